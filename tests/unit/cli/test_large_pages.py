@@ -1,0 +1,93 @@
+"""The command has the memory of Python's objects, and what C allocates, in large pages; no other process has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tools import build, bytecode
+
+pytestmark = pytest.mark.skipif(
+    not build.VARIANTS[build.load_guard(bytecode.START.parents[1]).variant()].is_one
+    or not os.path.isdir("/sys/kernel/mm/transparent_hugepage"),
+    reason="one file per module, or a kernel without large pages",
+)
+
+ADVISED = """
+import sys, stratavm.base.errors
+
+def advised():
+    found, where = [], None
+    for line in open("/proc/self/smaps"):
+        words = line.split()
+        if not words[0].endswith(":"):
+            where = words
+        elif words[0] == "VmFlags:" and "hg" in words:
+            begin, end = (int(x, 16) for x in where[0].split("-"))
+            found.append((begin, end, where[5:]))
+    return found
+"""
+
+
+def said(code: str, *words: str, **environment: str) -> list[str]:
+    """What a process of its own prints."""
+    told = {k: v for k, v in os.environ.items() if not k.startswith("COV")} | environment
+    done = subprocess.run([sys.executable, "-c", ADVISED + code, *words], capture_output=True, text=True, env=told)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_objects_and_the_heap_lie_in_large_pages():
+    """Those that are made from then on."""
+    code = """
+large_pages = stratavm._hook.hot.large_pages
+assert advised() == []
+large_pages()
+objects = [("x%d" % n) * 8 for n in range(40_000)]
+areas = advised()
+print(sum(any(begin <= id(o) < end for begin, end, _ in areas) for o in objects) > 30_000)
+print(any(name == ["[heap]"] for _, _, name in areas))
+large_pages()
+print(advised() == areas)
+"""
+    assert said(code) == ["True", "True", "True"]
+
+
+@pytest.mark.parametrize("allocator", ["pymalloc", "malloc", "pymalloc_debug"])
+def test_when_they_are_used_up_memory_comes_as_ever(allocator):
+    """Forty megabytes, given back and taken again; with other allocators, too."""
+    code = """
+stratavm._hook.hot.large_pages()
+for _ in range(3):
+    objects = [("%07d" % n) * 8 for n in range(400_000)]
+    assert all(o[:7] == "%07d" % n for n, o in enumerate(objects))
+    del objects
+print("done")
+"""
+    assert said(code, PYTHONMALLOC=allocator) == ["done"]
+
+
+def test_the_command_asks_for_them():
+    """Before it works."""
+    code = """
+import types, stratavm.cli.main as main
+main._hook = types.SimpleNamespace(hot=types.SimpleNamespace(large_pages=lambda: print("asked")))
+from stratavm.cli import command
+command()
+"""
+    first, second = said(code, "--version")
+    assert first == "asked"
+    assert second.startswith("strata ")
+
+
+def test_who_embeds_keeps_their_own():
+    """Neither the import nor a program changes what the process of an embedder has."""
+    code = """
+import stratavm
+stratavm.load("(module (func (export \\"f\\") (result i32) (i32.const 1)))").exports.f()
+print([name for _, _, name in advised() if name == ["[heap]"]])
+"""
+    assert said(code) == ["[]"]
