@@ -7,7 +7,7 @@ is read by pure functions.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from _collections_abc import Callable, Iterator
 
 from stratavm.base.forms import Final
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from _collections_abc import Callable, Iterator
 
 from stratavm.base import switches
 from stratavm.base.forms import Final
@@ -19,7 +19,6 @@ from stratavm.ir.passes.versions import Versions
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.stage import Stage
-from stratavm.ir.text import node_text
 
 ORDER: Final[tuple[tuple[Callable[..., Stage], dict[str, str]], ...]] = (
     (Inline, {"inline": "small functions take the place of calls"}),
@@ -88,6 +87,9 @@ class Pipeline(Driver):  # type: ignore[misc]  # a compiled class
         """What the passes do to a function, in order: the name of a rule or a pass, the function that the node is from
         with the position in its body, and the node as it was before that pass.
         """
+        with importing:  # nobody but tools asks for it
+            from stratavm.ir.text import node_text
+
         for stage in self.plan(ssa):
             out = Ssa()
             stage.budget = self.scope.budget(ssa.func)

@@ -1,8 +1,12 @@
 """Claims about the tier that moves: what runs much is compiled again at level 1, and nobody stays on old code."""
 
 import ctypes
+import os
 import random
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -322,3 +326,24 @@ def test_fuel_does_not_depend_on_the_level(after):
         return [(instance.exports[name](n), store.fuel) for name, n in calls]
 
     assert used(tier="auto", lift_after=after) == used(tier="jit0")
+
+
+LOADED = """
+import sys
+import stratavm
+module = stratavm.Module('(module (func (export "f") (result i32) (i32.const 1)))', engine=stratavm.Engine(threads=2))
+exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
+before = {*sys.modules}
+exports.f()
+module.code.lazy.lifting().upper(module.code.lazy).background_worker()
+print(*sorted({*sys.modules} - before))
+"""
+
+
+def test_what_lifts_loads_no_tools():
+    """The program waits for it: neither what prints forms, nor modules of Python that load a dozen others."""
+    env = os.environ | {"PYTHONPATH": str(Path(stratavm.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", LOADED], env=env, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "stratavm.ir.pipeline" in loaded and "stratavm.ir.text" not in loaded
+    assert [name for name in loaded if not name.startswith("stratavm.")] == []
