@@ -48,12 +48,6 @@ def test_a_hot_module_refuses_to_run_uncompiled(module, uncompiled):
     assert hook.find_spec(module.name.rpartition(".")[2], [str(folder)]) is None, "other packages are none of its own"
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """What one test has compiled, another one need not."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(params=("opt", "checked"))
 def checkout(tmp_path, monkeypatch, request, cache):
     """A tiny checkout with one hot module ``stratavm.zz`` that cimports ``stratavm.layout``, built by a variant."""

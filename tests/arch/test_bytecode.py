@@ -22,12 +22,6 @@ def fail():
 '''
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """What one test has compiled, another one need not."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def checkout(tmp_path, monkeypatch, cache):
     """A tiny checkout with one hot module, and a package with a module that is not hot."""

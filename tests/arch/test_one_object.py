@@ -12,12 +12,6 @@ from tests.arch.checkouts import OPT, ROOT, make, outcome
 from tools import build, bytecode, link
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """What one test has compiled, another one need not."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
 def checkout(tmp_path, monkeypatch, cache):
     """A tiny checkout with a hot module in each of two rooms, both called ``store``, and one that cimports both."""

@@ -472,17 +472,24 @@ def test_a_deadline_that_does_not_come_leaves_nothing():
     run(main())
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_an_interrupt_ends_a_call_that_waits(elsewhere):
-    """From the loop and from another thread."""
+async def waiting():
+    """A world, and the task of a call in it that waits for the host for as long as it may."""
 
     async def long(x):
         await asyncio.sleep(3600)
 
+    world = World(long)
+    task = asyncio.create_task(world.exports.call.call_async(1))
+    await asyncio.sleep(0)
+    return world, task
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_interrupt_ends_a_call_that_waits(elsewhere):
+    """From the loop and from another thread."""
+
     async def main():
-        world = World(long)
-        task = asyncio.create_task(world.exports.call.call_async(1))
-        await asyncio.sleep(0)
+        world, task = await waiting()
         if elsewhere:
             assert await asyncio.to_thread(world.store.interrupt)
         else:
@@ -498,13 +505,8 @@ def test_an_interrupt_ends_a_call_that_waits(elsewhere):
 def test_a_cancel_beside_an_interrupt_is_a_cancel():
     """Who asked for the task to end gets that."""
 
-    async def long(x):
-        await asyncio.sleep(3600)
-
     async def main():
-        world = World(long)
-        task = asyncio.create_task(world.exports.call.call_async(1))
-        await asyncio.sleep(0)
+        world, task = await waiting()
         world.store.interrupt()
         asyncio.get_running_loop().call_soon(task.cancel)
         with pytest.raises(asyncio.CancelledError):
@@ -517,13 +519,8 @@ def test_a_cancel_beside_an_interrupt_is_a_cancel():
 def test_closing_the_store_ends_a_call_that_waits():
     """With ``Closed``, for who awaits it."""
 
-    async def long(x):
-        await asyncio.sleep(3600)
-
     async def main():
-        world = World(long)
-        task = asyncio.create_task(world.exports.call.call_async(1))
-        await asyncio.sleep(0)
+        world, task = await waiting()
         world.store.close()
         with pytest.raises(Closed, match="while the guest waited"):
             await task

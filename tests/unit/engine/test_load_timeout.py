@@ -1,6 +1,5 @@
 """Claims about loading that takes long: who ends it, how soon, and what is left of it."""
 
-import signal
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from stratavm.spec.types import FUNCREF, I32, FuncType, GlobalType, Limits, Memo
 from stratavm.targets.x64.plan import ModulePlan
 from stratavm.tiers.jit import eager
 from stratavm.tiers.tier import CompileExecutor
+from tests.alarms import Enough, alarm
 
 # The line-tracing build needs minutes for modules of this size.
 pytestmark = pytest.mark.trace_slow
@@ -241,23 +241,10 @@ def test_ctrl_c_ends_loading(kind, name):
 def test_what_a_signal_handler_raises_ends_the_walk_of_one_function():
     """The walk holds no GIL and is alone: it lets handlers run itself."""
     source = functions(b"\x00" + b"\x10\x00" * 3_500_000, types=WIDE)
-
-    class Enough(Exception):
-        pass
-
-    def handle(number, frame):
-        raise Enough
-
-    before = signal.signal(signal.SIGALRM, handle)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
-        begin = time.monotonic()
-        with pytest.raises(Enough):
-            stratavm.Module(source, engine=stratavm.Engine(threads=1))
-        assert time.monotonic() - begin < SOON
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    begin = time.monotonic()
+    with pytest.raises(Enough), alarm(0.2):
+        stratavm.Module(source, engine=stratavm.Engine(threads=1))
+    assert time.monotonic() - begin < SOON
 
 
 def test_run_cuts_loading_short():
@@ -308,19 +295,6 @@ def test_a_guest_that_has_begun_is_poisoned_while_the_oracle_flattens_what_it_ca
 def test_what_a_signal_handler_raises_while_the_oracle_flattens_poisons_nothing(long_to_flatten):
     """Ctrl-C, say."""
     instance = long_to_flatten
-
-    class Enough(Exception):
-        pass
-
-    def handle(number, frame):
-        raise Enough
-
-    before = signal.signal(signal.SIGALRM, handle)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.2, 2)  # again: what it raises in a callback of a weak reference is lost
-        with pytest.raises(Enough):
-            instance.exports.f()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(Enough), alarm(0.2, 2):  # again: what it raises in a callback of a weak reference is lost
+        instance.exports.f()
     assert instance.exports.h() is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 from types import SimpleNamespace
 
 import pytest
@@ -23,6 +22,7 @@ from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
 from stratavm.targets.x64 import stubs
+from tests.alarms import alarm
 from tests.unit.ir.forms import build, pipeline_of
 from tests.unit.ir.test_versions import Bytes
 from tests.unit.targets.x64.ssa_build import Runner
@@ -267,17 +267,12 @@ def test_a_signal_handler_sees_and_sets_the_global(counting):
     """It runs at a poll, in the middle of the loop, and what it sets ends it."""
     seen = []
 
-    def handler(*_: object) -> None:
+    def handler() -> None:
         seen.append(counting.exports.g.value)
         counting.exports.g.value = -5
 
-    before = signal.signal(signal.SIGALRM, handler)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.005)
+    with alarm(0.005, act=handler):
         counting.exports.run()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
     assert len(seen) == 1
     assert seen[0] > 0
     assert counting.exports.g.value == -4

@@ -27,6 +27,7 @@ from stratavm import (
 )
 from stratavm.contract.layout import EXEC, PENDING_BITS
 from stratavm.spec.types import EXTERNREF, I32, FuncType
+from tests.alarms import alarm
 
 PAGES = 0x8000
 """Two GiB: seconds of page faults, were nobody to poll."""
@@ -187,13 +188,8 @@ def grown_from_a_handler():
     text = GROW.replace("(call $stop)", "").replace("9000000", str(many))
     instance = load(text, store=store, imports={"e": {"stop": print}})
     table = instance.exports.table
-    before = signal.signal(signal.SIGALRM, lambda *_: table.grow(3))
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.002)
-        with store:
-            return instance.exports.grow(), len(table), many
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with alarm(0.002, act=lambda: table.grow(3)), store:
+        return instance.exports.grow(), len(table), many
 
 
 @pytest.mark.trace_slow  # forty million elements, a line at a time

@@ -1,12 +1,10 @@
 """Claims about compiled code in the runtime: traps on threads, deep recursion, nests, fork while compiling."""
 
-import threading
-
 import pytest
 
 import stratavm
 from stratavm import StackOverflow, Trap
-from tests.threads import interrupting
+from tests.threads import at_once, interrupting
 
 from .test_process import prints
 
@@ -67,31 +65,22 @@ def test_a_store_before_a_trap_is_visible():
 def test_traps_on_many_threads_and_in_deep_recursion():
     """Of one module, compiled at its first call on whichever thread comes first."""
     engine_module = stratavm.Module(MODULE)
-    failures = []
 
-    def work():
-        try:
-            linker = stratavm.Linker()
-            linker.define("host", "call", lambda n: n)
-            exports = linker.instantiate(stratavm.Store(), engine_module).exports
-            for i in range(150):
-                with pytest.raises(Trap, match="integer divide by zero"):
-                    exports.div(i, 0)
-                with pytest.raises(Trap, match="out of bounds memory access"):
-                    exports.load(65536 + i)
-                if i % 30 == 0:
-                    with pytest.raises(StackOverflow):
-                        exports.deep(0)
-                assert exports.div(i, 1) == i
-        except BaseException as error:
-            failures.append(error)
+    def work(number):
+        linker = stratavm.Linker()
+        linker.define("host", "call", lambda n: n)
+        exports = linker.instantiate(stratavm.Store(), engine_module).exports
+        for i in range(150):
+            with pytest.raises(Trap, match="integer divide by zero"):
+                exports.div(i, 0)
+            with pytest.raises(Trap, match="out of bounds memory access"):
+                exports.load(65536 + i)
+            if i % 30 == 0:
+                with pytest.raises(StackOverflow):
+                    exports.deep(0)
+            assert exports.div(i, 1) == i
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    at_once(6, work)
 
 
 def test_nests_of_host_and_guest():

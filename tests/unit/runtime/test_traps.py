@@ -1,10 +1,9 @@
 """Claims about traps: every fault of guest code becomes the right exception, anywhere."""
 
-import threading
-
 import pytest
 
 from stratavm.base.errors import StackOverflow, Trap
+from tests.threads import at_once
 
 from . import guest
 
@@ -73,31 +72,20 @@ def test_endless_recursion_is_a_stack_overflow():
 
 def test_traps_on_many_threads_at_once():
     """Each thread has its own store; every kind of trap, many times over."""
-    failures: list[object] = []
 
-    def work() -> None:
-        try:
-            div = guest.make("(module (func (param i32 i32) (result i32) unreachable))", [guest.div()]).callee(0)
-            load = guest.make("(module (memory 1) (func (param i32) (result i32) unreachable))", [guest.load()]).callee(
-                0
-            )
-            deep = guest.make("(module (func unreachable))", [guest.recurse()]).callee(0)
-            for i in range(200):
-                for function, args, wanted in (
-                    (div, [i, 0], "div_by_zero"),
-                    (load, [65536 + i], "memory_out_of_bounds"),
-                    *([(deep, [], "stack_overflow")] if i % 50 == 0 else []),
-                ):
-                    with pytest.raises(Trap) as caught:
-                        function.call_raw(args)
-                    assert caught.value.kind == wanted
-                assert div.call_raw([i, 1]) == [i]
-        except BaseException as error:
-            failures.append(error)
+    def work(number: int) -> None:
+        div = guest.make("(module (func (param i32 i32) (result i32) unreachable))", [guest.div()]).callee(0)
+        load = guest.make("(module (memory 1) (func (param i32) (result i32) unreachable))", [guest.load()]).callee(0)
+        deep = guest.make("(module (func unreachable))", [guest.recurse()]).callee(0)
+        for i in range(200):
+            for function, args, wanted in (
+                (div, [i, 0], "div_by_zero"),
+                (load, [65536 + i], "memory_out_of_bounds"),
+                *([(deep, [], "stack_overflow")] if i % 50 == 0 else []),
+            ):
+                with pytest.raises(Trap) as caught:
+                    function.call_raw(args)
+                assert caught.value.kind == wanted
+            assert div.call_raw([i, 1]) == [i]
 
-    threads = [threading.Thread(target=work) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+    at_once(6, work)

@@ -22,6 +22,7 @@ from stratavm.wasi.abi import EVENT, FDSTAT, FILESTAT, SUBSCRIPTION, SUBSCRIPTIO
 from stratavm.wasi.errno import Errno
 from stratavm.wasi.hostfs import HostFile
 from stratavm.wasi.p1 import functions
+from tests.alarms import alarm
 from tests.fuzz import wasi as fuzz
 
 SHORT = [name for name, function in functions().items() if function.short is not None]
@@ -469,16 +470,11 @@ def test_a_short_sleep_is_ended_as_a_long_one(tmp_path, end):
 def test_a_handler_that_returns_shortens_no_sleep(caller):
     """Signals come every millisecond."""
     rang = []
-    before = signal.signal(signal.SIGALRM, lambda *_: rang.append(1))
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    with alarm(0.001, 0.001, lambda: rang.append(1)):
         started = time.monotonic_ns()
         assert caller.call("poll_oneoff", *caller.subscribe(40_000_000)) is Errno.SUCCESS
         assert time.monotonic_ns() - started >= 40_000_000
         assert rang and not caller.fell
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_file_that_may_not_grow_says_so_once(caller):

@@ -18,6 +18,7 @@ from stratavm.module.validate import validate
 from stratavm.native import compile as compiling
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.spec.types import I32, FuncType, Limits, MemoryType, RecGroup, SubType
+from tests.alarms import Enough, alarm
 from tests.scaling import shapes
 from tests.scaling.shapes import ADD, LOOP, LT_U, br_if, const, get
 from tests.unit.ir import small_functions
@@ -130,21 +131,8 @@ def test_only_a_guest_that_has_begun_is_poisoned(engine):
 def test_what_a_signal_handler_raises_ends_a_compilation():
     """On the main thread, where handlers run: Ctrl-C does not wait for the compiler."""
     guest = instance(stratavm.Engine(tier="jit1", memory_plan="bounded"))
-
-    class Enough(Exception):
-        pass
-
-    def handle(number, frame):
-        raise Enough
-
-    before = signal.signal(signal.SIGALRM, handle)
-    try:
-        with pytest.raises(Enough):
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
-            guest.exports.large(5)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(Enough), alarm(0.02):
+        guest.exports.large(5)
     assert guest.exports.small(5) == 5
 
 
@@ -154,21 +142,15 @@ def test_what_fails_in_a_signal_handler_is_its_own_affair():
     compiler = wasm_compiler(validate(decode(LARGE)))
     late = []
 
-    def handle(number, frame):
+    def handle():
         with pytest.raises(DeadlineExceeded), Budget(0.0):
             check()
-        late.append(number)
+        late.append(True)
         signal.setitimer(signal.ITIMER_REAL, 0.01)
 
     wanted = compiler.compile(1).code
-    before = signal.signal(signal.SIGALRM, handle)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-        with Budget():
-            code = compiler.compile(1).code
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with alarm(0.01, act=handle), Budget():
+        code = compiler.compile(1).code
     assert late
     assert code == wanted
 
