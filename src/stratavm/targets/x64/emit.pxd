@@ -1,11 +1,12 @@
 # Emission: machine IR with places to bytes, trap table and position map.
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from stratavm.machine.minst cimport MInst, MOperand, Move
 from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
 
 cdef class Emitter(ValueEmitter):
     cdef bint aligning             # loops begin at a multiple of LOOP_ALIGN (level 1)
     cdef uint32_t defined          # index of the function among those defined
+    cdef uint32_t passed           # instruction that the one before it did, or NO_VREG
 
     cdef int emit(self) except -1 nogil
     cdef int layout_frame(self) except -1 nogil
@@ -25,6 +26,8 @@ cdef class Emitter(ValueEmitter):
     cdef int pass_held(self, uint32_t number) except -1 nogil
     cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
     cdef bint sums(self, Move* mv, uint32_t at, uint32_t last) except -1 nogil
+    cdef bint doubles(self, uint32_t move, uint32_t at, uint32_t last) except -1 nogil
+    cdef int32_t added_next(self, uint32_t move, uint32_t at, uint32_t last) noexcept nogil
     cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
     cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil
     cdef int instruction(self, uint32_t number, uint32_t block) except -1 nogil

@@ -173,6 +173,7 @@ MAX_FRAME = cython.declare(uint32_t, 0x4000000)
 GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
 SAVED_R14 = cython.declare(int32_t, -8)
 FLAGS_REACH = cython.declare(uint32_t, 16)  # instructions looked at for one that reads flags; beyond, they are spared
+MOST_ADDED = cython.declare(int64_t, 0x7FFFFFFF)
 LOOP_ALIGN = cython.declare(uint32_t, 32)
 LINE = cython.declare(uint32_t, 64)  # of the cache, and the alignment of functions
 _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
@@ -215,7 +216,7 @@ class Emitter(ValueEmitter):
         """Fill the buffer and the tables."""
         self.b.clear()
         self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
-        self.position = NO_VREG
+        self.position = self.passed = NO_VREG
         self.layout_frame()
         self.thread_jumps()
         self.first_label = self.b.label_block(self.m.n_blocks)
@@ -397,6 +398,8 @@ class Emitter(ValueEmitter):
             self.b.bind(self.first_label + number)
         for i in range(block.first, block.last):
             breathe(i)
+            if i == self.passed:
+                continue
             if (
                 insts[i].op == MOP_CMP_RI
                 and i > block.first
@@ -417,7 +420,8 @@ class Emitter(ValueEmitter):
                     self.held = NOTHING_HELD
                 move[0] += 1
             else:
-                self.instruction(i, number)
+                if insts[i].op != MOP_SHL_RI or not self.doubles(move[0], i, block.last):
+                    self.instruction(i, number)
         return self.pass_held(number)
 
     def head(self, number, moves):
@@ -475,7 +479,43 @@ class Emitter(ValueEmitter):
             return False
         if at + 1 < last and self.m.insts[at + 1].op == MOP_CMP_RI and not moved_next and self.in_flags(at + 1, last):
             return False
-        return self.sum_of(inst, ops, mv.src)
+        more: int32_t = self.added_next(move, at, last)
+        if not self.sum_of(inst, ops, mv.src, more):
+            return False
+        if more:
+            self.passed = at + 1
+        return True
+
+    def doubles(self, move, at, last):
+        """A short shift in place and the addition of a number behind it as one address computation. Whether that was
+        done."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        more: int32_t = self.added_next(move, at, last)
+        if more == 0 or not self.sum_of(inst, ops, ops[0].loc, more):
+            return False
+        self.passed = at + 1
+        return True
+
+    def added_next(self, move, at, last):
+        """What the instruction behind a shift adds to it: a number, in place, where no move stands between (``move`` is
+        the next one) and nothing reads the flags. Else 0."""
+        shift: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        inst: cython.pointer(MInst) = shift + 1
+        if shift.op != MOP_SHL_RI or at + 1 >= last or (inst.op != MOP_ADD_RI and inst.op != MOP_SUB_RI):
+            return 0
+        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        result: cython.pointer(MOperand) = self.m.operands + shift.ops
+        if inst.width != shift.width or ops[1].vreg != result.vreg or ops[0].loc != result.loc:
+            return 0
+        if move < self.m.n_moves and self.m.moves[move].at == at + 1:
+            return 0
+        if at + 2 < last and self.m.insts[at + 2].op == MOP_CMP_RI and self.in_flags(at + 2, last):
+            return 0
+        more: int64_t = cython.cast(int32_t, inst.imm)
+        if inst.op == MOP_SUB_RI:
+            more = -more
+        return cython.cast(int32_t, more) if more <= MOST_ADDED else 0
 
     def again(self, number, dst, at, last):
         """Compute the value of an instruction once more, before instruction ``at`` of a block that ends at ``last``."""

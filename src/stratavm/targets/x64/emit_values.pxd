@@ -1,5 +1,5 @@
 # Emission of values: buffer, tables and sequences.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int32_t, uint32_t
 from stratavm.machine.codebuf cimport CodeBuf
 from stratavm.machine.minst cimport MCode, MInst, MOperand, Move
 from stratavm.targets.x64.encoder cimport Frame
@@ -59,7 +59,7 @@ cdef class ValueEmitter:
 
     cdef uint32_t pointer_in(self, uint32_t first, uint32_t last, const Move* moves) noexcept nogil
 
-    cdef bint sum_of(self, MInst* inst, MOperand* ops, uint32_t augend) except -1 nogil
+    cdef bint sum_of(self, MInst* inst, MOperand* ops, uint32_t augend, int32_t more) except -1 nogil
     cdef int divide(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int set_condition(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int select(self, MInst* inst, MOperand* ops) except -1 nogil

@@ -62,7 +62,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     RIP,
     XMM15,
 )
-from cython.cimports.stratavm.targets.x64.encoder import NO_REG, based, emit_move, encode_plain, indexed
+from cython.cimports.stratavm.targets.x64.encoder import NO_REG, Mem, based, emit_move, encode_plain, indexed
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CC_A,
     CC_B,
@@ -257,10 +257,10 @@ class ValueEmitter:
 
     # ---- sequences of values -------------------------------------------------------------------
 
-    def sum_of(self, inst, ops, augend):
-        """What an instruction adds, plus the register ``augend``, or that shifted by 1 to 3, as an address computation,
-        which needs no copy and leaves the flags alone. False where there is none; a sum of two and a displacement would
-        take longer."""
+    def sum_of(self, inst, ops, augend, more):
+        """What an instruction adds, plus the register ``augend``, or that shifted by 1 to 3 plus ``more``, as an
+        address computation, which needs no copy and leaves the flags alone. False where there is none; a sum of two and
+        a displacement would take longer."""
         addend: uint32_t
         imm: int64_t = inst.imm
         if augend >= 16 or ops[0].loc >= 16 or inst.width < 4:
@@ -268,7 +268,9 @@ class ValueEmitter:
         if inst.op == MOP_SHL_RI:
             if imm == 0 or imm > 3:
                 return False
-            emit_rm(self.b, MOP_LEA_RM, inst.width, ops[0].loc, indexed(NO_REG, augend, cython.cast(uint32_t, imm)))
+            mem: Mem = indexed(NO_REG, augend, cython.cast(uint32_t, imm))
+            mem.disp = more
+            emit_rm(self.b, MOP_LEA_RM, inst.width, ops[0].loc, mem)
             return True
         if inst.op != MOP_ADD_RR:
             imm = cython.cast(int32_t, imm)
