@@ -5,8 +5,8 @@ the stretch; other threads and processes do not count. Beside it stands what som
 long the turns are, at most, in which 99.9 % of all moments lie (of less than a thousand such turns, the longest one).
 Threads that work take the GIL from the loop for 5 ms and more, so that is no better than CPython's.
 
-A guest that computes, a bulk operation's begin among it, is suspended at a tick, after one to two of
-``sys.getswitchinterval()``, which is 5 ms: rows "at 2 ms" tell what whoever wants less can have.
+A guest that computes is suspended at a tick, after one to two thirds of ``sys.getswitchinterval()``, which is 5 ms; a
+bulk operation behind a part. Rows "at 2 ms" tell what whoever wants less can have.
 """
 
 from __future__ import annotations

@@ -61,11 +61,12 @@ from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, T
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest, regain_gil
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
-from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr, thread_cpu_ns
+from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr, now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, count_poll, current_block, part_is_over
+from cython.cimports.stratavm.runtime.ticker import update_period
 
 from stratavm.base.budget import Stopped
 from stratavm.base.errors import DeadlineExceeded, Interrupted, StrataError
@@ -490,6 +491,8 @@ def poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), lo
     if lowest < context.real_limit:
         return TRAP_STACK_OVERFLOW
     found: uint32_t = load_32(cython.address(context.pending)) & (PENDING_TICK | PENDING_SAMPLE)
+    if fiber_here(context) != cython.NULL and count_poll(current_block()):
+        found |= PENDING_TICK
     status = note_poll(context, vm, found)
     # What is pending waits for the next poll then, which is the first thing in that code.
     if status or leave_loop(context, vm):
@@ -511,6 +514,7 @@ def poll_on_fiber(context: cython.pointer(ExecContext)) -> uint32_t:
     if status:
         return status
     regain_gil(current_block())
+    update_period()
     state.host = cython.NULL
     return STATUS_SUSPEND
 
@@ -652,12 +656,16 @@ def take_fuel(context: cython.pointer(ExecContext), units: uint64_t) -> cython.b
 @cython.inline
 @cython.exceptval(check=False)
 @cython.linetrace(False)
-def rest(context: cython.pointer(ExecContext)) -> uint32_t:
-    """The poll between two parts: 0, or why the guest has to stop, or to wait."""
+def rest(context: cython.pointer(ExecContext), began_ns: uint64_t, done: uint64_t) -> uint32_t:
+    """The poll between two parts: 0, or why the guest has to stop, or to wait. On a fiber it waits for a turn of the
+    loop at a tick, and when so many bytes are much, or took long since then."""
+    on_fiber: cython.bint = fiber_here(context) != cython.NULL
+    if on_fiber and (
+        load_32(cython.address(context.pending)) & PENDING_TICK or part_is_over(current_block(), began_ns, done)
+    ):
+        return poll_on_fiber(context)
     if load_64(cython.address(context.poll_limit)) != NEVER:
         return 0
-    if fiber_here(context) != cython.NULL and load_32(cython.address(context.pending)) & PENDING_TICK:
-        return poll_on_fiber(context)
     return poll_status(context, True)
 
 
@@ -672,8 +680,8 @@ def leave_rest(
     n: uint64_t,
     value: uint64_t,
 ) -> uint32_t:
-    """A poll has ended the operation, or a tick suspends it: then the guest waits for what does the rest, so many
-    bytes, from where they come, or of a value of 64 bits; each turn of the loop a part."""
+    """A poll has ended the operation, or suspends it: then the guest waits for what does the rest, so many bytes, from
+    where they come, or of a value of 64 bits; each turn of the loop a part."""
     block: cython.pointer(ThreadBlock) = current_block()
     if status != STATUS_SUSPEND:
         return status
@@ -705,6 +713,7 @@ def move_bytes(context: cython.pointer(ExecContext), to: cython.p_char, origin: 
     """``memmove`` in parts, from the end that is overwritten last: 0 or a trap kind."""
     status: uint32_t
     done: uint64_t = 0
+    began_ns: uint64_t = now_ns() if n > CHUNK else 0
     backwards: cython.bint = cython.cast(uint64_t, origin) < cython.cast(uint64_t, to)
     while n - done > CHUNK:
         if backwards:
@@ -712,7 +721,7 @@ def move_bytes(context: cython.pointer(ExecContext), to: cython.p_char, origin: 
         else:
             memmove(to + done, origin + done, CHUNK)
         done += CHUNK
-        status = rest(context)
+        status = rest(context, began_ns, done)
         if status:
             if not backwards:
                 to += done
@@ -763,6 +772,7 @@ def memory_fill(
     to: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memory))
     status: uint32_t
     done: uint64_t = 0
+    began_ns: uint64_t = now_ns() if n > CHUNK else 0
     if n > to.bytes or dst > to.bytes - n:
         return TRAP_MEMORY_OUT_OF_BOUNDS
     if not take_fuel(context, n >> FUEL_SHIFT):
@@ -770,7 +780,7 @@ def memory_fill(
     while n - done > CHUNK:
         memset(to.base + dst + done, cython.cast(cython.int, byte & 0xFF), CHUNK)
         done += CHUNK
-        status = rest(context)
+        status = rest(context, began_ns, done)
         if status:
             byte = (byte & 0xFF) * EACH_BYTE
             return leave_rest(context, status, to.base + dst + done, cython.NULL, n - done, byte)
@@ -881,13 +891,14 @@ def table_fill(
     to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, table))
     i: uint64_t
     status: uint32_t
+    began_ns: uint64_t = now_ns() if n > CHUNK // 8 else 0
     if n > to.length or dst > to.length - n:
         return TRAP_TABLE_OUT_OF_BOUNDS
     if not take_fuel(context, n):
         return TRAP_OUT_OF_FUEL
     for i in range(n):
-        if i & (CHUNK - 1) == CHUNK - 1:
-            status = rest(context)
+        if i & (CHUNK // 8 - 1) == CHUNK // 8 - 1:
+            status = rest(context, began_ns, 8 * i)
             if status:
                 return leave_rest(context, status, to.base + dst + i, cython.NULL, 8 * (n - i), raw)
         to.base[dst + i] = raw

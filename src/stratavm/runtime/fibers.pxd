@@ -21,6 +21,7 @@ cdef class Bulk:
     cdef char* origin                 # NULL: the value is written again and again
     cdef uint64_t left                # bytes
     cdef uint64_t value
+    cdef bint had_part                # the first step is to wait for a turn
     cdef int go_on(self, uint64_t n) except -1
 
 cdef class Fiber:

@@ -18,11 +18,18 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.host import HostFunction
+from cython.cimports.stratavm.runtime.native import now_ns
 from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed
 from cython.cimports.stratavm.runtime.signals import walk_frames
 from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
 from cython.cimports.stratavm.runtime.store import begins_late, end_fiber_call
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+from cython.cimports.stratavm.runtime.threads import (
+    ThreadBlock,
+    count_poll,
+    current_block,
+    part_is_over,
+    thread_block,
+)
 
 from stratavm.base.errors import Closed, StoreBusy, StrataError
 
@@ -45,12 +52,25 @@ def refusal(label: str, awaitable: object, is_between: bool) -> CannotSuspend:
     return CannotSuspend(f"host function {label} returned an awaitable ({type(awaitable).__name__}), but {said}")
 
 
-PART = cython.declare(uint64_t, 4 << 20)  # bytes of a bulk operation between two turns of the loop: a millisecond
+STEP = cython.declare(uint64_t, 1 << 20)  # bytes of a bulk operation between two looks whether a part is over
+
+
+def count_polls(average: int, seed: int) -> int:
+    """Ticks of this thread's guests on fibers come after so many of their polls, on the average, at distances that the
+    seed decides; 0: as their time runs. What it was before."""
+    block: cython.pointer(ThreadBlock) = thread_block()
+    before: object = block.polls_per_tick
+    block.polls_per_tick = average
+    block.polls_seed = seed
+    block.polls_left = 1
+    count_poll(block)
+    return before
 
 
 @cython.cclass
 class Bulk:
-    """The rest of a bulk operation that a tick has suspended: an awaitable that does it, a part at each turn."""
+    """The rest of a bulk operation that was suspended: an awaitable that does it, a part at each turn. Who awaits it
+    has had a part in this turn; who iterates over it has waited for a turn."""
 
     def __cinit__(self, store: Store, to: uint64_t, origin: uint64_t, n: uint64_t, value: uint64_t):
         self.store = store
@@ -60,6 +80,7 @@ class Bulk:
         self.value = value
 
     def __await__(self):
+        self.had_part = True
         return self
 
     def __iter__(self):
@@ -67,11 +88,19 @@ class Bulk:
 
     def __next__(self):
         """A part. What the pointers lead to is there as long as the store is open, and nobody is inside meanwhile."""
+        if self.had_part:
+            self.had_part = False
+            return None
         if self.left == 0:
             raise StopIteration
         if is_closed(self.store):
             raise Closed("the store was closed while the guest waited")
-        self.go_on(min(self.left, PART))
+        began_ns: uint64_t = now_ns()
+        done: uint64_t = 0
+        block: cython.pointer(ThreadBlock) = thread_block()
+        while self.left and not part_is_over(block, began_ns, done):
+            done += min(self.left, STEP)
+            self.go_on(min(self.left, STEP))
         return None
 
     def go_on(self, n):

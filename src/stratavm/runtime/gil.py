@@ -12,7 +12,7 @@ from cython.cimports.stratavm.runtime import threads
 from cython.cimports.stratavm.runtime.native import now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.python import PyEval_RestoreThread, PyEval_SaveThread
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, tend, thread_block
-from cython.cimports.stratavm.runtime.ticker import period_ns
+from cython.cimports.stratavm.runtime.ticker import period_ns, update_period
 
 from stratavm.runtime.breath import breathe
 
@@ -38,6 +38,7 @@ def let_python_run(block):
     """
     begin: uint64_t = now_ns()
     tend(block)
+    update_period()
     block.checked_ns = begin
     # Others may have had their turn in host functions, which is not seen here: what is known is forgotten slowly.
     block.waited_ns -= block.waited_ns >> 3

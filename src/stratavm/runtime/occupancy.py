@@ -46,7 +46,7 @@ from cython.cimports.stratavm.runtime.native import (
 from cython.cimports.stratavm.runtime.own_threads import lock, unlock
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads
-from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
+from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, is_fine, quicken, ticker_state, wake_ticker
 
 from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
@@ -291,6 +291,10 @@ class Occupied:
         context.value_gate = self.template.fiber_value_gate
         mark(context, ATTENTION_FIBER, True)
         aim(context, limit)
+        if entry.block.polls_per_tick:
+            request(context, PENDING_SWAP)  # every poll is asked for, and counted
+        if not is_fine:
+            quicken()
 
     def step_out(self, entry, fiber):
         """The guest is suspended: no thread is inside, and nobody may enter."""

@@ -12,6 +12,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SIGNAL,
+    PENDING_SWAP,
     PENDING_TICK,
     STATUS_SUSPEND,
     STATUS_THROW,
@@ -251,13 +252,14 @@ def poll_status(context, in_machine_code):
     """
     block: cython.pointer(ThreadBlock) = current_block()
     bits: uint32_t
+    forced: uint32_t = PENDING_SWAP if block.polls_per_tick else FORCED
     store_64(cython.address(context.poll_limit), context.real_limit)
     fence()
-    bits = and_32(cython.address(context.pending), STICKY | FORCED)
+    bits = and_32(cython.address(context.pending), STICKY | forced)
     if bits & PENDING_DEADLINE and not past_deadline(context):
         and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_DEADLINE))
         bits &= ~cython.cast(uint32_t, PENDING_DEADLINE)
-    if bits & (STICKY | FORCED):
+    if bits & (STICKY | forced):
         store_64(cython.address(context.poll_limit), NEVER)
     if bits & PENDING_SIGNAL:
         return TRAP_HOST_EXCEPTION

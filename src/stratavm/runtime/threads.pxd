@@ -1,7 +1,7 @@
 # The thread block: what the runtime knows of one OS thread.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport Activation, ExecContext
-from stratavm.runtime.native cimport pthread_key_t
+from stratavm.runtime.native cimport now_ns, pthread_key_t
 from stratavm.runtime.own_threads cimport Link, Monitor, Queue
 
 cdef struct ThreadBlock:
@@ -14,6 +14,8 @@ cdef struct ThreadBlock:
     ExecContext* running      # what the ticker may tick; NULL outside guests. Written by this thread only
     uint64_t calls            # outermost entries so far
     uint64_t seen_calls       # the ticker's: `calls` at its last look
+    uint64_t seen_cpu_ns      # and this thread's processor time, where a guest on a fiber ran
+    int cpu_clock             # of the kernel's, of that time
     uint32_t in_guest         # 1 while guest code runs, 0 in host calls and outside
     uint32_t is_main          # Python's main thread: signals are handled here
     void* tstate              # the thread state while a poll has released the GIL, else NULL
@@ -24,6 +26,9 @@ cdef struct ThreadBlock:
     uint64_t ticked_host_calls  # `host_calls` at the last of them
     uint64_t ticked_cpu_ns    # this thread's processor time then
     uint64_t releases         # how often a tick has released the GIL
+    uint64_t polls_per_tick   # on the average, of its guests on fibers; 0: the ticker is their clock
+    uint64_t polls_left       # until the next of these ticks
+    uint64_t polls_seed       # what decides how far the one behind it is
     void* greenlet            # where its innermost host call runs, if greenlets are in use; only compared
     void* alt_stack
     size_t alt_size
@@ -49,9 +54,43 @@ cdef extern from * nogil:
     """
     void* thread_local "strata_thread_local"(int64_t)
 
+cdef extern from * nogil:
+    """
+    #include <pthread.h>
+    #include <time.h>
+    /* The clock of this thread's processor time, for other threads; and what it says. */
+    static inline int strata_own_cpu_clock(void) {
+        clockid_t clock;
+        return pthread_getcpuclockid(pthread_self(), &clock) == 0 ? (int)clock : (int)CLOCK_MONOTONIC;
+    }
+    static inline uint64_t strata_cpu_ns(int clock) {
+        struct timespec t;
+        clock_gettime((clockid_t)clock, &t);
+        return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    }
+    """
+    int own_cpu_clock "strata_own_cpu_clock"()
+    uint64_t cpu_ns_of "strata_cpu_ns"(int)
+
 # This thread's block or NULL. Async-signal-safe.
 cdef inline ThreadBlock* current_block() noexcept nogil:
     return <ThreadBlock*>thread_local(block_at)
 
 cdef ThreadBlock* thread_block() except? NULL
 cdef int tend(ThreadBlock* block) noexcept nogil
+
+# A poll of a guest on a fiber: whether it is a tick, where polls are the clock. Distances are 1 to twice the average.
+cdef inline bint count_poll(ThreadBlock* block) noexcept nogil:
+    if block.polls_per_tick == 0:
+        return False
+    block.polls_left -= 1
+    if block.polls_left != 0:
+        return False
+    block.polls_seed = block.polls_seed * 6364136223846793005ULL + 1442695040888963407ULL
+    block.polls_left = 1 + (block.polls_seed >> 33) % (2 * block.polls_per_tick)
+    return True
+
+# Whether a bulk operation of a guest on a fiber, begun then, has held the event loop long enough with so many bytes:
+# 4 MiB, or what takes 1.5 ms, since pages that nobody has touched take long. Where polls are the clock, bytes are, too.
+cdef inline bint part_is_over(ThreadBlock* block, uint64_t began_ns, uint64_t done) noexcept nogil:
+    return done >= 4 << 20 or (block.polls_per_tick == 0 and now_ns() - began_ns >= 1500000)

@@ -60,6 +60,7 @@ def thread_block():
     if block == cython.NULL:
         raise MemoryError("no memory for a thread block")
     block.serial = add_64(cython.address(last_serial), 1)
+    block.cpu_clock = own_cpu_clock()
     block.waited_ns = WAIT_NS
     block.is_main = get_ident() == main_thread()
     if find_stack(block) or tend(block):
@@ -199,6 +200,7 @@ def after_fork_in_child() -> cython.void:
     loose_threads = 0
     if block != cython.NULL:
         block.is_main = 1
+        block.cpu_clock = own_cpu_clock()
         put_last(cython.address(blocks), block)
 
 

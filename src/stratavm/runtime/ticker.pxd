@@ -3,6 +3,9 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cdef uint32_t ticker_state    # see TICKER_TICKS
 cdef uint64_t period_ns       # between two ticks: Python's switch interval
+cdef uint32_t is_fine         # it looks more often, at guests on fibers: `quicken` begins that, and the park ends it
 cdef enum:
     TICKER_TICKS = 1          # neither absent nor parked
 cdef int wake_ticker() except? -1
+cdef void quicken() noexcept nogil
+cdef int update_period() except -1

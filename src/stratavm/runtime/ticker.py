@@ -8,6 +8,7 @@ import sys
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import (
+    ATTENTION_FIBER,
     PENDING_DEADLINE,
     PENDING_SAMPLE,
     PENDING_TICK,
@@ -41,13 +42,17 @@ from cython.cimports.stratavm.runtime.own_threads import (
     wait_gone,
 )
 from cython.cimports.stratavm.runtime.signals import ensure_handlers, look_at_handlers
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, blocks, threads
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, blocks, cpu_ns_of, threads
 
 from stratavm.base.errors import ResourceLimit
 
 ABSENT = cython.declare(uint32_t, 0)
 PARKED = cython.declare(uint32_t, 2)
 IDLE_TICKS = cython.declare(uint32_t, 20)  # without a running call before the ticker parks
+# An event loop waits for a guest on a fiber: from its beginning to its tick there are two looks, so they are three in
+# a period, and no more than one in a millisecond.
+LOOKS = cython.declare(uint64_t, 3)
+LEAST_NS = cython.declare(uint64_t, 1_000_000)
 
 period_ns = 5_000_000  # until the first wake
 ticks = cython.declare(uint64_t, 0)
@@ -57,14 +62,17 @@ monitor = cython.declare(Monitor)  # its work: to tick again, or to end
 thread = cython.declare(pthread_t)
 thread_id = cython.declare(cython.int, 0)  # the kernel's
 ending = cython.declare(cython.bint, False)  # it is asked to
+hurried = cython.declare(cython.bint, False)  # the pause that it makes may be too long
+look_ns = cython.declare(uint64_t, 0)  # when that pause will be over
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def look(tick: cython.bint) -> cython.bint:
-    """Visit every thread that runs a guest; with ``tick``, ask those whose call ran the whole period, and have the
-    others, which are in a shorter call, say where (ADR-0045). False if none runs."""
+def look(tick: cython.bint, whole: cython.bint) -> cython.bint:
+    """Visit every thread that runs a guest; with ``tick``, ask those whose call ran since the last look, and have the
+    others, which are in a shorter call, say where (ADR-0045). A look that is not ``whole``, in the middle of a period,
+    is at guests on fibers alone. False if none runs."""
     link: cython.pointer(Link)
     block: cython.pointer(ThreadBlock)
     context: cython.pointer(ExecContext)
@@ -78,12 +86,7 @@ def look(tick: cython.bint) -> cython.bint:
         context = cython.cast(cython.pointer(ExecContext), load_ptr(cython.address(block.running)))
         if context != cython.NULL:
             any_runs = True
-            bits = 0
-            if block.calls == block.seen_calls:
-                bits = PENDING_TICK
-            elif load_32(cython.address(block.in_guest)):  # not in what it calls of the host
-                bits = PENDING_SAMPLE
-            block.seen_calls = block.calls
+            bits = asked_of(block, context, whole)
             if context.deadline_ns != 0 and now >= context.deadline_ns:
                 bits |= PENDING_DEADLINE
             if tick and bits:
@@ -97,22 +100,50 @@ def look(tick: cython.bint) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def asked_of(block: cython.pointer(ThreadBlock), context: cython.pointer(ExecContext), whole: cython.bint) -> uint32_t:
+    """Pending bits for the guest that a thread runs. On a fiber the processor's time counts as well: one that had none,
+    on a busy machine, has not held its loop up."""
+    on_fiber: cython.bint = context.attention & ATTENTION_FIBER != 0
+    cpu_ns: uint64_t = 0
+    if on_fiber:
+        if block.polls_per_tick != 0:  # its clock is another one
+            return 0
+        cpu_ns = cpu_ns_of(block.cpu_clock)
+    elif not whole:
+        return 0
+    if block.calls != block.seen_calls:
+        block.seen_calls = block.calls
+        block.seen_cpu_ns = cpu_ns
+        return PENDING_SAMPLE if whole and load_32(cython.address(block.in_guest)) else 0  # not in a host call
+    return PENDING_TICK if not on_fiber or cpu_ns - block.seen_cpu_ns >= pause_ns() // 2 else 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def run(unused: cython.p_void) -> cython.p_void:
     """The thread. Never touches Python."""
     global thread_id
     idle: uint32_t = 0
-    rest: uint64_t = period_ns
+    looks: uint64_t = 0  # in this period
+    rest: uint64_t = pause_ns()
     lock(cython.address(monitor))
     thread_id = gettid()
     while pause(rest):
         unlock(cython.address(monitor))
-        idle = 0 if look(True) else idle + 1
-        look_at_handlers()
+        looks += 1
+        if looks * pause_ns() < period_ns:
+            look(True, False)
+        else:
+            looks = 0
+            idle = 0 if look(True, True) else idle + 1
+            look_at_handlers()
         lock(cython.address(monitor))
-        rest = period_ns
+        rest = pause_ns()
         if idle >= IDLE_TICKS:
             # As good as random: who calls seldom, and wakes the ticker each time, is found in the middle of it too.
-            rest = now_ns() % period_ns if park() else period_ns
+            rest = now_ns() % pause_ns() if park() else pause_ns()
+            looks = LOOKS
             idle = 0
     set_absent()
     tell_done(cython.address(monitor))
@@ -126,13 +157,39 @@ def run(unused: cython.p_void) -> cython.p_void:
 def pause(rest: uint64_t) -> cython.bint:
     """Until the next tick, so many nanoseconds. False if the thread is to end. Caller holds the lock, which others get
     meanwhile."""
-    global ticks
+    global ticks, hurried, look_ns
     is_over: cython.bint = False
-    until: uint64_t = now_ns() + rest
+    hurried = False
+    look_ns = now_ns() + rest
     while not ending and not is_over:
-        is_over = await_work_until(cython.address(monitor), until)
+        is_over = await_work_until(cython.address(monitor), look_ns)
+        if hurried:
+            hurried = False
+            look_ns = min(look_ns, now_ns() + pause_ns())
     ticks += 1
     return not ending
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def pause_ns() -> uint64_t:
+    """From one look to the next. A period has a whole number of them."""
+    if not is_fine or period_ns < 2 * LEAST_NS:
+        return period_ns
+    return (period_ns + LOOKS - 1) // LOOKS if period_ns >= LOOKS * LEAST_NS else (period_ns + 1) // 2
+
+
+def quicken():
+    """A guest goes on a fiber, and the ticker looks at its period's ends only. Called with ``running`` set: then it
+    looks more often until it parks."""
+    global is_fine, hurried
+    lock(cython.address(monitor))
+    is_fine = 1
+    hurried = True
+    if ticker_state == TICKER_TICKS:
+        call_one(cython.address(monitor))
+    unlock(cython.address(monitor))
 
 
 @cython.cfunc
@@ -141,15 +198,16 @@ def pause(rest: uint64_t) -> cython.bint:
 def park() -> cython.bint:
     """Until a guest is entered; whether that was to be waited for. Caller holds the lock, which others get
     meanwhile."""
-    global ticker_state
+    global ticker_state, is_fine
     has_waited: cython.bint = False
     ticker_state = PARKED
     # A thread that entered before it could see PARKED is seen here; one that enters later wakes us. Without the
     # barrier that this needs (an old kernel, a filter) the ticker never parks.
-    if barrier_everywhere() != 0 or look(False):
+    if barrier_everywhere() != 0 or look(False, True):
         ticker_state = TICKER_TICKS
     while ticker_state == PARKED and not ending:
         has_waited = True
+        is_fine = 0
         await_work(cython.address(monitor))
     return has_waited
 
@@ -159,9 +217,10 @@ def park() -> cython.bint:
 @cython.exceptval(check=False)
 def set_absent() -> cython.void:
     """There is no thread. Caller holds the lock."""
-    global ticker_state, ending
+    global ticker_state, ending, is_fine
     ticker_state = ABSENT
     ending = False
+    is_fine = 0
 
 
 @cython.cfunc
@@ -226,9 +285,8 @@ def set_ticking() -> cython.void:
     ticker_state = TICKER_TICKS
 
 
-@cython.cfunc
-def update_period() -> cython.int:
-    """Follow Python's switch interval."""
+def update_period():
+    """Follow Python's switch interval: when the ticker is woken, and at each tick that a guest meets with the GIL."""
     global period_ns
     period_ns = max(100_000, min(1_000_000_000, int(sys.getswitchinterval() * 1e9)))
     return 0
@@ -239,7 +297,7 @@ def update_period() -> cython.int:
 @cython.exceptval(check=False)
 def before_fork() -> cython.void:
     """Who runs no guest has no ticker, of which Python would warn."""
-    if ticker_state != ABSENT and not look(False):
+    if ticker_state != ABSENT and not look(False, True):
         end()
 
 
@@ -248,7 +306,7 @@ def before_fork() -> cython.void:
 @cython.exceptval(check=False)
 def after_fork_in_parent() -> cython.void:
     """A guest that was entered meanwhile has taken a ticker for ticking that ended."""
-    if ticker_state == ABSENT and starts and (barrier_everywhere() != 0 or look(False)):
+    if ticker_state == ABSENT and starts and (barrier_everywhere() != 0 or look(False, True)):
         start()
 
 
@@ -264,6 +322,13 @@ begin_monitor(cython.address(monitor), before_fork, after_fork_in_parent, after_
 
 
 def ticker_status() -> dict[str, int | str]:
-    """State, ticks so far, threads started so far, period."""
+    """State, looks so far, threads started so far, period, from one look to the next, and when that is."""
     names: tuple = ("absent", "ticking", "parked")
-    return {"state": names[ticker_state], "ticks": ticks, "starts": starts, "period_ns": period_ns}
+    return {
+        "state": names[ticker_state],
+        "ticks": ticks,
+        "starts": starts,
+        "period_ns": period_ns,
+        "pause_ns": pause_ns(),
+        "look_ns": look_ns,
+    }

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -15,8 +16,9 @@ from stratavm import (
     Trap,
 )
 from stratavm.runtime.stacks import stack_status
+from stratavm.runtime.ticker import ticker_status
 from tests import needed
-from tests.unit.engine.async_guests import TIERS, World, clean, nap, stacks_given_back
+from tests.unit.engine.async_guests import TIERS, World, clean, nap, run, stacks_given_back
 
 
 @pytest.fixture(autouse=True)
@@ -327,3 +329,80 @@ def test_an_answer_may_close_the_store_while_it_is_converted():
     """Nothing is written to a stack that was given back."""
     ended = subprocess.run([sys.executable, "-c", CLOSES], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (0, "closed\nclosed\n"), ended.stderr
+
+
+# ---- the ticker ----
+
+
+@pytest.fixture
+def interval():
+    """What sets Python's interval for switches; it is set back, and the ticker has seen that."""
+    before = sys.getswitchinterval()
+    yield sys.setswitchinterval
+    sys.setswitchinterval(before)
+    until(lambda: one_turn() and ticker_status()["period_ns"] == before * 1e9)
+
+
+def one_turn():
+    """Seconds in which a guest that computes for ever is suspended."""
+
+    async def main(call):
+        task, began = asyncio.create_task(call), time.monotonic()
+        await asyncio.sleep(0)
+        took = time.monotonic() - began
+        task.cancel()
+        return took
+
+    return run(main(World().exports.forever.call_async()))
+
+
+def until(condition):
+    """Wait for what will come."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_ticker_looks_more_often_at_guests_on_fibers(interval):
+    """A loop waits for them: from when it hears of one until it parks; no more than once in a millisecond."""
+    for seconds, pause_ns in ((0.006, 2_000_000), (0.005, 1_666_667), (0.002, 1_000_000), (0.001, 1_000_000)):
+        interval(seconds)
+        until(lambda: ticker_status()["state"] != "ticking")
+        world = World()
+        world.exports.add(1, 1)
+        assert ticker_status()["pause_ns"] == ticker_status()["period_ns"] == seconds * 1e9
+        assert run(world.exports.add.call_async(1, 1)) == 2
+        assert ticker_status()["pause_ns"] == pause_ns and ticker_status()["period_ns"] == seconds * 1e9
+
+
+def test_a_guest_that_begins_in_the_middle_of_a_pause_is_looked_at_soon(interval):
+    """The ticker, which sleeps for a whole interval, is told of it, and sleeps no longer than till a third is over."""
+    seen = []
+
+    def status(_):
+        """In the guest: when the ticker looks next, once it has heard of it."""
+        until(lambda: ticker_status()["look_ns"] != before)
+        seen.append(ticker_status()["look_ns"] - before)
+        return 0
+
+    for _ in range(5):  # where the machine has no processor for it so long that the pause is over first
+        until(lambda: ticker_status()["state"] != "ticking")
+        interval(1.0)
+        World().exports.add(1, 1)
+        until(lambda: ticker_status()["state"] == "ticking" and ticker_status()["look_ns"] > time.monotonic_ns())
+        before = ticker_status()["look_ns"]
+        run(World(status).exports.call.call_async(1))
+        interval(0.001)
+        one_turn()
+        if seen[-1] < 0:
+            return
+    raise AssertionError(f"{seen} ns later than it would have looked anyway")
+
+
+def test_a_tick_has_the_ticker_follow_pythons_interval(interval):
+    """It needs not be woken for that."""
+
+    for seconds in (0.004, 0.003):
+        interval(seconds)
+        until(lambda: one_turn() and ticker_status()["period_ns"] == seconds * 1e9)  # noqa: B023

@@ -1,4 +1,4 @@
-"""Bulk operations of guests on fibers: a tick suspends them midway, and what is left is done by turns of the loop."""
+"""Bulk operations of guests on fibers: they leave behind a part, or at a tick, and the loop does what is left."""
 
 import asyncio
 import ctypes
@@ -7,6 +7,7 @@ import pytest
 
 from stratavm import Closed, Engine, InstancePoisoned, Store, StoreLimits, load
 from stratavm.contract import layout
+from stratavm.runtime.fibers import count_polls
 from tests.unit.engine.async_guests import TIERS, run, stacks_given_back
 
 PAGES = 512
@@ -35,10 +36,12 @@ def tier(request):
     return request.param
 
 
-def exports_of(tier):
-    """A guest with a large memory in a store of its own, which meets a tick in its operations."""
+def exports_of(tier, ticks=True):
+    """A guest with a large memory in a store of its own, which meets a tick in its operations, or none."""
 
     def tick():
+        if not ticks:
+            return
         pending, limit = (store.address + layout.EXEC.offset(name) for name in ("pending", "poll_limit"))
         ctypes.c_uint32.from_address(pending).value |= layout.PENDING_BITS["tick"]
         ctypes.c_uint64.from_address(limit).value = 0xFFFFFFFFFFFFFFFF
@@ -76,6 +79,37 @@ def test_an_operation_that_is_suspended_does_the_same(tier, name):
     run(main())
     assert turns >= 3
     assert bytes(plain.memory.view()) == bytes(other.exports.memory.view())
+
+
+PARTS = {  # 4 MiB each, where bytes are the clock: one by the guest, the others by turns of the loop
+    "fill": ("fill", (0, 1, SIZE), 8),
+    "copy": ("copy", (0, SIZE // 2, SIZE // 2), 4),
+    "copy backwards": ("copy", (1, 0, SIZE // 2), 4),
+    "table.fill": ("table_fill", (), 3),
+    "table.copy": ("table_copy", (), 3),
+    "what is short": ("fill", (0, 1, 4 << 20), 1),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_the_loop_has_a_turn_behind_each_part(tier, name):
+    """Without any tick."""
+    function, arguments, parts = PARTS[name]
+
+    async def main():
+        call = asyncio.create_task(exports_of(tier, ticks=False).exports[function].call_async(*arguments))
+        turns = 0
+        while not call.done():
+            await asyncio.sleep(0)
+            turns += 1
+        await call
+        return turns
+
+    before = count_polls(1 << 40, 0)
+    try:
+        assert run(main()) == (parts + 1 if parts > 1 else 1)  # and one in which the guest goes on
+    finally:
+        count_polls(before, 0)
 
 
 def test_operations_on_tables_are_suspended_too(tier):
