@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Any, TypeVar, TypeVarTuple
+from stratavm.runtime.fibers import count_polls
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -23,20 +24,26 @@ class SeededLoop(asyncio.BaseEventLoop):
 
     There is no I/O, no threads and no subprocesses: code under test gets fakes for those.
 
+    Guests that run asynchronously are suspended where the seed decides, too: after so many polls instead of at ticks of
+    the clock. A guest polls as it enters a function and at each turn of a loop; how often, depends on what compiled
+    it, so a run repeats exactly on an engine with one tier (``oracle`` suspends nothing), not on ``auto``.
+
     Args:
         seed: decides the order.
         most_steps: callbacks that a run may take before it counts as endless.
+        polls_per_tick: polls, on the average, after which a guest that computes lets the loop run.
     """
 
     _runs = _ended = False  # the base class asks before they are set
 
-    def __init__(self, seed: int = 0, most_steps: int = 100_000) -> None:
+    def __init__(self, seed: int = 0, most_steps: int = 100_000, polls_per_tick: int = 10_000) -> None:
         super().__init__()
         self._random = random.Random(seed)
+        self._polls_per_tick = polls_per_tick
         self._turn: list[asyncio.Handle] = []
         self._later: list[asyncio.TimerHandle] = []
         self._now = 0.0
-        self._left = most_steps
+        self._most = self._left = most_steps
         self._errors: list[dict[str, Any]] = []
 
     # ---- time and callbacks ----
@@ -113,11 +120,13 @@ class SeededLoop(asyncio.BaseEventLoop):
         before = asyncio._get_running_loop()
         asyncio._set_running_loop(self)
         self._runs = True
+        polls = count_polls(self._polls_per_tick, self._random.getrandbits(64))
         try:
             while not task.done():
                 self._step()
         finally:
             self._runs = False
+            count_polls(polls, 0)
             asyncio._set_running_loop(before)
         return task.result()
 
@@ -152,6 +161,11 @@ class SeededLoop(asyncio.BaseEventLoop):
     def default_exception_handler(self, context: dict[str, Any]) -> None:
         """As ``call_exception_handler``."""
         self._errors.append(context)
+
+    @property
+    def steps(self) -> int:
+        """Callbacks that it has run so far."""
+        return self._most - self._left
 
     @property
     def errors(self) -> list[dict[str, Any]]:

@@ -1,28 +1,19 @@
 """WASI in a seeded loop: many orders of the same guests, and time that jumps."""
 
 import asyncio
-import sys
 from functools import partial
 
 import pytest
 
-from stratavm import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
-from stratavm.testing.loop import run_seeded
+from stratavm import Closed, DeadlineExceeded, Engine, InstancePoisoned, Interrupted, Linker, Module, Store
+from stratavm.runtime.fibers import count_polls
+from stratavm.testing.loop import SeededLoop, run_seeded
 from stratavm.wasi import Wasi
 from stratavm.wasi.errno import Errno
 from tests.unit.wasi.guest import DATA, OUT
 from tests.unit.wasi.loops import LoopGuest
 
 SEEDS = 40
-
-
-@pytest.fixture(autouse=True)
-def no_ticks():
-    """A guest that computes for long is suspended by the wall's time, which no seed decides."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1000)
-    yield
-    sys.setswitchinterval(before)
 
 
 class Line:
@@ -147,6 +138,52 @@ def test_what_ends_a_wait_ends_it_at_every_moment(what):
         return str(ends[0])
 
     assert len({run_seeded(main, seed) for seed in range(SEEDS)}) > 1
+
+
+COMPUTES = """(module (import "h" "done" (func $done (param i32 i32)))
+  (func (export "work") (param $me i32) (param $turns i32) (local $i i32) (local $round i32)
+    (loop $rounds
+      (local.set $i (local.get $turns))
+      (loop (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1)))))
+      (call $done (local.get $me) (local.get $round))
+      (br_if $rounds (i32.lt_u (local.tee $round (i32.add (local.get $round) (i32.const 1))) (i32.const 3))))))"""
+
+
+async def computing(module, turns, log):
+    """Three guests that compute between what they say."""
+    async with asyncio.TaskGroup() as group:
+        for me in range(3):
+            linker = Linker(module.engine)
+            linker.define("h", "done", lambda who, number: log.append((who, number)))
+            work = linker.instantiate(Store(module.engine), module).exports.work
+            group.create_task(work.call_async(me, turns))
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+def test_a_seed_decides_where_guests_that_compute_are_suspended(tier):
+    """The same seed, the same order, whatever time a guest takes; ticks of the clock would come in between."""
+    module = Module(COMPUTES, Engine(tier=tier))
+    orders = []
+    for seed in (1, 2, 3, 1, 2, 3):
+        orders.append([])
+        run_seeded(partial(computing, module, 300_000, orders[-1]), seed)
+    assert orders[:3] == orders[3:]
+    assert len(set(map(tuple, orders))) > 1
+    in_turn = [(who, number) for who in range(3) for number in range(3)]
+    assert all(sorted(order) == in_turn for order in orders) and in_turn not in orders
+
+
+def test_how_often_guests_are_suspended_can_be_chosen():
+    """Of a loop that is made with other numbers; and the loops and calls that come later have ticks as ever."""
+    module = Module(COMPUTES, Engine(tier="jit0"))
+    turns = {}
+    for polls in (1_000, 10**12):
+        loop, log = SeededLoop(5, polls_per_tick=polls), []
+        loop.run_until_complete(computing(module, 50_000, log))
+        turns[polls] = loop.steps
+        assert len(log) == 9
+    assert turns[10**12] < 20 < 300 < turns[1_000] < 1_000
+    assert count_polls(0, 0) == 0
 
 
 def test_time_jumps_for_guests_that_sleep():
