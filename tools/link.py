@@ -81,7 +81,7 @@ static PyObject *alone(PyObject *self, PyObject *nothing) {
 #define LARGE_PAGE ((size_t)2 << 20)
 #define ARENA ((size_t)1 << 20)
 #define ARENAS 8
-#define HEAP_BYTES ((size_t)7 << 20)
+#define HEAP_BYTES ((size_t)8 << 20)
 static PyObjectArenaAllocator usual;
 static char *next_arena, *first_arena, *end_of_arenas;
 
@@ -125,9 +125,11 @@ static PyObject *large_pages(PyObject *self, PyObject *nothing) {
     char *heap = malloc(HEAP_BYTES);
     if (heap != NULL) {
         char *begin = aligned(heap), *end = aligned(heap + HEAP_BYTES) - LARGE_PAGE;
-        if (begin < end)
-            madvise(begin, end - begin, MADV_HUGEPAGE);
+        madvise(begin, end - begin, MADV_HUGEPAGE);
         free(heap);
+        /* Nobody touches what lies before the first large page, which small blocks would begin with. */
+        volatile char *unused = begin - heap > 64 ? malloc(begin - heap - 64) : NULL;
+        (void)unused;
     }
     mallopt(M_MMAP_THRESHOLD, LARGE_PAGE);
 #endif
