@@ -4,12 +4,17 @@
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint32_t
-from cython.cimports.stratavm.contract._gen_layout import ATTENTION_ABORTED, TRAP_DEADLINE
+from cython.cimports.stratavm.contract._gen_layout import (
+    ATTENTION_ABORTED,
+    PENDING_INTERRUPT,
+    TRAP_DEADLINE,
+    TRAP_INTERRUPTED,
+)
 from cython.cimports.stratavm.engine.cells import MAX_CELLS, unbox
 from cython.cimports.stratavm.engine.func import Func, boxed
 from cython.cimports.stratavm.runtime.fibers import FIBER_NEW, FIBER_PARKED, Fiber
 from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
-from cython.cimports.stratavm.runtime.native import now_ns
+from cython.cimports.stratavm.runtime.native import load_32, now_ns
 from cython.cimports.stratavm.runtime.occupancy import is_closed, mark
 
 from stratavm.base.errors import Closed, InstancePoisoned, StrataError
@@ -114,7 +119,10 @@ class AsyncCall(Fiber):
             self.waits = True
             if self.request is None:
                 return self.loop.turn(self)
-            return self.timed() if self.store.own_deadline or self.loop.watches else self.request
+            # Interrupted before it was suspended, by its host function say: nobody would wake it for that.
+            if load_32(cython.address(self.store.exec.pending)) & PENDING_INTERRUPT and self.reason == 0:
+                self.reason = TRAP_INTERRUPTED
+            return self.timed() if self.reason or self.store.own_deadline or self.loop.watches else self.request
         if self.function.n_params >= 0:
             self.result = boxed(self.function, self.cells)
         else:

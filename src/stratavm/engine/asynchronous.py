@@ -120,9 +120,9 @@ def _disarm(call: AsyncCall) -> None:
 
 
 def _arm(call: AsyncCall, parks: int) -> None:
-    """Look at the deadline: it has come, or will come, or there is none."""
+    """Look at the deadline: it has come, or will come, or there is none. Who is to end for another reason, does."""
     _disarm(call)
-    left = call.seconds_left
+    left = 0.0 if call.reason else call.seconds_left
     if left is None or call.task is None or not call.is_waiting(parks):
         return
     if left > 0:

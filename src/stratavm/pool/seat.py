@@ -220,7 +220,7 @@ class Seat(Waits):
         self.end()
         floor, now = self._floor, self.now
         began = now()
-        has_deadline = call.seconds_left is not None
+        has_deadline = call.reason or call.seconds_left is not None
         try:
             answer = await (super().limited(call, request) if has_deadline else request)
         finally:
