@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from stratavm.runtime.limits import StoreLimits
 
 Make: TypeAlias = Callable[[Store], Any]
+LARGE_BYTES: Final = 32 << 20
+"""A store that holds more is closed beside the loop: the kernel takes a millisecond to take back a dozen MiB."""
 SMOOTH: Final = 0.2
 """Weight of the last time that making an instance took."""
 
@@ -57,6 +59,21 @@ class Made:
             close = getattr(self.beside, "close", None)
             if close is not None:
                 close()
+
+    async def close_async(self) -> None:
+        """The same, the store in a thread; also if that is cancelled."""
+        try:
+            await self.store.close_async()
+        finally:
+            self.close()
+
+
+def _runs_in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class Nursery:
@@ -89,6 +106,7 @@ class Nursery:
         self.make_seconds = 0.0
         self._counters, self.now = counters, now
         self._limits_of_made: set[asyncio.Timeout] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._make: Make
         if isinstance(source, InstancePre):
             self.recycles = source.start_index is None and keeps_nothing(source.module.model) and not engine.config.fuel
@@ -176,7 +194,17 @@ class Nursery:
         """Close an instance."""
         self._counters.discarded += 1
         self._counters.capacity.add(-1, self.now())
-        made.close()
+        if made.store.bytes_held > LARGE_BYTES and not made.store.busy and _runs_in_a_loop():
+            task = asyncio.create_task(made.close_async())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        else:
+            made.close()
+
+    async def closed(self) -> None:
+        """All that was discarded has been closed."""
+        while self._closing:
+            await asyncio.wait(self._closing)
 
     def shrink(self, count: int) -> None:
         """Keep no more than so many ready."""

@@ -213,6 +213,7 @@ class Pool:
             self.close()
         await self.drain()
         self.close()
+        await self._nursery.closed()
 
     async def drain(self, timeout: float | None = None) -> bool:
         """Take no more calls, and wait until those that there are have ended.
@@ -233,8 +234,10 @@ class Pool:
         except TimeoutError:
             self.close()
             await self._end_of_all()
+            await self._nursery.closed()
             self._tell_drained(False)
             return False
+        await self._nursery.closed()
         self._tell_drained(True)
         return True
 
