@@ -16,7 +16,7 @@ from stratavm.targets.x64.regs import CONDITIONS, NUMBER
 from stratavm.targets.x64.target import X64
 
 CONDITION_NUMBERS: dict = {name: number for number, name in enumerate(CONDITIONS)}
-stubs_buffer: object = None  # of ``instruction``: it is made once
+stubs_buffer: object = None  # of ``instruction``, while nobody has it
 
 
 def repeated(pattern: bytes, count: uint32_t, numbers: tuple) -> bytes:
@@ -62,6 +62,7 @@ def instruction(
     ops: MOperand[8]
     inst: MInst
     frame: Frame
+    buf: CodeBuf
     number, widths, tied = MOPS[name]
     if not widths & width:
         raise ValueError(f"{name} has no width {width}")
@@ -97,13 +98,15 @@ def instruction(
     frame.slots = 0
     frame.insts = cython.NULL
     frame.operands = cython.NULL
-    if stubs_buffer is None:
-        stubs_buffer = CodeBuf(X64)
-    buf: CodeBuf = stubs_buffer  # the GIL is held from here to its copy
+    buf, stubs_buffer = stubs_buffer, None  # another thread may come in between where lines are traced
+    if buf is None:
+        buf = CodeBuf(X64)
     buf.clear()
     emit_inst(buf, cython.address(inst), ops, cython.address(frame))
     buf.finish(cython.NULL, 0)
-    return buf.to_bytes()
+    made: bytes = buf.to_bytes()
+    stubs_buffer = buf
+    return made
 
 
 def assemble(
