@@ -44,9 +44,12 @@ class Step:
 
 
 def send(coroutine):
-    """One step, as an event loop does it: what it yields, or (its result,)."""
+    """One step, as an event loop does it: what it yields, or (its result,). Turns of the loop, at ticks, are passed by:
+    a slow machine has some."""
     try:
-        return coroutine.send(None)
+        while (yielded := coroutine.send(None)) is None:
+            pass
+        return yielded
     except StopIteration as end:
         return (end.value,)
 
