@@ -391,6 +391,8 @@ class Emitter(ValueEmitter):
         i: uint32_t
         if self.final[number] != number:
             return 0
+        # No way leads to a block behind a test that all ways pass by; what r11 would hold there is nobody's matter.
+        reached: cython.bint = number == 0 or self.heads[number] != NOT_SEEN
         self.held = NOTHING_HELD if self.heads[number] == NOT_SEEN else self.heads[number]
         if block.flags & BF_LOOP_HEADER:
             self.head(number, moves + move[0])
@@ -422,7 +424,7 @@ class Emitter(ValueEmitter):
             else:
                 if insts[i].op != MOP_SHL_RI or not self.doubles(move[0], i, block.last):
                     self.instruction(i, number)
-        return self.pass_held(number)
+        return self.pass_held(number) if reached else 0
 
     def head(self, number, moves):
         """Where a loop begins. If one pointer can be in r11 throughout, it is loaded before; ways back lead behind
