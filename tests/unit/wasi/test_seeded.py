@@ -159,6 +159,7 @@ async def computing(module, turns, log):
             group.create_task(work.call_async(me, turns))
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("tier", ["jit0", "jit1"])
 def test_a_seed_decides_where_guests_that_compute_are_suspended(tier):
     """The same seed, the same order, whatever time a guest takes; ticks of the clock would come in between."""
