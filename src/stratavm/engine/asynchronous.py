@@ -129,7 +129,8 @@ def _arm(call: AsyncCall, parks: int) -> None:
         call.timer = call.task.get_loop().call_later(left, _arm, call, parks)
     else:
         call.expire()
-        _cancel(call, parks)
+        # Not now: the task may be running, and what it awaits be over without a turn; it would be cancelled behind us.
+        call.timer = call.task.get_loop().call_soon(_cancel, call, parks)
 
 
 def _cancel(call: AsyncCall, parks: int) -> None:

@@ -458,6 +458,39 @@ def test_a_deadline_ends_a_call_while_it_waits_and_while_it_runs(tier):
     run(main())
 
 
+@pytest.mark.parametrize("ends", ["deadline", "interrupt"])
+@pytest.mark.parametrize("kind", ["coroutine", "future"])
+def test_who_is_ended_where_nothing_was_awaited_is_not_cancelled_behind_the_call(ends, kind, tier):
+    """What the host function gives is over without a turn of the loop; the task goes on and waits for other things."""
+
+    def h(x):
+        if ends == "deadline":
+            world.store.set_deadline(0.0)
+        else:
+            world.store.interrupt()
+        if kind == "coroutine":
+            return at_once(x)
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(x)
+        return future
+
+    async def at_once(x):
+        return x
+
+    async def main():
+        task = asyncio.current_task()
+        with pytest.raises((DeadlineExceeded, Interrupted)):
+            await world.exports.call.call_async(1)
+        assert task.cancelling() == 0
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
+        world.store.set_deadline(None)
+        clean(world)
+
+    world = World(h, tier)
+    run(main())
+
+
 def test_a_deadline_that_does_not_come_leaves_nothing():
     """Neither a timer nor a cancelled task."""
 
