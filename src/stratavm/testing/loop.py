@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Any, TypeVar, TypeVarTuple
+from stratavm.base.numbers import whole
 from stratavm.runtime.fibers import count_polls
 
 T = TypeVar("T")
@@ -31,7 +32,11 @@ class SeededLoop(asyncio.BaseEventLoop):
     Args:
         seed: decides the order.
         most_steps: callbacks that a run may take before it counts as endless.
-        polls_per_tick: polls, on the average, after which a guest that computes lets the loop run.
+        polls_per_tick: polls, on the average, after which a guest that computes lets the loop run: 1 to 2**40.
+
+    Raises:
+        TypeError: ``polls_per_tick`` is no whole number.
+        ValueError: it is out of its range.
     """
 
     _runs = _ended = False  # the base class asks before they are set
@@ -39,7 +44,7 @@ class SeededLoop(asyncio.BaseEventLoop):
     def __init__(self, seed: int = 0, most_steps: int = 100_000, polls_per_tick: int = 10_000) -> None:
         super().__init__()
         self._random = random.Random(seed)
-        self._polls_per_tick = polls_per_tick
+        self._polls_per_tick = whole("polls_per_tick", polls_per_tick, 1, 1 << 40)
         self._turn: list[asyncio.Handle] = []
         self._later: list[asyncio.TimerHandle] = []
         self._now = 0.0

@@ -202,3 +202,10 @@ def test_time_jumps_for_guests_that_sleep():
         return loop.time()
 
     assert run_seeded(main, 1) == 3600
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1 << 63, 1 << 64, 0.5, None, "x", True])
+def test_polls_per_tick_that_are_no_number_of_polls_are_refused(wrong):
+    """Before a loop runs: 2 to the 63rd once divided by zero in the poll of a guest."""
+    with pytest.raises((TypeError, ValueError), match="polls_per_tick must be"):
+        SeededLoop(polls_per_tick=wrong)
