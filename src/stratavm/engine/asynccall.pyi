@@ -20,7 +20,7 @@ class Loop(Protocol):
 
 class AsyncCall(Fiber):
     task: asyncio.Task[Any] | None
-    timer: asyncio.TimerHandle | None
+    timer: asyncio.Handle | None
     def __init__(self, function: Func, arguments: tuple[Any, ...], loop: Loop) -> None: ...
     @property
     def result(self) -> Any: ...
