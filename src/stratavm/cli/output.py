@@ -9,7 +9,7 @@ import sys
 from _collections_abc import Iterable, Iterator
 
 from stratavm.base import errors
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, TextIO
+from stratavm.base.forms import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TextIO
 from stratavm.base.importing import contextmanager
 from stratavm.base.text import printable
 from stratavm.sandbox.ending import reason_of
@@ -212,13 +212,29 @@ def put(data: str | bytes) -> None:
     """
     out = stream()
     try:
-        if isinstance(data, str):
+        if isinstance(data, str) and not _is_unbuffered(out):
             out.write(data)
         else:
             out.flush()
-            out.buffer.write(data)
+            _write_all(out.buffer, data.encode(out.encoding, out.errors or "strict") if isinstance(data, str) else data)
     except OSError as error:
         raise _of_output(error) from None
+
+
+def _is_unbuffered(out: TextIO) -> bool:
+    """Whether what it writes goes to the system as it is (``python -u``)."""
+    buffer = getattr(out, "buffer", None)
+    return buffer is not None and not hasattr(buffer, "raw") and hasattr(buffer, "fileno")
+
+
+def _write_all(out: BinaryIO, data: bytes) -> None:
+    """All of it: an unbuffered stream takes a part, and says so, where a disk becomes full or a reader goes away."""
+    rest = memoryview(data)
+    while rest:
+        written = out.write(rest)
+        if written is None:  # of a stream that does not block
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        rest = rest[written:]
 
 
 def _of_output(error: OSError) -> OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 
@@ -35,6 +36,28 @@ def forever(tmp_path):
     path = tmp_path / "yes.wat"
     path.write_text(FOREVER)
     return str(path)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", [("strip", "-o", "-"), ("print",)], ids=["bytes", "text"])
+def test_output_that_does_not_fit_is_told_and_a_reader_that_goes_away_ends_it(command, unbuffered, tmp_path):
+    """Also where Python does not buffer: its stream takes a part then, and that was taken for all."""
+    module, short = tmp_path / "m.wat", tmp_path / "short"
+    words = "\n".join(f'(func (export "{"x" * 80}{n}"))' for n in range(4000))
+    module.write_text(f"(module {words})")
+    strata = [sys.executable, "-m", "stratavm", *command, str(module)]
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    with open(short, "wb") as out:
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # noqa: E731
+        done = subprocess.run(
+            strata, stdout=out, stderr=subprocess.PIPE, env=environment, preexec_fn=limit, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, b"strata: standard output: File too large\n")
+    with subprocess.Popen(strata, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout.read(1)
+        process.stdout.close()
+        assert process.wait(timeout=60) == 141
+        assert process.stderr.read() == b""
 
 
 @HOW
