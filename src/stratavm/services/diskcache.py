@@ -50,6 +50,8 @@ AHEAD_S: Final = 60.0
 FLAGS: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_opened: dict[str, None] = {}  # folders of caches and of their keys that this process has had, in their order
+
 
 class CacheRefused(StrataError):
     """The directory or the key cannot be trusted, or cannot be made; the text says what and what to do."""
@@ -154,6 +156,14 @@ def default_folders() -> tuple[str, str]:
             base = os.path.join(home, below)
         found.append(os.path.join(base, "stratavm"))
     return os.path.join(found[0], "code"), found[1]
+
+
+def folders_in_use() -> tuple[str, ...]:
+    """The default folders, where there are any, and those of the caches that this process has had."""
+    try:
+        return *default_folders(), *_opened
+    except CacheRefused:  # there is no home directory
+        return tuple(_opened)
 
 
 def open_own(path: str) -> int:
@@ -284,6 +294,7 @@ class DiskCache:
         self.most_bytes = most_bytes
         self._secret = read_key(key_folder)
         self._at = open_own(folder)
+        _opened.update(dict.fromkeys(map(os.path.abspath, (folder, key_folder))))
         finalize(self, os.close, self._at, at_exit=False)  # the process is about to close it
         self._begun: dict[bytes, tuple[Lead, PartReader, int]] = {}
         self._sums: dict[bytes, tuple[PartReader, int, Opened]] = {}

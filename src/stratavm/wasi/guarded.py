@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 
-from stratavm.services.diskcache import CacheRefused, default_folders
+from stratavm.services.diskcache import folders_in_use
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.resolve import RETRIES, Walk, split
 
@@ -59,10 +59,7 @@ def guard_of(root: int, path: object) -> GuardedResolver | None:
     Raises:
         PermissionError: the directory is one of the folders itself.
     """
-    try:
-        folders = default_folders()
-    except CacheRefused:  # there is no home directory, and so nothing is kept
-        return None
+    folders = folders_in_use()
     given = _identity(os.fstat(root))
     if given in _identities(folders):
         raise PermissionError(errno.EPERM, "no guest gets the code that Strata keeps, or its key; give another", path)

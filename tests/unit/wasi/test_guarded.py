@@ -5,7 +5,7 @@ import os
 import pytest
 
 from stratavm import Engine
-from stratavm.services.diskcache import DiskCache, default_folders
+from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders
 from stratavm.wasi.abi import Oflags
 from stratavm.wasi.descriptor import Opening
 from stratavm.wasi.errno import Errno, WasiError
@@ -96,6 +96,27 @@ def test_they_cannot_be_given(home, path):
     """Not even by mistake."""
     with pytest.raises(PermissionError, match=r"no guest gets the code that Strata keeps.*stratavm"):
         Wasi(preopens={str(home / path): "/x"}, engine=Engine())
+
+
+def test_a_folder_that_was_named_for_a_cache_is_no_guests(home, tmp_path_factory, monkeypatch):
+    """As the default one; from when a cache was there on, also by a relative name, and where nobody has a home."""
+    named = tmp_path_factory.mktemp("named")
+    monkeypatch.chdir(named)
+    DiskCache("kept", default_folders()[1])
+    monkeypatch.setattr("stratavm.services.diskcache.default_folders", no_home)
+    monkeypatch.chdir(home)
+    with pytest.raises(PermissionError, match="no guest gets the code that Strata keeps"):
+        Wasi(preopens={str(named / "kept"): "/x"}, engine=Engine())
+    above = open_host_directory(named)
+    with pytest.raises(WasiError) as refused:
+        above.open(b"kept", Opening(follow=True, oflags=Oflags.DIRECTORY, read=True, write=False, flags=0))
+    assert refused.value.errno == Errno.PERM
+    above.close()
+
+
+def no_home():
+    """As where a user has none."""
+    raise CacheRefused("no home")
 
 
 def test_other_directories_are_resolved_by_the_kernel(home, given, tmp_path_factory):
