@@ -249,6 +249,8 @@ class Reading:
         """An ordinary file of at least so many bytes, which is read once ``begin`` was called; None for any other."""
         made: Reading
         try:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # opened and closed, a FIFO would end the writer that waits
+                return None
             descriptor: object = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         except (OSError, ValueError):  # who reads it will say so
             return None

@@ -122,3 +122,16 @@ def test_in_python_the_guest_is_told_that_the_pipe_is_broken():
     with os.fdopen(writing, "wb") as file, Wasi(stdout=file) as world:
         instance = stratavm.load(FOREVER, world.namespaces())
         assert instance.exports["say"]() == Errno.PIPE
+
+
+def test_a_program_comes_out_of_a_fifo(tmp_path, process):
+    """Its writer, who waits for the reader, is not let through before that reads."""
+    path = tmp_path / "it"
+    os.mkfifo(path)
+    command = [sys.executable, "-c", "import sys; open(sys.argv[1], 'w').write(sys.argv[2])", path]
+    program = '(module (func (export "f") (result i32) (i32.const 7)))'
+    for _ in range(2):
+        with subprocess.Popen([*command, program]) as writer:
+            done = process("run", "--timeout", "30", "--invoke", "f", str(path))
+            assert (done.returncode, done.stdout, done.stderr) == (0, b"7\n", b"")
+            assert writer.wait(timeout=60) == 0

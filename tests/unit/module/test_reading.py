@@ -96,6 +96,16 @@ def test_anything_else_is_left_to_who_reads_it(tmp_path: Path, what: str):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_who_writes_to_a_fifo_is_not_let_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A writer that waits for its reader would be ended by SIGPIPE where the file was only looked at."""
+    path, opened = tmp_path / "it", []
+    os.mkfifo(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", lambda *given: opened.append(given) or 1 / 0)
+        assert Reading.of(str(path), 1) is None
+    assert opened == []
+
+
 def test_one_that_nobody_wants_ends(tmp_path: Path):
     """Its thread, and its file."""
     path = tmp_path / "it"
