@@ -15,10 +15,13 @@ from contextlib import nullcontext
 
 from stratavm.base.errors import DeadlineExceeded
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from stratavm.base.importing import resource
 from stratavm.engine.engine import Engine
 from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre
+from stratavm.engine.ports import GrowthLimiter, NoLimiter
 from stratavm.engine.store import Store
+from stratavm.pool.closing import Closings
 from stratavm.pool.metrics import Counters
 from stratavm.spec.types import is_ref
 
@@ -56,16 +59,21 @@ class Made:
         try:
             self.store.close()
         finally:
-            close = getattr(self.beside, "close", None)
-            if close is not None:
-                close()
+            self._close_beside()
 
-    async def close_async(self) -> None:
-        """The same, the store in a thread; also if that is cancelled."""
+    def close_by(self, closings: Closings) -> None:
+        """The same, the store in a thread where there is one to be had. What came beside it may belong to the loop: it
+        is closed here, and first, so that nothing is left to do when the loop has ended meanwhile."""
         try:
-            await self.store.close_async()
+            self._close_beside()
         finally:
-            self.close()
+            if not closings.begin(self.store, self.instance):
+                self.store.close()
+
+    def _close_beside(self) -> None:
+        close = getattr(self.beside, "close", None)
+        if close is not None:
+            close()
 
 
 def _runs_in_a_loop() -> bool:
@@ -106,7 +114,7 @@ class Nursery:
         self.make_seconds = 0.0
         self._counters, self.now = counters, now
         self._limits_of_made: set[asyncio.Timeout] = set()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closings = Closings()
         self._make: Make
         if isinstance(source, InstancePre):
             self.recycles = source.start_index is None and keeps_nothing(source.module.model) and not engine.config.fuel
@@ -194,17 +202,35 @@ class Nursery:
         """Close an instance."""
         self._counters.discarded += 1
         self._counters.capacity.add(-1, self.now())
-        if made.store.bytes_held > LARGE_BYTES and not made.store.busy and _runs_in_a_loop():
-            task = asyncio.create_task(made.close_async())
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+        if (
+            made.store.bytes_held > LARGE_BYTES
+            and not made.store.busy
+            and _runs_in_a_loop()
+            and self._closings.has_room
+            and not self._is_counted(made)
+        ):
+            made.close_by(self._closings)
         else:
             made.close()
 
+    def _is_counted(self, made: Made) -> bool:
+        """Whether something counts what lives: there the next call may want the room of one that is being closed."""
+        limits = made.limits or self.limits
+        return (
+            self.engine.config.memory_slots is not None
+            or (limits is not None and (limits.limiter is not None or limits.admit is not None))
+            or not isinstance(self.engine.services.get(GrowthLimiter), NoLimiter)
+            or resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+        )
+
     async def closed(self) -> None:
-        """All that was discarded has been closed."""
-        while self._closing:
-            await asyncio.wait(self._closing)
+        """All that was discarded has been closed: by threads that have begun, whatever else the process does."""
+        await self._closings.wait()
+
+    def join(self) -> None:
+        """The same where no loop runs that this would hold up; else nothing."""
+        if not _runs_in_a_loop():
+            self._closings.join()
 
     def shrink(self, count: int) -> None:
         """Keep no more than so many ready."""

@@ -222,7 +222,7 @@ class Pool:
             timeout: seconds after which those that still wait are rejected, and those that run are interrupted.
 
         Returns:
-            Whether all ended by themselves.
+            Whether all ended by themselves. What instances held has been given back by then.
         """
         seconds = seconds_or_none("timeout", timeout)
         self._here()
@@ -258,7 +258,8 @@ class Pool:
     def close(self) -> None:
         """Reject calls that wait, interrupt those that run, close the instances that are ready; may be called twice.
 
-        Calls that run end with ``Interrupted`` in their tasks.
+        Calls that run end with ``Interrupted`` in their tasks. Instances that threads are closing are waited for where
+        no loop runs; in a loop ``drain`` waits for them.
         """
         was_closed, self._draining = self._draining == "closed", "closed"
         for ticket in list(self.desk.waiting()):
@@ -268,6 +269,7 @@ class Pool:
             guest.end()
         self._nursery.end()
         self._nursery.shrink(0)
+        self._nursery.join()
         for handle in (self._timer, self._nursing):
             if handle is not None:
                 handle.cancel()
