@@ -50,9 +50,10 @@ class AsyncCall(Fiber):
         self.arguments = arguments
         self.loop = loop
         self.cancelling = -1
-        if self.store is not None and self.store.parked is not None and self.store.parked.admits():
-            self.caller = self.store.parked
-            self.caller_parks = self.caller.parks
+        waiting: AsyncCall = None if self.store is None else self.store.parked
+        if waiting is not None and waiting.admits():
+            self.caller = waiting
+            self.caller_parks = waiting.parks
 
     def begin(self) -> object:
         """Run it from its start."""

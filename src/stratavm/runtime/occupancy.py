@@ -218,13 +218,14 @@ class Occupied:
         act: cython.pointer(Activation) = cython.address(entry.act)
         if block == cython.NULL:
             block = thread_block()
-        entry.outermost = context.occupant == 0
+        elsewhere: cython.bint = block.activation != cython.NULL and in_other_greenlet(block)
+        entry.outermost = context.occupant == 0  # read now: other threads may have run meanwhile
         if (
-            is_closed(self)
+            elsewhere
+            or is_closed(self)
             or not (entry.outermost or context.occupant == block.serial)
             or not (self.bound_to == 0 or self.bound_to == block.serial)
             or stack_pointer() < block.limit
-            or (block.activation != cython.NULL and in_other_greenlet(block))
         ):
             if not admits(self, block):
                 return refuse(self, block)
@@ -343,14 +344,15 @@ class Occupied:
         block: cython.pointer(ThreadBlock) = thread_block()
         context: cython.pointer(ExecContext) = self.exec
         act: cython.pointer(Activation) = cython.address(entry.act)
+        fiber: object = self.parked
         if (
-            is_closed(self)
+            (block.activation != cython.NULL and in_other_greenlet(block))  # first: other threads may run meanwhile
+            or is_closed(self)
             or not (self.bound_to == 0 or self.bound_to == block.serial)
             or stack_pointer() < block.limit
-            or (block.activation != cython.NULL and in_other_greenlet(block))
+            or self.parked is not fiber
         ):
             return refuse(self, block)
-        fiber: object = self.parked
         entry.block = block
         act.prev = block.activation
         entry.prev_running = block.running
@@ -553,15 +555,17 @@ def wake(self: Occupied, entry: cython.pointer(Entry)) -> cython.int:
 @cython.exceptval(-1, check=False)
 def admits(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.bint:
     """Whether a call may enter though a guest is suspended: one by the host function that the guest waits for."""
+    fiber: object = self.parked
     if (
-        self.parked is None
-        or self.exec.occupant != block.serial | PARKED
+        fiber is None
         or not (self.bound_to == 0 or self.bound_to == block.serial)
         or stack_pointer() < block.limit
         or (block.activation != cython.NULL and in_other_greenlet(block))
+        or not fiber.admits()
     ):
         return False
-    return self.parked.admits()
+    # Last: those two run Python, and another thread may have closed the store meanwhile.
+    return self.parked is fiber and self.exec.occupant == block.serial | PARKED
 
 
 @cython.cfunc

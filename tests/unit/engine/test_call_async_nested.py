@@ -6,7 +6,8 @@ import warnings
 
 import pytest
 
-from stratavm import InstancePoisoned, StoreBusy
+from stratavm import Closed, InstancePoisoned, StoreBusy
+from stratavm.engine import asynchronous
 from tests.unit.engine.async_guests import World, clean, nap, run, stacks_given_back
 
 
@@ -131,3 +132,30 @@ def test_a_call_that_is_never_awaited_is_named_as_users_know_it():
         world.exports.add.call_async(1, 1)
         gc.collect()
     assert [str(w.message) for w in caught] == ["coroutine 'Func.call_async' was never awaited"]
+
+
+@pytest.mark.parametrize("how", ["a synchronous call", "an asynchronous call"])
+def test_a_store_that_is_closed_while_it_sees_who_calls_lets_nobody_in(how, monkeypatch):
+    """To ask for the running task runs Python, and so other threads: one of them may close the store just then."""
+    task, seen = asynchronous.current_task, []
+
+    def closes():
+        world.store.close()
+        return task()
+
+    async def f(x):
+        monkeypatch.setattr(asynchronous, "current_task", closes)
+        try:
+            seen.append(await world.exports.add.call_async(1, 1) if how[:2] == "an" else world.exports.add(1, 1))
+        except Closed:
+            seen.append((world.store.busy, world.store.parked))
+        finally:
+            monkeypatch.undo()
+
+    async def main():
+        with pytest.raises(Closed):
+            await world.exports.call.call_async(1)
+        assert seen == [(False, None)]
+
+    world = World(f)
+    run(main())
