@@ -4,10 +4,10 @@
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.machine.minst import MInst, MOperand
-from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_HLT
+from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_HLT, RBP
 from cython.cimports.stratavm.targets.x64.encoder import Frame, emit_inst
 from cython.cimports.stratavm.targets.x64.sequences import emit_0, emit_jcc, emit_jmp
 
@@ -43,6 +43,27 @@ def repeated(pattern: bytes, count: uint32_t, numbers: tuple) -> bytes:
             memcpy(start + i * size + place, cython.address(word), 4)
             word += step
     return made
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def fill(
+    inst: cython.pointer(MInst),
+    frame: cython.pointer(Frame),
+    number: uint32_t,
+    width: cython.int,
+    n_operands: cython.int,
+    cc: cython.int,
+) -> cython.void:
+    """One instruction that belongs to no function, and a frame whose slots begin at rbp. The address and the immediate
+    are set behind this."""
+    memset(inst, 0, cython.sizeof(MInst))
+    inst.op = number
+    inst.width = width
+    inst.nops = n_operands
+    inst.cc = cc
+    memset(frame, 0, cython.sizeof(Frame))
+    frame.base = RBP
 
 
 def instruction(
@@ -83,21 +104,10 @@ def instruction(
     if index is not None:
         ops[i].loc = NUMBER[index]
         i += 1
-    inst.op = number
-    inst.width = width
-    inst.cc = CONDITION_NUMBERS[cc]
-    inst.flags = 0
-    inst.nops = i
+    fill(cython.address(inst), cython.address(frame), number, width, i, CONDITION_NUMBERS[cc])
     inst.scale = 0xFF if index is None else 3
-    inst.ops = 0
-    inst.node = 0
     inst.imm = imm
     inst.disp = disp
-    inst.aux = 0
-    frame.base = 5
-    frame.slots = 0
-    frame.insts = cython.NULL
-    frame.operands = cython.NULL
     buf, stubs_buffer = stubs_buffer, None  # another thread may come in between where lines are traced
     if buf is None:
         buf = CodeBuf(X64)
@@ -136,21 +146,10 @@ def assemble(
         ops[i].loc = places[i]
     for i in range(len(pool)):
         words[i] = pool[i]
-    inst.op = MOPS[name][0]
-    inst.width = width
-    inst.cc = cc
-    inst.flags = 0
-    inst.nops = n
+    fill(cython.address(inst), cython.address(frame), MOPS[name][0], width, n, cc)
     inst.scale = 0xFF if index is None else scale
-    inst.ops = 0
-    inst.node = 0
     inst.imm = imm
     inst.disp = disp
-    inst.aux = 0
-    frame.base = 5
-    frame.slots = 0
-    frame.insts = cython.NULL
-    frame.operands = cython.NULL
     buf: CodeBuf = CodeBuf(X64)
     emit_inst(buf, cython.address(inst), ops, cython.address(frame))
     buf.finish(words, len(pool))
