@@ -197,10 +197,13 @@ class Choices:
         data = b"".join(struct.pack("<II", self.place(n), n) for n in few)
         return data, count if self.random.random() < 0.95 else self.random.choice((1025, 0x2000_0001, 0xFFFF_FFFF))
 
-    def subscription(self) -> bytes:
-        """To a clock as a rule. Nobody sleeps for long."""
+    def subscription(self, among: bool) -> bytes:
+        """To a clock as a rule. Nobody sleeps for long, and among others all are due at once: which of two moments has
+        passed when the guest is back, a busy machine decides."""
         flags = self.random.choice((0, 0, 0, 1, 1, 2))
         due = self.random.choice((0, 1, 1000, 200_000)) if not flags & 1 else self.random.choice((0, 1, 10**9))
+        if among:
+            due = due & flags & 1
         union = SUBSCRIPTION_CLOCK.pack(self.random.choice((0, 1, 1, 1, 2, 3, 4)), due, 9, flags)
         tag = self.random.choice((0, 0, 0, 0, 0, 1, 2, 3))
         return SUBSCRIPTION.pack(self.random.getrandbits(64), tag, union)
@@ -222,7 +225,7 @@ class Choices:
             return name, [fd, at, count, *middle, self.place(4)], {LISTS: data}
         if name == "poll_oneoff":
             count = self.random.choice((0, 1, 1, 1, 1, 1, 2))
-            subscriptions = b"".join(self.subscription() for _ in range(count))
+            subscriptions = b"".join(self.subscription(count > 1) for _ in range(count))
             return name, [SUBSCRIPTIONS, self.place(32), count, self.place(4)], {SUBSCRIPTIONS: subscriptions}
         arguments = {
             "clock_time_get": lambda: [self.random.choice((0, 1, 1, 2, 3, 4, 0xFFFF_FFFF)), self.offset(), out],
