@@ -14,9 +14,11 @@ from tests.fuzz.oracles import Finding
 
 OFF: Final = (
     "simd", "relaxed_simd", "tail_call", "multi_memory", "memory64", "threads", "function_references", "gc",
-    "exceptions", "wide_arithmetic", "custom_page_sizes",
+    "exceptions", "custom_page_sizes",
 )  # fmt: skip
 """Proposals that Strata does not have."""
+ON: Final = ("wide_arithmetic",)
+"""Proposals that Strata has, and the other engine on request only."""
 OLDER_RULES: Final = ("locally defined global",)
 """Why the other engine refuses what version 3.0 allows: it ties this to the gc proposal."""
 
@@ -26,6 +28,8 @@ def _engine() -> wasmtime.Engine:
     config = wasmtime.Config()
     for name in OFF:
         setattr(config, f"wasm_{name}", False)
+    for name in ON:
+        setattr(config, f"wasm_{name}", True)
     return wasmtime.Engine(config)
 
 

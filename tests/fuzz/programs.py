@@ -62,6 +62,8 @@ def _scalar(row: Row) -> bool:
 
 
 PURE: Final = {t: [r for r in BY_ID.values() if r.semantics and _scalar(r) and r.results == t] for t in TYPES}
+WIDE: Final = {t: [r for r in BY_ID.values() if r.semantics and _scalar(r) and t in r.results[1:]] for t in TYPES}
+"""Operations with several results, by what the last ones are."""
 LOADS: Final = {t: [r for r in BY_ID.values() if r.access and _scalar(r) and r.results == t] for t in TYPES}
 STORES: Final = [r for r in BY_ID.values() if r.access and _scalar(r) and not r.results]
 
@@ -130,8 +132,8 @@ class Body:
             known, cost = self.rng.choice(pool[-5:])
             return known if self.affords(cost) else self.leaf(letter)
         before = self.cost
-        makers = (self.pure, self.load, self.choose, self.branch, self.call, self.tee)
-        (make,) = self.rng.choices(makers, (50, 22, 8, 8, 7, 5))
+        makers = (self.pure, self.load, self.choose, self.branch, self.call, self.tee, self.several)
+        (make,) = self.rng.choices(makers, (50, 22, 8, 8, 7, 5, 6 if WIDE[letter] else 0))
         made = self.pure(letter, depth, loose) if make == self.pure else make(letter, depth)
         if not loose:
             pool.append((made, (self.cost - before) // self.weight + 1))
@@ -238,6 +240,16 @@ class Body:
     def tee(self, letter: str, depth: int) -> bytes:
         """A value that a local keeps."""
         return self.expr(letter, depth - 1) + code("local.tee", self.local(letter))
+
+    def several(self, letter: str, depth: int) -> bytes:
+        """An operation with several results: one of them; locals keep the others, mostly."""
+        row = self.rng.choice(WIDE[letter])
+        made = b"".join(self.expr(t, depth - 1) for t in row.operands) + _opcode(row)
+        if self.chance(0.3):
+            return made + code("local.set", self.local(letter))
+        keep = self.fresh(letter)
+        first = b"".join(code("local.set", self.local(t)) for t in reversed(row.results[:-1]))
+        return made + code("local.set", keep) + first + code("local.get", keep)
 
     def call(self, letter: str, depth: int) -> bytes:
         """A call whose last result has the type, directly or through the table."""

@@ -86,7 +86,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "pages of 64 KiB, which are the default",
         ),
         Feature(
-            "wide-arithmetic", "4.0", False, "128-bit addition and multiplication",
+            "wide-arithmetic", "4.0", True, "128-bit addition and multiplication",
             "clang with -mwide-arithmetic; rustc with -C target-feature=+wide-arithmetic",
             "leave that option out",
         ),

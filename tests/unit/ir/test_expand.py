@@ -22,7 +22,6 @@ from stratavm.spec.declare import Declared
 from stratavm.spec.index import IDS
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
-from stratavm.tiers.oracle import flatten
 from tests.oracle.state import Store, instantiate
 from tests.unit.ir.forms import build, pipeline_of
 from tests.unit.targets.x64.ssa_build import Draft, Runner
@@ -32,7 +31,6 @@ from tools.gen_expand import CannotExpand, Template, is_expanded, record, templa
 WIDE = ("i64.add128", "i64.sub128", "i64.mul_wide_s", "i64.mul_wide_u")
 EXPANDED = {"i64.add128", "i64.sub128", "i64.mul_wide_s", "i64.mul_wide_u"}
 """Rows that are expanded today. A row with one result leaves this list when it gets a rule; none may come back."""
-FEATURES = READY | {"wide-arithmetic"}
 M = (1 << 64) - 1
 SAMPLES = {
     "i": (0, 1, 2, 31, 32, 33, 0x80, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF),
@@ -71,7 +69,7 @@ def samples(name: str):
 @pytest.mark.parametrize("level", [0, 1])
 def test_a_row_with_two_results_becomes_a_node_for_each(name, level):
     """Every node has one result, and together they compute what the row means; before and after the passes."""
-    valid = validate(parse_module(function(name)), FEATURES)
+    valid = validate(parse_module(function(name)))
     ssa, out = Ssa(), Ssa()
     build(valid, 0, ssa)
     pipeline_of(valid, LEVELS[level]).run(ssa, out)
@@ -88,7 +86,7 @@ def test_a_row_with_two_results_becomes_a_node_for_each(name, level):
 @pytest.mark.parametrize("level", [0, 1])
 def test_machine_code_gives_both_results(name, level):
     """The same on the processor."""
-    valid = validate(parse_module(function(name)), FEATURES)
+    valid = validate(parse_module(function(name)))
     options = Options(allocator="splitting" if level else "linear", passes=LEVELS[level], machine=MACHINE_LEVELS[level])
     code = wasm_compiler(valid, options).compile(0)
     runner, n = Runner(), len(BY_MNEMONIC[name].operands)
@@ -100,9 +98,8 @@ def test_machine_code_gives_both_results(name, level):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_the_oracle_gives_both_results(name, monkeypatch):
+def test_the_oracle_gives_both_results(name):
     """The low half below the high one."""
-    monkeypatch.setattr(flatten, "READY", FEATURES)
     instance = instantiate(Store(), parse_module(function(name)))
     for operands in samples(name):
         assert [r & M for r in instance.call("f", *operands)] == expected(name, operands), operands
@@ -111,10 +108,10 @@ def test_the_oracle_gives_both_results(name, monkeypatch):
 def test_the_validator_takes_four_operands_and_gives_two_results():
     """Each in its place; a missing or a wrong one is named."""
     ok = "(module (func (result i64) (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4) i64.add128 drop))"
-    validate(parse_module(ok), FEATURES)
+    validate(parse_module(ok))
     for bad in (ok.replace("(i64.const 1)", ""), ok.replace("i64.const 2", "i32.const 2"), ok.replace("drop", "")):
         with pytest.raises(ValidationError):
-            validate(parse_module(bad), FEATURES)
+            validate(parse_module(bad))
 
 
 @pytest.mark.parametrize("name", WIDE)

@@ -102,7 +102,6 @@ USES = {
     "relaxed-simd": "(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))))",
     "threads": "(module (memory 1 1 shared))",
     "custom-page-sizes": "(module (memory 1 (pagesize 1)))",
-    "wide-arithmetic": "(module (func (drop (i64.add128 (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0)))))",
     "legacy-exceptions": "(module (func (try (do) (catch_all))))",
 }
 
@@ -136,6 +135,7 @@ def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
         "multi-value": "(func (result i32 i32) i32.const 1 i32.const 2)",
         "reference-types": "(func (param externref))",
         "bulk-memory": "(memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))",
+        "wide-arithmetic": "(func (param i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 0)))",
         "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
     }[name]
     with pytest.raises((Unsupported, ValidationError)) as caught:

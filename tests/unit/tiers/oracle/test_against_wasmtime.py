@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from functools import cache
 
 import pytest
 
@@ -67,11 +68,19 @@ def blur(type_: int, raw: int) -> int | None:
     return raw if type_ in NUMBERS else None
 
 
+@cache
+def _engine() -> wasmtime.Engine:
+    """With the proposals that Strata has, and the other engine on request only."""
+    config = wasmtime.Config()
+    config.wasm_wide_arithmetic = True
+    return wasmtime.Engine(config)
+
+
 class Pair:
     """One module on both machines."""
 
     def __init__(self, binary: bytes) -> None:
-        self.store = wasmtime.Store()
+        self.store = wasmtime.Store(_engine())
         self.theirs = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, binary), [])
         self.ours: Instance = instantiate(Store(), decode(binary))
 
