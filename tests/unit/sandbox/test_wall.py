@@ -280,7 +280,7 @@ stay = threading.Event()
 thread = threading.Thread(target=stay.wait, daemon=True)
 thread.start()
 """
-    done = walled("print(raise_wall(Wall()))\nos._exit(0)", before=before)
+    done = walled("print(raise_wall(Wall()), flush=True)\nos._exit(0)", before=before)
     assert "another thread" in done.stdout or "another thread" in done.stderr, done
 
 
