@@ -28,6 +28,7 @@ cdef class PythonHost(HostFunction):
     cdef Py_ssize_t n_params
     cdef Py_ssize_t n_results
     cdef bint is_spec
+    cdef bint gives_any               # one result, and it may be any object
     cdef object invoke(self, list values)
     cdef bint waits(self, object answer) except -1
     cdef object first(self)

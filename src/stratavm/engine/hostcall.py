@@ -104,6 +104,7 @@ class PythonHost(HostFunction):
         self.codes = self.param_codes
         self.n_params = len(self.param_codes)
         self.n_results = len(self.result_codes)
+        self.gives_any = self.result_codes == b"-" and heap(what.shape.type.results[0]) == EXTERN
         if what.is_spec:
             self.short = what.short
             run = cython.cast(may_raise_t, run_spec if self.short is None else run_shortly)
@@ -125,7 +126,7 @@ class PythonHost(HostFunction):
         is_coroutine: cython.bint = PyCoro_CheckExact(cython.cast(cython.pointer(PyObject), answer))
         if not is_coroutine and not hasattr(type(answer), "__await__"):
             return False
-        if self.n_results != 1 or heap(self.type.results[0]) != EXTERN:
+        if not self.gives_any:
             return True
         return fiber_here(self.store.exec) != cython.NULL and is_coroutine
 

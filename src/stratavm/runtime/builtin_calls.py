@@ -59,14 +59,13 @@ from cython.cimports.stratavm.runtime.codemap import (
 )
 from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
-from cython.cimports.stratavm.runtime.gil import leave_guest, regain_gil
+from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
 from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr, now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, count_poll, current_block, part_is_over
-from cython.cimports.stratavm.runtime.ticker import update_period
 
 from stratavm.base.budget import Stopped
 from stratavm.base.errors import DeadlineExceeded, Interrupted, StrataError
@@ -513,8 +512,6 @@ def poll_on_fiber(context: cython.pointer(ExecContext)) -> uint32_t:
     status = poll_status(context, True)
     if status:
         return status
-    regain_gil(current_block())
-    update_period()
     state.host = cython.NULL
     return STATUS_SUSPEND
 

@@ -30,6 +30,7 @@ from cython.cimports.stratavm.runtime.threads import (
     part_is_over,
     thread_block,
 )
+from cython.cimports.stratavm.runtime.ticker import update_period
 
 from stratavm.base.errors import Closed, StoreBusy, StrataError
 
@@ -218,6 +219,8 @@ class Fiber:
         self.phase = FIBER_PARKED
         self.parks += 1
         store.step_out(self.entry, self)
+        if self.state.host == cython.NULL:  # at a tick
+            update_period()
         return True
 
     def check_parked(self):

@@ -364,7 +364,8 @@ class Occupied:
         block.activation = act
         if self.stack_bytes:
             budget(self, block, True)  # of what its host functions call
-        and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_TICK | PENDING_SAMPLE))
+        if load_32(cython.address(context.pending)) & (PENDING_TICK | PENDING_SAMPLE):
+            and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_TICK | PENDING_SAMPLE))
         outer: cython.pointer(ExecContext) = block.running
         context.deadline_ns = earlier(self.own_deadline, 0 if outer == cython.NULL else outer.deadline_ns)
         if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:
