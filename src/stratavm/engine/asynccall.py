@@ -49,7 +49,6 @@ class AsyncCall(Fiber):
         self.store = function.store
         self.arguments = arguments
         self.loop = loop
-        self.cancelling = -1
         waiting: AsyncCall = None if self.store is None else self.store.parked
         if waiting is not None and waiting.admits():
             self.caller = waiting
@@ -67,6 +66,8 @@ class AsyncCall(Fiber):
             self.fill()
             self.introduce()
             suspended = self.start()
+            if suspended:
+                self.watches = self.loop.watches
             return self.went(suspended)
         except BaseException:
             self.give_up()
@@ -123,7 +124,7 @@ class AsyncCall(Fiber):
             # Interrupted before it was suspended, by its host function say: nobody would wake it for that.
             if load_32(cython.address(self.store.exec.pending)) & PENDING_INTERRUPT and self.reason == 0:
                 self.reason = TRAP_INTERRUPTED
-            return self.timed() if self.reason or self.store.own_deadline or self.loop.watches else self.request
+            return self.timed() if self.reason or self.store.own_deadline or self.watches else self.request
         if self.function.n_params >= 0:
             self.result = boxed(self.function, self.cells)
         else:
@@ -228,16 +229,19 @@ class AsyncCall(Fiber):
         self.loop.set_timer(self)
 
     def count_cancel(self, others: int) -> None:
-        """The task is being cancelled to end the wait; so many others wanted it cancelled before."""
-        self.cancelling = others
+        """The task is being cancelled to end the wait, once more if it has not ended; so many others wanted it
+        cancelled before the first time."""
+        if self.cancels == 0:
+            self.cancelling = others
+        self.cancels += 1
 
     def was_woken(self) -> bool:
         """The task was cancelled: whether by us, and by nobody else."""
-        return self.cancelling >= 0 and self.task.cancelling() - 1 <= self.cancelling
+        return self.cancels != 0 and self.task.cancelling() - self.cancels <= self.cancelling
 
     def forget_cancel(self):
         """The task is not cancelled any more, by us."""
-        if self.cancelling >= 0:
+        while self.cancels:
+            self.cancels -= 1
             self.task.uncancel()
-            self.cancelling = -1
         return 0

@@ -535,6 +535,35 @@ def test_an_interrupt_ends_a_call_that_waits(elsewhere):
     run(main())
 
 
+def test_two_interrupts_leave_no_request_to_cancel_the_task():
+    """Nor do two that come one behind the other, where the host function goes on after the first."""
+
+    async def stubborn(x):
+        for _ in range(2):
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                world.store.interrupt()
+        await asyncio.sleep(3600)
+
+    async def call():
+        with pytest.raises(Interrupted):
+            await world.exports.call.call_async(1)
+        return asyncio.current_task().cancelling()
+
+    async def main():
+        task = asyncio.create_task(call())
+        await asyncio.sleep(0)
+        world.store.interrupt()
+        world.store.interrupt()
+        assert await asyncio.wait_for(task, 60) == 0
+        clean(world)
+
+    for host in (None, stubborn):
+        world = World(host or (lambda x: asyncio.get_running_loop().create_future()))
+        run(main())
+
+
 def test_a_cancel_beside_an_interrupt_is_a_cancel():
     """Who asked for the task to end gets that."""
 
