@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 
 from stratavm.base.errors import Closed, Interrupted, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.words import did_you_mean
 from stratavm.engine.asynccall import AsyncCall
-from stratavm.engine.asynchronous import drive
+from stratavm.engine.asynchronous import current_task, drive
 from stratavm.engine.func import Func
 from stratavm.pool.nursery import Made
 from stratavm.pool.rejected import Rejected
@@ -26,6 +28,8 @@ class Guest:
     Attributes:
         tenant: whose it is.
         beside: what the pool's ``source`` returned beside the instance; None where it is an ``InstancePre``.
+        inside: whether a call of it is under way.
+        task: that is in a block of ``Pool.instance``; None: it was lent for one call.
     """
 
     def __init__(self, made: Made, seat: Seat, tenant: str, deadline: float | None) -> None:
@@ -33,6 +37,9 @@ class Guest:
         self._seat, self._deadline = seat, deadline
         self.tenant, self.beside = tenant, made.beside
         self.inside = self._is_over = False
+        self.task: asyncio.Task[Any] | None = None
+        self._cancelling = -1
+        self._knows = False
 
     @property
     def instance(self) -> Instance:
@@ -88,6 +95,12 @@ class Guest:
         finally:
             self._seat.end()
             self.inside = False
+            self._call_ended()
+
+    def _call_ended(self) -> None:
+        """What a closed pool does to the block soon, for most often the error that comes out ends it."""
+        if self._is_over and self.task is not None:
+            self.task.get_loop().call_soon(self._end_block)
 
     def _run(self, function: Func, arguments: tuple[Any, ...]) -> Awaitable[Any]:
         call = AsyncCall(function, arguments, self._seat)
@@ -100,10 +113,29 @@ class Guest:
         return await drive(call)
 
     def end(self) -> None:
-        """End what it does: the pool is closed."""
+        """End what it does: the pool is closed. A call is interrupted, a block that waits for something else is
+        cancelled, as by ``asyncio.timeout``."""
         self._is_over = True
         if self._made is not None:
             self._made.store.interrupt()
+            self._knows = self._knows or self.task is current_task()
+            self._end_block()
+
+    def _end_block(self) -> None:
+        """Cancel the task that is in the block, once, unless that is who closed the pool."""
+        task = self.task
+        if task is None or self._made is None or self.inside or self._cancelling >= 0 or self._knows:
+            return
+        cancelling = task.cancelling()
+        with suppress(RuntimeError):  # its loop was closed
+            if task.cancel():
+                self._cancelling = cancelling
+
+    def was_ended(self, error: BaseException | None) -> bool:
+        """The block is over: whether by ``end``, and for no other reason."""
+        if self._cancelling < 0 or self.task is None:
+            return False
+        return self.task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError)
 
     def __repr__(self) -> str:
         return f"<Guest of tenant {self.tenant!r}{'' if self._made else ', given back'}>"

@@ -14,6 +14,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
 from stratavm.base.importing import importing, ref
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import integer, seconds_or_none, whole_or_none
+from stratavm.engine.asynchronous import current_task
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.instance_pre import InstancePre
 from stratavm.pool import events
@@ -52,7 +53,8 @@ class Pool:
 
     Every call gets an instance that nobody used before, unless instances can keep nothing of a call. It belongs to a
     tenant; who wants a turn gets it by the tenant's share of processor time (deficit round robin). A pool belongs to
-    the loop that it is first used in. As an asynchronous context manager it drains at the end.
+    the loop that it is first used in. As an asynchronous context manager it drains at the end; where an exception
+    leaves the block it is closed instead, waits until what it ran has ended, and the exception comes out.
     """
 
     @checks_keywords
@@ -143,16 +145,20 @@ class Pool:
         """An instance for several calls: ``async with pool.instance() as guest: await guest.call("f", 1)``.
 
         Arguments and errors are those of ``call``; the time is that of the whole block. Between calls of the block
-        others have their turns.
+        others have their turns. Where the pool is closed meanwhile, the block is cancelled and raises ``Rejected``.
         """
         ticket, seat, guest = await self._enter(tenant, priority, timeout)
         seat.end()
+        guest.task = current_task()
         try:
             yield guest
         except BaseException as error:
             self._leave(ticket, seat, guest, error)
+            if guest.was_ended(error):
+                raise Rejected("closed", ticket.line.tenant.name) from error
             raise
         self._leave(ticket, seat, guest, None)
+        guest.was_ended(None)
 
     def map(
         self, name: str, *arguments: Iterable[Any], threads: int | None = None, timeout: float | None = None
@@ -209,9 +215,12 @@ class Pool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        if error is None:
+            await self.drain()
+        else:
             self.close()
-        await self.drain()
+            await self._end_of_all(current_task())
+            self._tell_drained(False)
         self.close()
         await self._nursery.closed()
 
@@ -246,8 +255,9 @@ class Pool:
             self._was_drained = True
             self._tell(events.PoolDrained(in_time))
 
-    async def _end_of_all(self) -> None:
-        while not self.is_at_rest:
+    async def _end_of_all(self, but: asyncio.Task[Any] | None = None) -> None:
+        """Wait for it; not for blocks that a task is in which is on its way out, and cannot leave them."""
+        while not self.is_at_rest and not (but and self._is_held_by(but)):
             future = asyncio.get_running_loop().create_future()
             self._empty.append(future)
             try:
@@ -255,11 +265,17 @@ class Pool:
             finally:
                 self._empty.remove(future)
 
+    def _is_held_by(self, task: asyncio.Task[Any]) -> bool:
+        """Whether nothing is under way but blocks of this task."""
+        mine = sum(guest.task is task for guest in self._guests.values())
+        return self.desk.running == mine and not self.desk.queued and not any(self.desk.waiting())
+
     def close(self) -> None:
         """Reject calls that wait, interrupt those that run, close the instances that are ready; may be called twice.
 
-        Calls that run end with ``Interrupted`` in their tasks. Instances that threads are closing are waited for where
-        no loop runs; in a loop ``drain`` waits for them.
+        Calls that run end with ``Interrupted`` in their tasks. A block of ``instance`` that another task is in, with no
+        call under way, is cancelled where it waits, and raises ``Rejected``. Instances that threads are closing are
+        waited for where no loop runs; in a loop ``drain`` waits for them.
         """
         was_closed, self._draining = self._draining == "closed", "closed"
         for ticket in list(self.desk.waiting()):
@@ -430,7 +446,7 @@ class Pool:
         self._tell_if_at_rest()
 
     def _tell_if_at_rest(self) -> None:
-        if self._empty and self.is_at_rest:
+        if self._empty and (self.is_at_rest or self._draining == "closed"):
             for future in self._empty:
                 if not future.done():
                     future.set_result(None)

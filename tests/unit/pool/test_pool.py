@@ -602,6 +602,84 @@ def test_an_error_in_the_block_ends_what_runs():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("how", ["error", "drain", "close"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_blocks_that_wait_for_something_else_end_with_the_pool(how, inside):
+    """Nobody would wake them: they are cancelled where they wait, and say why. A call is interrupted first."""
+    said = []
+
+    async def hold(pool, gate):
+        async with pool.instance() as guest:
+            if inside:
+                with pytest.raises(Interrupted):
+                    await guest.call("call", 1)
+                said.append("interrupted")
+            await gate
+
+    async def main():
+        gate = asyncio.get_running_loop().create_future()
+        gates = [asyncio.get_running_loop().create_future() for _ in range(3)]
+        pool = pool_of(lambda x: gate)
+        tasks = []
+        with pytest.raises(KeyError):
+            async with pool:
+                tasks += [asyncio.create_task(hold(pool, one)) for one in gates]
+                await asyncio.sleep(0)
+                if how == "drain":
+                    assert await pool.drain(timeout=0.01) is False
+                elif how == "close":
+                    pool.close()
+                raise KeyError
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
+            assert isinstance(error, Rejected) and error.reason == "closed"
+        assert [task.cancelling() for task in tasks] == [0, 0, 0]
+        assert said == ["interrupted"] * 3 * inside
+        consistent(pool)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_who_cancels_a_block_beside_the_pool_is_heard():
+    """The task is cancelled then, as by ``asyncio.timeout``."""
+
+    async def hold(pool):
+        async with pool.instance():
+            await asyncio.get_running_loop().create_future()
+
+    async def main():
+        async with pool_of() as pool:
+            task = asyncio.create_task(hold(pool))
+            await asyncio.sleep(0)
+            pool.close()
+            task.cancel()
+            await asyncio.wait((task,))
+            assert task.cancelled()
+            consistent(pool)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_an_error_is_not_held_up_by_what_its_own_task_has_not_left():
+    """That could not end before the error is out; a pool that is closed from within a block does not cancel it."""
+
+    async def main():
+        with pytest.raises(KeyError):
+            async with pool_of() as pool:
+                block = pool.instance()
+                guest = await block.__aenter__()
+                raise KeyError
+        with pytest.raises(Rejected):
+            await guest.call("add", 1, 2)
+        await block.__aexit__(None, None, None)
+        consistent(pool)
+        async with pool_of() as pool, pool.instance() as guest:
+            pool.close()
+            await asyncio.sleep(0)
+        consistent(pool)
+
+    asyncio.run(asyncio.wait_for(main(), 60))
+
+
 def test_a_pool_belongs_to_one_loop():
     """And says so in another one."""
     pool = pool_of()
