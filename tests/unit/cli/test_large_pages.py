@@ -48,7 +48,7 @@ assert advised() == []
 large_pages()
 objects = [("x%d" % n) * 8 for n in range(40_000)]
 areas = advised()
-print(sum(any(begin <= id(o) < end for begin, end, _ in areas) for o in objects) > 20_000)  # the others where there was room
+print(sum(any(begin <= id(o) < end for begin, end, _ in areas) for o in objects) > 20_000)  # others: where room was
 print(any(name == ["[heap]"] for _, _, name in areas))
 large_pages()
 print(advised() == areas)
