@@ -48,7 +48,7 @@ INTERESTING: Final = (0, 1, 2, 7, 31, 32, 63, 64, 255, 65535, 65536, 0x7FFFFFFF,
 FLOATS: Final = (0.0, -0.0, 1.0, -1.5, 0.1, 1e10, -1e20, 2.0**31, 2.0**32, 2.0**63, 5e-324, float("inf"), float("-inf"))
 
 if switches.HELPERS.value():  # threads were asked for: they help from the first call on, since these modules are small
-    vars(lazy)["BEGIN_AT"] = 1
+    vars(lazy)["BEGIN_AT"] = (1, 1)
 
 
 class Finding(AssertionError):

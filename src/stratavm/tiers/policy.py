@@ -28,9 +28,9 @@ TICK_BYTES: Final = 256
 """Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
 TICK_BYTES_BESIDE: Final = 512
 """The same beside the program."""
-YOUNG_TICKS: Final = 10
+YOUNG_TICKS: Final = 20
 """A program of which ticks have found so few functions may be about to end: it would load the passes and make code that
-pays for nothing. What two ticks have found in one function is worth it."""
+pays for nothing. What two ticks have found in one function, half of all at least, is worth it."""
 MOST_WAITING: Final = 64
 """Functions that wait for a thread at once: what is asked for behind them was hot long ago when its turn comes."""
 
@@ -76,9 +76,9 @@ class Policy(Protocol):
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """After ``calls`` beside the program, ``calls_waited`` where it waits, times what of the body is beyond
-    ``call_bytes``; or one tick for each ``tick_bytes_beside`` of it, or ``tick_bytes``, and two of the first
-    ``young_ticks``, before which calls do nothing unless ``young_calls``. Later where ``most_waiting`` functions wait
-    already."""
+    ``call_bytes``; or one tick for each ``tick_bytes_beside`` of it, or ``tick_bytes``. Of the first ``young_ticks``
+    two are wanted, and half of all; calls do nothing before those unless ``young_calls``. Later where ``most_waiting``
+    functions wait already."""
 
     calls: int = CALLS_BESIDE
     period: int = PERIOD
@@ -97,12 +97,16 @@ class Thresholds:
         """Whether a program may be about to end. Where no ticks come nobody knows."""
         return self.ticks and all_ticks < self.young_ticks
 
+    def is_stray(self, ticks: int, all_ticks: int) -> bool:
+        """Whether ticks have found a function too seldom for a young program: it may be done with it."""
+        return self.is_young(all_ticks) and (ticks <= 1 or 2 * ticks < all_ticks)
+
     def is_chance(self, calls: int, ticks: int, all_ticks: int, size: int) -> bool:
         """Whether ``decide`` finds nothing to do for what was seen in a young program, whoever compiles: it need not be
         asked. The numbers are those of ``Seen``."""
         if not self.is_young(all_ticks) or (self.young_calls and calls >= min(self.calls, self.calls_waited)):
             return False
-        return ticks <= 1 or ticks * max(self.tick_bytes, self.tick_bytes_beside) < size
+        return self.is_stray(ticks, all_ticks) or ticks * max(self.tick_bytes, self.tick_bytes_beside) < size
 
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
@@ -113,8 +117,8 @@ class Thresholds:
         again = min(max(2 * seen.calls, calls, 1), MOST_CALLS)
         tick_bytes = self.tick_bytes_beside if seen.beside else self.tick_bytes
         is_young = self.is_young(seen.all_ticks)
-        is_chance = is_young and seen.ticks == 1
-        if self.ticks and seen.ticks and not is_chance and seen.ticks * tick_bytes >= seen.size:
+        is_stray = self.is_stray(seen.ticks, seen.all_ticks)
+        if self.ticks and seen.ticks and not is_stray and seen.ticks * tick_bytes >= seen.size:
             return Decision(True, True, again, "ticks")
         if seen.calls < calls * max(1, seen.size // self.call_bytes):
             return Decision(False, False, again, "few")

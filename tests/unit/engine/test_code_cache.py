@@ -49,7 +49,7 @@ def text(changed=""):
 @pytest.fixture(autouse=True)
 def only_what_is_called(home, monkeypatch):
     """Nothing is compiled that was not called; in a home of the test's own."""
-    monkeypatch.setattr(lazy, "BEGIN_AT", 1 << 30)
+    monkeypatch.setattr(lazy, "BEGIN_AT", (1 << 30, 1 << 30))
 
 
 @pytest.fixture(scope="session")

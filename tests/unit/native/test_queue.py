@@ -36,7 +36,7 @@ by_level = pytest.mark.parametrize("options", [DEFAULT, LEVEL_1], ids=["level 0"
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
     """It compiles from the first call on, however many processors there are; not in the trace build."""
-    monkeypatch.setattr(lazy, "BEGIN_AT", 1)
+    monkeypatch.setattr(lazy, "BEGIN_AT", (1, 1))
     if not limit_threads(1):
         pytest.skip("no thread without Python in this build")
     yield
@@ -227,7 +227,7 @@ def test_results_and_traps_do_not_depend_on_who_compiled(tier, seed):
 
 def test_small_programs_do_without(monkeypatch):
     """The first few functions begin nothing."""
-    monkeypatch.setattr(lazy, "BEGIN_AT", 4)
+    monkeypatch.setattr(lazy, "BEGIN_AT", (4, 4))
     module, instance = guest(calls(20))
     for i in (1, 2, 3):
         instance.exports[f"f{i}"](1)

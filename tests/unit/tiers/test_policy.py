@@ -7,7 +7,7 @@ from stratavm.tiers.decision import Seen
 from stratavm.tiers.policy import MOST_CALLS, NEVER, Thresholds, policy_of
 
 COUNTS = st.integers(0, MOST_CALLS)
-SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.booleans(), st.integers(0, 20))
+SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.booleans(), st.integers(0, 40))
 POLICIES = st.builds(
     Thresholds,
     COUNTS,
@@ -16,7 +16,7 @@ POLICIES = st.builds(
     st.integers(0, 1000),
     COUNTS,
     *[st.integers(1, 1000)] * 3,
-    young_ticks=st.integers(0, 10),
+    young_ticks=st.integers(0, 20),
     young_calls=st.booleans(),
 )
 
@@ -47,8 +47,8 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
     decision = policy.decide(seen)
     assert decision.lift == (decision.reason in ("ticks", "calls"))
     tick_bytes = policy.tick_bytes_beside if seen.beside else policy.tick_bytes
-    is_chance = seen.ticks == 1 and seen.all_ticks < policy.young_ticks
-    enough = policy.ticks and seen.ticks > 0 and not is_chance and seen.ticks * tick_bytes >= seen.size
+    is_stray = seen.all_ticks < policy.young_ticks and (seen.ticks == 1 or 2 * seen.ticks < seen.all_ticks)
+    enough = policy.ticks and seen.ticks > 0 and not is_stray and seen.ticks * tick_bytes >= seen.size
     assert decision.first == (decision.reason == "ticks") == enough
     wanted = (policy.calls if seen.beside else policy.calls_waited) * max(1, seen.size // policy.call_bytes)
     assert (decision.reason == "few") == (not decision.first and seen.calls < wanted)
@@ -58,17 +58,18 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
 
 
 def test_what_one_tick_finds_of_a_young_program_may_be_chance():
-    """Two find the same function, or the program has run for a while: a program of 20 ms loads no passes for it."""
+    """Two find the same function, half of all, or the program has run for a while: one of 50 ms loads no passes."""
     policy = policy_of(None)
-    for ticks, all_ticks, lifted in ((1, 1, False), (1, 9, False), (2, 2, True), (1, 10, True), (0, 12, False)):
+    seen = (1, 1, False), (1, 19, False), (2, 2, True), (2, 4, True), (2, 5, False), (3, 5, True), (1, 20, True)
+    for ticks, all_ticks, lifted in (*seen, (0, 22, False)):
         assert policy.decide(Seen(0, 10, ticks, 100, 0, True, all_ticks)).lift == lifted, (ticks, all_ticks)
 
 
 def test_calls_of_a_young_program_lift_nothing():
     """It is asked again when there are as many more; a policy may have it otherwise."""
     for policy, all_ticks, lifted in (
-        (policy_of(None), 9, False),
-        (policy_of(None), 10, True),
+        (policy_of(None), 19, False),
+        (policy_of(None), 20, True),
         (Thresholds(), 0, True),
     ):
         decision = policy.decide(Seen(0, 30_000, 0, 100, 0, True, all_ticks))
@@ -87,14 +88,15 @@ def test_of_what_may_be_chance_nothing_is_lifted(policy, seen):
 def test_what_ticks_find_of_a_large_function_may_be_chance():
     """Of a small one one tick may be, two are not; what is called often is asked about where calls count."""
     policy = Thresholds()
-    found = [policy.is_chance(*seen) for seen in ((9, 2, 3, 4000), (9, 1, 3, 100), (9, 2, 3, 800), (30_000, 1, 3, 100))]
-    assert found == [True, True, False, False] and not policy.is_chance(9, 2, 10, 4000)
+    seen = (9, 2, 3, 4000), (9, 1, 3, 100), (9, 2, 3, 800), (9, 2, 5, 800), (30_000, 1, 3, 100)
+    assert [policy.is_chance(*each) for each in seen] == [True, True, False, True, False]
+    assert not policy.is_chance(9, 2, 20, 4000)
 
 
 def test_who_waits_for_nobody_is_lifted_earlier():
     """As the thresholds are: a thread beside the program costs it little."""
     policy = policy_of(None)
-    seen = {beside: Seen(0, 60_000, 0, 3000, 0, beside, 10) for beside in (False, True)}
+    seen = {beside: Seen(0, 60_000, 0, 3000, 0, beside, 20) for beside in (False, True)}
     assert [policy.decide(seen[beside]).lift for beside in (False, True)] == [False, True]
     assert policy.decide(seen[False]).ask_at >= 50_000
 

@@ -80,7 +80,7 @@ def refused(act):
 @pytest.fixture(autouse=True)
 def nobody_looks_ahead(monkeypatch):
     """Threads that compile ahead begin at some call or other, and load modules then, which takes descriptors."""
-    monkeypatch.setattr(lazy, "BEGIN_AT", 1 << 30)
+    monkeypatch.setattr(lazy, "BEGIN_AT", (1 << 30, 1 << 30))
 
 
 @pytest.fixture

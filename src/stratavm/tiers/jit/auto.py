@@ -94,6 +94,7 @@ class Lifting:
         self._options = code.tier.upper
         self.n_lifted = 0
         self.reasons: dict[int, str] = {}
+        self._causes: dict[int, str] = {}  # why functions were asked for: what is said of them meanwhile is nothing new
         self.loops: list[Loop] = []
         self.made_beside: set[int] = set()
         self._given_up: set[int] = set()
@@ -120,7 +121,7 @@ class Lifting:
             return NEVER
         if not calls and defined_index in self._expected:  # its first call, and there is no thread
             del self._expected[defined_index]
-            self._asked.add(defined_index)
+            self._ask(defined_index)
             self._lift_now(code, defined_index)
             return NEVER
         waiting = 0 if self._queue is None else self._queue.n_pending
@@ -134,7 +135,9 @@ class Lifting:
             decision = self.policy.decide(seen)
         if self._told is not None:
             self._told.decided(decision.lift, function, calls, ticks, seen.waiting)
-        self.reasons[defined_index] = decision.reason
+        if decision.lift:
+            self._causes[defined_index] = decision.reason
+        self.reasons[defined_index] = self._causes.get(defined_index, decision.reason)
         if decision.lift and (queue is None or not queue.want(defined_index, calls, decision.first, taker=code.taker)):
             self._lift_now(code, defined_index)
         if code.remembered and (decision.lift or not code.is_young):
@@ -168,7 +171,12 @@ class Lifting:
             if code.table.level(index) < 1 and not queue.want(index, calls, False, taker=code.taker):
                 return
             del self._expected[index]
-            self._asked.add(index)
+            self._ask(index)
+
+    def _ask(self, defined_index: int) -> None:
+        """A function that is expected to be hot is asked for."""
+        self._asked.add(defined_index)
+        self._causes[defined_index] = "profile"
 
     def queue(self, code: LazyCode) -> LiftQueue | None:
         """What waits for a thread; None where there is no thread, or one is not wanted, or cannot do it."""
@@ -225,13 +233,14 @@ class Lifting:
     def _has_lifted(self, code: LazyCode, defined_index: int, ns: int, size: int, thread: int) -> None:
         self.n_lifted += 1
         self._made.add(defined_index)
-        if defined_index in self._asked:
-            self.reasons.setdefault(defined_index, "profile")
+        if (cause := self._causes.get(defined_index)) is not None:
+            self.reasons[defined_index] = cause
         if self._told is not None:
             self._told.lifted(code.first + defined_index, ns, size, thread)
 
     def _has_dropped(self, code: LazyCode, defined_index: int, drop: str, why: str, thread: int) -> None:
         if drop != "late":
+            self._causes.pop(defined_index, None)
             self.reasons[defined_index] = why
         if drop == "refused":
             self._given_up.add(defined_index)
@@ -390,7 +399,7 @@ class Lifting:
         elif level == 0 and index in code.made_ahead:
             origin = "ahead"
         reason = fallback or self.reasons.get(index, "few")
-        if level == 0 and reason in ("calls", "ticks"):
+        if level == 0 and index in self._causes and not fallback:
             reason = "waits"
         elif level == 0 and code.first + index in code.remembered:
             reason = "expected"

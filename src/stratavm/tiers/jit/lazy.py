@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 KEPT_QUEUES: Final = 8
 """Modules that have a worker for threads at once: the ones that began last. Each holds arrays as large as the largest
 function it met."""
-BEGIN_AT: Final = 48
-"""Functions that are compiled at their calls before others are ahead: small programs are through by then, and what that
-needs takes as long as some twenty functions."""
+MANY_FUNCTIONS: Final = 4096
+"""A module with so many is a large program, which calls thousands."""
+BEGIN_AT: Final = (768, 48)
+"""Functions that are compiled at their calls before others are ahead, in a module that has fewer than that, or as many:
+what it needs takes as long as a hundred functions, and two processors at work are slower than one each."""
 BRIEF_BYTES: Final = (48 << 10, 4 << 10)
 """Bodies that are compiled in some 5 ms, by level: larger ones hold up no event loop."""
 CHECKS: Final = switches.CHECK.value()
@@ -121,16 +123,18 @@ class LazyCode:
 
     @property
     def is_young(self) -> bool:
-        """Whether ticks have found so little of the program that it may be about to end."""
+        """Whether ticks have found so little of the program that it may be about to end, though it is known what is hot
+        in it: half as much as where it is not."""
         policy = None if self.tier is None else self.tier.policy
-        return isinstance(policy, Thresholds) and policy.is_young(sum(self.ticks.values()))
+        return isinstance(policy, Thresholds) and policy.is_young(2 * sum(self.ticks.values()))
 
     def lift(self, defined_index: int, calls: int, ticks: int) -> int:
         """See ``Lifting.lift``. What is seen of a young program decides nothing, mostly, and loads nothing then."""
         policy = None if self.tier is None else self.tier.policy
         if ticks:
             self.ticks[defined_index] = ticks
-        if self._lifting is None and isinstance(policy, Thresholds):
+        waits = not self.remembered or self.is_young
+        if waits and self._lifting is None and isinstance(policy, Thresholds):
             size = self.compiler.front.body_size(defined_index)
             if policy.is_chance(calls, ticks, sum(self.ticks.values()), size):
                 return calls + policy.calls
@@ -189,7 +193,7 @@ class LazyCode:
         queue = self._queue
         self._n_called += 1
         if queue is None:
-            if self._n_called < BEGIN_AT:
+            if self._n_called < BEGIN_AT[self.table.count >= MANY_FUNCTIONS]:
                 return
             self._ahead = False  # it is tried once
             with importing:  # few programs are so small as to do without

@@ -174,6 +174,23 @@ def test_who_is_late_changes_nothing():
     assert lazy.table.code(1) == first
 
 
+def test_what_is_seen_of_a_function_that_waits_is_not_why_it_is_lifted():
+    """The report says what it was asked for by, not what was thought of it at the last question."""
+    _, module, instance = guest(policy=lambda: Thresholds(100, 1, False, most_waiting=1))
+    call_all(instance, 3)
+    lazy, job = module.code.lazy, hold()
+    lifting = lazy.lifting()
+    lifting.lift(lazy, 1, 100, 0)
+    lifting.expect(lazy, [2])
+    lifting.begin(lazy)
+    for index, calls in ((1, 200), (2, 5)):
+        lifting.lift(lazy, index, calls, 0)
+    assert [v.reason for v in module.code.verdicts()] == ["few", "waits", "waits"]
+    job.job.left = 1
+    assert soon(lambda: queue_of(module).is_idle)
+    assert [v.reason for v in module.code.verdicts()] == ["few", "calls", "profile"]
+
+
 def test_a_function_of_which_level_1_is_not_made_is_given_up():
     """It is asked for once, and says so."""
     long = "(drop (i32.const 1))" * (1 << 17)

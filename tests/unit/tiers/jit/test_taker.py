@@ -35,7 +35,7 @@ FUNCTIONS = 60
 @pytest.fixture(autouse=True)
 def no_helpers(monkeypatch):
     """Nobody but the executor does anything, from the first function on."""
-    monkeypatch.setattr(lazy, "BEGIN_AT", 1)
+    monkeypatch.setattr(lazy, "BEGIN_AT", (1, 1))
     background.limit_threads(0)
     yield
     background.limit_threads(None)
@@ -515,7 +515,7 @@ class Endless(tests.Executor):
 
 tests.Endless = Endless
 tests.background.limit_threads(0)
-tests.lazy.BEGIN_AT = 1
+tests.lazy.BEGIN_AT = (1, 1)
 sys.setswitchinterval(1e-5)
 if "{kind}" == "Raising":
     sys.unraisablehook = lambda error: None
