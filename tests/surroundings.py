@@ -288,9 +288,9 @@ PATIENCE: Final = 50
 
 
 def swaps(folder: Path, count: int, seed: int) -> Counter[str]:
-    """Load an image so many times, and until all has come about, while somebody puts others in its place, of which some
     """Load an image so many times, and until all has come about, while somebody puts others in its place, some of them
     forged: what is loaded answers as one of the modules does, or is refused by an error of ours or of the system."""
+    texts = images.TEXT, images.TEXT.replace("(i32.const 5)", "(i32.const 7)")
     path, done, chance = folder / "app.strata", Counter[str](), random.Random(seed)
     with key_of_its_own(folder):
         built = [Module.build(text) for text in texts]
