@@ -22,7 +22,7 @@ KEPT: Final = {"cache": "the cache", "image": "the image"}
 def print_verdicts(module: Module, top: int | None = None) -> None:
     """A line for each function that has code, those that were seen most first, or only for the ``top`` first ones:
     where the code came from and why it is what it is; a line for each of their loops that ran for long; and a sum. An
-    image has code of all functions: those of which nothing was seen are a number."""
+    image has code of all functions, which counts nothing: those of which nothing was seen are a number."""
     code: Any = module.code
     if not hasattr(code, "verdicts") or sys.stderr is None:
         return
@@ -39,11 +39,13 @@ def print_verdicts(module: Module, top: int | None = None) -> None:
             (str(v.function), LEVELS[v.level], v.origin, str(v.calls), str(v.ticks), str(v.size), v.reason, name)
         )
         rows += [("", *_of_loop(loop), "") for loop in loops.get(v.function, ())]
-    _print_table(rows)
+    if found:
+        _print_table(rows)
     left = max(len(found) - (len(found) if top is None else top), 0)
     told = [f"{left} more"] if left else []
-    never = len(module.model.functions) - len(verdicts)
-    print("; ".join([*told, *_sums(verdicts), f"{never} never called"]), file=sys.stderr)
+    is_image = any(v.origin == "image" for v in verdicts)
+    never = f"{len(module.model.functions) - len(verdicts)} never called"
+    print("; ".join([*told, *_sums(verdicts), "calls are not counted" if is_image else never]), file=sys.stderr)
 
 
 def _sums(verdicts: list[Verdict]) -> list[str]:

@@ -30,6 +30,7 @@ BEGINNINGS: Final[tuple[tuple[bytes, str, str], ...]] = (
     (b"\xcf\xfa\xed\xfe", "a macOS program", BUILD),
     (b"\xca\xfe\xba\xbe", "a Java class or a macOS program", BUILD),
     (b"\x89PNG", "an image", ""),
+    (b"\x89s", "an image of compiled code whose beginning is damaged", "copy or fetch it again, or `strata build` it"),
     (b"%PDF", "a PDF document", ""),
     (b"\xff\xfe", "text in UTF-16", "save it as UTF-8"),
     (b"\xfe\xff", "text in UTF-16", "save it as UTF-8"),

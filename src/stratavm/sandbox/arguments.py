@@ -135,7 +135,9 @@ def _input(value: Any) -> bytes | io.IOBase:
         if not value.readable():
             raise ValueError(f"stdin must be open for reading: {value!r}")
         return value
-    raise TypeError(f"stdin must be the input itself (bytes or str) or a binary file, got {_kind(value)}")
+    what = "stdin must be the input itself (bytes or str) or a binary file"
+    world = "; what is awaited is the stdin of a Wasi, whose module a Linker instantiates" if callable(value) else ""
+    raise TypeError(f"{what}, got {_kind(value)}{world}")
 
 
 def _files(values: Any) -> dict[str, bytes]:

@@ -38,6 +38,7 @@ FOREIGN = {
     "byte order mark": b"\xef\xbb\xbf(module)",
     "text, but": "print('größe')".encode(),
     "UTF-16": "(module)".encode("utf-16"),
+    "an image of compiled code": b"\x89stsata\n" + bytes(64),
 }
 
 
