@@ -8,12 +8,14 @@ import random
 from collections.abc import Callable, Coroutine
 
 from stratavm.base.errors import StrataError
-from stratavm.base.forms import Any, TypeVar, TypeVarTuple
+from stratavm.base.forms import Any, Final, TypeVar, TypeVarTuple
 from stratavm.base.numbers import whole
 from stratavm.runtime.fibers import count_polls
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+NO_IO: Final = "a SeededLoop watches no descriptors: give guests functions, or files, instead of pipes and sockets"
 
 
 class Stuck(StrataError):
@@ -23,7 +25,9 @@ class Stuck(StrataError):
 class SeededLoop(asyncio.BaseEventLoop):
     """Runs ready callbacks in an order drawn from a seed; when none is ready, time jumps to the next timer.
 
-    There is no I/O, no threads and no subprocesses: code under test gets fakes for those.
+    There is no I/O, no threads and no subprocesses: code under test gets fakes for those. What would be done in a
+    thread, as loading a module or reading a file of the host for a guest, is done in a turn of the loop, which the seed
+    draws: a function that waits there for something else waits for ever.
 
     Guests that run asynchronously are suspended where the seed decides, too: after so many polls instead of at ticks of
     the clock. A guest polls as it enters a function and at each turn of a loop; how often, depends on what compiled
@@ -39,6 +43,7 @@ class SeededLoop(asyncio.BaseEventLoop):
         ValueError: it is out of its range.
     """
 
+    has_threads = False
     _runs = _ended = False  # the base class asks before they are set
 
     def __init__(self, seed: int = 0, most_steps: int = 100_000, polls_per_tick: int = 10_000) -> None:
@@ -112,6 +117,39 @@ class SeededLoop(asyncio.BaseEventLoop):
         if self._left < 0:
             raise Stuck("the run takes more steps than allowed")
         self._turn.pop(self._random.randrange(len(self._turn)))._run()
+
+    def run_in_executor(self, executor: Any, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Call a function at one of the next turns, whatever the executor."""
+        future: asyncio.Future[T] = self.create_future()
+
+        def call() -> None:
+            if future.cancelled():
+                return
+            try:
+                future.set_result(func(*args))
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                future.set_exception(error)
+
+        self.call_soon(call)
+        return future
+
+    def add_reader(self, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
+        """Refuse: nothing is watched.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(NO_IO)
+
+    def add_writer(self, fd: Any, callback: Callable[[*Ts], Any], *args: *Ts) -> None:
+        """Refuse, as ``add_reader``.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(NO_IO)
 
     # ---- running ----
 

@@ -56,6 +56,12 @@ class Job:
         if not self._future.done():
             tell(result)
 
+    def run_here(self) -> None:
+        """In a turn of a loop that has no threads, unless it was dropped."""
+        if self.begin():
+            self.run()
+            self.is_over = True
+
 
 class Hands:
     """The threads of a process, started as they are needed."""
@@ -122,15 +128,20 @@ HANDS: Final = Hands()
 
 
 async def hop(function: Callable[[], T], dropped: Callable[[], object] | None = None) -> T:
-    """Call a function in a thread; cancelling waits for nothing.
+    """Call a function in a thread; cancelling waits for nothing. A loop that says ``has_threads = False`` calls it in
+    one of its turns.
 
     Args:
         function: the whole operation. It goes on when the wait was cancelled, unless no thread had begun it.
         dropped: called then, instead of it.
     """
-    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
     job = Job(function, future)
-    HANDS.submit(job)
+    if getattr(loop, "has_threads", True):
+        HANDS.submit(job)
+    else:
+        loop.call_soon(job.run_here)
     try:
         return await future
     except BaseException:

@@ -1,11 +1,22 @@
 """WASI in a seeded loop: many orders of the same guests, and time that jumps."""
 
 import asyncio
+import os
 from functools import partial
 
 import pytest
 
-from stratavm import Closed, DeadlineExceeded, Engine, InstancePoisoned, Interrupted, Linker, Module, Store
+from stratavm import (
+    Closed,
+    DeadlineExceeded,
+    Engine,
+    InstancePoisoned,
+    Interrupted,
+    Linker,
+    Module,
+    Store,
+    run_async,
+)
 from stratavm.runtime.fibers import count_polls
 from stratavm.testing.loop import SeededLoop, run_seeded
 from stratavm.wasi import Wasi
@@ -209,3 +220,78 @@ def test_polls_per_tick_that_are_no_number_of_polls_are_refused(wrong):
     """Before a loop runs: 2 to the 63rd once divided by zero in the poll of a guest."""
     with pytest.raises((TypeError, ValueError), match="polls_per_tick must be"):
         SeededLoop(polls_per_tick=wrong)
+
+
+# ---- what threads do elsewhere ----
+
+COPIES = """(module
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\40\\00\\00\\00\\03\\00\\00\\00") (data (i32.const 16) "name")
+  (func (export "_start")
+    (drop (call $open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4) (i32.const 0) (i64.const 2) (i64.const 0)
+      (i32.const 0) (i32.const 32)))
+    (loop
+      (drop (call $read (i32.load (i32.const 32)) (i32.const 0) (i32.const 1) (i32.const 36)))
+      (i32.store (i32.const 4) (i32.load (i32.const 36)))
+      (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 40)))
+      (i32.store (i32.const 4) (i32.const 3))
+      (br_if 0 (i32.load (i32.const 36))))))"""
+
+
+def test_programs_with_files_of_the_host_run_and_repeat(tmp_path):
+    """Loading, opening, closing: each in a turn of the loop that the seed draws."""
+    (tmp_path / "name").write_bytes(b"what a host file says")
+    module = Module(COPIES, Engine(tier="jit0"))
+
+    async def main(order):
+        async def program(number):
+            result = await run_async(module, dirs=[(tmp_path, "/")])
+            order.append(number)
+            assert (result.code, result.stdout) == (0, b"what a host file says")
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(5):
+                group.create_task(program(number))
+
+    orders = []
+    for seed in (1, 2, 3, 1, 2, 3):
+        orders.append([])
+        run_seeded(partial(main, orders[-1]), seed)
+    assert orders[:3] == orders[3:] and len(set(map(tuple, orders))) > 1
+
+
+def test_a_module_is_loaded_and_threads_are_asked_in_turns():
+    """Also where the task is cancelled before: then nothing is done."""
+    done = []
+
+    async def main():
+        module = await Module.load_async(COMPUTES, Engine(tier="jit0"), compile=True)
+        assert [e.name for e in module.exports] == ["work"]
+        assert await asyncio.to_thread(lambda: 5) == 5
+        with pytest.raises(KeyError):
+            await asyncio.to_thread({}.__getitem__, 1)
+        task = asyncio.create_task(asyncio.to_thread(done.append, 1))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    for seed in range(10):
+        run_seeded(main, seed)
+    assert done == []
+
+
+def test_a_pipe_is_refused_by_name():
+    """It would have to be watched."""
+    reading, writing = os.pipe()
+
+    async def main():
+        with Wasi(stdin=stream) as wasi:
+            await LoopGuest(wasi).reading(0)
+
+    with open(reading, "rb", buffering=0) as stream, pytest.raises(NotImplementedError, match="watches no descriptors"):
+        run_seeded(main, 1)
+    os.close(writing)
