@@ -7,9 +7,9 @@ evaluator and tests read.
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 
 from stratavm.base.importing import importing
 
@@ -58,16 +58,16 @@ class Ssa:
     def __dealloc__(self):
         if self.lent:
             return
-        free(self.nodes)
-        free(self.positions)
-        free(self.blocks)
-        free(self.edges)
-        free(self.args)
-        free(self.memargs)
-        free(self.constants)
-        free(self.result_types)
-        free(self.sites)
-        free(self.uses)
+        vec_free(self.nodes)
+        vec_free(self.positions)
+        vec_free(self.blocks)
+        vec_free(self.edges)
+        vec_free(self.args)
+        vec_free(self.memargs)
+        vec_free(self.constants)
+        vec_free(self.result_types)
+        vec_free(self.sites)
+        vec_free(self.uses)
 
     def clear(self):
         """Empty, for the next function; the arrays keep their size."""

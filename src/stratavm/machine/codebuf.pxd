@@ -28,6 +28,8 @@ cdef struct Label:
     uint32_t at       # NO_LABEL while unbound
     uint32_t fixups   # that are before it
 
+cdef bytes copied(const void* data, size_t size)   # as Python's bytes
+
 @cython.final
 cdef class CodeBuf:
     cdef uint8_t* data

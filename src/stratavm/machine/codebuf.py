@@ -8,16 +8,32 @@ reaches with the longest.
 """
 
 import cython
-from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int8_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.base.failures import fail_limit, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 
 FIELD = cython.declare(uint32_t, 4)  # bytes of a field
 SHORT = cython.declare(uint32_t, 2)  # bytes of a short jump
 REACH = cython.declare(uint64_t, 128)  # of its field, backward from its end; forward one less
+
+
+MUCH = cython.declare(uint64_t, 1 << 16)  # bytes that take a while: to copy them, and the faults of new pages
+
+
+def copied(data, size):
+    """What lies there, which nobody changes meanwhile; much of it is copied without the GIL."""
+    made: bytes
+    to: cython.p_char
+    if size < MUCH:
+        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, data), size)
+    made = PyBytes_FromStringAndSize(cython.NULL, size)
+    to = PyBytes_AS_STRING(made)
+    with cython.nogil:
+        memcpy(to, data, size)
+    return made
 
 
 @cython.cclass
@@ -38,16 +54,16 @@ class CodeBuf:
         self.n_fixups = self.cap_fixups = 0
 
     def __dealloc__(self):
-        free(self.data)
-        free(self.labels)
-        free(self.fixups)
+        vec_free(self.data)
+        vec_free(self.labels)
+        vec_free(self.fixups)
 
     def __len__(self) -> int:
         return self.n
 
     def to_bytes(self) -> bytes:
         """A copy of what was emitted."""
-        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.data), self.n)
+        return copied(self.data, self.n)
 
     def clear(self):
         """Empty it, keeping the memory."""

@@ -4,9 +4,9 @@
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.libc.stdint import uint8_t, uint32_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.failures import fail_limit
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 
 from stratavm.machine.target import Target, mask
 
@@ -57,16 +57,16 @@ class MCode:
         facts.port_count, facts.issue = timings.port_count, timings.issue
 
     def __dealloc__(self):
-        free(self.insts)
-        free(self.operands)
-        free(self.blocks)
-        free(self.edges)
-        free(self.edge_args)
-        free(self.block_params)
-        free(self.vclass)
-        free(self.vwidth)
-        free(self.constants)
-        free(self.moves)
+        vec_free(self.insts)
+        vec_free(self.operands)
+        vec_free(self.blocks)
+        vec_free(self.edges)
+        vec_free(self.edge_args)
+        vec_free(self.block_params)
+        vec_free(self.vclass)
+        vec_free(self.vwidth)
+        vec_free(self.constants)
+        vec_free(self.moves)
 
     def clear(self):
         """Empty it, keeping the memory."""

@@ -8,7 +8,6 @@ from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.base.failures import fail_limit
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
-from cython.cimports.stratavm.runtime import threads
 from cython.cimports.stratavm.runtime.codemap import PosEntry, SiteEntry, TrapEntry
 
 from stratavm.native.execmem import check_published
@@ -117,6 +116,5 @@ class Batch:
         address, bytes and nanoseconds of each."""
         i: uint32_t
         self.point(first)
-        # Without letting go of the GIL, so that no thread enters a guest meanwhile.
-        check_published(owner.publish_sources(self.sources, self.n_made, self.addresses, threads.loose_threads == 0))
+        check_published(owner.publish_with_gil(self.sources, self.n_made, self.addresses))
         return [(self.made[i].index, self.addresses[i], self.made[i].size, self.made[i].ns) for i in range(self.n_made)]

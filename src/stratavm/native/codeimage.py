@@ -13,7 +13,6 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.module.reader import use_huge_pages
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
-from cython.cimports.stratavm.runtime import threads
 from cython.cimports.stratavm.runtime.codemap import SITE_BIT, CodeRec, PosEntry, SiteEntry, TrapEntry, find_code
 from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.native import load_ptr
@@ -250,9 +249,8 @@ def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without:
         point(data, sources, n, table.count, first)
         if without:
             n = keep_others(sources, n, without)
-        # Without letting go of the GIL, so that no thread enters a guest meanwhile.
         owner.hold(data)
-        check_published(owner.publish_sources(sources, n, addresses, threads.loose_threads == 0))
+        check_published(owner.publish_with_gil(sources, n, addresses))
         for i in range(n):
             index = sources[i].func - before
             if table.offer(index, cython.NULL, cython.cast(cython.p_void, addresses[i])):

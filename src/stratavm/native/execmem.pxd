@@ -36,11 +36,13 @@ cdef class CodeOwner:
     cdef readonly uint64_t pages_bytes
     cdef list held                # what tables lie in
     cdef object __weakref__
+    cdef void give_back(self) noexcept nogil
     cdef int remember(self, void* memory) noexcept nogil
     cdef uint64_t start_in(self, ChunkRun* run, uint64_t size, bint alone) noexcept nogil
     cdef ChunkRun* claim_run(self, uint64_t size, bint alone, int* status) noexcept nogil
     cdef int link_blocks(self, ChunkRun* run, CodeRec* recs, uint32_t n, uint64_t start, uint64_t end) noexcept nogil
     cdef int publish_sources(self, CodeSource* sources, uint32_t n, uint64_t* addresses, bint alone) noexcept nogil
+    cdef int publish_with_gil(self, CodeSource* sources, uint32_t n, uint64_t* addresses) noexcept
 
 cdef enum:
     PUBLISH_OK = 0

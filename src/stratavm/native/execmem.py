@@ -182,7 +182,16 @@ class CodeOwner:
         self.held.append(thing)
 
     def __dealloc__(self):
-        """Give every chunk back. Nothing can run here any more: instances, functions and activations hold the owner."""
+        """Nothing can run here any more: instances, functions and activations hold the owner. What is large takes
+        milliseconds, in which others run Python."""
+        if self.pages_bytes < LARGE_BATCH:
+            self.give_back()
+        else:
+            with cython.nogil:
+                self.give_back()
+
+    def give_back(self):
+        """Every chunk, and what was remembered."""
         run: cython.pointer(ChunkRun) = self.runs
         gone: cython.pointer(ChunkRun)
         i: uint32_t
@@ -310,6 +319,16 @@ class CodeOwner:
         unlock(cython.address(arena))
         return status
 
+    def publish_with_gil(self, sources, n, addresses):
+        """``publish_sources`` by a thread that has the GIL: that is kept, so that no thread enters a guest meanwhile,
+        but for a batch that takes milliseconds."""
+        status: cython.int
+        if batch_bytes(sources, n) < LARGE_BATCH:
+            return self.publish_sources(sources, n, addresses, threads.loose_threads == 0)
+        with cython.nogil:
+            status = self.publish_sources(sources, n, addresses, False)
+        return status
+
     def link_blocks(self, run, recs, n, start, end):
         """Make the records findable from every chunk they touch, by one release store each. Caller holds the lock."""
         if self.remember(recs):
@@ -357,8 +376,7 @@ class CodeOwner:
                 raise MemoryError("no memory to publish code")
             for i in range(n):
                 set_source(cython.address(sources[i]), batch[i])
-            # Without letting go of the GIL, so that no thread enters a guest meanwhile.
-            check_published(self.publish_sources(sources, n, addresses, threads.loose_threads == 0))
+            check_published(self.publish_with_gil(sources, n, addresses))
             return [addresses[i] for i in range(n)]
         finally:
             free(sources)

@@ -227,3 +227,85 @@ def test_a_short_function_that_takes_long_lets_go_of_the_gil(options):
     compiler = wasm_compiler(validate(decode(parse_wat_to_bytes(text))), options)
     assert compiler.front.body_size(0) <= 512
     assert done_before_the_gil_is_let_go_of(compiler, 3) < 3
+
+
+# ---- what is large is copied, published and given back while others have the GIL ----
+
+
+def others_run_during(act):
+    """Whether another thread runs Python while this one acts, which nobody asks to give the GIL up."""
+    turns, ends, ready = [], [], threading.Event()
+
+    def work():
+        while not ends:
+            turns.append(None)
+            ready.set()
+            time.sleep(0)
+
+    thread = threading.Thread(target=work)
+    interval = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(4 * SOON)
+        thread.start()
+        ready.wait()
+        before = len(turns)
+        act()
+        return len(turns) > before
+    finally:
+        ends.append(None)
+        sys.setswitchinterval(interval)
+        thread.join()
+
+
+def large(loops=100_000):
+    """The compiler of a module with a function of so many loops."""
+    loop = b"\x02\x40\x03\x40\x0c\x01\x0b\x0b"
+    code = b"\x00" + loop * loops + b"\x0b"
+    parts = [(1, b"\x01\x60\x00\x00"), (3, b"\x01\x00"), (10, b"\x01" + leb(len(code)) + code)]
+    return wasm_compiler(validate(decode(b"\0asm\1\0\0\0" + b"".join(bytes([n]) + leb(len(d)) + d for n, d in parts))))
+
+
+def leb(number):
+    """A number as the binary format writes it."""
+    return bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80]) + leb(number >> 7)
+
+
+class Large:
+    """Code and a compiler's arrays that take milliseconds to publish and to give back."""
+
+    def __init__(self):
+        self.compiler = large()
+        self.renew()
+
+    def renew(self):
+        """All of it is there."""
+        self.owner, self.worker = CodeOwner(), self.compiler._new_worker()
+        self.code = self.worker.compile(self.compiler.front, 0)
+
+    def publish(self):
+        """Copy the code to where it runs."""
+        self.owner.publish(self.code.code, self.code.traps, self.code.returns, 0)
+
+    def let_go_of_code(self):
+        """Give its pages back."""
+        self.owner = None
+
+    def let_go_of_worker(self):
+        """Give its arrays back."""
+        self.worker = None
+
+
+@pytest.mark.trace_slow
+@pytest.mark.parametrize("act", ["publish", "let_go_of_code", "let_go_of_worker"])
+def test_others_run_while_what_is_large_is_published_and_given_back(act):
+    """On a busy machine the other thread is not there at once: then again."""
+    one, end = Large(), time.monotonic() + 3 * SOON
+    while time.monotonic() < end:
+        if one.worker is None:
+            one.renew()
+        one.owner = CodeOwner()
+        if act != "publish":
+            one.publish()
+        if others_run_during(getattr(one, act)):
+            return
+    pytest.fail("nobody ran")

@@ -7,11 +7,11 @@ budget bounds that product; a body over it is a ``ResourceLimit``, which the tie
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import Failure, fail_limit, fail_unsupported_by
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.front.wasm._gen_expand import (
     EXPANSION_ENDS,
     EXPANSION_RESULTS,
@@ -86,16 +86,16 @@ class Builder:
         self.fuel = fuel
 
     def __dealloc__(self):
-        free(self.values)
-        free(self.frames)
-        free(self.locals)
-        free(self.stamps)
-        free(self.current)
-        free(self.seen)
-        free(self.log)
-        free(self.pendings)
-        free(self.stash)
-        free(self.touched)
+        vec_free(self.values)
+        vec_free(self.frames)
+        vec_free(self.locals)
+        vec_free(self.stamps)
+        vec_free(self.current)
+        vec_free(self.seen)
+        vec_free(self.log)
+        vec_free(self.pendings)
+        vec_free(self.stash)
+        vec_free(self.touched)
 
     # ---- small things --------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@
 
 import cython
 from cython.cimports.libc.stdint import uint32_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.machine.minst import NO_LOC, MCode
 from cython.cimports.stratavm.machine.regalloc.intervals import NO_POS, Interval, Intervals
 from cython.cimports.stratavm.machine.regalloc.linear import LinearScan
@@ -52,7 +52,7 @@ class Allocator:
         self.checked = switches.CHECK.value() >= 2
 
     def __dealloc__(self):
-        free(self.slot_of)
+        vec_free(self.slot_of)
 
     def attach(self, m: MCode) -> None:
         """Say whose functions ``allocate`` is for."""

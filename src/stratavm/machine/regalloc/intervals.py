@@ -7,10 +7,10 @@ wherever control goes back, it goes back to a header, and what is alive there wa
 
 import cython
 from cython.cimports.libc.stdint import uint32_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.machine.minst import (
     C_FIXED,
     C_SAME,
@@ -45,13 +45,13 @@ class Intervals:
     """Intervals, fixed-register events and calls of one function; arrays reused between functions."""
 
     def __dealloc__(self):
-        free(self.items)
-        free(self.order)
-        free(self.calls)
-        free(self.events)
-        free(self.loop_stop)
-        free(self.preds)
-        free(self.loops)
+        vec_free(self.items)
+        vec_free(self.order)
+        vec_free(self.calls)
+        vec_free(self.events)
+        vec_free(self.loop_stop)
+        vec_free(self.preds)
+        vec_free(self.loops)
 
     def build(self, m):
         """One forward walk. 0 where the order of blocks does not follow dominance, or sizes exceed positions."""

@@ -3,10 +3,10 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import Failure, fail_by
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.machine.minst import (
     C_ANY,
     C_FIXED,
@@ -53,8 +53,8 @@ class NaiveAllocator:
         self.moves = moves
 
     def __dealloc__(self):
-        free(self.slot_of)
-        free(self.fresh)
+        vec_free(self.slot_of)
+        vec_free(self.fresh)
 
     def _assign_slots(self, m):
         """Slot of each value: eight bytes, or sixteen aligned."""

@@ -12,10 +12,10 @@ is one parallel move, so ``_source`` asks where a value is *before* it.
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.machine.minst import (
     C_ANY,
     C_FIXED,
@@ -51,12 +51,12 @@ class Rewriter:
     """State while walking one function; arrays reused."""
 
     def __dealloc__(self):
-        free(self.freed)
-        free(self.narrow)
-        free(self.wide)
-        free(self.post)
-        free(self.states)
-        free(self.state_of)
+        vec_free(self.freed)
+        vec_free(self.narrow)
+        vec_free(self.wide)
+        vec_free(self.post)
+        vec_free(self.states)
+        vec_free(self.state_of)
 
     def __init__(self, moves: ParallelMove) -> None:
         self.moves = moves

@@ -6,7 +6,6 @@ through the encoder, pseudo operations have sequences. Rare paths are placed beh
 """
 
 import cython
-from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
@@ -31,7 +30,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     VMCTX_TYPE_IDS,
 )
 from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Site, Ssa
-from cython.cimports.stratavm.machine.codebuf import FIX_LABEL
+from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, copied
 from cython.cimports.stratavm.machine.minst import (
     LOC_REMAT,
     LOC_SLOT,
@@ -196,12 +195,10 @@ class Emitter(ValueEmitter):
         """The function just emitted, as a ``Code``."""
         return Code(
             self.b.to_bytes(),
-            PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.traps), self.n_traps * 12),
-            PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.returns), self.n_returns * 8),
+            copied(self.traps, self.n_traps * 12),
+            copied(self.returns, self.n_returns * 8),
             self.frame_bytes,
-            PyBytes_FromStringAndSize(
-                cython.cast(cython.p_char, self.ssa.sites), self.ssa.n_sites * cython.sizeof(Site)
-            ),
+            copied(self.ssa.sites, self.ssa.n_sites * cython.sizeof(Site)),
             self.plan.level,
         )
 

@@ -6,8 +6,8 @@ r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory
 
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
     NO_FRAME,
     TRAP_DIV_BY_ZERO,
@@ -155,13 +155,13 @@ class ValueEmitter:
         self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
 
     def __dealloc__(self):
-        free(self.traps)
-        free(self.returns)
-        free(self.colds)
-        free(self.tables)
-        free(self.final)
-        free(self.heads)
-        free(self.tops)
+        vec_free(self.traps)
+        vec_free(self.returns)
+        vec_free(self.colds)
+        vec_free(self.tables)
+        vec_free(self.final)
+        vec_free(self.heads)
+        vec_free(self.tops)
 
     # ---- what r11 holds ------------------------------------------------------------------
 

@@ -8,11 +8,11 @@ comparison whose only user is a branch or select of its block is emitted there, 
 
 import cython
 from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import fail_unsupported, fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import TRAP_OUT_OF_FUEL, TRAP_UNDEFINED_ELEMENT
 from cython.cimports.stratavm.ir.ops import (
     N_OPS,
@@ -153,9 +153,9 @@ class Selector(MemorySelector):
         self.result_pointer = NO_VREG
 
     def __dealloc__(self):
-        free(self.block_map)
-        free(self.stamps)
-        free(self.stamped_by)
+        vec_free(self.block_map)
+        vec_free(self.stamps)
+        vec_free(self.stamped_by)
 
     def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, machine=(), split_edges: bool = False) -> None:
         """Say what ``run`` works on, and which passes of the machine level take part (``worker.MACHINE_PASSES``).

@@ -3,10 +3,10 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.base.failures import Failure, fail_unsupported_by
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.ir.ops import OP_REF_NULL
 from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, Node
 from cython.cimports.stratavm.machine.minst import (
@@ -41,9 +41,9 @@ class BaseSelector:
         self.n_early = self.cap_early = 0
 
     def __dealloc__(self):
-        free(self.vregs)
-        free(self.marks)
-        free(self.early)
+        vec_free(self.vregs)
+        vec_free(self.marks)
+        vec_free(self.early)
 
     def prepare(self):
         """Forget the function before."""
