@@ -53,6 +53,7 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_NUMBERS = 31
     F_TARGETS = 32
     F_STACK = 33
+    F_UNSET = 34
 
 cdef enum Quick:               # what `quick_walk` does with a row
     Q_NOTHING = 0              # leave it to the walk
@@ -91,6 +92,7 @@ cdef struct Frame:
     uint32_t log_start
     uint32_t outer_start       # log_start of the loop around this one
     uint32_t table             # the br_table that checked this label last
+    uint32_t n_set             # locals that were set for the first time before it
     uint8_t kind
     uint8_t polymorphic        # after br, return, unreachable: operands come out of nothing
 
@@ -125,6 +127,11 @@ cdef class Checker:
     cdef Assignment* log
     cdef uint32_t n_log, cap_log
     cdef uint64_t work
+    cdef bint has_unset        # a local of the body has no default
+    cdef uint8_t* is_set       # by local, in such a body
+    cdef uint32_t cap_is_set
+    cdef uint32_t* newly_set   # locals that were set for the first time, in order; what a frame sets is unset at its end
+    cdef uint32_t n_set, cap_newly_set
     cdef QuickRow[256] quick   # by opcode
     cdef readonly uint32_t fault, fault_op, expected, found, fault_func
     cdef readonly uint64_t fault_at
@@ -142,6 +149,9 @@ cdef class Checker:
     cdef int close_loop(self, Frame* frame) except -1 nogil
     cdef int assign(self, uint32_t local) except -1 nogil
     cdef uint32_t type_feature(self, uint32_t type) noexcept nogil
+    cdef int note_unset(self) except -1 nogil
+    cdef int set_first(self, uint32_t local) except -1 nogil
+    cdef void unset(self, Frame* frame) noexcept nogil
 
 cdef inline uint32_t natural_alignment(uint32_t size) noexcept nogil:
     """log2 of an access's size."""

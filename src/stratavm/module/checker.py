@@ -7,6 +7,7 @@ Faults are numbers while the GIL is released; ``fault_error`` turns one into the
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.module._gen_walk_kinds import (
     WALK_KINDS,
@@ -55,6 +56,7 @@ from stratavm.spec.index import BY_ID
 T_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 T_EXTERNREF = cython.declare(uint32_t, T.EXTERNREF)
 V_I32 = cython.declare(uint32_t, T.I32)
+K_REF = cython.declare(uint32_t, T.REF)
 NO_VALUES = cython.declare(uint32_t, 0x40)  # a block type
 
 # Entries in the lists of assigned locals of one body. Programs stay below 0.1 per byte; hostile ones could multiply.
@@ -93,6 +95,8 @@ class Checker:
         free(self.frames)
         free(self.marks)
         free(self.log)
+        free(self.is_set)
+        free(self.newly_set)
 
     def fail(self, fault, expected, found):
         """Note the first fault; the caller returns the 1."""
@@ -115,7 +119,8 @@ class Checker:
         self.p = self.at = self.context.binary + body.start
         self.end = self.context.binary + body.end
         self.next_window()
-        self.sp = self.n_frames = self.n_log = self.loops = self.tables = 0
+        self.sp = self.n_frames = self.n_log = self.loops = self.tables = self.n_set = 0
+        self.has_unset = False
         self.op = 0
         self.leb = 0
         self.work = 0
@@ -129,6 +134,10 @@ class Checker:
             while n < FIRST_LOCALS and n < self.bodies.runs[run].end:
                 self.local_types[n] = self.bodies.runs[run].type
                 n += 1
+            if self.bodies.runs[run].type & 0xFF == K_REF:
+                self.has_unset = True
+        if self.has_unset:
+            self.note_unset()
         return self.enter(FK_FUNC, at.params, 0, at.results, at.n_results)
 
     def next_window(self):
@@ -155,6 +164,7 @@ class Checker:
         at.results, at.n_results = results, n_results
         at.height = self.sp
         at.table = 0
+        at.n_set = self.n_set
         at.kind = kind
         at.polymorphic = False
         self.n_frames += 1
@@ -229,8 +239,8 @@ class Checker:
         i32: uint32_t = V_I32
         logged: uint64_t = (self.generation << 32) + self.loop_start
         callee: cython.pointer(TypeFact)
-        if self.polymorphic or self.end - self.p < QUICK_BYTES or top >= full:  # the walk checks the stack's limit
-            return 0
+        if self.polymorphic or self.has_unset or self.end - self.p < QUICK_BYTES or top >= full:
+            return 0  # the walk checks the stack's limit, and whether locals are set
         while p < last and top < full:
             if top > high:
                 high = top
@@ -401,6 +411,35 @@ class Checker:
                 low = middle + 1
         return self.bodies.runs[low].type
 
+    # ---- locals without a default --------------------------------------------------------------
+
+    def note_unset(self):
+        """A body has locals that may not be read before they are set: all of their types but the parameters."""
+        i: uint32_t
+        run: uint32_t
+        vec_room(self.is_set, self.cap_is_set, self.body.n_locals)
+        memset(self.is_set, 1, self.body.n_locals)
+        i = self.body.n_params
+        for run in range(self.body.first_run, self.body.first_run + self.body.n_runs):
+            if self.bodies.runs[run].type & 0xFF == K_REF:
+                memset(self.is_set + i, 0, self.bodies.runs[run].end - i)
+            i = self.bodies.runs[run].end
+        return 0
+
+    def set_first(self, local):
+        """A local is set that was not."""
+        vec_room(self.newly_set, self.cap_newly_set, self.n_set + 1)
+        self.newly_set[self.n_set] = local
+        self.n_set += 1
+        self.is_set[local] = 1
+        return 0
+
+    def unset(self, frame):
+        """What was set in a frame may not have been behind it."""
+        while self.n_set > frame.n_set:
+            self.n_set -= 1
+            self.is_set[self.newly_set[self.n_set]] = 0
+
     # ---- locals assigned in each loop ----------------------------------------------------------
     # The log holds every local once per open loop. A mark is generation << 32 | (position + 1) of the local's
     # last entry, so that marks of earlier bodies need no clearing.
@@ -490,7 +529,7 @@ class Checker:
             return FEAT_REFERENCE_TYPES
         if type >> 8 == 0x69 or type >> 8 == 0x74:
             return FEAT_EXCEPTIONS
-        if kind == 0x63 and type >> 8 < 0x100:
+        if type >> 8 < 0x100 and type >> 8 != 0x70 and type >> 8 != 0x6F:
             return FEAT_GC
         return FEAT_FUNCTION_REFERENCES
 
@@ -512,6 +551,7 @@ FAULTS = {
     F_NOT_FUNCREF: (ValidationError, "type mismatch"),
     F_ELSE: (ValidationError, "else without if"),
     F_LOCAL: (ValidationError, "unknown local"),
+    F_UNSET: (ValidationError, "uninitialized local"),
     F_GLOBAL: (ValidationError, "unknown global"),
     F_FUNC: (ValidationError, "unknown function"),
     F_TABLE: (ValidationError, "unknown table"),
@@ -545,6 +585,8 @@ def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
         return f"{expected}", f"{found}"
     if fault == F_NOT_FUNC:
         return "a function type", f"type {found}"
+    if fault == F_UNSET:
+        return "a local that is set before it is read", f"local {found}"
     if fault in (F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA):
         return f"below {expected}", f"{found}"
     return "", "" if none else f"{found:#x}"

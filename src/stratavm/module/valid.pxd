@@ -1,7 +1,7 @@
 # What validation knows of a module, in C arrays: the context that the walks consult (types, functions, tables …) and the
 # facts of each body. Written once by `valid.py` and the validating walk, immutable afterwards: any thread may read.
 cimport cython
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     NO_INDEX = 0xFFFFFFFF
@@ -19,6 +19,7 @@ cdef struct TypeFact:
     uint32_t canonical         # equal for equivalent types of this module
     uint32_t super             # type index or NO_INDEX
     uint32_t kind
+    uint32_t refs[2]           # packed: the references to it, nullable and not; block types point here
 
 cdef struct GlobalFact:
     uint32_t type
@@ -89,9 +90,17 @@ cdef class Context:
     cdef uint32_t max_stack    # operands of one body
     cdef uint32_t max_targets  # of a br_table, the default not counted
     cdef uint32_t singles[128] # packed value type by its one byte: block types point here
+    cdef uint32_t solids[128]  # the same references, not null
 
     cdef bint matches(self, uint32_t found, uint32_t expected) noexcept nogil
     cdef bint heap_matches(self, uint32_t found, uint32_t expected) noexcept nogil
+
+# Where the context keeps a reference type: `heap` is a type index, or the number of an abstract heap type, which is
+# negative. Both must exist.
+cdef inline const uint32_t* kept_ref(Context context, bint solid, int64_t heap) noexcept nogil:
+    if heap >= 0:
+        return &context.types[heap].refs[solid]
+    return &context.solids[heap & 0x7F] if solid else &context.singles[heap & 0x7F]
 
 @cython.final
 cdef class Bodies:

@@ -28,6 +28,7 @@ H_CONCRETE = cython.declare(uint32_t, T.CONCRETE)
 K_REF = cython.declare(uint32_t, T.REF)
 K_REF_NULL = cython.declare(uint32_t, T.REF_NULL)
 T_BOTTOM = cython.declare(uint32_t, T.BOTTOM)
+H_BOTTOM = cython.declare(uint32_t, T.BOTTOM_HEAP)
 
 _KINDS = {T.FuncType: TK_FUNC, T.StructType: TK_STRUCT, T.ArrayType: TK_ARRAY}
 
@@ -84,6 +85,8 @@ class Context:
             at.kind = _KINDS[type(sub.composite)]
             at.canonical = canonical[i]
             at.super = sub.supers[0] if sub.supers else NO_INDEX
+            at.refs[0] = K_REF_NULL | (H_CONCRETE + i) << 8
+            at.refs[1] = K_REF | (H_CONCRETE + i) << 8
             if at.kind == TK_FUNC:
                 at.params = self.pool + used
                 at.n_params = len(sub.composite.params)
@@ -93,12 +96,14 @@ class Context:
                     used += 1
                 at.results = at.params + at.n_params
         memset(self.singles, 0, cython.sizeof(self.singles))
+        memset(self.solids, 0, cython.sizeof(self.solids))
         for value in (T.I32, T.I64, T.F32, T.F64, T.V128):
             k = value
             self.singles[k] = k
         for value in T.SHORT_REFS:
             k = value
             self.singles[k] = T.ref(value)
+            self.solids[k] = T.ref(value, False)
 
     def _take_spaces(self):
         """Flatten the index spaces."""
@@ -147,7 +152,7 @@ class Context:
         index: uint32_t
         kind: uint32_t
         wanted: uint32_t
-        if found == expected:
+        if found == expected or found == H_BOTTOM:
             return True
         if found < H_CONCRETE:
             if expected >= H_CONCRETE:

@@ -351,7 +351,7 @@ class _ModuleChecks:
             self.item = "table", i
             if table.init is not None:
                 need("function-references", self.features, "a table initialiser")
-                constants.check(table.init, table.type.element, everything)
+                constants.check(table.init, table.type.element, imported)
             elif T.kind(table.type.element) == T.REF:
                 raise ValidationError("type mismatch", expected="an initialiser", found="none")
         for i, segment in enumerate(paced(module.elements)):

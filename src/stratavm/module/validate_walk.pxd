@@ -17,6 +17,10 @@ cdef class ValidateWalk(Checker):
     cdef uint32_t prefixed(self, uint8_t prefix) noexcept nogil
     cdef int block_type(self) except -1 nogil
     cdef int type_missing(self, uint32_t type) except -1 nogil
+    cdef const uint32_t* typed(self, bint solid) except? NULL nogil
+    cdef int pop_ref(self) except -1 nogil
+    cdef int branch_null(self) except -1 nogil
+    cdef int call_ref(self) except -1 nogil
     cdef int memory(self, uint32_t index) except -1 nogil
     cdef int table(self, uint32_t index) except -1 nogil
     cdef int data(self, uint32_t index) except -1 nogil

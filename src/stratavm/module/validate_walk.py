@@ -11,7 +11,7 @@ from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.module.checker import *
-from cython.cimports.stratavm.module.valid import TK_FUNC, VB_CALLS, Chunk, TypeFact
+from cython.cimports.stratavm.module.valid import TK_FUNC, VB_CALLS, Chunk, TypeFact, kept_ref
 from cython.cimports.stratavm.module.walk import row_behind
 from cython.cimports.stratavm.spec._gen_ops import *
 from cython.cimports.stratavm.spec._gen_optables import *
@@ -22,6 +22,9 @@ P_I32 = cython.declare(uint32_t, T.I32)
 P_I64 = cython.declare(uint32_t, T.I64)
 P_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 P_BOTTOM = cython.declare(uint32_t, T.BOTTOM)
+P_BOTTOM_REF = cython.declare(uint32_t, T.ref(T.BOTTOM_HEAP, False))
+K_REF = cython.declare(uint32_t, T.REF)
+K_REF_NULL = cython.declare(uint32_t, T.REF_NULL)
 
 
 @cython.cclass
@@ -72,7 +75,9 @@ class ValidateWalk(Checker):
         if byte & 0xC0 == 0x40:
             self.p += 1
             if byte == 0x63 or byte == 0x64:
-                return self.fail(F_FEATURE, 0, FEAT_FUNCTION_REFERENCES)
+                self.n_results = 1
+                self.results = self.typed(byte == 0x64)
+                return self.results == cython.NULL
             if self.context.singles[byte] == 0:
                 return self.fail(F_VALTYPE, NOTHING, byte)
             if self.type_missing(self.context.singles[byte]):
@@ -95,6 +100,25 @@ class ValidateWalk(Checker):
         if (self.n_params or self.n_results > 1) and not self.context.features >> FEAT_MULTI_VALUE & 1:
             return self.fail(F_FEATURE, 0, FEAT_MULTI_VALUE)
         return 0
+
+    def typed(self, solid):
+        """The reference type whose heap type comes next: where it is kept, or NULL where it is wrong."""
+        heap: int64_t = leb_s33(cython.address(self.p), self.end, cython.address(self.leb))
+        if self.leb != 0:
+            self.fail(self.leb, NOTHING, NOTHING)
+            return cython.NULL
+        if not self.context.features >> FEAT_FUNCTION_REFERENCES & 1:
+            self.fail(F_FEATURE, 0, FEAT_FUNCTION_REFERENCES)
+            return cython.NULL
+        if heap >= self.context.n_types:
+            self.fail(F_TYPE_INDEX, self.context.n_types, cython.cast(uint32_t, heap))
+            return cython.NULL
+        if heap < 0 and (heap < -64 or self.context.solids[heap & 0x7F] == 0):
+            self.fail(F_VALTYPE, NOTHING, cython.cast(uint32_t, heap & 0x7F))
+            return cython.NULL
+        if self.type_missing(kept_ref(self.context, solid, heap)[0]):
+            return cython.NULL
+        return kept_ref(self.context, solid, heap)
 
     def type_missing(self, type):
         """Fail where a value type's proposal is not enabled."""
@@ -173,6 +197,16 @@ class ValidateWalk(Checker):
             return 0
         return self.fail(F_TYPE, P_BOTTOM, NOTHING)
 
+    def pop_ref(self):
+        """Pop a reference into ``popped``, of the bottom type where it is not reached."""
+        if self.pop_any():
+            return 1
+        if self.popped == P_BOTTOM:
+            self.popped = P_BOTTOM_REF
+        elif self.popped & 0xFF != K_REF_NULL and self.popped & 0xFF != K_REF:
+            return self.fail(F_REFERENCE, 0, self.popped)
+        return 0
+
     def pop_list(self, types, count):
         """Pop operands of a list of types, the last first."""
         i: uint32_t
@@ -231,6 +265,7 @@ class ValidateWalk(Checker):
             return 1
         if self.sp != self.height:
             return self.fail(F_VALUES, at.n_results, found)
+        self.unset(at)
         if at.kind == FK_LOOP:
             self.close_loop(at)
         self.n_frames -= 1
@@ -322,7 +357,38 @@ class ValidateWalk(Checker):
         self.unreachable()
         return 0
 
+    def branch_null(self):
+        """``br_on_null``, which keeps the reference where it does not branch; ``br_on_non_null``, where it does."""
+        depth: uint32_t = self.index()
+        if self.label(depth) or self.pop_ref():
+            return 1
+        found: uint32_t = self.popped & ~cython.cast(uint32_t, 0xFF) | K_REF
+        if self.op == OP_BR_ON_NULL:
+            if self.pop_list(self.results, self.n_results):
+                return 1
+            return self.push_list(self.results, self.n_results) or self.push(found)
+        if self.n_results == 0:
+            return self.fail(F_VALUES, 0, 1)
+        if self.mismatch(found, self.results[self.n_results - 1]):
+            return 1
+        if self.pop_list(self.results, self.n_results - 1):
+            return 1
+        return self.push_list(self.results, self.n_results - 1)
+
     # ---- calls ---------------------------------------------------------------------------------
+
+    def call_ref(self):
+        """``call_ref`` and ``return_call_ref``."""
+        type: uint32_t = self.index()
+        if self.leb != 0:
+            return self.fail(self.leb, NOTHING, NOTHING)
+        if type >= self.context.n_types:
+            return self.fail(F_TYPE_INDEX, self.context.n_types, type)
+        if self.context.types[type].kind != TK_FUNC:
+            return self.fail(F_NOT_FUNC, 0, type)
+        if self.pop(self.context.types[type].refs[0]):
+            return 1
+        return self.call_type(type)
 
     def call(self):
         """``call`` and ``return_call``."""
@@ -357,7 +423,7 @@ class ValidateWalk(Checker):
         self.body.flags |= VB_CALLS
         if self.pop_list(at.params, at.n_params):
             return 1
-        if self.op == OP_CALL or self.op == OP_CALL_INDIRECT:
+        if self.op == OP_CALL or self.op == OP_CALL_INDIRECT or self.op == OP_CALL_REF:
             return self.push_list(at.results, at.n_results)
         if at.n_results != mine.n_results:
             return self.fail(F_VALUES, mine.n_results, at.n_results)
@@ -444,6 +510,12 @@ class ValidateWalk(Checker):
             elif kind == WK_CALL_INDIRECT:
                 if self.call_indirect():
                     return 1
+            elif kind == WK_CALL_REF:
+                if self.call_ref():
+                    return 1
+            elif kind == WK_BRANCH_NULL:
+                if self.branch_null():
+                    return 1
             elif kind == WK_RETURN:
                 if self.give_back():
                     return 1
@@ -487,10 +559,14 @@ class ValidateWalk(Checker):
             type = self.p[0]
             self.p += 1
             if type == 0x63 or type == 0x64:
-                return self.fail(F_FEATURE, 0, FEAT_FUNCTION_REFERENCES)
-            if type >= 0x80 or self.context.singles[type] == 0:
+                kept: cython.pointer(cython.const[uint32_t]) = self.typed(type == 0x64)
+                if kept == cython.NULL:
+                    return 1
+                type = kept[0]
+            elif type >= 0x80 or self.context.singles[type] == 0:
                 return self.fail(F_VALTYPE, NOTHING, type)
-            type = self.context.singles[type]
+            else:
+                type = self.context.singles[type]
             if self.type_missing(type) or self.pop(P_I32) or self.pop(type) or self.pop(type):
                 return 1
             return self.push(type)
@@ -585,21 +661,23 @@ class ValidateWalk(Checker):
         return self.pop(P_I64 if address == P_I64 and y == P_I64 else P_I32) or self.pop(y) or self.pop(address)
 
     def reference(self):
-        """``ref.null``, ``ref.is_null``, ``ref.func``."""
+        """``ref.null``, ``ref.is_null``, ``ref.as_non_null``, ``ref.func``."""
         heap: int64_t
         x: uint32_t
         if self.op == OP_REF_IS_NULL:
-            if self.pop_any():
-                return 1
-            if self.popped != P_BOTTOM and self.popped & 0xFF != 0x63 and self.popped & 0xFF != 0x64:
-                return self.fail(F_REFERENCE, 0, self.popped)
-            return self.push(P_I32)
+            return self.pop_ref() or self.push(P_I32)
+        if self.op == OP_REF_AS_NON_NULL:
+            return self.pop_ref() or self.push(self.popped & ~cython.cast(uint32_t, 0xFF) | K_REF)
         if self.op == OP_REF_NULL:
             heap = leb_s33(cython.address(self.p), self.end, cython.address(self.leb))
             if self.leb != 0:
                 return self.fail(self.leb, NOTHING, NOTHING)
             if heap >= 0:
-                return self.fail(F_FEATURE, 0, FEAT_FUNCTION_REFERENCES)
+                if not self.context.features >> FEAT_FUNCTION_REFERENCES & 1:
+                    return self.fail(F_FEATURE, 0, FEAT_FUNCTION_REFERENCES)
+                if heap >= self.context.n_types:
+                    return self.fail(F_TYPE_INDEX, self.context.n_types, cython.cast(uint32_t, heap))
+                return self.push(self.context.types[heap].refs[0])
             x = cython.cast(uint32_t, heap & 0x7F)
             if heap < -64 or self.context.singles[x] == 0 or x >= 0x7B:
                 return self.fail(F_VALTYPE, NOTHING, x)
@@ -686,9 +764,13 @@ class ValidateWalk(Checker):
             return self.fail(F_LOCAL, self.body.n_locals, x)
         type = self.local_type(x)
         if self.op == OP_LOCAL_GET:
+            if self.has_unset and not self.is_set[x]:
+                return self.fail(F_UNSET, 0, x)
             return self.push(type)
         if self.pop(type):
             return 1
+        if self.has_unset and not self.is_set[x]:
+            self.set_first(x)
         if self.loops != 0 and not self.polymorphic:
             self.assign(x)
         if self.op == OP_LOCAL_TEE:

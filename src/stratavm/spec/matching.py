@@ -1,6 +1,7 @@
 """Whether an external value may be imported where a type is wanted.
 
-Owns import matching for tables, memories and globals; concrete function types are compared by canonical id elsewhere.
+Owns import matching for tables, memories and globals; types that values name are canonical ids here, and functions are
+matched by theirs elsewhere.
 Source: WebAssembly 3.0, sections 3.3.3 (reference types) and 3.3.12 (external types).
 """
 

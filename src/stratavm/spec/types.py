@@ -9,6 +9,8 @@ Source: WebAssembly 3.0, sections 2.3 (types) and 5.3 (binary types).
 
 from __future__ import annotations
 
+from _collections_abc import Sequence
+
 from stratavm.base.forms import Final, TypeAlias, dataclass, field
 
 ValType: TypeAlias = int
@@ -40,9 +42,15 @@ I31: Final = 0x6C
 STRUCT: Final = 0x6B
 ARRAY: Final = 0x6A
 EXN: Final = 0x69
+BOTTOM_HEAP: Final = 0  # of an unreachable reference: below every heap type
 CONCRETE: Final = 0x100
 """Heap types from here on are type indices."""
 FIRST_CONCRETE: Final = CONCRETE << 8
+"""Value types from here on name one."""
+RESOLVED: Final = 1 << 32
+"""Heap types from here on are canonical type ids of an engine: what type indices mean outside of their module. Only
+Python's integers hold them."""
+FIRST_RESOLVED: Final = RESOLVED << 8
 """Value types from here on name one."""
 
 MAX_TYPES: Final = 1_000_000
@@ -94,8 +102,15 @@ def type_name(t: ValType) -> str:
     h = heap(t)
     if kind(t) == REF_NULL and h in SHORT_REFS:
         return SHORT_REFS[h]
-    target = HEAP_NAMES.get(h) or (str(h - CONCRETE) if h >= CONCRETE else f"{h:#x}")
-    return f"(ref {'null ' if kind(t) == REF_NULL else ''}{target})"
+    return f"(ref {'null ' if kind(t) == REF_NULL else ''}{heap_name(h)})"
+
+
+def heap_name(h: HeapType) -> str:
+    """The heap type for people: ``func``, a type index, or the signature that a canonical id stands for."""
+    if h >= RESOLVED:
+        plain = type_of_id(h - RESOLVED)
+        return f"type#{h - RESOLVED}" if plain is None else str(plain)
+    return HEAP_NAMES.get(h) or (str(h - CONCRETE) if h >= CONCRETE else f"{h:#x}" if h else "bot")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +185,37 @@ def own_id(group: tuple[SubType, ...]) -> int:
             return 0
         number = number << 3 | code
     return OWN_ID | number
+
+
+def type_of_id(id: int) -> FuncType | None:
+    """The function type whose canonical id is written in its signature; None for an id that only an engine knows."""
+    if not id & OWN_ID:
+        return None
+    number, values = id ^ OWN_ID, list[ValType]()
+    codes = {code: t for t, code in _PLAIN.items()} | {0: BOTTOM}
+    while number > 1:
+        values.append(codes[number & 7])
+        number >>= 3
+    values.reverse()
+    between = values.index(BOTTOM)
+    return FuncType(tuple(values[:between]), tuple(values[between + 1 :]))
+
+
+def resolved(t: ValType, ids: Sequence[int]) -> ValType:
+    """A value type of a module with the canonical id of the type that it names, by index, if it names one."""
+    if t < FIRST_CONCRETE or t >= FIRST_RESOLVED:
+        return t
+    return kind(t) | (RESOLVED + ids[heap(t) - CONCRETE]) << 8
+
+
+def resolved_func(type_: FuncType, ids: Sequence[int]) -> FuncType:
+    """A function type of a module with canonical ids; itself where it names no type."""
+    values = (*type_.params, *type_.results)
+    if max(values, default=0) < FIRST_CONCRETE:
+        return type_
+    n = len(type_.params)
+    canonical = tuple([resolved(t, ids) for t in values])
+    return FuncType(canonical[:n], canonical[n:])
 
 
 @dataclass(frozen=True, slots=True)
