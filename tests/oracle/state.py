@@ -12,7 +12,23 @@ from typing import Any, TypeAlias
 from stratavm.base.errors import LinkError, OutOfFuel, ResourceLimit, Trap
 from stratavm.module.model import ConstExpr, Data, Element, Import, Module
 from stratavm.spec.matching import describe, extern_kind, extern_matches
-from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType
+from stratavm.spec.types import (
+    CONCRETE,
+    FIRST_CONCRETE,
+    ExternType,
+    FuncType,
+    GlobalType,
+    Limits,
+    MemoryType,
+    StructType,
+    SubType,
+    TableType,
+    ValType,
+    heap,
+    kind,
+    resolved,
+    resolved_func,
+)
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 
 MAX_MEMORY_BYTES = 1 << 32
@@ -136,6 +152,8 @@ class HostFunction:
 
     guest = None
 
+    type_id = None
+
     def __init__(self, type_: FuncType, function: Callable[[list[int]], Sequence[int]]) -> None:
         self.type, self.function = type_, function
 
@@ -154,7 +172,9 @@ class Function:
 
     def __init__(self, instance: Instance, defined_index: int) -> None:
         module = instance.model
-        self.type = module.func_type(len(module.imported_funcs) + defined_index)
+        index = len(module.imported_funcs) + defined_index
+        self.type = resolved_func(module.func_type(index), instance.type_ids)
+        self.type_id = instance.type_ids[module.func_type_indices[index]]
         self.guest: tuple[Instance, int] = (instance, defined_index)
 
     def call_raw(self, args: list[int]) -> list[int]:
@@ -186,6 +206,8 @@ class Store:
         self.poll = poll
         self.functions: list[AnyFunction] = []
         self._numbers: dict[AnyFunction, int] = {}
+        self._groups: dict[object, int] = {}
+        self._n_types = 0
 
     def func_ref(self, function: AnyFunction) -> int:
         """The raw reference to a function: always the same number for the same function."""
@@ -196,11 +218,43 @@ class Store:
         return number
 
 
+    def type_ids(self, module: Module) -> list[int]:
+        """Numbers of a module's types: equal ones, of whatever module, have the same."""
+        ids: list[int] = []
+        for group in module.rec_groups:
+            start = len(ids)
+
+            def named(index: int, start: int = start) -> tuple[str, int]:
+                return ("here", index - start) if index >= start else ("there", ids[index])
+
+            def value(t: ValType, named: Any = named) -> object:
+                return t if t < FIRST_CONCRETE else (kind(t), named(heap(t) - CONCRETE))
+
+            key = tuple(_structure(sub, named, value) for sub in group.types)
+            if key not in self._groups:
+                self._groups[key] = self._n_types
+                self._n_types += len(group.types)
+            ids += range(self._groups[key], self._groups[key] + len(group.types))
+        return ids
+
+
+def _structure(sub: SubType, named: Callable[[int], object], value: Callable[[ValType], object]) -> object:
+    """A type definition with what it names as ``named`` and ``value`` say."""
+    form: object
+    if isinstance(sub.composite, FuncType):
+        form = tuple(map(value, sub.composite.params)), tuple(map(value, sub.composite.results))
+    else:
+        fields = sub.composite.fields if isinstance(sub.composite, StructType) else (sub.composite.element,)
+        form = tuple((value(f.storage), f.mutable) for f in fields)
+    return sub.final, tuple(map(named, sub.supers)), type(sub.composite), form
+
+
 class Instance:
     """An instance of a module."""
 
     def __init__(self, store: Store, module: Module) -> None:
         self.store, self.model = store, module
+        self.type_ids = store.type_ids(module)
         self.functions: list[AnyFunction] = []
         self.memories: list[Memory] = []
         self.tables: list[Table] = []
@@ -217,6 +271,12 @@ class Instance:
     def resolve_func(self, raw: int) -> AnyFunction:
         """The function that a raw reference names."""
         return self.store.functions[raw - 1]
+
+    def has_type(self, function: AnyFunction, type_index: int) -> bool:
+        """Whether a function has the type at an index; one of the host has it as it is written."""
+        if function.type_id is None:
+            return function.type == self.model.types[type_index].composite
+        return function.type_id == self.type_ids[type_index]
 
     def func_ref(self, index: int) -> int:
         """The raw reference to a function by function index."""
@@ -272,10 +332,12 @@ def instantiate(store: Store, module: Module, imports: Mapping[str, Mapping[str,
     instance.functions += [Function(instance, i) for i in range(len(module.functions))]
     instance.memories += [Memory(type_) for type_ in module.memories]
     for variable in module.globals:
-        instance.globals.append(Global(variable.type, instance.program.evaluate(variable.init)))
+        type_ = GlobalType(resolved(variable.type.value, instance.type_ids), variable.type.mutable)
+        instance.globals.append(Global(type_, instance.program.evaluate(variable.init)))
     for table in module.tables:
         raw = 0 if table.init is None else instance.program.evaluate(table.init)
-        instance.tables.append(Table(table.type, raw))
+        element = resolved(table.type.element, instance.type_ids)
+        instance.tables.append(Table(TableType(element, table.type.limits), raw))
     _export(instance)
     instance.elements += [_references(instance, element) for element in module.elements]
     binary = memoryview(module.binary)
@@ -305,16 +367,32 @@ def _link(instance: Instance, imports: Mapping[str, Mapping[str, Extern]]) -> No
         except KeyError:
             where = wanted.label
             raise LinkError(f"unknown import {where}: {describe(wanted.type)} is missing") from None
-        _check_import(found.type, wanted)
+        _check_import(instance, found, wanted)
         _SPACES[wanted.kind](instance).append(found)
 
 
-def _check_import(found: ExternType, wanted: Import) -> None:
+def _check_import(instance: Instance, found: Extern, wanted: Import) -> None:
     """Raise LinkError unless the types match."""
-    if extern_kind(found) != wanted.kind or not extern_matches(found, wanted.type):
+    fits = extern_kind(found.type) == wanted.kind
+    type_ = _resolved(wanted.type, instance.type_ids)
+    if fits and isinstance(found, Function | HostFunction):
+        assert wanted.type_index is not None
+        fits = instance.has_type(found, wanted.type_index)
+    if not fits or not (wanted.kind == "func" or extern_matches(found.type, type_)):
         where = wanted.label
-        message = f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(found)}"
+        message = f"incompatible import type for {where}: expected {describe(type_)}, found {describe(found.type)}"
         raise LinkError(message)
+
+
+def _resolved(type_: ExternType, ids: Sequence[int]) -> ExternType:
+    """The type of an import with the store's numbers for the types that it names."""
+    if isinstance(type_, FuncType):
+        return resolved_func(type_, ids)
+    if isinstance(type_, GlobalType):
+        return GlobalType(resolved(type_.value, ids), type_.mutable)
+    if isinstance(type_, TableType):
+        return TableType(resolved(type_.element, ids), type_.limits)
+    return type_
 
 
 def _export(instance: Instance) -> None:

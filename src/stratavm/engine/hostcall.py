@@ -141,7 +141,7 @@ class PythonHost(HostFunction):
             if self.n_results == 1 and not unbox(self.result_codes, 1, cython.address(given), cells):
                 return 0
         raws: object = (answer,) if self.is_spec else results_to_raw(self.label, self.type, answer, self.store)
-        fill_cells(self.store, cells, raws if self.n_results else (), self.results)
+        fill_cells(self.store, cells, raws if self.n_results else (), self.results, self.type.results)
         return 0
 
     def first(self):
@@ -234,7 +234,7 @@ def take_word(self: PythonHost, answer: cython.pointer(PyObject), cells: cython.
     result: object = cython.cast(object, answer)
     if self.waits(result):
         return wait_for(self, result, cells)
-    fill_cells(self.store, cells, (result,) if self.n_results else (), self.results)
+    fill_cells(self.store, cells, (result,) if self.n_results else (), self.results, self.type.results)
     return 0
 
 
@@ -258,7 +258,8 @@ def run_slowly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
     result: object = self.invoke(read_cells(cells, self.params))
     if self.waits(result):
         return wait_for(self, result, cells)
-    fill_cells(self.store, cells, results_to_raw(self.label, self.type, result, self.store), self.results)
+    raws: list = results_to_raw(self.label, self.type, result, self.store)
+    fill_cells(self.store, cells, raws, self.results, self.type.results)
     return 0
 
 
@@ -319,5 +320,6 @@ def take_result(self: PythonHost, answer: cython.pointer(PyObject), cells: cytho
             return 0
     if self.waits(result):
         return wait_for(self, result, cells)
-    fill_cells(self.store, cells, results_to_raw(self.label, self.type, result, self.store), self.results)
+    raws: list = results_to_raw(self.label, self.type, result, self.store)
+    fill_cells(self.store, cells, raws, self.results, self.type.results)
     return 0

@@ -26,7 +26,7 @@ from stratavm.runtime.link import check_import
 from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
 from stratavm.runtime.values import signature
-from stratavm.spec.types import FuncType
+from stratavm.spec.types import FIRST_CONCRETE, FuncType, resolved_func
 
 Importable: TypeAlias = "Func | Memory | Table | Global | HostSpec | Callable[..., Any]"
 MANY_FUNCTIONS: Final = 16
@@ -170,7 +170,7 @@ class Linker:
             raise LinkError(f"expected {_shown(wanted)}, found a function")
         if isinstance(item, HostSpec) and wanted.type != item.type:
             raise LinkError(f"expected {signature('', wanted.type)}, found {signature('', item.type)}")
-        return self._offer(module, wanted, wanted.type, item)
+        return self._offer(module, wanted, _in_engine(module, wanted.type), item)
 
     def _offer(self, module: Module, wanted: Import, type_: FuncType, item: Callable[..., Any] | HostSpec) -> Offered:
         """What makes the host function in a store; kept for the next module that wants it, most often the same."""
@@ -181,6 +181,13 @@ class Linker:
             if self._items.get(name) is item:
                 self._offered[name] = known
         return known
+
+
+def _in_engine(module: Module, type_: FuncType) -> FuncType:
+    """A function type of a module as host functions have it: with canonical ids for the types that it names."""
+    if max((*type_.params, *type_.results), default=0) < FIRST_CONCRETE:
+        return type_
+    return resolved_func(type_, module.blueprint.ids)
 
 
 def _host_stubs(module: Module) -> object:

@@ -8,7 +8,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.engine.types import describe_extern
 from stratavm.runtime.values import signature
-from stratavm.spec.types import F32, F64, FUNC, I32, I64, V128, FuncType, ValType, heap, is_ref
+from stratavm.spec.types import CONCRETE, F32, F64, FUNC, I32, I64, REF, V128, FuncType, ValType, heap, is_ref, kind
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
@@ -56,4 +56,6 @@ def python_type(type_: ValType) -> str:
     """The Python type of values of a WebAssembly type, as an annotation."""
     if type_ in _NUMBERS:
         return _NUMBERS[type_]
-    return "Func | None" if is_ref(type_) and heap(type_) == FUNC else "Any"
+    if is_ref(type_) and (heap(type_) == FUNC or heap(type_) >= CONCRETE):  # types that have an index are of functions
+        return "Func" if kind(type_) == REF else "Func | None"
+    return "Any"

@@ -176,9 +176,23 @@ def _call_indirect(e: Evaluation, node: NodeFields) -> Any:
     if not raw:
         raise Trap("uninitialized_element")
     callee = e.instance.resolve_func(raw)
-    if callee.type != e.instance.model.types[type_index].composite:
+    if not e.instance.has_type(callee, type_index):
         raise Trap("indirect_call_mismatch")
     return _call_value(callee.call_raw([int(v) for v in operands]))
+
+
+def _call_ref(e: Evaluation, node: NodeFields) -> Any:
+    operands, _, _ = e.wide(node)
+    raw = operands.pop()
+    if not raw:
+        raise Trap("null_function")
+    return _call_value(e.instance.resolve_func(raw).call_raw([int(v) for v in operands]))
+
+
+def _ref_as_non_null(e: Evaluation, node: NodeFields) -> Any:
+    if not e.values[node[3]]:
+        raise Trap("null_reference")
+    return e.values[node[3]]
 
 
 def _select(e: Evaluation, node: NodeFields) -> Any:
@@ -261,6 +275,7 @@ def _table_init(e: Evaluation, node: NodeFields) -> Any:
 _RULES: Final[dict[str, Callable[[Evaluation, NodeFields], Any]]] = {
     "call": _call,
     "call_indirect": _call_indirect,
+    "call_ref": _call_ref,
     "select": _select,
     "global.get": _global_get,
     "global.set": _global_set,
@@ -279,5 +294,6 @@ _RULES: Final[dict[str, Callable[[Evaluation, NodeFields], Any]]] = {
     "table.init": _table_init,
     "elem.drop": lambda e, node: e.instance.drop_elem(node[5]),
     "ref.func": lambda e, node: e.instance.func_ref(node[5]),
+    "ref.as_non_null": _ref_as_non_null,
     "ref.is_null": lambda e, node: 0 if e.values[node[3]] else 1,
 }

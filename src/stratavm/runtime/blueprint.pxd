@@ -91,6 +91,7 @@ cdef class Blueprint:
     cdef tuple segments
     cdef object start
     cdef list types_from(self, uint32_t defined_index)
+    cdef object func_type(self, uint32_t defined_index)
     cdef list shapes                 # Shape of each defined function, once asked for
     cdef int list_functions(self) except -1
     cdef uint32_t listed(self, uint32_t function) noexcept

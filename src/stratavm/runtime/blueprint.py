@@ -16,11 +16,41 @@ from cython.cimports.stratavm.runtime.table import TableSpec
 
 from stratavm.base.text import printable
 from stratavm.contract.layout import vm_layout
+from stratavm.module.model import Global, Import
 from stratavm.runtime.func import cell_widths
+from stratavm.spec.types import FIRST_CONCRETE, FuncType, GlobalType, TableType, resolved, resolved_func
 
 BATCH = cython.declare(uint32_t, 64)  # function types whose entries are published together
 
 assert cython.sizeof(VMContext) == VMCTX_SIZE
+
+
+@cython.cfunc
+def with_ids(type: object, ids: tuple) -> object:
+    """The type of an import, a table or a global with canonical ids for the types that it names; most name none."""
+    if isinstance(type, FuncType):
+        return resolved_func(type, ids)
+    if isinstance(type, GlobalType) and type.value >= FIRST_CONCRETE:
+        return GlobalType(resolved(type.value, ids), type.mutable)
+    if isinstance(type, TableType) and type.element >= FIRST_CONCRETE:
+        return TableType(resolved(type.element, ids), type.limits)
+    return type
+
+
+@cython.cfunc
+def import_of(wanted: object, ids: tuple) -> object:
+    """An import of a module as an engine sees it."""
+    type: object = with_ids(wanted.type, ids)
+    if type is wanted.type:
+        return wanted
+    return Import(wanted.module, wanted.name, wanted.kind, type, wanted.type_index)
+
+
+@cython.cfunc
+def global_of(variable: object, ids: tuple) -> object:
+    """A global of a module as an engine sees it."""
+    type: object = with_ids(variable.type, ids)
+    return variable if type is variable.type else Global(type, variable.init)
 
 
 @cython.cclass
@@ -51,11 +81,11 @@ class Blueprint:
         self.attach = code.attach
         self.n_globals = self.layout.n_globals
         self.n_imported_globals = self.layout.n_imported_globals
-        self.imports = tuple(module.imports)
+        self.imports = tuple([import_of(i, self.ids) for i in module.imports])
         self.import_ids = tuple([0 if i.type_index is None else self.ids[i.type_index] for i in module.imports])
-        self.globals = tuple(module.globals)
+        self.globals = tuple([global_of(g, self.ids) for g in module.globals])
         self.evaluated = tuple([i for i, g in enumerate(module.globals) if g.init.lone_i32 is None])
-        self.tables = tuple([TableSpec(table.type) for table in module.tables])
+        self.tables = tuple([TableSpec(with_ids(table.type, self.ids)) for table in module.tables])
         self.table_inits = tuple([table.init for table in module.tables])
         self.segments = tuple(module.elements)
         self.start = module.start
@@ -189,13 +219,17 @@ class Blueprint:
     def types_from(self, defined_index):
         """Types of a function and of some behind it: who calls one from outside will soon call the next."""
         last: uint32_t = min(defined_index + BATCH, self.n_defined)
-        return [self.module.func_type(self.n_imported_funcs + i) for i in range(defined_index, last)]
+        return [self.func_type(i) for i in range(defined_index, last)]
+
+    def func_type(self, defined_index):
+        """The type of a function with a body, with canonical ids."""
+        return resolved_func(self.module.func_type(self.n_imported_funcs + defined_index), self.ids)
 
     def shape_of(self, defined_index, stubs):
         """What calls of a function need to know of its type."""
         shape: Shape = self.shapes[defined_index]
         if shape is None:
-            type: object = self.module.func_type(self.n_imported_funcs + defined_index)
+            type: object = self.func_type(defined_index)
             shape = Shape.__new__(Shape)
             shape.type = type
             shape.params = cell_widths(type.params)

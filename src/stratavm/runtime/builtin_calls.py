@@ -554,7 +554,7 @@ def run_oracle(
     try:
         type: object = instance.model.func_type(instance.n_imported_funcs + index)
         args: list = read_cells(cells, cell_widths(type.params))
-        fill_cells(store, cells, instance.program().call(index, args), cell_widths(type.results))
+        fill_cells(store, cells, instance.program().call(index, args), cell_widths(type.results), type.results)
     except BaseException as error:
         store.in_flight = error
         status = TRAP_HOST_EXCEPTION

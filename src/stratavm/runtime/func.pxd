@@ -30,6 +30,6 @@ cdef class LoneFunc(FuncRef):         # nothing refers to it but the host, or th
 
 cdef int begin_python(FuncRef function, Entry* entry) except -1
 cdef int end_python(FuncRef function, Entry* entry, object failure, bint begun) except -1
-cdef int fill_cells(Store store, uint64_t* cells, object values, bytes widths) except? -1
+cdef int fill_cells(Store store, uint64_t* cells, object values, bytes widths, tuple types) except? -1
 cdef list read_cells(uint64_t* cells, bytes widths)
 cpdef bytes cell_widths(object types)

@@ -31,7 +31,7 @@ def _is_func(t: int) -> bool:
     return kind(t) in (REF, REF_NULL) and (heap(t) == FUNC or heap(t) >= 0x100 or heap(t) == 0x73)
 
 
-def fill_cells(store, cells, values, widths):
+def fill_cells(store, cells, values, widths, types):
     """Check raw bits and put them into cells, zero-extended."""
     i: cython.Py_ssize_t
     n: cython.Py_ssize_t = len(widths)
@@ -50,8 +50,8 @@ def fill_cells(store, cells, values, widths):
         word = operator.index(items[i])
         if width == 4 and word > 0xFFFFFFFF:
             raise OverflowError(f"{word:#x} does not fit 32 bits")
-        if width == FUNCREF_WIDTH and word != 0:
-            store.check_function(word)
+        if width == FUNCREF_WIDTH:
+            store.check_reference(types[i], word)
         cells[2 * i] = word
         cells[2 * i + 1] = 0
     return 0
@@ -156,7 +156,7 @@ class FuncRef:
         aborted: cython.bint = is_aborted(self.store)
         begun: cython.bint = False
         if len(args) <= STACK_CELLS:
-            fill_cells(self.store, checked, args, self.params)
+            fill_cells(self.store, checked, args, self.params, self.type.params)
         begin_python(self, cython.address(entry))
         try:
             self.store.poll()
@@ -180,7 +180,7 @@ class FuncRef:
             if cells == cython.NULL:
                 raise MemoryError("no memory for arguments")
         try:
-            fill_cells(self.store, cells, args, self.params)
+            fill_cells(self.store, cells, args, self.params, self.type.params)
             self.go(cells)
             return read_cells(cells, self.results)
         finally:

@@ -77,8 +77,8 @@ class Global:
         self.store.check_access()
         if bits < 0 or bits >> (8 * self.width):
             raise OverflowError(f"{shown(bits)} does not fit {8 * self.width} bits")
-        if bits and self.holds_functions:
-            self.store.check_function(bits)
+        if self.holds_functions:
+            self.store.check_reference(self.type.value, bits)
         self.cell[0] = bits & 0xFFFFFFFFFFFFFFFF
         if self.width == 16:
             self.cell[1] = bits >> 64

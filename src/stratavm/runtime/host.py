@@ -47,7 +47,7 @@ class HostShape(Shape):
         self.params = cell_widths(type.params)
         self.results = cell_widths(type.results)
         used: UsedTypes = runtime.types.of_func(type)
-        self.type_id = used.ids[0]
+        self.type_id = used.ids[len(used.ids) - 1]
         self.keeps = used
         if stubs is not None:
             host_entry: object = stubs.host_entry(type)
@@ -123,7 +123,7 @@ class HostFunction(FuncRef):
 
     def take(self, answer, cells):
         """Put what the function returned after all, in an asynchronous call, into cells."""
-        fill_cells(self.store, cells, self.checked(answer), self.results)
+        fill_cells(self.store, cells, self.checked(answer), self.results, self.type.results)
         return 0
 
     def checked(self, results: object) -> list:
@@ -147,7 +147,7 @@ def refuse_to_wait(function: HostFunction, awaitable: object, is_between: cython
 def run_lists(self: HostFunction, cells: cython.pointer(uint64_t)) -> cython.int:
     """Run the Python function on lists of raw bits."""
     results: object = self.function(read_cells(cells, self.params))
-    fill_cells(self.store, cells, self.checked(results), self.results)
+    fill_cells(self.store, cells, self.checked(results), self.results, self.type.results)
     return 0
 
 

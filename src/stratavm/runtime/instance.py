@@ -488,6 +488,10 @@ class Instance:
         function.results = shape.results
         return 0
 
+    def has_type(self, function: FuncRef, type_index: int) -> bool:
+        """Whether a function has the type at a type index of this module, or one below it."""
+        return self.store.runtime.types.matches(function.type_id, self.blueprint.ids[type_index])
+
     def resolve_func(self, raw: int) -> FuncRef:
         """The function that a raw reference names."""
         return self.store.function_at(raw)

@@ -3,7 +3,7 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED
+from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, FuncRec
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.occupancy import Occupied, deliver_events, is_closed, mark, stands
@@ -14,6 +14,7 @@ from cython.cimports.stratavm.runtime.template import NO_FUEL
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.numbers import whole
 from stratavm.runtime.limits import StoreLimits
+from stratavm.spec.types import REF, RESOLVED, heap, kind, type_name
 
 let_go = cython.declare(let_go_t)
 MAX_FUEL = (1 << 63) - 1
@@ -261,6 +262,20 @@ class Residence(Occupied):
             return
         if self.owner_of(address) is None:
             raise ValueError(f"{address:#x} is no function reference of this store")
+
+    def check_reference(self, type: int, bits: int) -> None:
+        """Raise ValueError, or Closed, unless the bits are a value of a type of function references."""
+        if bits == 0:
+            if kind(type) == REF:
+                raise ValueError(f"0 is no {type_name(type)}")
+            return
+        self.check_function(bits)
+        if heap(type) >= RESOLVED and not self.is_of_type(bits, heap(type) - RESOLVED):
+            raise ValueError(f"{bits:#x} is no {type_name(type)}")
+
+    def is_of_type(self, address: uint64_t, type_id: int) -> bool:
+        """Whether the function whose FuncRec lies at ``address`` has a type, by canonical id, or one below it."""
+        return self.runtime.types.matches(cython.cast(cython.pointer(FuncRec), address).type_id, type_id)
 
     def function_at(self, address: int) -> object:
         """The function whose FuncRec lies at ``address``: a raw funcref of this store; None for 0."""

@@ -198,8 +198,8 @@ class Table:
 
     def check_raw(self, raw):
         """Raise ValueError unless ``raw`` may be an element: guests jump through funcrefs."""
-        if raw and self.holds_functions:
-            self.store.check_function(raw)
+        if self.holds_functions:
+            self.store.check_reference(self.declared.element, raw)
         return 0
 
     def place(self, index):

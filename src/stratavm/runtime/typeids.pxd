@@ -5,6 +5,7 @@ from libc.stdint cimport uint32_t, uint64_t
 @cython.final
 cdef class TypeIds:
     cdef dict groups                 # Group by its structure: those that have users
+    cdef dict owners                 # Group by id, of those that have users
     cdef dict supers                 # ids of the declared supertypes by id
     cdef uint32_t* unused            # ids that were given back, as a stack
     cdef uint32_t n_unused
@@ -29,3 +30,4 @@ cdef class UsedTypes:
     cdef readonly list ids           # by type index
     cdef bint join(self, object key) except? 0
     cdef int hold(self, Group group) except -1
+    cdef int keep(self, object type) except -1

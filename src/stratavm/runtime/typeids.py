@@ -15,7 +15,19 @@ from cython.cimports.libc.stdlib import free, realloc
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
-from stratavm.spec.types import CONCRETE, REF, REF_NULL, ArrayType, FuncType, StructType, SubType, own_id
+from stratavm.spec.types import (
+    CONCRETE,
+    FIRST_RESOLVED,
+    OWN_ID,
+    REF,
+    REF_NULL,
+    RESOLVED,
+    ArrayType,
+    FuncType,
+    StructType,
+    SubType,
+    own_id,
+)
 
 MAX_IDS: Final = 4_000_000
 """Types that are in use in an engine at once; a module has a million at most."""
@@ -34,6 +46,7 @@ class TypeIds:
 
     def __cinit__(self, most: uint32_t = MAX_IDS):
         self.groups = {}
+        self.owners = {}
         self.supers = {}
         self.most = most
 
@@ -48,8 +61,11 @@ class TypeIds:
         return used
 
     def of_func(self, type: object) -> UsedTypes:
-        """A function type that names no type index: what a host function has."""
+        """A function type that names no type index: what a host function has. Its id is the last one; before it are
+        those of the types that it names by canonical id, which somebody has to keep meanwhile."""
         used: UsedTypes = UsedTypes.__new__(UsedTypes, self)
+        for t in (*type.params, *type.results):
+            used.keep(t)
         self._intern((SubType(type),), used)
         return used
 
@@ -86,7 +102,10 @@ class TypeIds:
         for number, t in zip(made.ids, types, strict=True):
             if t.supers:
                 self.supers[number] = tuple([made.ids[s - start] if s >= start else ids[s] for s in t.supers])
-        used.hold(self.groups.setdefault(key, made))
+        held: Group = self.groups.setdefault(key, made)
+        used.hold(held)
+        for number in held.ids:
+            self.owners[number] = held
 
     def take(self, count):
         """Numbers that nobody has. ResourceLimit where so many are not left."""
@@ -157,6 +176,8 @@ class UsedTypes:
             group.users -= 1
             if group.users == 0:
                 self.home.groups.pop(group.key, None)
+                for number in group.ids:
+                    self.home.owners.pop(number, None)
 
     def join(self, key):
         """Use a group that has users. False if there is none."""
@@ -165,6 +186,16 @@ class UsedTypes:
             return False
         self.hold(found)
         return True
+
+    def keep(self, type):
+        """Use the group of the type that a value type names by id. ValueError where nobody has it."""
+        number: object = (type >> 8) - RESOLVED
+        if number < 0 or number & OWN_ID:
+            return 0
+        group: object = self.home.owners.get(number)
+        if group is None:
+            raise ValueError(f"nobody uses type#{number} of this engine")
+        return self.hold(group)
 
     def hold(self, group):
         """Use one that was just found: between that and the count nothing else may run."""
@@ -185,6 +216,8 @@ def _index_key(index: uint32_t, ids: list, start: uint32_t) -> tuple:
 
 @cython.cfunc
 def _val_key(t: object, ids: list, start: uint32_t) -> object:
+    if t >= FIRST_RESOLVED:
+        return (t & 0xFF, ("id", (t >> 8) - RESOLVED))
     packed: uint32_t = t
     if (packed & 0xFF == REF or packed & 0xFF == REF_NULL) and packed >> 8 >= CONCRETE:
         return (packed & 0xFF, _index_key((packed >> 8) - CONCRETE, ids, start))

@@ -2,7 +2,7 @@
 
 Integers: signed and unsigned ranges are accepted (−2³¹ … 2³²−1 for i32), results are signed. Floats: anything
 with ``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian. funcref: a ``Func`` or None.
-externref: any object; None is null.
+externref: any object; None is null. Typed function references: a ``Func`` of that type, or None where null is one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stratavm.spec.types import (
     I32,
     I64,
     REF,
+    RESOLVED,
     V128,
     FuncType,
     ValType,
@@ -67,6 +68,9 @@ class References(Protocol):
     def func_from_raw(self, raw: int) -> Any:
         """The function behind raw bits; 0 is None."""
 
+    def is_of_type(self, raw: int, type_id: int) -> bool:
+        """Whether the function behind raw bits, which are not 0, has a type or one below it."""
+
     def extern_to_raw(self, value: Any) -> int:
         """A handle for any object; None is 0."""
 
@@ -97,6 +101,8 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
         return refs.extern_to_raw(value)
     if heap(type_) == FUNC:
         return refs.func_to_raw(value)
+    if heap(type_) >= RESOLVED:
+        return _typed_function(type_, value, refs)
     raise TypeError(f"a value of type {type_name(type_)} cannot cross from Python")
 
 
@@ -114,9 +120,16 @@ def from_raw(type_: ValType, raw: int, refs: References) -> Any:
         return raw.to_bytes(16, "little")
     if heap(type_) == EXTERN:
         return refs.extern_from_raw(raw)
-    if heap(type_) == FUNC:
+    if heap(type_) == FUNC or heap(type_) >= RESOLVED:
         return refs.func_from_raw(raw)
     raise TypeError(f"a value of type {type_name(type_)} cannot cross to Python")
+
+
+def _typed_function(type_: ValType, value: Any, refs: References) -> int:
+    raw = refs.func_to_raw(value)
+    if raw and not refs.is_of_type(raw, heap(type_) - RESOLVED):
+        raise TypeError(f"expected {type_name(type_)}, got {value!r}")
+    return raw
 
 
 def arguments_to_raw(name: str, type_: FuncType, values: tuple[Any, ...], refs: References) -> list[int]:

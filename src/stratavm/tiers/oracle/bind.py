@@ -357,6 +357,14 @@ def _ref_func(op: Op, instance: InstanceLike) -> Step:
     return _push(instance.func_ref(op.imms[0]))
 
 
+def _ref_as_non_null(op: Op, instance: InstanceLike) -> Step:
+    def ref_as_non_null(stack: list[int], locals_: list[int]) -> None:
+        if not stack[-1]:
+            raise Trap("null_reference")
+
+    return ref_as_non_null
+
+
 def _ref_is_null(op: Op, instance: InstanceLike) -> Step:
     def ref_is_null(stack: list[int], locals_: list[int]) -> None:
         stack[-1] = 0 if stack[-1] else 1
@@ -424,6 +432,30 @@ def _br_unless(op: Op, instance: InstanceLike) -> Step:
     return br_unless
 
 
+def _br_on_null(op: Op, instance: InstanceLike) -> Step:
+    take = _take(op.imms[0])
+
+    def br_on_null(stack: list[int], locals_: list[int]) -> int | None:
+        if stack[-1]:
+            return None
+        stack.pop()
+        return take(stack)
+
+    return br_on_null
+
+
+def _br_on_non_null(op: Op, instance: InstanceLike) -> Step:
+    take = _take(op.imms[0])
+
+    def br_on_non_null(stack: list[int], locals_: list[int]) -> int | None:
+        if stack[-1]:
+            return take(stack)
+        stack.pop()
+        return None
+
+    return br_on_non_null
+
+
 def _br_table(op: Op, instance: InstanceLike) -> Step:
     takes = [_take(jump) for jump in op.imms]
     last = len(takes) - 1
@@ -451,7 +483,7 @@ def _call(op: Op, instance: InstanceLike) -> Step:
 
 
 def _call_indirect(op: Op, instance: InstanceLike) -> Step:
-    wanted, index = op.imms
+    type_index, index = op.imms
     table = instance.tables[index]
 
     def call_indirect(stack: list[int], locals_: list[int]) -> Callee:
@@ -462,11 +494,22 @@ def _call_indirect(op: Op, instance: InstanceLike) -> Step:
         if not raw:
             raise Trap("uninitialized_element", detail=f"element {element} of table {index}")
         callee = instance.resolve_func(raw)
-        if callee.type != wanted:
+        if not instance.has_type(callee, type_index):
+            wanted = instance.model.types[type_index].composite
             raise Trap("indirect_call_mismatch", detail=f"expected {wanted}, found {callee.type}")
         return callee
 
     return call_indirect
+
+
+def _call_ref(op: Op, instance: InstanceLike) -> Step:
+    def call_ref(stack: list[int], locals_: list[int]) -> Callee:
+        raw = stack.pop()
+        if not raw:
+            raise Trap("null_function")
+        return instance.resolve_func(raw)
+
+    return call_ref
 
 
 _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
@@ -497,15 +540,19 @@ _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
     "ref.null": _ref_null,
     "ref.func": _ref_func,
     "ref.is_null": _ref_is_null,
+    "ref.as_non_null": _ref_as_non_null,
     "drop": _drop,
     "select": _select,
     "select_t": _select,
     "br": _br,
     "br_if": _br_if,
     "br_unless": _br_unless,
+    "br_on_null": _br_on_null,
+    "br_on_non_null": _br_on_non_null,
     "br_table": _br_table,
     "return": _return,
     "unreachable": _unreachable,
     "call": _call,
     "call_indirect": _call_indirect,
+    "call_ref": _call_ref,
 }

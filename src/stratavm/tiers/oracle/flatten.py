@@ -137,7 +137,7 @@ def _read_immediate(kind: str, code: bytes, at: int) -> tuple[Any, int]:
 _NET = {
     "drop": -1, "select": -2, "select_t": -2, "local.get": 1, "local.set": -1, "local.tee": 0, "global.get": 1,
     "global.set": -1, "table.get": 0, "table.set": -2, "table.grow": -1, "table.fill": -3, "ref.null": 1,
-    "ref.is_null": 0, "ref.func": 1,
+    "ref.is_null": 0, "ref.func": 1, "ref.as_non_null": 0,
 }  # fmt: skip
 """Change of the operand height by the rows whose typing is polymorphic."""
 
@@ -203,7 +203,7 @@ class _Flattener:
 
     def next_charge(self, row: Row, position: int) -> None:
         """A basic block begins: at the function's start, in a loop or an arm of an ``if``, behind the ``end`` of
-        anything but a loop, and behind a ``br_if``.
+        anything but a loop, and behind what branches on a condition.
         """
         if self.fuel:
             self.settle()
@@ -268,6 +268,15 @@ class _Flattener:
                 self.move(-1)
                 self.emit("br_if", row, (self.jump(imms[0]),), position)
                 self.next_charge(row, position)
+            case "br_on_null":
+                self.move(-1)
+                self.emit("br_on_null", row, (self.jump(imms[0]),), position)
+                self.move(1)
+                self.next_charge(row, position)
+            case "br_on_non_null":
+                self.emit("br_on_non_null", row, (self.jump(imms[0]),), position)
+                self.move(-1)
+                self.next_charge(row, position)
             case "br_table":
                 self.move(-1)
                 self.emit("br_table", row, tuple(self.jump(depth) for depth in imms[0]), position)
@@ -279,13 +288,13 @@ class _Flattener:
                 self.call(row, imms, position)
 
     def call(self, row: Row, imms: tuple[Any, ...], position: int) -> None:
-        """A direct or indirect call."""
+        """A call: direct, through a table, or through a reference."""
         if row.mnemonic == "call":
             type_ = self.module.func_type(imms[0])
         else:
             composite = self.module.types[imms[0]].composite
             assert isinstance(composite, FuncType)
-            type_, imms = composite, (composite, imms[1])
+            type_ = composite
             self.move(-1)
         self.emit(row.mnemonic, row, imms, position)
         self.move(len(type_.results) - len(type_.params))

@@ -101,6 +101,9 @@ class InstanceLike(Protocol):
     def resolve_func(self, raw: int) -> Callee:
         """The function that a non-null raw reference names."""
 
+    def has_type(self, function: Any, type_index: int) -> bool:
+        """Whether a function of any instance has the type at a type index of this one, or one below it."""
+
     def func_ref(self, index: int) -> int:
         """The raw reference to a function by function index."""
 
