@@ -9,13 +9,14 @@
 #   global.get/set      get: c = global index;  set: a = value, c = global index
 #   table.get/set       get: a = index, c = table;  set: a = index, b = value, c = table
 #   table.size, memory.size   c = table / memory;   memory.grow: a = delta, c = memory;
-#   ref.null            none;  ref.func: c = function index;  ref.is_null: a
+#   ref.null            none;  ref.func: c = function index;  ref.is_null, ref.as_non_null: a
 #   data.drop/elem.drop c = segment index
 #   WIDE ops            b = start in args, c = number of operands n; args[b..b+n) operands; args[b+n], args[b+n+1] = two raw immediates
 #                       (x, y) in the order of the binary format: memory.copy(dst mem, src mem), memory.fill(mem, 0),
 #                       memory.init(data, mem), table.copy(dst, src), table.init(elem, table), table.fill(table, 0), table.grow(table, 0)
 #                       call: WIDE, x = function index, y = 0.   call_indirect: WIDE, x = type index, y = table; its LAST operand (n-1) is the
-#                       callee index value.   return_call*: as call, terminators.
+#                       callee index value.   call_ref: WIDE, x = type index, y = 0; its LAST operand is the reference.
+#                       return_call*: as call, terminators.   br_on_null, br_on_non_null: ref.is_null and IR_BR_IF.
 #   multi-value results: the call node itself is result 0 (type T_NONE when there is none); further ones are IR_RESULT
 #                       nodes (a = call node, c = 1, 2, …) directly behind the call.
 #   IR_MULHI_U, IR_MULHI_S   a, b = i64 operands

@@ -115,6 +115,7 @@ cdef class Builder(Source):
     cdef int finish(self) except -1 nogil
     cdef int branch_to(self, uint32_t depth) except -1 nogil
     cdef int branch_if(self, uint32_t condition, uint32_t depth) except -1 nogil
+    cdef int branch_unless(self, uint32_t condition, uint32_t depth) except -1 nogil
     cdef int open_table(self, uint32_t index) except -1 nogil
     cdef int table_edge(self, uint32_t depth) except -1 nogil
     cdef int close_table(self, uint32_t count) except -1 nogil

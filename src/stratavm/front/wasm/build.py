@@ -23,7 +23,7 @@ from cython.cimports.stratavm.front.wasm._gen_expand import (
     STEP_TYPE,
     STEP_WORD,
 )
-from cython.cimports.stratavm.ir.ops import OP_CALL, OP_CALL_INDIRECT, OP_POPS, OP_PUSHES
+from cython.cimports.stratavm.ir.ops import OP_CALL, OP_CALL_INDIRECT, OP_CALL_REF, OP_POPS, OP_PUSHES
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
@@ -229,7 +229,7 @@ class Builder:
 
     def next_charge(self):
         """A basic block of WebAssembly begins: at the function's start, in a loop or an arm of an ``if``, behind the
-        ``end`` of anything but a loop, and behind a ``br_if``. What blocks are does not depend on what is reached.
+        ``end`` of anything but a loop, and behind what branches on a condition. What blocks are does not depend on what is reached.
         """
         if not self.fuel:
             return 0
@@ -574,6 +574,14 @@ class Builder:
         self.ssa.blocks[self.next_block()].preds = 1
         return self.next_charge()
 
+    def branch_unless(self, condition, depth):
+        """A branch where a condition is zero, and the block that runs where it is not."""
+        taken: uint32_t = self.edge_to(depth)
+        other: uint32_t = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
+        self.emit(IR_BR_IF, T_NONE, condition, other, taken)
+        self.ssa.blocks[self.next_block()].preds = 1
+        return self.next_charge()
+
     def open_table(self, index):
         """Begin a ``br_table``: its index, and where its edges start."""
         self.tables += 1
@@ -625,15 +633,16 @@ class Builder:
         return 0
 
     def emit_call(self, type, x, y, more):
-        """A call; ``more`` operands lie above the arguments (the index of an indirect call)."""
+        """A call; ``more`` operands lie above the arguments (the index of an indirect call, or the reference)."""
         i: uint32_t
         at: cython.pointer(TypeFact) = cython.address(self.context.types[type])
         result: uint8_t = T_NONE
         call: uint32_t
-        if at.n_results > 0 and (self.op == OP_CALL or self.op == OP_CALL_INDIRECT):
+        returns: cython.bint = self.op == OP_CALL or self.op == OP_CALL_INDIRECT or self.op == OP_CALL_REF
+        if at.n_results > 0 and returns:
             result = value_type(at.results[0])
         call = self.wide(cython.cast(uint32_t, self.op), result, at.n_params + more, x, y)
-        if self.op != OP_CALL and self.op != OP_CALL_INDIRECT:
+        if not returns:
             self.live = False
             return 0
         self.spend(at.n_results)

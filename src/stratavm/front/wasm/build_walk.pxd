@@ -26,6 +26,8 @@ cdef class BuildWalk(Builder):
     cdef int branch_table(self) except -1 nogil
     cdef int call(self) except -1 nogil
     cdef int call_indirect(self) except -1 nogil
+    cdef int call_ref(self) except -1 nogil
+    cdef int branch_null(self) except -1 nogil
     cdef int skip_types(self) noexcept nogil
     cdef int skip_type(self) noexcept nogil
     cdef int skip_immediates(self, uint32_t imms) noexcept nogil

@@ -23,7 +23,7 @@ from cython.cimports.stratavm.ir.ops import *
 from cython.cimports.stratavm.ir.prune import Pruner
 from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_NONE, T_REF, Ssa
 from cython.cimports.stratavm.module._gen_walk_kinds import *
-from cython.cimports.stratavm.module.valid import Bodies, Context, TypeFact, ValidBody
+from cython.cimports.stratavm.module.valid import Bodies, Context, TypeFact, ValidBody, kept_ref
 from cython.cimports.stratavm.module.validate_walk import ValidateWalk
 from cython.cimports.stratavm.module.walk import row_behind
 
@@ -99,6 +99,15 @@ class BuildWalk(Builder):
         if byte == 0x40:
             self.p += 1
             return 0
+        if byte == 0x63 or byte == 0x64:
+            self.p += 1
+            self.n_results = 1
+            self.results = kept_ref(
+                self.context,
+                byte == 0x64,
+                leb_s33(cython.address(self.p), self.end, cython.address(self.leb)),
+            )
+            return 0
         if byte & 0xC0 == 0x40:
             self.p += 1
             self.n_results = 1
@@ -131,6 +140,19 @@ class BuildWalk(Builder):
             return self.branch_if(self.values[self.sp], depth)
         return self.branch_to(depth)
 
+    def branch_null(self):
+        """``br_on_null`` and ``br_on_non_null``: a branch on a comparison. The reference stays where it is not null."""
+        depth: uint32_t = self.index()
+        reference: uint32_t = self.values[self.sp - 1]
+        null: uint32_t = put_node(self, OP_REF_IS_NULL, T_I32, reference, NO_VALUE, NO_VALUE)
+        if self.op == OP_BR_ON_NULL:
+            self.sp -= 1
+            self.branch_if(null, depth)
+            return put_value(self, reference)
+        self.branch_unless(null, depth)
+        self.sp -= 1
+        return 0
+
     def branch_table(self):
         """``br_table``: every label has the arity of the default."""
         count: uint32_t = self.index()
@@ -158,6 +180,11 @@ class BuildWalk(Builder):
         type: uint32_t = self.index()
         table: uint32_t = self.index()
         return self.emit_call(type, type, table, 1)
+
+    def call_ref(self):
+        """``call_ref`` and ``return_call_ref``."""
+        type: uint32_t = self.index()
+        return self.emit_call(type, type, 0, 1)
 
     # ---- code that no live edge reaches ----------------------------------------------------
 
@@ -291,6 +318,12 @@ class BuildWalk(Builder):
             elif kind == WK_CALL_INDIRECT:
                 if self.call_indirect():
                     return 1
+            elif kind == WK_CALL_REF:
+                if self.call_ref():
+                    return 1
+            elif kind == WK_BRANCH_NULL:
+                if self.branch_null():
+                    return 1
             elif kind == WK_RETURN:
                 self.emit_return()
             elif kind == WK_UNREACHABLE:
@@ -388,7 +421,12 @@ class BuildWalk(Builder):
         return 0
 
     def reference(self):
-        """``ref.null``, ``ref.is_null``, ``ref.func``."""
+        """``ref.null``, ``ref.is_null``, ``ref.as_non_null``, ``ref.func``."""
+        if self.op == OP_REF_AS_NON_NULL:
+            self.values[self.sp - 1] = put_node(
+                self, OP_REF_AS_NON_NULL, T_REF, self.values[self.sp - 1], NO_VALUE, NO_VALUE
+            )
+            return 0
         if self.op == OP_REF_IS_NULL:
             self.values[self.sp - 1] = put_node(
                 self, OP_REF_IS_NULL, T_I32, self.values[self.sp - 1], NO_VALUE, NO_VALUE

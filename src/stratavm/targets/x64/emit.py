@@ -24,6 +24,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FUNCREC_VMCTX,
     N_COUNTERS,
     TRAP_INDIRECT_CALL_MISMATCH,
+    TRAP_NULL_FUNCTION,
     TRAP_OUT_OF_FUEL,
     TRAP_UNINITIALIZED_ELEMENT,
     VMCTX_SLOTS,
@@ -124,6 +125,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_CALL_BUILTIN,
     P_CALL_IMPORT,
     P_CALL_INDIRECT,
+    P_CALL_REF,
     P_CLZ,
     P_COPYSIGN,
     P_CTZ,
@@ -239,7 +241,7 @@ class Emitter(ValueEmitter):
         self.foreign = False
         for i in range(self.m.n_insts):
             op = self.m.insts[i].op
-            if op == P_CALL_IMPORT or op == P_CALL_INDIRECT:
+            if op == P_CALL_IMPORT or op == P_CALL_INDIRECT or op == P_CALL_REF:
                 self.foreign = True
                 break
         bytes: uint64_t = 8 + cython.cast(uint64_t, self.m.n_slots) * 8 + self.m.out_arg_bytes
@@ -620,7 +622,7 @@ class Emitter(ValueEmitter):
             return self.jump_to(self.m.edges[self.m.blocks[block].edges].target, self.next_block(block))
         if op == P_JCC:
             return self.branch(inst, block)
-        if op == P_CALL or op == P_CALL_IMPORT or op == P_CALL_INDIRECT:
+        if op == P_CALL or op == P_CALL_IMPORT or op == P_CALL_INDIRECT or op == P_CALL_REF:
             return self.call(inst, ops)
         if op == P_CALL_BUILTIN:
             return self.call_builtin(inst, ops)
@@ -677,7 +679,7 @@ class Emitter(ValueEmitter):
     # ---- calls ---------------------------------------------------------------------------------
 
     def call(self, inst, ops):
-        """Calls of guest functions: through a slot, an imported FuncRec, or a table."""
+        """Calls of guest functions: through a slot, an imported FuncRec, a table, or a reference."""
         self.held = NOTHING_HELD
         if inst.op == P_CALL:
             emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, VMCTX_SLOTS))
@@ -685,6 +687,10 @@ class Emitter(ValueEmitter):
             self.return_site()
         elif inst.op == P_CALL_IMPORT:
             emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.aux))
+            self.leave_rec(inst.imm)
+        elif inst.op == P_CALL_REF:  # in r10; null faults at a small address, before anything has changed
+            emit_rr(self.b, MOP_MOV_RR, 8, R11, R10)
+            self.trap_site(TRAP_NULL_FUNCTION)
             self.leave_rec(inst.imm)
         else:
             self.call_indirect(inst)

@@ -58,6 +58,6 @@ cdef class Selector(MemorySelector):
     cdef int branch_table(self, uint32_t n, uint32_t number) except -1 nogil
     cdef uint32_t table_length(self, uint32_t n, uint32_t* low) noexcept nogil
     cdef int ret(self, uint32_t n) except -1 nogil
-    cdef int call(self, uint32_t n, bint indirect) except -1 nogil
+    cdef int call(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef int arguments(self, TypePlan* type, uint32_t first) except -1 nogil
     cdef int call_results(self, uint32_t n, TypePlan* type, bint in_registers) except -1 nogil

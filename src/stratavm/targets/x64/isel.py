@@ -93,6 +93,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_WIDTH,
     S_CALL,
     S_CALL_INDIRECT,
+    S_CALL_REF,
     S_EQZ,
     S_LOAD,
     S_SELECT,
@@ -104,6 +105,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_CALL,
     P_CALL_IMPORT,
     P_CALL_INDIRECT,
+    P_CALL_REF,
     P_FUEL,
     P_JCC,
     P_JMP,
@@ -438,8 +440,8 @@ class Selector(MemorySelector):
             return self.store(n)
         if self.numeric(n, shape) or self.memory(n, shape):
             return 0
-        if shape == S_CALL or shape == S_CALL_INDIRECT:
-            return self.call(n, shape == S_CALL_INDIRECT)
+        if shape == S_CALL or shape == S_CALL_INDIRECT or shape == S_CALL_REF:
+            return self.call(n, shape)
         return self.unsupported(op)
 
     # ---- what leaves a loop ----------------------------------------------------------------------
@@ -784,11 +786,12 @@ class Selector(MemorySelector):
 
     # ---- calls ---------------------------------------------------------------------------------
 
-    def call(self, n, indirect):
-        """A call through a slot, an imported FuncRec or a table."""
+    def call(self, n, shape):
+        """A call through a slot, an imported FuncRec, a table or a reference."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         x: uint32_t = self.ssa.args[at.b + at.c]
         table: uint32_t = self.ssa.args[at.b + at.c + 1]
+        indirect: cython.bint = shape != S_CALL
         type_index: uint32_t = x if indirect else self.plan.func_types[x]
         type: cython.pointer(TypePlan) = cython.address(self.plan.types[type_index])
         index: uint32_t = NO_VREG
@@ -798,6 +801,7 @@ class Selector(MemorySelector):
             self.m.out_arg_bytes = type.stack_bytes + type.result_bytes
         if indirect:
             index = self.value(self.ssa.args[at.b + at.c - 1])
+        if shape == S_CALL_INDIRECT:
             self.table_bounds(index, table, TRAP_UNDEFINED_ELEMENT)
         self.arguments(type, at.b)
         if not indirect:
@@ -808,10 +812,11 @@ class Selector(MemorySelector):
             else:
                 self.m.last().aux = x - self.plan.n_imported_funcs
         else:
-            self.m.last().op = P_CALL_INDIRECT
+            self.m.last().op = P_CALL_INDIRECT if shape == S_CALL_INDIRECT else P_CALL_REF
             self.m.last().flags |= MI_TRAPS
             self.m.last().aux = type_index
-            self.m.last().disp = self.plan.tables + 16 * table
+            if shape == S_CALL_INDIRECT:
+                self.m.last().disp = self.plan.tables + 16 * table
             self.m.operand(index, R_USE, C_FIXED, R10)
         self.m.last().imm = type.stack_bytes
         self.call_results(n, type, True)

@@ -13,6 +13,7 @@ cdef enum Pseudo:
     P_CALL             # U… D… (fixed); aux = defined function index; imm = bytes of stack arguments
     P_CALL_IMPORT      # the same; aux = offset of the FuncRec pointer in the VMContext
     P_CALL_INDIRECT    # the same; the first use is the index in r10; aux = type index; disp = offset of the table's base
+    P_CALL_REF         # the same; the first use is the reference in r10; aux = type index
     P_CALL_BUILTIN     # U… D…; aux = builtin number; cc = CALL_* bits
     P_DIVIDE           # D quotient rax, D remainder rdx, U dividend rax, U divisor (late); cc = DIV_* bits
     P_SETCC            # D; cc

@@ -43,6 +43,8 @@ SHAPES: Final = (
     "select",
     "call",
     "call_indirect",
+    "call_ref",
+    "ref_as_non_null",
 )
 """Shapes of selection, by number."""
 

@@ -26,7 +26,7 @@ _STORES = {
 _BULK = ("memory.copy", "memory.fill", "memory.init", "table.copy", "table.init", "table.fill")
 _PLAIN = (
     "global.get", "global.set", "table.get", "table.set", "table.size", "table.grow", "memory.size", "memory.grow",
-    "ref.null", "ref.func", "ref.is_null", "select", "call", "call_indirect",
+    "ref.null", "ref.func", "ref.is_null", "ref.as_non_null", "select", "call", "call_indirect", "call_ref",
 )  # fmt: skip
 
 

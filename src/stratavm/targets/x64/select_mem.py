@@ -16,6 +16,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     PLAN_BOUNDED,
     TABLEDEF_LENGTH,
     TRAP_MEMORY_OUT_OF_BOUNDS,
+    TRAP_NULL_REFERENCE,
     TRAP_TABLE_OUT_OF_BOUNDS,
     VMCTX_FUNC_RECS,
 )
@@ -83,6 +84,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_LOAD,
     S_MEMORY_GROW,
     S_MEMORY_SIZE,
+    S_REF_AS_NON_NULL,
     S_REF_FUNC,
     S_REF_NULL,
     S_SELECT,
@@ -96,6 +98,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_VALUE,
     CC_A,
     CC_AE,
+    CC_E,
     P_CALL_BUILTIN,
     P_TRAP_IF,
     P_VIA,
@@ -133,6 +136,10 @@ class MemorySelector(NumericSelector):
             self.builtin(RULE_EXTRA[at.op], NO_VREG, cython.address(which), 1, 0)
         elif shape == S_REF_FUNC:
             self.func_ref(n)
+        elif shape == S_REF_AS_NON_NULL:
+            self.against_zero(at.a, 8)
+            self.trap_if(CC_E, TRAP_NULL_REFERENCE)
+            self.row(MOP_MOV_RR, 8, self.define(n), self.value(at.a), NO_VREG)
         elif shape != S_REF_NULL:  # a constant, loaded where it is used
             return False
         return True
