@@ -22,7 +22,20 @@ from stratavm.module.features import READY
 from stratavm.module.model import ConstExpr, Element, Export, Global, Table
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.record import Row
-from stratavm.spec.types import F32, F64, FUNCREF, I32, I64, FuncType, GlobalType, Limits, MemoryType, TableType
+from stratavm.spec.types import (
+    CONCRETE,
+    F32,
+    F64,
+    FUNCREF,
+    I32,
+    I64,
+    FuncType,
+    GlobalType,
+    Limits,
+    MemoryType,
+    TableType,
+    ref,
+)
 from tests.fuzz.oracles import FLOATS, INTERESTING
 
 TYPES: Final = {"i": I32, "I": I64, "f": F32, "F": F64}
@@ -261,7 +274,10 @@ class Body:
             return self.leaf(letter)
         made = b"".join(self.expr(t, depth - 2) for t in params)
         in_table = index < self.program.helpers <= len(self.program.made)  # but no helper calls what may call it
-        if in_table and self.chance(0.3) and self.affords(self.program.dearest):
+        if in_table and self.chance(0.3):
+            made += self.reference(index, self.program.type_index(params, results))
+            made += code("call_ref", self.program.type_index(params, results))
+        elif in_table and self.chance(0.3) and self.affords(self.program.dearest):
             slot = constant("i", index) if self.chance(0.95) else self.masked(SLOTS - 1)
             made += slot + code("call_indirect", self.program.type_index(params, results), 0)
         else:
@@ -271,6 +287,27 @@ class Body:
         keep = self.fresh(letter)
         others = b"".join(code("local.set", self.local(t)) for t in reversed(results[:-1]))
         return made + code("local.set", keep) + others + code("local.get", keep)
+
+    def reference(self, index: int, type_: int) -> bytes:
+        """A helper's reference, of its type: by name, from a global, from a choice, behind branches that look at it."""
+        known, none = code("ref.func", index), code("ref.null") + sleb(type_)
+        solid, nullable = b"\x64" + sleb(type_), b"\x63" + sleb(type_)
+        choice = self.rng.randrange(6)
+        if choice == 0:
+            return known
+        if choice == 1:
+            return code("global.get", len(GLOBALS) + index)
+        trapping = self.masked(7) if self.chance(0.1) else self.masked(7) + constant("i", 1) + code("i32.or")
+        some = known + none + trapping + code("select_t", 1) + nullable
+        if choice == 2:
+            return some + code("ref.as_non_null")
+        if choice == 3:
+            return some
+        maybe = known + none + self.expr("i", 1) + code("select_t", 1) + nullable
+        if choice == 4:  # the reference, or the other one where it is null
+            return code("block") + solid + maybe + code("br_on_non_null", 0) + known + END
+        inner = code("block") + VOID + maybe + code("br_on_null", 0) + code("br", 1) + END
+        return code("block") + solid + inner + known + END
 
     # ---- statements ----
 
@@ -492,6 +529,9 @@ class Program:
         for letter in GLOBALS:
             value = ConstExpr(constant(letter, rng.randrange(-9, 100)) + END)
             draft.globals.append(Global(GlobalType(TYPES[letter], True), value))
+        for index, (params, results, _) in enumerate(self.made[: self.helpers]):
+            type_ = ref(CONCRETE + self.type_index(params, results), nullable=False)
+            draft.globals.append(Global(GlobalType(type_), ConstExpr(code("ref.func", index) + END)))
         draft.exports += [Export(f"g{i}", "global", i) for i in range(len(GLOBALS))]
         draft.exports += [Export("m", "memory", 0), Export("t", "table", 0)]
         draft.datas = [DataDraft(rng.randbytes(64)), DataDraft(rng.randbytes(512), zero)]

@@ -45,11 +45,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "clang with -mtail-call; rustc with -C target-feature=+tail-call; compilers of functional languages",
             "clang: -mno-tail-call, and no __attribute__((musttail)); rustc: leave +tail-call out",
         ),
-        Feature(
-            "function-references", "3.0", False, "typed function references",
-            "compilers that use garbage-collected types (see gc), and text written by hand",
-            "use funcref and call_indirect",
-        ),
+        Feature("function-references", "3.0", True, "typed function references, call_ref, locals without a default"),
         Feature(
             "gc", "3.0", False, "structs, arrays, i31",
             "Kotlin/Wasm, dart compile wasm, wasm_of_ocaml, Scala.js and J2CL for WebAssembly",

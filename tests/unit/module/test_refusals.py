@@ -95,7 +95,6 @@ def test_every_beginning_is_reached():
 USES = {
     "simd": "(module (func (param v128)))",
     "tail-call": "(module (func $f (return_call $f)))",
-    "function-references": "(module (type $t (func)) (func (param (ref $t))))",
     "gc": "(module (type (struct (field i32))))",
     "exceptions": "(module (tag $e) (func (throw $e)))",
     "multi-memory": "(module (memory 1) (memory 1))",

@@ -21,11 +21,11 @@ from tests.unit.module.drafts import draft_of
 
 wasmtime = needed.module("wasmtime")
 MISSING = (
-    "simd", "relaxed_simd", "threads", "tail_call", "memory64", "multi_memory", "gc", "function_references",
-    "exceptions", "custom_page_sizes", "stack_switching",
+    "simd", "relaxed_simd", "threads", "tail_call", "memory64", "multi_memory", "gc", "exceptions",
+    "custom_page_sizes", "stack_switching",
 )  # fmt: skip
 """Proposals that Strata does not have yet, and so wasmtime shall not have either."""
-ASKED = ("wide_arithmetic",)
+ASKED = ("wide_arithmetic", "function_references")
 """Proposals that Strata has, and wasmtime when it is asked."""
 
 
