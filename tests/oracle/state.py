@@ -27,6 +27,7 @@ from stratavm.spec.types import (
     heap,
     kind,
     resolved,
+    resolved_extern,
     resolved_func,
 )
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
@@ -374,7 +375,7 @@ def _link(instance: Instance, imports: Mapping[str, Mapping[str, Extern]]) -> No
 def _check_import(instance: Instance, found: Extern, wanted: Import) -> None:
     """Raise LinkError unless the types match."""
     fits = extern_kind(found.type) == wanted.kind
-    type_ = _resolved(wanted.type, instance.type_ids)
+    type_ = resolved_extern(wanted.type, instance.type_ids)
     if fits and isinstance(found, Function | HostFunction):
         assert wanted.type_index is not None
         fits = instance.has_type(found, wanted.type_index)
@@ -382,17 +383,6 @@ def _check_import(instance: Instance, found: Extern, wanted: Import) -> None:
         where = wanted.label
         message = f"incompatible import type for {where}: expected {describe(type_)}, found {describe(found.type)}"
         raise LinkError(message)
-
-
-def _resolved(type_: ExternType, ids: Sequence[int]) -> ExternType:
-    """The type of an import with the store's numbers for the types that it names."""
-    if isinstance(type_, FuncType):
-        return resolved_func(type_, ids)
-    if isinstance(type_, GlobalType):
-        return GlobalType(resolved(type_.value, ids), type_.mutable)
-    if isinstance(type_, TableType):
-        return TableType(resolved(type_.element, ids), type_.limits)
-    return type_
 
 
 def _export(instance: Instance) -> None:

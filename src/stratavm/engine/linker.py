@@ -6,7 +6,7 @@ from _collections_abc import Callable, Mapping
 from _weakref import ref
 
 from stratavm.base.errors import LinkError
-from stratavm.base.forms import Any, ClassVar, Final, TypeAlias, dataclass
+from stratavm.base.forms import Any, ClassVar, Final, TypeAlias, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
@@ -26,7 +26,7 @@ from stratavm.runtime.link import check_import
 from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
 from stratavm.runtime.values import signature
-from stratavm.spec.types import FIRST_CONCRETE, FuncType, resolved_func
+from stratavm.spec.types import FIRST_CONCRETE, FuncType, resolved_extern, resolved_func
 
 Importable: TypeAlias = "Func | Memory | Table | Global | HostSpec | Callable[..., Any]"
 MANY_FUNCTIONS: Final = 16
@@ -228,7 +228,8 @@ class _Owned:
     def checked(cls, module: Module, wanted: Import, item: Func | Memory | Table | Global) -> _Owned:
         """One whose type fits now."""
         if module.engine is item.store.engine:
-            check_import(item.store, module.blueprint, wanted, _native(item))
+            type_ = resolved_extern(wanted.type, module.blueprint.ids)
+            check_import(item.store, module.blueprint, replace(wanted, type=type_), _native(item))
         return cls(wanted.label, item)
 
     def bind(self, store: Store, caller: Caller) -> Any:

@@ -18,7 +18,7 @@ from stratavm.base.text import printable
 from stratavm.contract.layout import vm_layout
 from stratavm.module.model import Global, Import
 from stratavm.runtime.func import cell_widths
-from stratavm.spec.types import FIRST_CONCRETE, FuncType, GlobalType, TableType, resolved, resolved_func
+from stratavm.spec.types import resolved_extern, resolved_func
 
 BATCH = cython.declare(uint32_t, 64)  # function types whose entries are published together
 
@@ -26,21 +26,9 @@ assert cython.sizeof(VMContext) == VMCTX_SIZE
 
 
 @cython.cfunc
-def with_ids(type: object, ids: tuple) -> object:
-    """The type of an import, a table or a global with canonical ids for the types that it names; most name none."""
-    if isinstance(type, FuncType):
-        return resolved_func(type, ids)
-    if isinstance(type, GlobalType) and type.value >= FIRST_CONCRETE:
-        return GlobalType(resolved(type.value, ids), type.mutable)
-    if isinstance(type, TableType) and type.element >= FIRST_CONCRETE:
-        return TableType(resolved(type.element, ids), type.limits)
-    return type
-
-
-@cython.cfunc
 def import_of(wanted: object, ids: tuple) -> object:
     """An import of a module as an engine sees it."""
-    type: object = with_ids(wanted.type, ids)
+    type: object = resolved_extern(wanted.type, ids)
     if type is wanted.type:
         return wanted
     return Import(wanted.module, wanted.name, wanted.kind, type, wanted.type_index)
@@ -49,7 +37,7 @@ def import_of(wanted: object, ids: tuple) -> object:
 @cython.cfunc
 def global_of(variable: object, ids: tuple) -> object:
     """A global of a module as an engine sees it."""
-    type: object = with_ids(variable.type, ids)
+    type: object = resolved_extern(variable.type, ids)
     return variable if type is variable.type else Global(type, variable.init)
 
 
@@ -85,7 +73,7 @@ class Blueprint:
         self.import_ids = tuple([0 if i.type_index is None else self.ids[i.type_index] for i in module.imports])
         self.globals = tuple([global_of(g, self.ids) for g in module.globals])
         self.evaluated = tuple([i for i, g in enumerate(module.globals) if g.init.lone_i32 is None])
-        self.tables = tuple([TableSpec(with_ids(table.type, self.ids)) for table in module.tables])
+        self.tables = tuple([TableSpec(resolved_extern(table.type, self.ids)) for table in module.tables])
         self.table_inits = tuple([table.init for table in module.tables])
         self.segments = tuple(module.elements)
         self.start = module.start

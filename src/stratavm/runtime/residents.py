@@ -269,12 +269,15 @@ class Residence(Occupied):
             if kind(type) == REF:
                 raise ValueError(f"0 is no {type_name(type)}")
             return
-        self.check_function(bits)
-        if heap(type) >= RESOLVED and not self.is_of_type(bits, heap(type) - RESOLVED):
+        if heap(type) < RESOLVED:
+            self.check_function(bits)
+        elif not self.is_of_type(bits, heap(type) - RESOLVED):
             raise ValueError(f"{bits:#x} is no {type_name(type)}")
 
     def is_of_type(self, address: uint64_t, type_id: int) -> bool:
-        """Whether the function whose FuncRec lies at ``address`` has a type, by canonical id, or one below it."""
+        """Whether the function whose FuncRec lies at ``address`` has a type, by canonical id, or one below it. As
+        ``check_function`` where there is none."""
+        self.check_function(address)
         return self.runtime.types.matches(cython.cast(cython.pointer(FuncRec), address).type_id, type_id)
 
     def function_at(self, address: int) -> object:

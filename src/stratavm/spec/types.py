@@ -269,3 +269,14 @@ class TagType:
 
 ExternType: TypeAlias = FuncType | TableType | MemoryType | GlobalType | TagType
 """The type of an import or an export."""
+
+
+def resolved_extern(type_: ExternType, ids: Sequence[int]) -> ExternType:
+    """The type of an import, a table or a global of a module with canonical ids; itself where it names no type."""
+    if isinstance(type_, FuncType):
+        return resolved_func(type_, ids)
+    if isinstance(type_, GlobalType) and type_.value >= FIRST_CONCRETE:
+        return GlobalType(resolved(type_.value, ids), type_.mutable)
+    if isinstance(type_, TableType) and type_.element >= FIRST_CONCRETE:
+        return TableType(resolved(type_.element, ids), type_.limits)
+    return type_

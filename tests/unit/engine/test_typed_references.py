@@ -1,4 +1,4 @@
-"""Claims about typed function references where Python and modules meet: arguments, results, tables, globals, imports."""
+"""Claims about typed function references where Python and modules meet."""
 
 import gc
 

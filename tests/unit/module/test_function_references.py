@@ -72,7 +72,10 @@ INVALID = (
     ("(func (param i32) (drop (ref.as_non_null (local.get 0))))", "type mismatch"),
     ("(func (param i32) (br_on_null 0 (local.get 0)) (drop))", "type mismatch"),
     ("(func (param (ref null $v)) (br_on_non_null 0 (local.get 0)))", "type mismatch"),
-    ("(func (param (ref null $v)) (drop (block (result (ref $i)) (br_on_non_null 0 (local.get 0)) (unreachable))))", "type mismatch"),
+    (
+        "(func (param (ref null $v)) (drop (block (result (ref $i)) (br_on_non_null 0 (local.get 0)) (unreachable))))",
+        "type mismatch",
+    ),
     ("(func (unreachable) (ref.as_non_null) (f32.abs) (drop))", "type mismatch"),
     ("(func (param i32 (ref $v)) (drop (select (local.get 1) (local.get 1) (local.get 0))))", "type mismatch"),
     ("(table 1 (ref $v))", "type mismatch"),
