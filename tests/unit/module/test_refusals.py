@@ -137,6 +137,7 @@ def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
         "bulk-memory": "(memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))",
         "wide-arithmetic": "(func (param i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 0)))",
         "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+        "function-references": "(type $t (func)) (func (param (ref null $t)))",
     }[name]
     with pytest.raises((Unsupported, ValidationError)) as caught:
         Module(f"(module {text})", Engine(features=READY - {name}))
