@@ -15,7 +15,6 @@ from stratavm.spec.matching import describe, extern_kind, extern_matches
 from stratavm.spec.types import (
     CONCRETE,
     FIRST_CONCRETE,
-    ExternType,
     FuncType,
     GlobalType,
     Limits,
@@ -218,15 +217,13 @@ class Store:
             number = self._numbers[function] = len(self.functions)
         return number
 
-
     def type_ids(self, module: Module) -> list[int]:
         """Numbers of a module's types: equal ones, of whatever module, have the same."""
         ids: list[int] = []
         for group in module.rec_groups:
-            start = len(ids)
 
-            def named(index: int, start: int = start) -> tuple[str, int]:
-                return ("here", index - start) if index >= start else ("there", ids[index])
+            def named(index: int, before: tuple[int, ...] = tuple(ids)) -> tuple[str, int]:
+                return ("there", before[index]) if index < len(before) else ("here", index - len(before))
 
             def value(t: ValType, named: Any = named) -> object:
                 return t if t < FIRST_CONCRETE else (kind(t), named(heap(t) - CONCRETE))

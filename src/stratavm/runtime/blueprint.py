@@ -16,7 +16,6 @@ from cython.cimports.stratavm.runtime.table import TableSpec
 
 from stratavm.base.text import printable
 from stratavm.contract.layout import vm_layout
-from stratavm.module.model import Global, Import
 from stratavm.runtime.func import cell_widths
 from stratavm.spec.types import resolved_extern, resolved_func
 
@@ -31,14 +30,14 @@ def import_of(wanted: object, ids: tuple) -> object:
     type: object = resolved_extern(wanted.type, ids)
     if type is wanted.type:
         return wanted
-    return Import(wanted.module, wanted.name, wanted.kind, type, wanted.type_index)
+    return wanted.__class__(wanted.module, wanted.name, wanted.kind, type, wanted.type_index)
 
 
 @cython.cfunc
 def global_of(variable: object, ids: tuple) -> object:
     """A global of a module as an engine sees it."""
     type: object = resolved_extern(variable.type, ids)
-    return variable if type is variable.type else Global(type, variable.init)
+    return variable if type is variable.type else variable.__class__(type, variable.init)
 
 
 @cython.cclass

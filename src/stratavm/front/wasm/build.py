@@ -229,7 +229,8 @@ class Builder:
 
     def next_charge(self):
         """A basic block of WebAssembly begins: at the function's start, in a loop or an arm of an ``if``, behind the
-        ``end`` of anything but a loop, and behind what branches on a condition. What blocks are does not depend on what is reached.
+        ``end`` of anything but a loop, and behind what branches on a condition. What blocks are does not depend on what
+        is reached.
         """
         if not self.fuel:
             return 0
