@@ -467,14 +467,15 @@ def callee(worker: Worker, i: uint32_t) -> uint32_t:
 @cython.nogil
 @cython.exceptval(check=False)
 def callees(worker: Worker, table: CodeTable, found: cython.pointer(uint32_t)) -> uint32_t:
-    """Defined functions that the one that was made last calls directly and that have no code yet, in the order of the
-    calls; how many, one that is called twice counts twice. NULL only counts."""
+    """Defined functions that the one that was made last calls directly and that a thread would compile, in the order of
+    the calls; how many, one that is called twice counts twice. NULL only counts. What is too long is left out: to wake
+    a thread for nothing takes as long as to compile a small function."""
     i: uint32_t
     index: uint32_t
     n: uint32_t = 0
     for i in range(worker.ssa.n_nodes):
         index = callee(worker, i)
-        if index < table.count and table.lacks(index):
+        if index < table.count and table.lacks(index) and worker.source.is_short(index, MOST_BODY):
             if found != cython.NULL:
                 found[n] = index
             n += 1

@@ -132,6 +132,16 @@ def test_long_functions_wait_for_their_call():
     assert [i for i in range(4) if table.code(i)] == [1, 3]
 
 
+def test_nobody_is_woken_for_what_is_too_long():
+    """Of the callees of one function all are, of those of another but one."""
+    long = f"(func (param i32) (result i32) {'(drop (i32.const 1))' * 2000} (i32.const 1))"
+    for count, bodies, woken in ((2, {1: long}, False), (3, {1: long, 2: long}, False), (3, {2: long}, True)):
+        compiler, queue, table = queue_of(calls(count, bodies))
+        assert ask_for_callees(compiler, queue) == woken
+        until(lambda queue=queue: queue.is_idle)
+        assert bool(table.code(1)) == woken
+
+
 def test_it_stops_and_goes_on():
     """At any moment; what was asked for meanwhile is not forgotten."""
     compiler, queue, table = queue_of(calls(400))
