@@ -29,6 +29,7 @@ cdef class Emitter(ValueEmitter):
     cdef bint doubles(self, uint32_t move, uint32_t at, uint32_t last) except -1 nogil
     cdef int32_t added_next(self, uint32_t move, uint32_t at, uint32_t last) noexcept nogil
     cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
+    cdef bint feeds(self, uint32_t at, uint32_t last) noexcept nogil
     cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil
     cdef int instruction(self, uint32_t number, uint32_t block) except -1 nogil
     cdef int pseudo(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil

@@ -476,7 +476,7 @@ class Emitter(ValueEmitter):
         inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
         ops: cython.pointer(MOperand) = self.m.operands + inst.ops
         moved_next: cython.bint = move < self.m.n_moves and self.m.moves[move].at == at + 1
-        if (move < self.m.n_moves and self.m.moves[move].at == at) or mv.dst != ops[0].loc:
+        if (move < self.m.n_moves and self.m.moves[move].at == at) or mv.dst != ops[0].loc or self.feeds(at, last):
             return False
         if at + 1 < last and self.m.insts[at + 1].op == MOP_CMP_RI and not moved_next and self.in_flags(at + 1, last):
             return False
@@ -508,6 +508,8 @@ class Emitter(ValueEmitter):
         ops: cython.pointer(MOperand) = self.m.operands + inst.ops
         result: cython.pointer(MOperand) = self.m.operands + shift.ops
         if inst.width != shift.width or ops[1].vreg != result.vreg or ops[0].loc != result.loc:
+            return 0
+        if self.feeds(at + 1, last):
             return 0
         if move < self.m.n_moves and self.m.moves[move].at == at + 1:
             return 0
@@ -562,6 +564,10 @@ class Emitter(ValueEmitter):
             if inst.flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
                 return True
         return False
+
+    def feeds(self, at, last):
+        """Whether the instruction behind a sum reads its flags."""
+        return at + 1 < last and self.m.insts[at + 1].flags & MI_FLAGS_USE != 0
 
     def flags_live(self, at, last):
         """Whether an instruction from ``at`` on may read flags that were set before it."""

@@ -91,6 +91,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_ROW,
     RULE_SHAPE,
     RULE_WIDTH,
+    S_ALU,
     S_CALL,
     S_CALL_INDIRECT,
     S_CALL_REF,
@@ -121,6 +122,7 @@ from cython.cimports.stratavm.targets.x64.select_base import (
     NODE_EARLY,
     NODE_FOLDED,
     NODE_FUSED,
+    NODE_LATE,
     class_of,
     is_const,
     width_of,
@@ -302,13 +304,19 @@ class Selector(MemorySelector):
         return e.nargs != 0 or (self.split_edges and self.ssa.blocks[e.target].preds > 1)
 
     def fuse(self, block):
-        """Mark the comparisons of a block that their only user turns into a conditional instruction."""
+        """Mark the comparisons of a block that their only user turns into a conditional instruction, and what is one
+        instruction with another node."""
         last: uint32_t = block.last - 1
         i: uint32_t
         nodes: cython.pointer(Node) = self.ssa.nodes
         for i in range(block.first, last):
-            if nodes[i].op < N_OPS and RULE_SHAPE[nodes[i].op] == S_SELECT:
+            if nodes[i].op >= N_OPS:
+                if nodes[i].op == IR_MULHI_U or nodes[i].op == IR_MULHI_S:
+                    self.mark_product(i, block.first)
+            elif RULE_SHAPE[nodes[i].op] == S_SELECT:
                 self.mark(block, nodes[i].c)
+            elif RULE_SHAPE[nodes[i].op] == S_ALU and nodes[i].type == T_I64:
+                self.mark_carry(i, block.first)
         if nodes[last].op == IR_BR_IF:
             self.mark(block, nodes[last].a)
         elif nodes[last].op == IR_BR and self.tests(nodes[last].c):
@@ -430,7 +438,7 @@ class Selector(MemorySelector):
         """An operation that is a row."""
         op: uint32_t = self.ssa.nodes[n].op
         shape: uint32_t = RULE_SHAPE[op]
-        if self.marks[n] & (NODE_FUSED | NODE_FOLDED | NODE_EARLY):
+        if self.marks[n] & (NODE_FUSED | NODE_FOLDED | NODE_EARLY | NODE_LATE):
             return 0
         if self.uses[n] == 0 and not OP_FLAGS[op] & (OF_TRAP | OF_CALLS | OF_WRITES | OF_READS):
             return 0
@@ -519,7 +527,7 @@ class Selector(MemorySelector):
         known: cython.bint = True
         values: cython.pointer(uint32_t) = cython.NULL
         count: uint32_t = operands_of(cython.address(self.ssa.nodes[n]), self.ssa.args, cython.address(values))
-        if count == 0 or self.marks[n] & (NODE_FUSED | NODE_FOLDED) or self.uses[n] == 0:
+        if count == 0 or self.marks[n] & (NODE_FUSED | NODE_FOLDED | NODE_LATE) or self.uses[n] == 0:
             return False
         for k in range(count):
             known = known and (values[k] == NO_VALUE or self.outside(values[k], first))

@@ -9,8 +9,10 @@ cdef enum:
     NODE_FUSED = 1        # a comparison that its only user, a branch or select of the same block, makes into flags
     NODE_FOLDED = 2       # a load or shift that its user, an operation of the same block, does itself
     NODE_EARLY = 4        # computed before the loop that it stands in
+    NODE_LATE = 8         # computed where a later node of its block is, with it; of the upper half of a product: so is its lower
     NODE_SUM = 16         # of a shift: the users found so far that can do it themselves, times this; the highest mark
     ANY_WIDTH = 0
+    NEAR = 16             # nodes between two that become one instruction, or two that share the carry flag
 
 cdef class BaseSelector:
     cdef ModulePlan plan
@@ -43,6 +45,9 @@ cdef class BaseSelector:
     cdef int row(self, uint32_t mop, uint32_t width, uint32_t v0, uint32_t v1, uint32_t v2) except -1 nogil
     cdef int pseudo(self, uint32_t op, uint32_t width, uint32_t flags) except -1 nogil
     cdef int on_base(self, uint32_t reg, int32_t disp) except -1 nogil
+    cdef bint uses_between(self, uint32_t value, uint32_t test, uint32_t last) noexcept nogil
+    cdef int mark_product(self, uint32_t n, uint32_t first) noexcept nogil
+    cdef uint32_t low_product(self, uint32_t n, uint32_t first) noexcept nogil
     cdef int unsupported(self, uint32_t op) except -1 nogil
 
 cdef inline uint32_t class_of(uint32_t type) noexcept nogil:

@@ -7,8 +7,8 @@ from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.base.failures import Failure, fail_unsupported_by
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
-from cython.cimports.stratavm.ir.ops import OP_REF_NULL
-from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, Node
+from cython.cimports.stratavm.ir.ops import OP_I64_MUL, OP_REF_NULL
+from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_F32, T_F64, Node, operands_of
 from cython.cimports.stratavm.machine.minst import (
     C_REG,
     MI_FLAGS_DEF,
@@ -174,6 +174,39 @@ class BaseSelector:
     def on_base(self, reg, disp):
         """Give the newest instruction the address ``[reg + disp]``, ``reg`` being one that is never allocated."""
         row_address_reg(self.m, reg, NO_VREG, 0, disp)
+        return 0
+
+    # ---- nodes that become one instruction --------------------------------------------------------
+
+    def uses_between(self, value, test, last):
+        """Whether a node behind ``value`` and before ``last`` uses it; ``test`` does not count."""
+        i: uint32_t
+        k: uint32_t
+        values: cython.pointer(uint32_t) = cython.NULL
+        for i in range(value + 1, last):
+            for k in range(operands_of(cython.address(self.ssa.nodes[i]), self.ssa.args, cython.address(values))):
+                if values[k] == value and i != test:
+                    return True
+        return False
+
+    def low_product(self, n, first):
+        """The product of i64 before ``n`` whose upper half ``n`` is; ``NO_VALUE`` if none is near."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        i: uint32_t = n
+        while i > first and n - i < NEAR:
+            i -= 1
+            low: cython.pointer(Node) = cython.address(self.ssa.nodes[i])
+            same: cython.bint = (low.a == at.a and low.b == at.b) or (low.a == at.b and low.b == at.a)
+            if same and low.op == OP_I64_MUL:
+                return i
+        return NO_VALUE
+
+    def mark_product(self, n, first):
+        """Mark the lower half of a product whose upper half is ``n``: one multiplication gives both."""
+        low: uint32_t = self.low_product(n, first)
+        if self.uses[n] and low != NO_VALUE and not self.marks[low] and not self.uses_between(low, n, n):
+            self.marks[low] |= NODE_LATE
+            self.marks[n] |= NODE_LATE
         return 0
 
     def unsupported(self, op):

@@ -31,6 +31,14 @@ cdef class NumericSelector(BaseSelector):
     cdef int alu(self, uint32_t n) except -1 nogil
     cdef int multiply(self, uint32_t n) except -1 nogil
     cdef int high_product(self, uint32_t n, bint is_signed) except -1 nogil
+    cdef bint is_carry(self, uint32_t bit, uint32_t n, uint32_t first) noexcept nogil
+    cdef uint32_t carried(self, uint32_t n, uint32_t test, uint32_t first) noexcept nogil
+    cdef int mark_carry(self, uint32_t n, uint32_t first) noexcept nogil
+    cdef bint takes_carry(self, uint32_t n) noexcept nogil
+    cdef int set_carry(self, uint32_t n, uint32_t test) except -1 nogil
+    cdef int sum_row(self, uint32_t mop, uint32_t width, uint32_t result, uint32_t a, uint32_t b) except -1 nogil
+    cdef bint is_bit(self, uint32_t node) noexcept nogil
+    cdef int with_carry(self, uint32_t n) except -1 nogil
     cdef int shift(self, uint32_t n) except -1 nogil
     cdef int divide(self, uint32_t n) except -1 nogil
     cdef bint divide_by_power(self, uint32_t n, uint32_t bits) except -1 nogil

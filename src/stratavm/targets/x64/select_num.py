@@ -8,8 +8,18 @@ from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uin
 from cython.cimports.stratavm.base.bits import bits_of, log2_exact
 from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.reciprocals import Reciprocal, reciprocal32, reciprocal64
-from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OF_LOAD, OF_STORE, OF_TRAP, OF_WRITES, OP_FLAGS
-from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, T_I32, T_I64, Node
+from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
+    OF_CALLS,
+    OF_LOAD,
+    OF_STORE,
+    OF_TRAP,
+    OF_WRITES,
+    OP_FLAGS,
+    OP_I64_ADD,
+    OP_I64_SUB,
+)
+from cython.cimports.stratavm.ir.ssa import IR_BR_IF, IR_FUEL, IR_POLL, NO_VALUE, T_I32, T_I64, Node
 from cython.cimports.stratavm.machine.minst import (
     C_FIXED,
     C_REG,
@@ -28,6 +38,8 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     CPU_BMI1,
     CPU_BMI2,
     CPU_LZCNT,
+    MOP_ADC_RR,
+    MOP_ADD_RI,
     MOP_ADD_RM,
     MOP_ADD_RR,
     MOP_AND_RI,
@@ -53,6 +65,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOVSXD_RR,
     MOP_MUL_R,
     MOP_SAR_RI,
+    MOP_SBB_RR,
     MOP_SHL_RC,
     MOP_SHR_RC,
     MOP_SHR_RI,
@@ -127,8 +140,10 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 )
 from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address, row_address_reg, row_inst
 from cython.cimports.stratavm.targets.x64.select_base import (
+    NEAR,
     NODE_FOLDED,
     NODE_FUSED,
+    NODE_LATE,
     NODE_SUM,
     class_of,
     is_const,
@@ -248,7 +263,7 @@ class NumericSelector(BaseSelector):
                 width = self.load_width(i)
                 if self.leas and OP_FLAGS[op] & (OF_LOAD | OF_STORE) and self.scales(nodes[i].a, i, first):
                     self.scale_address(i)
-            elif marks[i] & NODE_FUSED or self.uses[i] == 0:
+            elif marks[i] & (NODE_FUSED | NODE_LATE) or self.uses[i] == 0:
                 continue
             elif RULE_SHAPE[op] == S_SELECT:
                 if width and self.fold_condition(nodes[i].c, barrier, width):
@@ -287,6 +302,8 @@ class NumericSelector(BaseSelector):
         if (at.a != barrier and at.b != barrier) or RULE_WIDTH[at.op] != width:
             return False
         if shape == S_ALU or shape == S_MUL or shape == S_COMPARE:
+            if (self.marks[at.a] | self.marks[at.b]) & NODE_FUSED:
+                return False  # what stays in the flags: the instruction is another one
             if is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
                 return False  # the immediate takes the place
             right = at.b
@@ -304,7 +321,7 @@ class NumericSelector(BaseSelector):
     def fold_shift(self, n, first):
         """Mark a left shift by 1, 2 or 3 all of whose users are additions like ``n``, or accesses: each does it."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        if is_const(self.ssa, at.a) or is_const(self.ssa, at.b):
+        if is_const(self.ssa, at.a) or is_const(self.ssa, at.b) or (self.marks[at.a] | self.marks[at.b]) & NODE_FUSED:
             return False
         shifted: uint32_t = at.b if self.scales(at.b, n, first) else at.a
         if shifted == at.a and not self.scales(shifted, n, first):
@@ -395,6 +412,8 @@ class NumericSelector(BaseSelector):
         b: uint32_t = self.ssa.nodes[n].b
         width: uint32_t = RULE_WIDTH[op]
         imm: int64_t = 0
+        if (self.marks[a] | self.marks[b]) & NODE_FUSED:
+            return self.with_carry(n)
         if RULE_ROW[op] != MOP_SUB_RR and is_const(self.ssa, a) and not is_const(self.ssa, b):
             a, b = b, a
         if self.marks[a] & NODE_FOLDED:
@@ -440,15 +459,129 @@ class NumericSelector(BaseSelector):
             return 0
         left: uint32_t = self.value(self.ssa.nodes[n].a)
         right: uint32_t = self.value(self.ssa.nodes[n].b)
-        low: uint32_t = self.fresh(T_I64)
+        low: uint32_t = self.low_product(n, 0) if self.marks[n] & NODE_LATE else NO_VALUE
         values: uint32_t[ROW_OPERANDS]
-        values[0] = low
+        values[0] = self.fresh(T_I64) if low == NO_VALUE else self.define(low)
         values[1] = self.define(n)
         values[2] = left
         values[3] = right
         row_inst(self.m, MOP_IMUL_R if is_signed else MOP_MUL_R, 8, values)
         self.m.last().node = self.at
         return 0
+
+    # ---- integers of 128 bits ------------------------------------------------------------------
+
+    def is_carry(self, bit, n, first):
+        """Whether an operand of ``n`` is an unsigned comparison, as i64, that nothing else uses."""
+        if not self.is_inner(bit, n, first, S_COPY32) or self.ssa.nodes[bit].type != T_I64:
+            return False
+        test: uint32_t = self.ssa.nodes[bit].a
+        if not self.is_inner(test, bit, first, S_COMPARE) or self.marks[test]:
+            return False
+        return RULE_CC[self.ssa.nodes[test].op] == CC_B or RULE_CC[self.ssa.nodes[test].op] == CC_A
+
+    def carried(self, n, test, first):
+        """The sum or difference of i64 before ``n`` whose carry a comparison asks for; ``NO_VALUE`` if none is near."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[test])
+        less: uint32_t = at.a if RULE_CC[at.op] == CC_B else at.b
+        than: uint32_t = at.b if RULE_CC[at.op] == CC_B else at.a
+        op: uint32_t = self.ssa.nodes[n].op
+        i: uint32_t = n
+        if RULE_WIDTH[at.op] != 8:
+            return NO_VALUE
+        while i > first and n - i < NEAR:
+            i -= 1
+            low: cython.pointer(Node) = cython.address(self.ssa.nodes[i])
+            if low.op != op:
+                continue
+            if op == OP_I64_SUB and low.a == less and low.b == than:
+                return i
+            if op == OP_I64_ADD and i == less and (low.a == than or low.b == than):
+                return i
+        return NO_VALUE
+
+    def mark_carry(self, n, first):
+        """Mark the comparison that a sum or difference adds or takes as a bit, since there are instructions that do
+        this with the carry flag; and what comes before it: the sum whose carry it is, and the sum it is added to."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        if self.uses[n] == 0 or (at.op != OP_I64_ADD and at.op != OP_I64_SUB):
+            return 0
+        bit: uint32_t = at.b
+        other: uint32_t = at.a
+        if at.op == OP_I64_ADD and not self.is_carry(bit, n, first):
+            bit, other = other, bit
+        if not self.is_carry(bit, n, first) or is_const(self.ssa, other):
+            return 0
+        test: uint32_t = self.ssa.nodes[bit].a
+        self.marks[bit] |= NODE_FUSED
+        self.marks[test] |= NODE_FUSED
+        low: uint32_t = self.carried(n, test, first)
+        if low != NO_VALUE and low != other and not self.marks[low] and not self.takes_carry(low):
+            if not self.uses_between(low, test, n):
+                self.marks[low] |= NODE_LATE
+        inner: cython.pointer(Node) = cython.address(self.ssa.nodes[other])
+        if inner.op == at.op and self.is_inner(other, n, first, S_ALU) and not self.marks[other]:
+            if not self.takes_carry(other):
+                self.marks[other] |= NODE_FUSED
+        return 0
+
+    def takes_carry(self, n):
+        """Whether an operand of a sum or difference stays in the flags."""
+        return (self.marks[self.ssa.nodes[n].a] | self.marks[self.ssa.nodes[n].b]) & NODE_FUSED != 0
+
+    def set_carry(self, n, test):
+        """Set the carry flag as a comparison says: by the sum or difference whose carry it is, which waited for that,
+        or by comparing."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[test])
+        low: uint32_t = self.carried(n, test, 0)
+        if low != NO_VALUE and self.marks[low] & NODE_LATE and self.vregs[low] == NO_VREG:
+            at = cython.address(self.ssa.nodes[low])
+            return self.sum_row(RULE_ROW[at.op], 8, self.define(low), at.a, at.b)
+        below: cython.bint = RULE_CC[at.op] == CC_B
+        return self.sum_row(MOP_CMP_RR, RULE_WIDTH[at.op], NO_VREG, at.a if below else at.b, at.b if below else at.a)
+
+    def sum_row(self, mop, width, result, a, b):
+        """An instruction of the classic eight by its register form; a number has its own."""
+        imm: int64_t = 0
+        left: uint32_t = self.value(a)
+        is_number: cython.bint = self.const_imm(b, width, cython.address(imm))
+        right: uint32_t = NO_VREG if is_number else self.value(b)
+        if is_number:
+            mop += MOP_ADD_RI - MOP_ADD_RR
+        if result == NO_VREG:
+            self.row(mop, width, left, right, NO_VREG)
+        else:
+            self.row(mop, width, result, left, right)
+        if is_number:
+            self.m.last().imm = imm
+        return 0
+
+    def with_carry(self, n):
+        """A sum or difference with the carry of another: ``adc`` or ``sbb`` behind what sets the flag."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        at_right: cython.bint = self.is_bit(at.b)
+        bit: uint32_t = at.b if at_right else at.a
+        other: uint32_t = at.a if at_right else at.b
+        inner: cython.pointer(Node) = cython.address(self.ssa.nodes[other])
+        imm: int64_t = 0
+        right: uint32_t = NO_VREG
+        mop: uint32_t = MOP_ADC_RR if at.op == OP_I64_ADD else MOP_SBB_RR
+        if self.marks[other] & NODE_FUSED:
+            left: uint32_t = self.value(inner.a)
+            if not self.const_imm(inner.b, 8, cython.address(imm)):
+                right = self.value(inner.b)
+        else:
+            left = self.value(other)
+        self.set_carry(n, self.ssa.nodes[bit].a)
+        if right == NO_VREG:
+            mop += MOP_ADD_RI - MOP_ADD_RR
+        self.row(mop, 8, self.define(n), left, right)
+        self.m.last().imm = imm
+        return 0
+
+    def is_bit(self, node):
+        """Whether a node is a comparison as i64 that stays in the flags."""
+        return self.marks[node] & NODE_FUSED != 0 and RULE_SHAPE[self.ssa.nodes[node].op] == S_COPY32
 
     def shift(self, n):
         """Shifts and rotations: the processor takes the count modulo the width, as WebAssembly does."""
