@@ -7,6 +7,10 @@ from stratavm.spec.declare import Declared
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.ops import BY_ID
 from tools.gen import write
+from tools.gen_expand import IR_OPS
+
+NODES = ("mulhi_u", "mulhi_s")
+"""Operations of the IR that are primitives themselves, on two i64."""
 
 
 class CExpressions:
@@ -52,6 +56,16 @@ class CExpressions:
 
     def rem_u(self, a: str, b: str) -> str:
         return self._unsigned(f"{a} % {b}")
+
+    def mulhi_u(self, a: str, b: str) -> str:
+        """See ``prims``; of i64, whose product C has a type for."""
+        assert self.bits == 64
+        return self._unsigned(f"((unsigned __int128){a} * {b}) >> 64")
+
+    def mulhi_s(self, a: str, b: str) -> str:
+        """See ``mulhi_u``."""
+        assert self.bits == 64
+        return self._unsigned(f"((__int128){self._signed(a)} * {self._signed(b)}) >> 64")
 
     def and_(self, a: str, b: str) -> str:
         return f"({a} & {b})"
@@ -148,9 +162,18 @@ def case(number: int, row: Declared) -> list[str]:
     ]
 
 
+def nodes() -> list[Declared]:
+    """The IR's own operations that are folded, as rows."""
+    return [
+        Declared(name, 0, IR_OPS[name], signature="II->I", semantics=lambda d, a, b, name=name: getattr(d, name)(a, b))
+        for name in NODES
+    ]
+
+
 def text() -> str:
     """The whole file."""
     cases = [line for number, row in BY_ID.items() if is_folded(row) for line in case(number, row)]
+    cases += [line for row in nodes() for line in case(row.code, row)]
     body = [
         "static int fold_row(uint16_t op, uint64_t a, uint64_t b, uint64_t* result) {",
         "    (void)b;",

@@ -99,6 +99,8 @@ def terms(view: SsaView) -> tuple[list[Any], Any]:
             values.append(z3.BitVecVal(a | b << 32, TYPE_BITS[type_]))
         elif name == "return":
             return [values[v] for v in view.args[b : b + c]], z3.Or(False, *chain.from_iterable(traps.values()))
+        elif name in ("mulhi_u", "mulhi_s"):
+            values.append(getattr(Terms("i64", traps), name)(values[a], values[b]))
         elif BY_ID[op].mnemonic == "select":
             values.append(z3.If(values[c] != 0, values[a], values[b]))
         elif (access := BY_ID[op].access) is not None:  # any value of its width, the same in both forms

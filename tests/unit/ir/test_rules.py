@@ -24,6 +24,12 @@ X, Y, W, V = (f"(local.get {i})" for i in range(4))
 """The parameters: two i32, two i64."""
 BYTE, WORD = f"(i32.load8_u {X})", f"(i64.extend_i32_u {X})"
 
+
+def upper_half(product: str) -> str:
+    """The second result of a row that has two."""
+    return f"(block (result i64) {product} (local.set 2) (drop) (local.get 2))"
+
+
 PROVED: dict[str, tuple[str, ...]] = {
     "fold_constants": (
         "(i32.add (i32.const 7) (i32.const -9))",
@@ -63,6 +69,12 @@ PROVED: dict[str, tuple[str, ...]] = {
         for name in ("eq", "ne", "lt_s", "lt_u", "gt_s", "gt_u", "le_s", "le_u", "ge_s", "ge_u")
     ),
     "order_operands": (f"(i32.add (i32.const 5) {X})", f"(i64.mul {V} {W})", f"(i32.eq {Y} {X})"),
+    "upper_half_by_power": tuple(
+        upper_half(f"(i64.mul_wide_{sign} {W} (i64.const {c}))")
+        for sign, powers in (("u", (0, 1, 2, 1 << 40, -1 << 63)), ("s", (0, 1, 2, 1 << 40, 1 << 62)))
+        for c in powers
+    ),
+    "upper_half_of_narrow": tuple(upper_half(f"(i64.mul_wide_{sign} {WORD} (i64.extend_i32_u {Y}))") for sign in "us"),
     "add_zero": (f"(i32.add {X} (i32.const 0))", f"(i64.sub {W} (i64.const 0))"),
     "subtract_constant": (f"(i32.sub {X} (i32.const 5))", f"(i64.sub {W} (i64.const -5))"),
     "sum_of_sum": (f"(i32.add (i32.add {X} (i32.const 5)) (i32.const -7))",),
@@ -163,6 +175,8 @@ def result_of(expression: str) -> str:
     name = expression[1:].split()[0]
     if name == "select":
         return "i64" if expression.startswith((f"(select {W}", f"(select {V}")) else "i32"
+    if name == "block":
+        return "i64"
     compares = name.partition(".")[2].partition("_")[0] in ("eq", "eqz", "ne", "lt", "gt", "le", "ge")
     return "i32" if name == "if" or compares else name[:3]
 

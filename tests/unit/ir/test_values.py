@@ -14,7 +14,7 @@ from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
-from stratavm.spec.concrete import evaluate
+from stratavm.spec.concrete import DOMAINS, evaluate
 from stratavm.spec.declare import Declared
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.record import row_id
@@ -51,7 +51,13 @@ def test_only_operations_on_integers_are_folded():
     assert len(FOLDABLE) == 66
     others = [row for row in BY_ID.values() if row not in FOLDABLE]
     assert all(fold_bits(row_id(row), 1, 1) is None for row in others)
-    assert fold_bits(IR_OPS["mulhi_u"], 1, 1) is None
+
+
+@pytest.mark.parametrize("name", ["mulhi_u", "mulhi_s"])
+def test_upper_halves_of_products_are_folded(name):
+    """As the domain of numbers says."""
+    for a, b in itertools.product(SAMPLES["I"], repeat=2):
+        assert fold_bits(IR_OPS[name], a, b) == getattr(DOMAINS["i64"], name)(a, b), (a, b)
 
 
 def optimised(text: str, passes: tuple[str, ...] = tuple(p for p in PASSES if p != "inline")) -> str:

@@ -397,6 +397,18 @@ cdef extern from *:
             *result = ((uint64_t)(((int64_t)((int32_t)x))));
             return 1;
         }
+        case 32776: { /* mulhi_u */
+            const uint64_t x = (uint64_t)a;
+            const uint64_t y = (uint64_t)b;
+            *result = ((uint64_t)(((unsigned __int128)x * y) >> 64));
+            return 1;
+        }
+        case 32777: { /* mulhi_s */
+            const uint64_t x = (uint64_t)a;
+            const uint64_t y = (uint64_t)b;
+            *result = ((uint64_t)(((__int128)((int64_t)(x)) * ((int64_t)(y))) >> 64));
+            return 1;
+        }
         default: return 0;
         }
     }

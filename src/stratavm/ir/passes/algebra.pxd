@@ -6,6 +6,8 @@ from stratavm.ir.passes.stream cimport Stream
 from stratavm.ir.ssa cimport IR_CONST, NO_VALUE, T_I32, T_I64, Node
 from stratavm.ir.ops cimport (
     N_OPS,
+    OF_COMMUTES,
+    OP_FLAGS,
     OP_I32_AND,
     OP_I32_SHR_U,
     OP_I32_WRAP_I64,
@@ -60,6 +62,11 @@ cdef inline uint32_t sized(uint32_t op, bint wide) noexcept nogil:
 cdef inline uint32_t negation_of(uint32_t op) noexcept nogil:
     """The comparison that is 1 where this one is 0; 0 for other operations."""
     return OP_NEGATION[op] if op < N_OPS else 0
+
+cdef inline uint32_t flags_of(uint32_t op) noexcept nogil:
+    """What is known of an operation's kind and effects; of the IR's own that these rules see: an upper half of a product
+    commutes."""
+    return OP_FLAGS[op] if op < N_OPS else OF_COMMUTES
 
 cdef inline uint32_t sign_from(uint32_t op) noexcept nogil:
     """Bits that an operation extends with their sign; 0 for others."""

@@ -65,6 +65,7 @@ from cython.cimports.stratavm.ir.passes._gen_rewrites import (
     R_SHIFTS_THAT_MASK,
     R_SUBTRACT_CONSTANT,
     R_SUM_OF_SUM,
+    R_UPPER_HALF_BY_POWER,
 )
 from cython.cimports.stratavm.ir.passes.algebra import (
     CHANGED,
@@ -82,6 +83,8 @@ from cython.cimports.stratavm.ir.passes.algebra import (
 )
 from cython.cimports.stratavm.ir.passes.divisions import divided
 from cython.cimports.stratavm.ir.ssa import (
+    IR_MULHI_S,
+    IR_MULHI_U,
     NO_VALUE,
     T_I32,
     T_I64,
@@ -131,6 +134,8 @@ def with_constant(r, node, c):
         return compared(r, node, c)
     if op == OP_I32_DIV_S or op == OP_I32_DIV_U or op == OP_I32_REM_S or op == OP_I32_REM_U:
         return divided(r, node, c)
+    if op == IR_MULHI_U or op == IR_MULHI_S:
+        return upper_half_by_power(r, node, c)
     return NONE
 
 
@@ -327,6 +332,22 @@ def product_of_product(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> i
     node.a = inner.a
     node.b = r.constant(node.type, (bits * c) & ones_of(is_wide(node.op)))
     return did(r, R_PRODUCT_OF_PRODUCT, CHANGED)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def upper_half_by_power(r: Algebra, node: cython.pointer(Node), c: uint64_t) -> int64_t:
+    """The upper half of x * 2**k is x >> (64 - k): signs of x, or nothing, for k = 0."""
+    k: cython.int = log2_exact(c)
+    is_signed: cython.bint = node.op == IR_MULHI_S
+    if c == 0 or (k == 0 and not is_signed):
+        return did(r, R_UPPER_HALF_BY_POWER, r.constant(T_I64, 0))
+    if k < 0 or (k == 63 and is_signed):
+        return NONE
+    node.op = sized(OP_I32_SHR_S if is_signed else OP_I32_SHR_U, True)
+    node.b = r.constant(T_I64, 64 - k if k else 63)
+    return did(r, R_UPPER_HALF_BY_POWER, CHANGED)
 
 
 # ---- with a constant: bits -------------------------------------------------------------------------

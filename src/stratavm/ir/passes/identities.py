@@ -9,6 +9,7 @@ bounded number of times. What a rule is says ``algebra.py``; those of operations
 import cython
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
     OF_COMMUTES,
     OF_LOAD,
     OF_REFLEXIVE,
@@ -57,6 +58,7 @@ from cython.cimports.stratavm.ir.passes._gen_rewrites import (
     R_SELECT_BY_NONZERO,
     R_SIGN_OF_NARROW,
     R_SUM_WITH_ITSELF,
+    R_UPPER_HALF_OF_NARROW,
     R_WRAP_OF_EXTENSION,
     R_ZERO_DIFFERENCE,
     R_ZERO_EXTENSION,
@@ -66,6 +68,7 @@ from cython.cimports.stratavm.ir.passes.algebra import (
     NONE,
     Algebra,
     did,
+    flags_of,
     is_const,
     is_wide,
     is_zero,
@@ -375,6 +378,16 @@ def equality_of_extensions(r: Algebra, node: cython.pointer(Node)) -> int64_t:
     return did(r, R_EQUALITY_OF_EXTENSIONS, CHANGED)
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def upper_half_of_narrow(r: Algebra, node: cython.pointer(Node)) -> int64_t:
+    """The upper half of a product is 0 where 64 bits hold the product."""
+    if width_of(r, node.a) + width_of(r, node.b) > 64:
+        return NONE
+    return did(r, R_UPPER_HALF_OF_NARROW, r.constant(T_I64, 0))
+
+
 # ---- of a value with itself ------------------------------------------------------------------------
 
 
@@ -446,7 +459,7 @@ def order_operands(r, node):
     """Where operands may be exchanged, a constant goes right, else the older value left."""
     bits: uint64_t = 0
     value: uint32_t = node.a
-    if not OP_FLAGS[node.op] & OF_COMMUTES or is_const(r, node.b, cython.address(bits)):
+    if not flags_of(node.op) & OF_COMMUTES or is_const(r, node.b, cython.address(bits)):
         return NONE
     if not is_const(r, node.a, cython.address(bits)) and node.a <= node.b:
         return NONE
@@ -483,6 +496,8 @@ class Identities(Algebra):
             if is_const(self, node.a, cython.address(a)):
                 equal = fold_constants(self, node, a, b)
             return with_constant(self, node, b) if equal == NONE else equal
+        if node.op >= N_OPS:
+            return upper_half_of_narrow(self, node)
         if node.a == node.b:
             return same_operands(self, node)
         return equality_of_extensions(self, node)

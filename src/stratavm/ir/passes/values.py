@@ -15,6 +15,7 @@ from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
     OF_CALLS,
     OF_COMPARE,
     OF_CONTROL,
@@ -31,13 +32,15 @@ from cython.cimports.stratavm.ir.ops import (
     OP_OPERANDS,
     OP_RELOAD,
 )
-from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE
+from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE, flags_of
 from cython.cimports.stratavm.ir.passes.dominance import Dominance
 from cython.cimports.stratavm.ir.passes.identities import Identities, order_operands
 from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR_IF,
     IR_CONST,
+    IR_MULHI_S,
+    IR_MULHI_U,
     IR_NOP,
     IR_POLL,
     NF_CHECKED,
@@ -151,6 +154,8 @@ class Values(Identities):
                 return self.constant(node.type, node.a | cython.cast(uint64_t, node.b) << 32)
             if node.op == IR_POLL:
                 return self.effect(cython.address(node))
+            if node.op == IR_MULHI_U or node.op == IR_MULHI_S:
+                return self.pure(cython.address(node))
             if (
                 node.op == IR_BR_IF
                 and self.flags & VF_FOLD
@@ -182,10 +187,10 @@ class Values(Identities):
         a: uint32_t = node.a
         b: uint32_t = node.b
         c: uint32_t = node.c
-        if not OP_FLAGS[node.op] & OF_COMPARE:  # one that stands behind a branch becomes flags there
+        if not flags_of(node.op) & OF_COMPARE:  # one that stands behind a branch becomes flags there
             a = self.alike(a)
             b = self.alike(b)
-            if OP_OPERANDS[node.op] == 3:
+            if node.op < N_OPS and OP_OPERANDS[node.op] == 3:
                 c = self.alike(c)
         value = self.find(node.op, node.type, a, b, c, 0)
         if value != NO_VALUE and (b == node.b or self.is_near(node.op)):
@@ -199,7 +204,7 @@ class Values(Identities):
     def is_near(self, op):
         """Whether what was found is worth a register up to here: an operation of one cycle with a constant is not, on
         the way into a loop or out of it."""
-        return not OP_FLAGS[op] & OF_QUICK or self.ssa.blocks[self.found].depth == self.ssa.blocks[self.block].depth
+        return not flags_of(op) & OF_QUICK or self.ssa.blocks[self.found].depth == self.ssa.blocks[self.block].depth
 
     def reduce(self, node):
         """Apply identities until none applies, a bounded number of times."""
