@@ -112,6 +112,7 @@ class AsyncCall(Fiber):
             if not unbox(self.function.params, n, items, self.cells):
                 return 0
         raws: list = arguments_to_raw(self.function.name, self.function.type, self.arguments, self.store)
+        self.check()  # again: that may have run anything
         fill_cells(self.store, self.cells, raws, self.native.params, self.native.type.params)
         return 0
 

@@ -232,16 +232,23 @@ class Fiber:
     def give_up(self):
         """Let go of the stack, and of a guest that is suspended there: it never goes on, and the instances in which it
         was are poisoned."""
+        entry: Entry
         store: Store = self.store
+        kept: tuple = ()
+        while self.phase == FIBER_PARKED and store.parked is not self:  # what its host functions began and left: first
+            store.parked.abandon()
         if self.phase == FIBER_PARKED:
-            while store.parked is not self:  # what its host functions began and left: first
-                store.parked.abandon()
             self.entry.act.vmctx = self.state.vmctx
             walk_frames(cython.address(self.entry.act), self.state.sp, self.state.sp, False)
+            # A copy: the collector may run here, and what that runs may close the store, or let us go on.
+            entry = self.entry[0]
+            store.poison_all(cython.address(entry))
+            kept = (self.request, store.in_flight)  # until the store is free
+            if self.phase != FIBER_PARKED or store.parked is not self:
+                return 0
             self.phase = FIBER_ENDED
             self.request = None
             store.in_flight = None
-            store.poison_all(self.entry)
             store.drop(self.entry)
         self.phase = FIBER_ENDED
         give_stack(cython.address(self.stack))

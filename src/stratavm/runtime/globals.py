@@ -32,8 +32,8 @@ class Global:
     def __init__(self, store: Store, type: GlobalType, bits: object = 0):
         if self.store is not None:
             raise TypeError("a global is initialised once")
+        self.cell = self.own  # first: what fails behind leaves a global that can be read
         prepare(self, store, type)
-        self.cell = self.own
         self.bits = bits
 
     @classmethod

@@ -66,6 +66,8 @@ class HostFunction(FuncRef):
 
     def become(self, store, shape, function, label):
         """Become a function of a store. TypeError unless it can be called."""
+        if self.store is not None:  # guests that have it rely on its type
+            raise TypeError("a host function is initialised once")
         if not callable(function):
             raise TypeError(f"host function {label}: expected a callable, got {function.__class__.__name__}")
         self.store = store

@@ -202,13 +202,20 @@ class Memory:
 
     def commit(self, size):
         """Make the first ``size`` bytes usable. 1 if the store's quota, the kernel or the allocator refuses."""
-        if not self.store.quota.claim(size - self.d.bytes):
+        region: Region = self.region
+        more: uint64_t = size - self.d.bytes
+        done: cython.bint = False
+        if not self.store.quota.claim(more):
             return 1
-        if not self.region.commit(size):
-            self.store.quota.give_back(size - self.d.bytes)
-            return 1
-        self.d.bytes = size
-        return 0
+        try:
+            # An embedder's may run anything: where the memory has grown meanwhile, ``size`` would shrink it.
+            done = region.commit(size) and self.region is region and self.d.bytes + more == size
+        finally:
+            if not done:
+                self.store.quota.give_back(more)
+        if done:
+            self.d.bytes = size
+        return 0 if done else 1
 
     def inside(self, address, count):
         """Whether a range lies inside of the memory."""
@@ -264,6 +271,7 @@ class Memory:
         old: object = self.d.bytes >> shift
         size: object = (old + wanted) << shift
         if wanted < 0 or size > self.d.max_bytes or not self.may_grow(size) or self.commit(size):
+            self.store.check_access()  # what was asked may have closed it
             self.store.note(KIND_MEMORY_REFUSED, self.number, old, wanted)
             return -1
         self.store.note(KIND_MEMORY_GROWN, self.number, old, old + wanted)
@@ -295,8 +303,9 @@ class Memory:
         """A view of the whole memory, made once for each size."""
         check(self)
         if self.whole is None or self.whole_bytes != self.d.bytes:
-            self.whole_bytes = self.d.bytes
-            self.whole = memoryview(self)
+            made: object = memoryview(self)  # may run the collector: what is kept is as large as it is
+            self.whole_bytes = len(made)
+            self.whole = made
         return self.whole
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):

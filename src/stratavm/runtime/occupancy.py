@@ -471,7 +471,11 @@ class Occupied:
         """One deadline more, at a time that was checked: the earliest counts. What ``end_deadline`` takes."""
         self.check_thread()
         moment: object = now_ns() + cython.cast(uint64_t, seconds * 1e9)
-        self.deadlines = [moment] if self.deadlines is None else [*self.deadlines, moment]
+        made: list = [moment]  # may run the collector, and that begin another one
+        if self.deadlines is None:
+            self.deadlines = made
+        else:
+            self.deadlines.append(moment)
         self.note(KIND_DEADLINE_SET, cython.cast(int64_t, seconds * 1e9), 0, 0)
         adopt_deadline(self)
         return moment

@@ -314,16 +314,18 @@ class Residence(Occupied):
     def all_handles(self):
         """The table of handles, made when the first is needed."""
         if self.handles is None:
-            self.handles = Handles()
+            made: Handles = Handles()
+            if self.handles is None:  # else the collector ran, and what that ran has made it
+                self.handles = made
         return self.handles
 
     def extern_to_raw(self, value: object) -> int:
         """A handle for any object; None is 0."""
         if value is None:
             return 0
+        handles: Handles = self.all_handles()
         if is_closed(self):
             raise self.why_closed()
-        handles: Handles = self.all_handles()
         used: cython.Py_ssize_t = handles.used
         found: object = handles.handle(value, self.template.limits.handles)
         if handles.used > used and not self.quota.claim(HANDLE_BYTES):

@@ -104,6 +104,7 @@ class SlotAllocator:
             SlotsExhausted: there is none, and no more may be mapped.
             ResourceLimit: the memory is larger than a slot.
         """
+        slot: Slot = Slot.__new__(Slot)  # first: the collector may run anything, which may take the last slot
         if size > self.memory_bytes or (guard and not self.guard):
             raise ResourceLimit(
                 f"a memory of {amount(size)} does not fit into a slot of {amount(self.memory_bytes)}; "
@@ -120,7 +121,6 @@ class SlotAllocator:
                 limit="memory slots",
                 needed=self.count + 1,
             )
-        slot: Slot = Slot.__new__(Slot)
         occupy(slot, self, self.pick(image))
         slot.prepare(size, image)
         return slot

@@ -156,7 +156,8 @@ class Store(Residence):
         is_new: cython.bint = error is not self.reported
         remember_report(self, None if outermost else error)
         if is_new and self.reporter is not None:
-            what: object = "" if rec == cython.NULL else self.function_at(cython.cast(uint64_t, rec))
+            # It may be closed by now, by who collects handles behind the call.
+            what: object = "" if rec == cython.NULL or is_closed(self) else self.function_at(cython.cast(uint64_t, rec))
             self.reporter(self.source, what, error)
         elif outermost:
             deliver_events(self)

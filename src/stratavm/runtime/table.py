@@ -100,13 +100,12 @@ class Table:
         self.declared = spec.declared
         self.holds_handles = spec.holds_handles
         self.holds_functions = spec.holds_functions
-        self.d.max_length = top
         self.d.table = cython.cast(cython.p_void, self)
         self.check_raw(raw)
         store.count_table()
         self.counted = True
         self.number = store.made_tables - 1
-        self.reserve()
+        self.reserve(top)
         if self.resize(spec.minimum, raw):
             self.store.quota.check(8 * spec.minimum, "a table")
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
@@ -115,22 +114,24 @@ class Table:
         store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
         return 0
 
-    def reserve(self):
-        """Take the address space of the maximum."""
+    def reserve(self, top):
+        """Take the address space of the maximum, up to which it may grow from then on."""
         base: cython.p_void
-        if self.d.max_length <= HEAP_ELEMENTS:
-            base = calloc(self.d.max_length + 1, 8)
+        if top <= HEAP_ELEMENTS:
+            self.store.quota.check(top * 8, "a table")
+            base = calloc(top + 1, 8)
             if base == cython.NULL:
                 raise MemoryError("no memory for a table")
             self.d.base = cython.cast(cython.pointer(uint64_t), base)
-            self.store.quota.check(self.d.max_length * 8, "a table")
-            return self.commit(self.d.max_length * 8)
-        self.reserved = (self.d.max_length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+            self.d.max_length = top
+            return self.commit(top * 8)
+        self.reserved = (top * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
         base = mmap(cython.NULL, self.reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         if base == MAP_FAILED:
             self.reserved = 0
             raise ResourceLimit("cannot reserve address space for a table", limit=name_the_limit())
         self.d.base = cython.cast(cython.pointer(uint64_t), base)
+        self.d.max_length = top
         return 0
 
     def commit(self, size):
