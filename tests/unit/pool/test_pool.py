@@ -606,10 +606,11 @@ def test_an_error_in_the_block_ends_what_runs():
 @pytest.mark.parametrize("inside", [False, True])
 def test_blocks_that_wait_for_something_else_end_with_the_pool(how, inside):
     """Nobody would wake them: they are cancelled where they wait, and say why. A call is interrupted first."""
-    said = []
+    asked, held, said = [], [], []
 
     async def hold(pool, gate):
         async with pool.instance() as guest:
+            held.append(guest)
             if inside:
                 with pytest.raises(Interrupted):
                     await guest.call("call", 1)
@@ -619,12 +620,13 @@ def test_blocks_that_wait_for_something_else_end_with_the_pool(how, inside):
     async def main():
         gate = asyncio.get_running_loop().create_future()
         gates = [asyncio.get_running_loop().create_future() for _ in range(3)]
-        pool = pool_of(lambda x: gate)
+        pool = pool_of(lambda x: asked.append(x) or gate)
         tasks = []
         with pytest.raises(KeyError):
             async with pool:
                 tasks += [asyncio.create_task(hold(pool, one)) for one in gates]
-                await asyncio.sleep(0)
+                while len(asked if inside else held) < 3:
+                    await asyncio.sleep(0)
                 if how == "drain":
                     assert await pool.drain(timeout=0.01) is False
                 elif how == "close":
@@ -649,7 +651,8 @@ def test_who_cancels_a_block_beside_the_pool_is_heard():
     async def main():
         async with pool_of() as pool:
             task = asyncio.create_task(hold(pool))
-            await asyncio.sleep(0)
+            while not pool._guests:
+                await asyncio.sleep(0)
             pool.close()
             task.cancel()
             await asyncio.wait((task,))
