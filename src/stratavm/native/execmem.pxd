@@ -36,7 +36,7 @@ cdef class CodeOwner:
     cdef readonly uint64_t pages_bytes
     cdef list held                # what tables lie in
     cdef object __weakref__
-    cdef void give_back(self) noexcept nogil
+    cdef void release_runs(self) noexcept nogil
     cdef int remember(self, void* memory) noexcept nogil
     cdef uint64_t start_in(self, ChunkRun* run, uint64_t size, bint alone) noexcept nogil
     cdef ChunkRun* claim_run(self, uint64_t size, bint alone, int* status) noexcept nogil

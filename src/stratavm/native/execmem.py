@@ -28,6 +28,7 @@ from cython.cimports.posix.mman import (
     mprotect,
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.runtime import codemap, threads
 from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, SiteEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import add_64, store_ptr
@@ -183,18 +184,21 @@ class CodeOwner:
 
     def __dealloc__(self):
         """Nothing can run here any more: instances, functions and activations hold the owner. What is large takes
-        milliseconds, in which others run Python."""
+        milliseconds to give back, in which others run Python."""
+        i: uint32_t
         if self.pages_bytes < LARGE_BATCH:
-            self.give_back()
+            self.release_runs()
         else:
             with cython.nogil:
-                self.give_back()
+                self.release_runs()
+        for i in range(self.n_allocations):  # behind the GIL: nobody who looked for code before still looks at it
+            vec_free(self.allocations[i])
+        free(self.allocations)
 
-    def give_back(self):
-        """Every chunk, and what was remembered."""
+    def release_runs(self):
+        """Give every chunk back."""
         run: cython.pointer(ChunkRun) = self.runs
         gone: cython.pointer(ChunkRun)
-        i: uint32_t
         lock(cython.address(arena))
         while run != cython.NULL:
             release_chunks(run)
@@ -202,9 +206,6 @@ class CodeOwner:
             run = run.next
             free(gone)
         unlock(cython.address(arena))
-        for i in range(self.n_allocations):
-            free(self.allocations[i])
-        free(self.allocations)
 
     def remember(self, memory):
         """Note an allocation to free with the owner; caller holds the lock. 1 when out of memory."""
