@@ -6,6 +6,7 @@
 ;;! run: again -1 -1 => 2 -4
 ;;! run: power -1 => 7 -1
 ;;! run: narrow -1 -1 => 0
+;;! run: wider -1 -1 => 1
 (module
   (func (export "folded") (result i64 i64) (local i64)
     (local.set 0 (i64.mul_wide_u (i64.const -1) (i64.const -1))) (drop)
@@ -21,4 +22,7 @@
     (local.get 1))
   (func (export "narrow") (param i32 i32) (result i64) (local i64)
     (local.set 2 (i64.mul_wide_u (i64.extend_i32_u (local.get 0)) (i64.extend_i32_u (local.get 1)))) (drop)
+    (local.get 2))
+  (func (export "wider") (param i64 i32) (result i64) (local i64)
+    (local.set 2 (i64.mul_wide_u (i64.shr_u (local.get 0) (i64.const 31)) (i64.extend_i32_u (local.get 1)))) (drop)
     (local.get 2)))
