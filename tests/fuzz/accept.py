@@ -13,11 +13,10 @@ from stratavm.module.validate import validate
 from tests.fuzz.oracles import Finding
 
 OFF: Final = (
-    "simd", "relaxed_simd", "tail_call", "multi_memory", "memory64", "threads", "gc", "exceptions",
-    "custom_page_sizes",
+    "simd", "relaxed_simd", "tail_call", "memory64", "threads", "gc", "exceptions", "custom_page_sizes",
 )  # fmt: skip
 """Proposals that Strata does not have."""
-ON: Final = ("wide_arithmetic", "function_references")
+ON: Final = ("wide_arithmetic", "function_references", "multi_memory")
 """Proposals that Strata has, and the other engine on request only."""
 OLDER_RULES: Final = ("locally defined global",)
 """Why the other engine refuses what version 3.0 allows: it ties this to the gc proposal."""

@@ -27,7 +27,7 @@ FUEL: Final = 1000
 SMITH: Final = {
     "simd-enabled": False, "relaxed-simd-enabled": False, "exceptions-enabled": False, "gc-enabled": False,
     "tail-call-enabled": False, "memory64-enabled": False, "threads-enabled": False, "custom-page-sizes-enabled": False,
-    "wide-arithmetic-enabled": True, "max-memories": 1, "max-imports": 0, "canonicalize-nans": True,
+    "wide-arithmetic-enabled": True, "max-memories": 3, "max-imports": 0, "canonicalize-nans": True,
     "export-everything": True, "max-memory32-bytes": 1 << 20, "max-table-elements": 1000, "min-funcs": 2,
     "allow-start-export": True,
 }  # fmt: skip

@@ -160,7 +160,7 @@ class Body:
         if choice < 0.72:
             return code("global.get", self.some_global(letter))
         if choice < 0.75 and letter == "i":
-            return code("memory.size", 0)
+            return code("memory.size", self.memory())
         if letter in "fF":
             return constant(letter, self.rng.choice((*FLOATS, math.nan)))
         value = self.rng.choice(INTERESTING) if self.chance(0.6) else self.rng.randrange(-16, 17)
@@ -215,7 +215,12 @@ class Body:
             offset = self.rng.choice((1, 2, 3, 4, 7, 8, 16, 100) if self.chance(0.95) else (PAGE - 1024, PAGE - 8))
         values = b"".join(self.expr(t, depth - 1) for t in row.operands[1:])
         self.places.append((address, offset))
-        return address + values + _opcode(row) + b"\0" + uleb(offset)
+        memory = self.memory()
+        return address + values + _opcode(row) + (b"\x40" + uleb(memory) if memory else b"\0") + uleb(offset)
+
+    def memory(self) -> int:
+        """A memory, the first one mostly: places are the same in all, so that one is taken for another."""
+        return self.rng.choice((0, 0, 0, 1, 1, 2))
 
     def address(self, depth: int) -> bytes:
         """Somewhere in the memory, nearly always."""
@@ -376,12 +381,12 @@ class Body:
 
     def bulk(self, depth: int) -> bytes:
         """Memory is filled, copied, initialised or grown, or a table slot is set."""
-        slot = constant("i", SLOTS - 1)
+        slot, one, other = constant("i", SLOTS - 1), self.memory(), self.memory()
         makers: tuple[Callable[[], bytes], ...] = (
-            lambda: self.masked(0x3FF) + self.expr("i", 1) + self.masked(0x3F) + code("memory.fill", 0),
-            lambda: self.masked(0x3FF) + self.masked(0x3FF) + self.masked(0x3F) + code("memory.copy", 0, 0),
-            lambda: self.masked(0x3FF) + self.masked(0xF) + self.masked(0xF) + code("memory.init", 0, 0),
-            lambda: self.masked(1) + code("memory.grow", 0) + code("local.set", self.local("i")),
+            lambda: self.masked(0x3FF) + self.expr("i", 1) + self.masked(0x3F) + code("memory.fill", one),
+            lambda: self.masked(0x3FF) + self.masked(0x3FF) + self.masked(0x3F) + code("memory.copy", one, other),
+            lambda: self.masked(0x3FF) + self.masked(0xF) + self.masked(0xF) + code("memory.init", 0, one),
+            lambda: self.masked(1) + code("memory.grow", one) + code("local.set", self.local("i")),
             lambda: slot + code("ref.func", self.rng.randrange(self.program.helpers)) + code("table.set", 0),
         )
         return self.rng.choice(makers)()
@@ -522,7 +527,7 @@ class Program:
         for number in range(rng.randint(1, 3)):
             params, more = rng.choices(LETTERS, k=rng.randint(1, 4)), rng.choices(LETTERS, k=rng.randint(0, 2))
             self.function("".join(params), "I" + "".join(more), STEPS, rng.choice((3, 6, 10)), f"f{number}")
-        draft.memories.append(MemoryType(Limits(1, 3)))
+        draft.memories += [MemoryType(Limits(1, 3)), MemoryType(Limits(1, 1)), MemoryType(Limits(2, 3))]
         draft.tables.append(Table(TableType(FUNCREF, Limits(SLOTS, SLOTS))))
         zero = ConstExpr(constant("i", 0) + END)
         draft.elements.append(Element("active", FUNCREF, tuple(range(self.helpers)), offset=zero))
@@ -533,9 +538,11 @@ class Program:
             type_ = ref(CONCRETE + self.type_index(params, results), nullable=False)
             draft.globals.append(Global(GlobalType(type_), ConstExpr(code("ref.func", index) + END)))
         draft.exports += [Export(f"g{i}", "global", i) for i in range(len(GLOBALS))]
-        draft.exports += [Export("m", "memory", 0), Export("t", "table", 0)]
+        draft.exports += [Export(f"m{i}", "memory", i) for i in range(len(draft.memories))]
+        draft.exports.append(Export("t", "table", 0))
         draft.datas = [DataDraft(rng.randbytes(64)), DataDraft(rng.randbytes(512), zero)]
-        draft.data_count = 2
+        draft.datas.append(DataDraft(rng.randbytes(300), zero, 1))
+        draft.data_count = 3
         return encode(draft)
 
 

@@ -56,11 +56,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "clang and emscripten with -fwasm-exceptions; setjmp in C with -mllvm -wasm-enable-sjlj; Kotlin/Wasm",
             "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); Rust: panic=abort; C: no setjmp",
         ),
-        Feature(
-            "multi-memory", "3.0", False, "several memories",
-            "wasm-merge, for modules that have a memory each; text written by hand",
-            "wasm-opt --multi-memory-lowering makes one memory of them",
-        ),
+        Feature("multi-memory", "3.0", True, "several memories"),
         Feature(
             "memory64", "3.0", False, "64-bit addresses",
             "clang --target=wasm64; emscripten -sMEMORY64; rustc --target wasm64-unknown-unknown",

@@ -17,7 +17,7 @@ from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
 from tests.unit.ir.forms import build
 
-FEATURES = READY | {"multi-memory"}
+FEATURES = READY
 P, Q = "(local.get 0)", "(local.get 1)"
 
 

@@ -97,7 +97,6 @@ USES = {
     "tail-call": "(module (func $f (return_call $f)))",
     "gc": "(module (type (struct (field i32))))",
     "exceptions": "(module (tag $e) (func (throw $e)))",
-    "multi-memory": "(module (memory 1) (memory 1))",
     "memory64": "(module (memory i64 1))",
     "relaxed-simd": "(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))))",
     "threads": "(module (memory 1 1 shared))",
@@ -138,6 +137,7 @@ def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
         "wide-arithmetic": "(func (param i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 0)))",
         "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
         "function-references": "(type $t (func)) (func (param (ref null $t)))",
+        "multi-memory": "(memory 1) (memory 1)",
     }[name]
     with pytest.raises((Unsupported, ValidationError)) as caught:
         Module(f"(module {text})", Engine(features=READY - {name}))

@@ -21,11 +21,11 @@ from tests.unit.module.drafts import draft_of
 
 wasmtime = needed.module("wasmtime")
 MISSING = (
-    "simd", "relaxed_simd", "threads", "tail_call", "memory64", "multi_memory", "gc", "exceptions",
-    "custom_page_sizes", "stack_switching",
+    "simd", "relaxed_simd", "threads", "tail_call", "memory64", "gc", "exceptions", "custom_page_sizes",
+    "stack_switching",
 )  # fmt: skip
 """Proposals that Strata does not have yet, and so wasmtime shall not have either."""
-ASKED = ("wide_arithmetic", "function_references")
+ASKED = ("wide_arithmetic", "function_references", "multi_memory")
 """Proposals that Strata has, and wasmtime when it is asked."""
 
 

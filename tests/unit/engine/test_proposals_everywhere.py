@@ -1,0 +1,150 @@
+"""Claims about references and several memories under every tier, pass and policy, in images, and across suspensions."""
+
+import asyncio
+from functools import cache
+
+import pytest
+
+from stratavm import Engine, Linker, Module, Store, Trap
+from tests.fuzz.oracles import engines
+
+NAMES = list(engines())
+REFERENCES = """(module
+  (type $op (func (param i32 i32) (result i32)))
+  (func $add (type $op) (i32.add (local.get 0) (local.get 1)))
+  (func $sub (type $op) (i32.sub (local.get 0) (local.get 1)))
+  (func $mul (type $op) (i32.mul (local.get 0) (local.get 1)))
+  (table $t 4 (ref null $op)) (elem (table $t) (i32.const 0) (ref null $op)
+    (ref.func $add) (ref.func $sub) (ref.func $mul) (ref.null $op))
+  (func (export "rounds") (param $n i32) (result i32) (local $sum i32) (local $f (ref $op)) (local $last (ref null $op))
+    (local.set $f (ref.func $add))
+    (loop $again
+      (block $null
+        (local.set $f (br_on_null $null (table.get $t (i32.and (local.get $n) (i32.const 3)))))
+        (local.set $last (local.get $f)))
+      (local.set $sum (call_ref $op (local.get $sum) (local.get $n) (local.get $f)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (call_ref $op (local.get $sum) (i32.const 1) (local.get $last)))
+  (func (export "until_null") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum
+        (call_ref $op (local.get $sum) (i32.const 1) (table.get $t (i32.and (local.get $n) (i32.const 3)))))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum)))"""
+MEMORIES = """(module (memory $a (export "a") 1) (memory $b (export "b") 1 1)
+  (data (memory $b) (i32.const 0) "\\01\\02\\03\\04")
+  (func (export "rounds") (param $n i32) (result i32) (local $at i32)
+    (loop $again
+      (i32.store $a offset=4 (local.get $at) (i32.add (i32.load $b (local.get $at)) (local.get $n)))
+      (i32.store $b offset=4 (local.get $at) (i32.add (i32.load $a offset=4 (local.get $at)) (i32.const 1)))
+      (local.set $at (i32.add (local.get $at) (i32.const 4)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (i32.sub (i32.load $b (local.get $at)) (i32.load $a (local.get $at))))
+  (func (export "beyond") (param $n i32) (result i32)
+    (loop $again
+      (drop (i32.load $a (local.get $n)))
+      (drop (i32.load $b (i32.shl (local.get $n) (i32.const 4))))
+      (local.set $n (i32.add (local.get $n) (i32.const 1)))
+      (br $again)) (unreachable)))"""
+
+
+@cache
+def made():
+    """All variants."""
+    return engines()
+
+
+def wanted(n, table=(lambda a, b: a + b, lambda a, b: a - b, lambda a, b: a * b, None)):
+    """What ``rounds`` of references gives."""
+    total, last = 0, table[0]
+    for k in range(n, 0, -1):
+        last = table[k & 3] or last
+        total = last(total, k) & 0xFFFFFFFF
+    return (last(total, 1) + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
+
+
+def references_hold(exports):
+    """Rounds enough for any policy to lift."""
+    for n in (1, 5, 37):
+        assert exports.rounds(n) == wanted(n)
+    with pytest.raises(Trap) as caught:
+        exports.until_null(9)
+    assert caught.value.kind == "null_function"
+
+
+def memories_hold(exports):
+    """What one round stores in one memory is what the next one finds in the other."""
+    assert exports.rounds(40) == 1
+    total = 0x04030201
+    for k in range(40, 0, -1):
+        total += k + 1
+        at = 4 * (41 - k)
+        assert exports.b.unpack("<I", at) == (total,) and exports.a.unpack("<I", at) == (total - 1,)
+    with pytest.raises(Trap) as caught:
+        exports.beyond(0)
+    assert caught.value.kind == "memory_out_of_bounds"
+
+
+HOLD = {"references": (REFERENCES, references_hold), "memories": (MEMORIES, memories_hold)}
+
+
+@pytest.mark.parametrize("what", HOLD)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_variant_runs_them_alike(name, what):
+    """Each register allocator, plan and pass; lifting at once, after a call, by chance, and midway in a loop."""
+    text, hold = HOLD[what]
+    engine = made()[name]
+    module = Module(text, engine=engine)
+    for _ in range(2):  # what the first instance has lifted is there for the second
+        hold(Linker(engine).instantiate(Store(engine), module).exports)
+
+
+@pytest.mark.parametrize("what", HOLD)
+@pytest.mark.parametrize("name", ["jit0", "jit1", "auto 0", "auto 1", "auto loops 1", "auto random"])
+def test_images_have_them(name, what):
+    """Their code is what is run, or lifted."""
+    text, hold = HOLD[what]
+    engine = made()[name]
+    data = Module.build(text, Engine(engine.config)).serialize()
+    hold(Linker(engine).instantiate(Store(engine), Module.deserialize(data, engine)).exports)
+
+
+WAITING = """(module
+  (type $op (func (param i32) (result i32)))
+  (import "h" "pick" (func $pick (param (ref $op)) (result (ref null $op))))
+  (memory 1) (memory $other (export "other") 1)
+  (func $inc (export "inc") (type $op) (i32.add (local.get 0) (i32.const 1)))
+  (func $dec (export "dec") (type $op) (i32.sub (local.get 0) (i32.const 1)))
+  (func (export "f") (param $n i32) (result i32) (local $f (ref $op)) (local $sum i32)
+    (local.set $f (ref.func $dec))
+    (loop $again
+      (i32.store $other (i32.const 8) (local.get $n))
+      (drop (call $pick (ref.func $inc)))
+      (local.set $sum (i32.add (local.get $sum) (i32.load $other (i32.const 8))))
+      (local.set $sum (call_ref $op (local.get $sum) (local.get $f)))
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (call_ref $op (local.get $sum) (call $pick (local.get $f)))))"""
+
+
+@pytest.mark.parametrize("name", ["jit0", "jit1", "auto 0", "auto 1", "auto loops 1", "auto random"])
+def test_they_are_there_after_a_suspension(name):
+    """A reference in a local outlives it, one that the host function gives is called, memories are as they were."""
+    engine = made()[name]
+    given = []
+
+    async def pick(function):
+        await asyncio.sleep(0)
+        given.append(function)
+        return exports.inc if len(given) < 11 else None
+
+    async def main():
+        found = await exports.f.call_async(4)
+        assert found == 4 + 3 + 2 + 1 - 4 + 1
+        assert given == [exports.inc] * 4 + [exports.dec]
+        with pytest.raises(Trap, match="null function reference"):
+            await exports.f.call_async(5)
+
+    linker = Linker(engine)
+    linker.define("h", "pick", pick)
+    exports = linker.instantiate(Store(engine), Module(WAITING, engine=engine)).exports
+    asyncio.run(main())
