@@ -60,6 +60,10 @@ class Func:
 
     def __cinit__(self, store: object, native: FuncRef):
         self.store = store
+        if self.store is None or native.store is not self.store:
+            raise TypeError(
+                "a Func is of a function of its store: exports and tables have them, from_callable makes one"
+            )
         self.native = native
         self.rec = native.rec
         self.instance = native.instance
@@ -195,9 +199,10 @@ def call_cold(
     keywords: cython.pointer(PyObject),
 ) -> object:
     """The vectorcall function of the first calls."""
-    self.cold -= 1
-    if self.cold == 0:
-        self.warm()
+    if self.cold:  # else another thread is about to warm it
+        self.cold -= 1
+        if self.cold == 0:
+            self.warm()
     return call_quickly(self, args, nargsf, keywords)
 
 

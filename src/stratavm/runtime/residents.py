@@ -278,7 +278,8 @@ class Residence(Occupied):
         """Whether the function whose FuncRec lies at ``address`` has a type, by canonical id, or one below it. As
         ``check_function`` where there is none."""
         self.check_function(address)
-        return self.runtime.types.matches(cython.cast(cython.pointer(FuncRec), address).type_id, type_id)
+        found: uint64_t = cython.cast(cython.pointer(FuncRec), address).type_id  # at once: the store is surely open
+        return self.runtime.types.matches(found, type_id)
 
     def function_at(self, address: int) -> object:
         """The function whose FuncRec lies at ``address``: a raw funcref of this store; None for 0."""

@@ -199,6 +199,22 @@ def test_a_function_gets_machine_code_when_it_is_warm():
         stratavm.Config(calls="x")
 
 
+def test_a_function_that_is_called_while_it_gets_its_machine_code_has_it_afterwards(monkeypatch):
+    """To make it runs Python, and so other threads."""
+    function = stratavm.load('(module (func (export "f")))', store=stratavm.Store(stratavm.Engine())).exports.f
+    stubs, calls = type(function.store.runtime.stubs), []
+    make = stubs.python_entry
+
+    def python_entry(*arguments):
+        calls.append(function())
+        return make(*arguments)
+
+    monkeypatch.setattr(stubs, "python_entry", python_entry)
+    for _ in range(100):
+        function()
+    assert calls == [None] and function.path == "machine"
+
+
 def test_traps_come_out_and_leave_nothing_behind(both):
     """The exception, its frames, and a store that is free."""
     trap = warm(both[0].trap, 1)

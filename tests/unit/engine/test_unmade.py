@@ -12,7 +12,8 @@ import threading
 import pytest
 
 import stratavm
-from stratavm import Closed, Engine, Global, Linker, Memory, Module, Store, StoreBusy, StoreLimits, Table, load
+from stratavm import Closed, Engine, Func, Global, Linker, Memory, Module, Store, StoreBusy, StoreLimits, Table, load
+from stratavm.runtime.func import FuncRef
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32
 from tests.threads import hasty
 
@@ -188,6 +189,16 @@ def test_a_limiter_that_grows_the_same_thing(name):
     assert exports[name].grow(1) == -1
     assert exports[name].type.limits.minimum == 2 and grown == [None, 0]
     assert exports[name].grow(1) == 2
+
+
+def test_a_func_is_of_a_function_of_its_store():
+    """In another store's context it would go on to run when its own is closed."""
+    store, other = Store(), Store()
+    native = load('(module (func (export "f")))', store=store).callee(0)
+    for home, function in ((other, native), (None, native), (store, FuncRef()), (None, FuncRef())):
+        with pytest.raises(TypeError, match="of a function of its store"):
+            Func(home, function)
+    assert Func(store, native)() is None
 
 
 @pytest.mark.parametrize("kind", ["instances", "memories", "tables"])
