@@ -37,7 +37,7 @@ Generator = Callable[[int], bytes]
 
 @lru_cache(maxsize=4096)  # campaigns that follow one another ask for the same ones; to start the tool costs 4 ms
 def smith(seed: int) -> bytes:
-    """A valid module of WebAssembly 2.0 without SIMD that stops after ``FUEL`` loops and calls."""
+    """A valid module of what we have of WebAssembly that stops after ``FUEL`` loops and calls."""
     entropy = random.Random(seed).randbytes(SEED_BYTES)
     command = [_wasm_tools(), "smith", "--ensure-termination", "--fuel", str(FUEL), "-c", _config()]
     result = subprocess.run(command, input=entropy, capture_output=True, timeout=20)
