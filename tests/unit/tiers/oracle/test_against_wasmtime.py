@@ -141,7 +141,7 @@ def compare(seed: int) -> list[str]:
 
 
 def test_generated_modules_do_the_same_on_wasmtime():
-    """Forty seeds; enough calls return and enough trap to mean something."""
-    outcomes = [outcome for seed in range(40) for outcome in compare(seed)]
+    """Eighty seeds; enough calls return and enough trap to mean something."""
+    outcomes = [outcome for seed in range(80) for outcome in compare(seed)]
     assert outcomes.count("returned") >= 50
     assert len(set(outcomes)) >= 3
