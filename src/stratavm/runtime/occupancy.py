@@ -313,7 +313,7 @@ class Occupied:
     def step_back(self, entry):
         """A call has ended that the host made while a guest was suspended: that guest waits again."""
         self.exec.thread = cython.NULL
-        self.exec.occupant = entry.block.serial | PARKED
+        self.exec.occupant |= PARKED  # of the same thread, whose block is gone where it has ended since
         self.parked = cython.cast(object, cython.cast(cython.pointer(PyObject), entry.parent))
         entry.parent = cython.NULL
         Py_DECREF(self.parked)

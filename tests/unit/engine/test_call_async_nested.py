@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import warnings
 
 import pytest
@@ -159,3 +160,29 @@ def test_a_store_that_is_closed_while_it_sees_who_calls_lets_nobody_in(how, monk
 
     world = World(f)
     run(main())
+
+
+def test_a_store_is_closed_when_the_thread_of_what_waits_in_it_has_ended():
+    """A call, and one that its host function has made; who closes the store takes nothing from that thread."""
+    loop, tasks = asyncio.new_event_loop(), []
+
+    async def f(x):
+        if x == 0:
+            loop.stop()
+            await asyncio.sleep(3600)
+        return await world.exports.call.call_async(0)
+
+    def runs():
+        tasks.append(loop.create_task(world.exports.call.call_async(1)))
+        loop.run_forever()
+
+    world = World(f)
+    thread = threading.Thread(target=runs)
+    thread.start()
+    thread.join()
+    assert world.store.busy and world.store.parked is not None
+    world.store.close()
+    assert not world.store.busy and world.store.parked is None
+    with pytest.raises(Closed):
+        loop.run_until_complete(tasks[0])
+    loop.close()
