@@ -39,7 +39,8 @@ def run_here(options: Options) -> int:
     with Budget(options.timeout):  # standard input may have nothing for a long time
         source = getattr(options, "reading", None) or module_source(options.module)
     module = _load(options, source, engine, time_left(options.timeout, begin))
-    with Store(module.engine, fuel=options.fuel) as store, wasi(options, module.engine) as context:
+    limits = common.limits(options)
+    with Store(module.engine, limits=limits, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         if options.tcplisten:
             _tell_ports(options, context)
         linker = Linker(module.engine)
@@ -52,7 +53,7 @@ def run_here(options: Options) -> int:
             except (StrataError, MemoryError) as error:
                 if watch.reason(error) != "memory":
                     raise
-                code = _starved(options, error, watch)
+                code = _starved(options, error, watch, store.memory_bytes_held)
             finally:
                 if options.tier_report:
                     _report(module, options.top)
@@ -189,10 +190,10 @@ def _ended(options: Options, code: int, results: list[Any] | None = None) -> int
     return code
 
 
-def _starved(options: Options, error: BaseException, watch: Watch) -> int:
-    """Report a guest that died for want of memory; gives the exit code."""
+def _starved(options: Options, error: BaseException, watch: Watch, held: int) -> int:
+    """Report a guest that died for want of memory, with so many bytes in its memories; gives the exit code."""
     refused, most = watch.refused, options.max_memory
-    ours = most is not None and (refused is None or (refused.pages + refused.delta) * PAGE_BYTES > most)
+    ours = most is not None and (refused is None or held + refused.delta * PAGE_BYTES > most)
     end = output.End(
         "memory",
         AFTER if refused is not None else "",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stratavm.aot.profile import Profile
     from stratavm.cli.program import Options, Table
     from stratavm.engine.config import Config
+    from stratavm.runtime.limits import StoreLimits
 
 PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 SIZES: Final = {prefix + unit: size for prefix, size in PREFIXES.items() for unit in ("", "b", "ib")}
@@ -92,6 +93,16 @@ def config(options: argparse.Namespace | Options) -> Config:
         fuel=getattr(options, "fuel", None) is not None,
         profile=profile(getattr(options, "profile", None)),
     )
+
+
+def limits(options: argparse.Namespace | Options) -> StoreLimits | None:
+    """The limits of the store of a program, whose memories share what it may have."""
+    most = getattr(options, "max_memory", None)
+    if most is None:
+        return None
+    from stratavm.runtime.limits import StoreLimits
+
+    return StoreLimits(memories_bytes=most)
 
 
 def profile(path: str | None) -> Profile | None:

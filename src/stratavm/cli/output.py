@@ -38,7 +38,7 @@ HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
 
 FAILED: Final = 1
 """The exit code of errors that no guest made."""
-MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes")
+MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes", "memories_bytes")
 ONLY_WASI: Final = "the command line offers WASI only: other imports are given in Python, stratavm.load(FILE, imports)"
 MAX_LINE: Final = 100_000
 FRAMES: Final = 16

@@ -22,6 +22,7 @@ BESIDE_MEMORY: Final = 1 << 30
 
 COUNTS: Final = (
     "memory_bytes",
+    "memories_bytes",
     "table_elements",
     "instances",
     "memories",
@@ -32,7 +33,7 @@ COUNTS: Final = (
     "stack_bytes",
 )
 """Limits that are numbers."""
-MAY_BE_NONE: Final = frozenset({"total_bytes", "stack_bytes"})
+MAY_BE_NONE: Final = frozenset({"memories_bytes", "total_bytes", "stack_bytes"})
 LEAST: Final = {"stack_bytes": MIN_STACK}
 
 
@@ -44,6 +45,8 @@ class StoreLimits:
 
     memory_bytes: int = 4 << 30
     """Of each memory; growth beyond fails with -1, a larger minimum does not instantiate."""
+    memories_bytes: int | None = None
+    """Of all memories together, in the same way: a module may have several. None: ``total_bytes`` bounds them."""
     table_elements: int = 10_000_000
     instances: int = 10_000
     memories: int = 10_000
@@ -71,6 +74,11 @@ class StoreLimits:
         for name in ("limiter", "admit"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise TypeError(f"StoreLimits: {name} must be callable, got {getattr(self, name)!r}")
+
+    @property
+    def memories_budget_bytes(self) -> int:
+        """``memories_bytes``, or what bounds memories where it is not given."""
+        return self.budget_bytes if self.memories_bytes is None else self.memories_bytes
 
     @property
     def budget_bytes(self) -> int:

@@ -36,6 +36,7 @@ cdef class Memory:
     cdef int begin(self, Store store, MemorySpec spec, object image) except -1
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
     cdef int commit(self, uint64_t size) except -1
+    cdef void take_less(self, uint64_t count) noexcept
     cdef int reserve(self, uint64_t size, object image) except -1
     cdef int let_go(self) except -1
     cdef void judge(self) noexcept

@@ -159,6 +159,7 @@ class Memory:
         self.d.max_bytes = min(self.d.max_bytes, region.most)
         if size > self.d.max_bytes or self.commit(size):
             self.store.quota.check(size, "a linear memory")
+            self.store.memory_quota.check(size, "a linear memory")
             raise ResourceLimit("the kernel gives no memory for a new linear memory", limit=name_the_limit())
         if image is not None:
             self.shows = region.show(image)
@@ -170,14 +171,14 @@ class Memory:
     def __dealloc__(self):
         if self.counted:
             self.store.n_memories -= 1
-            give_back(self.store.quota, self.d.bytes)
+            self.take_less(self.d.bytes)
             self.judge()
 
     def let_go(self):
         """The store is closed: give the address space back now, unless a view of it lives."""
         self.whole = None
         if self.exports == 0 and is_closed(self.store):
-            give_back(self.store.quota, self.d.bytes)
+            self.take_less(self.d.bytes)
             self.d.bytes = 0
             self.d.max_bytes = 0
             self.d.base = cython.NULL
@@ -205,17 +206,25 @@ class Memory:
         region: Region = self.region
         more: uint64_t = size - self.d.bytes
         done: cython.bint = False
+        if not self.store.memory_quota.claim(more):
+            return 1
         if not self.store.quota.claim(more):
+            self.store.memory_quota.give_back(more)
             return 1
         try:
             # An embedder's may run anything: where the memory has grown meanwhile, ``size`` would shrink it.
             done = region.commit(size) and self.region is region and self.d.bytes + more == size
         finally:
             if not done:
-                self.store.quota.give_back(more)
+                self.take_less(more)
         if done:
             self.d.bytes = size
         return 0 if done else 1
+
+    def take_less(self, count):
+        """Give bytes back to the quotas of the store, which has lost them where the collector takes it apart."""
+        give_back(self.store.memory_quota, count)
+        give_back(self.store.quota, count)
 
     def inside(self, address, count):
         """Whether a range lies inside of the memory."""

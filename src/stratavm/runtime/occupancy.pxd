@@ -55,6 +55,7 @@ cdef class Occupied:
     cdef uint32_t made_memories       # ever made: what they are numbered by
     cdef uint32_t made_tables
     cdef readonly Quota quota         # of bytes, that all memories, tables, handles … of the store share; None before it begins
+    cdef readonly Quota memory_quota  # of bytes, that all memories of the store share
 
     # How its calls end.
     cdef object in_flight             # a host exception on its way out

@@ -14,7 +14,8 @@ LARGEST = (1 << 63) - 1
 @cython.auto_pickle(False)
 @cython.cclass
 class Quota:
-    """``held`` of ``total`` bytes are taken. Whoever takes some gives back as many when they are gone."""
+    """``held`` of ``total`` bytes are taken. Whoever takes some gives back as many when they are gone. ``limit`` is its
+    name in ``StoreLimits``."""
 
     def claim(self, count):
         """Take bytes; false, and none are taken, where so many are not left."""
@@ -33,8 +34,8 @@ class Quota:
             needed: object = int(self.held) + count
             raise ResourceLimit(
                 f"{what} of {count} bytes does not fit: the store holds {self.held} of {self.total} bytes; "
-                f"StoreLimits(total_bytes={needed}) allows it",
-                limit="total_bytes",
+                f"StoreLimits({self.limit}={needed}) allows it",
+                limit=self.limit,
                 needed=needed,
             )
         return 0
@@ -58,10 +59,11 @@ class Quota:
         return f"<quota: {self.held} of {self.total} bytes>"
 
 
-def new_quota(total):
+def new_quota(total, limit):
     """A quota of which nothing is taken."""
     quota: Quota = Quota.__new__(Quota)
     quota.total = total
+    quota.limit = limit
     return quota
 
 

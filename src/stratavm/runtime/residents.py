@@ -68,7 +68,8 @@ class Residence(Occupied):
         """What may live here, from now on."""
         self.template = template
         self.fuel_given = None
-        self.quota = new_quota(template.total_bytes)
+        self.quota = new_quota(template.total_bytes, "total_bytes")
+        self.memory_quota = new_quota(template.memories_bytes, "memories_bytes")
         return 0
 
     def let_all_go(self):
@@ -160,6 +161,11 @@ class Residence(Occupied):
     def bytes_held(self) -> int:
         """Of ``StoreLimits.total_bytes``: what memories, tables, instances and handles take, and what was charged."""
         return 0 if self.quota is None else self.quota.held
+
+    @property
+    def memory_bytes_held(self) -> int:
+        """Of ``StoreLimits.memories_bytes``: what all memories have now."""
+        return 0 if self.memory_quota is None else self.memory_quota.held
 
     def charge_bytes(self, count: object, what: str = "a buffer") -> None:
         """Count ``count`` bytes that the host holds on behalf of a guest, before it takes them; ``what`` names them.

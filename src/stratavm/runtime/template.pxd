@@ -24,6 +24,7 @@ cdef class StoreTemplate:
     cdef Py_ssize_t max_memories
     cdef Py_ssize_t max_tables
     cdef uint64_t memory_bytes
+    cdef uint64_t memories_bytes
     cdef uint64_t table_elements
     cdef uint64_t total_bytes
     cdef uint64_t bounded_reservation

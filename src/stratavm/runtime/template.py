@@ -51,6 +51,7 @@ class StoreTemplate:
         self.max_tables = as_count(self.limits.tables)
         self.memory_bytes = as_count(self.limits.memory_bytes)
         self.table_elements = min(as_count(self.limits.table_elements), MOST_ELEMENTS)
+        self.memories_bytes = as_count(self.limits.memories_budget_bytes)
         self.total_bytes = as_count(self.limits.budget_bytes)
         self.bounded_reservation = as_count(self.limits.bounded_reservation)
         self.stack_bytes = as_count(self.limits.stack_bytes or 0)

@@ -98,8 +98,8 @@ def run(
             ``{"out": ("/out", "rw")}`` for writing too; or pairs and triples.
         timeout: seconds for loading, compiling and running; None, or infinity: no limit. 0 and less have passed.
         fuel: operators that it may execute; None: not counted.
-        max_memory: bytes that its memory may have, with 64 MiB for its tables and the like; None: what WebAssembly
-            allows, with ``isolate`` 1 GiB.
+        max_memory: bytes that its memories may have together, with 64 MiB for its tables and the like; None: what
+            WebAssembly allows, with ``isolate`` 1 GiB.
         max_output: bytes that are kept of each output; what is more is dropped, and ``truncated`` says so.
         isolate: run it in a process of its own, behind the wall of ``strata run --isolate``.
         text: give both outputs as ``str``, decoded as UTF-8; what is not UTF-8 becomes ``U+FFFD``.

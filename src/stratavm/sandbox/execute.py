@@ -95,7 +95,7 @@ def _limits(way: Way, arguments: Arguments) -> StoreLimits | None:
     if memory is None:
         return None if way.stack_bytes is None else StoreLimits(stack_bytes=way.stack_bytes)
     total = memory + 2 * output + BESIDE_BYTES
-    return StoreLimits(memory_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes)
+    return StoreLimits(memory_bytes=memory, memories_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes)
 
 
 async def _reason(run: Coroutine[Any, Any, None], watch: Watch) -> tuple[Reason, int, str]:
@@ -157,7 +157,7 @@ def _world(arguments: Arguments, engine: Engine, streams: Streams) -> Wasi:
 
 
 def _describe(error: BaseException, reason: Reason) -> str:
-    if isinstance(error, ResourceLimit) and error.limit == "memory_bytes":
+    if isinstance(error, ResourceLimit) and error.limit in ("memory_bytes", "memories_bytes"):
         return f"{str(error).partition(';')[0]}; max_memory must be at least {error.needed}"
     if not isinstance(error, Trap):
         return str(error) or "out of memory"

@@ -39,6 +39,22 @@ def test_a_guest_that_died_of_its_memory_limit_is_told_so(process, program, how)
     assert b"trap: unreachable, after memory was refused (hint: raise --max-memory)" in done.stderr
 
 
+@BOTH
+def test_memories_share_the_limit(process, tmp_path, how):
+    """Whether a program is given too much at its start, or asks for it."""
+    path = tmp_path / "several.wat"
+    path.write_text("""(module (memory 1) (memory 1 9)
+      (func (export "dies") (param i32)
+        (if (i32.lt_s (memory.grow 1 (local.get 0)) (i32.const 0)) (then unreachable))))""")
+    done = process("run", *how, "--max-memory", "192k", "--invoke", "dies", str(path), "2")
+    assert done.returncode == 134
+    assert b"trap: unreachable, after memory was refused (hint: raise --max-memory)" in done.stderr
+    assert process("run", *how, "--max-memory", "192k", "--invoke", "dies", str(path), "1").returncode == 0
+    done = process("run", *how, "--max-memory", "64k", "--invoke", "dies", str(path), "0")
+    assert done.returncode == 134
+    assert b"(hint: raise --max-memory to at least 1M)" in done.stderr
+
+
 def test_what_the_option_allows_is_no_matter_of_the_option(strata, program):
     """The memory's own maximum refuses this, with the option and without."""
     for options in ((), ("--max-memory", "64M")):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stratavm import Config, Engine, Linker, MemorySlots, Module, Store, Trap
+from stratavm import Config, Engine, Linker, MemorySlots, Module, ResourceLimit, Store, StoreLimits, Trap
 from stratavm.engine import Caller
 from stratavm.engine.events import ImageLaidOut
 from stratavm.testing import EventRecorder
@@ -183,3 +183,23 @@ def test_host_functions_find_the_memory_of_that_name():
     )
     exports.f()
     assert seen == [b"hi"]
+
+
+def test_what_all_memories_may_have_together_is_a_limit_of_its_own(engine):
+    """At the start, by growth from the guest and the host; what goes makes room."""
+    module = Module(TEXT, engine=engine)
+    store = Store(engine, limits=StoreLimits(memories_bytes=5 * PAGE))
+    exports = Linker(engine).instantiate(store, module).exports
+    assert store.memory_bytes_held == 3 * PAGE
+    assert exports.grow(1) == (1, 2, -1)
+    assert exports.memory.grow(1) == -1
+    with pytest.raises(ResourceLimit, match="memories_bytes=393216") as refused:
+        Linker(engine).instantiate(store, module)
+    assert (refused.value.limit, refused.value.needed) == ("memories_bytes", 6 * PAGE)
+    assert store.memory_bytes_held == 5 * PAGE
+    store.close()
+    assert store.memory_bytes_held == 0
+    with pytest.raises(ResourceLimit):
+        Linker(engine).instantiate(Store(engine, limits=StoreLimits(memories_bytes=2 * PAGE)), module)
+    with pytest.raises(ValueError, match="memories_bytes"):
+        StoreLimits(memories_bytes=-1)

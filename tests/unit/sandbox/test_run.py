@@ -66,6 +66,16 @@ def test_tables_count_as_memory(run):
     assert (done.stdout, done.reason, done.code) == ("", "memory", 134)
 
 
+def test_memories_share_the_limit(run):
+    """A program with many has no more than one with one, from the start and by growth."""
+    done = run(f"{SAY}) (memory 0) (memory 17) (func", max_memory=1 << 20)
+    assert (done.stdout, done.reason, done.code) == ("", "memory", 134)
+    assert "max_memory must be at least" in done.message
+    done = run(f"{SAY}(drop (memory.grow 1 (i32.const 17))) unreachable) (memory 0) (func", max_memory=1 << 20)
+    assert (done.stdout, done.reason) == ("hello\n", "memory")
+    assert run(f"{SAY}(drop (memory.grow 1 (i32.const 14)))) (memory 0) (func", max_memory=1 << 20).ok
+
+
 def test_a_trap_after_memory_was_given_is_a_trap(run):
     """Only the latest request counts: a program that was refused, asked for less and got it has its memory."""
     grow = "(drop (memory.grow (i32.const {})))"
