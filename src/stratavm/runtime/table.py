@@ -107,6 +107,7 @@ class Table:
         self.number = store.made_tables - 1
         self.reserve(top)
         if self.resize(spec.minimum, raw):
+            self.d.max_length = 0  # it holds nothing, whoever still has it: the store does not look at it
             self.store.quota.check(8 * spec.minimum, "a table")
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
         if self.holds_handles:

@@ -15,6 +15,7 @@ from stratavm import (
     DeadlineExceeded,
     Engine,
     Global,
+    Memory,
     MemorySlots,
     ResourceLimit,
     SlotsExhausted,
@@ -245,3 +246,15 @@ def test_an_allocation_that_is_asked_for_more_may_do_anything(how):
         assert memory.grow(1) == -1
     acts[:] = [False]
     assert store.bytes_held - before == len(memory) == {"c": 0, "f": PAGE, "g": 2 * PAGE}[how[0]]
+
+
+def test_a_table_for_which_there_was_no_room_holds_nothing_later():
+    """The store would not see what it keeps alive."""
+    store = Store(limits=StoreLimits(total_bytes=1 << 20))
+    memory, table = Memory.new(store, 14), Table.__new__(Table)
+    with pytest.raises(ResourceLimit):
+        table.__init__(store, TableType(EXTERNREF, Limits(50_000, 100_000)))
+    del memory
+    gc.collect()
+    assert store.bytes_held == 0
+    assert table.grow(4, "kept") == -1 and len(table) == 0
