@@ -22,6 +22,7 @@ from stratavm.engine.store import Store
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.wasi.abi import ENTRY, INITIALIZE
+from stratavm.wasi.given import check_entries
 from stratavm.wasi.p1 import NAMESPACES
 from stratavm.wasi.streams import ProgramOutput
 from stratavm.wasi.world import Wasi
@@ -157,7 +158,7 @@ def _check_is_command(module: Module) -> None:
     """Refuse what has nothing to run, before anything of it runs."""
     kinds = {name: kind for name, (kind, _) in module.export_index.items()}
     if kinds.get(ENTRY) == "func":
-        return
+        return check_entries(module)
     from stratavm.base.words import some
 
     others = [name for name, kind in kinds.items() if kind == "func" and name != INITIALIZE]

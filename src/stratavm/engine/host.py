@@ -10,7 +10,7 @@ from __future__ import annotations
 from _collections_abc import Callable
 
 from stratavm.base.errors import LinkError
-from stratavm.base.forms import TYPE_CHECKING, Any, ClassVar, Protocol, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, ClassVar, Final, Protocol, dataclass
 from stratavm.base.importing import importing
 from stratavm.spec.types import FuncType
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.store import Store
     from stratavm.runtime.memory import Memory
+
+NO_MEMORY: Final = "the calling module exports no memory named 'memory'"
 
 
 class Caller:
@@ -54,7 +56,7 @@ class Caller:
         if self._memory is None:  # asked for at every WASI call
             memory = self.instance.exports.get("memory")
             if memory is None or not hasattr(memory, "view"):
-                raise LinkError("the calling module exports no memory named 'memory'")
+                raise LinkError(NO_MEMORY)
             self._memory = memory
         return self._memory
 

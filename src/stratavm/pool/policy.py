@@ -15,6 +15,8 @@ Overload: TypeAlias = Literal["wait", "shed"]
 
 BUSY: Final = 0.9
 """Share of the time in which the loop's thread has to run for the processor to count as what calls wait for."""
+USUAL_RUNNING: Final = 4
+"""Calls that may always run, where nobody says how many."""
 ROUNDS: Final = 4
 QUIET_S: Final = 0.0001
 """A round of the loop that takes less has run hardly anything."""
@@ -31,7 +33,7 @@ class Policy:
     Attributes:
         max_running: calls that run at once, those that wait for the host included. There are fewer while those that run
             wait for the processor: then more of them would only wait there instead of in the queue.
-        min_running: as many may always run.
+        min_running: as many may always run; None: 4, or ``max_running`` where that is less.
         spare: calls beyond ``max_running``, for tenants that have none running.
         max_queued: calls that wait for their first turn.
         overload: what happens where calls come faster than they end. ``wait``: who calls waits, outside of the queue
@@ -49,7 +51,7 @@ class Policy:
     _decorate = checks_keywords
 
     max_running: int = 256
-    min_running: int = 4
+    min_running: int | None = None
     spare: int = 16
     max_queued: int = 1000
     overload: Overload = "wait"
@@ -61,9 +63,10 @@ class Policy:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        least = {"max_running": 1, "min_running": 1, "spare": 0, "max_queued": 0, "min_ready": 0, "max_ready": 0}
+        least = {"max_running": 1, "spare": 0, "max_queued": 0, "min_ready": 0, "max_ready": 0}
         for name, at_least in least.items():
             object.__setattr__(self, name, whole(f"Policy: {name}", getattr(self, name), at_least))
+        object.__setattr__(self, "min_running", whole_or_none("Policy: min_running", self.min_running, 1))
         for name in ("target_delay", "interval", "quantum"):
             value = real(f"Policy: {name}", getattr(self, name), " of seconds")
             if not 0 < value <= LONGEST_S:
@@ -75,8 +78,9 @@ class Policy:
         if self.overload not in ("wait", "shed"):
             raise ValueError(f"Policy: overload must be 'wait' or 'shed', got {self.overload!r:.60}")
         for low, high in (("min_running", "max_running"), ("min_ready", "max_ready")):
-            if getattr(self, low) > getattr(self, high):
-                raise ValueError(f"Policy: {low} must be at most {high}, got {shown(getattr(self, low))}")
+            lower = getattr(self, low)
+            if lower is not None and lower > getattr(self, high):
+                raise ValueError(f"Policy: {low} must be at most {high}, got {shown(lower)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,8 @@ def next_limit(limit: int, seen: Seen, policy: Policy) -> int:
         wanted = min(limit, seen.peak) * 7 // 8
     elif seen.busy < BUSY:
         wanted = limit * 2
-    return max(policy.min_running, min(policy.max_running, wanted))
+    least = min(USUAL_RUNNING, policy.max_running) if policy.min_running is None else policy.min_running
+    return max(least, min(policy.max_running, wanted))
 
 
 def ready_wanted(seen: Seen, policy: Policy) -> int:

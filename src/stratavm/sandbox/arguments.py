@@ -169,7 +169,12 @@ def _folders(values: Any) -> Iterable[Folder]:
             raise TypeError(
                 f"dirs are folders of the host, got {origin!r:.80}: give contents as files={{path: content}}"
             )
-        yield Folder(_plain(os.fsdecode(origin)), _plain(guest), not read_only)
+        host = _plain(os.fsdecode(origin))
+        if not guest.startswith("/") and guest not in (".", host):
+            swapped = f": the host's folder stands first, {{{guest!r:.80}: {host!r:.80}}}" if host[:1] == "/" else ""
+            said = f"dirs: the guest's path for {host!r:.80} must begin with '/' such as '/data'"
+            raise ValueError(f"{said}, got {guest!r:.80}{swapped}")
+        yield Folder(host, _plain(guest), not read_only)
 
 
 def _check_places(asked: Arguments) -> None:

@@ -95,7 +95,8 @@ def run(
         files: contents by path, put into a file system in memory at ``/``, writable and gone after the run; ``{}``
             gives an empty one. Without it there is none.
         dirs: folders of the host by the guest's path for them: ``{"data": "/data"}`` for reading,
-            ``{"out": ("/out", "rw")}`` for writing too; or pairs and triples.
+            ``{"out": ("/out", "rw")}`` for writing too; or pairs and triples. Such a path begins with ``/``, is ``.``,
+            or is the folder's own.
         timeout: seconds for loading, compiling and running; None, or infinity: no limit. 0 and less have passed.
         fuel: operators that it may execute; None: not counted.
         max_memory: bytes that its memories may have together, with 64 MiB for its tables and the like; None: what
@@ -111,7 +112,8 @@ def run(
     Raises:
         TypeError, ValueError: an argument is not what it must be.
         OSError: a file or folder that is named cannot be opened.
-        ModuleError, LinkError: this is no program that can be run; nothing of it was.
+        ModuleError, LinkError: this is no program that can be run; nothing of it was, unless it calls a function of
+            WASI and exports no memory for it.
         GuestFailed: with ``check``; its ``completed`` is the result.
         RuntimeError: with ``isolate``, the process did not start.
         KeyboardInterrupt: Ctrl-C is for the host: the guest is stopped, and its process ended.

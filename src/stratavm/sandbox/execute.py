@@ -20,6 +20,7 @@ from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.sandbox.ways import DIRECTLY, Way, stepped
 from stratavm.wasi.abi import ENTRY
+from stratavm.wasi.given import check_entries
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.world import Wasi
 
@@ -139,6 +140,7 @@ def _must_be_a_program(module: Module) -> None:
             f"this module is no program: it exports no function {ENTRY} (its functions: {names}); "
             "stratavm.load is for libraries"
         )
+    check_entries(module)
 
 
 def _world(arguments: Arguments, engine: Engine, streams: Streams) -> Wasi:

@@ -214,9 +214,12 @@ def inside(data: dict[str, Any]) -> int:
         except KeyboardInterrupt:
             report.say(to, code=CODES["interrupt"], reason="interrupt", message="SIGINT", fuel_used=None, seconds=0.0)
         except Exception as error:
-            if begun:  # nobody would believe it: standard error gets the traceback
-                raise
-            report.say(to, error=report.described(error))
+            told = report.described(error)
+            if not begun or told == report.LATE:
+                report.say(to, error=told)
+            else:  # nobody would believe it; standard error is the guest's
+                message = f"the host failed: {type(error).__name__}: {error}"
+                report.say(to, code=CODES["trap"], reason="trap", message=message, fuel_used=None, seconds=0.0)
         else:
             report.say(to, **{name: getattr(ended, name) for name in ended.__slots__})
     return 0

@@ -2,8 +2,8 @@
 
 A line of JSON each: what is weaker on this kernel, once the wall stands; then an error that the arguments caused, or
 that the guest begins; then how it ended. What was written stays written: from the second line on the process may be the
-guest's, which may say what it likes. So an error is believed before the guest began only, and an end is held against
-what the run was asked for and against the parent's clock.
+guest's, which may say what it likes. So an error is believed before the guest began only, but for one whose every word
+is known here, and an end is held against what the run was asked for and against the parent's clock.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 from stratavm.base import errors
 from stratavm.base.forms import IO, TYPE_CHECKING, Any, Final, TypeGuard, dataclass
 from stratavm.base.text import printable
+from stratavm.engine.host import NO_MEMORY
 from stratavm.sandbox.completed import CODES, Ended, Reason
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ PLAIN_TYPES: Final = (str, int, float, type(None))
 MOST_CODE: Final = (1 << 32) - 1
 MOST_ERRNO: Final = 4095
 BEGUN: Final = {"begun": True}
+LATE: Final = {"type": "LinkError", "message": NO_MEMORY, "facts": {"hint": ""}}
+"""What may be found when the guest runs, at a call of a function of WASI."""
 END: Final = frozenset(Ended.__match_args__)
 
 
@@ -52,7 +55,7 @@ def believed(said: bytes, asked: Arguments, seconds: float) -> Told:
     """What to believe of a report on a run that took so many seconds here.
 
     Raises:
-        OSError, ModuleError, LinkError, ValueError, TypeError: what the arguments caused.
+        OSError, ModuleError, LinkError, ValueError, TypeError: what the arguments caused, or the guest lacks.
         RuntimeError: the process failed before the guest began.
     """
     lines = [_parse(line) for line in said.split(b"\n")[:-1]]  # the last one was not finished
@@ -63,6 +66,8 @@ def believed(said: bytes, asked: Arguments, seconds: float) -> Told:
     rest = lines[1:]
     if len(rest) == 1 and rest[0] is not None and rest[0].keys() == {"error"}:
         raise error_of(rest[0]["error"])
+    if rest == [BEGUN, {"error": LATE}]:
+        raise error_of(LATE)
     final = rest[0] if len(rest) == 1 else rest[1] if len(rest) == 2 and rest[0] == BEGUN else None
     return Told(True, tuple(map(printable, problems)), ended_of(final, asked, seconds))
 

@@ -6,15 +6,18 @@ import os
 from _collections_abc import Iterable, Mapping
 from posixpath import normpath
 
+from stratavm.base.errors import LinkError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from stratavm.base.numbers import integer, whole
 from stratavm.base.text import utf8
+from stratavm.wasi.abi import ENTRY, INITIALIZE
 from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.quotas import Quotas
 
 if TYPE_CHECKING:
     import socket
 
+    from stratavm.engine.module import Module
     from stratavm.wasi.clock import Clock
 
 Folder: TypeAlias = "str | os.PathLike[str] | Tree"
@@ -34,6 +37,29 @@ class Preopen(NamedTuple):
     origin: Folder
     guest: str
     read_only: bool
+
+
+def check_entries(module: Module) -> None:
+    """Refuse a program whose ``_start`` or ``_initialize`` is no function without parameters and results.
+
+    Raises:
+        LinkError: it says what is expected and what was found.
+    """
+    for name in (INITIALIZE, ENTRY):
+        kind, index = module.export_index.get(name, ("", 0))
+        if not kind:
+            continue
+        found = f"a {kind}"
+        if kind == "func":
+            type_ = module.model.func_type(index)
+            if not (type_.params or type_.results):
+                continue
+            from stratavm.runtime.values import signature
+
+            found = signature(name, type_)
+        raise LinkError(
+            f"this module is no program: {name} takes nothing and gives nothing; expected {name}(), found {found}"
+        )
 
 
 def c_string(text: Any, what: str) -> bytes:

@@ -101,6 +101,14 @@ def test_a_module_with_nothing_to_run_is_not_told_to_call_something(strata, writ
     assert code == 1 and "the module exports no _start, nor any other function" in err
 
 
+@pytest.mark.parametrize("isolate", [(), ("--isolate",)])
+def test_a_program_takes_and_gives_nothing(strata, write, isolate):
+    """What begins otherwise is refused before anything of it runs; as an export it can be called."""
+    path = write('(module (start 0) (func unreachable) (func (export "_start") (param i32) (result i64) i64.const 7))')
+    code, _, err = strata("run", *isolate, path)
+    assert code == 1 and "expected _start(), found _start(i32) -> i64" in err
+
+
 def test_of_one_variable_the_last_value_counts(strata, write):
     """As everywhere in a shell: a script adds its own behind what it was given."""
     names = ("--env", "A=1", "--env", "B=2", "--env", "A=3")

@@ -2,7 +2,7 @@
 
 import math
 import pickle
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from itertools import pairwise
 
 import pytest
@@ -105,6 +105,15 @@ def test_numbers_are_checked(options, said):
     """When the policy is made, by name."""
     with pytest.raises(ValueError, match=said):
         Policy(**options)
+
+
+def test_few_calls_may_always_run_where_few_may_run():
+    """Nobody has to say the least to say the most; what is said counts."""
+    assert next_limit(2, Seen(1, turn_delay=1), Policy(max_running=2)) == 2
+    assert next_limit(8, Seen(1, turn_delay=1), replace(Policy(), max_running=3)) == 3
+    assert next_limit(8, Seen(1, turn_delay=1), Policy()) == 4
+    with pytest.raises(ValueError, match="min_running must be at most max_running, got 4"):
+        Policy(max_running=2, min_running=4)
 
 
 def test_names_near_a_wrong_one_are_told():

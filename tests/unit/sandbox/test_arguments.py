@@ -32,6 +32,10 @@ def test_a_module_can_be_anything(isolate, tmp_path):
         ("(module (func (result i32)))", stratavm.ValidationError, "i32"),
         ('(module (func (export "f")))', stratavm.LinkError, "no function _start.*f.*stratavm.load"),
         ('(module (import "a" "b" (func)) (func (export "_start")))', stratavm.LinkError, "a"),
+        ('(module (func (export "_start") (param i32)))', stratavm.LinkError, r"d _start\(\), found _start\(i32\)"),
+        ('(module (func (export "_start") (result i64) unreachable))', stratavm.LinkError, "found _start.* -> i64"),
+        ('(module (func (export "_start")) (func (export "_initialize") (param f32)))', stratavm.LinkError, "f32"),
+        ('(module (memory (export "_initialize") 1) (func (export "_start")))', stratavm.LinkError, "found a memory"),
         ("missing.wasm", FileNotFoundError, "missing.wasm"),
     ],
 )
@@ -95,12 +99,34 @@ def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
         ({"max_memory": -1}, ValueError, "max_memory must be between"),
         ({"max_memory": "64M"}, TypeError, "max_memory must be a whole number of bytes"),
         ({"max_output": None}, TypeError, "max_output must be a whole number"),
+        ({"dirs": {"/": "hf"}}, ValueError, r"for '/' must begin with '/' .* got 'hf': .* first, \{'hf': '/'\}"),
+        ({"dirs": {"a": "data"}}, ValueError, "for 'a' must begin with '/' such as '/data', got 'data'$"),
     ],
 )
 def test_arguments_are_checked(options, kind, words):
     """Before anything happens, with what is expected and what was found."""
     with pytest.raises(kind, match=words):
         stratavm.run(program(SAY), **options)
+
+
+@pytest.mark.parametrize("guest", [".", None, "/x"])
+def test_a_folder_may_have_the_same_path_here_and_there(isolate, tmp_path, monkeypatch, guest):
+    """As ``--dir`` of the command gives it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    assert stratavm.run(program(SAY), dirs={"d": guest or "d"}, isolate=isolate).ok
+
+
+@pytest.mark.parametrize("call", ["(call $exit (i32.const 3))", "(drop (call $yield))"])
+def test_a_program_that_exports_no_memory_is_the_same_error_in_both_ways(isolate, call):
+    """Nothing of ours is what the guest said."""
+    text = f"""(module (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+      (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+      (memory $m 1) (func (export "_start") {call}))"""
+    with pytest.raises(stratavm.LinkError) as caught:
+        stratavm.run(text, isolate=isolate)
+    assert str(caught.value) == "the calling module exports no memory named 'memory'"
+    assert (caught.value.problems, caught.value.hint) == ({}, "")
 
 
 def test_text_of_a_class_of_its_own_is_text(isolate, tmp_path):

@@ -1,12 +1,13 @@
 """Claims about the report of a process of its own: what of it is believed."""
 
 import json
+import os
 
 import pytest
 
 import stratavm
 from stratavm.base.forms import replace
-from stratavm.sandbox import execute, report
+from stratavm.sandbox import execute, isolated, report
 from stratavm.sandbox.arguments import Arguments, checked
 
 
@@ -85,6 +86,40 @@ def test_what_the_arguments_caused_is_raised():
     """It was found before the guest began."""
     with pytest.raises(ValueError, match="from the guest"):
         report.believed(lines(WEAKER, ERROR), asked(), 2.0)
+
+
+@pytest.mark.parametrize(
+    "says", [{}, {"type": "ModuleError"}, {"message": "you lost"}, {"facts": {"hint": "call me"}}, {"more": 1}]
+)
+def test_of_errors_of_a_guest_that_has_begun_one_is_believed(says):
+    """Word for word, and where nothing follows it."""
+    said = lines(WEAKER, report.BEGUN, {"error": report.LATE | says})
+    if says:
+        assert report.believed(said, asked(), 2.0).ended is None
+    else:
+        with pytest.raises(stratavm.LinkError, match="exports no memory"):
+            report.believed(said, asked(), 2.0)
+        assert report.believed(said + lines(END), asked(), 2.0).ended is None
+
+
+def test_what_fails_in_the_process_is_not_written_for_the_guest(tmp_path, monkeypatch, capfd):
+    """An error of ours ends the run with a line of its own."""
+
+    def fails(given, engine, streams, begun):
+        begun()
+        raise RuntimeError("of ours")
+
+    monkeypatch.setattr(isolated, "execute", fails)
+    monkeypatch.setattr(isolated, "raise_wall", lambda wall: [])
+    given = asked()
+    data = {name: getattr(given, name) for name in (*isolated.PLAIN, "module")}
+    with open(tmp_path / "said", "w+b") as said:
+        data |= {"stdin": b"", "folders": [], "tier": None, "report": os.dup(said.fileno())}
+        assert isolated.inside(data) == 0
+        said.seek(0)
+        ended = report.believed(said.read(), given, 2.0).ended
+    assert (ended.reason, ended.message) == ("trap", "the host failed: RuntimeError: of ours")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_guest_begins_when_its_imports_are_there():
