@@ -131,7 +131,7 @@ def wasi(options: Options, engine: Engine) -> Wasi:
 
 def _execute(options: Options, linker: Linker, store: Store, module: Module, begin: float) -> list[Any]:
     """``_initialize`` if it is exported, then the export that was asked for, else ``_start``; gives its results."""
-    name, result = options.invoke, None
+    name = options.invoke
     with options_explained(options):
         values = _values(module, options)
     with store.deadline(time_left(options.timeout, begin)):
@@ -140,8 +140,10 @@ def _execute(options: Options, linker: Linker, store: Store, module: Module, beg
         if name is None:
             instance.exports[ENTRY]()
         elif name != INITIALIZE or not initialized:
-            result = instance.exports[name](*values)
-    return [] if result is None else list(result) if isinstance(result, tuple) else [result]
+            function = instance.exports[name]
+            result = function(*values)
+            return list(result) if isinstance(result, tuple) else [result] if function.type.results else []
+    return []
 
 
 def _values(module: Module, options: Options) -> list[Any]:
@@ -187,7 +189,7 @@ def _ended(options: Options, code: int, results: list[Any] | None = None) -> int
         output.emit({**called, "reason": "exit", "exit_code": code}, indent=None)
     else:
         for value in results or ():
-            output.line(str(value))
+            output.line("null" if value is None else str(value))
     return code
 
 

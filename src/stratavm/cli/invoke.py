@@ -6,7 +6,7 @@ from stratavm.base.errors import LinkError
 from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.text import printable
 from stratavm.runtime.values import parse_argument, signature
-from stratavm.spec.types import FuncType
+from stratavm.spec.types import FuncType, names_types, resolved_func
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
@@ -40,7 +40,8 @@ def find_function(module: Module, name: str) -> FuncType:
     """
     kind, index = module.export_index.get(name, ("", 0))
     if kind == "func":
-        return module.model.func_type(index)
+        type_ = module.model.func_type(index)
+        return resolved_func(type_, module.blueprint.ids) if names_types(type_) else type_
     from stratavm.base.words import did_you_mean, some
 
     functions = [n for n, (k, _) in module.export_index.items() if k == "func"]

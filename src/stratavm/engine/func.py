@@ -25,6 +25,7 @@ from cython.cimports.stratavm.engine.python import (
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.occupancy import Entry
+from cython.cimports.stratavm.runtime.store import Store as RuntimeStore
 from cython.cimports.stratavm.runtime.store import end_machine_call, run_entry
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
@@ -36,11 +37,24 @@ from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import arguments_to_raw, results_from_raw, signature
-from stratavm.spec.types import FuncType, type_name
+from stratavm.runtime.values import TYPED, arguments_to_raw, results_from_raw, signature
+from stratavm.spec.types import FIRST_CONCRETE, FIRST_RESOLVED, FuncType, type_name
 
 driver = cython.declare(object, None)  # of asynchronous calls, at the first
 WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes 0.2 ms
+
+
+def check_signature(type_):
+    """TypeError unless parameters and results are tuples of value types that mean something outside of a module."""
+    for values in (type_.params, type_.results):
+        if not isinstance(values, tuple):
+            raise TypeError(f"parameters and results of a FuncType are tuples of value types, got {values!r:.60}")
+        for t in values:
+            if not isinstance(t, int):
+                raise TypeError(f"a FuncType has value types such as stratavm.spec.types.I32, got {t!r:.60}")
+            if FIRST_CONCRETE <= t < FIRST_RESOLVED:
+                raise TypeError(f"{type_name(t)} names a type by its index in a module; {TYPED}")
+    return 0
 
 
 def signature_of(function: object) -> object:
@@ -88,7 +102,25 @@ class Func:
 
     @staticmethod
     def from_callable(store: object, type_: object, function: object) -> Func:
-        """A host function of the given type, to define in a linker or to put into a table."""
+        """A host function of the given type, to define in a linker, to put into a table or to pass to a guest.
+
+        Args:
+            store: where it lives.
+            type_: what guests call it with, a ``stratavm.spec.types.FuncType`` or the ``type`` of a ``Func``.
+            function: what runs.
+
+        Raises:
+            TypeError: one of them is something else.
+            Closed: the store is closed.
+        """
+        if not isinstance(store, RuntimeStore):
+            raise TypeError(f"Func.from_callable() takes a Store first, got {store.__class__.__name__}")
+        if not isinstance(type_, FuncType):
+            raise TypeError(
+                "Func.from_callable() takes a FuncType second, the type of a Func or "
+                f"stratavm.spec.types.FuncType((I32,), (I32,)), got {type_.__class__.__name__}"
+            )
+        check_signature(type_)
         name: object = getattr(function, "__name__", "host")
         made: Func = Func(store, Offered(store.runtime, name, type_, function).bind(store, Caller()))
         if store.source.hears(HostFunctionCreated):

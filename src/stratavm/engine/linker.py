@@ -146,12 +146,12 @@ class Linker:
             from stratavm.engine.unresolved import Problem, link_error  # for an error only
 
         problems = []
-        for wanted in module.model.imports:
+        for index, wanted in enumerate(module.imports):
             try:
                 self._resolve(module, wanted)
             except LinkError as error:
                 text = str(error).removeprefix(f"incompatible import type for {wanted.label}: ")
-                problems.append(Problem(wanted, text, (wanted.module, wanted.name) not in self._items))
+                problems.append(Problem(wanted, text, (wanted.module, wanted.name) not in self._items, index))
         return link_error(problems, len(module.model.imports), self._items)
 
     def _resolve(self, module: Module, wanted: Import) -> Binder:

@@ -34,7 +34,7 @@ from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
 from stratavm.runtime.blueprint import Blueprint
 from stratavm.runtime.image import NO_IMAGES, Images, make_images
-from stratavm.spec.types import ExternType
+from stratavm.spec.types import ExternType, names_types, resolved_extern
 
 if TYPE_CHECKING:
     from stratavm.aot.profile import Profile
@@ -465,8 +465,18 @@ class Module:
 
     @property
     def imports(self) -> tuple[Import, ...]:
-        """What the module wants: module name, name, kind and type of each import."""
-        return self.model.imports
+        """What the module wants: module name, name, kind and type of each import. Types that these name are those of
+        the engine, as instances show them."""
+        return self._imports
+
+    @cached
+    def _imports(self) -> tuple[Import, ...]:
+        """The imports with canonical ids; the model's own where they name no types."""
+        wanted = self.model.imports
+        if not any(names_types(i.type) for i in wanted):
+            return wanted
+        ids = self.blueprint.ids
+        return tuple([replace(i, type=resolved_extern(i.type, ids)) for i in wanted])
 
     @property
     def exports(self) -> tuple[Export, ...]:

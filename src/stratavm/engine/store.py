@@ -80,15 +80,17 @@ class Store(RuntimeStore):
 
     # ---- references, for the boundary ----
 
-    def func_to_raw(self, value: object) -> int:
-        """Raw bits of a ``Func`` of this store; None is 0."""
+    def func_to_raw(self, value: object, nullable: bool = True) -> int:
+        """Raw bits of a ``Func`` of this store; None is 0. TypeError for others says whether None will do."""
         with importing:
             from stratavm.engine.func import Func
 
         if value is None:
             return 0
         if not isinstance(value, Func):
-            raise TypeError(f"expected a function of this store or None, got {type(value).__name__}")
+            wanted: str = "a function of this store or None" if nullable else "a function of this store"
+            remedy: str = "; stratavm.Func.from_callable(store, type, function) makes one" if callable(value) else ""
+            raise TypeError(f"expected {wanted}, got {type(value).__name__}{remedy}")
         if value.store is not self:
             raise TypeError(f"{value!r} belongs to another store")
         return int(value.native.raw)

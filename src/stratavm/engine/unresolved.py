@@ -9,15 +9,19 @@ from stratavm.base.forms import Final, dataclass
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
 from stratavm.module.model import Import
+from stratavm.runtime.values import BY_NAME
 from stratavm.spec.types import (
     I32,
+    REF,
     ExternType,
     FuncType,
     GlobalType,
     Limits,
     MemoryType,
     TableType,
+    ValType,
     is_ref,
+    kind,
     type_name,
 )
 
@@ -78,11 +82,13 @@ ABORT: Final = FuncType((I32, I32, I32, I32))
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An import that does not fit: ``unknown`` if nothing is defined for it; ``text`` says the rest."""
+    """An import that does not fit: ``unknown`` if nothing is defined for it; ``text`` says the rest. ``index`` is the
+    import's in ``Module.imports``."""
 
     wanted: Import
     text: str
     unknown: bool = False
+    index: int = 0
 
 
 def link_error(problems: list[Problem], imports: int, defined: Collection[tuple[str, str]]) -> LinkError:
@@ -117,14 +123,14 @@ def _hints(problems: list[Problem], defined: Collection[tuple[str, str]]) -> Ite
     modules = {module for module, _ in defined}
     said = set[str]()
     for problem in [p for p in problems if p.unknown][:LISTED]:
-        for line in _hints_for(problem.wanted, defined, modules):
+        for line in _hints_for(problem.wanted, problem.index, defined, modules):
             key = line.partition(":")[0] + problem.wanted.kind if line.startswith(DEFINE) else line
             if key not in said:  # one example of a definition for each kind
                 said.add(key)
                 yield line
 
 
-def _hints_for(wanted: Import, defined: Collection[tuple[str, str]], modules: set[str]) -> Iterator[str]:
+def _hints_for(wanted: Import, index: int, defined: Collection[tuple[str, str]], modules: set[str]) -> Iterator[str]:
     """What to do about one import that is not defined."""
     if wanted.module in modules:
         near = did_you_mean(wanted.name, (name for module, name in defined if module == wanted.module))
@@ -138,7 +144,7 @@ def _hints_for(wanted: Import, defined: Collection[tuple[str, str]], modules: se
     if elsewhere:
         yield f"{printable(wanted.name)} is defined, but in module {printable(elsewhere[0])}"
         return
-    yield _origin(wanted) or _definition(wanted)
+    yield _origin(wanted) or _definition(wanted, index)
 
 
 def _origin(wanted: Import) -> str:
@@ -156,25 +162,36 @@ def _origin(wanted: Import) -> str:
     return ""
 
 
-def _definition(wanted: Import) -> str:
+def _definition(wanted: Import, index: int) -> str:
     """How to define something of the kind."""
-    what = _maker(wanted.type)
+    what = _maker(wanted.type, f"module.imports[{index}].type")
     if not (wanted.module + wanted.name).isprintable():
         return f"{DEFINE}: Linker.define(module, name, item); the item is {what}"
     return f'{DEFINE}: {{"{wanted.module}": {{"{wanted.name}": …}}}} as imports; the item is {what}'
 
 
-def _maker(type_: ExternType) -> str:
-    """An expression that makes what fits."""
+def _maker(type_: ExternType, place: str) -> str:
+    """An expression that makes what fits. Types that have no name in Python are taken from their ``place``."""
     if isinstance(type_, MemoryType):
         return f"stratavm.Memory.new(store, {_sizes(type_.limits)})"
     if isinstance(type_, TableType):
-        return f'stratavm.Table.new(store, "{type_name(type_.element)}", {_sizes(type_.limits)})'
+        shown = type_name(type_.element)
+        if kind(type_.element) == REF:
+            return f"a table of another module: one that Python makes has null elements, which is no {shown}"
+        given = f'"{shown}"' if shown in BY_NAME else f"{place}.element"
+        return f"stratavm.Table.new(store, {given}, {_sizes(type_.limits)})"
     if isinstance(type_, GlobalType):
-        value = "None" if is_ref(type_.value) else "0"
+        shown = type_name(type_.value)
+        given = f'"{shown}"' if shown in BY_NAME else f"{place}.value"
         mutable = ", mutable=True" if type_.mutable else ""
-        return f'stratavm.Global.new(store, "{type_name(type_.value)}", {value}{mutable})'
+        made = f"stratavm.Global.new(store, {given}, {_example(type_.value)}{mutable})"
+        return f"{made} where f is a Func of that type" if kind(type_.value) == REF else made
     return "any callable"
+
+
+def _example(type_: ValType) -> str:
+    """An expression for some value of a type."""
+    return "f" if kind(type_) == REF else "None" if is_ref(type_) else "0"
 
 
 def _sizes(limits: Limits) -> str:

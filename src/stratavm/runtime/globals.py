@@ -40,10 +40,12 @@ class Global:
     @checks_keywords
     def new(cls, store: Store, type_: int | str, value: object, *, mutable: object = False) -> Global:
         """A global of a value type: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"`` (16 bytes), ``"funcref"``,
-        ``"externref"``.
+        ``"externref"``, or of the type of a typed reference that something of its engine shows: ``table.type.element``,
+        ``global.type.value``, ``function.type.params[0]``, ``module.imports[0].type.value``.
         """
         truth("mutable", mutable)
         known: object = value_type(type_)
+        store.keep_type(known)
         made: Global = cls(store, GlobalType(known, mutable), to_raw(known, value, store))
         if store.source.hears(GlobalCreated):
             store.source.emit(GlobalCreated(type_name(known), mutable, made.bits))

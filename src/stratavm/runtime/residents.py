@@ -14,7 +14,7 @@ from cython.cimports.stratavm.runtime.template import NO_FUEL
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.numbers import whole
 from stratavm.runtime.limits import StoreLimits
-from stratavm.spec.types import REF, RESOLVED, heap, kind, type_name
+from stratavm.spec.types import FIRST_RESOLVED, REF, RESOLVED, heap, kind, type_name
 
 let_go = cython.declare(let_go_t)
 MAX_FUEL = (1 << 63) - 1
@@ -219,6 +219,19 @@ class Residence(Occupied):
         self.hosts.append(host)
         return 0
 
+    def keep_type(self, type: int) -> None:
+        """Keep what a value type names by canonical id what it is as long as the store: tables and globals rely on it.
+
+        Raises:
+            ValueError: it names none that is in use in the engine.
+            Closed: the store is closed.
+        """
+        if type < FIRST_RESOLVED:
+            return
+        used: object = self.runtime.types.of_value(type)
+        if used.ids:
+            self.keep(used)
+
     def forget(self, owner: object) -> None:
         """Keep an instance or a host function no longer to whose functions nothing refers: no guest ever saw it."""
         for kept in (self.instances, self.hosts or []):
@@ -308,7 +321,7 @@ class Residence(Occupied):
             self.functions = functions
         return self.functions.setdefault(address, found)
 
-    def func_to_raw(self, value: object) -> int:
+    def func_to_raw(self, value: object, nullable: bool = True) -> int:
         """Raw bits of a function of this store; None is 0. The engine's store takes ``Func``."""
         return 0 if value is None else value.raw
 

@@ -33,7 +33,7 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.runtime.values import from_raw, to_raw, value_type
-from stratavm.spec.types import EXTERN, NOEXTERN, Limits, TableType, heap, type_name
+from stratavm.spec.types import EXTERN, NOEXTERN, REF, Limits, TableType, heap, kind, type_name
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
@@ -75,10 +75,15 @@ class Table:
     @checks_keywords
     def new(cls, store: Store, element: int | str, minimum: object, maximum: object = None) -> Table:
         """A table of ``minimum`` null elements of a reference type, ``"funcref"`` or ``"externref"``, that may grow to
-        ``maximum``, or to what limits allow."""
+        ``maximum``, or to what limits allow. The type may also be that of a typed reference which something of its
+        engine shows: ``table.type.element``, ``function.type.params[0]``, ``module.imports[0].type.element``."""
         least: object = whole("minimum", minimum, most=LARGEST, unit="elements")
         most: object = whole_or_none("maximum", maximum, least, LARGEST, "elements")
-        type_: object = TableType(value_type(element, reference=True), Limits(least, most))
+        known: object = value_type(element, reference=True)
+        if kind(known) == REF:
+            raise ValueError(f"a new table has null elements, which is no {type_name(known)}")
+        store.keep_type(known)
+        type_: object = TableType(known, Limits(least, most))
         with reporting(store, "table"):
             return cls(store, type_)
 

@@ -26,6 +26,7 @@ from stratavm.spec.types import (
     FuncType,
     StructType,
     SubType,
+    is_own_id,
     own_id,
 )
 
@@ -67,6 +68,16 @@ class TypeIds:
         for t in (*type.params, *type.results):
             used.keep(t)
         self._intern((SubType(type),), used)
+        return used
+
+    def of_value(self, type: int) -> UsedTypes:
+        """The type that a value type names by canonical id, which somebody has to keep meanwhile. ValueError where
+        nobody does, or where no signature has the id of its own."""
+        number: object = (type >> 8) - RESOLVED
+        if number & OWN_ID and not is_own_id(number):
+            raise ValueError(f"{number:#x} is no number of a type")
+        used: UsedTypes = UsedTypes.__new__(UsedTypes, self)
+        used.keep(type)
         return used
 
     def matches(self, sub: int, wanted: int) -> bool:
@@ -178,6 +189,10 @@ class UsedTypes:
                 self.home.groups.pop(group.key, None)
                 for number in group.ids:
                     self.home.owners.pop(number, None)
+
+    def records(self) -> tuple:
+        """A store that keeps it finds no function here."""
+        return 0, 0
 
     def join(self, key):
         """Use a group that has users. False if there is none."""

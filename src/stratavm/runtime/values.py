@@ -20,11 +20,14 @@ from stratavm.spec.types import (
     EXTERNREF,
     F32,
     F64,
+    FIRST_CONCRETE,
+    FIRST_RESOLVED,
     FUNC,
     FUNCREF,
     I32,
     I64,
     REF,
+    REF_NULL,
     RESOLVED,
     V128,
     FuncType,
@@ -45,8 +48,17 @@ BY_NAME: Final[dict[str, ValType]] = {type_name(t): t for t in (I32, I64, F32, F
 """Types of values that Python can give."""
 
 
+TYPED: Final = (
+    "that of a typed reference is taken from what has it: table.type.element, global.type.value, "
+    "function.type.params[0], module.imports[0].type"
+)
+
+
 def value_type(given: int | str, *, reference: bool = False) -> ValType:
     """A value type by its constant or its name; only reference types where ``reference`` is wanted.
+
+    A typed reference is taken as what an instance, or an import of a ``Module``, shows: whether its engine has the type
+    that it names is for ``Store.keep_type`` to see.
 
     Raises:
         ValueError: there is no such type, or Python cannot give its values.
@@ -55,6 +67,12 @@ def value_type(given: int | str, *, reference: bool = False) -> ValType:
     found = allowed.get(given) if isinstance(given, str) else given
     if found is not None and found in allowed.values():
         return found
+    if isinstance(given, int) and given >= FIRST_CONCRETE and kind(given) in (REF, REF_NULL):
+        if given >= FIRST_RESOLVED:
+            return given
+        raise ValueError(f"{type_name(given)} is no type here: it names one by its index in a module; {TYPED}")
+    if isinstance(given, str) and given.startswith("(ref"):
+        raise ValueError(f"{given!r} is no type here; {TYPED}")
     near = did_you_mean(given, allowed) if isinstance(given, str) else ""
     raise ValueError(f"{given!r} is no type here; {near or 'types: ' + ', '.join(allowed)}")
 
@@ -62,8 +80,8 @@ def value_type(given: int | str, *, reference: bool = False) -> ValType:
 class References(Protocol):
     """What the boundary needs of a store: references as raw bits and back."""
 
-    def func_to_raw(self, value: Any) -> int:
-        """Raw bits of a function reference; None is 0."""
+    def func_to_raw(self, value: Any, nullable: bool = True) -> int:
+        """Raw bits of a function reference; None is 0. TypeError for others says whether None will do."""
 
     def func_from_raw(self, raw: int) -> Any:
         """The function behind raw bits; 0 is None."""
@@ -100,7 +118,7 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
     if heap(type_) == EXTERN:
         return refs.extern_to_raw(value)
     if heap(type_) == FUNC:
-        return refs.func_to_raw(value)
+        return refs.func_to_raw(value, kind(type_) != REF)
     if heap(type_) >= RESOLVED:
         return _typed_function(type_, value, refs)
     raise TypeError(f"a value of type {type_name(type_)} cannot cross from Python")
@@ -126,7 +144,7 @@ def from_raw(type_: ValType, raw: int, refs: References) -> Any:
 
 
 def _typed_function(type_: ValType, value: Any, refs: References) -> int:
-    raw = refs.func_to_raw(value)
+    raw = refs.func_to_raw(value, kind(type_) != REF)
     if raw and not refs.is_of_type(raw, heap(type_) - RESOLVED):
         raise TypeError(f"expected {type_name(type_)}, got {value!r}")
     return raw
@@ -180,7 +198,8 @@ def signature(name: str, type_: FuncType) -> str:
 
 
 def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
-    """A command-line argument as a value of the type: ``42``, ``0xff``, ``1.5``, ``nan``, ``null``; v128 as a number.
+    """A command-line argument as a value of the type: ``42``, ``0xff``, ``1.5``, ``nan``, ``null`` where it is
+    a value of the type; v128 as a number.
 
     Raises:
         ValueError: the text is no value of the type.
@@ -189,7 +208,7 @@ def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
     try:
         if type_ in (F32, F64):
             return _parse_float(type_, text)
-        if type_ in (FUNCREF, EXTERNREF) and text == "null":
+        if kind(type_) == REF_NULL and text == "null":
             return None
         number = int(text, 0) if type_ in (I32, I64, V128) else None
     except ValueError:

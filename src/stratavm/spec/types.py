@@ -120,6 +120,9 @@ class FuncType:
     params: tuple[ValType, ...] = ()
     results: tuple[ValType, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"FuncType({self})"
+
     def __str__(self) -> str:
         return f"[{' '.join(map(type_name, self.params))}] -> [{' '.join(map(type_name, self.results))}]"
 
@@ -201,6 +204,15 @@ def type_of_id(id: int) -> FuncType | None:
     return FuncType(tuple(values[:between]), tuple(values[between + 1 :]))
 
 
+def is_own_id(id: int) -> bool:
+    """Whether it is the canonical id that some signature has of its own."""
+    try:
+        plain = type_of_id(id)
+    except ValueError:
+        return False
+    return plain is not None and own_id((SubType(plain),)) == id
+
+
 def resolved(t: ValType, ids: Sequence[int]) -> ValType:
     """A value type of a module with the canonical id of the type that it names, by index, if it names one."""
     if t < FIRST_CONCRETE or t >= FIRST_RESOLVED:
@@ -250,6 +262,9 @@ class TableType:
     element: ValType
     limits: Limits
 
+    def __repr__(self) -> str:
+        return f"TableType({type_name(self.element)}, {self.limits})"
+
 
 @dataclass(frozen=True, slots=True)
 class GlobalType:
@@ -257,6 +272,9 @@ class GlobalType:
 
     value: ValType
     mutable: bool = False
+
+    def __repr__(self) -> str:
+        return f"GlobalType({type_name(self.value)}{', mutable=True' if self.mutable else ''})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +287,14 @@ class TagType:
 
 ExternType: TypeAlias = FuncType | TableType | MemoryType | GlobalType | TagType
 """The type of an import or an export."""
+
+
+def names_types(type_: ExternType) -> bool:
+    """Whether the type of a function, a table or a global names another type."""
+    if isinstance(type_, FuncType):
+        return max((*type_.params, *type_.results), default=0) >= FIRST_CONCRETE
+    named = type_.value if isinstance(type_, GlobalType) else type_.element if isinstance(type_, TableType) else 0
+    return named >= FIRST_CONCRETE
 
 
 def resolved_extern(type_: ExternType, ids: Sequence[int]) -> ExternType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import os
 import re
 from pathlib import Path
@@ -431,3 +432,23 @@ def test_a_guest_may_listen(strata, write):
     code, _, err = strata("run", "--tcplisten", f"127.0.0.1:{port[1]}", "--timeout", "0.2", write(ACCEPT))
     assert code == 124 and "listening" not in err  # who named it knows it
     assert strata("run", "--timeout", "20", write(ACCEPT))[0] == 134  # without, there is no descriptor 3
+
+
+NULLS = """(module (type $t (func (param i32) (result i32)))
+  (func (export "is") (param (ref null $t)) (result i32) (ref.is_null (local.get 0)))
+  (func (export "give") (param (ref null $t)) (result (ref null $t)) (local.get 0))
+  (func (export "two") (result i32 (ref null $t)) (i32.const 1) (ref.null $t))
+  (func (export "solid") (param (ref $t))))"""
+
+
+def test_null_is_an_argument_and_a_result_of_typed_references(strata, write):
+    """In words and as JSON; where null is no value it is refused."""
+    path = write(NULLS)
+    assert strata("run", "--invoke", "is", path, "null") == (0, "1\n", "")
+    assert strata("run", "--invoke", "give", path, "null") == (0, "null\n", "")
+    assert strata("run", "--invoke", "two", path) == (0, "1\nnull\n", "")
+    told = json.loads(strata("run", "--json", "--invoke", "give", path, "null")[1])
+    assert told["results"] == [None]
+    for name, shown in (("solid", "(ref [i32] -> [i32])"), ("is", "(ref null [i32] -> [i32])")):
+        code, _, err = strata("run", "--invoke", name, path, "null" if name == "solid" else "5")
+        assert code and f"argument 1 of {name}: expected {shown}, got" in err

@@ -5,8 +5,8 @@ import gc
 import pytest
 
 from stratavm.base.errors import LinkError, Trap
-from stratavm.engine import Config, Engine, Linker, Module, Store
-from stratavm.spec.types import type_name
+from stratavm.engine import Config, Engine, Func, Global, Linker, Module, Store, Table
+from stratavm.spec.types import CONCRETE, FIRST_RESOLVED, I32, FuncType, ref, type_name
 
 TIERS = ["oracle", "jit0", "jit1", "auto"]
 DEFINES = """(module
@@ -232,3 +232,103 @@ def test_call_ref_through_many_levels_and_across_instances(store):
             (i32.add (call_ref $t (local.get 0)) (i32.add (global.get $g) (call_ref $t (local.get 0))))))""",
     )
     assert caller.exports.sum(other.exports.next) == 6 + 100 + 7
+
+
+# ---- what Python makes ----
+
+
+@pytest.mark.parametrize("show", ["other", "import"])
+def test_python_makes_tables_and_globals_of_types_that_others_show(store, show):
+    """They are imported where that type is wanted, and take its functions only."""
+    made = instance_of(store, DEFINES).exports
+    wanted = Module(USES, engine=store.engine).imports
+    element = made.t.type.element if show == "other" else wanted[1].type.element
+    value = made.g.type.value if show == "other" else wanted[2].type.value
+    table, variable = Table.new(store, element, 3), Global.new(store, value, made.sub, mutable=True)
+    linker = Linker(store.engine)
+    for name, item in {"apply": made.apply, "t": table, "g": variable, "c": made.c}.items():
+        linker.define("a", name, item)
+    exports = linker.instantiate(store, Module(USES, engine=store.engine)).exports
+    exports.put()
+    assert list(table) == [None, exports.mul, None] and variable.value == exports.mul
+    table[0] = made.add
+    for change in (lambda: table.__setitem__(0, made.other), lambda: setattr(variable, "value", made.other)):
+        with pytest.raises(TypeError, match="expected"):
+            change()
+
+
+def test_a_type_that_has_no_number_of_its_own_is_kept_by_the_store_that_uses_it():
+    """Else another type would get its number, and functions of that one would pass for it."""
+    engine = Engine()
+    types, before = engine.runtime.types, engine.runtime.types.live
+    store = Store(engine)
+    element = instance_of(Store(engine), DEFINES).exports.twice.type.params[0]
+    table = Table.new(store, element, 1)
+    gc.collect()
+    assert types.live > before
+    apply = instance_of(store, DEFINES).exports.apply
+    table[0] = apply
+    assert table[0] == apply
+    store.close()
+    del store, table, apply
+    gc.collect()
+    assert types.live == before
+    with pytest.raises(ValueError, match="nobody uses type#"):
+        Table.new(Store(engine), element, 1)
+
+
+def test_types_that_mean_nothing_here_are_refused(exports, store):
+    """By index, by a number that no type has, by text; null is no element of ``full``."""
+    for make in (lambda t: Table.new(store, t, 1), lambda t: Global.new(store, t, None)):
+        with pytest.raises(ValueError, match=r"\(ref null 0\) is no type here: .*table\.type\.element"):
+            make(ref(CONCRETE))
+        with pytest.raises(ValueError, match=r"'\(ref null 0\)' is no type here; .*table\.type\.element"):
+            make("(ref null 0)")
+        for number in (1 << 22, (1 << 31) + 1, (1 << 31) + 9, 1 << 31, 1 << 62):
+            with pytest.raises(ValueError, match=r"is no number of a type|nobody uses"):
+                make(FIRST_RESOLVED + (number << 8) + 0x63)
+    with pytest.raises(ValueError, match=r"null elements, which is no \(ref \[i32 i32\] -> \[i32\]\)"):
+        Table.new(store, exports.full.type.element, 0)
+    with pytest.raises(TypeError, match="got None"):
+        Global.new(store, exports.c.type.value, None)
+
+
+def test_types_of_tables_globals_and_functions_are_shown_by_name(exports):
+    """No numbers that only machines read."""
+    assert repr(exports.t.type).startswith("TableType((ref null [i32 i32] -> [i32]), Limits(minimum=3,")
+    assert repr(exports.g.type) == "GlobalType((ref null [i32 i32] -> [i32]), mutable=True)"
+    assert repr(exports.c.type) == "GlobalType((ref [i32 i32] -> [i32]))"
+    assert repr(exports.add.type) == "FuncType([i32 i32] -> [i32])"
+
+
+def test_functions_of_python_are_arguments_as_a_func_of_the_type(exports, store):
+    """A bare callable has no type; the error says what gives it one, and offers None only where that is a value."""
+    given = Func.from_callable(store, exports.add.type, lambda a, b: a * b)
+    assert exports.apply(given, 6, 7) == 42
+    assert exports.maybe(Func.from_callable(store, FuncType((I32, I32), (I32,)), max)) == 7
+    for name, wanted in (
+        ("apply", "a function of this store, got"),
+        ("maybe", "a function of this store or None, got"),
+    ):
+        with pytest.raises(TypeError, match=rf"expected {wanted} .*Func\.from_callable\(store, type, function\)"):
+            exports[name](*[print, 1, 2][: len(exports[name].type.params)])
+        with pytest.raises(TypeError, match=rf"expected {wanted} int$"):
+            exports[name](*[5, 1, 2][: len(exports[name].type.params)])
+
+
+@pytest.mark.parametrize(
+    ("type_", "words"),
+    [
+        ("i32 -> i32", "takes a FuncType second, .* got str"),
+        (((I32,), (I32,)), "takes a FuncType second, .* got tuple"),
+        (FuncType(("i32",), ("i32",)), "value types such as stratavm.spec.types.I32, got 'i32'"),
+        (FuncType((I32,), I32), "are tuples of value types, got 127"),
+        (FuncType((ref(CONCRETE),)), r"\(ref null 0\) names a type by its index in a module"),
+    ],
+)
+def test_a_function_of_python_needs_a_type(store, type_, words):
+    """And a store."""
+    with pytest.raises(TypeError, match=words):
+        Func.from_callable(store, type_, print)
+    with pytest.raises(TypeError, match="takes a Store first, got NoneType"):
+        Func.from_callable(None, FuncType(), print)

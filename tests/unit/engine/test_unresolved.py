@@ -16,6 +16,9 @@ MANY = """(module
   (import "wasi_snapshot_preview1" "fd_write" (func (param i32 i32 i32 i32) (result i32))))"""
 
 
+TYPES = "(type $t (func (param i32) (result i32))) (type $deep (func (param (ref $t))))"
+
+
 def refused(text, imports=None, **options):
     """The error of linking a text module."""
     with pytest.raises(LinkError) as caught:
@@ -116,17 +119,30 @@ def test_following_the_hint_for_wasi_links():
         "(global i32)",
         "(global (mut f64))",
         "(global externref)",
+        "(table 1 2 (ref null $t))",
+        "(table 1 (ref null $deep))",
+        "(global (ref null $t))",
+        "(global (mut (ref null $deep)))",
     ],
 )
 def test_following_the_hint_for_a_definition_links(kind):
     """For each kind of import what the hint names is what fits, as it stands."""
-    text = f'(module (import "own" "thing" {kind}))'
-    store = Store()
+    text = f'(module {TYPES} (import "own" "thing" {kind}))'
+    store, module = Store(), Module(text)
     error = refused(text, store=store)
     pattern = r'define it: \{"own": \{"thing": …\}\} as imports; the item is (.*)'
     what = re.fullmatch(pattern, error.hint)[1]
-    made = print if what == "any callable" else eval(what, {"stratavm": stratavm, "store": store})
+    made = print if what == "any callable" else eval(what, {"stratavm": stratavm, "store": store, "module": module})
     assert isinstance(load(text, {"own": {"thing": made}}, store=store), Instance)
+
+
+def test_what_python_cannot_make_alone_is_said():
+    """A table whose elements are never null, and a global that needs a function."""
+    error = refused(f'(module {TYPES} (import "own" "thing" (table 1 (ref $t))))')
+    assert error.hint.endswith("one that Python makes has null elements, which is no (ref [i32] -> [i32])")
+    assert error.problems["own", "thing"] == "table 1.. (ref [i32] -> [i32]) is not defined"
+    error = refused(f'(module {TYPES} (import "own" "f" (func)) (import "own" "thing" (global (ref $t))))')
+    assert "stratavm.Global.new(store, module.imports[1].type.value, f) where f is a Func of that type" in error.hint
 
 
 def test_following_the_hint_for_assemblyscript_links():
