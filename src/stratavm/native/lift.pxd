@@ -22,7 +22,7 @@ cdef class LoopMaker:         # see osr.py
     cdef uint32_t make_into_batch(self, uint32_t index, uint64_t loop) noexcept nogil
 
 cdef class LiftQueue(Press):
-    cdef LoopMaker maker      # None: nobody has asked for a loop
+    cdef readonly LoopMaker maker  # None: nobody has asked for a loop
     cdef void* wishes         # Wish*: newest first
     cdef Item* waiting        # in no order
     cdef uint32_t n_waiting

@@ -48,10 +48,14 @@ def do_put_into_batch(maker: cython.p_void) -> cython.int:
 
 
 def make_loops(queue: LiftQueue, below: Worker, front) -> None:
-    """Have a queue look after loops as well, with a worker of level 0 that is nobody else's."""
+    """Have a queue look after loops as well, with a worker of level 0 that is nobody else's.
+
+    Another thread may have done so meanwhile, and a thread without Python be at work with what it made: that stays.
+    """
     maker: OsrMaker = OsrMaker(below, queue.worker)
     below.attach(front, 0)
-    queue.maker = maker
+    if queue.maker is None:
+        queue.maker = maker
 
 
 @cython.no_gc

@@ -192,8 +192,11 @@ class Lifting:
             if worker is None:
                 code.beside = False
                 return None
-            queue = self._queue = LiftQueue(worker, upper.front, code.owner, code.table)
-            code.keep_busy()
+            made = LiftQueue(worker, upper.front, code.owner, code.table)
+            queue = self._queue
+            if queue is None:  # no other thread has made one meanwhile
+                queue = self._queue = made
+                code.keep_busy()
         return queue
 
     def stop(self, code: LazyCode) -> None:

@@ -278,3 +278,31 @@ def test_without_a_thread_the_program_waits():
     assert [polls for _, _, polls in guest.table.entries_made] == [1]
     assert guest.events() == [(LoopLiftQueued, ""), (LoopLifted, "")]
     assert guest.told[1].thread == threading.get_native_id()
+
+
+def test_threads_that_meet_at_the_first_loop_share_what_compiles_it():
+    """A thread without Python may be at work with it: what is made second does not take its place."""
+    guest = Guest(forced=True)
+    lifting, queue, compiler = guest.lazy.lifting(), guest.queue, guest.lazy.compiler
+    found = []
+
+    class Meets:
+        """The compiler, whose worker takes another thread so long to make that this one is through."""
+
+        front = compiler.front
+
+        @staticmethod
+        def background_worker():
+            worker = compiler.background_worker()
+            if not found:
+                found.append(None)
+                assert lifting._makes_loops(guest.lazy, queue)
+                found.append(queue.maker)
+            return worker
+
+    guest.lazy.compiler = Meets
+    try:
+        assert lifting._makes_loops(guest.lazy, queue)
+    finally:
+        guest.lazy.compiler = compiler
+    assert queue.maker is found[1] is not None
