@@ -1,13 +1,13 @@
 """Claims about a store that is closed in the middle of an operation, by a finaliser that the collector runs there."""
 
 import gc
-import os
 import sys
 
 import pytest
 
 import stratavm
 from stratavm import Closed, Engine, Global, Linker, Module, Store
+from tests.unit.engine.test_overtaken import in_a_process
 
 ENGINE = Engine()
 MODULE = Module(
@@ -73,25 +73,6 @@ def operate(operation, threshold, looked_up):
     return "done"
 
 
-def in_a_process(operation, threshold, looked_up):
-    """What came of the operation, or how the process ended."""
-    reading, writing = os.pipe()
-    process = os.fork()
-    if not process:
-        gc.freeze()  # what all the other tests left is not looked at again
-        try:
-            found = operate(operation, threshold, looked_up)
-        except BaseException as error:
-            found = repr(error)
-        os.write(writing, found.encode())
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as said:
-        found = said.read()
-    status = os.waitpid(process, 0)[1]
-    return f"ended with status {status}" if status else found
-
-
 @pytest.mark.trace_slow  # the tracer makes objects as well: the thresholds mean other places
 @pytest.mark.skipif(
     sys.version_info >= (3, 12), reason="from CPython 3.12 on the collector runs between bytecodes only"
@@ -102,7 +83,7 @@ def test_a_store_that_the_collector_closes_ends_what_is_under_way_with_closed(op
     """At each of the allocations in its middle: Closed or done, never a crash nor another error."""
     gc.disable()
     try:
-        ends = {in_a_process(operation, threshold, looked_up) for threshold in THRESHOLDS}
+        ends = {in_a_process(operate, operation, threshold, looked_up) for threshold in THRESHOLDS}
     finally:
         gc.enable()
     assert ends <= {"closed", "done"}
