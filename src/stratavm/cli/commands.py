@@ -32,7 +32,6 @@ strata info app.wasm
 strata COMMAND --help            options, and more examples"""
 
 EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
 EXIT_BROKEN_PIPE: Final = 141
 EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
     (

@@ -36,8 +36,8 @@ def run_isolated(options: Options) -> int:
         child = process.start(f"{__name__}:inside", vars(options), streams=(stdin, out, err))
         with passing_on(child):
             code = attend(child, options.timeout)
-    if -code == signal.SIGINT:
-        output.note("interrupted")
+    if -code == signal.SIGINT:  # before it could say so
+        output.interrupted(json=options.json)
     elif -code in PASSED_ON:  # a shell that waits must see the same as without a child
         signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)

@@ -18,7 +18,7 @@ from stratavm.base import switches
 from stratavm.base.forms import Any, Final
 from stratavm.base.text import printable
 from stratavm.cli import output
-from stratavm.cli.commands import COMMANDS, EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_USAGE, RUNNERS, module_of
+from stratavm.cli.commands import COMMANDS, EXIT_BROKEN_PIPE, EXIT_USAGE, RUNNERS, module_of
 from stratavm.cli.program import Options, read
 
 TOP_LEVEL: Final = ("-h", "--help", "-V", "--version")
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], None] = lambda: 
         code = stop.code if isinstance(stop.code, int) else EXIT_USAGE
         return perform(lambda _: code, None)
     except KeyboardInterrupt:
-        return _interrupted()
+        return output.interrupted()
     return perform(command, options)
 
 
@@ -56,7 +56,7 @@ def perform(command: Callable[[Any], int], options: Any) -> int:
         output.flush()
         return code
     except KeyboardInterrupt:
-        return _interrupted()
+        return output.interrupted(json=getattr(options, "json", False))
     except BrokenPipeError:  # | head: nobody is there to be told
         output.abandon(sys.stdout)
         return EXIT_BROKEN_PIPE
@@ -68,11 +68,6 @@ def _file_of(options: Any) -> str:
     """What the module is called that a command reads, if it reads one."""
     name: str = getattr(options, "module", "")
     return "standard input" if name == "-" else name
-
-
-def _interrupted() -> int:
-    output.note("interrupted")
-    return EXIT_INTERRUPTED
 
 
 def command(ready: Callable[[], None]) -> int:

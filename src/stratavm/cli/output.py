@@ -75,6 +75,16 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
     return code
 
 
+def interrupted(*, json: bool = False) -> int:
+    """Report that Ctrl-C has ended the command, and return the exit code for it."""
+    from stratavm.sandbox.completed import CODES
+
+    if json:
+        return failure(KeyboardInterrupt("interrupted"), json=True, end=End("interrupt", "", ""))
+    note("interrupted")
+    return CODES["interrupt"]
+
+
 @contextmanager
 def _whoever_listens() -> Iterator[None]:
     """For words on standard error: where nobody reads them, the exit code has to do."""

@@ -32,7 +32,7 @@ def print_verdicts(module: Module, top: int | None = None) -> None:
         loops.setdefault(loop.function, []).append(loop)
     found = [v for v in verdicts if v.origin != "image" or v.calls or v.ticks or v.function in loops]
     found.sort(key=lambda v: (-v.ticks, -v.calls, -v.level, v.function))
-    rows: list[tuple[str, ...]] = [("function", "level", "from", "calls", "ticks", "bytes", "why", "name")]
+    rows: list[tuple[str, ...]] = [("function", "level", "from", "calls ~", "ticks", "bytes", "why", "name")]
     for v in found[:top]:
         name = printable(module.model.func_name(v.function))
         rows.append(

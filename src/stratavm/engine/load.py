@@ -23,7 +23,8 @@ def load(
     """Load a module and instantiate it.
 
     Args:
-        source: a path, the bytes of a binary or text module, or WAT text.
+        source: a path, the bytes of a binary or text module, or WAT text; not a ``Module``, which has an engine
+            already: a ``Linker`` of that makes instances of it, and ``stratavm.run`` runs it.
         imports: ``{"env": {"log": print}}``: callables, objects of ``store``, or the namespaces of a ``Wasi``.
         store: where to put the instance; a new store where absent.
         config: the engine's options, where no store is given; ``options`` change single ones.

@@ -238,6 +238,10 @@ def test_an_interrupt_is_an_exit_code(strata, math, monkeypatch):
     """As a shell expects: 128 and the signal's number."""
     monkeypatch.setattr("stratavm.cli.run.run", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
     assert strata("run", math) == (128 + signal.SIGINT, "", "strata: interrupted\n")
+    code, out, err = strata("run", "--json", math)
+    told = json.loads(out)
+    assert (code, err, told["reason"], told["exit_code"]) == (130, "", "interrupt", 130)
+    assert told["error"]["message"] == "keyboard interrupt: interrupted"
 
 
 def test_progress_is_for_terminals(monkeypatch, capfd):

@@ -1,5 +1,6 @@
 """Claims about ``strata run --isolate``: seen from outside it is ``strata run``, and no process outlives it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -90,6 +91,17 @@ def test_signals_end_it(program, how, number):
         _, err = strata.communicate(timeout=30)
     expected = (130, "strata: interrupted\n") if number == signal.SIGINT else (-number, "")
     assert (strata.returncode, err) == expected
+
+
+@BOTH
+def test_ctrl_c_is_told_as_data_where_that_is_wanted(program, how):
+    """An object behind what the guest has printed, as of every other end."""
+    with begin(*how, "--json", "--invoke", "spin", program) as strata:
+        assert strata.stdout.readline() == "hello\n"
+        strata.send_signal(signal.SIGINT)
+        out, err = strata.communicate(timeout=30)
+    told = json.loads(out)
+    assert (strata.returncode, err, told["reason"], told["exit_code"]) == (130, "", "interrupt", 130)
 
 
 def test_ctrl_c_at_a_terminal_counts_once(program):

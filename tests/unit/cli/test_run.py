@@ -238,8 +238,8 @@ def test_a_report_says_what_became_of_each_function(strata, write, alone):
 def test_a_report_has_columns_and_may_be_short(strata, write, alone):
     """Every row has its cells where the head has its words; what is left out is counted."""
     err = strata("run", "--tier-report", write(HOT))[2].splitlines()
-    assert err[0].split() == ["function", "level", "from", "calls", "ticks", "bytes", "why", "name"]
-    ends = [err[0].index(word) + len(word) for word in ("function", "calls", "ticks", "bytes")]
+    assert err[0].split() == ["function", "level", "from", "calls", "~", "ticks", "bytes", "why", "name"]
+    ends = [err[0].index(word) + len(word) for word in ("function", "calls ~", "ticks", "bytes")]
     starts = [err[0].index(word) for word in ("level", "from", "why", "name")]
     for row in err[1:-1]:
         assert all(row[end - 1].isdigit() and row[end] == " " for end in ends)
