@@ -11,7 +11,7 @@ import contextvars
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from threading import Lock
+from threading import Lock, get_ident
 
 from stratavm.base.budget import Budget
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
@@ -19,6 +19,7 @@ from stratavm.engine.asynccall import TURN, AsyncCall
 from stratavm.engine.func import Func
 from stratavm.engine.instance_pre import report_start
 from stratavm.engine.store import Store
+from stratavm.native import CALM
 from stratavm.runtime.fibers import Bulk as Bulk
 from stratavm.runtime.fibers import refusal as refusal
 
@@ -174,8 +175,12 @@ async def work(function: Callable[[], R], ends: Sequence[Callable[[], object]] =
 
     def within() -> R:
         """In the thread."""
-        with budget:
-            return function()
+        CALM.add(get_ident())
+        try:
+            with budget:
+                return function()
+        finally:
+            CALM.discard(get_ident())
 
     def end() -> None:
         """From the loop."""

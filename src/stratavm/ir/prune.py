@@ -17,10 +17,10 @@ Code that was compiled without optimisation keeps its locals in memory, and read
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import rest
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.ir.ops import (
     OF_CALLS,
     OF_COMPARE,
@@ -112,13 +112,13 @@ class Pruner:
         self.ssa = ssa
 
     def __dealloc__(self):
-        free(self.live)
-        free(self.moved)
-        free(self.pending)
-        free(self.home)
-        free(self.incoming)
-        free(self.following)
-        free(self.rewritten)
+        vec_free(self.live)
+        vec_free(self.moved)
+        vec_free(self.pending)
+        vec_free(self.home)
+        vec_free(self.incoming)
+        vec_free(self.following)
+        vec_free(self.rewritten)
 
     def run(self, ssa: Ssa) -> None:
         """Prune a function, without the GIL."""

@@ -13,10 +13,10 @@ of the target) finds it shorter and it needs no more registers than the old one 
 
 import cython
 from cython.cimports.libc.stdint import int32_t, uint32_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.machine.minst import (
     C_SAME,
     MI_CALL,
@@ -103,8 +103,8 @@ class Scheduler:
         self.moved = 0
 
     def __dealloc__(self):
-        free(self.values)
-        free(self.live)
+        vec_free(self.values)
+        vec_free(self.live)
 
     def attach(self, m: MCode, depth: uint32_t = LOOPS) -> None:
         """Say what ``run`` works on: blocks inside of so many loops or more."""

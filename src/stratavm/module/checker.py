@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.module._gen_walk_kinds import (
     WALK_KINDS,
     WK_ACCESS,
@@ -91,12 +92,12 @@ class Checker:
             self.choose_quick(op)
 
     def __dealloc__(self):
-        free(self.values)
-        free(self.frames)
-        free(self.marks)
-        free(self.log)
-        free(self.is_set)
-        free(self.newly_set)
+        vec_free(self.values)
+        vec_free(self.frames)
+        vec_free(self.marks)
+        vec_free(self.log)
+        vec_free(self.is_set)
+        vec_free(self.newly_set)
 
     def fail(self, fault, expected, found):
         """Note the first fault; the caller returns the 1."""

@@ -3,9 +3,10 @@
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.stdlib import calloc
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.module.sections import FunctionRecord, Functions
 
 from stratavm.module.facts import BodyFacts
@@ -56,14 +57,14 @@ class Context:
         self._take_spaces()
 
     def __dealloc__(self):
-        free(self.types)
-        free(self.pool)
-        free(self.func_types)
-        free(self.declared)
-        free(self.tables)
-        free(self.memory64)
-        free(self.globals)
-        free(self.elem_types)
+        vec_free(self.types)
+        vec_free(self.pool)
+        vec_free(self.func_types)
+        vec_free(self.declared)
+        vec_free(self.tables)
+        vec_free(self.memory64)
+        vec_free(self.globals)
+        vec_free(self.elem_types)
 
     def _take_types(self, canonical):
         """Flatten the type definitions."""
@@ -247,11 +248,11 @@ class Bodies:
     def __dealloc__(self):
         i: uint32_t
         for i in range(self.n_chunks):
-            free(self.chunks[i].loops)
-            free(self.chunks[i].assigned)
-        free(self.chunks)
-        free(self.items)
-        free(self.runs)
+            vec_free(self.chunks[i].loops)
+            vec_free(self.chunks[i].assigned)
+        vec_free(self.chunks)
+        vec_free(self.items)
+        vec_free(self.runs)
 
     def plan_chunks(self, bytes_per_chunk: uint32_t) -> int:
         """Cut the bodies into chunks of about that much code, whatever the number of threads; return how many."""

@@ -20,3 +20,5 @@ MACHINE_PASSES: Final = {
     "schedule": "instructions between two effects in an order that waits less",
 }
 """Passes of the machine level by name; each level runs some (``native.compile.MACHINE_LEVELS``)."""
+CALM: Final[set[int]] = set()
+"""Threads, as Python numbers them, that work for an event loop: what takes long leaves processors to that."""

@@ -3,10 +3,10 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.base.failures import fail_limit
 from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
 from cython.cimports.stratavm.runtime.codemap import PosEntry, SiteEntry, TrapEntry
 
@@ -31,10 +31,10 @@ class Batch:
     """Code of several functions, and its tables; reused by ``clear``."""
 
     def __dealloc__(self):
-        free(self.made)
-        free(self.bytes)
-        free(self.sources)
-        free(self.addresses)
+        vec_free(self.made)
+        vec_free(self.bytes)
+        vec_free(self.sources)
+        vec_free(self.addresses)
 
     def clear(self):
         """Empty it, keeping the memory."""

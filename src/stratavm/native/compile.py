@@ -6,25 +6,28 @@ What compiles is loaded when the first function is: where all code was kept ther
 from __future__ import annotations
 
 from _collections_abc import Callable, Sequence
+from _thread import get_ident
 
 from stratavm.base import switches
 from stratavm.base.budget import Budget
 from stratavm.base.errors import TRAP_KINDS, ResourceLimit, Unsupported
-from stratavm.base.forms import TYPE_CHECKING, Final, Literal, dataclass, replace
+from stratavm.base.forms import TYPE_CHECKING, Final, Literal, TypeVar, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.contract.layout import PLAN_BOUNDED, PLANS, plan_of
 from stratavm.front.wasm.front import WasmFront
 from stratavm.ir.scope import EVERYWHERE, Scope
 from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
-from stratavm.native import MACHINE_PASSES, STAGES
+from stratavm.native import CALM, MACHINE_PASSES, STAGES
 from stratavm.targets.x64.plan import ModulePlan, check_target
 
 if TYPE_CHECKING:
     from stratavm.ir.front import Front
     from stratavm.ir.pipeline import Pipeline
+    from stratavm.native.execmem import CodeOwner
     from stratavm.native.worker import Worker
 
+T = TypeVar("T")
 KEPT_WORKERS: Final = 8
 """Idle workers that a compiler keeps; each holds arrays as large as the largest function it met."""
 LARGE_BYTES: Final = 1 << 18
@@ -168,6 +171,13 @@ class ModuleCompiler:
         pipeline = self.pipeline() if self.passes else None
         return Worker(self.plan, self.options.allocator, pipeline=pipeline, machine=self.options.machine)
 
+    def _large_worker(self) -> Worker:
+        """One for a large function, on a thread of its own where an event loop waits for it."""
+        own = self._new_worker()
+        if get_ident() in CALM and not (self._checked() or own.asks_python(self.front)):
+            own.apart = self.options.max_bytes
+        return own
+
     @property
     def short_bytes(self) -> int:
         """Bodies of so many bytes need no budget of memory."""
@@ -241,18 +251,34 @@ class ModuleCompiler:
             ResourceLimit: the function is beyond a documented limit.
             DeadlineExceeded, Stopped: the budget of the thread says so; nothing is kept of what was done.
         """
+        code: Code = self.by(defined_index, worker, lambda by: by.compile(self.front, defined_index))
+        return code
+
+    def publish(self, defined_index: int, worker: Worker, owner: CodeOwner, func: int) -> tuple[int, int]:
+        """``compile``, and publish what was made as the function ``func`` of an owner: its address and bytes. Nothing
+        of it is copied into Python's objects, which would be given back with the GIL.
+
+        Raises:
+            ResourceLimit: as ``compile``; or, one of ``PUBLISH_LIMITS``, there is no room for the code.
+        """
+        made: tuple[int, int] = self.by(
+            defined_index, worker, lambda by: by.compile_to(self.front, defined_index, owner, func)
+        )
+        return made
+
+    def by(self, defined_index: int, worker: Worker | None, act: Callable[[Worker], T]) -> T:
+        """Act with a worker that a function of this size may have."""
         if worker is None:
             with self.worker() as worker:
-                return self.compile(defined_index, worker)
+                return self.by(defined_index, worker, act)
         if not self._all_short:
             size = self.front.body_size(defined_index)
             if size > LARGE_BYTES:
-                with self.worker(self._new_worker()) as own:
-                    return self._compile(defined_index, own)
+                with self.worker(self._large_worker()) as own:
+                    return self._within(defined_index, own, act)
             if size > self._uncounted:
-                return self._compile(defined_index, worker)
-        code: Code = worker.compile(self.front, defined_index)
-        return code
+                return self._within(defined_index, worker, act)
+        return act(worker)
 
     def compile_batch(self, indices: Sequence[int], worker: Worker) -> list[int]:
         """Compile functions into the worker's batch, without the GIL from the first to the last; returns those that are
@@ -265,19 +291,18 @@ class ModuleCompiler:
         there = {*short} - {*worker.compile_batch(self.front, short)}
         return [i for i in indices if i not in there]
 
-    def _compile(self, defined_index: int, worker: Worker) -> Code:
-        """By a worker; without passes where that is too much for it."""
+    def _within(self, defined_index: int, worker: Worker, act: Callable[[Worker], T]) -> T:
+        """Act within the budget of memory; without passes where that is too much for it."""
         try:
             with Budget(size=self.options.max_bytes):
-                code: Code = worker.compile(self.front, defined_index)
-            return code
+                return act(worker)
         except ResourceLimit as error:
             if error.limit not in RETREATS or not (self.passes or set(self.options.machine) - set(MACHINE_LEVELS[0])):
                 raise
         if self._plain is None:  # two threads may both make one
             level_0 = replace(self.options, passes=(), machine=MACHINE_LEVELS[0], allocator="linear", level=0)
             self._plain = ModuleCompiler(self.front, level_0)
-        return self._plain.compile(defined_index)
+        return self._plain.by(defined_index, None, act)
 
 
 def _sums(rows: list[tuple[int, ...]]) -> tuple[int, ...]:

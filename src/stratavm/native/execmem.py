@@ -503,6 +503,10 @@ def pack_rows(rows: object, width: int) -> bytes:
     return b"".join(pack(f"={width}I", *row) for row in ordered)
 
 
+PUBLISH_LIMITS = frozenset({"code memory", "vm.max_map_count"})
+"""Limits of what all code together may take: not of one function."""
+
+
 def check_published(status: cython.int) -> None:
     """Raise what a publication status means."""
     if status == PUBLISH_NO_MEMORY:
@@ -527,4 +531,5 @@ def limit_arena(size: int | None) -> None:
 
 def arena_usage() -> dict[str, int]:
     """Where the arena lies and how many chunks are in use."""
-    return {"base": codemap.arena_base, "bytes": codemap.ARENA_BYTES, "chunks": chunks_in_use}
+    size: uint64_t = codemap.ARENA_BYTES
+    return {"base": codemap.arena_base, "bytes": size, "chunks": chunks_in_use}

@@ -1,6 +1,6 @@
 # One compiling thread's arrays, and the stages that fill them.
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.base.failures cimport Failure
 from stratavm.ir.ssa cimport Ssa
 from stratavm.ir.stage cimport Source, Stage
@@ -48,6 +48,7 @@ cdef class Worker:
     cdef uint32_t n_wanted, cap_wanted, n_refused
     cdef readonly uint32_t done     # of a batch, as other threads may see meanwhile
     cdef Failure failure            # why it ended early
+    cdef public int64_t apart       # bytes of scratch memory, if its stages run on a thread of their own; else 0
 
     cdef int attach(self, object front, uint32_t defined) except -1
     cdef object finish(self, uint32_t first)

@@ -13,6 +13,8 @@ from cython.cimports.stratavm.machine.minst import MCode
 from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
 from cython.cimports.stratavm.machine.schedule import Scheduler
 from cython.cimports.stratavm.native.batch import Batch
+from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
+from cython.cimports.stratavm.runtime.codemap import PosEntry, SiteEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import now_ns
 from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
@@ -22,6 +24,7 @@ from stratavm.base.importing import importing
 from stratavm.ir.stage import Source, Stage, source_of
 from stratavm.machine.minst import snapshot
 from stratavm.native import MACHINE_PASSES, MACHINE_STAGES
+from stratavm.native.execmem import check_published
 from stratavm.targets.x64.target import X64
 
 OPTIMISED_NODES = cython.declare(uint32_t, 1 << 18)
@@ -132,6 +135,28 @@ class Worker:
         self.attach(front, defined_index)
         return self.finish(BUILD)
 
+    def compile_to(self, front, defined_index: uint32_t, owner: CodeOwner, func: uint32_t) -> tuple:
+        """Compile a defined function, whose function index is ``func``, and publish it from where it lies, without a
+        copy that somebody would have to give back with the GIL; returns address and bytes."""
+        source: CodeSource
+        address: uint64_t = 0
+        self.attach(front, defined_index)
+        self.run(BUILD, N_STAGES)
+        self.made = self.defined
+        source.code = self.emitter.b.data
+        source.size = self.emitter.b.n
+        source.func = func
+        source.traps = cython.cast(cython.pointer(TrapEntry), self.emitter.traps)
+        source.n_traps = self.emitter.n_traps
+        source.positions = cython.cast(cython.pointer(PosEntry), self.emitter.returns)
+        source.n_positions = self.emitter.n_returns
+        source.sites = cython.cast(cython.pointer(SiteEntry), self.ssa.sites)
+        source.n_sites = self.ssa.n_sites
+        source.level = self.emitter.plan.level
+        source.held = False
+        check_published(owner.publish_with_gil(cython.address(source), 1, cython.address(address)))
+        return address, source.size
+
     def build(self, front, defined_index: uint32_t) -> None:
         """Fill ``input`` with a function, optimised if the worker has a pipeline."""
         self.attach(front, defined_index)
@@ -234,6 +259,11 @@ class Worker:
         failure: Failure
         self.first = first
         self.behind = behind
+        if self.apart:
+            with importing:
+                from stratavm.native.apart import run_apart
+            if run_apart(self):
+                return 0
         if first == BUILD and self.source.is_short(self.defined, self.brief):
             guarded(cython.address(failure), do_stages, cython.cast(cython.p_void, self))
         else:

@@ -118,14 +118,14 @@ def test_an_image_is_the_same_whoever_builds_it(home):
 
 def test_what_the_compiler_refuses_is_left_out(monkeypatch):
     """It runs on the oracle afterwards as before, and a report says so."""
-    real = ModuleCompiler.compile
+    real = ModuleCompiler.by
 
-    def compile(compiler, index, worker=None):
+    def by(compiler, index, worker, act):
         if index == 1:
             raise stratavm.Unsupported("no rule for this row")
-        return real(compiler, index, worker)
+        return real(compiler, index, worker, act)
 
-    monkeypatch.setattr(ModuleCompiler, "compile", compile)
+    monkeypatch.setattr(ModuleCompiler, "by", by)
     monkeypatch.setattr(ModuleCompiler, "compile_batch", lambda compiler, indices, worker: list(indices))
     monkeypatch.setattr(ModuleCompiler, "without_python", False)
     built, report = aot.build_module(Module, TEXT, Engine(), aot.Order())

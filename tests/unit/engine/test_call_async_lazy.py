@@ -43,14 +43,14 @@ def tier(request):
 @pytest.fixture
 def compiled(monkeypatch):
     """Whether each compilation at a call was in the main thread."""
-    seen, plainly = [], lazy.LazyCode.code
+    seen, plainly = [], lazy.LazyCode.make
 
     def code(self, index, worker):
         if index == 0:
             seen.append(threading.current_thread() is threading.main_thread())
         return plainly(self, index, worker)
 
-    monkeypatch.setattr(lazy.LazyCode, "code", code)
+    monkeypatch.setattr(lazy.LazyCode, "make", code)
     return seen
 
 
@@ -81,7 +81,7 @@ def test_a_large_function_is_compiled_beside_the_loop(tier, way, compiled):
 def test_a_guest_that_waits_for_code_can_be_ended(tier, how, monkeypatch):
     """The store is free, and the instance poisoned, for its function had begun."""
     begun, go_on = threading.Event(), threading.Event()
-    plainly = lazy.LazyCode.code
+    plainly = lazy.LazyCode.make
     wanted = {"cancel": asyncio.CancelledError, "interrupt": Interrupted, "deadline": DeadlineExceeded}
 
     def slowly(self, index, worker):
@@ -93,7 +93,7 @@ def test_a_guest_that_waits_for_code_can_be_ended(tier, how, monkeypatch):
     async def main():
         instance = instance_of(tier)
         store = instance.exports.small.store
-        monkeypatch.setattr(lazy.LazyCode, "code", slowly)
+        monkeypatch.setattr(lazy.LazyCode, "make", slowly)
         task = asyncio.create_task(instance.exports.direct.call_async(*ARGUMENTS))
         await asyncio.to_thread(begun.wait, 60)
         assert not task.done() and store.busy
@@ -116,7 +116,7 @@ def test_an_error_of_the_compiler_ends_the_call(tier, monkeypatch):
 
     async def main():
         instance = instance_of(tier)
-        monkeypatch.setattr(lazy.LazyCode, "code", fails)
+        monkeypatch.setattr(lazy.LazyCode, "make", fails)
         with pytest.raises(MemoryError, match="none left"):
             await instance.exports.itself.call_async(*ARGUMENTS)
 

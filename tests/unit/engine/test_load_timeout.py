@@ -259,14 +259,14 @@ def test_run_cuts_loading_short():
 def long_to_flatten(request, monkeypatch):
     """An instance with ``f``, of millions of instructions, ``g``, which calls it, and ``h``, which does nothing. The
     compilers refuse ``f``, so that it is the oracle's there, too."""
-    compiled = ModuleCompiler.compile
+    compiled = ModuleCompiler.by
 
-    def refuse(self, index, worker=None):
+    def refuse(self, index, worker, act):
         if index == 0:
             raise Unsupported("no rule for this row", feature="imaginary")
-        return compiled(self, index, worker)
+        return compiled(self, index, worker, act)
 
-    monkeypatch.setattr(ModuleCompiler, "compile", refuse)
+    monkeypatch.setattr(ModuleCompiler, "by", refuse)
     long = b"\x41\x00\x1a" * 2_000_000
     exports = [Export(name, "func", i) for i, name in enumerate("fgh")]
     return stratavm.load(functions(long, b"\x10\x00", b"", exports=exports), tier=request.param)

@@ -290,22 +290,29 @@ class Large:
         """Give its pages back."""
         self.owner = None
 
+    def let_go_of_facts(self):
+        """Give back what validation has found out of each loop."""
+        self.compiler = None
+
     def let_go_of_worker(self):
         """Give its arrays back."""
         self.worker = None
 
 
 @pytest.mark.trace_slow
-@pytest.mark.parametrize("act", ["publish", "let_go_of_code", "let_go_of_worker"])
+@pytest.mark.parametrize("act", ["publish", "let_go_of_code", "let_go_of_worker", "let_go_of_facts"])
 def test_others_run_while_what_is_large_is_published_and_given_back(act):
     """On a busy machine the other thread is not there at once: then again."""
     one, end = Large(), time.monotonic() + 3 * SOON
     while time.monotonic() < end:
         if one.worker is None:
+            one.compiler = one.compiler or large()
             one.renew()
         one.owner = CodeOwner()
         if act != "publish":
             one.publish()
+        if act == "let_go_of_facts":
+            one.worker = None  # which has them as well
         if others_run_during(getattr(one, act)):
             return
     pytest.fail("nobody ran")

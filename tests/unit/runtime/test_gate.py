@@ -37,14 +37,14 @@ DIVISION = TRAPS_BY_NAME["div_by_zero"].code
 @pytest.fixture
 def refusal(monkeypatch):
     """The first function of each module is of no kind that the compiler knows, and runs on the oracle."""
-    original = ModuleCompiler.compile
+    original = ModuleCompiler.by
 
-    def compile(self, index, *rest):
+    def by(self, index, *rest):
         if index == REFUSED:
             raise Unsupported("no rule for this row", feature="imaginary")
         return original(self, index, *rest)
 
-    monkeypatch.setattr(ModuleCompiler, "compile", compile)
+    monkeypatch.setattr(ModuleCompiler, "by", by)
 
 
 class Place:

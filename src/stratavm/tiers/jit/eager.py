@@ -11,6 +11,7 @@ from stratavm.base.errors import ResourceLimit, Unsupported
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.importing import contextlib, importing
 from stratavm.machine.code import Code
+from stratavm.native.execmem import PUBLISH_LIMITS
 from stratavm.native.stubtable import publish
 from stratavm.tiers.jit.lazy import LazyCode
 from stratavm.tiers.tier import CompileCosts, CompileExecutor, ThreadExecutor
@@ -39,22 +40,30 @@ class Batch:
 
 
 def compile_codes(lazy: LazyCode, indices: Sequence[int]) -> Batch:
-    """Compile some functions, one by one; ``lazy.fallbacks`` notes those that cannot be compiled."""
+    """Compile some functions, one by one; ``lazy.fallbacks`` notes those that cannot be compiled. Long ones are
+    published at once."""
     batch = Batch()
     with lazy.compiler.worker() as worker:
         for index in indices:
             begin = time.perf_counter_ns()
             seen = lazy.table.slot(index)
             try:
-                code = lazy.code(index, worker)
-            except (Unsupported, ResourceLimit):
+                if lazy.compiler.front.body_size(index) > lazy.compiler.short_bytes:
+                    address, size = lazy.make(index, worker)
+                    lazy.install(index, seen, address, size)
+                else:
+                    code = lazy.code(index, worker)
+                    size = len(code)
+                    batch.indices.append(index)
+                    batch.seen.append(seen)
+                    batch.codes.append(code)
+            except (Unsupported, ResourceLimit) as error:
+                if getattr(error, "limit", "") in PUBLISH_LIMITS:
+                    raise
                 continue
             batch.times_ns[lazy.first + index] = ns = time.perf_counter_ns() - begin
             lazy.report_compiled(index, ns)
-            batch.indices.append(index)
-            batch.seen.append(seen)
-            batch.codes.append(code)
-            batch.code_bytes += len(code)
+            batch.code_bytes += size
     return batch
 
 

@@ -16,13 +16,13 @@ from _collections_abc import Container, Sequence
 from _weakref import ref
 
 from stratavm.base import switches
-from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.base.errors import ResourceLimit, StrataError, Unsupported
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.importing import importing
 from stratavm.machine.code import Code
 from stratavm.module.valid import ValidModule
 from stratavm.native.compile import ModuleCompiler
-from stratavm.native.execmem import CodeOwner
+from stratavm.native.execmem import PUBLISH_LIMITS, CodeOwner
 from stratavm.native.stubtable import lazy_entries, oracle_entry, publish
 from stratavm.runtime.codetable import CodeTable
 from stratavm.tiers.events import CompileRecorder
@@ -173,12 +173,11 @@ class LazyCode:
             return known
         begin = time.perf_counter_ns()
         with self.compiler.worker() as worker:
-            code = self.code(defined_index, worker)
+            address, size = self.make(defined_index, worker)
             if self._queue is not None or self._ahead:
                 self._look_ahead(defined_index, worker)
         ns = time.perf_counter_ns() - begin
-        [address] = publish(self.owner, [code], [self.first + defined_index])
-        won = self.install(defined_index, seen, address, len(code))
+        won = self.install(defined_index, seen, address, size)
         if won == address:
             self.report_compiled(defined_index, ns)
         self.note_published()
@@ -292,13 +291,33 @@ class LazyCode:
         try:
             return self.compiler.compile(defined_index, worker)
         except (Unsupported, ResourceLimit) as error:
-            if getattr(error, "limit", "") == "compile_bytes":
-                raise  # what is too large for the compiler is too large for an interpreter written in Python
-            self.fallbacks[self.first + defined_index] = str(error)
-            if self._fallback_tier is None:
+            return self._stub_instead(defined_index, error)
+
+    def make(self, defined_index: int, worker: Worker) -> tuple[int, int]:
+        """As ``code``, published: address and bytes. The slot has what it had.
+
+        Raises:
+            Unsupported, ResourceLimit: as ``code``; or there is no room for it (``PUBLISH_LIMITS``).
+        """
+        function = self.first + defined_index
+        try:
+            return self.compiler.publish(defined_index, worker, self.owner, function)
+        except (Unsupported, ResourceLimit) as error:
+            if getattr(error, "limit", "") in PUBLISH_LIMITS:
                 raise
-            self._attach_fallback()
-            return oracle_entry(self.valid.module.func_type(self.first + defined_index), defined_index)
+            stub = self._stub_instead(defined_index, error)
+        [address] = publish(self.owner, [stub], [function])
+        return address, len(stub)
+
+    def _stub_instead(self, defined_index: int, error: StrataError) -> Code:
+        """What runs a function on the fallback tier that the compiler refuses."""
+        if getattr(error, "limit", "") == "compile_bytes":
+            raise error  # what is too large for the compiler is too large for an interpreter written in Python
+        self.fallbacks[self.first + defined_index] = str(error)
+        if self._fallback_tier is None:
+            raise error
+        self._attach_fallback()
+        return oracle_entry(self.valid.module.func_type(self.first + defined_index), defined_index)
 
     def install(self, defined_index: int, seen: int, address: int, size: int) -> int:
         """Publish code, to every instance at once, if the slot has what was ``seen`` in it before the code was made;

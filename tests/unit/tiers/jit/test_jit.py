@@ -50,8 +50,8 @@ def instantiate(module: Module, store: Store | None = None):
 def test_nothing_is_compiled_before_its_first_call(monkeypatch):
     """A call compiles the functions that it reaches, once, and all instances of the module share them."""
     compiled = []
-    original = lazy_module.LazyCode.code
-    monkeypatch.setattr(lazy_module.LazyCode, "code", lambda self, i, w: compiled.append(i) or original(self, i, w))
+    original = lazy_module.LazyCode.make
+    monkeypatch.setattr(lazy_module.LazyCode, "make", lambda self, i, w: compiled.append(i) or original(self, i, w))
     module = Module(
         """(module (func $a (export "a") (result i32) (call $b)) (func $b (result i32) (i32.const 3))
         (func (export "c") (result i32) (i32.const 4)))"""
@@ -161,18 +161,18 @@ class Refusal:
     """A compiler that refuses some functions."""
 
     def __init__(self, monkeypatch, refused: set[int]) -> None:
-        original, batch = ModuleCompiler.compile, ModuleCompiler.compile_batch
+        original, batch = ModuleCompiler.by, ModuleCompiler.compile_batch
 
-        def compile(self, index, worker=None):
+        def by(self, index, worker, act):
             if index in refused:
                 raise Unsupported("no rule for this row", feature="imaginary")
-            return original(self, index, worker)
+            return original(self, index, worker, act)
 
         def compile_batch(self, indices, worker):
             left = batch(self, [i for i in indices if i not in refused], worker)
             return [i for i in indices if i in refused or i in left]
 
-        monkeypatch.setattr(ModuleCompiler, "compile", compile)
+        monkeypatch.setattr(ModuleCompiler, "by", by)
         monkeypatch.setattr(ModuleCompiler, "compile_batch", compile_batch)
         monkeypatch.setattr(ModuleCompiler, "without_python", False)
         monkeypatch.setattr(ModuleCompiler, "background_worker", lambda self: None)
