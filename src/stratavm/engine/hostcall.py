@@ -30,9 +30,10 @@ from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 
 from stratavm.base.errors import LinkError
+from stratavm.base.importing import importing
 from stratavm.engine.cells import codes_of
 from stratavm.engine.host import HostSpec, wants_caller
-from stratavm.runtime.values import from_raw, results_to_raw
+from stratavm.runtime.values import from_raw, results_to_raw, signature
 from stratavm.spec.types import EXTERN, heap
 
 
@@ -58,16 +59,17 @@ class Offered:
     """A Python callable or a ``HostSpec``, for instances in every store of an engine: a ``Binder``.
 
     What does not depend on the store is found out here, once: the type's numbers, stubs, whether it wants the caller.
+    ``number``: the id of its type where an import says it, else 0.
     """
 
-    def __cinit__(self, runtime: object, where: str, type: object, item: object):
+    def __cinit__(self, runtime: object, where: str, type: object, item: object, number: object = 0):
         self.makes = True
         self.runtime = runtime
         self.where = where
         self.item = item
         self.is_spec = isinstance(item, HostSpec)
         self.function = item.function if self.is_spec else item
-        self.shape = HostShape(runtime, type)
+        self.shape = HostShape(runtime, type, number)
         if self.is_spec:
             check_spec(self.shape, where)
             if isinstance(self.function, ShortWay):
@@ -75,9 +77,11 @@ class Offered:
                 self.function = self.short.general
         self.wants = self.is_spec or wants_caller(item)
 
-    def fits(self, runtime: object, type: object, item: object) -> bool:
+    def fits(self, runtime: object, type: object, item: object, number: int) -> bool:
         """Whether it was made of these."""
-        return self.runtime is runtime and self.item is item and self.shape.type == type
+        return (
+            self.runtime is runtime and self.item is item and self.shape.type_id == number and self.shape.type == type
+        )
 
     def bind(self, store: object, caller: object) -> HostFunction:
         """A host function of the store."""
@@ -255,12 +259,54 @@ def call_vector(
 @cython.exceptval(-1, check=False)
 def run_slowly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
     """Anything that ``values`` converts."""
-    result: object = self.invoke(read_cells(cells, self.params))
+    try:
+        result: object = self.invoke(read_cells(cells, self.params))
+    except TypeError as error:
+        check_fits(self, error)
+        raise
     if self.waits(result):
         return wait_for(self, result, cells)
     raws: list = results_to_raw(self.label, self.type, result, self.store)
     fill_cells(self.store, cells, raws, self.results, self.type.results)
     return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def raise_what_is_set() -> cython.int:
+    """For the code below: a C function has failed."""
+    return -1
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_fits(self: PythonHost, error: object) -> cython.int:
+    """Raise a TypeError of a call with the function's name where it takes another number of arguments than the guest
+    gives: Python's own names ``<lambda>``, say."""
+    given: object = [None] * (len(self.type.params) + (self.caller is not None))
+    with importing:
+        import inspect
+    try:
+        parameters: object = inspect.signature(self.function)
+    except (TypeError, ValueError):  # a built-in without a signature
+        return 0
+    try:
+        parameters.bind(*given)
+    except TypeError:
+        raise TypeError(f"host function {signature(self.label, self.type)}: {error}") from None
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def failed(self: PythonHost) -> cython.int:
+    """What a call that failed has raised, which is set."""
+    try:
+        raise_what_is_set()
+    except TypeError as error:
+        check_fits(self, error)
+        raise
+    return -1
 
 
 @cython.cfunc
@@ -289,7 +335,7 @@ def run_quickly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int
             Py_DECREF(answer)
     for i in range(n):
         Py_DECREF(arguments[first + i])
-    return status
+    return status if status >= 0 else failed(self)
 
 
 @cython.cfunc

@@ -175,9 +175,10 @@ class Linker:
     def _offer(self, module: Module, wanted: Import, type_: FuncType, item: Callable[..., Any] | HostSpec) -> Offered:
         """What makes the host function in a store; kept for the next module that wants it, most often the same."""
         name = wanted.module, wanted.name
+        number = 0 if wanted.type_index is None else module.blueprint.ids[wanted.type_index]
         known = self._offered.get(name)
-        if known is None or not known.fits(module.engine.runtime, type_, item):
-            known = Offered(module.engine.runtime, wanted.label, type_, item)
+        if known is None or not known.fits(module.engine.runtime, type_, item, number):
+            known = Offered(module.engine.runtime, wanted.label, type_, item, number)
             if self._items.get(name) is item:
                 self._offered[name] = known
         return known

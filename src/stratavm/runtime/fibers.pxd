@@ -35,6 +35,7 @@ cdef class Fiber:
     cdef readonly int phase
     cdef object request               # what the guest waits for: an awaitable; None: a turn of the loop
     cdef readonly uint32_t parks      # how often it was suspended so far
+    cdef readonly bint is_left        # it was given up while a call of its host function is inside
     cdef int take_room(self) except -1
     cdef bint start(self) except -1
     cdef bint resume(self, uint32_t status) except -1

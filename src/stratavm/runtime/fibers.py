@@ -236,6 +236,9 @@ class Fiber:
         store: Store = self.store
         kept: tuple = ()
         while self.phase == FIBER_PARKED and store.parked is not self:  # what its host functions began and left: first
+            if store.parked is None:  # a call of theirs is inside: when that ends
+                self.is_left = True
+                return 0
             store.parked.abandon()
         if self.phase == FIBER_PARKED:
             self.entry.act.vmctx = self.state.vmctx

@@ -10,7 +10,7 @@ from stratavm.base.numbers import integer, shown, truth
 from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import from_raw, to_raw, value_type
+from stratavm.runtime.values import from_raw, outside, to_raw, value_type
 from stratavm.spec.types import EXTERN, NOEXTERN, GlobalType, heap, is_ref, type_name
 
 traits: dict = {}
@@ -107,7 +107,7 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     value: object = type.value
     marked: object = traits.get(value)
     if marked is None:
-        holds_handles: object = is_ref(value) and heap(value) in (EXTERN, NOEXTERN)
+        holds_handles: object = is_ref(outside(value)) and heap(value) in (EXTERN, NOEXTERN)
         if len(traits) >= 4096:  # a cache: modules may have any number of reference types
             traits.clear()
         traits[value] = marked = (cell_widths((value,))[0], holds_handles)

@@ -76,18 +76,26 @@ class Handles:
 
         The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
         """
+        before: set = self.suspects
         held: set = set()
         for root in list(self.roots or ()):
             held.update(root.held_handles())
         free: set = set(self.free)
         unheld: set = {h for h in range(1, len(self.things) + 1) if h not in held and h not in free}
-        gone: set = unheld & self.suspects
-        self.suspects = unheld - gone
+        gone: list = sorted(unheld & self.suspects, reverse=True)
         dropped: list = [self.things[h - 1] for h in gone]
+        suspects: set = unheld.difference(gone)
+        # All that may run others, or the collector; from here on nothing does.
+        if self.suspects is not before:
+            return []
+        for h in gone:
+            if h not in before:  # somebody has asked for it meanwhile
+                return []
+        self.suspects = suspects
         for h in gone:
             del self.numbers[id(self.things[h - 1])]
             self.things[h - 1] = None
-        self.free.extend(sorted(gone, reverse=True))
+        self.free.extend(gone)
         self.used -= len(gone)
         self.collect_at = max(FEW, 2 * self.used)
         return dropped

@@ -39,14 +39,14 @@ from stratavm.base.errors import StackOverflow
 
 @cython.cclass
 class HostShape(Shape):
-    """A function type as the host functions of an engine need it."""
+    """A function type as the host functions of an engine need it; ``number``: see ``TypeIds.of_func``."""
 
-    def __cinit__(self, runtime: object, type: object):
+    def __cinit__(self, runtime: object, type: object, number: object = 0):
         stubs: object = runtime.stubs
+        used: UsedTypes = runtime.types.of_func(type, number)
         self.type = type
         self.params = cell_widths(type.params)
         self.results = cell_widths(type.results)
-        used: UsedTypes = runtime.types.of_func(type)
         self.type_id = used.ids[len(used.ids) - 1]
         self.keeps = used
         if stubs is not None:

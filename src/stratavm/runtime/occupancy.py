@@ -317,6 +317,8 @@ class Occupied:
         self.parked = cython.cast(object, cython.cast(cython.pointer(PyObject), entry.parent))
         entry.parent = cython.NULL
         Py_DECREF(self.parked)
+        if self.parked.is_left:  # meanwhile
+            self.parked.abandon()
 
     def drop(self, entry):
         """The guest that is suspended never goes on: the store is free, or its caller's guest waits in it."""
@@ -602,6 +604,8 @@ def refuse(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.int:
         raise StackOverflow(detail="calls between guest and host are nested too deeply")
     if block.activation != cython.NULL and in_other_greenlet(block):
         raise StoreBusy("a guest waits in another greenlet of this thread: calls must end in the order of a stack")
+    if self.exec.occupant == PARKED:
+        raise StoreBusy("Python objects that no guest of this store holds are being let go of")
     raise StoreBusy("a guest of this store waits in an asynchronous call, which has to end first")
 
 

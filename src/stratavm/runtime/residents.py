@@ -6,7 +6,7 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, FuncRec
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
-from cython.cimports.stratavm.runtime.occupancy import Occupied, deliver_events, is_closed, mark, stands
+from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
 from cython.cimports.stratavm.runtime.quota import new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL
@@ -14,7 +14,7 @@ from cython.cimports.stratavm.runtime.template import NO_FUEL
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.numbers import whole
 from stratavm.runtime.limits import StoreLimits
-from stratavm.spec.types import FIRST_RESOLVED, REF, RESOLVED, heap, kind, type_name
+from stratavm.spec.types import CONCRETE, FIRST_RESOLVED, REF, RESOLVED, heap, kind, type_name
 
 let_go = cython.declare(let_go_t)
 MAX_FUEL = (1 << 63) - 1
@@ -289,6 +289,8 @@ class Residence(Occupied):
                 raise ValueError(f"0 is no {type_name(type)}")
             return
         if heap(type) < RESOLVED:
+            if heap(type) >= CONCRETE:
+                raise ValueError(f"{type_name(type)} names a type by its index in a module: nothing is of it here")
             self.check_function(bits)
         elif not self.is_of_type(bits, heap(type) - RESOLVED):
             raise ValueError(f"{bits:#x} is no {type_name(type)}")
@@ -390,7 +392,15 @@ class Residence(Occupied):
         if self.quota is None:
             raise self.why_closed()
         handles: Handles = self.all_handles()
-        dropped: list = handles.collect()
+        if self.exec.occupant != 0 or self.pinned:  # by now
+            return 0
+        self.exec.occupant = (
+            PARKED  # of no thread: a guest that ran meanwhile might hide a handle where it was looked for
+        )
+        try:
+            dropped: list = handles.collect()
+        finally:
+            self.exec.occupant = 0
         gone: object = len(dropped)
         self.quota.give_back(HANDLE_BYTES * len(dropped))
         mark(self.exec, ATTENTION_CROWDED, handles.crowded())

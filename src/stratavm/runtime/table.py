@@ -32,7 +32,7 @@ from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
-from stratavm.runtime.values import from_raw, to_raw, value_type
+from stratavm.runtime.values import from_raw, outside, to_raw, value_type
 from stratavm.spec.types import EXTERN, NOEXTERN, REF, Limits, TableType, heap, kind, type_name
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
@@ -49,6 +49,7 @@ class TableSpec:
 
     def __cinit__(self, type: object):
         limits: object = type.limits
+        outside(type.element)
         self.declared = type
         self.minimum = min(whole("minimum", limits.minimum), cython.cast(object, 1) << 63)
         most: object = whole_or_none("maximum", limits.maximum)

@@ -17,6 +17,7 @@ from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
 from stratavm.spec.types import (
     CONCRETE,
+    FIRST_CONCRETE,
     FIRST_RESOLVED,
     OWN_ID,
     REF,
@@ -61,13 +62,26 @@ class TypeIds:
             self._intern(group.types, used)
         return used
 
-    def of_func(self, type: object) -> UsedTypes:
-        """A function type that names no type index: what a host function has. Its id is the last one; before it are
-        those of the types that it names by canonical id, which somebody has to keep meanwhile."""
+    def of_func(self, type: object, number: object = 0) -> UsedTypes:
+        """A function type as it is outside of modules: what a host function has. Its id is the last one; before it are
+        those of the types that it names, which somebody has to keep meanwhile.
+
+        ``number``: the id that is wanted, of an import say, whose type it is; 0: it is found. A type that is shown does
+        not say whether it stands in a group with those that it names: if one of them is the same, as where a type names
+        itself, it is that one. ValueError for a type that names another by its index in a module.
+        """
         used: UsedTypes = UsedTypes.__new__(UsedTypes, self)
         for t in (*type.params, *type.results):
+            if FIRST_CONCRETE <= t < FIRST_RESOLVED:
+                raise ValueError(f"{type} names a type by its index in a module: it is no type outside")
             used.keep(t)
-        self._intern((SubType(type),), used)
+        if number == 0:
+            number = _same_as(type, used.groups)
+        if number == 0:
+            self._intern((SubType(type),), used)
+        else:
+            used.keep(REF_NULL | (RESOLVED + number) << 8)
+            used.ids.append(number)
         return used
 
     def of_value(self, type: int) -> UsedTypes:
@@ -247,6 +261,26 @@ def _vals_key(types: object, ids: list, start: uint32_t) -> tuple:
         if mine is not given:
             return tuple(keys)
     return types if type(types) is tuple else tuple(keys)
+
+
+@cython.cfunc
+def _outside_key(keys: tuple, ids: tuple) -> tuple:
+    """The key of values that name types of their own group, as it would be elsewhere."""
+    found: list = [(k[0], ("id", ids[k[1][1]])) if isinstance(k, tuple) and k[1][0] == "rec" else k for k in keys]
+    return tuple(found)
+
+
+@cython.cfunc
+def _same_as(type: object, groups: list) -> object:
+    """The id of the type in some groups that is the same as a function type with canonical ids; else 0."""
+    group: Group
+    wanted: tuple = (_vals_key(type.params, [], 0), _vals_key(type.results, [], 0))
+    for group in groups:
+        keys: tuple = (group.key,) if len(group.ids) == 1 else group.key
+        for number, key in zip(group.ids, keys, strict=True):
+            if key[2] == "func" and wanted == (_outside_key(key[3], group.ids), _outside_key(key[4], group.ids)):
+                return number
+    return 0
 
 
 @cython.cfunc

@@ -68,13 +68,22 @@ def value_type(given: int | str, *, reference: bool = False) -> ValType:
     if found is not None and found in allowed.values():
         return found
     if isinstance(given, int) and given >= FIRST_CONCRETE and kind(given) in (REF, REF_NULL):
-        if given >= FIRST_RESOLVED:
-            return given
-        raise ValueError(f"{type_name(given)} is no type here: it names one by its index in a module; {TYPED}")
+        return outside(given)
     if isinstance(given, str) and given.startswith("(ref"):
         raise ValueError(f"{given!r} is no type here; {TYPED}")
     near = did_you_mean(given, allowed) if isinstance(given, str) else ""
     raise ValueError(f"{given!r} is no type here; {near or 'types: ' + ', '.join(allowed)}")
+
+
+def outside(type_: ValType) -> ValType:
+    """A value type as it is outside of modules.
+
+    Raises:
+        ValueError: it names a type by its index in a module.
+    """
+    if FIRST_CONCRETE <= type_ < FIRST_RESOLVED:
+        raise ValueError(f"{type_name(type_)} is no type here: it names one by its index in a module; {TYPED}")
+    return type_
 
 
 class References(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Any, Final, TypeVar, TypeVarTuple
-from stratavm.base.numbers import whole
+from stratavm.base.numbers import integer, whole
 from stratavm.runtime.fibers import count_polls
 
 T = TypeVar("T")
@@ -129,6 +129,12 @@ class SeededLoop(asyncio.BaseEventLoop):
                 future.set_result(func(*args))
             except (SystemExit, KeyboardInterrupt):
                 raise
+            except StopIteration as error:  # no future takes one: as Python 3.12 says it
+                wrapped = RuntimeError(
+                    "StopIteration interacts badly with generators and cannot be raised into a Future"
+                )
+                wrapped.__cause__ = error
+                future.set_exception(wrapped)
             except BaseException as error:
                 future.set_exception(error)
 
@@ -217,10 +223,29 @@ class SeededLoop(asyncio.BaseEventLoop):
 
 
 def run_seeded(main: Callable[[], Coroutine[Any, Any, T]], seed: int) -> T:
-    """Run a coroutine function under one schedule; a failure names the seed."""
+    """Run a coroutine function under one schedule; a failure names the seed.
+
+    Args:
+        main: is called without arguments; what it returns is awaited.
+        seed: a whole number that decides the order.
+
+    Raises:
+        TypeError: ``main`` is no coroutine function, or ``seed`` no whole number.
+        Stuck: nothing can go on.
+    """
+    seed = integer("seed", seed)
+    given: Any = main
+    if asyncio.iscoroutine(given):
+        given.close()
+        raise TypeError("main must be a coroutine function, got a coroutine: pass the function itself, without ()")
+    if not callable(given):
+        raise TypeError(f"main must be a coroutine function, got {given!r:.60}")
     loop = SeededLoop(seed)
     try:
-        result: T = loop.run_until_complete(main())
+        waits = given()
+        if not hasattr(type(waits), "__await__"):
+            raise TypeError(f"main must be a coroutine function, but returned {waits!r:.60}")
+        result: T = loop.run_until_complete(waits)
         if loop.errors:
             raise AssertionError(f"errors outside tasks: {loop.errors}")
         return result

@@ -125,6 +125,35 @@ def test_a_store_whose_host_function_has_called_the_guest_is_not_closed():
     run(main())
 
 
+def test_a_call_is_given_up_when_what_its_host_function_calls_has_ended():
+    """Its task is ended from there: it never goes on, and its instance is poisoned, but the inner call ends first."""
+
+    made, calls = [], []
+
+    def inner(x):
+        calls[0].close()
+        return x + 1
+
+    def f(x):
+        return inner(x) if x == 0 else outer()
+
+    async def outer():
+        made.append(asyncio.create_task(world.exports.call.call_async(0)))
+        await made[0]
+
+    async def main():
+        calls.append(world.exports.call.call_async(1))
+        with pytest.raises(RuntimeError, match="already awaited"):
+            await asyncio.create_task(calls[0])
+        assert await made[0] == 2
+        with pytest.raises(InstancePoisoned):
+            world.exports.add(1, 1)
+        clean(world)
+
+    world = World(f)
+    run(main())
+
+
 def test_a_call_that_is_never_awaited_is_named_as_users_know_it():
     """The warning of Python says what was forgotten."""
     world = World(nap)

@@ -69,6 +69,20 @@ def test_wrong_results_are_told(function, kind, error, message):
         assert message in str(caught.value)
 
 
+def test_who_takes_another_number_of_arguments_is_named():
+    """Python's own names say little; an error of the function itself stays what it is."""
+    for function, message in (
+        (lambda: 1, "host function e.f(i32) -> i32: .*takes 0 positional arguments but 1 was given"),
+        (lambda caller: 1, "host function e.f(i32) -> i32: .*takes 1 positional argument but 2 were given"),
+        (lambda x: len(x), "^object of type 'int' has no len"),
+        (len, "^object of type 'int' has no len"),
+    ):
+        with pytest.raises(TypeError, match=message.replace("(i32)", r"\(i32\)")):
+            run_with(function)(1)
+    with pytest.raises(TypeError, match=r"host function e.f\(externref\) -> i32: .*takes 0 positional"):
+        run_with(lambda: 1, "(param externref) (result i32)")("x")
+
+
 @pytest.mark.parametrize("base", [KeyboardInterrupt, SystemExit, GeneratorExit, ValueError])
 def test_any_exception_comes_out_unchanged(base):
     """The same object, BaseException included, and it is not kept."""

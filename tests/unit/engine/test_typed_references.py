@@ -6,7 +6,17 @@ import pytest
 
 from stratavm.base.errors import LinkError, Trap
 from stratavm.engine import Config, Engine, Func, Global, Linker, Module, Store, Table
-from stratavm.spec.types import CONCRETE, FIRST_RESOLVED, I32, FuncType, ref, type_name
+from stratavm.spec.types import (
+    CONCRETE,
+    FIRST_RESOLVED,
+    I32,
+    FuncType,
+    GlobalType,
+    Limits,
+    TableType,
+    ref,
+    type_name,
+)
 
 TIERS = ["oracle", "jit0", "jit1", "auto"]
 DEFINES = """(module
@@ -216,6 +226,63 @@ def test_numbers_of_types_live_as_long_as_host_functions_that_name_them():
     del store, linker
     gc.collect()
     assert types.live == before
+
+
+SELVES = """(module
+  (type $self (func (param (ref null $self)) (result i32)))
+  (type $of (func (param (ref null $self)) (result f32)))
+  (import "h" "self" (func $self (type $self)))
+  (import "h" "of" (func $of (type $of)))
+  (elem declare func $self $of)
+  (func (export "made") (param (ref null $self)) (result i32)
+    (call_ref $self (ref.null $self) (local.get 0)))
+  (func (export "f") (result i32)
+    (drop (call $of (ref.func $self)))
+    (call_ref $self (ref.func $self) (ref.func $self))))"""
+
+
+def test_host_functions_have_the_very_type_of_their_import(store):
+    """One that names itself, and one that names that, though its signature alone might say the same of it."""
+    given = []
+
+    def itself(function):
+        given.append(function)
+        return 42
+
+    module = Module(SELVES, engine=store.engine)
+    linker = Linker(store.engine)
+    for name, item in {"self": itself, "of": itself}.items():
+        linker.define("h", name, item)
+    instance = linker.instantiate(store, module)
+    assert instance.exports.f() == 42
+    assert [function(None) for function in list(given)] == [42, 42]
+
+
+def test_a_function_that_python_makes_has_a_type_that_names_itself(store):
+    """Where that type is shown."""
+    module = Module(SELVES, engine=store.engine)
+    linker = Linker(store.engine)
+    for name in ("self", "of"):
+        linker.define("h", name, lambda *values: 1)
+    exports = linker.instantiate(store, module).exports
+    made = Func.from_callable(store, module.imports[0].type, lambda function: 7)
+    assert exports.made(made) == 7
+    linker.define("h", "self", made)
+    assert linker.instantiate(store, module).exports.made(made) == 7
+
+
+def test_a_type_by_its_index_in_a_module_is_none_outside(store):
+    """Nothing that a guest has is of it."""
+    wrong = ref(CONCRETE)
+    for make in (
+        lambda: Table(store, TableType(wrong, Limits(1))),
+        lambda: Global(store, GlobalType(wrong)),
+        lambda: Func.from_callable(store, FuncType((wrong,)), print),
+        lambda: store.check_reference(wrong, Func.from_callable(store, FuncType(), print).native.raw),
+        lambda: store.engine.runtime.types.of_func(FuncType((), (wrong,))),
+    ):
+        with pytest.raises((ValueError, TypeError), match="index in a module"):
+            make()
 
 
 def test_call_ref_through_many_levels_and_across_instances(store):

@@ -22,6 +22,12 @@ def rss() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def test_the_arena_says_how_large_it_is():
+    """In bytes: more than fits 31 bits."""
+    usage = arena_usage()
+    assert usage["bytes"] == 1 << 31 and usage["base"] > 0 <= usage["chunks"]
+
+
 def cycle() -> weakref.ref:
     """A store whose host function refers to its own instance: host function → instance → store → host function."""
     store = guest.store()

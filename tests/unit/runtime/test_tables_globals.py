@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from stratavm.base.errors import ResourceLimit, Trap
+from stratavm.base.errors import ResourceLimit, StoreBusy, Trap
 from stratavm.runtime.globals import Global
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.table import Table
@@ -127,6 +127,48 @@ def test_handles_keep_objects_only_while_a_guest_holds_them():
     assert [r() for r in refs] == [None] * 3
     with pytest.raises(ValueError):
         store.extern_from_raw(99)
+
+
+class Root:
+    """Something that holds handles and, when it is asked for them, lets somebody else act."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def held_handles(self):
+        self.act()
+        return set()
+
+
+def test_what_is_asked_for_while_handles_are_collected_stays():
+    """Finding them runs Python, and so other threads: one gives the object to a guest again."""
+    store, thing = guest.store(), object()
+    handle = store.extern_to_raw(thing)
+    again = []
+    root = Root(lambda: again.append(store.extern_to_raw(thing)) if again is not None else None)
+    store.add_root(root)
+    for _ in range(5):
+        store.gc()
+    assert set(again) == {handle} and store.extern_from_raw(handle) is thing
+
+
+def test_handles_are_collected_by_one_at_a_time():
+    """Else one would be given out twice, to two objects."""
+    store = guest.store()
+    first = store.extern_to_raw(object())
+    busy = []
+
+    def act():
+        with pytest.raises(StoreBusy):
+            store.gc()
+        with pytest.raises(StoreBusy):
+            table(store=store).get(0)
+        busy.append(store.busy)
+
+    root = Root(act)
+    store.add_root(root)
+    assert store.gc() == 1 and not store.busy and set(busy) == {True}
+    assert [store.extern_to_raw(object()) for _ in range(2)] == [first, 2]
 
 
 def test_many_short_lived_handles_are_collected_by_themselves():

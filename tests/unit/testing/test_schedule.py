@@ -164,6 +164,35 @@ def test_a_loop_that_is_stuck_or_endless_says_so():
     endless.close()
 
 
+def test_what_is_no_coroutine_function_or_no_seed_is_refused():
+    """By the name of the argument."""
+
+    async def main():
+        return 3
+
+    for wrong in (main(), 3, lambda: 3):
+        with pytest.raises(TypeError, match="main must be a coroutine function"):
+            run_seeded(wrong, 1)
+    for seed in ("a", None, 1.5, True):
+        with pytest.raises(TypeError, match="seed must be a whole number"):
+            run_seeded(main, seed)
+    assert run_seeded(main, 1) == 3
+
+
+def test_a_function_of_an_executor_may_raise_anything():
+    """Also what no future can have: as with threads in later versions of Python."""
+
+    def ends():
+        raise StopIteration("over")
+
+    async def main():
+        with pytest.raises(RuntimeError, match="StopIteration") as caught:
+            await asyncio.to_thread(ends)
+        return caught.value.__cause__.value
+
+    assert run_seeded(main, 1) == "over"
+
+
 def test_an_error_in_a_callback_fails_the_run():
     """It is not lost."""
 
