@@ -22,7 +22,7 @@ from stratavm.base.importing import cache, importing, lru_cache
 from stratavm.base.quiet import suppress
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
-from stratavm.module.reader import sum_of
+from stratavm.module.reader import let_go_of, sum_of
 from stratavm.services.ahead import LEAST_BYTES, READ, SUM
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
@@ -459,20 +459,22 @@ class KeptModule:
         """All of it, or beside what was restored what is newer, as long as that is little: a program that runs a little
         further, or whose functions were lifted, would compile the same again at each start."""
         compiled, compilations = code.compiled, code.compilations
-        newer, beside = self._key(NEWER, code.code_key), b""
+        newer, packed = self._key(NEWER, code.code_key), [b""]
         if self._restored_bytes:
-            beside = code.pack_code(newer=True)
-        if beside and len(beside) * MORE <= self._restored_bytes:
-            self._disk.keep(newer, beside, f"newer code of {self._name}")
-            data = beside
+            packed = [code.pack_code(newer=True)]
+        if packed[0] and len(packed[0]) * MORE <= self._restored_bytes:
+            self._disk.keep(newer, packed[0], f"newer code of {self._name}")
         else:
-            data = code.pack_code()
-            self._disk.keep(self._key(b"code", code.code_key), data, f"code of {self._name}")
+            let_go_of(packed)
+            packed = [code.pack_code()]
+            self._disk.keep(self._key(b"code", code.code_key), packed[0], f"code of {self._name}")
             self._disk.drop(newer)
-            self._restored_bytes = len(data)
+            self._restored_bytes = len(packed[0])
         self._restored = compilations
+        size = len(packed[0])
+        let_go_of(packed)
         if self._source.hears(CodeKept):
-            self._source.emit(CodeKept(self._name, compiled, len(data)))
+            self._source.emit(CodeKept(self._name, compiled, size))
 
     def _keep_profile(self, code: TierModule) -> None:
         """The calls of this start with those of the ones before."""

@@ -10,7 +10,7 @@ import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.module.reader import use_huge_pages
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
 from cython.cimports.stratavm.runtime.codemap import SITE_BIT, CodeRec, PosEntry, SiteEntry, TrapEntry, find_code
@@ -24,6 +24,8 @@ MAGIC = cython.declare(uint32_t, 0x31494353)
 LARGEST = cython.declare(uint64_t, MAX_FUNCTION)
 HIGHEST = cython.declare(uint32_t, 1)
 """The highest level of a compiler."""
+MANY = cython.declare(uint32_t, 1 << 15)
+"""Entries of tables that take a while to look at."""
 
 Head = cython.struct(magic=uint32_t, n_funcs=uint32_t, n_rows=uint32_t, row_bytes=uint32_t)
 Row = cython.struct(
@@ -58,11 +60,29 @@ def bytes_of(row: cython.pointer(Row)) -> uint64_t:
 
 
 @cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def put(at: cython.pointer(uint8_t), items: cython.p_void, size: uint64_t) -> cython.pointer(uint8_t):
     """Copy items; returns where the next ones go."""
     if size:
         memcpy(at, items, size)
+    memset(at + size, 0, padded(size) - size)
     return at + padded(size)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_all(at: cython.pointer(uint8_t), recs: cython.pointer(cython.pointer(CodeRec)), n: uint64_t) -> cython.void:
+    """Copy code and tables of functions."""
+    i: uint64_t
+    rec: cython.pointer(CodeRec)
+    for i in range(n):
+        rec = recs[i]
+        at = put(at, cython.cast(cython.p_void, rec.start), rec.size)
+        at = put(at, rec.traps, rec.n_traps * cython.sizeof(TrapEntry))
+        at = put(at, rec.positions, rec.n_positions * cython.sizeof(PosEntry))
+        at = put(at, rec.sites, rec.n_sites * cython.sizeof(SiteEntry))
 
 
 @cython.cfunc
@@ -98,12 +118,11 @@ def pack(
             code's addresses, which is that of first calls.
     """
     i: uint32_t
-    size: uint64_t = 0
+    n: uint64_t = 0
     begin: uint64_t = outside[0]
     end: uint64_t = outside[1]
     found: list = []
     rec: cython.pointer(CodeRec)
-    row: cython.pointer(Row)
     for i in range(table.count):
         rec = record(owner, table, first, i)
         if rec == cython.NULL or begin <= rec.start < end:
@@ -112,55 +131,83 @@ def pack(
             found.append((rec.start, i))
     if not by_index:
         found.sort()
-    head_bytes: uint64_t = cython.sizeof(Head) + len(found) * cython.sizeof(Row)
+    recs: cython.pointer(cython.pointer(CodeRec)) = cython.cast(
+        cython.pointer(cython.pointer(CodeRec)), calloc(len(found) + 1, cython.sizeof(cython.p_void))
+    )
+    if recs == cython.NULL:
+        raise MemoryError("no memory to pack code")
+    try:
+        for address, _ in found:
+            recs[n] = find_code(address)
+            n += 1
+        return packed(recs, [index for _, index in found], table.count)
+    finally:
+        free(recs)
+
+
+@cython.cfunc
+def packed(recs: cython.pointer(cython.pointer(CodeRec)), indices: list, n_funcs: uint32_t) -> bytes:
+    """The bytes of some functions, whose records stay as they are; copied without the GIL, for they may be many."""
+    i: uint64_t
+    n: uint64_t = len(indices)
+    size: uint64_t = 0
+    head_bytes: uint64_t = cython.sizeof(Head) + n * cython.sizeof(Row)
     rows: bytearray = bytearray(head_bytes)
     start: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, rows))
     head: cython.pointer(Head) = cython.cast(cython.pointer(Head), start)
-    head.magic = MAGIC
-    head.n_funcs = table.count
-    head.n_rows = len(found)
-    head.row_bytes = cython.sizeof(Row)
-    row = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
-    for address, index in found:
-        rec = find_code(address)
-        row.index = index
-        row.size = rec.size
-        row.n_traps = rec.n_traps
-        row.n_positions = rec.n_positions
-        row.n_sites = rec.n_sites
-        row.level = rec.level
+    row: cython.pointer(Row) = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
+    head.magic, head.n_funcs, head.n_rows, head.row_bytes = MAGIC, n_funcs, n, cython.sizeof(Row)
+    for i in range(n):
+        row.index = indices[i]
+        row.size = recs[i].size
+        row.n_traps = recs[i].n_traps
+        row.n_positions = recs[i].n_positions
+        row.n_sites = recs[i].n_sites
+        row.level = recs[i].level
         size += bytes_of(row)
         row += 1
-    rows.extend(bytes(size))
-    start = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, rows))
-    row = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
-    at: cython.pointer(uint8_t) = start + head_bytes
-    for address, _ in found:
-        rec = find_code(address)
-        at = put(at, cython.cast(cython.p_void, rec.start), rec.size)
-        at = put(at, rec.traps, rec.n_traps * cython.sizeof(TrapEntry))
-        at = put(at, rec.positions, rec.n_positions * cython.sizeof(PosEntry))
-        at = put(at, rec.sites, rec.n_sites * cython.sizeof(SiteEntry))
-    return bytes(rows)
+    made: bytes = PyBytes_FromStringAndSize(cython.NULL, head_bytes + size)
+    to: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(made))
+    memcpy(to, start, head_bytes)
+    with cython.nogil:
+        put_all(to + head_bytes, recs, n)
+    return made
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def wrong_table(source: cython.pointer(CodeSource), n_funcs: uint64_t) -> cython.p_char:
+    """Which table is not sorted or names what is not there; NULL: none."""
+    i: uint32_t
+    for i in range(source.n_traps):
+        if source.traps[i].pc >= source.size or (i and source.traps[i].pc <= source.traps[i - 1].pc):
+            return b"traps are not in order"
+    for i in range(source.n_positions):
+        if source.positions[i].pc > source.size or (i and source.positions[i].pc <= source.positions[i - 1].pc):
+            return b"return addresses are not in order"
+    for i in range(source.n_sites):
+        if source.sites[i].func >= n_funcs:
+            return b"inlined code is from a function that there is not"
+        # `caller` names a site that lies before it, or the walk over them would not end
+        if source.sites[i].caller & SITE_BIT and (source.sites[i].caller & ~cython.cast(uint32_t, SITE_BIT)) >= i:
+            return b"inlined code is within itself"
+    return cython.NULL
 
 
 @cython.cfunc
 @cython.exceptval(-1)
 def check_tables(source: cython.pointer(CodeSource), n_funcs: uint64_t) -> cython.int:
-    """Raise DamagedImage where a table is not sorted or names what is not there."""
-    i: uint32_t
-    for i in range(source.n_traps):
-        if source.traps[i].pc >= source.size or (i and source.traps[i].pc <= source.traps[i - 1].pc):
-            raise DamagedImage("traps are not in order")
-    for i in range(source.n_positions):
-        if source.positions[i].pc > source.size or (i and source.positions[i].pc <= source.positions[i - 1].pc):
-            raise DamagedImage("return addresses are not in order")
-    for i in range(source.n_sites):
-        if source.sites[i].func >= n_funcs:
-            raise DamagedImage("inlined code is from a function that there is not")
-        # `caller` names a site that lies before it, or the walk over them would not end
-        if source.sites[i].caller & SITE_BIT and (source.sites[i].caller & ~cython.cast(uint32_t, SITE_BIT)) >= i:
-            raise DamagedImage("inlined code is within itself")
+    """Raise DamagedImage where a table is not sorted or names what is not there. Long ones are gone through without the
+    GIL."""
+    wrong: cython.p_char
+    if source.n_traps + source.n_positions + source.n_sites < MANY:
+        wrong = wrong_table(source, n_funcs)
+    else:
+        with cython.nogil:
+            wrong = wrong_table(source, n_funcs)
+    if wrong != cython.NULL:
+        raise DamagedImage(cython.cast(bytes, wrong).decode())
     return 0
 
 

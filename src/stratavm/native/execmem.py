@@ -35,6 +35,7 @@ from cython.cimports.stratavm.runtime.native import add_64, store_ptr
 from cython.cimports.stratavm.runtime.own_threads import Monitor, begin_monitor, lock, unlock
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.module.reader import let_go_of
 from stratavm.runtime import codemap as codemap_module
 from stratavm.runtime.limits import name_the_limit
 
@@ -191,6 +192,8 @@ class CodeOwner:
         else:
             with cython.nogil:
                 self.release_runs()
+        if self.held:
+            let_go_of(self.held)
         for i in range(self.n_allocations):  # behind the GIL: nobody who looked for code before still looks at it
             vec_free(self.allocations[i])
         free(self.allocations)

@@ -4,6 +4,8 @@ import ctypes
 import sys
 import threading
 import time
+import tracemalloc
+from functools import partial
 
 import pytest
 
@@ -14,10 +16,12 @@ from stratavm.base.errors import DeadlineExceeded, Unsupported
 from stratavm.ir.pipeline import LEVELS
 from stratavm.module.decode import decode
 from stratavm.module.parser import parse_wat_to_bytes
+from stratavm.module.reader import let_go_of
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
 from stratavm.native.execmem import CodeOwner
 from stratavm.tiers.jit import eager
+from stratavm.tiers.jit.tier import JitModule
 from stratavm.tiers.tier import CompileExecutor, ThreadExecutor
 from tests.unit.ir import small_functions
 
@@ -259,10 +263,15 @@ def others_run_during(act):
 
 def large(loops=100_000):
     """The compiler of a module with a function of so many loops."""
+    return wasm_compiler(valid_large(loops))
+
+
+def valid_large(loops=100_000):
+    """The module."""
     loop = b"\x02\x40\x03\x40\x0c\x01\x0b\x0b"
     code = b"\x00" + loop * loops + b"\x0b"
     parts = [(1, b"\x01\x60\x00\x00"), (3, b"\x01\x00"), (10, b"\x01" + leb(len(code)) + code)]
-    return wasm_compiler(validate(decode(b"\0asm\1\0\0\0" + b"".join(bytes([n]) + leb(len(d)) + d for n, d in parts))))
+    return validate(decode(b"\0asm\1\0\0\0" + b"".join(bytes([n]) + leb(len(d)) + d for n, d in parts)))
 
 
 def leb(number):
@@ -290,29 +299,56 @@ class Large:
         """Give its pages back."""
         self.owner = None
 
-    def let_go_of_facts(self):
-        """Give back what validation has found out of each loop."""
-        self.compiler = None
-
     def let_go_of_worker(self):
         """Give its arrays back."""
         self.worker = None
 
 
 @pytest.mark.trace_slow
-@pytest.mark.parametrize("act", ["publish", "let_go_of_code", "let_go_of_worker", "let_go_of_facts"])
+@pytest.mark.parametrize("act", ["publish", "let_go_of_code", "let_go_of_worker"])
 def test_others_run_while_what_is_large_is_published_and_given_back(act):
     """On a busy machine the other thread is not there at once: then again."""
     one, end = Large(), time.monotonic() + 3 * SOON
     while time.monotonic() < end:
         if one.worker is None:
-            one.compiler = one.compiler or large()
             one.renew()
         one.owner = CodeOwner()
         if act != "publish":
             one.publish()
-        if act == "let_go_of_facts":
-            one.worker = None  # which has them as well
         if others_run_during(getattr(one, act)):
             return
     pytest.fail("nobody ran")
+
+
+def others_run_at_last(prepare):
+    """Whether another thread runs Python while what ``prepare`` returns acts, in one of many times."""
+    end = time.monotonic() + 3 * SOON
+    while time.monotonic() < end:
+        if others_run_during(prepare()):
+            return True
+    return False
+
+
+@pytest.mark.trace_slow
+def test_others_run_while_large_bytes_are_given_back():
+    """Those that nobody else has; others stay what they are."""
+    mine = b"\1" * (32 << 20)
+    assert others_run_at_last(lambda: partial(let_go_of, [b"\1" * (32 << 20)]))
+    things = [mine, "text", b"few", None]
+    let_go_of(things)
+    assert things == [] and mine == b"\1" * (32 << 20)
+
+
+@pytest.mark.trace_slow
+def test_others_run_while_code_is_packed_and_looked_at():
+    """Of which there is one copy."""
+    module = JitModule(valid_large(), Options(), None)
+    module.compile_all(1)
+    assert others_run_at_last(lambda: module.pack_code)
+    tracemalloc.start()
+    try:
+        data = module.pack_code()
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * len(data)
+    finally:
+        tracemalloc.stop()
+    assert others_run_at_last(lambda: partial(JitModule(module.valid, Options(), None).restore_code, data))
