@@ -41,6 +41,7 @@ from tests.bench import (
     syscalls,
     thresholds,
     tiers,
+    wide,
 )
 from tests.bench.intervals import summarise
 from tests.bench.measure import Row, geometric_mean
@@ -68,6 +69,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "di": di.measure,
     "boundary": boundary.measure,
     "ablation-machine": ablation_machine.measure,
+    "wide": wide.measure,
     "limits": limits.measure,
     "syscalls": syscalls.measure,
     "fibers": fibers.measure,
