@@ -9,14 +9,15 @@ import wasmtime
 
 from stratavm.base.errors import StrataError, Unsupported
 from stratavm.module.decode import decode
+from stratavm.module.features import READY
 from stratavm.module.validate import validate
 from tests.fuzz.oracles import Finding
 
-OFF: Final = (
-    "simd", "relaxed_simd", "tail_call", "memory64", "threads", "gc", "exceptions", "custom_page_sizes",
-)  # fmt: skip
+OFF: Final = ("simd", "relaxed_simd", "tail_call", "gc", "exceptions")
 """Proposals that Strata does not have."""
-ON: Final = ("wide_arithmetic", "function_references", "multi_memory")
+ON: Final = (
+    "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
+)  # fmt: skip
 """Proposals that Strata has, and the other engine on request only."""
 OLDER_RULES: Final = ("locally defined global",)
 """Why the other engine refuses what version 3.0 allows: it ties this to the gc proposal."""
@@ -44,7 +45,7 @@ def _theirs(data: bytes) -> str:
 def _ours(data: bytes) -> StrataError | None:
     """Why Strata refuses a module; None where it accepts it."""
     try:
-        validate(decode(data))
+        validate(decode(data, features=READY), READY)
     except StrataError as error:
         return error
     return None

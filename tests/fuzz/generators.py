@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from stratavm.module.decode import decode
+from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.spec.index import BY_CODE
 from stratavm.spec.record import Row
@@ -26,9 +27,10 @@ SEED_BYTES: Final = 3000
 FUEL: Final = 1000
 SMITH: Final = {
     "simd-enabled": False, "relaxed-simd-enabled": False, "exceptions-enabled": False, "gc-enabled": False,
-    "tail-call-enabled": False, "memory64-enabled": False, "threads-enabled": False, "custom-page-sizes-enabled": False,
+    "tail-call-enabled": False, "memory64-enabled": True, "threads-enabled": False, "custom-page-sizes-enabled": True,
     "wide-arithmetic-enabled": True, "max-memories": 3, "max-imports": 0, "canonicalize-nans": True,
-    "export-everything": True, "max-memory32-bytes": 1 << 20, "max-table-elements": 1000, "min-funcs": 2,
+    "export-everything": True, "max-memory32-bytes": 1 << 20, "max-memory64-bytes": 1 << 20,
+    "max-table-elements": 1000, "min-funcs": 2,
     "allow-start-export": True,
 }  # fmt: skip
 
@@ -74,7 +76,7 @@ def fuelled_body_mutant(seed: int) -> bytes:
 
 
 def _change_instructions(rng: random.Random, data: bytearray) -> bytes:
-    body = rng.choice(decode(bytes(data)).functions)
+    body = rng.choice(decode(bytes(data), features=READY).functions)
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(body.start, body.end)
         twins = _twins().get(data[at])
@@ -93,7 +95,7 @@ def corpus() -> Sequence[bytes]:
 
 @cache
 def _smiths() -> Sequence[bytes]:
-    return [module for module in map(smith, range(120)) if module and decode(module).functions]
+    return [module for module in map(smith, range(120)) if module and decode(module, features=READY).functions]
 
 
 def _mutate(rng: random.Random, data: bytearray) -> None:

@@ -18,6 +18,7 @@ from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
 from stratavm.engine.config import ALLOCATORS
 from stratavm.ir.pipeline import FOR_CHECKS, PASSES
 from stratavm.module.decode import decode
+from stratavm.module.features import READY
 from stratavm.module.model import Export
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
@@ -74,7 +75,7 @@ def check_tiers(data: bytes, engines: dict[str, Engine], seed: int) -> Reached:
     step at which the first gave up.
     """
     try:
-        valid = validate(decode(data))
+        valid = validate(decode(data, features=READY), READY)
     except (ModuleError, ResourceLimit):
         return "rejected"
     work = Work.of(valid.module, seed)
@@ -239,9 +240,9 @@ LOOPS = (1, 2, 5)
 
 def variants() -> dict[str, Config]:
     """What is compared: the oracle first, both levels, and each flag of the compiler flipped."""
-    jit0 = Config(tier="jit0", strict=True, threads=1)
+    jit0 = Config(tier="jit0", strict=True, threads=1, features=READY)
     jit1 = jit0.having(tier="jit1")
-    found = {"oracle": Config(tier="oracle", threads=1), "jit0": jit0, "jit1": jit1}
+    found = {"oracle": jit0.having(tier="oracle", strict=False), "jit0": jit0, "jit1": jit1}
     for name, level in (("jit0", jit0), ("jit1", jit1)):
         found |= {f"{name} {a}": level.having(allocator=a) for a in ALLOCATORS if a != level.register_allocator}
         found |= {f"{name} {p}": level.having(memory_plan=p) for p in ("guard", "bounded") if p != level.memory_plan}
@@ -251,7 +252,7 @@ def variants() -> dict[str, Config]:
         found[f"jit1 without {off}"] = level.having(passes=tuple(p for p in PASSES if p != off))
     for off in MACHINE_PASSES:
         found[f"jit1 without {off}"] = jit1.having(machine_passes=tuple(p for p in MACHINE_PASSES if p != off))
-    auto = Config(tier="auto", threads=1)
+    auto = jit0.having(tier="auto", strict=False)
     for after in (0, 1):
         found[f"auto {after}"] = auto.having(lift_after=after)
         found[f"auto {after} bounded"] = auto.having(lift_after=after, memory_plan="bounded")

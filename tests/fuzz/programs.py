@@ -56,6 +56,8 @@ TO_BITS: Final = {
     "f": ("i32.reinterpret_f32", "i64.extend_i32_u"),
     "F": ("i64.reinterpret_f64",),
 }
+MEMORIES: Final = ((1, 3), (1, 1), (2, 3))
+"""Pages that each memory has, and may grow to."""
 STEPS: Final = 1500
 """What an exported function may take, roughly, with what it calls."""
 
@@ -79,6 +81,17 @@ WIDE: Final = {t: [r for r in BY_ID.values() if r.semantics and _scalar(r) and t
 """Operations with several results, by what the last ones are."""
 LOADS: Final = {t: [r for r in BY_ID.values() if r.access and _scalar(r) and r.results == t] for t in TYPES}
 STORES: Final = [r for r in BY_ID.values() if r.access and _scalar(r) and not r.results]
+ATOMICS: Final = {
+    t: [r for r in BY_ID.values() if r.walk == "atomic" and r.results == t and ".wait" not in r.mnemonic]
+    for t in ("", "i", "I")
+}
+"""Atomic instructions by what they give, without those that wait."""
+WRAP: Final = code("i32.wrap_i64")
+EXTEND: Final = code("i64.extend_i32_u")
+
+
+def _memory_argument(align: int, memory: int, offset: int) -> bytes:
+    return uleb(align | 0x40) + uleb(memory) + uleb(offset) if memory else uleb(align) + uleb(offset)
 
 
 def _loose(row: Row) -> bool:
@@ -145,8 +158,9 @@ class Body:
             known, cost = self.rng.choice(pool[-5:])
             return known if self.affords(cost) else self.leaf(letter)
         before = self.cost
-        makers = (self.pure, self.load, self.choose, self.branch, self.call, self.tee, self.several)
-        (make,) = self.rng.choices(makers, (50, 22, 8, 8, 7, 5, 6 if WIDE[letter] else 0))
+        makers = (self.pure, self.load, self.choose, self.branch, self.call, self.tee, self.several, self.atomic)
+        weights = (50, 22, 8, 8, 7, 5, 6 if WIDE[letter] else 0, 3 if letter in ATOMICS else 0)
+        (make,) = self.rng.choices(makers, weights)
         made = self.pure(letter, depth, loose) if make == self.pure else make(letter, depth)
         if not loose:
             pool.append((made, (self.cost - before) // self.weight + 1))
@@ -160,7 +174,8 @@ class Body:
         if choice < 0.72:
             return code("global.get", self.some_global(letter))
         if choice < 0.75 and letter == "i":
-            return code("memory.size", self.memory())
+            memory = self.memory()
+            return code("memory.size", memory) + (WRAP if self.program.wide[memory] else b"")
         if letter in "fF":
             return constant(letter, self.rng.choice((*FLOATS, math.nan)))
         value = self.rng.choice(INTERESTING) if self.chance(0.6) else self.rng.randrange(-16, 17)
@@ -200,6 +215,22 @@ class Body:
         """A load."""
         return self.access(self.rng.choice(LOADS[letter]), depth)
 
+    def atomic(self, letter: str, depth: int) -> bytes:
+        """An atomic instruction: of an aligned address, nearly always. The fence and stores give nothing."""
+        row, memory = self.rng.choice(ATOMICS[letter]), self.memory()
+        if not row.access:
+            return _opcode(row) + b"\0"
+        address = self.placed(self.masked(0x3F8 if self.chance(0.97) else 0x3FF, depth - 1), memory)
+        values = b"".join(self.expr(t, depth - 1) for t in row.operands[1:])
+        align = row.access.bytes.bit_length() - 1
+        return address + values + _opcode(row) + _memory_argument(align, memory, self.rng.choice((0, 0, 8, 64)))
+
+    def placed(self, address: bytes, memory: int) -> bytes:
+        """An i32 as an address of a memory: of one with 64 bits, a counter that was cut comes whole."""
+        if not self.program.wide[memory]:
+            return address
+        return address.removesuffix(WRAP) if address.endswith(WRAP) else address + EXTEND
+
     def access(self, row: Row, depth: int) -> bytes:
         """An access of a masked address, a counter, a place at the end of the memory, or one accessed before."""
         assert row.access
@@ -216,7 +247,7 @@ class Body:
         values = b"".join(self.expr(t, depth - 1) for t in row.operands[1:])
         self.places.append((address, offset))
         memory = self.memory()
-        return address + values + _opcode(row) + (b"\x40" + uleb(memory) if memory else b"\0") + uleb(offset)
+        return self.placed(address, memory) + values + _opcode(row) + _memory_argument(0, memory, offset)
 
     def memory(self) -> int:
         """A memory, the first one mostly: places are the same in all, so that one is taken for another."""
@@ -234,13 +265,16 @@ class Body:
     def scaled(self, counter: bytes, top: int) -> tuple[bytes, int]:
         """An address that grows with a counter, and the highest that it gets."""
         choice, by = self.rng.randrange(4), self.rng.choice((2, 3, 4, 8, 12))
+        letter, end = ("I", WRAP) if counter.endswith(WRAP) and self.chance(0.5) else ("i", b"")
+        counter, name = counter.removesuffix(end), NAMES[letter]
         if choice == 0:
-            return counter + constant("i", by & 3) + code("i32.shl"), top << (by & 3)
+            return counter + constant(letter, by & 3) + code(f"{name}.shl") + end, top << (by & 3)
         if choice == 1:
-            return counter + constant("i", by) + code("i32.mul"), top * by
+            return counter + constant(letter, by) + code(f"{name}.mul") + end, top * by
         if choice == 2:
-            return counter + code("local.get", self.rng.choice(self.bases)) + code("i32.add"), top + 0x3FF
-        return counter, top
+            base = code("local.get", self.rng.choice(self.bases)) + (EXTEND if end else b"")
+            return counter + base + code(f"{name}.add") + end, top + 0x3FF
+        return counter + end, top
 
     def choose(self, letter: str, depth: int) -> bytes:
         """A ``select``, typed or not."""
@@ -284,7 +318,7 @@ class Body:
             made += code("call_ref", self.program.type_index(params, results))
         elif in_table and self.chance(0.3) and self.affords(self.program.dearest):
             slot = constant("i", index) if self.chance(0.95) else self.masked(SLOTS - 1)
-            made += slot + code("call_indirect", self.program.type_index(params, results), 0)
+            made += self.slot(slot) + code("call_indirect", self.program.type_index(params, results), 0)
         else:
             made += code("call", index)
         if len(results) == 1:
@@ -349,7 +383,7 @@ class Body:
             return made
         address, offset = self.places[-1]
         load = _opcode(self.rng.choice(LOADS[letter])) + b"\0" + uleb(offset)
-        return made + address + load + code("local.set", self.local(letter))
+        return made + self.placed(address, 0) + load + code("local.set", self.local(letter))
 
     def twice(self, depth: int) -> bytes:
         """What is read is read again, in another way maybe, after a call or a write: two locals keep both."""
@@ -382,14 +416,29 @@ class Body:
     def bulk(self, depth: int) -> bytes:
         """Memory is filled, copied, initialised or grown, or a table slot is set."""
         slot, one, other = constant("i", SLOTS - 1), self.memory(), self.memory()
+        wide = self.program.wide
+        shorter = one if wide[other] else other
+
+        def part(mask: int, memory: int) -> bytes:
+            return self.placed(self.masked(mask), memory)
+
         makers: tuple[Callable[[], bytes], ...] = (
-            lambda: self.masked(0x3FF) + self.expr("i", 1) + self.masked(0x3F) + code("memory.fill", one),
-            lambda: self.masked(0x3FF) + self.masked(0x3FF) + self.masked(0x3F) + code("memory.copy", one, other),
-            lambda: self.masked(0x3FF) + self.masked(0xF) + self.masked(0xF) + code("memory.init", 0, one),
-            lambda: self.masked(1) + code("memory.grow", one) + code("local.set", self.local("i")),
-            lambda: slot + code("ref.func", self.rng.randrange(self.program.helpers)) + code("table.set", 0),
+            lambda: part(0x3FF, one) + self.expr("i", 1) + part(0x3F, one) + code("memory.fill", one),
+            lambda: part(0x3FF, one) + part(0x3FF, other) + part(0x3F, shorter) + code("memory.copy", one, other),
+            lambda: part(0x3FF, one) + self.masked(0xF) + self.masked(0xF) + code("memory.init", 0, one),
+            lambda: part(1, one) + code("memory.grow", one) + self.narrow(one) + code("local.set", self.local("i")),
+            lambda: self.slot(slot) + code("ref.func", self.rng.randrange(self.program.helpers)) + code("table.set", 0),
+            lambda: self.atomic("", 2),
         )
         return self.rng.choice(makers)()
+
+    def narrow(self, memory: int) -> bytes:
+        """Makes an i32 of an address of a memory."""
+        return WRAP if self.program.wide[memory] else b""
+
+    def slot(self, index: bytes) -> bytes:
+        """An i32 as an index of the table."""
+        return index + EXTEND if self.program.wide_table else index
 
     def inside(self, number: int, depth: int, breakable: bool = True) -> bytes:
         """Statements inside one more frame."""
@@ -500,6 +549,11 @@ class Program:
         self.made: list[tuple[str, str, int]] = []
         """Parameters, results and steps of each function so far."""
         self.helpers = self.rng.randint(2, SLOTS - 1)
+        self.wide = [self.rng.random() < 0.3 for _ in MEMORIES]
+        """Which memories have 64-bit addresses."""
+        self.wide_table = self.rng.random() < 0.3
+        self.by_bytes = [self.rng.random() < 0.2 for _ in MEMORIES]
+        """Which memories have pages of one byte."""
 
     @property
     def dearest(self) -> int:
@@ -527,10 +581,14 @@ class Program:
         for number in range(rng.randint(1, 3)):
             params, more = rng.choices(LETTERS, k=rng.randint(1, 4)), rng.choices(LETTERS, k=rng.randint(0, 2))
             self.function("".join(params), "I" + "".join(more), STEPS, rng.choice((3, 6, 10)), f"f{number}")
-        draft.memories += [MemoryType(Limits(1, 3)), MemoryType(Limits(1, 1)), MemoryType(Limits(2, 3))]
-        draft.tables.append(Table(TableType(FUNCREF, Limits(SLOTS, SLOTS))))
-        zero = ConstExpr(constant("i", 0) + END)
-        draft.elements.append(Element("active", FUNCREF, tuple(range(self.helpers)), offset=zero))
+        for (least, most), wide, by_bytes in zip(MEMORIES, self.wide, self.by_bytes, strict=True):
+            page, more = (PAGE, rng.choice((0, 0, 1, 3))) if by_bytes else (1, 0)
+            limits = Limits(least * page + more, most * page + more, wide)
+            draft.memories.append(MemoryType(limits, 0 if by_bytes else 16))
+        draft.tables.append(Table(TableType(FUNCREF, Limits(SLOTS, SLOTS, self.wide_table))))
+        zeros = {wide: ConstExpr(constant("I" if wide else "i", 0) + END) for wide in (False, True)}
+        offset = zeros[self.wide_table]
+        draft.elements.append(Element("active", FUNCREF, tuple(range(self.helpers)), offset=offset))
         for letter in GLOBALS:
             value = ConstExpr(constant(letter, rng.randrange(-9, 100)) + END)
             draft.globals.append(Global(GlobalType(TYPES[letter], True), value))
@@ -540,8 +598,8 @@ class Program:
         draft.exports += [Export(f"g{i}", "global", i) for i in range(len(GLOBALS))]
         draft.exports += [Export(f"m{i}", "memory", i) for i in range(len(draft.memories))]
         draft.exports.append(Export("t", "table", 0))
-        draft.datas = [DataDraft(rng.randbytes(64)), DataDraft(rng.randbytes(512), zero)]
-        draft.datas.append(DataDraft(rng.randbytes(300), zero, 1))
+        draft.datas = [DataDraft(rng.randbytes(64)), DataDraft(rng.randbytes(512), zeros[self.wide[0]])]
+        draft.datas.append(DataDraft(rng.randbytes(300), zeros[self.wide[1]], 1))
         draft.data_count = 3
         return encode(draft)
 

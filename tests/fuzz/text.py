@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from stratavm.base.errors import StrataError
 from stratavm.module.decode import decode
+from stratavm.module.features import READY
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.printer import to_wat
@@ -40,13 +41,13 @@ CUTS: Final = 8
 def check_text(data: bytes, seed: int) -> Outcome:
     """A module that decodes prints or is refused; a valid one reads back, and prints to the same bytes ever after."""
     try:
-        module = decode(data)
+        module = decode(data, features=READY)
         text = to_wat(module, folded=bool(seed & 1))
     except StrataError:
         return "rejected"
     _damage(text, random.Random(seed))
     try:
-        validate(module)
+        validate(module, READY)
     except StrataError:
         return "printed"
     _round_trip(module, text, folded=bool(seed & 1))
@@ -57,8 +58,8 @@ def _round_trip(module: Module, text: str, folded: bool) -> None:
     """Text to bytes, those to text, that to bytes: the same bytes, and as many functions as before."""
     try:
         once = parse_wat_to_bytes(text)
-        again = decode(once)
-        validate(again)
+        again = decode(once, features=READY)
+        validate(again, READY)
     except StrataError as e:
         raise Finding(f"a valid module prints to text that is refused: {e}") from e
     if len(again.functions) != len(module.functions):
