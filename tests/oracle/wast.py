@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from stratavm.base.errors import LinkError
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import DEFAULT
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
 from stratavm.tiers.oracle.machine import OracleLimits
@@ -19,7 +19,7 @@ EXTERN_BASE = 1 << 40
 class OracleHost:
     """Implements ``module.wast_runner.WastHost``."""
 
-    def __init__(self, *, features: frozenset[str] = READY, limits: OracleLimits | None = None) -> None:
+    def __init__(self, *, features: frozenset[str] = DEFAULT, limits: OracleLimits | None = None) -> None:
         self.features = features
         self.store = Store(limits)
         self.registered: dict[str, dict[str, Extern]] = {}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from stratavm.engine.config import Config
 from stratavm.engine.script import EngineHost
+from stratavm.module.features import DEFAULT, READY
 from stratavm.module.wast_runner import Report, WastHost
 from stratavm.runtime.limits import MemorySlots
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
@@ -17,28 +18,44 @@ from tests.oracle.wast import OracleHost
 from tests.spec.lists import Expected
 
 SLOTS: Final = MemorySlots(32, when_exhausted="map")
-HOSTS: Final[dict[str, Callable[[], WastHost]]] = {
-    "oracle": lambda: EngineHost(Config(tier="oracle")),
-    "oracle-reference": OracleHost,
-    "jit0": lambda: EngineHost(Config(tier="jit0", strict=True)),
-    "jit0-naive": lambda: EngineHost(Config(tier="jit0", strict=True, allocator="naive")),
-    "jit0-bounded": lambda: EngineHost(Config(tier="jit0", strict=True, memory_plan="bounded")),
-    "jit0-pooled": lambda: EngineHost(Config(tier="jit0", strict=True, memory_slots=SLOTS, memory_images="always")),
-    "jit1": lambda: EngineHost(Config(tier="jit1", strict=True)),
-    "jit1-naive": lambda: EngineHost(Config(tier="jit1", strict=True, allocator="naive")),
-    "jit1-lifted-at-once": lambda: EngineHost(Config(tier="auto", lift_after=0)),
-    "jit1-lifted": lambda: EngineHost(Config(tier="auto", lift_after=1)),
-    "jit1-lifted-beside": lambda: EngineHost(Config(tier="auto", threads=2), {Policy: Thresholds(1, 1)}),
-    "jit1-lifted-anyhow": lambda: EngineHost(Config(tier="auto", threads=2), {Policy: Whims()}),
-    "jit1-from-loops": lambda: EngineHost(Config(tier="auto"), {Policy: Thresholds(MOST_CALLS, ticks=False, polls=1)}),
-    "jit1-from-later": lambda: EngineHost(Config(tier="auto"), {Policy: Thresholds(MOST_CALLS, ticks=False, polls=3)}),
-    "jit1-bounded": lambda: EngineHost(Config(tier="jit1", strict=True, memory_plan="bounded")),
+Host = Callable[[frozenset[str]], WastHost]
+
+
+def _engine(thresholds: Policy | None = None, **options: Any) -> Host:
+    """Fresh engines with these options, and a policy of their own."""
+    services = None if thresholds is None else {Policy: thresholds}
+    return lambda features: EngineHost(Config(features=features, **options), services)
+
+
+HOSTS: Final[dict[str, Host]] = {
+    "oracle": _engine(tier="oracle"),
+    "oracle-reference": lambda features: OracleHost(features=features),
+    "jit0": _engine(tier="jit0", strict=True),
+    "jit0-naive": _engine(tier="jit0", strict=True, allocator="naive"),
+    "jit0-bounded": _engine(tier="jit0", strict=True, memory_plan="bounded"),
+    "jit0-pooled": _engine(tier="jit0", strict=True, memory_slots=SLOTS, memory_images="always"),
+    "jit1": _engine(tier="jit1", strict=True),
+    "jit1-naive": _engine(tier="jit1", strict=True, allocator="naive"),
+    "jit1-lifted-at-once": _engine(tier="auto", lift_after=0),
+    "jit1-lifted": _engine(tier="auto", lift_after=1),
+    "jit1-lifted-beside": _engine(Thresholds(1, 1), tier="auto", threads=2),
+    "jit1-lifted-anyhow": lambda features: _engine(Whims(), tier="auto", threads=2)(features),
+    "jit1-from-loops": _engine(Thresholds(MOST_CALLS, ticks=False, polls=1), tier="auto"),
+    "jit1-from-later": _engine(Thresholds(MOST_CALLS, ticks=False, polls=3), tier="auto"),
+    "jit1-bounded": _engine(tier="jit1", strict=True, memory_plan="bounded"),
 }
-"""Tier → a fresh host for one script. What follows a dash is a variant with the same list: ``oracle-reference`` is the
-oracle over its own state in plain Python, where no native code takes part."""
+"""Tier → a fresh host for one script, which may use some proposals. What follows a dash is a variant with the same
+list: ``oracle-reference`` is the oracle over its own state in plain Python, where no native code takes part."""
 
 MISSING = re.compile(r"unsupported \(([\w-]+)\)")
 FOLDER = re.compile(r"proposals/([\w-]+)/")
+
+
+def host(tier: str, script: str) -> WastHost:
+    """A fresh host for a script of the suite, by relative path: what a folder is named after is asked for there."""
+    folder = FOLDER.match(script)
+    asked = {folder[1]} & READY if folder else frozenset()
+    return HOSTS[tier](DEFAULT | asked)
 
 
 def scripts(directory: Path) -> list[str]:

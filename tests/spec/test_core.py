@@ -12,7 +12,7 @@ from stratavm.module.features import FEATURES, READY
 from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures, suite_size
-from tests.spec.suite import HOSTS, format_report, observed, scripts
+from tests.spec.suite import HOSTS, format_report, host, observed, scripts
 
 DIRECTORY = find_spec_tests()
 SCRIPTS = scripts(DIRECTORY) if DIRECTORY else []
@@ -24,7 +24,7 @@ TIERS = [pytest.param(t, marks=pytest.mark.trace_slow) if "-" in t else t for t 
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_script_does_what_its_assertions_say(tier, script, spec_dir):
     """All assertions pass but for those that the tier's list names a missing proposal for, and those do fail."""
-    report = run_script(spec_dir / script, HOSTS[tier](), name=script)
+    report = run_script(spec_dir / script, host(tier, script), name=script)
     assert observed(report) == expected_failures(tier).get(script, Expected()), format_report(report, limit=10)
 
 
@@ -60,7 +60,7 @@ def test_the_suite_is_large_enough_to_mean_something(spec_dir):
     assert len(SCRIPTS) > 200
     assert {suite_size(tier)[0] for tier in HOSTS} == {len(SCRIPTS)}
     passed = sum(
-        run_script(spec_dir / name, HOSTS["oracle"]()).passed for name in ("i32.wast", "f64.wast", "call.wast")
+        run_script(spec_dir / name, host("oracle", name)).passed for name in ("i32.wast", "f64.wast", "call.wast")
     )
     assert passed > 2_900
 
@@ -76,5 +76,5 @@ ALTERED = """(module (func (export "f") (result i32) (i32.const 1)))
 @pytest.mark.parametrize("tier", HOSTS)
 def test_a_wrong_expectation_fails(tier):
     """One assertion of four holds; the others are altered."""
-    report = run_script(ALTERED, HOSTS[tier]())
+    report = run_script(ALTERED, host(tier, ""))
     assert (report.passed, report.failed, report.skipped) == (1, 3, 0)

@@ -43,6 +43,7 @@ TRAP_KINDS: Final[tuple[TrapKind, ...]] = tuple(
             ("array_out_of_bounds", "out of bounds array access"),
             ("uncaught_exception", "unhandled exception"),
             ("unaligned_atomic", "unaligned atomic"),
+            ("not_shared", "expected shared memory"),
             ("out_of_fuel", "all fuel consumed"),
             ("interrupted", "interrupted"),
             ("deadline", "deadline exceeded"),

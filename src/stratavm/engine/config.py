@@ -11,7 +11,7 @@ from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition
-from stratavm.module.features import FEATURES, READY
+from stratavm.module.features import DEFAULT, FEATURES, READY
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.introspect import OfInit
 from stratavm.runtime.limits import MemorySlots
@@ -95,7 +95,7 @@ class Config:
 
     tier: TierName = "auto"
     strict: bool = False
-    features: frozenset[str] = READY
+    features: frozenset[str] = DEFAULT
     limits: Limits = DEFAULT_LIMITS
     memory_plan: MemoryPlan = "guard"
     max_memory_bytes: int | None = None

@@ -11,7 +11,8 @@ def describe_extern(type_: ExternType) -> str:
     if isinstance(type_, FuncType):
         return signature("", type_)
     if isinstance(type_, MemoryType):
-        return f"memory {_limits(type_.limits)} pages"
+        size = " pages" if type_.page_shift == 16 else f" pages of {1 << type_.page_shift} byte(s)"
+        return f"memory {_limits(type_.limits)}{size}{' shared' if type_.limits.shared else ''}"
     if isinstance(type_, TableType):
         return f"table {_limits(type_.limits)} {type_name(type_.element)}"
     if isinstance(type_, GlobalType):
@@ -20,4 +21,5 @@ def describe_extern(type_: ExternType) -> str:
 
 
 def _limits(limits: Limits) -> str:
-    return f"{limits.minimum}..{'' if limits.maximum is None else limits.maximum}"
+    wide = "i64 " if limits.is64 else ""
+    return f"{wide}{limits.minimum}..{'' if limits.maximum is None else limits.maximum}"

@@ -173,13 +173,14 @@ def _definition(wanted: Import, index: int) -> str:
 def _maker(type_: ExternType, place: str) -> str:
     """An expression that makes what fits. Types that have no name in Python are taken from their ``place``."""
     if isinstance(type_, MemoryType):
-        return f"stratavm.Memory.new(store, {_sizes(type_.limits)})"
+        page = "" if type_.page_shift == 16 else f", page_size={1 << type_.page_shift}"
+        return f"stratavm.Memory.new(store, {_sizes(type_.limits)}{page}{_wide(type_.limits)})"
     if isinstance(type_, TableType):
         shown = type_name(type_.element)
         if kind(type_.element) == REF:
             return f"a table of another module: one that Python makes has null elements, which is no {shown}"
         given = f'"{shown}"' if shown in BY_NAME else f"{place}.element"
-        return f"stratavm.Table.new(store, {given}, {_sizes(type_.limits)})"
+        return f"stratavm.Table.new(store, {given}, {_sizes(type_.limits)}{_wide(type_.limits)})"
     if isinstance(type_, GlobalType):
         shown = type_name(type_.value)
         given = f'"{shown}"' if shown in BY_NAME else f"{place}.value"
@@ -196,3 +197,7 @@ def _example(type_: ValType) -> str:
 
 def _sizes(limits: Limits) -> str:
     return f"{limits.minimum}" + ("" if limits.maximum is None else f", {limits.maximum}")
+
+
+def _wide(limits: Limits) -> str:
+    return ", is64=True" if limits.is64 else ""

@@ -17,6 +17,7 @@ from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.ops import BY_ID
 from stratavm.spec.record import Row
+from stratavm.spec.types import Limits
 
 NAMES: Final[dict[int, str]] = {number: name for name, number in IR_OPS.items()}
 MASK32: Final = 0xFFFF_FFFF
@@ -242,9 +243,20 @@ def _table_set(e: Evaluation, node: NodeFields) -> Any:
     e.instance.tables[node[5]].set(e.values[node[3]], int(e.values[node[4]]))
 
 
+def _mask(limits: Limits) -> int:
+    """The bits of an address."""
+    return MASK64 if limits.is64 else MASK32
+
+
+def _memory_grow(e: Evaluation, node: NodeFields) -> Any:
+    memory = e.instance.memories[node[5]]
+    return memory.extend(e.values[node[3]]) & _mask(memory.type.limits)
+
+
 def _table_grow(e: Evaluation, node: NodeFields) -> Any:
     (raw, delta), index, _ = e.wide(node)
-    return e.instance.tables[index].extend(delta, raw) & MASK32
+    table = e.instance.tables[index]
+    return table.extend(delta, raw) & _mask(table.type.limits)
 
 
 def _table_fill(e: Evaluation, node: NodeFields) -> Any:
@@ -280,7 +292,7 @@ _RULES: Final[dict[str, Callable[[Evaluation, NodeFields], Any]]] = {
     "global.get": _global_get,
     "global.set": _global_set,
     "memory.size": lambda e, node: e.instance.memories[node[5]].size_pages,
-    "memory.grow": lambda e, node: e.instance.memories[node[5]].extend(e.values[node[3]]) & MASK32,
+    "memory.grow": _memory_grow,
     "memory.copy": _memory_copy,
     "memory.fill": _memory_fill,
     "memory.init": _memory_init,

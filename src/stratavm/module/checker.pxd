@@ -54,6 +54,8 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_TARGETS = 32
     F_STACK = 33
     F_UNSET = 34
+    F_ZERO = 35
+    F_ATOMIC_ALIGN = 36
 
 cdef enum Quick:               # what `quick_walk` does with a row
     Q_NOTHING = 0              # leave it to the walk

@@ -57,6 +57,7 @@ from stratavm.spec.index import BY_ID
 T_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
 T_EXTERNREF = cython.declare(uint32_t, T.EXTERNREF)
 V_I32 = cython.declare(uint32_t, T.I32)
+V_I64 = cython.declare(uint32_t, T.I64)
 K_REF = cython.declare(uint32_t, T.REF)
 NO_VALUES = cython.declare(uint32_t, 0x40)  # a block type
 
@@ -217,7 +218,7 @@ class Checker:
         elif kind == WK_CONST:
             row.what = Q_FOUR if op == OP_F32_CONST else Q_EIGHT if op == OP_F64_CONST else Q_LEB
             row.most = 4 if op == OP_I32_CONST else 9  # bytes in which any bits are allowed
-        elif kind == WK_ACCESS and self.context.n_memories and not self.context.memory64[0]:
+        elif kind == WK_ACCESS and self.context.n_memories:
             row.what = Q_STORE if OP_POPS[op] == 2 else Q_LOAD
             row.most = cython.cast(uint8_t, natural_alignment(OP_ACCESS[op]))
         elif (kind == WK_PLAIN or kind == WK_EXPAND) and OP_PUSHES[op] == 1 and 1 <= OP_POPS[op] <= 2:
@@ -238,10 +239,13 @@ class Checker:
         what: uint32_t
         n_locals: uint32_t = min(self.body.n_locals, FIRST_LOCALS)
         i32: uint32_t = V_I32
+        address: uint32_t = V_I32
         logged: uint64_t = (self.generation << 32) + self.loop_start
         callee: cython.pointer(TypeFact)
         if self.polymorphic or self.has_unset or self.end - self.p < QUICK_BYTES or top >= full:
             return 0  # the walk checks the stack's limit, and whether locals are set
+        if self.context.n_memories and self.context.memory64[0]:
+            address = V_I64
         while p < last and top < full:
             if top > high:
                 high = top
@@ -267,7 +271,7 @@ class Checker:
                 q = p + 2
                 while q[0] >= 0x80 and q < p + 5:
                     q += 1
-                if p[1] > row.most or q[0] >= 0x80 or top - floor < 1 or (top - 1)[0] != i32:
+                if p[1] > row.most or q[0] >= 0x80 or top - floor < 1 or (top - 1)[0] != address:
                     break
                 (top - 1)[0] = row.result
                 p = q + 1
@@ -291,7 +295,7 @@ class Checker:
                     or q[0] >= 0x80
                     or top - floor < 2
                     or (top - 1)[0] != row.second
-                    or (top - 2)[0] != i32
+                    or (top - 2)[0] != address
                 ):
                     break
                 top -= 2
@@ -563,6 +567,8 @@ FAULTS = {
     F_ELEM: (ValidationError, "unknown elem segment"),
     F_DATA: (ValidationError, "unknown data segment"),
     F_ALIGN: (ValidationError, "alignment must not be larger than natural"),
+    F_ATOMIC_ALIGN: (ValidationError, "atomic alignment must be natural"),
+    F_ZERO: (DecodeError, "zero byte expected"),
     F_OFFSET: (ValidationError, "offset out of range"),
     F_IMMUTABLE: (ValidationError, "immutable global"),
     F_UNDECLARED: (ValidationError, "undeclared function reference"),
@@ -582,6 +588,8 @@ def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
         return f"{expected} value(s) at the end of the block", f"{found}"
     if fault == F_ALIGN:
         return f"at most 2**{expected}", f"2**{found}"
+    if fault == F_ATOMIC_ALIGN:
+        return f"2**{expected}", f"2**{found}"
     if fault == F_ARITY:
         return f"{expected}", f"{found}"
     if fault == F_NOT_FUNC:

@@ -28,7 +28,7 @@ from cython.cimports.stratavm.module.typesec import (
 from stratavm.base.errors import DecodeError, ModuleLimit, ValidationError
 from stratavm.base.importing import importing
 from stratavm.module.constexpr import skip_expression
-from stratavm.module.features import READY
+from stratavm.module.features import DEFAULT
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.model import (
     Custom,
@@ -652,7 +652,7 @@ class Decoder:
 
 
 def decode(
-    data: object, *, features: frozenset = READY, limits: object = DEFAULT_LIMITS, known: object = None
+    data: object, *, features: frozenset = DEFAULT, limits: object = DEFAULT_LIMITS, known: object = None
 ) -> Module:
     """Decode a binary module, given as bytes or whatever has a buffer (which is copied).
 

@@ -14,6 +14,7 @@ class Feature:
         ready: whether Strata has it.
         emitted_by: which compilers use it, and which of their options make them.
         avoid: how to build a module without it.
+        asked: whether a configuration has it only where it names it.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Feature:
     doc: str
     emitted_by: str = ""
     avoid: str = ""
+    asked: bool = False
 
 
 FEATURES: Final[dict[str, Feature]] = {
@@ -58,7 +60,7 @@ FEATURES: Final[dict[str, Feature]] = {
         ),
         Feature("multi-memory", "3.0", True, "several memories"),
         Feature(
-            "memory64", "3.0", False, "64-bit addresses",
+            "memory64", "3.0", True, "64-bit addresses",
             "clang --target=wasm64; emscripten -sMEMORY64; rustc --target wasm64-unknown-unknown",
             "build for the wasm32 target of the same name",
         ),
@@ -68,14 +70,15 @@ FEATURES: Final[dict[str, Feature]] = {
             "leave that option out",
         ),
         Feature(
-            "threads", "4.0", False, "shared memory and atomics",
-            "clang and emscripten with -pthread or -matomics; rustc for wasm32-wasip1-threads; asc --enable threads",
-            "leave -pthread and -matomics out; Rust: --target wasm32-wasip1",
+            "threads", "4.0", False, "memories that threads share",
+            "clang and emscripten with -pthread; rustc for wasm32-wasip1-threads; asc --enable threads",
+            "leave -pthread out; Rust: --target wasm32-wasip1",
         ),
         Feature(
-            "custom-page-sizes", "4.0", False, "pages of one byte",
+            "custom-page-sizes", "4.0", True, "pages of one byte",
             "text written by hand, and linkers that were asked for another page size",
             "pages of 64 KiB, which are the default",
+            asked=True,
         ),
         Feature(
             "wide-arithmetic", "4.0", True, "128-bit addition and multiplication",
@@ -87,9 +90,17 @@ FEATURES: Final[dict[str, Feature]] = {
             "clang and emscripten with -fwasm-exceptions, in most of their versions",
             "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); C: no setjmp",
         ),
+        Feature(
+            "atomics", "4.0", True, "the atomic instructions of the proposal threads, on memories of one thread",
+            "clang with -matomics; rustc with -C target-feature=+atomics",
+            "leave that option out",
+        ),
     )
 }  # fmt: skip
 READY: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.ready)
+"""What Strata has."""
+DEFAULT: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.ready and not f.asked)
+"""What a module may use where nobody says anything else."""
 
 
 def refusal(name: str) -> str:
@@ -110,6 +121,8 @@ def advice(name: str) -> str:
     feature = FEATURES.get(name)
     if feature is None:
         return ""
+    if feature.ready and feature.asked:
+        return f"add {name!r} to Config.features, which has it only on request"
     if feature.ready:
         return f"leave Config.features at its default, or add {name!r} to it"
     return f"comes from: {feature.emitted_by}\ninstead: {feature.avoid}"

@@ -14,7 +14,7 @@ from stratavm.base.forms import Final, Literal, dataclass, field
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
-from stratavm.module.features import READY
+from stratavm.module.features import DEFAULT
 from stratavm.module.lexer import Tokens, tokenize
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import ConstExpr, Element, Export, ExternKind, Global, Import, Module, Names, Table
@@ -28,7 +28,7 @@ KINDS: Final[tuple[ExternKind, ...]] = ("func", "table", "memory", "global", "ta
 PAGE: Final = 1 << 16
 
 
-def parse_module(text: str | bytes, *, features: frozenset[str] = READY, limits: Limits = DEFAULT_LIMITS) -> Module:
+def parse_module(text: str | bytes, *, features: frozenset[str] = DEFAULT, limits: Limits = DEFAULT_LIMITS) -> Module:
     """Parse one module: ``(module …)``, or its fields alone. Raises ParseError, or what the decoder raises."""
     module: Module = decode(parse_wat_to_bytes(text), features=features, limits=limits)
     return module

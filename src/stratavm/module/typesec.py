@@ -251,7 +251,7 @@ def read_limits(r: Reader, memory: cython.bint) -> object:
     if flags & 8:
         shift = r.u32()
         if shift >= 64:
-            r.fail("malformed custom page size", "a logarithm below 64", str(shift), at)
+            r.fail("invalid custom page size", "a logarithm below 64", str(shift), at)
     return Limits(minimum, maximum, bool(flags & 4), bool(flags & 2)), shift
 
 

@@ -14,7 +14,7 @@ from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, Validati
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.importing import importing, threading
 from stratavm.module.constant import Constants
-from stratavm.module.features import FEATURES, READY, advice, refusal
+from stratavm.module.features import DEFAULT, FEATURES, advice, refusal
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Element, ExternKind, Module
 from stratavm.module.valid import Bodies, Context, ValidModule
@@ -28,14 +28,13 @@ CHUNK_BYTES: Final = 128 * 1024
 """Code per unit of work; the facts depend on it, never on the number of threads."""
 SERIAL_BYTES: Final = 256 * 1024
 """Below this, threads cost more than they bring."""
-MAX_PAGES: Final = 1 << 16
-MAX_PAGES_64: Final = 1 << 48
-MAX_ELEMENTS: Final = (1 << 32) - 1
+ADDRESSES: Final = {False: 1 << 32, True: 1 << 64}
+"""Bytes, or elements, that addresses reach, by whether they have 64 bits."""
 
 
 def validate(
     module: Module,
-    features: frozenset[str] = READY,
+    features: frozenset[str] = DEFAULT,
     threads: int = 0,
     *,
     limits: Limits = DEFAULT_LIMITS,
@@ -270,7 +269,9 @@ class _ModuleChecks:
             if i:
                 need("reference-types", self.features, "multiple tables")
             self.value_type(table.element)
-            self.limits(table.limits, MAX_ELEMENTS, "table size must be at most 2^32-1", "table")
+            bits = 64 if table.limits.is64 else 32
+            most = ADDRESSES[table.limits.is64] - 1
+            self.limits(table.limits, most, f"table size must be at most 2^{bits}-1", "table")
             if table.limits.is64:
                 need("memory64", self.features, "a 64-bit table")
         for i, memory in enumerate(module.memory_types):
@@ -311,12 +312,15 @@ class _ModuleChecks:
             need("custom-page-sizes", self.features, "a page size")
             if memory.page_shift != 0:
                 raise ValidationError("invalid custom page size", found=f"2**{memory.page_shift}")
-        shift = 16 - memory.page_shift
         if memory.limits.is64:
             need("memory64", self.features, "a 64-bit memory")
-            self.limits(memory.limits, MAX_PAGES_64 << shift, "memory size must be at most 2**48 pages", "memory")
-        else:
-            self.limits(memory.limits, MAX_PAGES << shift, "memory size must be at most 65536 pages (4GiB)", "memory")
+        most, words = (ADDRESSES[memory.limits.is64] >> memory.page_shift), "2**48 pages"
+        if memory.page_shift == 0:
+            most -= 1  # the size is an address, too
+            words = f"{most} bytes"
+        elif not memory.limits.is64:
+            words = "65536 pages (4GiB)"
+        self.limits(memory.limits, most, f"memory size must be at most {words}", "memory")
 
     def functions(self) -> None:
         """Type indices and local types of defined functions."""

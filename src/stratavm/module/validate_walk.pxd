@@ -51,7 +51,9 @@ cdef class ValidateWalk(Checker):
     cdef int bulk_table(self) except -1 nogil
     cdef int bulk_memory(self) except -1 nogil
     cdef int reference(self) except -1 nogil
+    cdef uint32_t memory_argument(self, uint32_t* align) except? 0xFFFFFFFF nogil
     cdef int memory_access(self) except -1 nogil
+    cdef int atomic(self) except -1 nogil
     cdef int plain(self) except -1 nogil
     cdef int constant_op(self) except -1 nogil
     cdef int local_access(self) except -1 nogil

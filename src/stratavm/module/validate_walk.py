@@ -539,6 +539,9 @@ class ValidateWalk(Checker):
             elif kind == WK_REFERENCE:
                 if self.reference():
                     return 1
+            elif kind == WK_ATOMIC:
+                if self.atomic():
+                    return 1
             elif kind == WK_UNKNOWN:
                 return self.fail(F_FEATURE, 0, OP_FEATURE[op])
 
@@ -693,28 +696,67 @@ class ValidateWalk(Checker):
             return self.fail(F_UNDECLARED, NOTHING, x)
         return self.push(0x64 | (0x100 + self.context.func_types[x]) << 8)
 
-    def memory_access(self):
-        """Loads and stores."""
-        align: uint32_t = self.index()
+    def memory_argument(self, align):
+        """Read a memory argument: the type of its addresses, and the logarithm of its alignment. 0 at a fault."""
         memory: uint32_t = 0
         offset: uint64_t
-        if align & 0x40:
+        align[0] = self.index()
+        if align[0] & 0x40:
             if not self.context.features >> FEAT_MULTI_MEMORY & 1:
-                return self.fail(F_FEATURE, 0, FEAT_MULTI_MEMORY)
-            align &= ~cython.cast(uint32_t, 0x40)
+                self.fail(F_FEATURE, 0, FEAT_MULTI_MEMORY)
+                return 0
+            align[0] &= ~cython.cast(uint32_t, 0x40)
             memory = self.index()
         offset = leb_u64(cython.address(self.p), self.end, cython.address(self.leb))
-        address: uint32_t = P_I32
-        if self.leb == 0 and align >= 0x40:
-            return self.fail(F_MEMOP, NOTHING, align)
+        if self.leb == 0 and align[0] >= 0x40:
+            self.fail(F_MEMOP, NOTHING, align[0])
+            return 0
         if self.memory(memory):
-            return 1
-        if align > 3 or cython.cast(uint32_t, 1) << align > OP_ACCESS[self.op]:
-            return self.fail(F_ALIGN, natural_alignment(OP_ACCESS[self.op]), align)
+            return 0
+        if align[0] > 3 or cython.cast(uint32_t, 1) << align[0] > OP_ACCESS[self.op]:
+            self.fail(F_ALIGN, natural_alignment(OP_ACCESS[self.op]), align[0])
+            return 0
         if self.context.memory64[memory]:
-            address = P_I64
-        elif offset >> 32:
-            return self.fail(F_OFFSET, NOTHING, NOTHING)
+            return P_I64
+        if offset >> 32:
+            self.fail(F_OFFSET, NOTHING, NOTHING)
+            return 0
+        return P_I32
+
+    def atomic(self):
+        """Atomic instructions: accesses of natural alignment, and the fence."""
+        align: uint32_t = 0
+        letter: uint32_t
+        signature: uint32_t = OP_SIGNATURE[self.op]
+        i: uint32_t = OP_POPS[self.op]
+        address: uint32_t
+        if self.op == OP_ATOMIC_FENCE:
+            if self.p >= self.end:
+                return self.fail(F_LEB_END, NOTHING, NOTHING)
+            if self.p[0] != 0:
+                return self.fail(F_ZERO, NOTHING, self.p[0])
+            self.p += 1
+            return 0
+        address = self.memory_argument(cython.address(align))
+        if address == 0:
+            return 1
+        if align != natural_alignment(OP_ACCESS[self.op]):
+            return self.fail(F_ATOMIC_ALIGN, natural_alignment(OP_ACCESS[self.op]), align)
+        while i > 0:
+            letter = signature >> 4 * i & 15
+            if self.pop(address if letter == 7 else 0x80 - letter):
+                return 1
+            i -= 1
+        if OP_PUSHES[self.op]:
+            self.push(0x80 - (signature & 15))
+        return 0
+
+    def memory_access(self):
+        """Loads and stores."""
+        align: uint32_t = 0
+        address: uint32_t = self.memory_argument(cython.address(align))
+        if address == 0:
+            return 1
         if OP_POPS[self.op] == 2:
             if self.pop(0x80 - (OP_SIGNATURE[self.op] >> 8 & 15)) or self.pop(address):
                 return 1

@@ -35,7 +35,7 @@ from cython.cimports.stratavm.runtime.store import Store
 from stratavm.base.errors import AllocatorFault, Closed, ResourceLimit, Trap
 from stratavm.base.importing import struct
 from stratavm.base.keywords import checks_keywords
-from stratavm.base.numbers import integer, shown, whole, whole_or_none
+from stratavm.base.numbers import integer, shown, truth, whole, whole_or_none
 from stratavm.base.words import amount
 from stratavm.contract.layout import PLANS, plan_of
 from stratavm.runtime.allocator import checked
@@ -48,7 +48,7 @@ from stratavm.spec.types import Limits, MemoryType
 GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
 FARTHEST = cython.declare(cython.Py_ssize_t, 0x7FFFFFFFFFFFFFFF)
 MOST = 1 << 62  # pages or more that nobody ever gets
-MOST_PAGES = 1 << 16  # of 64 KiB that 32-bit addresses reach
+PAGE_SHIFTS = {1: 0, 1 << 16: 16}  # logarithms of what a page may have
 
 
 @cython.cclass
@@ -58,8 +58,7 @@ class MemorySpec:
     def __cinit__(self, type: object, plan: str):
         limits: object = type.limits
         one: object = 1
-        address_bits: object = 64 if limits.is64 else 32
-        pages: object = (one << address_bits) >> type.page_shift
+        pages: object = most_pages(type.page_shift, limits.is64)
         self.declared = type
         self.shift = type.page_shift
         self.plan = PLANS[plan_of(type, plan)]
@@ -68,6 +67,14 @@ class MemorySpec:
         self.bounded = limits.maximum is not None
         most: object = whole_or_none("maximum", limits.maximum)
         self.maximum = min(pages if most is None else min(most, pages), one << 63)
+
+
+@cython.cfunc
+def most_pages(shift: object, is64: object) -> object:
+    """Pages that addresses reach; of one byte one less, since the size is an address as well."""
+    one: object = 1
+    reach: object = one << (64 if is64 else 32)
+    return reach >> shift if shift else reach - 1
 
 
 @cython.cfunc
@@ -100,11 +107,27 @@ class Memory:
 
     @classmethod
     @checks_keywords
-    def new(cls, store: Store, minimum: object, maximum: object = None) -> Memory:
-        """A memory of ``minimum`` pages of 64 KiB that may grow to ``maximum``, or to what limits allow."""
-        least: object = whole("minimum", minimum, most=MOST_PAGES, unit="pages")
-        most: object = whole_or_none("maximum", maximum, least, MOST_PAGES, "pages")
-        type_: object = MemoryType(Limits(least, most))
+    def new(
+        cls,
+        store: Store,
+        minimum: object,
+        maximum: object = None,
+        page_size: object = 1 << 16,
+        is64: object = False,
+    ) -> Memory:
+        """A memory of ``minimum`` pages that may grow to ``maximum``, or to what limits allow.
+
+        Args:
+            page_size: bytes of a page: 65,536, or 1.
+            is64: guests address it with i64.
+        """
+        shift: object = PAGE_SHIFTS.get(whole("page_size", page_size))
+        if shift is None:
+            raise ValueError(f"page_size: a page has 65536 bytes or 1, got {shown(page_size)}")
+        reach: object = most_pages(shift, truth("is64", is64))
+        least: object = whole("minimum", minimum, most=reach, unit="pages")
+        most: object = whole_or_none("maximum", maximum, least, reach, "pages")
+        type_: object = MemoryType(Limits(least, most, is64), shift)
         with reporting(store, "memory"):
             if is_closed(store):
                 raise store.why_closed()
@@ -238,6 +261,12 @@ class Memory:
         t: object = self.spec.declared
         limits: object = Limits(self.size_pages, t.limits.maximum, t.limits.is64, t.limits.shared)
         return MemoryType(limits, t.page_shift)
+
+    @property
+    def page_size(self) -> int:
+        """Bytes of a page: 65,536, or 1."""
+        one: object = 1
+        return one << self.d.page_shift
 
     @property
     def plan(self) -> str:
@@ -501,8 +530,10 @@ class Memory:
     def __repr__(self) -> str:
         if self.store is None:
             return "<Memory that was never initialised>"
-        maximum: object = self.spec.declared.limits.maximum
-        return f"<Memory {self.size_pages}..{'' if maximum is None else maximum} pages>"
+        declared: object = self.spec.declared
+        maximum: object = declared.limits.maximum
+        kind: str = ("" if declared.page_shift else " of 1 byte") + (", 64-bit" if declared.limits.is64 else "")
+        return f"<Memory {self.size_pages}..{'' if maximum is None else maximum} pages{kind}>"
 
 
 @cython.auto_pickle(False)

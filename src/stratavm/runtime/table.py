@@ -26,7 +26,7 @@ from cython.cimports.stratavm.runtime.store import Store
 
 from stratavm.base.errors import ResourceLimit, Trap
 from stratavm.base.keywords import checks_keywords
-from stratavm.base.numbers import integer, shown, whole, whole_or_none
+from stratavm.base.numbers import integer, shown, truth, whole, whole_or_none
 from stratavm.runtime.events import TableElementSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
@@ -37,7 +37,7 @@ from stratavm.spec.types import EXTERN, NOEXTERN, REF, Limits, TableType, heap, 
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
-LARGEST = (1 << 32) - 1  # length that 32-bit indices reach
+LARGEST = {False: (1 << 32) - 1, True: (1 << 64) - 1}  # length that indices reach, by whether they have 64 bits
 MOST = 1 << 62  # elements or more that nobody ever gets
 POLL_EVERY = cython.declare(uint64_t, 1 << 17)  # new elements between two polls: one MiB, see ADR-0009
 HOST_PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
@@ -74,17 +74,21 @@ class Table:
 
     @classmethod
     @checks_keywords
-    def new(cls, store: Store, element: int | str, minimum: object, maximum: object = None) -> Table:
+    def new(
+        cls, store: Store, element: int | str, minimum: object, maximum: object = None, is64: object = False
+    ) -> Table:
         """A table of ``minimum`` null elements of a reference type, ``"funcref"`` or ``"externref"``, that may grow to
         ``maximum``, or to what limits allow. The type may also be that of a typed reference which something of its
-        engine shows: ``table.type.element``, ``function.type.params[0]``, ``module.imports[0].type.element``."""
-        least: object = whole("minimum", minimum, most=LARGEST, unit="elements")
-        most: object = whole_or_none("maximum", maximum, least, LARGEST, "elements")
+        engine shows: ``table.type.element``, ``function.type.params[0]``, ``module.imports[0].type.element``. Guests
+        index it with i64 where ``is64``."""
+        reach: object = LARGEST[truth("is64", is64)]
+        least: object = whole("minimum", minimum, most=reach, unit="elements")
+        most: object = whole_or_none("maximum", maximum, least, reach, "elements")
         known: object = value_type(element, reference=True)
         if kind(known) == REF:
             raise ValueError(f"a new table has null elements, which is no {type_name(known)}")
         store.keep_type(known)
-        type_: object = TableType(known, Limits(least, most))
+        type_: object = TableType(known, Limits(least, most, is64))
         with reporting(store, "table"):
             return cls(store, type_)
 

@@ -63,13 +63,20 @@ def extern_matches(found: ExternType, wanted: ExternType) -> bool:
     return found == wanted
 
 
+def _pages(type_: MemoryType) -> str:
+    """What is not plain of a memory."""
+    size = "" if type_.page_shift == 16 else f" (pagesize {1 << type_.page_shift})"
+    return size + (" shared" if type_.limits.shared else "")
+
+
 def describe(type_: ExternType) -> str:
     """The type in a few words for an error message."""
     match type_:
         case TableType() | MemoryType():
             most = "" if type_.limits.maximum is None else f" {type_.limits.maximum}"
-            element = f" {type_name(type_.element)}" if isinstance(type_, TableType) else ""
-            return f"{extern_kind(type_)} {type_.limits.minimum}{most}{element}"
+            wide = "i64 " if type_.limits.is64 else ""
+            rest = f" {type_name(type_.element)}" if isinstance(type_, TableType) else _pages(type_)
+            return f"{extern_kind(type_)} {wide}{type_.limits.minimum}{most}{rest}"
         case GlobalType():
             return f"global {'mut ' if type_.mutable else ''}{type_name(type_.value)}"
         case TagType():

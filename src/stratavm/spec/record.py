@@ -26,7 +26,7 @@ does not spell."""
 Walk: TypeAlias = Literal[
     "", "local", "const", "global", "block", "else", "end", "branch", "br_table", "call", "call_indirect", "return",
     "unreachable", "nop", "drop", "select", "memory", "table", "bulk_table", "reference",
-    "branch_null", "call_ref",
+    "branch_null", "call_ref", "atomic",
 ]  # fmt: skip
 """Rows that the walks over a body treat alike, where signature, immediates and access do not say everything."""
 

@@ -17,7 +17,6 @@ from stratavm.ir.pipeline import PASSES, Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
-from stratavm.module.features import READY
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
@@ -103,13 +102,6 @@ def test_an_imported_function_stays_a_call():
     """It has no body here."""
     code = inlined('(module (import "a" "b" (func $f)) (func (call $f)))', 0)
     assert "call" in code
-
-
-def test_a_memory_of_64_bits_keeps_all_calls():
-    """The compiler may refuse its functions one by one, so that callers must not change."""
-    wide = READY | {"memory64"}
-    valid = validate(parse_module("(module (memory i64 1) (func $f) (func (call $f)))", features=wide), features=wide)
-    assert not Callees(WasmFront(valid)).form(0, 1, 1, Ssa())
 
 
 def test_growth_is_bounded():

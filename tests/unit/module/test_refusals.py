@@ -97,10 +97,8 @@ USES = {
     "tail-call": "(module (func $f (return_call $f)))",
     "gc": "(module (type (struct (field i32))))",
     "exceptions": "(module (tag $e) (func (throw $e)))",
-    "memory64": "(module (memory i64 1))",
     "relaxed-simd": "(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))))",
     "threads": "(module (memory 1 1 shared))",
-    "custom-page-sizes": "(module (memory 1 (pagesize 1)))",
     "legacy-exceptions": "(module (func (try (do) (catch_all))))",
 }
 
@@ -138,6 +136,9 @@ def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
         "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
         "function-references": "(type $t (func)) (func (param (ref null $t)))",
         "multi-memory": "(memory 1) (memory 1)",
+        "memory64": "(memory i64 1)",
+        "custom-page-sizes": "(memory 1 (pagesize 1))",
+        "atomics": "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
     }[name]
     with pytest.raises((Unsupported, ValidationError)) as caught:
         Module(f"(module {text})", Engine(features=READY - {name}))
@@ -159,7 +160,6 @@ BUILDS = {
         "void f(int*a,int*b){for(int i=0;i<64;i++)a[i]+=b[i];}",
     ),
     "tail-call": (["-mtail-call"], ["-mtail-call", "-mno-tail-call"], "int g(int); int f(int x){return g(x+1);}"),
-    "memory64": (["--target=wasm64"], [], "void f(int*a){*a=1;}"),
 }
 
 
@@ -179,8 +179,7 @@ def test_what_the_advice_says_of_clang_is_so(name, tmp_path):
         objects = tmp_path / "f.o"
         command = [CLANG, "--target=wasm32", *options, "-O2", "-c", path, "-o", objects]
         subprocess.run(command, check=True, capture_output=True)
-        wide = ["-mwasm64"] if "--target=wasm64" in options else []
-        link = [linker, *wide, "--no-entry", "--export-all", "--allow-undefined", objects, "-o", out]
+        link = [linker, "--no-entry", "--export-all", "--allow-undefined", objects, "-o", out]
         subprocess.run(link, check=True, capture_output=True)
         return out
 
@@ -243,9 +242,9 @@ def test_events_and_reports_take_one_line_of_an_error():
     with pytest.raises(ParseError):
         Module("(module (func (i32.ad)))", engine)
     with pytest.raises(Unsupported):
-        Module("(module (memory i64 1))", engine)
+        Module("(module (memory 1 1 shared))", engine)
     assert [event.error.count("\n") for event in refused] == [0, 0]
     assert refused[0].error.startswith("ParseError: 1:16: unknown operator i32.ad")
-    report = run_script("(module (memory i64 1))", OracleHost())
+    report = run_script("(module (memory 1 1 shared))", OracleHost())
     (failure,) = report.failures
-    assert "unsupported (memory64)" in failure.found and "\n" not in failure.found
+    assert "unsupported (threads)" in failure.found and "\n" not in failure.found

@@ -85,8 +85,6 @@ def test_numbers_match_themselves_and_bottom_matches_all(context: Context) -> No
 @pytest.mark.parametrize(
     ("text", "feature"),
     [
-        ("(module (memory i64 1))", "memory64"),
-        ("(module (table i64 1 funcref))", "memory64"),
         ("(module (func (param v128)))", "simd"),
         ("(module (func (local anyref)))", "gc"),
         ("(module (type (struct)))", "gc"),
@@ -130,6 +128,10 @@ def test_a_proposal_that_is_enabled_but_not_there_is_refused(text: str, feature:
     [
         ("(module (table 1 funcref) (table 1 funcref))", "reference-types"),
         ("(module (memory 1) (memory 1))", "multi-memory"),
+        ("(module (memory i64 1))", "memory64"),
+        ("(module (table i64 1 funcref))", "memory64"),
+        ("(module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", "atomics"),
+        ("(module (func (atomic.fence)))", "atomics"),
         ("(module (func (result i32 i32) (unreachable)))", "multi-value"),
         ("(module (type (func (param i32))) (func (i32.const 1) (block (type 0) (drop))))", "multi-value"),
         ('(module (global (export "g") (mut i32) (i32.const 1)))', "mutable-globals"),

@@ -41,7 +41,7 @@ def test_every_proposal_has_as_many_opcodes_as_its_specification():
         "exceptions": 3,
         "tail-call": 3,
         "function-references": 4,
-        "threads": 67,
+        "atomics": 67,
         "wide-arithmetic": 4,
     }
 

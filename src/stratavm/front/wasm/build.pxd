@@ -120,7 +120,8 @@ cdef class Builder(Source):
     cdef int table_edge(self, uint32_t depth) except -1 nogil
     cdef int close_table(self, uint32_t count) except -1 nogil
     cdef int emit_return(self) except -1 nogil
-    cdef int emit_unreachable(self) except -1 nogil
+    cdef int emit_trap(self, uint32_t kind) except -1 nogil
+    cdef int trap_where(self, uint32_t condition, uint32_t kind) except -1 nogil
     cdef int next_charge(self) except -1 nogil
     cdef int close_charge(self) noexcept nogil
     cdef int refuse(self, uint32_t op) except -1 nogil

@@ -48,10 +48,9 @@ from cython.cimports.stratavm.ir.ssa import (
 )
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, Chunk, LoopFact, TypeFact
 
-from stratavm.base.errors import TRAPS_BY_NAME, Unsupported
+from stratavm.base.errors import Unsupported
 from stratavm.spec.index import BY_ID
 
-TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
 # Units of work are words copied: edge arguments, snapshots, results of calls. Programs need at most two per byte.
 WORK_FLOOR = cython.declare(uint64_t, 1 << 20)
 WORK_PER_BYTE = cython.declare(uint64_t, 16)
@@ -627,10 +626,20 @@ class Builder:
         self.live = False
         return 0
 
-    def emit_unreachable(self):
+    def emit_trap(self, kind):
         """A trap; what follows is dead."""
-        self.emit(IR_TRAP, T_NONE, NO_VALUE, NO_VALUE, TRAP_UNREACHABLE)
+        self.emit(IR_TRAP, T_NONE, NO_VALUE, NO_VALUE, kind)
         self.live = False
+        return 0
+
+    def trap_where(self, condition, kind):
+        """A trap where a condition holds, and the block that runs where it does not."""
+        trap: uint32_t = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
+        other: uint32_t = self.ssa.edge(self.ssa.n_blocks + 1, self.ssa.n_args, 0)
+        self.emit(IR_BR_IF, T_NONE, condition, trap, other)
+        self.ssa.blocks[self.next_block()].preds = 1
+        self.emit(IR_TRAP, T_NONE, NO_VALUE, NO_VALUE, kind)
+        self.ssa.blocks[self.next_block()].preds = 1
         return 0
 
     def emit_call(self, type, x, y, more):

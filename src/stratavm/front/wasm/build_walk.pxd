@@ -40,6 +40,14 @@ cdef class BuildWalk(Builder):
     cdef int bulk_memory(self) except -1 nogil
     cdef int reference(self) except -1 nogil
     cdef int memory_access(self) except -1 nogil
+    cdef uint32_t memory_argument(self) except? 0xFFFFFFFF nogil
+    cdef uint8_t address_type(self, uint32_t memory) noexcept nogil
+    cdef int atomic(self) except -1 nogil
+    cdef int check_alignment(self, uint32_t address, uint32_t where) except -1 nogil
+    cdef uint32_t atomic_load(self, uint32_t shape, uint32_t where) except? 0xFFFFFFFF nogil
+    cdef int atomic_store(self, uint32_t shape, uint32_t value, uint32_t where) except -1 nogil
+    cdef int atomic_change(self, uint32_t shape, uint32_t change, uint32_t where) except -1 nogil
+    cdef int notify_or_wait(self, uint32_t where) except -1 nogil
     cdef int plain(self) except -1 nogil
     cdef int constant_op(self) except -1 nogil
     cdef int local_access(self) except -1 nogil

@@ -7,7 +7,7 @@ where its bodies are vouched for, just now.
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.failures import Failure, fail_by, fail_wrong
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
@@ -21,13 +21,19 @@ from cython.cimports.stratavm.front.wasm.build import (
 )
 from cython.cimports.stratavm.ir.ops import *
 from cython.cimports.stratavm.ir.prune import Pruner
-from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_NONE, T_REF, Ssa
+from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_I64, T_NONE, T_REF, Ssa
 from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.module.valid import Bodies, Context, TypeFact, ValidBody, kept_ref
 from cython.cimports.stratavm.module.validate_walk import ValidateWalk
 from cython.cimports.stratavm.module.walk import row_behind
 
-from stratavm.base.errors import ValidationError
+from stratavm.base.errors import TRAPS_BY_NAME, ValidationError
+
+TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
+TRAP_UNALIGNED_ATOMIC = cython.declare(uint32_t, TRAPS_BY_NAME["unaligned_atomic"].code)
+TRAP_NOT_SHARED = cython.declare(uint32_t, TRAPS_BY_NAME["not_shared"].code)
+SHAPES = cython.declare(uint32_t, 7)
+"""Widths of atomic accesses: rows of one meaning follow each other in their order."""
 
 
 @cython.cfunc
@@ -37,6 +43,58 @@ def raise_invalid(failure: cython.pointer(cython.const[Failure])) -> cython.int:
     raise ValidationError(
         "a function that was found to be valid before is not", func=failure.details[0], offset=failure.details[1]
     )
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def type_of(shape: uint32_t) -> uint8_t:
+    """The type of an atomic access's value."""
+    return T_I32 if shape == 0 or shape == 2 or shape == 3 else T_I64
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def load_of(shape: uint32_t) -> uint16_t:
+    """The load of an atomic access's width."""
+    if shape < 2:
+        return OP_I64_LOAD if shape else OP_I32_LOAD
+    if shape < 4:
+        return OP_I32_LOAD8_U if shape == 2 else OP_I32_LOAD16_U
+    return OP_I64_LOAD8_U if shape == 4 else OP_I64_LOAD16_U if shape == 5 else OP_I64_LOAD32_U
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def store_of(shape: uint32_t) -> uint16_t:
+    """The store of an atomic access's width."""
+    if shape < 2:
+        return OP_I64_STORE if shape else OP_I32_STORE
+    if shape < 4:
+        return OP_I32_STORE8 if shape == 2 else OP_I32_STORE16
+    return OP_I64_STORE8 if shape == 4 else OP_I64_STORE16 if shape == 5 else OP_I64_STORE32
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def change_of(change: uint32_t, wide: cython.bint) -> uint16_t:
+    """The operation between a load and a store: add, sub, and, or, xor are numbers 2 to 6."""
+    if change == 2:
+        return OP_I64_ADD if wide else OP_I32_ADD
+    if change == 3:
+        return OP_I64_SUB if wide else OP_I32_SUB
+    if change == 4:
+        return OP_I64_AND if wide else OP_I32_AND
+    if change == 5:
+        return OP_I64_OR if wide else OP_I32_OR
+    return OP_I64_XOR if wide else OP_I32_XOR
 
 
 @cython.cclass
@@ -327,7 +385,7 @@ class BuildWalk(Builder):
             elif kind == WK_RETURN:
                 self.emit_return()
             elif kind == WK_UNREACHABLE:
-                self.emit_unreachable()
+                self.emit_trap(TRAP_UNREACHABLE)
             elif kind == WK_DROP:
                 self.sp -= 1
             elif kind == WK_SELECT:
@@ -344,6 +402,9 @@ class BuildWalk(Builder):
                     return 1
             elif kind == WK_REFERENCE:
                 if self.reference():
+                    return 1
+            elif kind == WK_ATOMIC:
+                if self.atomic():
                     return 1
             elif kind == WK_UNKNOWN:
                 return self.refuse(op)
@@ -379,15 +440,16 @@ class BuildWalk(Builder):
     def table_access(self):
         """``table.get``, ``set``, ``size``, ``grow``, ``fill``."""
         x: uint32_t = self.index()
+        address: uint8_t = T_I64 if self.context.tables[x].is64 else T_I32
         if self.op == OP_TABLE_GET:
             self.values[self.sp - 1] = put_node(self, OP_TABLE_GET, T_REF, self.values[self.sp - 1], NO_VALUE, x)
         elif self.op == OP_TABLE_SET:
             self.sp -= 2
             put_node(self, OP_TABLE_SET, T_NONE, self.values[self.sp], self.values[self.sp + 1], x)
         elif self.op == OP_TABLE_SIZE:
-            put_value(self, put_node(self, OP_TABLE_SIZE, T_I32, NO_VALUE, NO_VALUE, x))
+            put_value(self, put_node(self, OP_TABLE_SIZE, address, NO_VALUE, NO_VALUE, x))
         elif self.op == OP_TABLE_GROW:
-            put_value(self, self.wide(OP_TABLE_GROW, T_I32, 2, x, 0))
+            put_value(self, self.wide(OP_TABLE_GROW, address, 2, x, 0))
         else:
             self.wide(OP_TABLE_FILL, T_NONE, 3, x, 0)
         return 0
@@ -413,9 +475,11 @@ class BuildWalk(Builder):
         if self.op == OP_DATA_DROP:
             put_node(self, OP_DATA_DROP, T_NONE, NO_VALUE, NO_VALUE, x)
         elif self.op == OP_MEMORY_SIZE:
-            put_value(self, put_node(self, OP_MEMORY_SIZE, T_I32, NO_VALUE, NO_VALUE, x))
+            put_value(self, put_node(self, OP_MEMORY_SIZE, self.address_type(x), NO_VALUE, NO_VALUE, x))
         elif self.op == OP_MEMORY_GROW:
-            self.values[self.sp - 1] = put_node(self, OP_MEMORY_GROW, T_I32, self.values[self.sp - 1], NO_VALUE, x)
+            self.values[self.sp - 1] = put_node(
+                self, OP_MEMORY_GROW, self.address_type(x), self.values[self.sp - 1], NO_VALUE, x
+            )
         else:
             self.wide(self.op, T_NONE, 3, x, y)
         return 0
@@ -437,8 +501,12 @@ class BuildWalk(Builder):
             return put_value(self, put_constant(self, T_REF, 0))
         return put_value(self, put_node(self, OP_REF_FUNC, T_REF, NO_VALUE, NO_VALUE, self.index()))
 
-    def memory_access(self):
-        """Loads and stores."""
+    def address_type(self, memory):
+        """The type of a memory's addresses."""
+        return T_I64 if self.context.memory64[memory] else T_I32
+
+    def memory_argument(self):
+        """Read a memory argument into the form; its number there."""
         align: uint32_t = self.index()
         memory: uint32_t = 0
         offset: uint64_t
@@ -446,7 +514,11 @@ class BuildWalk(Builder):
             align &= ~cython.cast(uint32_t, 0x40)
             memory = self.index()
         offset = leb_u64(cython.address(self.p), self.end, cython.address(self.leb))
-        memory = self.ssa.memarg(offset, memory, align)
+        return self.ssa.memarg(offset, memory, align)
+
+    def memory_access(self):
+        """Loads and stores."""
+        memory: uint32_t = self.memory_argument()
         if OP_POPS[self.op] == 2:
             self.sp -= 2
             put_node(self, self.op, T_NONE, self.values[self.sp], self.values[self.sp + 1], memory)
@@ -455,6 +527,74 @@ class BuildWalk(Builder):
             self, self.op, OP_SIGNATURE[self.op] & 15, self.values[self.sp - 1], NO_VALUE, memory
         )
         return 0
+
+    # ---- atomic instructions: no other thread sees the memory, so that they are what they say in turn ----------
+
+    def atomic(self):
+        """Atomic loads, stores and changes; what waits and wakes; the fence, which orders nothing."""
+        where: uint32_t
+        shape: uint32_t
+        change: uint32_t
+        if self.op == OP_ATOMIC_FENCE:
+            self.p += 1
+            return 0
+        where = self.memory_argument()
+        self.sp -= OP_POPS[self.op]
+        self.check_alignment(self.values[self.sp], where)
+        if self.op < OP_I32_ATOMIC_LOAD:
+            return self.notify_or_wait(where)
+        shape = (self.op - OP_I32_ATOMIC_LOAD) % SHAPES
+        change = (self.op - OP_I32_ATOMIC_LOAD) // SHAPES
+        if change == 0:
+            return put_value(self, self.atomic_load(shape, where))
+        if change == 1:
+            return self.atomic_store(shape, self.values[self.sp + 1], where)
+        return self.atomic_change(shape, change, where)
+
+    def check_alignment(self, address, where):
+        """A trap where an address and its offset are no multiple of the width: before bounds are looked at."""
+        mask: uint32_t = OP_ACCESS[self.op] - 1
+        low: uint32_t = cython.cast(uint32_t, self.ssa.memargs[where].offset) & mask
+        if mask == 0:
+            return 0
+        if self.ssa.nodes[address].type == T_I64:
+            address = put_node(self, OP_I32_WRAP_I64, T_I32, address, NO_VALUE, NO_VALUE)
+        if low:
+            address = put_node(self, OP_I32_ADD, T_I32, address, put_constant(self, T_I32, low), NO_VALUE)
+        return self.trap_where(
+            put_node(self, OP_I32_AND, T_I32, address, put_constant(self, T_I32, mask), NO_VALUE), TRAP_UNALIGNED_ATOMIC
+        )
+
+    def atomic_load(self, shape, where):
+        """What the memory has at the address on the stack, zero-extended."""
+        return put_node(self, load_of(shape), type_of(shape), self.values[self.sp], NO_VALUE, where)
+
+    def atomic_store(self, shape, value, where):
+        """Store a value's low bits at the address on the stack."""
+        put_node(self, store_of(shape), T_NONE, self.values[self.sp], value, where)
+        return 0
+
+    def atomic_change(self, shape, change, where):
+        """Read, compute, write: the result is what was there."""
+        old: uint32_t = self.atomic_load(shape, where)
+        operand: uint32_t = self.values[self.sp + 1]
+        type: uint8_t = type_of(shape)
+        equal: uint32_t
+        if change == 8:  # cmpxchg: what was there is written again where it is not what was expected
+            equal = put_node(self, OP_I32_EQ if type == T_I32 else OP_I64_EQ, T_I32, old, operand, NO_VALUE)
+            operand = put_node(self, OP_SELECT, type, self.values[self.sp + 2], old, equal)
+        elif change < 7:
+            operand = put_node(self, change_of(change, type == T_I64), type, old, operand, NO_VALUE)
+        self.atomic_store(shape, operand, where)
+        return put_value(self, old)
+
+    def notify_or_wait(self, where):
+        """Nobody waits at a memory that is not shared, and nobody may."""
+        shape: uint32_t = 1 if self.op == OP_MEMORY_ATOMIC_WAIT64 else 0
+        self.atomic_load(shape, where)  # for its bounds
+        if self.op == OP_MEMORY_ATOMIC_NOTIFY:
+            return put_value(self, put_constant(self, T_I32, 0))
+        return self.emit_trap(TRAP_NOT_SHARED)
 
     def plain(self):
         """A row whose signature says all: numbers in, numbers out; of the builder's, at most one."""

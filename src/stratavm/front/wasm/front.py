@@ -28,7 +28,7 @@ class WasmFront:
     def __init__(self, valid: ValidModule, fuel: bool = False) -> None:
         self.shape = module = valid.module
         self.size = len(module.binary)
-        self.inlines = self.size < MAX_BINARY and not any(m.limits.is64 for m in module.memory_types)
+        self.inlines = self.size < MAX_BINARY
         self._valid = valid
         self._fuel = fuel
 

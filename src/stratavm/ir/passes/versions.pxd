@@ -39,6 +39,9 @@ cdef class Versions(Copies):
     cdef uint32_t highest     # the highest value of the counter, in the output
     cdef uint32_t last_round  # how often the loop goes back at most, in the output
     cdef uint32_t holds       # whether all that must hold does, in the output
+    cdef bint guarding        # what must hold is being put together
+    cdef uint32_t n_small     # values of 64 bits that must be below 2**32
+    cdef uint32_t smalls[MAX_NEEDS]
 
     cdef bint count(self, Loop* loop) noexcept nogil
     cdef bint relate(self, uint32_t condition, bint holds) noexcept nogil
@@ -53,6 +56,8 @@ cdef class Versions(Copies):
     cdef int bound(self, uint32_t value, int depth) except -1 nogil
     cdef int bound_of_parameter(self, uint32_t value) except -1 nogil
     cdef int bound_of_operation(self, Node* node, int depth) except -1 nogil
+    cdef int bound_of_extension(self, uint32_t value, int depth) except -1 nogil
+    cdef uint32_t small(self, uint32_t value) except? 0xFFFFFFFF nogil
     cdef int guard(self) except -1 nogil
     cdef int guard_counter(self) except -1 nogil
     cdef uint32_t is_long(self) except? 0xFFFFFFFF nogil

@@ -7,9 +7,11 @@ all lie within the memory, which can only grow, no check is missed in the first 
 is the loop as it was, and traps where it would.
 
 An address is bounded from its parts: every operation here gives at most the sum, product or shift of the bounds of its
-operands, wherever 32 bits wrap. A counter is bounded by the test that every way back to the header passes: it is what
-it was before the loop, or has been tested. Another value to which each round adds the same gets as far as the number of
-rounds allows. Linear: the depth of addresses and their number are bounded.
+operands, wherever 32 bits wrap. Addresses of 64 bits are bounded in the same way where what comes from before the loop
+is below 2**32, which is one more thing to look at there: then nothing in between wraps at all. A counter is bounded by
+the test that every way back to the header passes: it is what it was before the loop, or has been tested. Another value
+to which each round adds the same gets as far as the number of rounds allows. Linear: the depth of addresses and their
+number are bounded.
 """
 
 import cython
@@ -41,9 +43,14 @@ from cython.cimports.stratavm.ir.ops import (
     OP_I64_ADD,
     OP_I64_AND,
     OP_I64_EQ,
+    OP_I64_EQZ,
+    OP_I64_EXTEND_I32_S,
     OP_I64_EXTEND_I32_U,
     OP_I64_GT_U,
     OP_I64_LE_U,
+    OP_I64_LOAD8_U,
+    OP_I64_LOAD16_U,
+    OP_I64_LOAD32_U,
     OP_I64_LT_U,
     OP_I64_MUL,
     OP_I64_SHL,
@@ -79,6 +86,8 @@ MOST = cython.declare(uint32_t, 80)
 DEPTH = cython.declare(cython.int, 5)
 """Operations between an address and what bounds it."""
 TWO_31 = cython.declare(uint64_t, 0x8000_0000)
+TWO_32 = cython.declare(uint64_t, 0x1_0000_0000)
+ALL_ONES = cython.declare(uint32_t, 0xFFFF_FFFF)
 SHORT = cython.declare(uint32_t, 8)
 """Rounds that do not pay for the choice."""
 BITS = cython.declare(cython.int, 62)
@@ -96,8 +105,8 @@ COUNT_DOWN = cython.declare(cython.int, 4)
 @cython.nogil
 @cython.exceptval(check=False)
 def compares(op: uint32_t) -> cython.bint:
-    """Whether an operation is a comparison of two i32."""
-    return op < N_OPS and OP_NEGATION[op] != 0 and OP_NARROW[op] == op
+    """Whether an operation is a comparison of two integers."""
+    return op < N_OPS and OP_NEGATION[op] != 0
 
 
 @cython.cclass
@@ -107,6 +116,7 @@ class Versions(Copies):
     def __init__(self) -> None:
         super().__init__({0: "versions"})
         self.chained = False
+        self.guarding = False
 
     def __dealloc__(self):
         free(self.counted)
@@ -157,7 +167,9 @@ class Versions(Copies):
         bits: cython.int
         need: cython.pointer(Need)
         i: uint32_t
-        if memarg.offset >= TWO_31 or end >= TWO_31 or self.ssa.nodes[node.a].type != T_I32:
+        if memarg.offset >= TWO_31 or end >= TWO_31:
+            return False
+        if self.ssa.nodes[node.a].type == T_I32 and self.ssa.nodes[self.now.counter].type != T_I32:
             return False
         for i in range(self.now.n_needs):
             need = cython.address(self.now.needs[i])
@@ -213,13 +225,13 @@ class Versions(Copies):
         tested: uint32_t = node.a
         self.now.limit = node.b
         if not compares(op):
-            if op == OP_I32_EQZ:
+            if op == OP_I32_EQZ or op == OP_I64_EQZ:
                 holds = not holds
             else:
                 tested = condition
             self.now.limit = NO_VALUE
             op = OP_I32_NE
-        elif not holds or op == OP_I32_EQ:
+        elif not holds or op == OP_I32_EQ or op == OP_I64_EQ:
             op = OP_NEGATION[op]
             holds = not holds
         if not holds:
@@ -230,6 +242,7 @@ class Versions(Copies):
             op = OP_MIRROR[op] if OP_MIRROR[op] else op
         if self.now.limit != NO_VALUE and not self.invariant(self.now.limit):
             return False
+        op = OP_NARROW[op]
         if op == OP_I32_NE:
             self.now.relation = COUNT_UNLIKE
         elif op == OP_I32_LT_S or op == OP_I32_LT_U:
@@ -280,7 +293,7 @@ class Versions(Copies):
     def step_of(self, parameter):
         """What each round adds to a parameter; ``NO_VALUE`` where that is not all, or changes."""
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[self.next_of(parameter)])
-        if node.op != OP_I32_ADD:
+        if node.op != OP_I32_ADD and node.op != OP_I64_ADD:
             return NO_VALUE
         if node.a == parameter and self.invariant(node.b):
             return node.b
@@ -291,28 +304,50 @@ class Versions(Copies):
         return value < self.low or self.ssa.nodes[value].op == IR_CONST
 
     def constant_of(self, value, bits):
-        """The number that a value is, if it is one."""
-        bits[0] = self.ssa.nodes[value].a
-        return self.ssa.nodes[value].op == IR_CONST
+        """The number that a value is, if it is one; of 64 bits, if it is the extension of a signed one of 32."""
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
+        bits[0] = node.a
+        if node.op != IR_CONST or node.type == T_I32:
+            return node.op == IR_CONST
+        return (node.b == 0 and node.a < TWO_31) or (node.b == ALL_ONES and node.a > TWO_31)
 
     # ---- how far an address gets ---------------------------------------------------------------
 
     def bound(self, value, depth):
-        """A number that an i32 never exceeds, from before the loop: how many bits it has, 0 where there is none.
+        """A number that a value never exceeds, from before the loop: how many bits it has, 0 where there is none.
         ``term`` is that number, where something is built."""
         node: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
         if node.op == IR_CONST:
             self.term = self.number_of(node.a)
-            return bits_of(node.a) if node.a < TWO_31 else 0  # negative: of no use as an address or in a sum
+            if node.a >= TWO_31 or (node.type == T_I64 and node.b):  # negative: of no use as an address or in a sum
+                return 0
+            return bits_of(node.a)
         if value < self.low:
             self.term = self.wide(value)
             return 32
         if depth == 0 or node.op >= 0x8000:
             return self.bound_of_parameter(value) if self.low <= value < self.params else 0
-        if node.op == OP_I32_LOAD8_U or node.op == OP_I32_LOAD16_U:
-            self.term = self.number_of(0xFF if node.op == OP_I32_LOAD8_U else 0xFFFF)
-            return 8 if node.op == OP_I32_LOAD8_U else 16
+        if node.op == OP_I32_LOAD8_U or node.op == OP_I64_LOAD8_U:
+            self.term = self.number_of(0xFF)
+            return 8
+        if node.op == OP_I32_LOAD16_U or node.op == OP_I64_LOAD16_U:
+            self.term = self.number_of(0xFFFF)
+            return 16
+        if node.op == OP_I64_LOAD32_U:
+            self.term = self.number_of(TWO_32 - 1)
+            return 32
+        if node.op == OP_I64_EXTEND_I32_U:
+            return self.bound(node.a, depth - 1)
+        if node.op == OP_I64_EXTEND_I32_S:
+            return self.bound_of_extension(node.a, depth - 1)
         return self.bound_of_operation(node, depth - 1)
+
+    def bound_of_extension(self, value, depth):
+        """Of the sign extension of an i32 that has no sign: it is small, or the counter of signed comparisons."""
+        bits: cython.int = self.bound(value, depth)
+        if value == self.now.counter and self.now.is_signed:
+            return bits
+        return bits if bits < 32 else 0
 
     def bound_of_parameter(self, value):
         """A counter, or what grows with it."""
@@ -338,27 +373,27 @@ class Versions(Copies):
         left: cython.int
         right: cython.int
         term: uint32_t
-        if node.op == OP_I32_AND and self.constant_of(node.b, cython.address(number)):
+        op: uint32_t = OP_NARROW[node.op]
+        wide: cython.bint = node.type == T_I64
+        if op == OP_I32_AND and self.constant_of(node.b, cython.address(number)) and not (wide and number >= TWO_31):
             self.term = self.number_of(number)
             return bits_of(number)
-        if node.op == OP_I32_ADD or node.op == OP_I32_OR or node.op == OP_I32_MUL:
+        if op == OP_I32_ADD or op == OP_I32_OR or op == OP_I32_MUL:
             left = self.bound(node.a, depth)
             term = self.term
             right = self.bound(node.b, depth)
             if left == 0 or right == 0:
                 return 0
-            self.term = self.put(OP_I64_MUL if node.op == OP_I32_MUL else OP_I64_ADD, term, self.term)
-            left = left + right if node.op == OP_I32_MUL else max(left, right) + 1
+            self.term = self.put(OP_I64_MUL if op == OP_I32_MUL else OP_I64_ADD, term, self.term)
+            left = left + right if op == OP_I32_MUL else max(left, right) + 1
             return left if left <= BITS else 0
-        if node.op == OP_I32_SHL or node.op == OP_I32_SHR_U:
+        if op == OP_I32_SHL or op == OP_I32_SHR_U:
             left = self.bound(node.a, depth) if self.constant_of(node.b, cython.address(number)) else 0
             if left == 0 or left > BITS:
                 return 0
-            number &= 31
-            self.term = self.put(
-                OP_I64_SHL if node.op == OP_I32_SHL else OP_I64_SHR_U, self.term, self.number_of(number)
-            )
-            if node.op == OP_I32_SHL:
+            number &= 63 if wide else 31
+            self.term = self.put(OP_I64_SHL if op == OP_I32_SHL else OP_I64_SHR_U, self.term, self.number_of(number))
+            if op == OP_I32_SHL:
                 left += number
             return left if left <= BITS else 0
         return 0
@@ -423,6 +458,8 @@ class Versions(Copies):
         need: cython.pointer(Need)
         bytes: uint32_t = 0
         self.holds = NO_VALUE
+        self.n_small = 0
+        self.guarding = True
         self.guard_counter()
         for i in range(self.now.n_needs):
             need = cython.address(self.now.needs[i])
@@ -431,6 +468,7 @@ class Versions(Copies):
             if i == 0 or need.memory != self.now.needs[i - 1].memory:
                 bytes = self.out.node(IR_MEMORY_BYTES, T_I64, 0, NO_VALUE, NO_VALUE, need.memory, self.position)
             self.require(OP_I64_LE_U, self.term, bytes)
+        self.guarding = False
         return 0
 
     def guard_counter(self):
@@ -511,12 +549,33 @@ class Versions(Copies):
         )
 
     def wide(self, value):
-        """An i32 from before the loop as i64, where something is built."""
+        """A value from before the loop as i64, where something is built; the guard requires that it is below 2**32."""
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
         if not self.building:
             return 0
-        if self.ssa.nodes[value].op == IR_CONST:
-            return self.number_of(self.ssa.nodes[value].a)
+        if node.type == T_I64:
+            return self.small(value)
+        if node.op == IR_CONST:
+            return self.number_of(node.a)
         return self.put(OP_I64_EXTEND_I32_U, self.moved[value], NO_VALUE)
+
+    def small(self, value):
+        """An i64 from before the loop; the guard requires once that it is below 2**32."""
+        node: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
+        found: uint32_t = self.moved[value]
+        i: uint32_t
+        if node.op == IR_CONST:
+            found = self.number_of(node.a | cython.cast(uint64_t, node.b) << 32)
+        if not self.guarding or (node.op == IR_CONST and node.b == 0):
+            return found
+        for i in range(self.n_small):
+            if self.smalls[i] == value:
+                return found
+        if self.n_small < MAX_NEEDS:
+            self.smalls[self.n_small] = value
+            self.n_small += 1
+        self.require(OP_I64_LT_U, found, self.number_of(TWO_32))
+        return found
 
 
 def versions(ssa: Ssa, out: Ssa) -> None:

@@ -21,6 +21,9 @@ cdef class MemorySelector(NumericSelector):
     cdef int trap_if(self, uint32_t cc, uint32_t kind) except -1 nogil
     cdef uint32_t sum64(self, uint32_t node, uint64_t addend) except? 0xFFFFFFFF nogil
     cdef int check_bounds(self, uint32_t address, MemArg* memarg, uint32_t bytes) except -1 nogil
+    cdef int check_wide(self, uint32_t address, MemArg* memarg, MemoryPlan* memory, uint32_t bytes) except -1 nogil
+    cdef int check_end(self, uint32_t end, MemArg* memarg) except -1 nogil
+    cdef bint within_reach(self, uint64_t address, uint64_t offset) noexcept nogil
     cdef bint inside(self, uint32_t address, MemArg* memarg, MemoryPlan* memory, uint32_t bytes) noexcept nogil
     cdef int load(self, uint32_t n) except -1 nogil
     cdef int store(self, uint32_t n) except -1 nogil

@@ -6,7 +6,7 @@ operations.
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import bits_of
-from cython.cimports.stratavm.base.failures import fail_unsupported
+from cython.cimports.stratavm.base.failures import fail_unsupported, fail_wrong
 from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_MEMORY_GROW,
     BUILTIN_TABLE_CHARGE,
@@ -54,6 +54,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_AND_RR,
     MOP_CMP_RI,
     MOP_CMP_RM,
+    MOP_CMP_RR,
     MOP_LEA_RM,
     MOP_MOV_MI,
     MOP_MOV_MR,
@@ -98,6 +99,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_VALUE,
     CC_A,
     CC_AE,
+    CC_B,
     CC_E,
     P_CALL_BUILTIN,
     P_TRAP_IF,
@@ -193,7 +195,7 @@ class MemorySelector(NumericSelector):
         return 0
 
     def sum64(self, node, addend):
-        """An i32 address plus a number below 2**33, without wrapping."""
+        """An address plus a number: without wrapping where it is an i32, and the number below 2**33."""
         if is_const(self.ssa, node):
             return self.constant(self.const_bits(node) + addend, T_I64)
         index: uint32_t = self.value(node)
@@ -211,7 +213,39 @@ class MemorySelector(NumericSelector):
 
     def check_bounds(self, address, memarg, bytes):
         """The bounded plan: trap unless index + offset + width is within the memory."""
-        end: uint32_t = self.sum64(address, memarg.offset + bytes)
+        memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
+        if memory.is64:
+            return self.check_wide(address, memarg, memory, bytes)
+        return self.check_end(self.sum64(address, memarg.offset + bytes), memarg)
+
+    def check_wide(self, address, memarg, memory, bytes):
+        """The same for an address of 64 bits, to which nothing can be added without a look at the carry. What every
+        instance has is subtracted from its size instead."""
+        reach: uint64_t = memarg.offset + bytes
+        index: uint32_t
+        end: uint32_t
+        size: uint32_t
+        if reach < bytes or (is_const(self.ssa, address) and self.const_bits(address) + reach < reach):
+            self.row(MOP_CMP_RI, 8, self.constant(0, T_I64), NO_VREG, NO_VREG)
+            return self.trap_if(CC_E, TRAP_MEMORY_OUT_OF_BOUNDS)
+        if is_const(self.ssa, address):
+            return self.check_end(self.constant(self.const_bits(address) + reach, T_I64), memarg)
+        index = self.value(address)
+        if reach < TWO_31 and reach <= memory.min_bytes:
+            size = self.fresh(T_I64)
+            self.memory_bytes(memarg.memory, size)
+            end = self.fresh(T_I64)
+            self.row(MOP_LEA_RM, 8, end, NO_VREG, NO_VREG)
+            row_address(self.m, size, NO_VREG, 0, -cython.cast(int32_t, reach))
+            self.row(MOP_CMP_RR, 8, index, end, NO_VREG)
+            return self.trap_if(CC_A, TRAP_MEMORY_OUT_OF_BOUNDS)
+        end = self.sum64(address, reach)
+        self.row(MOP_CMP_RR, 8, end, index, NO_VREG)
+        self.trap_if(CC_B, TRAP_MEMORY_OUT_OF_BOUNDS)
+        return self.check_end(end, memarg)
+
+    def check_end(self, end, memarg):
+        """Trap unless a place is at most the memory's size."""
         self.via(MOP_CMP_RM, 8, self.plan.memories[memarg.memory].cell + 8, MI_FLAGS_DEF)
         self.m.operand(end, R_USE, C_REG, 0)
         self.via_address(NO_VREG, 0, MEMDEF_BYTES)
@@ -222,6 +256,7 @@ class MemorySelector(NumericSelector):
         return (
             is_const(self.ssa, address)
             and self.const_bits(address) <= U32_MAX
+            and memarg.offset <= U32_MAX
             and self.const_bits(address) + memarg.offset + bytes <= memory.min_bytes
         )
 
@@ -250,7 +285,8 @@ class MemorySelector(NumericSelector):
             return False
         if self.plan.memories[memarg.memory].plan == PLAN_BOUNDED and not at.flags & NF_CHECKED:
             return False
-        if self.bits_of_index(shift.a) + (self.const_bits(shift.b) & 3) > 32:
+        # Of 64 bits, what a shift loses the sum loses as well.
+        if shift.type == T_I32 and self.bits_of_index(shift.a) + (self.const_bits(shift.b) & 3) > 32:
             return False
         return self.take_shift(at.a)
 
@@ -342,8 +378,8 @@ class MemorySelector(NumericSelector):
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
         memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
-        if memarg.memory >= self.plan.n_memories or memory.is64 or memarg.offset > U32_MAX:
-            fail_unsupported(b"memory64", b"64-bit memory addresses")
+        if memarg.memory >= self.plan.n_memories or (memarg.offset > U32_MAX and not memory.is64):
+            fail_wrong(b"an access of memory {} at offset {}", memarg.memory, memarg.offset)
         flags: uint32_t = MI_TRAPS | MI_EFFECT
         if memory.plan == PLAN_BOUNDED:
             if not at.flags & NF_CHECKED and not self.inside(at.a, memarg, memory, RULE_EXTRA[at.op]):
@@ -356,7 +392,7 @@ class MemorySelector(NumericSelector):
             index[0] = self.value(self.ssa.nodes[at.a].a)
             scale[0] = self.const_bits(self.ssa.nodes[at.a].b) & 3
             disp[0] = cython.cast(int32_t, memarg.offset)
-        elif is_const(self.ssa, at.a) and self.const_bits(at.a) + memarg.offset < TWO_31:
+        elif is_const(self.ssa, at.a) and self.within_reach(self.const_bits(at.a), memarg.offset):
             disp[0] = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
         elif memarg.offset < TWO_31 and not is_const(self.ssa, at.a):
             index[0] = self.value(at.a)
@@ -364,6 +400,10 @@ class MemorySelector(NumericSelector):
         else:
             index[0] = self.sum64(at.a, memarg.offset)
         return flags
+
+    def within_reach(self, address, offset):
+        """Whether a constant address with its offset is a displacement."""
+        return address < TWO_31 and offset < TWO_31 and address + offset < TWO_31
 
     def access(self, n, mop, value, has_imm, imm):
         """The access itself, on a base from the context."""

@@ -9,18 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from stratavm.base.errors import Trap
-from stratavm.base.forms import Final, TypeAlias
+from stratavm.base.forms import Final
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.ids import BULK_FUEL_SHIFT
 from stratavm.spec.ops import BY_MNEMONIC
 from stratavm.spec.record import Row
+from stratavm.spec.types import Limits
+from stratavm.tiers.oracle.atomics import atomic
 from stratavm.tiers.oracle.flatten import Jump, Op
-from stratavm.tiers.oracle.protocols import Callee, InstanceLike, MemoryLike, TableLike
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, within
 
-Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | None"]
 RETURN: Final = -1
 MASK32: Final = 0xFFFF_FFFF
+MASK64: Final = 0xFFFF_FFFF_FFFF_FFFF
 PART_BYTES: Final = 1 << 20
 """Bulk operations poll behind so many bytes, or elements."""
 PART_ELEMENTS: Final = 1 << 12
@@ -31,6 +33,8 @@ def bind(op: Op, instance: InstanceLike) -> Step:
     binder = _BINDERS.get(op.name)
     if binder is not None:
         return binder(op, instance)
+    if op.row.walk == "atomic":
+        return atomic(op, instance)
     if op.row.access is not None:
         return _store(op, instance) if op.row.access.store else _load(op, instance)
     return _computation(op.row)
@@ -62,13 +66,6 @@ def _computation(row: Row) -> Step:
 # Memory
 
 
-def _within(memory: MemoryLike, address: int, count: int) -> None:
-    """Trap unless a range lies inside of a memory."""
-    if address + count > len(memory):
-        detail = f"{count} bytes at {address:#x}, the memory has {len(memory):#x}"
-        raise Trap("memory_out_of_bounds", detail=detail)
-
-
 def _load(op: Op, instance: InstanceLike) -> Step:
     index, offset = op.imms[0]
     memory, access = instance.memories[index], op.row.access
@@ -78,7 +75,7 @@ def _load(op: Op, instance: InstanceLike) -> Step:
 
     def load(stack: list[int], locals_: list[int]) -> None:
         address = stack[-1] + offset
-        _within(memory, address, size)
+        within(memory, address, size)
         stack[-1] = int.from_bytes(memory.read(address, size), "little", signed=signed) & mask
 
     return load
@@ -93,7 +90,7 @@ def _store(op: Op, instance: InstanceLike) -> Step:
     def store(stack: list[int], locals_: list[int]) -> None:
         value = stack.pop() & mask
         address = stack.pop() + offset
-        _within(memory, address, size)
+        within(memory, address, size)
         memory.put(address, value.to_bytes(size, "little"))
 
     return store
@@ -108,11 +105,17 @@ def _memory_size(op: Op, instance: InstanceLike) -> Step:
     return memory_size
 
 
+def _mask(limits: Limits) -> int:
+    """The bits of an address."""
+    return MASK64 if limits.is64 else MASK32
+
+
 def _memory_grow(op: Op, instance: InstanceLike) -> Step:
     memory = instance.memories[op.imms[0]]
+    mask = _mask(instance.model.memory_types[op.imms[0]].limits)
 
     def memory_grow(stack: list[int], locals_: list[int]) -> None:
-        stack[-1] = memory.extend(stack[-1]) & MASK32
+        stack[-1] = memory.extend(stack[-1]) & mask
 
     return memory_grow
 
@@ -143,7 +146,7 @@ def _memory_init(op: Op, instance: InstanceLike) -> Step:
         data = instance.data_segment(segment)
         if source + count > len(data):
             raise Trap("memory_out_of_bounds", detail=f"data segment {segment} has {len(data)} bytes")
-        _within(memory, target, count)
+        within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
         for at, n in _parts(instance, count, PART_BYTES):
             memory.put(target + at, bytes(data[source + at : source + at + n]))
@@ -163,8 +166,8 @@ def _memory_copy(op: Op, instance: InstanceLike) -> Step:
 
     def memory_copy(stack: list[int], locals_: list[int]) -> None:
         count, source, target = stack.pop(), stack.pop(), stack.pop()
-        _within(from_, source, count)
-        _within(to, target, count)
+        within(from_, source, count)
+        within(to, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
         for at, n in _parts(instance, count, PART_BYTES, source < target):
             to.put(target + at, from_.read(source + at, n))
@@ -177,7 +180,7 @@ def _memory_fill(op: Op, instance: InstanceLike) -> Step:
 
     def memory_fill(stack: list[int], locals_: list[int]) -> None:
         count, value, target = stack.pop(), stack.pop(), stack.pop()
-        _within(memory, target, count)
+        within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
         for at, n in _parts(instance, count, PART_BYTES):
             memory.put(target + at, bytes((value & 0xFF,)) * n)
@@ -227,12 +230,13 @@ def _table_size(op: Op, instance: InstanceLike) -> Step:
 
 def _table_grow(op: Op, instance: InstanceLike) -> Step:
     table = instance.tables[op.imms[0]]
+    mask = _mask(instance.model.table_types[op.imms[0]].limits)
 
     def table_grow(stack: list[int], locals_: list[int]) -> None:
         delta = stack.pop()
         if table.fits(delta):
             instance.charge(delta)
-        stack[-1] = table.extend(delta, stack[-1]) & MASK32
+        stack[-1] = table.extend(delta, stack[-1]) & mask
 
     return table_grow
 

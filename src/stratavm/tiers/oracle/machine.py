@@ -8,9 +8,9 @@ import threading
 from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, Trap
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.module.model import ConstExpr
-from stratavm.tiers.oracle.bind import RETURN, Step, bind
+from stratavm.tiers.oracle.bind import RETURN, bind
 from stratavm.tiers.oracle.flatten import ROWS, Flat, flatten, flatten_constant
-from stratavm.tiers.oracle.protocols import Callee, InstanceLike
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step
 
 SHALLOW: Final = 16
 """So many nested entries are always allowed, without a look at Python's stack."""

@@ -6,9 +6,10 @@ non-zero numbers, 0 for null.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from stratavm.base.forms import Any, Protocol
+from stratavm.base.errors import Trap
+from stratavm.base.forms import Any, Protocol, TypeAlias
 from stratavm.module.model import Module
 from stratavm.spec.types import FuncType
 
@@ -124,3 +125,14 @@ class InstanceLike(Protocol):
 
     def poll(self) -> None:
         """Called now and then while guest code runs; may raise to stop it."""
+
+
+Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | None"]
+"""An operation bound to an instance: it gets the operand stack and the locals of its frame (``bind.py``)."""
+
+
+def within(memory: MemoryLike, address: int, count: int) -> None:
+    """Trap unless a range lies inside of a memory."""
+    if address + count > len(memory):
+        detail = f"{count} bytes at {address:#x}, the memory has {len(memory):#x}"
+        raise Trap("memory_out_of_bounds", detail=detail)

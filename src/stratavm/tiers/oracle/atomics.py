@@ -1,0 +1,87 @@
+"""The atomic instructions on the oracle: memories are not shared, so that each is a read, a sum and a write in turn.
+
+Source: the proposal threads. An address that is no multiple of the width traps before bounds are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stratavm.base.errors import Trap
+from stratavm.base.forms import Final
+from stratavm.tiers.oracle.flatten import Op
+from stratavm.tiers.oracle.protocols import InstanceLike, Step, within
+
+CHANGES: Final[dict[str, Callable[[int, int], int]]] = {
+    "add": int.__add__,
+    "sub": int.__sub__,
+    "and": int.__and__,
+    "or": int.__or__,
+    "xor": int.__xor__,
+    "xchg": lambda old, new: new,
+}
+"""What an operation puts in the place of what was there; bits above the width are cut off."""
+
+
+def atomic(op: Op, instance: InstanceLike) -> Step:
+    """The step for an atomic instruction."""
+    if op.name == "atomic.fence":
+        return lambda stack, locals_: None
+    index, offset = op.imms[0]
+    memory, access = instance.memories[index], op.row.access
+    assert access is not None
+    size, mask = access.bytes, (1 << 8 * access.bytes) - 1
+
+    def place(address: int) -> int:
+        if (address + offset) % size:
+            raise Trap("unaligned_atomic", detail=f"{size} bytes at {address + offset:#x}")
+        within(memory, address + offset, size)
+        return address + offset
+
+    def get(at: int) -> int:
+        content: bytes = memory.read(at, size)
+        return int.from_bytes(content, "little")
+
+    def put(at: int, value: int) -> None:
+        memory.put(at, (value & mask).to_bytes(size, "little"))
+
+    def load(stack: list[int], locals_: list[int]) -> None:
+        stack[-1] = get(place(stack[-1]))
+
+    def store(stack: list[int], locals_: list[int]) -> None:
+        value = stack.pop()
+        put(place(stack.pop()), value)
+
+    def exchange(stack: list[int], locals_: list[int]) -> None:
+        new, expected = stack.pop(), stack.pop()
+        at = place(stack[-1])
+        stack[-1] = get(at)
+        if stack[-1] == expected:
+            put(at, new)
+
+    def notify(stack: list[int], locals_: list[int]) -> None:
+        stack.pop()
+        place(stack[-1])
+        stack[-1] = 0
+
+    def wait(stack: list[int], locals_: list[int]) -> None:
+        place(stack[-3])
+        raise Trap("not_shared")
+
+    def change(stack: list[int], locals_: list[int]) -> None:
+        operand = stack.pop()
+        at = place(stack[-1])
+        stack[-1] = get(at)
+        put(at, compute(stack[-1], operand))
+
+    what = op.name.split(".")[-1].removesuffix("_u")
+    compute = CHANGES.get(what, int.__add__)
+    if what == "cmpxchg":
+        return exchange
+    if what == "notify":
+        return notify
+    if what.startswith("wait"):
+        return wait
+    if what.startswith("load"):
+        return load
+    return store if what.startswith("store") else change
