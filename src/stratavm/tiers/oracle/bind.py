@@ -518,6 +518,7 @@ def _call_ref(op: Op, instance: InstanceLike) -> Step:
 
 _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
     "fuel": _fuel,
+    "atomic.fence": atomic,
     "memory.size": _memory_size,
     "memory.grow": _memory_grow,
     "memory.init": _memory_init,

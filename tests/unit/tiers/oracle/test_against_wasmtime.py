@@ -10,6 +10,7 @@ import pytest
 
 from stratavm.base.errors import Trap
 from stratavm.module.decode import decode
+from stratavm.module.features import READY
 from stratavm.spec.types import F32, F64, I32, I64, FuncType
 from tests import needed
 from tests.fuzz.generators import smith
@@ -72,7 +73,7 @@ def blur(type_: int, raw: int) -> int | None:
 def _engine() -> wasmtime.Engine:
     """With the proposals that Strata has, and the other engine on request only."""
     config = wasmtime.Config()
-    config.wasm_wide_arithmetic = True
+    config.wasm_wide_arithmetic = config.wasm_custom_page_sizes = config.wasm_memory64 = True
     return wasmtime.Engine(config)
 
 
@@ -82,7 +83,7 @@ class Pair:
     def __init__(self, binary: bytes) -> None:
         self.store = wasmtime.Store(_engine())
         self.theirs = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, binary), [])
-        self.ours: Instance = instantiate(Store(), decode(binary))
+        self.ours: Instance = instantiate(Store(), decode(binary, features=READY))
 
     def call(self, name: str, type_: FuncType, raws: list[int]) -> str:
         """Call on both: the kind of trap, or ``returned``."""
@@ -125,7 +126,7 @@ def compare(seed: int) -> list[str]:
         pair = Pair(binary)
     except wasmtime.Trap:
         with pytest.raises(Trap):
-            instantiate(Store(), decode(binary))
+            instantiate(Store(), decode(binary, features=READY))
         return []
     rng, outcomes = random.Random(seed), []
     functions = [e for e in pair.ours.model.exports if e.kind == "func"]
