@@ -6,7 +6,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "AsyncCall": "(function: Func, arguments: tuple[Any, ...], loop: Loop)",
     "Exports": "(instance: Instance, index: dict[str, tuple[str, int]])",
     "Func": "(store: Store, native: Any)",
-    "Offered": "(runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec)",
+    "Offered": "(runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec, number: int=0)",
     "Instance": "()",
     "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None)",
     "ShortWay": "(general: Callable[..., Any])",
