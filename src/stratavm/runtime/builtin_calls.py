@@ -409,7 +409,7 @@ def note_use(
     status: uint32_t = 0
     tally.calls = min(tally.calls, NEVER_AGAIN - 1 - calls) + calls
     tally.ticks += ticks
-    if is_better(load_ptr(cython.address(vm.slots[at]))):
+    if has_better(tally, load_ptr(cython.address(vm.slots[at]))):
         renew(vm, at)
         return 0
     # At ticks for the first time, and then less and less often: a thread without the GIL has to wait for it.
@@ -419,9 +419,23 @@ def note_use(
     leave_guest(block)
     status = ask_lifter(context, vm, tally, at)
     block.in_guest = 1
-    if is_better(load_ptr(cython.address(vm.slots[at]))):
+    if has_better(tally, load_ptr(cython.address(vm.slots[at]))):
         renew(vm, at)
     return status
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def has_better(tally: cython.pointer(Tally), address: cython.p_void) -> cython.bint:
+    """Whether the code at an address, a function's, is above level 0. That it is not is kept in mind: looking for it
+    takes as long as what else is done for a call, and code stays what it is as long as its module."""
+    if address == tally.plain:
+        return False
+    if is_better(address):
+        return True
+    tally.plain = address
+    return False
 
 
 @cython.cfunc

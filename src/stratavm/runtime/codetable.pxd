@@ -8,6 +8,7 @@ cdef struct Tally:                       # what is known of how much a function 
     uint32_t calls                       # that were seen; races between stores may lose some
     uint32_t ask_at                      # so many calls and the tier is asked what to do; 0: at `Tallies.first`
     uint32_t ticks                       # that found a guest in its code of level 0
+    void* plain                          # code of it that is known to be of level 0
 
 cdef struct Tallies:
     Tally* of                            # by defined index; NULL where functions do not count
