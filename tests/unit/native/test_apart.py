@@ -45,6 +45,7 @@ def tasks():
     return found
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("how", ["all", "call"])
 def test_code_of_long_functions_is_not_copied_into_objects(how):
     """These would be given back with the GIL, which takes milliseconds."""
