@@ -18,10 +18,13 @@ PREFIX = {
     "CallGate": "CALLGATE",
     "MemDef": "MEMDEF",
     "TableDef": "TABLEDEF",
+    "TagDef": "TAGDEF",
 }
 C_TYPES = {"u8": "uint8_t", "u32": "uint32_t", "i32": "int32_t", "u64": "uint64_t", "ptr": "void*"}
 POINTEES = {
     ("ExecContext", "activation"): "Activation*",
+    ("ExecContext", "thrown_tag"): "TagDef*",
+    ("ExecContext", "thrown"): "uint64_t*",
     ("Activation", "prev"): "Activation*",
     ("Activation", "exec"): "ExecContext*",
     ("Activation", "fiber"): "FiberState*",
@@ -86,7 +89,7 @@ def text() -> str:
             name: getattr(layout, name)
             for name in (
                 "ARG_CELL", "MAX_TRAP_FRAMES", "NO_FRAME", "MAX_BUILTINS", "N_COUNTERS", "PLAN_GUARD", "PLAN_BOUNDED",
-                "MEM_CELL", "TABLE_CELL", "GLOBAL_CELL", "MAGIC_VMCTX", "MAGIC_HOST",
+                "MEM_CELL", "TABLE_CELL", "GLOBAL_CELL", "TAG_CELL", "MAGIC_VMCTX", "MAGIC_HOST",
             )
         }
     )  # fmt: skip

@@ -329,6 +329,7 @@ if TYPE_CHECKING:
     from stratavm.base.errors import Trap as Trap
     from stratavm.base.errors import Unsupported as Unsupported
     from stratavm.base.errors import ValidationError as ValidationError
+    from stratavm.base.thrown import WasmException as WasmException
     from stratavm.engine import Caller as Caller
     from stratavm.engine import Config as Config
     from stratavm.engine import Engine as Engine
@@ -342,6 +343,7 @@ if TYPE_CHECKING:
     from stratavm.engine import Module as Module
     from stratavm.engine import Store as Store
     from stratavm.engine import Table as Table
+    from stratavm.engine import Tag as Tag
     from stratavm.engine.asynchronous import to_thread as to_thread
     from stratavm.engine.load import load as load
     from stratavm.engine.metrics import EngineMetrics as EngineMetrics
@@ -380,6 +382,7 @@ _EXPORTS: dict[str, str] = {
             "Module",
             "Store",
             "Table",
+            "Tag",
         )
     },
     **{
@@ -428,6 +431,7 @@ _EXPORTS: dict[str, str] = {
     "run": "stratavm.sandbox.entry.run",
     "run_async": "stratavm.sandbox.awaited.run_async",
     "Wasi": "stratavm.wasi.Wasi",
+    "WasmException": "stratavm.base.thrown.WasmException",
 }
 
 

@@ -7,9 +7,10 @@ element segments, then active elements, active data, start.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from stratavm.base.errors import LinkError, OutOfFuel, ResourceLimit, Trap
+from stratavm.base.thrown import WasmException
 from stratavm.module.model import ConstExpr, Data, Element, Import, Module
 from stratavm.spec.matching import describe, extern_kind, extern_matches
 from stratavm.spec.types import (
@@ -22,6 +23,7 @@ from stratavm.spec.types import (
     StructType,
     SubType,
     TableType,
+    TagType,
     ValType,
     heap,
     kind,
@@ -147,6 +149,28 @@ class Global:
         self.type, self.bits = type_, bits
 
 
+class Tag:
+    """A tag; two are the same only if they are the same object."""
+
+    def __init__(self, type_: TagType) -> None:
+        self.type = type_
+
+    def exception(self, values: Sequence[int]) -> Exn:
+        """An exception with raw values."""
+        return Exn(self, list(values))
+
+
+class Exn(NamedTuple):
+    """What was thrown, with raw values."""
+
+    tag: Tag
+    values: list[int]
+
+    def describe(self) -> str:
+        """For messages."""
+        return f"unhandled exception: {self.values}"
+
+
 class HostFunction:
     """A host function over raw bits: a list of arguments in, a list of results out."""
 
@@ -186,7 +210,7 @@ class Function:
 
 
 AnyFunction: TypeAlias = Function | HostFunction
-Extern: TypeAlias = AnyFunction | Table | Memory | Global
+Extern: TypeAlias = AnyFunction | Table | Memory | Global | Tag
 
 
 class Store:
@@ -205,6 +229,7 @@ class Store:
         self.budget = Budget(limits or OracleLimits())
         self.poll = poll
         self.functions: list[AnyFunction] = []
+        self.exceptions: list[Exn] = []
         self._numbers: dict[AnyFunction, int] = {}
         self._groups: dict[object, int] = {}
         self._n_types = 0
@@ -257,6 +282,7 @@ class Instance:
         self.memories: list[Memory] = []
         self.tables: list[Table] = []
         self.globals: list[Global] = []
+        self.tags: list[Tag] = []
         self.elements: list[Sequence[int]] = []
         self.datas: list[bytes | memoryview] = []
         self.exports: dict[str, Extern] = {}
@@ -279,6 +305,29 @@ class Instance:
     def func_ref(self, index: int) -> int:
         """The raw reference to a function by function index."""
         return self.store.func_ref(self.functions[index])
+
+    def tag_key(self, index: int) -> Tag:
+        """A tag by index: an object is its own key."""
+        return self.tags[index]
+
+    def exception(self, tag_index: int, raws: list[int]) -> BaseException:
+        """An exception to raise."""
+        return WasmException(self.tags[tag_index], raws)
+
+    def caught(self, error: BaseException) -> tuple[Tag, list[int]] | None:
+        """The tag and the values of an exception."""
+        return (error.exn.tag, error.exn.values) if isinstance(error, WasmException) else None
+
+    def exn_ref(self, error: BaseException) -> int:
+        """The raw reference to an exception: its place in the store, from 1."""
+        assert isinstance(error, WasmException)
+        if not any(known is error.exn for known in self.store.exceptions):
+            self.store.exceptions.append(error.exn)
+        return 1 + next(i for i, known in enumerate(self.store.exceptions) if known is error.exn)
+
+    def exception_of(self, raw: int) -> BaseException:
+        """The exception to raise for a reference."""
+        return WasmException.of(self.store.exceptions[raw - 1])
 
     def data_segment(self, index: int) -> bytes | memoryview:
         """The bytes of a data segment; empty once dropped."""
@@ -329,6 +378,10 @@ def instantiate(store: Store, module: Module, imports: Mapping[str, Mapping[str,
     _link(instance, imports or {})
     instance.functions += [Function(instance, i) for i in range(len(module.functions))]
     instance.memories += [Memory(type_) for type_ in module.memories]
+    for tag in module.tags:
+        type_ = resolved_extern(tag, instance.type_ids)
+        assert isinstance(type_, TagType)
+        instance.tags.append(Tag(type_))
     for variable in module.globals:
         type_ = GlobalType(resolved(variable.type.value, instance.type_ids), variable.type.mutable)
         instance.globals.append(Global(type_, instance.program.evaluate(variable.init)))
@@ -354,6 +407,7 @@ _SPACES: dict[str, Callable[[Instance], list[Any]]] = {
     "table": lambda instance: instance.tables,
     "memory": lambda instance: instance.memories,
     "global": lambda instance: instance.globals,
+    "tag": lambda instance: instance.tags,
 }
 
 

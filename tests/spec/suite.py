@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from stratavm.engine.config import Config
 from stratavm.engine.script import EngineHost
-from stratavm.module.features import DEFAULT, READY
+from stratavm.module.features import DEFAULT, INTERPRETED, READY
 from stratavm.module.wast_runner import Report, WastHost
 from stratavm.runtime.limits import MemorySlots
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
@@ -17,6 +17,8 @@ from tests.fuzz.whims import Whims
 from tests.oracle.wast import OracleHost
 from tests.spec.lists import Expected
 
+AHEAD: Final = INTERPRETED - READY
+"""What the oracle has before machine code does."""
 SLOTS: Final = MemorySlots(32, when_exhausted="map")
 Host = Callable[[frozenset[str]], WastHost]
 
@@ -28,8 +30,8 @@ def _engine(thresholds: Policy | None = None, **options: Any) -> Host:
 
 
 HOSTS: Final[dict[str, Host]] = {
-    "oracle": _engine(tier="oracle"),
-    "oracle-reference": lambda features: OracleHost(features=features),
+    "oracle": lambda features: _engine(tier="oracle")(features | AHEAD),
+    "oracle-reference": lambda features: OracleHost(features=features | AHEAD),
     "jit0": _engine(tier="jit0", strict=True),
     "jit0-naive": _engine(tier="jit0", strict=True, allocator="naive"),
     "jit0-bounded": _engine(tier="jit0", strict=True, memory_plan="bounded"),

@@ -10,6 +10,7 @@ cdef struct HostFunc
 cdef struct CallGate
 cdef struct MemDef
 cdef struct TableDef
+cdef struct TagDef
 
 cdef struct ExecContext:  # One per store; register r15.
     uint64_t poll_limit  # +0: stack limit compared in every prologue and loop; MAX = something is pending
@@ -35,9 +36,13 @@ cdef struct ExecContext:  # One per store; register r15.
     uint32_t jitter  # +148: state of the random numbers that counters begin with
     void* osr_code  # +152: where the poll at hand goes on instead of returning; NULL: it returns
     void* osr_values  # +160: owned, malloc: the words that this code reads first
-    void* builtins[64]  # +168: addresses of builtins, see contract/builtins.py
-    uint32_t counters[256]  # +680: entries until a word runs out; of a function: its defined index modulo
-    uint8_t spans[256]  # +1704: what each of them began with
+    TagDef* thrown_tag  # +168: TagDef of the exception of WebAssembly that was thrown last
+    uint64_t* thrown  # +176: its values, in cells as those of an array entry; valid until the next is thrown
+    uint64_t catch_pc  # +184: where it is caught; 0: not in the innermost activation
+    uint64_t catch_fp  # +192: and the frame pointer of who catches it
+    void* builtins[64]  # +200: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +712: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1736: what each of them began with
     uint8_t _pad[8]
 
 cdef enum:
@@ -64,10 +69,14 @@ cdef enum:
     EXEC_JITTER = 0x94
     EXEC_OSR_CODE = 0x98
     EXEC_OSR_VALUES = 0xa0
-    EXEC_BUILTINS = 0xa8
-    EXEC_COUNTERS = 0x2a8
-    EXEC_SPANS = 0x6a8
-    EXEC_SIZE = 0x7b0
+    EXEC_THROWN_TAG = 0xa8
+    EXEC_THROWN = 0xb0
+    EXEC_CATCH_PC = 0xb8
+    EXEC_CATCH_FP = 0xc0
+    EXEC_BUILTINS = 0xc8
+    EXEC_COUNTERS = 0x2c8
+    EXEC_SPANS = 0x6c8
+    EXEC_SIZE = 0x7d0
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
     Activation* prev  # +0: the activation below on this thread
@@ -220,6 +229,17 @@ cdef enum:
     TABLEDEF_TABLE = 0x18
     TABLEDEF_SIZE = 0x20
 
+cdef struct TagDef:  # A tag of exceptions; its address is what tells it from others.
+    void* tag  # +0: borrowed PyObject* of the Tag
+    uint32_t type_id  # +8: engine-wide canonical type id
+    uint32_t n_values  # +12: cells of its exceptions
+
+cdef enum:
+    TAGDEF_TAG = 0x0
+    TAGDEF_TYPE_ID = 0x8
+    TAGDEF_N_VALUES = 0xc
+    TAGDEF_SIZE = 0x10
+
 cdef enum:
     TRAP_NONE = 0x0
     TRAP_UNREACHABLE = 0x1
@@ -267,7 +287,11 @@ cdef enum:
     BUILTIN_ELEM_DROP = 0xd
     BUILTIN_COUNT = 0xe
     BUILTIN_TABLE_CHARGE = 0xf
-    N_BUILTINS = 0x10
+    BUILTIN_THROW = 0x10
+    BUILTIN_THROW_REF = 0x11
+    BUILTIN_EXN_REF = 0x12
+    BUILTIN_RETHROW = 0x13
+    N_BUILTINS = 0x14
 
 cdef enum:
     ATTENTION_CLOSED = 0x1
@@ -300,5 +324,6 @@ cdef enum:
     MEM_CELL = 0x10
     TABLE_CELL = 0x10
     GLOBAL_CELL = 0x10
+    TAG_CELL = 0x8
     MAGIC_VMCTX = 0x564d4358
     MAGIC_HOST = 0x484f5354

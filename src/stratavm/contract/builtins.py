@@ -41,11 +41,15 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("elem_drop", "leaf", ("segment",), "status", "always 0"),
     Builtin("count", "host", ("defined_index",), "status", "a word of counters ran out as a function was entered"),
     Builtin("table_charge", "leaf", ("table", "delta"), "status", "takes the fuel of a table.grow, before it"),
+    Builtin("throw", "host", ("tag", "cells"), "status", "tag: the TagDef; cells: the values, as arguments lie"),
+    Builtin("throw_ref", "host", ("exception",), "status", "throws again what an exnref names"),
+    Builtin("exn_ref", "host", (), "value", "an exnref to what was thrown last, or 0: an error is pending"),
+    Builtin("rethrow", "leaf", (), "status", "what was thrown last goes on: who looked at it does not catch it"),
 )
 STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}
 """Statuses beyond the kinds of traps: a guest on a fiber is suspended, an exception of WebAssembly looks for who
-catches it. Nobody can do the latter yet, nor suspend a guest on a thread's stack: ``Store.trap_error`` decides what
-becomes of a call that ends so."""
+catches it. Nobody can suspend a guest on a thread's stack: ``Store.trap_error`` decides what becomes of a call that
+ends so."""
 LAZY_WAIT: Final = 1 << 30
 LAZY_AGAIN: Final = 1 << 29
 """Bits of the operand of ``lazy_compile``: suspend the guest until the function is compiled, a status; and compile it,

@@ -94,6 +94,10 @@ EXEC: Final = Struct(
         Field("jitter", "u32", "state of the random numbers that counters begin with"),
         Field("osr_code", "ptr", "where the poll at hand goes on instead of returning; NULL: it returns"),
         Field("osr_values", "ptr", "owned, malloc: the words that this code reads first"),
+        Field("thrown_tag", "ptr", "TagDef of the exception of WebAssembly that was thrown last"),
+        Field("thrown", "ptr", "its values, in cells as those of an array entry; valid until the next is thrown"),
+        Field("catch_pc", "u64", "where it is caught; 0: not in the innermost activation"),
+        Field("catch_fp", "u64", "and the frame pointer of who catches it"),
         Field("builtins", "ptr", "addresses of builtins, see contract/builtins.py", MAX_BUILTINS),
         Field("counters", "u32", "entries until a word runs out; of a function: its defined index modulo", N_COUNTERS),
         Field("spans", "u8", "what each of them began with", N_COUNTERS),
@@ -216,7 +220,17 @@ TABLE_DEF: Final = Struct(
     ),
 )
 
-STRUCTS: Final = (EXEC, ACTIVATION, FIBER_STATE, VMCTX, FUNC_REC, HOST_FUNC, CALL_GATE, MEM_DEF, TABLE_DEF)
+TAG_DEF: Final = Struct(
+    "TagDef",
+    "A tag of exceptions; its address is what tells it from others.",
+    (
+        Field("tag", "ptr", "borrowed PyObject* of the Tag"),
+        Field("type_id", "u32", "engine-wide canonical type id"),
+        Field("n_values", "u32", "cells of its exceptions"),
+    ),
+)
+
+STRUCTS: Final = (EXEC, ACTIVATION, FIBER_STATE, VMCTX, FUNC_REC, HOST_FUNC, CALL_GATE, MEM_DEF, TABLE_DEF, TAG_DEF)
 
 MAGIC_VMCTX: Final = 0x564D4358
 MAGIC_HOST: Final = 0x484F5354
@@ -242,6 +256,7 @@ PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "g
 MEM_CELL: Final = 16
 TABLE_CELL: Final = 16
 GLOBAL_CELL: Final = 16
+TAG_CELL: Final = 8
 
 
 @dataclass(frozen=True)
@@ -249,7 +264,7 @@ class VMLayout:
     """Offsets from r14 of the module-dependent region; a pure function of the module.
 
     Order: memories {base, MemDef*}, tables {base, TableDef*}, globals (own: the value; imported: a pointer to
-    the owner's cell), imported functions (FuncRec pointers).
+    the owner's cell), imported functions (FuncRec pointers), tags (TagDef pointers).
     """
 
     n_memories: int
@@ -257,6 +272,7 @@ class VMLayout:
     n_globals: int
     n_imported_globals: int
     n_imported_funcs: int
+    n_tags: int = 0
 
     @cached
     def memories(self) -> int:
@@ -279,9 +295,14 @@ class VMLayout:
         return self.globals + GLOBAL_CELL * self.n_globals
 
     @cached
+    def tags(self) -> int:
+        """Offset of the first tag's TagDef pointer."""
+        return self.imported_funcs + 8 * self.n_imported_funcs
+
+    @cached
     def size(self) -> int:
         """Bytes of the whole VMContext."""
-        return -(-(self.imported_funcs + 8 * self.n_imported_funcs) // 64) * 64
+        return -(-(self.tags + TAG_CELL * self.n_tags) // 64) * 64
 
 
 class Shape(Protocol):
@@ -325,6 +346,10 @@ class Shape(Protocol):
     def table_types(self) -> Sequence[TableType]:
         """The type of every table."""
 
+    @property
+    def tag_types(self) -> Sized:
+        """As long as there are tags."""
+
 
 def vm_layout(shape: Shape) -> VMLayout:
     """The layout of the VMContext of a module's instances."""
@@ -334,6 +359,7 @@ def vm_layout(shape: Shape) -> VMLayout:
         len(shape.global_types),
         len(shape.global_types) - len(shape.globals),
         len(shape.imported_funcs),
+        len(shape.tag_types),
     )
     found = _layouts.get(key)
     if found is None:
@@ -345,7 +371,7 @@ def vm_layout(shape: Shape) -> VMLayout:
 
 MOST_LAYOUTS: Final = 256
 """That are kept: modules come and go."""
-_layouts: Final[dict[tuple[int, int, int, int, int], VMLayout]] = {}
+_layouts: Final[dict[tuple[int, ...], VMLayout]] = {}
 
 
 def plan_of(type: MemoryType, wanted: str) -> str:

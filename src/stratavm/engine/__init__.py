@@ -15,6 +15,7 @@ from stratavm.engine.instance_pre import InstancePre
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
+from stratavm.runtime.exceptions import Tag
 from stratavm.runtime.globals import Global
 from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
@@ -35,4 +36,5 @@ __all__ = [
     "Module",
     "Store",
     "Table",
+    "Tag",
 ]

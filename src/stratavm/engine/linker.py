@@ -21,6 +21,7 @@ from stratavm.engine.instance_pre import InstancePre, report_start
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.module.model import Import
+from stratavm.runtime.exceptions import Tag
 from stratavm.runtime.globals import Global
 from stratavm.runtime.link import check_import
 from stratavm.runtime.memory import Memory
@@ -28,7 +29,7 @@ from stratavm.runtime.table import Table
 from stratavm.runtime.values import signature
 from stratavm.spec.types import FIRST_CONCRETE, FuncType, resolved_extern, resolved_func
 
-Importable: TypeAlias = "Func | Memory | Table | Global | HostSpec | Callable[..., Any]"
+Importable: TypeAlias = "Func | Memory | Table | Global | Tag | HostSpec | Callable[..., Any]"
 MANY_FUNCTIONS: Final = 16
 Namespaces: TypeAlias = Mapping[str, Mapping[str, Any]]
 
@@ -36,7 +37,8 @@ Namespaces: TypeAlias = Mapping[str, Mapping[str, Any]]
 class Linker:
     """Defines what modules can import, by module name and name.
 
-    Values may be objects of a store (``Func``, ``Memory``, ``Table``, ``Global``), Python callables, or ``HostSpec``.
+    Values may be objects of a store (``Func``, ``Memory``, ``Table``, ``Global``, ``Tag``), Python callables, or
+    ``HostSpec``.
     """
 
     @checks_keywords
@@ -162,7 +164,7 @@ class Linker:
             shown = _shown(wanted)  # of a memory or a table with its kind
             kind = "" if shown.startswith(wanted.kind) else f"{wanted.kind} "
             raise LinkError(f"{kind}{shown} is not defined") from None
-        if isinstance(item, (Func, Memory, Table, Global)):
+        if isinstance(item, (Func, Memory, Table, Global, Tag)):
             return _Owned.checked(module, wanted, item)
         if not isinstance(item, HostSpec) and not callable(item):
             raise LinkError(f"its definition is of type {type(item).__name__}, which cannot be imported")
@@ -223,10 +225,10 @@ class _Owned:
 
     makes: ClassVar[bool] = False
     where: str
-    item: Func | Memory | Table | Global
+    item: Func | Memory | Table | Global | Tag
 
     @classmethod
-    def checked(cls, module: Module, wanted: Import, item: Func | Memory | Table | Global) -> _Owned:
+    def checked(cls, module: Module, wanted: Import, item: Func | Memory | Table | Global | Tag) -> _Owned:
         """One whose type fits now."""
         if module.engine is item.store.engine:
             type_ = resolved_extern(wanted.type, module.blueprint.ids)
@@ -240,7 +242,7 @@ class _Owned:
         return _native(self.item)
 
 
-def _native(item: Func | Memory | Table | Global) -> Any:
+def _native(item: Func | Memory | Table | Global | Tag) -> Any:
     """What the runtime links with."""
     return item.native if isinstance(item, Func) else item
 

@@ -17,12 +17,12 @@ HEADER: Final = '''"""{name}: exports of a WebAssembly module. Written by ``stra
 
 from stratavm.base.forms import Any
 
-from stratavm import Func, Global, Instance, Memory, Table
+from stratavm import Func, Global, Instance, Memory, Table, Tag
 
 __wasm__: Instance
 '''
 _NUMBERS: Final = {I32: "int", I64: "int", F32: "float", F64: "float", V128: "bytes"}
-_CLASSES: Final = {"memory": "Memory", "table": "Table", "global": "Global"}
+_CLASSES: Final = {"memory": "Memory", "table": "Table", "global": "Global", "tag": "Tag"}
 
 
 def type_stub(module: Module) -> str:

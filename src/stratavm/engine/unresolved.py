@@ -19,6 +19,7 @@ from stratavm.spec.types import (
     Limits,
     MemoryType,
     TableType,
+    TagType,
     ValType,
     is_ref,
     kind,
@@ -187,6 +188,9 @@ def _maker(type_: ExternType, place: str) -> str:
         mutable = ", mutable=True" if type_.mutable else ""
         made = f"stratavm.Global.new(store, {given}, {_example(type_.value)}{mutable})"
         return f"{made} where f is a Func of that type" if kind(type_.value) == REF else made
+    if isinstance(type_, TagType):
+        shown = ", ".join(f'"{type_name(t)}"' for t in type_.type.params)
+        return f"stratavm.Tag.new(store, [{shown}])"
     return "any callable"
 
 

@@ -10,6 +10,9 @@ cdef enum FrameKind:
     FK_LOOP = 2
     FK_IF = 3
     FK_ELSE = 4
+    FK_TRY = 5                 # of the legacy form; a try_table is a block
+    FK_CATCH = 6               # an arm of it
+    FK_CATCH_ALL = 7
 
 cdef enum:
     NOTHING = 0xFFFFFFFF       # as a found type: the stack is empty
@@ -56,6 +59,11 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_UNSET = 34
     F_ZERO = 35
     F_ATOMIC_ALIGN = 36
+    F_TAG = 37
+    F_CLAUSE = 38
+    F_CATCH = 39
+    F_DELEGATE = 40
+    F_RETHROW = 41
 
 cdef enum Quick:               # what `quick_walk` does with a row
     Q_NOTHING = 0              # leave it to the walk

@@ -573,6 +573,11 @@ FAULTS = {
     F_IMMUTABLE: (ValidationError, "immutable global"),
     F_UNDECLARED: (ValidationError, "undeclared function reference"),
     F_ARITY: (ValidationError, "invalid result arity"),
+    F_TAG: (ValidationError, "unknown tag"),
+    F_CLAUSE: (DecodeError, "malformed catch clause"),
+    F_CATCH: (ValidationError, "catch without try"),
+    F_DELEGATE: (ValidationError, "delegate without try"),
+    F_RETHROW: (ValidationError, "invalid rethrow label"),
 }
 """Exception and the specification's words by fault."""
 
@@ -596,7 +601,11 @@ def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
         return "a function type", f"type {found}"
     if fault == F_UNSET:
         return "a local that is set before it is read", f"local {found}"
-    if fault in (F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA):
+    if fault == F_RETHROW:
+        return "an arm that catches", f"label {found}"
+    if fault == F_CLAUSE:
+        return "a kind from 0 to 3", f"{found}"
+    if fault in (F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA, F_TAG):
         return f"below {expected}", f"{found}"
     return "", "" if none else f"{found:#x}"
 

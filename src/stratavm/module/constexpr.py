@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from stratavm.module.limits import Limits
     from stratavm.spec.record import Imm, Row
 
-END_OPCODE: Final = 0x0B
+ENDS: Final = frozenset({(0, 0x0B), (0, 0x18)})
+"""``end`` and ``delegate``."""
 REF_FUNC_OPCODE: Final = 0xD2
 BLOCKS: Final = frozenset({"block", "loop", "if", "try_table", "try"})
 U32_IMMS: Final = frozenset(
@@ -51,7 +52,7 @@ def skip_expression(data: bytes, at: int, end: int, limits: Limits) -> int:
             at = _immediate(imm, data, at, end)
         if row.mnemonic in BLOCKS:
             depth += 1
-        elif (row.prefix, row.code) == (0, END_OPCODE):
+        elif (row.prefix, row.code) in ENDS:
             depth -= 1
     return at
 

@@ -12,6 +12,7 @@ class Feature:
     Attributes:
         since: the core version that adopted it.
         ready: whether Strata has it.
+        interpreted: whether the oracle has it, even where machine code does not.
         emitted_by: which compilers use it, and which of their options make them.
         avoid: how to build a module without it.
         asked: whether a configuration has it only where it names it.
@@ -24,6 +25,7 @@ class Feature:
     emitted_by: str = ""
     avoid: str = ""
     asked: bool = False
+    interpreted: bool = False
 
 
 FEATURES: Final[dict[str, Feature]] = {
@@ -57,6 +59,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "exceptions", "3.0", False, "tags, try_table, throw",
             "clang and emscripten with -fwasm-exceptions; setjmp in C with -mllvm -wasm-enable-sjlj; Kotlin/Wasm",
             "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); Rust: panic=abort; C: no setjmp",
+            interpreted=True,
         ),
         Feature("multi-memory", "3.0", True, "several memories"),
         Feature(
@@ -89,6 +92,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "legacy-exceptions", "never", False, "try, rethrow, delegate: the exceptions that came before 3.0",
             "clang and emscripten with -fwasm-exceptions, in most of their versions",
             "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); C: no setjmp",
+            interpreted=True,
         ),
         Feature(
             "atomics", "4.0", True, "the atomic instructions of the proposal threads, on memories of one thread",
@@ -101,6 +105,8 @@ READY: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.
 """What Strata has."""
 DEFAULT: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.ready and not f.asked)
 """What a module may use where nobody says anything else."""
+INTERPRETED: Final[frozenset[str]] = READY | {f.name for f in FEATURES.values() if f.interpreted}
+"""What the oracle has."""
 
 
 def refusal(name: str) -> str:

@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stratavm.base.budget import pause
-from stratavm.base.errors import Unsupported
 from stratavm.base.forms import Final, TypeAlias, dataclass
 from stratavm.base.leb import sleb, uleb
-from stratavm.base.words import excerpt
 from stratavm.module.encode import heap_type, val_type, vector
-from stratavm.module.features import advice, refusal
 from stratavm.module.parser_cursor import KEYWORDS, Space, add_keywords
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer, parse_natural
 from stratavm.module.parser_types import TypeParser, TypeTable
@@ -24,14 +21,16 @@ from stratavm.spec.record import Row
 BY_SPELLING: Final = by_spelling()
 END: Final = b"\x0b"
 ELSE: Final = b"\x05"
-BASE, FOLD, BLOCK, SEQ, IF = range(5)
-"""An open parenthesis: the body's own, an instruction waiting for operands, a folded block, an arm, an if."""
-
-ABSENT: Final = {
-    "try": "legacy-exceptions", "rethrow": "legacy-exceptions", "delegate": "legacy-exceptions",
-}  # fmt: skip
-"""Instructions of proposals for which there are no rows: a clear answer instead of an unknown operator."""
-
+BASE, FOLD, BLOCK, SEQ, IF, TRY = range(6)
+"""An open parenthesis: the body's own, an instruction waiting for operands, a folded block, an arm, an if, a try."""
+BETWEEN: Final = frozenset({"end", "else", "catch", "catch_all", "delegate"})
+"""Instructions that end a sequence within a block."""
+ARM_KEYWORDS: Final = {"catch": ("try", "catch"), "catch_all": ("try", "catch"), "delegate": ("try",)}
+"""What parts a ``try``, or ends it, and the sequences behind which it may come."""
+ARMS: Final[tuple[tuple[str, ...], ...]] = (
+    ("do",), ("catch", "catch_all", "delegate"), ("catch", "catch_all"), (), (),
+)  # fmt: skip
+"""What may come next in a folded ``try``, by ``Frame.arms``."""
 CATCHES: Final = {"catch": 0, "catch_ref": 1, "catch_all": 2, "catch_all_ref": 3}
 SHAPES: Final = {
     "i8x16": (8, 16),
@@ -157,13 +156,16 @@ class CodeParser(TypeParser):
             self.i += 2
             frames.append(Frame(SEQ, len(self.labels)))
             return
+        if frame.kind == TRY:
+            self._open_arm(keyword, frame, frames, out)
+            return
         self.i += 1
         if keyword in BLOCK_KEYWORDS:
             self.i += 1
             name = self.accept_id()
             code = self._block_head(keyword)
-            if keyword == "if":
-                frames.append(Frame(IF, len(self.labels), code, name))
+            if keyword == "if" or keyword == "try":
+                frames.append(Frame(IF if keyword == "if" else TRY, len(self.labels), code, name))
                 return
             out += code
             self.push_label(name, keyword)
@@ -171,15 +173,45 @@ class CodeParser(TypeParser):
         else:
             frames.append(Frame(FOLD, len(self.labels), self._instruction(keyword)))
 
+    def _open_arm(self, keyword: str, frame: Frame, frames: list[Frame], out: bytearray) -> None:
+        """Take ``(`` and the arm of a folded ``try`` that it begins."""
+        if keyword not in ARMS[frame.arms]:
+            raise self.unexpected(" or ".join((*(f"`({word}`" for word in ARMS[frame.arms]), "`)`")))
+        self.i += 2
+        if keyword == "do":
+            out += frame.pending
+            self.push_label(frame.label, "try")
+            frame.arms = 1
+        elif keyword == "delegate":
+            out += self._delegate()
+            frame.arms = 4
+            self.expect(")")
+            return
+        else:
+            out += self._arm(keyword)
+            frame.arms = 2 if keyword == "catch" else 3
+        frames.append(Frame(SEQ, len(self.labels)))
+
+    def _arm(self, keyword: str) -> bytes:
+        """The head of an arm of a ``try`` whose keyword was taken."""
+        row = BY_SPELLING[keyword][0]
+        self.labels[-1] = (self.labels[-1][0], keyword)
+        return opcode_bytes(row) + b"".join(IMMEDIATES[kind](self) for kind in row.imms)
+
+    def _delegate(self) -> bytes:
+        """The end of a ``try``, whose keyword was taken: its label is one around it."""
+        self.pop_label()
+        return opcode_bytes(BY_SPELLING["delegate"][0]) + uleb(self.label())
+
     def _close(self, frames: list[Frame], out: bytearray) -> None:
         """Take ``)``."""
         frame = frames[-1]
         self._check_closed(frame)
         if frame.kind == FOLD:
             out += frame.pending
-        elif frame.kind == BLOCK or frame.kind == IF:
-            if frame.kind == IF and not frame.arms:
-                raise self.unexpected("`(then`")
+        elif frame.kind in (BLOCK, IF, TRY) and frame.arms < 4:
+            if frame.kind != BLOCK and not frame.arms:
+                raise self.unexpected("`(then`" if frame.kind == IF else "`(do`")
             out += END
             self.pop_label()
         self.i += 1
@@ -187,14 +219,19 @@ class CodeParser(TypeParser):
 
     def _check_closed(self, frame: Frame) -> None:
         """A plain block must end within the parentheses in which it began."""
-        if frame.kind != IF and len(self.labels) != frame.labels:
+        if frame.kind != IF and frame.kind != TRY and len(self.labels) != frame.labels:
             raise self.unexpected("`end`")
 
     def _plain(self, token: str, frame: Frame, out: bytearray) -> None:
         """Take an instruction that stands without parentheses."""
-        if frame.kind == FOLD or frame.kind == IF:
-            raise self.unexpected("a folded operand or `)`" if frame.kind == FOLD else "`(then`")
-        if token == "end" or token == "else":
+        if frame.kind in (FOLD, IF, TRY):
+            raise self.unexpected(("a folded operand or `)`", "`(then`", "`(do`")[(FOLD, IF, TRY).index(frame.kind)])
+        if token in ARM_KEYWORDS:
+            if len(self.labels) == frame.labels or self.labels[-1][1] not in ARM_KEYWORDS[token]:
+                raise self.unexpected("an instruction or `)`")
+            self.i += 1
+            out += self._delegate() if token == "delegate" else self._arm(token)
+        elif token == "end" or token == "else":
             if len(self.labels) == frame.labels or (token == "else" and self.labels[-1][1] != "if"):
                 raise self.unexpected("an instruction or `)`")
             name, _ = self.labels[-1]
@@ -242,9 +279,7 @@ class CodeParser(TypeParser):
     def _instruction(self, mnemonic: str) -> bytes:
         """Take an instruction that opens no block."""
         rows = BY_SPELLING.get(mnemonic)
-        if rows is None or mnemonic == "end" or mnemonic == "else":
-            if mnemonic in ABSENT:
-                raise self.absent(mnemonic)
+        if rows is None or mnemonic in BETWEEN:
             raise self.unexpected("an instruction")
         self.i += 1
         row = rows[0]
@@ -254,14 +289,6 @@ class CodeParser(TypeParser):
         if special is not None:
             return special(self, row)
         return opcode_bytes(row) + b"".join(IMMEDIATES[kind](self) for kind in row.imms)
-
-    def absent(self, mnemonic: str) -> Unsupported:
-        """An instruction of a proposal that has no rows."""
-        feature, source = ABSENT[mnemonic], self.source
-        line, column = source.position(source.offsets[self.i])
-        error = Unsupported(f"{mnemonic} {refusal(feature)}", feature=feature, hint=advice(feature))
-        error.locate(line=line, column=column, excerpt=excerpt(source.text, line, column))
-        return error
 
     # ---- immediates ----------------------------------------------------------------------------
 

@@ -25,7 +25,8 @@ KEYWORDS: Final[set[str]] = {
     *VALUE_TYPES, *PACKED_TYPES, *ABSTRACT_HEAPS, "ref", "null", "mut", "sub", "final", "rec", "type", "param",
     "result", "local", "field", "import", "export", "global", "memory", "table", "elem", "data", "start", "tag", "item",
     "offset", "declare", "module", "then", "else", "end", "shared", "pagesize", "catch", "catch_ref", "catch_all",
-    "catch_all_ref", "binary", "quote", "definition", "instance", "i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2",
+    "catch_all_ref", "do", "binary", "quote", "definition", "instance", "i8x16", "i16x8", "i32x4", "i64x2", "f32x4",
+    "f64x2",
 }  # fmt: skip
 """Words that mean something somewhere; the instruction parser adds its mnemonics. Others are unknown operators."""
 

@@ -22,7 +22,9 @@ MAX_INDENT: Final = 40
 LINE: Final = 90
 MAX_NAMED_DEPTH: Final = 200
 """Labels further out are given by number: whether an inner block hides a name costs a look at every level."""
-OPENERS: Final = frozenset({"block", "loop", "if", "try_table"})
+OPENERS: Final = frozenset({"block", "loop", "if", "try_table", "try"})
+BETWEEN: Final = frozenset({"end", "else", "catch", "catch_all", "delegate"})
+"""Instructions that stand as far to the left as what they belong to."""
 CATCH_WORDS: Final = ("catch", "catch_ref", "catch_all", "catch_all_ref")
 
 NameOf = Callable[[str, int], str]
@@ -81,10 +83,11 @@ class CodeText:
         row, imms = instruction.row, instruction.imms
         if row.mnemonic in OPENERS:
             return self._open_block(row.spelling, imms)
-        if row.mnemonic == "end":
+        if row.mnemonic in ("end", "delegate"):
             if self.labels:
                 self.labels.pop()
-            return "end"
+            if row.mnemonic == "end":
+                return "end"
         special = SPELLINGS.get(row.imms)
         parts = special(self, instruction) if special else self._plain(row.imms, imms)
         return " ".join((row.spelling, *(p for p in parts if p)))
@@ -140,7 +143,7 @@ class CodeText:
                 return lines
             outer = depth + len(self.labels)
             text = self.spell(instruction)
-            lines.append(indent(outer - (mnemonic in ("end", "else"))) + text)
+            lines.append(indent(outer - (mnemonic in BETWEEN)) + text)
         raise DecodeError("END opcode expected")
 
     def inline(self, instructions: Iterable[Instruction]) -> str:
@@ -288,6 +291,8 @@ class Folder:
                 if not self.open or not self.open[-1][0].head.startswith("if"):
                     raise DecodeError("else without if", offset=instruction.offset)
                 self._arm()
+            elif mnemonic in ("catch", "catch_all", "delegate"):
+                self._try_arm(instruction)
             elif mnemonic == "end":
                 self.code.spell(instruction)
                 self._finish()
@@ -323,11 +328,36 @@ class Folder:
         node.children.append(Node(word, self.nodes).close())
         self.nodes = []
 
+    def _try_arm(self, instruction: Instruction) -> None:
+        """Close an arm of the open ``try``, and open the next one or close it all."""
+        mnemonic = instruction.row.mnemonic
+        if not self.open or not is_try(self.open[-1][0]):
+            raise DecodeError(f"{mnemonic} without try", offset=instruction.offset)
+        node, outer = self.open[-1]
+        self._close_arm(node)
+        node.children.append(Node(self.code.spell(instruction)))
+        if mnemonic == "delegate":
+            node.children[-1].close()
+            self.open.pop()
+            outer.append(node.close())
+            self.nodes = outer
+
+    def _close_arm(self, node: Node) -> None:
+        """Close the arm of a ``try`` that is open: the first is a ``do``."""
+        if node.children:
+            node.children[-1].children = self.nodes
+            node.children[-1].close()
+        else:
+            node.children.append(Node("do", self.nodes).close())
+        self.nodes = []
+
     def _finish(self) -> None:
         """Close a block."""
         node, outer = self.open[-1]
         if node.head.startswith("if"):
             self._arm()
+        elif is_try(node):
+            self._close_arm(node)
         else:
             node.children += self.nodes
         self.open.pop()
@@ -352,11 +382,18 @@ class Folder:
             return known
         if row.mnemonic == "return":
             return self.results, 0
+        if row.mnemonic == "throw":
+            return self._tag_arity(instruction.imms[0]), 0
         if row.mnemonic in ("call", "call_indirect"):
             return self._call_arity(row.mnemonic, instruction.imms[0])
         if not row.signature:
             return 0, -1
         return len(row.operands), len(row.results)
+
+    def _tag_arity(self, index: int) -> int:
+        """How many values an exception of a tag has."""
+        tags = self.module.tag_types
+        return len(tags[index].type.params) if index < len(tags) else 0
 
     def _call_arity(self, mnemonic: str, index: int) -> tuple[int, int]:
         """Operands and results of a call."""
@@ -370,11 +407,17 @@ class Folder:
         return len(composite.params) + (mnemonic == "call_indirect"), len(composite.results)
 
 
+def is_try(node: Node) -> bool:
+    """Whether a node is a ``try``, whose children are arms."""
+    return node.head == "try" or node.head.startswith("try ")
+
+
 ARITY: Final[dict[str, tuple[int, int]]] = {
     "unreachable": (0, 0), "nop": (0, 0), "br": (0, 0), "br_if": (1, -1), "br_table": (1, 0), "drop": (1, 0),
     "select": (3, 1), "select_t": (3, 1), "local.get": (0, 1), "local.set": (1, 0), "local.tee": (1, 1),
     "global.get": (0, 1), "global.set": (1, 0), "ref.null": (0, 1), "ref.func": (0, 1), "ref.is_null": (1, 1),
-    "table.get": (1, 1), "table.set": (2, 0), "table.grow": (2, 1), "table.fill": (3, 0),
+    "table.get": (1, 1), "table.set": (2, 0), "table.grow": (2, 1), "table.fill": (3, 0), "throw_ref": (1, 0),
+    "rethrow": (0, 0),
 }  # fmt: skip
 """Operands and results of instructions whose rows have no signature."""
 
@@ -399,8 +442,8 @@ def print_nodes(nodes: Sequence[Node], depth: int) -> list[str]:
 
 
 def _has_arms(node: Node) -> bool:
-    """Whether the node is an ``if``: those read better on several lines."""
-    return any(c.head == "then" for c in node.children)
+    """Whether the node is an ``if`` or a ``try``: those read better on several lines."""
+    return any(c.head in ("then", "do") for c in node.children)
 
 
 def one_line(node: Node) -> str:

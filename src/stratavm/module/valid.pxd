@@ -37,6 +37,9 @@ cdef enum BodyFlag:
     VB_CALLS = 2
     VB_LOOPS = 4
     VB_COMPLEX = 8             # the lists of assigned locals outgrew their budget and are missing
+    VB_TRIES = 16              # has a try_table or a try
+    VB_THROWS = 32             # has a throw, throw_ref or rethrow
+    VB_RETHROWS = 64           # has a rethrow
 
 cdef struct ValidBody:
     uint32_t func              # function index
@@ -83,6 +86,8 @@ cdef class Context:
     cdef uint32_t n_memories
     cdef GlobalFact* globals
     cdef uint32_t n_globals
+    cdef uint32_t* tag_types   # type index by tag index
+    cdef uint32_t n_tags
     cdef uint32_t* elem_types
     cdef uint32_t n_elems
     cdef uint32_t n_datas

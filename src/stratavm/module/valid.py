@@ -64,6 +64,7 @@ class Context:
         vec_free(self.tables)
         vec_free(self.memory64)
         vec_free(self.globals)
+        vec_free(self.tag_types)
         vec_free(self.elem_types)
 
     def _take_types(self, canonical):
@@ -129,6 +130,10 @@ class Context:
         for i, variable in enumerate(module.global_types):
             self.globals[i].type = variable.value
             self.globals[i].mutable = variable.mutable
+        self.n_tags = len(module.tag_types)
+        self.tag_types = cython.cast(cython.pointer(uint32_t), _array(self.n_tags, cython.sizeof(uint32_t)))
+        for i, tag in enumerate(module.tag_types):
+            self.tag_types[i] = tag.type_index
         self.n_elems = len(module.elements)
         self.elem_types = cython.cast(cython.pointer(uint32_t), _array(self.n_elems, cython.sizeof(uint32_t)))
         for i, segment in enumerate(module.elements):

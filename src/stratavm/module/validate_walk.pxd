@@ -40,6 +40,12 @@ cdef class ValidateWalk(Checker):
     cdef int label(self, uint32_t depth) except -1 nogil
     cdef int branch(self) except -1 nogil
     cdef int branch_table(self) except -1 nogil
+    cdef int tag(self) except -1 nogil
+    cdef int clause(self) except -1 nogil
+    cdef int try_block(self) except -1 nogil
+    cdef int catch_arm(self) except -1 nogil
+    cdef int delegate(self) except -1 nogil
+    cdef int throw(self) except -1 nogil
     cdef int call(self) except -1 nogil
     cdef int call_indirect(self) except -1 nogil
     cdef int call_type(self, uint32_t type) except -1 nogil

@@ -11,7 +11,16 @@ from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.module.checker import *
-from cython.cimports.stratavm.module.valid import TK_FUNC, VB_CALLS, Chunk, TypeFact, kept_ref
+from cython.cimports.stratavm.module.valid import (
+    TK_FUNC,
+    VB_CALLS,
+    VB_RETHROWS,
+    VB_THROWS,
+    VB_TRIES,
+    Chunk,
+    TypeFact,
+    kept_ref,
+)
 from cython.cimports.stratavm.module.walk import row_behind
 from cython.cimports.stratavm.spec._gen_ops import *
 from cython.cimports.stratavm.spec._gen_optables import *
@@ -21,6 +30,8 @@ from stratavm.spec import types as T
 P_I32 = cython.declare(uint32_t, T.I32)
 P_I64 = cython.declare(uint32_t, T.I64)
 P_FUNCREF = cython.declare(uint32_t, T.FUNCREF)
+P_EXNREF = cython.declare(uint32_t, T.ref(T.EXN))
+P_EXN = cython.declare(uint32_t, T.ref(T.EXN, False))
 P_BOTTOM = cython.declare(uint32_t, T.BOTTOM)
 P_BOTTOM_REF = cython.declare(uint32_t, T.ref(T.BOTTOM_HEAP, False))
 K_REF = cython.declare(uint32_t, T.REF)
@@ -375,6 +386,112 @@ class ValidateWalk(Checker):
             return 1
         return self.push_list(self.results, self.n_results - 1)
 
+    # ---- exceptions ----------------------------------------------------------------------------
+
+    def tag(self):
+        """A tag's parameters into ``params``."""
+        index: uint32_t = self.index()
+        if self.leb != 0:
+            return self.fail(self.leb, NOTHING, NOTHING)
+        if index >= self.context.n_tags:
+            return self.fail(F_TAG, self.context.n_tags, index)
+        at: cython.pointer(TypeFact) = cython.address(self.context.types[self.context.tag_types[index]])
+        self.params, self.n_params = at.params, at.n_params
+        return 0
+
+    def clause(self):
+        """A clause of a ``try_table``: its label takes the tag's values, and the exception where the clause says so."""
+        kind: uint32_t
+        i: uint32_t
+        count: uint32_t
+        if self.p >= self.end:
+            return self.fail(1, NOTHING, NOTHING)
+        kind = self.p[0]
+        self.p += 1
+        if kind > 3:
+            return self.fail(F_CLAUSE, NOTHING, kind)
+        self.n_params = 0
+        if kind < 2 and self.tag():
+            return 1
+        if self.label(self.index()):
+            return 1
+        count = self.n_params + (kind & 1)
+        if count > FEW:  # a few bytes may stand for a thousand types: the next look comes sooner
+            self.stop -= count
+        if self.n_results != count:
+            return self.fail(F_VALUES, self.n_results, count)
+        for i in range(self.n_params):
+            if self.mismatch(self.params[i], self.results[i]):
+                return 1
+        return self.mismatch(P_EXN, self.results[count - 1]) if kind & 1 else 0
+
+    def try_block(self):
+        """``try_table``, whose clauses see the labels around it, and ``try``."""
+        clauses: uint32_t
+        if self.block_type() or self.pop_list(self.params, self.n_params):
+            return 1
+        params: cython.pointer(cython.const[uint32_t]) = self.params
+        n_params: uint32_t = self.n_params
+        results: cython.pointer(cython.const[uint32_t]) = self.results
+        n_results: uint32_t = self.n_results
+        self.body.flags |= VB_TRIES
+        if self.op == OP_TRY:
+            return self.enter(FK_TRY, params, n_params, results, n_results)
+        clauses = self.index()
+        if self.leb != 0:
+            return self.fail(self.leb, NOTHING, NOTHING)
+        while clauses > 0:
+            if self.clause():
+                return 1
+            clauses -= 1
+        return self.enter(FK_BLOCK, params, n_params, results, n_results)
+
+    def catch_arm(self):
+        """``catch`` and ``catch_all`` of a ``try``."""
+        at: cython.pointer(Frame) = cython.address(self.frames[self.n_frames - 1])
+        kind: uint32_t = FK_CATCH if self.op == OP_CATCH else FK_CATCH_ALL
+        if at.kind != FK_TRY and at.kind != FK_CATCH:
+            return self.fail(F_CATCH, NOTHING, NOTHING)
+        self.params, self.n_params = cython.NULL, 0
+        if kind == FK_CATCH and self.tag():
+            return 1
+        if self.close():
+            return 1
+        at = cython.address(self.frames[self.n_frames])
+        return self.enter(kind, self.params, self.n_params, at.results, at.n_results)
+
+    def delegate(self):
+        """``delegate``: the end of a ``try``; its label is one around that."""
+        at: cython.pointer(Frame) = cython.address(self.frames[self.n_frames - 1])
+        if at.kind != FK_TRY:
+            return self.fail(F_DELEGATE, NOTHING, NOTHING)
+        if self.close() or self.label(self.index()):
+            return 1
+        at = cython.address(self.frames[self.n_frames])
+        return self.push_list(at.results, at.n_results)
+
+    def throw(self):
+        """``throw``, ``throw_ref``, ``rethrow``."""
+        depth: uint32_t
+        kind: uint32_t
+        self.body.flags |= VB_THROWS
+        if self.op == OP_THROW:
+            if self.tag() or self.pop_list(self.params, self.n_params):
+                return 1
+        elif self.op == OP_THROW_REF:
+            if self.pop(P_EXNREF):
+                return 1
+        else:
+            depth = self.index()
+            if self.label(depth):
+                return 1
+            kind = self.frames[self.n_frames - 1 - depth].kind
+            if kind != FK_CATCH and kind != FK_CATCH_ALL:
+                return self.fail(F_RETHROW, NOTHING, depth)
+            self.body.flags |= VB_RETHROWS
+        self.unreachable()
+        return 0
+
     # ---- calls ---------------------------------------------------------------------------------
 
     def call_ref(self):
@@ -518,6 +635,18 @@ class ValidateWalk(Checker):
                     return 1
             elif kind == WK_RETURN:
                 if self.give_back():
+                    return 1
+            elif kind == WK_THROW or kind == WK_THROW_REF or kind == WK_RETHROW:
+                if self.throw():
+                    return 1
+            elif kind == WK_TRY_TABLE or kind == WK_TRY:
+                if self.try_block():
+                    return 1
+            elif kind == WK_CATCH or kind == WK_CATCH_ALL:
+                if self.catch_arm():
+                    return 1
+            elif kind == WK_DELEGATE:
+                if self.delegate():
                     return 1
             elif kind == WK_UNREACHABLE:
                 self.unreachable()

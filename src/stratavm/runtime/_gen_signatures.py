@@ -11,6 +11,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None)",
     "ShortWay": "(general: Callable[..., Any])",
     "Store": "(engine: Engine | None=None, *, limits: StoreLimits | None=None, thread_bound: bool=False, on_abort: Literal['poison', 'keep']='poison', fuel: int | None=None)",
+    "Tag": "(store: Store, type: TagType)",
     "Bulk": "(store: Store, to: int, origin: int, n: int, value: int)",
     "Global": "(store: Store, type: GlobalType, bits: int=0)",
     "Memory": "(store: Store, type: MemoryType, plan: str='guard', image: Any=None)",

@@ -54,6 +54,7 @@ cdef class Blueprint:
     cdef uint64_t table_cells
     cdef uint64_t global_cells
     cdef uint64_t imported_cells
+    cdef uint64_t tag_cells
     cdef Datas datas                 # all data segments
     cdef const uint8_t* binary       # where their contents lie
     cdef uint32_t* places            # where each is among the passive ones, or NOWHERE
@@ -86,6 +87,8 @@ cdef class Blueprint:
     cdef tuple import_ids            # type id of each import that is a function, else 0
     cdef tuple globals               # of its own, as in the model
     cdef tuple evaluated             # the numbers, among its own, of those whose value is no plain i32
+    cdef uint32_t n_tags
+    cdef tuple tags                  # types of its own tags, and their ids
     cdef tuple tables                # TableSpecs of its own tables
     cdef tuple table_inits           # and what their elements begin with, None for null
     cdef tuple segments

@@ -72,6 +72,8 @@ class Blueprint:
         self.import_ids = tuple([0 if i.type_index is None else self.ids[i.type_index] for i in module.imports])
         self.globals = tuple([global_of(g, self.ids) for g in module.globals])
         self.evaluated = tuple([i for i, g in enumerate(module.globals) if g.init.lone_i32 is None])
+        self.n_tags = self.layout.n_tags
+        self.tags = tuple([(resolved_extern(t, self.ids), self.ids[t.type_index]) for t in module.tags])
         self.tables = tuple([TableSpec(resolved_extern(table.type, self.ids)) for table in module.tables])
         self.table_inits = tuple([table.init for table in module.tables])
         self.segments = tuple(module.elements)
@@ -115,6 +117,7 @@ class Blueprint:
         self.table_cells = self.layout.tables
         self.global_cells = self.layout.globals
         self.imported_cells = self.layout.imported_funcs
+        self.tag_cells = self.layout.tags
         self.func_recs = self.layout.size
         self.data_segments = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_recorded)
         self.element_segments = self.data_segments + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)

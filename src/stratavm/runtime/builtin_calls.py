@@ -58,6 +58,7 @@ from cython.cimports.stratavm.runtime.codemap import (
     read_words,
 )
 from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally
+from cython.cimports.stratavm.runtime.exceptions import keep_raised
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
@@ -570,8 +571,7 @@ def run_oracle(
         args: list = read_cells(cells, cell_widths(type.params))
         fill_cells(store, cells, instance.program().call(index, args), cell_widths(type.results), type.results)
     except BaseException as error:
-        store.in_flight = error
-        status = TRAP_HOST_EXCEPTION
+        status = keep_raised(store, error)
     return status
 
 

@@ -7,7 +7,7 @@ from _collections_abc import Callable
 from stratavm.base.events.core import Bus
 from stratavm.base.forms import Any
 from stratavm.contract.stubs import Stubs
-from stratavm.runtime import builtin_calls, host, signals  # noqa: F401 - two fill the builtin table before any store exists
+from stratavm.runtime import builtin_calls, exceptions, host, signals  # noqa: F401 - three fill the builtin table first
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.typeids import TypeIds
 

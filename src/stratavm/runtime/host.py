@@ -14,6 +14,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FiberState,
     HostFunc,
 )
+from cython.cimports.stratavm.runtime.exceptions import keep_raised
 from cython.cimports.stratavm.runtime.func import (
     FuncRef,
     Shape,
@@ -180,14 +181,14 @@ def raise_what_is_set() -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def keep_error(function: HostFunction, overflow: cython.bint) -> cython.int:
-    """Keep what was raised: it comes out of the outermost call unchanged."""
+def keep_error(function: HostFunction, overflow: cython.bint) -> uint32_t:
+    """Keep what was raised: the status."""
     try:
         if overflow:
             raise StackOverflow(detail=f"in a call of host function {function.label}")
         raise_what_is_set()
     except BaseException as error:
-        function.store.in_flight = error
+        return keep_raised(function.store, error)
     return TRAP_HOST_EXCEPTION
 
 

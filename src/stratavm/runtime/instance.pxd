@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, DataSegment, ElementPlan, Segments
 from stratavm.runtime.codetable cimport CodeTable
+from stratavm.runtime.exceptions cimport Tag
 from stratavm.runtime.func cimport FuncRef, LoneFunc
 from stratavm.runtime.globals cimport Global
 from stratavm.runtime.memory cimport Memory
@@ -21,6 +22,7 @@ cdef class Instance:
     cdef readonly list tables
     cdef list made_globals               # a Global each, or None as long as nobody in Python has asked for it
     cdef list imported_funcs    # FuncRefs
+    cdef readonly list tags
     cdef readonly uint32_t n_imported_funcs
     cdef readonly uint32_t n_defined
     cdef public object oracle            # the oracle's program for this instance
@@ -49,6 +51,7 @@ cdef class Instance:
     cdef int import_global(self, uint32_t index, Global variable) except -1
     cdef Global global_of(self, uint32_t index)
     cdef int add_table(self, Table table) except -1
+    cdef int add_tag(self, Tag tag) except -1
     cdef bint all_show(self) except -1
     cdef int set_element(self, uint32_t index, object evaluate) except -1
     cdef int make_element(self, uint32_t index, list items) except -1

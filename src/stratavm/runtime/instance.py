@@ -11,6 +11,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     GLOBAL_CELL,
     MEM_CELL,
     TABLE_CELL,
+    TAG_CELL,
     FuncRec,
     VMContext,
 )
@@ -25,6 +26,7 @@ from cython.cimports.stratavm.runtime.blueprint import (
     whole_segment,
 )
 from cython.cimports.stratavm.runtime.codetable import CodeTable
+from cython.cimports.stratavm.runtime.exceptions import Tag, caught_by, exnref_of, thrown_again
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
@@ -81,6 +83,7 @@ class Instance:
             self.vm.func_recs[i].vmctx = self.vm
         self.memories = [] if self.seg.n_memories else NOTHING
         self.tables = [] if self.seg.n_tables else NOTHING
+        self.tags = [] if blueprint.n_tags else NOTHING
         self.made_globals = [None] * blueprint.n_globals if blueprint.n_globals else NOTHING
         self.imported_funcs = [] if self.n_imported_funcs else NOTHING
         # Making an object may run the collector, and that anything: from here on the store's end is ours as well.
@@ -156,6 +159,15 @@ class Instance:
         at[0] = table.d.base
         at[1] = cython.address(table.d)
         self.tables.append(table)
+        return 0
+
+    def add_tag(self, tag):
+        """The next tag."""
+        at: cython.pp_void = cython.cast(
+            cython.pp_void, self.cell(self.blueprint.tag_cells + TAG_CELL * cython.cast(uint64_t, len(self.tags)))
+        )
+        at[0] = cython.address(tag.d)
+        self.tags.append(tag)
         return 0
 
     def import_global(self, index, variable):
@@ -496,15 +508,37 @@ class Instance:
         """The function that a raw reference names."""
         return self.store.function_at(raw)
 
+    # ---- exceptions, for the oracle ----
+
+    def tag_key(self, index: int) -> int:
+        """What tells a tag from all others."""
+        return cython.cast(Tag, self.tags[index]).definition
+
+    def exception(self, tag_index: int, raws: list) -> BaseException:
+        """An exception to raise."""
+        return cython.cast(Tag, self.tags[tag_index]).exception_of_raw(raws).error()
+
+    def caught(self, error: BaseException) -> object:
+        """The tag's key and the raw values of an exception that guests may catch; None for any other."""
+        return caught_by(self.store, error)
+
+    def exn_ref(self, error: BaseException) -> int:
+        """An exnref to an exception that guests may catch."""
+        return exnref_of(self.store, error)
+
+    def exception_of(self, raw: int) -> BaseException:
+        """The exception to raise for an exnref that is not null."""
+        return thrown_again(self.store, raw)
+
     def export(self, kind: str, index: int) -> object:
-        """The runtime object for an entry of an index space: ``func``, ``table``, ``memory`` or ``global``."""
+        """The runtime object for an entry of an index space: ``func``, ``table``, ``memory``, ``global``, ``tag``."""
         if kind == "func":
             return self.callee(index)
         if kind == "global":
             if not is_closed(self.store) and not 0 <= index < len(self.made_globals):
                 raise IndexError(f"global {index} of {len(self.made_globals)}")
             return self.global_of(index)
-        return {"table": self.tables, "memory": self.memories}[kind][index]
+        return {"table": self.tables, "memory": self.memories, "tag": self.tags}[kind][index]
 
     def data_segment(self, index: int) -> bytes:
         """The bytes of a data segment; empty once dropped."""

@@ -10,6 +10,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.runtime.blueprint import Blueprint
 from cython.cimports.stratavm.runtime.codetable import CodeTable
+from cython.cimports.stratavm.runtime.exceptions import Tag, instance_tag
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import Instance
@@ -27,7 +28,7 @@ from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.spec.matching import describe, extern_matches
 
 NOTHING_SHOWN: dict = {}
-_CLASSES = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global}
+_CLASSES = {"func": FuncRef, "memory": Memory, "table": Table, "global": Global, "tag": Tag}
 
 
 def instantiate(
@@ -114,8 +115,6 @@ def check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any)
 def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any, plan: str) -> None:
     """Raise LinkError unless the object fits."""
     where = wanted.label
-    if wanted.kind not in _CLASSES:
-        raise LinkError(f"incompatible import type for {where}: a {wanted.kind} cannot be imported yet")
     if not isinstance(given, _CLASSES[wanted.kind]):
         raise LinkError(f"incompatible import type for {where}: expected a {wanted.kind}, found {_describe(given)}")
     if given.store is not store:
@@ -123,6 +122,9 @@ def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any
     if wanted.kind == "func":
         assert wanted.type_index is not None
         fits = store.runtime.types.matches(given.type_id, ids[wanted.type_index])
+    elif wanted.kind == "tag":
+        assert wanted.type_index is not None
+        fits = given.type_id == ids[wanted.type_index]
     elif wanted.kind == "memory":
         fits = extern_matches(given.type, wanted.type)
         if fits and plan_of(wanted.type, plan) == "guard" and given.plan != "guard":
@@ -162,9 +164,13 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
             instance.add_memory(given)
         elif wanted.kind == "table":
             instance.add_table(given)
+        elif wanted.kind == "tag":
+            instance.add_tag(given)
         else:
             instance.import_global(n_globals, given)
             n_globals += 1
+    for type, type_id in blueprint.tags:
+        instance.add_tag(instance_tag(instance.store, type, type_id))
     if blueprint.memories:
         shown = NOTHING_SHOWN if images is NO_IMAGES else images.by_memory
         for spec in blueprint.memories:

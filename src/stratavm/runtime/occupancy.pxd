@@ -59,6 +59,7 @@ cdef class Occupied:
 
     # How its calls end.
     cdef object in_flight             # a host exception on its way out
+    cdef object thrown                # the Exn of the exec's `thrown`, or None
     cdef readonly bint keep_on_abort
     cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store
     cdef object reported              # the error that the reporter saw last

@@ -82,6 +82,9 @@ class Residence(Occupied):
         self.index = None
         self.functions = None
         self.handles = None
+        self.thrown = None
+        self.exec.thrown_tag = cython.NULL
+        self.exec.thrown = cython.NULL
         mark(self.exec, ATTENTION_CROWDED, False)
         return 0
 

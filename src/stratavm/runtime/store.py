@@ -113,8 +113,10 @@ class Store(Residence):
         self.exec.exception = cython.NULL
         # The guest may have trapped before it met what a limiter raised: the callers of this call have no part in it.
         and_32(cython.address(self.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
+        if kind == STATUS_THROW and error is None and self.thrown is not None:  # a guest threw it
+            error = self.thrown.error()
         # It ended a call in another store, and this one with it; or nobody knows what the call has left midway.
-        if isinstance(error, ABANDONS) or kind >= N_TRAPS:
+        if isinstance(error, ABANDONS) or (kind >= N_TRAPS and (kind != STATUS_THROW or error is None)):
             mark(self.exec, ATTENTION_ABORTED, True)
         if stands(self.exec, ATTENTION_ABORTED):
             self.poison_all(entry)

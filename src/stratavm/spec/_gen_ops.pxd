@@ -7,7 +7,10 @@ cdef enum:
     OP_LOOP = 3
     OP_IF = 4
     OP_ELSE = 5
+    OP_TRY = 6
+    OP_CATCH = 7
     OP_THROW = 8
+    OP_RETHROW = 9
     OP_THROW_REF = 10
     OP_END = 11
     OP_BR = 12
@@ -20,6 +23,8 @@ cdef enum:
     OP_RETURN_CALL_INDIRECT = 19
     OP_CALL_REF = 20
     OP_RETURN_CALL_REF = 21
+    OP_DELEGATE = 24
+    OP_CATCH_ALL = 25
     OP_DROP = 26
     OP_SELECT = 27
     OP_SELECT_T = 28

@@ -26,7 +26,8 @@ does not spell."""
 Walk: TypeAlias = Literal[
     "", "local", "const", "global", "block", "else", "end", "branch", "br_table", "call", "call_indirect", "return",
     "unreachable", "nop", "drop", "select", "memory", "table", "bulk_table", "reference",
-    "branch_null", "call_ref", "atomic",
+    "branch_null", "call_ref", "atomic", "throw", "throw_ref", "try_table", "try", "catch", "catch_all", "delegate",
+    "rethrow",
 ]  # fmt: skip
 """Rows that the walks over a body treat alike, where signature, immediates and access do not say everything."""
 

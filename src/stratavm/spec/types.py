@@ -290,7 +290,9 @@ ExternType: TypeAlias = FuncType | TableType | MemoryType | GlobalType | TagType
 
 
 def names_types(type_: ExternType) -> bool:
-    """Whether the type of a function, a table or a global names another type."""
+    """Whether the type of a function, a tag, a table or a global names another type."""
+    if isinstance(type_, TagType):
+        type_ = type_.type
     if isinstance(type_, FuncType):
         return max((*type_.params, *type_.results), default=0) >= FIRST_CONCRETE
     named = type_.value if isinstance(type_, GlobalType) else type_.element if isinstance(type_, TableType) else 0
@@ -298,11 +300,13 @@ def names_types(type_: ExternType) -> bool:
 
 
 def resolved_extern(type_: ExternType, ids: Sequence[int]) -> ExternType:
-    """The type of an import, a table or a global of a module with canonical ids; itself where it names no type."""
+    """The type of an import, a table, a tag or a global of a module with canonical ids; itself where it names none."""
     if isinstance(type_, FuncType):
         return resolved_func(type_, ids)
     if isinstance(type_, GlobalType) and type_.value >= FIRST_CONCRETE:
         return GlobalType(resolved(type_.value, ids), type_.mutable)
     if isinstance(type_, TableType) and type_.element >= FIRST_CONCRETE:
         return TableType(resolved(type_.element, ids), type_.limits)
+    if isinstance(type_, TagType) and names_types(type_):
+        return TagType(resolved_func(type_.type, ids), type_.type_index)
     return type_

@@ -406,7 +406,7 @@ class BuildWalk(Builder):
             elif kind == WK_ATOMIC:
                 if self.atomic():
                     return 1
-            elif kind == WK_UNKNOWN:
+            elif kind == WK_UNKNOWN or WK_THROW <= kind <= WK_RETHROW:
                 return self.refuse(op)
 
     # ---- other rows: immediates, operands, results ---------------------------------------------

@@ -1,7 +1,7 @@
 """Flat operations to callables over one instance. Owns the effect of every operation except calls and returns.
 
 A *step* gets the operand stack and the locals of its frame. It returns None to go on with the next one, a position to
-continue there, ``RETURN``, or a ``Callee`` whose arguments are on top of the stack: then the machine calls.
+continue there, ``RETURN``, a ``Callee`` whose arguments are on top of the stack: then the machine calls, or ``Thrown``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stratavm.spec.record import Row
 from stratavm.spec.types import Limits
 from stratavm.tiers.oracle.atomics import atomic
 from stratavm.tiers.oracle.flatten import Jump, Op
-from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, within
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, Thrown, within
 
 RETURN: Final = -1
 MASK32: Final = 0xFFFF_FFFF
@@ -516,6 +516,26 @@ def _call_ref(op: Op, instance: InstanceLike) -> Step:
     return call_ref
 
 
+def _throw(op: Op, instance: InstanceLike) -> Step:
+    index = op.imms[0]
+    count = len(instance.model.tag_types[index].type.params)
+
+    def throw(stack: list[int], locals_: list[int]) -> Thrown:
+        return Thrown(instance.exception(index, stack[len(stack) - count :]))
+
+    return throw
+
+
+def _throw_ref(op: Op, instance: InstanceLike) -> Step:
+    def throw_ref(stack: list[int], locals_: list[int]) -> Thrown:
+        raw = stack.pop()
+        if not raw:
+            raise Trap("null_reference")
+        return Thrown(instance.exception_of(raw))
+
+    return throw_ref
+
+
 _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
     "fuel": _fuel,
     "atomic.fence": atomic,
@@ -560,4 +580,6 @@ _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
     "call": _call,
     "call_indirect": _call_indirect,
     "call_ref": _call_ref,
+    "throw": _throw,
+    "throw_ref": _throw_ref,
 }

@@ -12,7 +12,7 @@ from stratavm.base.budget import check
 from stratavm.base.errors import Unsupported
 from stratavm.base.forms import Any, Final, NamedTuple, dataclass, field
 from stratavm.base.leb import read_sleb, read_uleb
-from stratavm.module.features import READY
+from stratavm.module.features import INTERPRETED
 from stratavm.module.model import Function, Module
 from stratavm.spec.index import BY_CODE, opcode_at
 from stratavm.spec.record import Row
@@ -50,11 +50,39 @@ class Op(NamedTuple):
     position: int
 
 
+@dataclass(slots=True)
+class Clause:
+    """What a handler catches: exceptions of ``tag``, or all of them (None). The values go where a branch to ``label``
+    puts them, behind them the exception itself if ``gives``; an arm keeps it in the local ``keeps`` for rethrow.
+    """
+
+    tag: int | None
+    label: Label
+    gives: bool = False
+    keeps: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Handler:
+    """A ``try_table``, or a ``try``: it catches what operations from ``first`` up to ``end`` throw. What has no clause
+    here is looked for in ``outer``.
+    """
+
+    first: int
+    outer: Handler | None
+    end: int = -1
+    clauses: list[Clause] = field(default_factory=list)
+
+
 class Flat(NamedTuple):
-    """A flat body: operations, and the greatest height of its operand stack."""
+    """A flat body: operations, the greatest height of its operand stack, handlers with the inner ones first, and how
+    many locals it has besides its own.
+    """
 
     ops: list[Op]
     max_height: int
+    handlers: list[Handler]
+    hidden: int
 
 
 @dataclass(slots=True)
@@ -66,6 +94,12 @@ class _Block:
     params: int
     results: int
     otherwise: Label | None = None
+    handler: Handler | None = None
+    """Of a ``try_table`` or ``try``, while its body is open."""
+    parted: Handler | None = None
+    """Of a ``try``, once its first arm has begun."""
+    arm: Clause | None = None
+    """Of a ``try`` of which an arm is open."""
 
 
 def _read_valtype(code: bytes, at: int) -> int:
@@ -108,6 +142,20 @@ def _read_valtypes(code: bytes, at: int) -> tuple[None, int]:
     return None, at
 
 
+def _read_catches(code: bytes, at: int) -> tuple[tuple[tuple[int, int | None, int], ...], int]:
+    """The clauses of a ``try_table``: kind, tag, label."""
+    count, at = read_uleb(code, at)
+    clauses = []
+    for _ in range(count):
+        kind, at = code[at], at + 1
+        tag = None
+        if kind < 2:
+            tag, at = read_uleb(code, at)
+        label, at = read_uleb(code, at)
+        clauses.append((kind, tag, label))
+    return tuple(clauses), at
+
+
 def _read_immediate(kind: str, code: bytes, at: int) -> tuple[Any, int]:
     """One immediate and the position behind it."""
     match kind:
@@ -127,6 +175,8 @@ def _read_immediate(kind: str, code: bytes, at: int) -> tuple[Any, int]:
             return _read_labels(code, at)
         case "blocktype":
             return _read_blocktype(code, at)
+        case "catches":
+            return _read_catches(code, at)
         case "valtypes":
             return _read_valtypes(code, at)
         case "heaptype":
@@ -162,6 +212,9 @@ class _Flattener:
     cost: int = 0
     poll: Callable[[], None] = check
     rows: int = 0
+    handlers: list[Handler] = field(default_factory=list)
+    first_hidden: int = 0
+    hidden: int = 0
 
     def run(self, at: int, results: int) -> Flat:
         """From ``at`` to the end that closes the body."""
@@ -180,19 +233,19 @@ class _Flattener:
             if not self.dead:
                 self.cost += row.fuel
             if self.dead:
-                self.skip(row, position)
+                self.skip(row, tuple(imms), position)
             elif row.control:
                 self.control(row, tuple(imms), position)
             else:
                 self.emit(row.mnemonic, row, tuple(imms), position)
                 self.move(len(row.results) - len(row.operands) if row.signature else _NET[row.mnemonic])
-        return Flat(self.ops, self.max_height)
+        return Flat(self.ops, self.max_height, self.handlers, self.hidden)
 
     def read_row(self, at: int) -> tuple[Row, int]:
         """The row at a position, and the position of its immediates."""
         prefix, code, at = opcode_at(self.code, at)
         row = BY_CODE.get((prefix, code))
-        if row is None or row.feature not in READY:
+        if row is None or row.feature not in INTERPRETED:
             name = row.mnemonic if row else f"opcode {prefix:#x} {code:#x}"
             raise Unsupported(f"the oracle does not know {name}", feature=row.feature if row else "")
         return row, at
@@ -231,14 +284,18 @@ class _Flattener:
         label = self.blocks[-1 - depth].label
         return Jump(label, self.height != label.height + label.keep)
 
-    def skip(self, row: Row, position: int) -> None:
+    def skip(self, row: Row, imms: tuple[Any, ...], position: int) -> None:
         """Unreachable code: only follow its nesting."""
-        if row.mnemonic in ("block", "loop", "if"):
+        if "blocktype" in row.imms:
             self.dead += 1
-        elif row.mnemonic == "end":
+        elif row.mnemonic in ("end", "delegate"):
             self.dead -= 1
-            if not self.dead:
+            if not self.dead and row.mnemonic == "end":
                 self.close(row, position)
+            elif not self.dead:
+                self.delegate(row, imms[0], position)
+        elif row.mnemonic in ("catch", "catch_all") and self.dead == 1:
+            self.catch(row, imms, position)
         elif row.mnemonic == "else" and self.dead == 1:
             self.otherwise(row, position, live=False)
 
@@ -257,6 +314,15 @@ class _Flattener:
                 pass
             case "block" | "loop" | "if":
                 self.open(row, imms[0], position)
+            case "try_table" | "try":
+                self.open_try(row, imms)
+            case "catch" | "catch_all":
+                self.emit("br", row, (Jump(self.blocks[-1].label, False),), position)
+                self.catch(row, imms, position)
+            case "delegate":
+                self.delegate(row, imms[0], position)
+            case "throw" | "throw_ref" | "rethrow":
+                self.throw(row, imms, position)
             case "else":
                 self.otherwise(row, position, live=True)
             case "end":
@@ -313,6 +379,67 @@ class _Flattener:
         if row.mnemonic != "block":
             self.next_charge(row, position)
 
+    # ---- exceptions ----------------------------------------------------------------------------
+
+    def around(self, depth: int) -> Handler | None:
+        """The handler that covers what is inside of the block at a depth, and outside of all blocks in it."""
+        for block in self.blocks[-1 - depth :: -1]:
+            if block.handler is not None:
+                return block.handler
+        return None
+
+    def open_try(self, row: Row, imms: tuple[Any, ...]) -> None:
+        """Begin what catches exceptions; the clauses of a ``try_table`` see the labels around it."""
+        params, results = self.block_type(imms[0])
+        handler = Handler(len(self.ops), self.around(0))
+        for kind, tag, depth in imms[1] if len(imms) > 1 else ():
+            handler.clauses.append(Clause(tag, self.blocks[-1 - depth].label, bool(kind & 1)))
+        label = Label(results, self.height - params)
+        self.blocks.append(_Block(row.mnemonic, label, params, results, handler=handler))
+
+    def end_body(self, block: _Block) -> Handler | None:
+        """What a handler covers ends here."""
+        handler = block.handler
+        if handler is not None:
+            handler.end = len(self.ops)
+            self.handlers.append(handler)
+            block.handler = None
+        return handler
+
+    def catch(self, row: Row, imms: tuple[Any, ...], position: int) -> None:
+        """An arm of a ``try``, which its handler does not cover."""
+        block = self.blocks[-1]
+        self.settle()
+        block.parted = handler = self.end_body(block) or block.parted
+        assert handler is not None
+        values = len(self.module.tag_types[imms[0]].type.params) if imms else 0
+        label = Label(values, block.label.height, len(self.ops))
+        block.arm = Clause(imms[0] if imms else None, label)
+        handler.clauses.append(block.arm)
+        self.height, self.dead = block.label.height, 0
+        self.move(values)
+        self.next_charge(row, position)
+
+    def delegate(self, row: Row, depth: int, position: int) -> None:
+        """The end of a ``try``: what it throws is looked for where the block at a depth around it ends."""
+        handler = self.end_body(self.blocks[-1])
+        assert handler is not None
+        handler.outer = self.around(depth + 1)
+        self.close(row, position)
+
+    def throw(self, row: Row, imms: tuple[Any, ...], position: int) -> None:
+        """Raise an exception: a new one, one that was caught by reference, or what an arm has caught."""
+        if row.mnemonic == "rethrow":
+            arm = self.blocks[-1 - imms[0]].arm
+            assert arm is not None
+            if arm.keeps is None:
+                arm.keeps = self.first_hidden + self.hidden
+                self.hidden += 1
+            self.emit("local.get", row, (arm.keeps,), position)
+            self.move(1)
+        self.emit("throw" if row.mnemonic == "throw" else "throw_ref", row, imms, position)
+        self.leave()
+
     def otherwise(self, row: Row, position: int, live: bool) -> None:
         """Between the two sequences of an if."""
         block = self.blocks[-1]
@@ -327,6 +454,7 @@ class _Flattener:
     def close(self, row: Row, position: int) -> None:
         """End the innermost block, or the body."""
         block = self.blocks.pop()
+        self.end_body(block)
         self.height = block.label.height
         self.move(block.results)
         if block.otherwise is not None:
@@ -346,8 +474,11 @@ def flatten(module: Module, function: Function, fuel: bool = False, poll: Callab
 
     Raises ``Unsupported`` where it needs a proposal that is not ready.
     """
-    results = len(module.types[function.type_index].composite.results)  # type: ignore[union-attr]
-    return _Flattener(module, module.binary, 0, fuel=fuel, poll=poll).run(function.start, results)
+    type_ = module.types[function.type_index].composite
+    assert isinstance(type_, FuncType)
+    own = len(type_.params) + sum(count for count, _ in function.locals)
+    flattener = _Flattener(module, module.binary, 0, fuel=fuel, poll=poll, first_hidden=own)
+    return flattener.run(function.start, len(type_.results))
 
 
 def flatten_constant(module: Module, code: bytes, offset: int) -> Flat:

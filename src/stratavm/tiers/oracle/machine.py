@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 
-from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, Trap
+from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, Trap, note_frames
 from stratavm.base.forms import Final, dataclass, field
+from stratavm.base.thrown import WasmException
 from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, bind
-from stratavm.tiers.oracle.flatten import ROWS, Flat, flatten, flatten_constant
-from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step
+from stratavm.tiers.oracle.flatten import ROWS, Clause, Flat, flatten, flatten_constant
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, Thrown
 
 SHALLOW: Final = 16
 """So many nested entries are always allowed, without a look at Python's stack."""
@@ -86,7 +87,7 @@ class Program:
         index = len(module.imported_funcs) + defined_index
         type_ = module.func_type(index)
         flat = flatten(module, function, self.fuel, self.instance.poll)
-        zeros = [0] * sum(count for count, _ in function.locals)
+        zeros = [0] * (sum(count for count, _ in function.locals) + flat.hidden)
         size = len(type_.params) + len(zeros) + flat.max_height
         return Code(index, self._steps(flat), flat, zeros, len(type_.results), size, self)
 
@@ -126,6 +127,9 @@ def _run(code: Code, args: list[int]) -> list[int]:
         return _loop(frames, budget)
     except Trap as trap:
         trap.frames = (*trap.frames, *_describe(frames))[:MAX_TRAP_FRAMES]
+        raise
+    except WasmException as thrown:
+        note_frames(thrown, tuple(_describe(frames)), budget.entries == 1)
         raise
     finally:
         budget.entries -= 1
@@ -179,8 +183,11 @@ def _loop(frames: list[Frame], budget: Budget) -> list[int]:
                 if not frames:
                     return results
                 frames[-1].stack += results
+            elif type(out) is Thrown:
+                if not _catch(frames, budget, out.error):
+                    raise out.error
             else:
-                _call(frames, out)  # type: ignore[arg-type]
+                _call(frames, budget, out)  # type: ignore[arg-type]
             frame = frames[-1]
             steps, stack, locals_, pc = frame.code.steps, frame.stack, frame.locals, frame.pc
         if left <= 0:
@@ -189,14 +196,19 @@ def _loop(frames: list[Frame], budget: Budget) -> list[int]:
             frame.code.program.instance.poll()
 
 
-def _call(frames: list[Frame], callee: Callee) -> None:
+def _call(frames: list[Frame], budget: Budget, callee: Callee) -> None:
     """Call a function with the arguments on top of the stack; afterwards the innermost frame goes on."""
     frame = frames[-1]
     first = len(frame.stack) - len(callee.type.params)
     args = frame.stack[first:]
     guest = callee.guest
     if guest is None:
-        results = callee.call_by_guest(args)
+        try:
+            results = callee.call_by_guest(args)
+        except WasmException as error:
+            if not _catch(frames, budget, error):
+                raise
+            return
         del frame.stack[first:]
         frame.stack += results
         frame.pc += 1
@@ -204,6 +216,44 @@ def _call(frames: list[Frame], callee: Callee) -> None:
         instance, defined_index = guest
         _push(frames, instance.oracle.code(defined_index), args)
         del frame.stack[first:]
+
+
+def _catch(frames: list[Frame], budget: Budget, error: BaseException) -> bool:
+    """Find the innermost handler for what the innermost frame, or a function of the host that it called, has thrown:
+    its frame is the innermost then and goes on there. False, and nothing has changed, if there is none.
+    """
+    found = frames[-1].code.program.instance.caught(error)
+    if found is None:
+        return False
+    key, values = found
+    for depth in range(len(frames) - 1, -1, -1):
+        clause = _clause(frames[depth], key)
+        if clause is None:
+            continue
+        while len(frames) > depth + 1:
+            _pop(frames, budget)
+        frame, instance = frames[depth], frames[depth].code.program.instance
+        given = [] if clause.tag is None else values
+        if clause.gives:
+            given = [*given, instance.exn_ref(error)]
+        if clause.keeps is not None:
+            frame.locals[clause.keeps] = instance.exn_ref(error)
+        frame.stack[clause.label.height :] = given
+        frame.pc = clause.label.pc
+        return True
+    return False
+
+
+def _clause(frame: Frame, key: object) -> Clause | None:
+    """The first clause of a frame that catches what was thrown where it is now, with a tag of a key."""
+    instance = frame.code.program.instance
+    handler = next((h for h in frame.code.flat.handlers if h.first <= frame.pc < h.end), None)
+    while handler is not None:
+        for clause in handler.clauses:
+            if clause.tag is None or instance.tag_key(clause.tag) == key:
+                return clause
+        handler = handler.outer
+    return None
 
 
 def _pop(frames: list[Frame], budget: Budget) -> list[int]:

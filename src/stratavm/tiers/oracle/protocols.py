@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from stratavm.base.errors import Trap
-from stratavm.base.forms import Any, Protocol, TypeAlias
+from stratavm.base.forms import Any, NamedTuple, Protocol, TypeAlias
 from stratavm.module.model import Module
 from stratavm.spec.types import FuncType
 
@@ -108,6 +108,21 @@ class InstanceLike(Protocol):
     def func_ref(self, index: int) -> int:
         """The raw reference to a function by function index."""
 
+    def tag_key(self, index: int) -> object:
+        """What tells a tag from all others."""
+
+    def exception(self, tag_index: int, raws: list[int]) -> BaseException:
+        """A ``WasmException`` to raise, with raw values."""
+
+    def caught(self, error: BaseException) -> tuple[object, list[int]] | None:
+        """The tag's key and the raw values of a ``WasmException``; None for one that its guests may not catch."""
+
+    def exn_ref(self, error: BaseException) -> int:
+        """The raw exnref to an exception that its guests may catch."""
+
+    def exception_of(self, raw: int) -> BaseException:
+        """The ``WasmException`` to raise for an exnref that is not null."""
+
     def data_segment(self, index: int) -> bytes | memoryview:
         """The bytes of a data segment; empty once dropped."""
 
@@ -127,7 +142,13 @@ class InstanceLike(Protocol):
         """Called now and then while guest code runs; may raise to stop it."""
 
 
-Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | None"]
+class Thrown(NamedTuple):
+    """A step has thrown an exception."""
+
+    error: BaseException
+
+
+Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | Thrown | None"]
 """An operation bound to an instance: it gets the operand stack and the locals of its frame (``bind.py``)."""
 
 

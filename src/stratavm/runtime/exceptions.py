@@ -1,0 +1,401 @@
+# strata: hot
+"""Exceptions of WebAssembly: tags, what was thrown, and the way between guests and Python. Who catches one is not known
+here.
+
+An ``Exn`` has the raw values. Guests that keep one have a handle of it, as of a Python object. ``WasmException`` is
+what Python sees; it is made where an exception leaves for the host.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.contract._gen_layout import (
+    ARG_CELL,
+    BUILTIN_EXN_REF,
+    BUILTIN_RETHROW,
+    BUILTIN_THROW,
+    BUILTIN_THROW_REF,
+    STATUS_THROW,
+    TRAP_HOST_EXCEPTION,
+    TRAP_NULL_REFERENCE,
+    ExecContext,
+    TagDef,
+    VMContext,
+)
+from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
+from cython.cimports.stratavm.runtime.gil import leave_guest
+from cython.cimports.stratavm.runtime.occupancy import is_closed
+from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.template import builtin_table
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+
+from stratavm.base.errors import StrataError
+from stratavm.base.importing import importing
+from stratavm.base.keywords import checks_keywords
+from stratavm.runtime.introspect import Signed
+from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value_type
+from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, FuncType, TagType, heap, is_ref, type_name
+
+HANDLES = (EXTERN, NOEXTERN, EXN, NOEXN)
+
+
+@cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
+@cython.cclass
+class Tag:
+    """A tag of exceptions: two are the same only if they are the same object.
+
+    Attributes:
+        type: its type; the values of its exceptions have the types ``type.type.params``.
+        store: where it lives.
+    """
+
+    __signature__ = Signed("Tag")
+
+    def __init__(self, store: Store, type: TagType):
+        used: object = store.runtime.types.of_func(type.type)
+        self.keeps = used
+        self.begin(store, type, used.ids[len(used.ids) - 1])
+
+    @classmethod
+    @checks_keywords
+    def new(cls, store: Store, values: object = ()) -> Tag:
+        """A tag whose exceptions have values of these types: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"``
+        (16 bytes), ``"funcref"``, ``"externref"``, or types of typed references that something of the engine shows.
+
+        Raises:
+            ValueError: one is no type, or Python cannot give its values.
+            TypeError: ``values`` is no sequence of types.
+        """
+        if isinstance(values, (str, int)):
+            raise TypeError(f"values must be a sequence of types, got {values!r:.60}")
+        types: tuple = tuple([value_type(t) for t in values])
+        for t in types:
+            store.keep_type(t)
+        return cls(store, TagType(FuncType(types)))
+
+    def begin(self, store, type, type_id):
+        """Become a tag of a store."""
+        if self.store is not None:
+            raise TypeError("a tag is initialised once")
+        if is_closed(store):
+            raise store.why_closed()
+        if type.type.results:
+            raise ValueError(f"a tag has no results: {type.type}")
+        params: tuple = type.type.params
+        self.type = type
+        self.params = params
+        self.widths = cell_widths(params)
+        self.handled = tuple([i for i, t in enumerate(params) if is_ref(t) and heap(t) in HANDLES]) or None
+        self.hidden = bool([t for t in params if is_ref(t) and heap(t) in (EXN, NOEXN)])
+        self.d.tag = cython.cast(cython.p_void, self)
+        self.d.type_id = cython.cast(uint32_t, type_id)
+        self.d.n_values = len(params)
+        self.store = store
+        return 0
+
+    @property
+    def definition(self) -> int:
+        """Address of the TagDef: what tells it from other tags."""
+        return cython.cast(uint64_t, cython.address(self.d))
+
+    @property
+    def type_id(self) -> int:
+        """Engine-wide canonical type id."""
+        return self.d.type_id
+
+    def exception(self, values: object) -> Exn:
+        """An exception with values of Python.
+
+        Raises:
+            TypeError, OverflowError: they do not fit the types.
+        """
+        given: tuple = tuple(values)
+        self.store.check_access()
+        return self.exception_of_raw(arguments_to_raw("exception", self.type.type, given, self.store))
+
+    def exception_of_raw(self, raws: object) -> Exn:
+        """The same for raw bits, for tiers."""
+        exn: Exn = new_exn(self)
+        fill_cells(self.store, exn.cells, raws, self.widths, self.params)
+        exn.hold()
+        return exn
+
+    def __reduce__(self):
+        raise TypeError("a tag of a store cannot be pickled")
+
+    def __repr__(self) -> str:
+        if self.store is None:
+            return "<Tag that was never initialised>"
+        return f"<Tag {signature('', self.type.type)}>"
+
+
+def instance_tag(store, type, type_id):
+    """A tag that an instance defines; its module keeps what the id means."""
+    tag: Tag = Tag.__new__(Tag)
+    tag.begin(store, type, type_id)
+    return tag
+
+
+@cython.freelist(8)
+@cython.final
+@cython.cclass
+class Exn:
+    """An exception of WebAssembly: a tag and values, as raw bits."""
+
+    def __init__(self, *arguments: object):
+        raise TypeError("exceptions are made by WasmException(tag, values)")
+
+    def __dealloc__(self):
+        free(self.cells)
+
+    def hold(self):
+        """Keep what handles among its values mean: guests may hold it for longer than the call."""
+        if self.held is None and self.tag.handled is not None:
+            store: Store = self.tag.store
+            self.held = tuple([store.extern_from_raw(self.cells[2 * i]) for i in self.tag.handled])
+        return 0
+
+    def renew(self):
+        """Give what is held handles again, before guests see the values."""
+        at: cython.Py_ssize_t
+        if self.held is None:
+            return 0
+        for at in range(len(self.held)):
+            place: cython.Py_ssize_t = self.tag.handled[at]
+            self.cells[2 * place] = self.tag.store.extern_to_raw(self.held[at])
+        return 0
+
+    @property
+    def key(self) -> int:
+        """What tells its tag from others: ``Tag.definition``."""
+        return self.tag.definition
+
+    @property
+    def raws(self) -> list:
+        """The values as raw bits, for tiers."""
+        self.renew()
+        return read_cells(self.cells, self.tag.widths)
+
+    @property
+    def values(self) -> tuple:
+        """The values for Python.
+
+        Raises:
+            TypeError: one is an exception: those do not leave guests.
+            Closed: one is a reference, and the store is closed.
+        """
+        at: cython.Py_ssize_t
+        found: list = []
+        if self.tag.hidden:
+            raise TypeError(f"a value of {self.tag!r} is an exception, which cannot cross to Python")
+        self.hold()
+        raws: list = read_cells(self.cells, self.tag.widths)
+        for at in range(len(raws)):
+            if self.tag.handled is not None and at in self.tag.handled:
+                found.append(self.held[self.tag.handled.index(at)])
+            else:
+                found.append(from_raw(self.tag.params[at], raws[at], self.tag.store))
+        return tuple(found)
+
+    def describe(self) -> str:
+        """What it is, in a line: numbers are shown, references are named by their types."""
+        at: cython.Py_ssize_t
+        shown: list = []
+        raws: list = read_cells(self.cells, self.tag.widths)
+        for at in range(len(raws)):
+            type: object = self.tag.params[at]
+            shown.append(type_name(type) if is_ref(type) else repr(from_raw(type, raws[at], self.tag.store)))
+        return f"unhandled exception: {', '.join(shown) or 'a tag without values'}"
+
+    def error(self) -> object:
+        """The ``WasmException`` that Python sees."""
+        self.hold()
+        return wasm_exception().of(self)
+
+    def __reduce__(self):
+        raise TypeError("an exception of a store cannot be pickled")
+
+
+@cython.cfunc
+def new_exn(tag: Tag) -> Exn:
+    """An exception whose values are all 0."""
+    exn: Exn = Exn.__new__(Exn)
+    exn.tag = tag
+    exn.cells = cython.cast(cython.pointer(uint64_t), calloc(tag.d.n_values + 1, ARG_CELL))
+    if exn.cells == cython.NULL:
+        raise MemoryError("no memory for an exception")
+    return exn
+
+
+@cython.cfunc
+def wasm_exception() -> object:
+    """The class ``WasmException``, which few programs need."""
+    global the_class
+    if the_class is None:
+        with importing:
+            from stratavm.base.thrown import WasmException
+
+        the_class = WasmException
+    return the_class
+
+
+the_class: object = None
+
+
+@cython.cfunc
+def exn_of(store: Store, error: object) -> Exn:
+    """The exception behind a Python one if guests of the store may catch it, else None: one of another store, or any
+    other error of Python, is none of theirs."""
+    if not isinstance(error, StrataError) or not isinstance(error, wasm_exception()):
+        return None
+    found: object = getattr(error, "exn", None)
+    if not isinstance(found, Exn) or cython.cast(Exn, found).tag.store is not store:
+        return None
+    return found
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def begin_throw(store: Store, exn: Exn) -> cython.int:
+    """What is thrown from now on."""
+    exn.renew()
+    store.thrown = exn
+    store.exec.thrown_tag = cython.address(exn.tag.d)
+    store.exec.thrown = exn.cells
+    return 0
+
+
+def thrown_again(store, raw):
+    """The ``WasmException`` of an exnref that is not 0, for guests that run without machine code."""
+    exn: Exn = store.extern_from_raw(raw)
+    return exn.error()
+
+
+def exnref_of(store, error):
+    """An exnref to the exception behind a ``WasmException``, for guests that run without machine code."""
+    exn: Exn = error.exn
+    exn.hold()
+    return store.extern_to_raw(exn)
+
+
+def caught_by(store, error):
+    """Key and raw values of what guests of the store may catch, for those that run without machine code; or None."""
+    exn: Exn = exn_of(store, error)
+    return None if exn is None else (exn.key, exn.raws)
+
+
+# ---- builtins ----
+
+
+def keep_raised(store, error):
+    """Keep what was raised on behalf of a guest: the status. Guests may catch an exception of WebAssembly; anything
+    else comes out of the outermost call unchanged, and so does what nobody catches."""
+    store.in_flight = error
+    try:
+        exn: Exn = exn_of(store, error)
+        if exn is None:
+            return TRAP_HOST_EXCEPTION
+        begin_throw(store, exn)
+    except BaseException as failure:
+        store.in_flight = failure
+        return TRAP_HOST_EXCEPTION
+    return STATUS_THROW
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def throw_cells(store: Store, tag: Tag, cells: cython.pointer(uint64_t)) -> uint32_t:
+    """Throw an exception with the values in cells."""
+    try:
+        exn: Exn = new_exn(tag)
+        memcpy(exn.cells, cells, ARG_CELL * cython.cast(uint64_t, tag.d.n_values))
+        begin_throw(store, exn)
+    except BaseException as error:
+        store.in_flight = error
+        return TRAP_HOST_EXCEPTION
+    return STATUS_THROW
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # the GIL may be released here
+def throw(
+    context: cython.pointer(ExecContext),
+    vm: cython.pointer(VMContext),
+    tag: cython.pointer(TagDef),
+    cells: cython.pointer(uint64_t),
+) -> uint32_t:
+    """Builtin ``throw``."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
+    status: uint32_t = throw_cells(cython.cast(Store, context.store), cython.cast(Tag, tag.tag), cells)
+    block.in_guest = 1
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def throw_handle(store: Store, raw: uint64_t) -> uint32_t:
+    """Throw what a handle means."""
+    try:
+        exn: Exn = store.extern_from_raw(raw)
+        begin_throw(store, exn)
+    except BaseException as error:
+        store.in_flight = error
+        return TRAP_HOST_EXCEPTION
+    return STATUS_THROW
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # the GIL may be released here
+def throw_ref(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), exception: uint64_t) -> uint32_t:
+    """Builtin ``throw_ref``."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    if exception == 0:
+        return TRAP_NULL_REFERENCE
+    leave_guest(block)
+    status: uint32_t = throw_handle(cython.cast(Store, context.store), exception)
+    block.in_guest = 1
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def handle_of_thrown(store: Store) -> uint64_t:
+    """A handle of what was thrown last; 0: what has failed comes out at the next poll."""
+    try:
+        exn: Exn = store.thrown
+        exn.hold()
+        return store.extern_to_raw(exn)
+    except BaseException as error:
+        store.fail(error)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # the GIL may be released here
+def exn_ref(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext)) -> uint64_t:
+    """Builtin ``exn_ref``."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
+    found: uint64_t = handle_of_thrown(cython.cast(Store, context.store))
+    block.in_guest = 1
+    return found
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+@cython.linetrace(False)
+def rethrow(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext)) -> uint32_t:
+    """Builtin ``rethrow``."""
+    return STATUS_THROW
+
+
+builtin_table[BUILTIN_THROW] = cython.cast(cython.p_void, throw)
+builtin_table[BUILTIN_THROW_REF] = cython.cast(cython.p_void, throw_ref)
+builtin_table[BUILTIN_EXN_REF] = cython.cast(cython.p_void, exn_ref)
+builtin_table[BUILTIN_RETHROW] = cython.cast(cython.p_void, rethrow)
