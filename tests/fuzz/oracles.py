@@ -13,7 +13,7 @@ from stratavm.base import switches
 from stratavm.base.errors import LinkError, ModuleError, ResourceLimit, StackOverflow, Trap
 from stratavm.base.events import Bus
 from stratavm.base.forms import dataclass
-from stratavm.engine import Config, Engine, Global, Linker, Memory, Module, Store
+from stratavm.engine import Config, Engine, Global, Linker, Memory, Module, Store, Tag
 from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
 from stratavm.engine.config import ALLOCATORS
 from stratavm.ir.pipeline import FOR_CHECKS, PASSES
@@ -213,6 +213,8 @@ def seen(store: Store, type_: ValType, raw: int) -> int | str | None:
 def _attempt(action: Callable[[], Any]) -> tuple[Any, Any]:
     try:
         return "ok", action()
+    except stratavm.WasmException as error:
+        return f"{error} of {error.tag!r}", None
     except StackOverflow:
         return "stack", None
     except stratavm.DeadlineExceeded:
@@ -227,6 +229,8 @@ def _state(store: Store, export: Any) -> Any:
     """What a memory, a table or a global holds."""
     if isinstance(export, Memory):
         return hash(bytes(export.view()))
+    if isinstance(export, Tag):
+        return repr(export)
     if isinstance(export, Global):
         return seen(store, export.type.value, export.bits)
     raws, element = list(map(export.get, range(len(export)))), export.type.element

@@ -37,9 +37,12 @@ from stratavm.spec.types import (
     ref,
 )
 from tests.fuzz.oracles import FLOATS, INTERESTING
+from tests.fuzz.throwing import EXNREF, TAGS, Throwing
 
 TYPES: Final = {"i": I32, "I": I64, "f": F32, "F": F64}
 """Value types by their letter in signatures."""
+KEPT_TYPES: Final = TYPES | {"e": EXNREF}
+"""The same, and of exceptions, which locals keep and blocks end with."""
 NAMES: Final = {"i": "i32", "I": "i64", "f": "f32", "F": "f64"}
 PAGE: Final = 1 << 16
 LETTERS: Final = "iIfF"
@@ -111,8 +114,12 @@ def constant(letter: str, value: float) -> bytes:
 class Body:
     """Writes one function. Methods return code; statements leave the stack as it was, expressions push one value."""
 
+    code = staticmethod(code)
+    constant = staticmethod(constant)
+
     def __init__(self, program: Program, params: str, results: str, budget: int) -> None:
         self.program = program
+        self.throwing = Throwing(self, program.older)
         self.rng = program.rng
         self.results = results
         self.locals = params + "".join(self.rng.choices(LETTERS, k=2)) + "iIfFiIfF"
@@ -354,9 +361,10 @@ class Body:
         """Some statements; deeper ones are simple."""
         plain = (self.assign, self.store, self.accumulate, self.base, self.bulk, self.twice)
         makers: tuple[Callable[[int], bytes], ...] = (
-            *plain, self.loop, self.fork, self.leave, self.switch, self.swap, self.finish,
+            *plain, self.loop, self.fork, self.leave, self.switch, self.swap, self.finish, self.throwing.attempt,
+            self.throwing.raise_,
         )  # fmt: skip
-        weights = (16, 20, 12, 6, 3, 14, 14, 8, 6, 3, 3, 1)
+        weights = (16, 20, 12, 6, 3, 14, 14, 8, 6, 3, 3, 1, *self.program.throws)
         out = b""
         for _ in range(number):
             if not self.affords(4):
@@ -543,8 +551,10 @@ class Body:
 class Program:
     """Writes one module: helpers that the table names, then functions that call what is before them."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, throws: bool, older: bool) -> None:
         self.rng = random.Random(seed)
+        self.throws = (8, 2) if throws else (0, 0)
+        self.older = older
         self.draft = ModuleDraft()
         self.made: list[tuple[str, str, int]] = []
         """Parameters, results and steps of each function so far."""
@@ -568,7 +578,7 @@ class Program:
         """Append a function."""
         body = Body(self, params, results, budget)
         written = body.whole(statements)
-        locals_ = [(1, TYPES[t]) for t in body.locals[len(params) :]]
+        locals_ = [(1, KEPT_TYPES[t]) for t in body.locals[len(params) :]]
         self.draft.function(_function_type(params, results), written, locals_, export)
         self.made.append((params, results, body.cost + 10))
 
@@ -585,6 +595,9 @@ class Program:
             page, more = (PAGE, rng.choice((0, 0, 1, 3))) if by_bytes else (1, 0)
             limits = Limits(least * page + more, most * page + more, wide)
             draft.memories.append(MemoryType(limits, 0 if by_bytes else 16))
+        if self.throws[0]:
+            draft.tags += [draft.type_index(_function_type(params, "")) for params in TAGS]
+            draft.exports += [Export(f"x{i}", "tag", i) for i in range(len(draft.tags))]
         draft.tables.append(Table(TableType(FUNCREF, Limits(SLOTS, SLOTS, self.wide_table))))
         zeros = {wide: ConstExpr(constant("I" if wide else "i", 0) + END) for wide in (False, True)}
         offset = zeros[self.wide_table]
@@ -605,9 +618,10 @@ class Program:
 
 
 def _function_type(params: str, results: str) -> FuncType:
-    return FuncType(tuple(TYPES[t] for t in params), tuple(TYPES[t] for t in results))
+    return FuncType(tuple(TYPES[t] for t in params), tuple(KEPT_TYPES[t] for t in results))
 
 
-def program(seed: int) -> bytes:
-    """A module of functions that end, mostly without a trap."""
-    return Program(seed).module()
+def program(seed: int, throws: bool = "exceptions" in READY, older: bool | None = None) -> bytes:
+    """A module of functions that end, mostly without a trap; with exceptions, or without. ``older``: in the form that
+    came before 3.0; None: every fourth."""
+    return Program(seed, throws, seed % 4 == 3 if older is None else older).module()

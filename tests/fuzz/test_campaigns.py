@@ -10,17 +10,19 @@ from itertools import chain, count
 
 import pytest
 
-from stratavm.engine.cache import LoadedModule
+from stratavm.engine import Config, Engine
+from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.config import ALLOCATORS
 from stratavm.ir.pipeline import PASSES
 from stratavm.module.decode import decode
+from stratavm.module.features import INTERPRETED
 from stratavm.module.instructions import read_instructions
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.worker import MACHINE_PASSES
 from tests.fuzz import campaign
 from tests.fuzz.__main__ import ENVIRONMENTS, Report, schedule, work
-from tests.fuzz.oracles import Finding, Work, compare, engines, history, load, variants
+from tests.fuzz.oracles import Finding, Validated, Work, compare, engines, history, load, variants
 from tests.fuzz.programs import LOADS, PURE, STORES, program
 
 MUTANTS = 10_000
@@ -225,3 +227,22 @@ def test_a_difference_of_any_kind_is_a_finding(right, wrong):
     compare(expected, "jit0", steps(right, "jit0"))
     with pytest.raises(Finding):
         compare(expected, "jit0", steps(wrong, "jit0"))
+
+
+def test_both_spellings_of_exceptions_mean_the_same(capsys):
+    """On the oracle: the form of 3.0, and the one before it, of the same programs; many of them throw."""
+    engine = Engine(Config(tier="oracle", threads=1, features=INTERPRETED), services={ModuleCache: Validated()})
+    thrown = 0
+    for seed in range(1, 61):
+        found = []
+        for older in (False, True):
+            data = program(seed, throws=True, older=older)
+            valid = validate(decode(data, features=INTERPRETED), INTERPRETED)
+            loaded = LoadedModule(valid.module, valid, engine.tier.load(valid))
+            found.append(list(history(loaded, engine, Work.of(valid.module, seed), 2.0)))
+        compare(found[0], "the older form", iter(found[1]))
+        assert "time" in str(found) or len(found[0]) == len(found[1])
+        thrown += "unhandled exception" in str(found[0])
+    with capsys.disabled():
+        print(f"\n60 programs in two forms: {thrown} end a call with an exception")
+    assert thrown > 3

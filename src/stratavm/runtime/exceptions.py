@@ -6,6 +6,8 @@ An ``Exn`` has the raw values. Guests that keep one have a handle of it, as of a
 what Python sees; it is made where an exception leaves for the host.
 """
 
+from sys import modules
+
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
@@ -30,7 +32,6 @@ from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
-from stratavm.base.errors import StrataError
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.runtime.introspect import Signed
@@ -247,7 +248,9 @@ the_class: object = None
 def exn_of(store: Store, error: object) -> Exn:
     """The exception behind a Python one if guests of the store may catch it, else None: one of another store, or any
     other error of Python, is none of theirs."""
-    if not isinstance(error, StrataError) or not isinstance(error, wasm_exception()):
+    if "stratavm.base.thrown" not in modules:  # then there is none yet: most programs never load the class
+        return None
+    if not isinstance(error, wasm_exception()):
         return None
     found: object = getattr(error, "exn", None)
     if not isinstance(found, Exn) or cython.cast(Exn, found).tag.store is not store:
