@@ -406,9 +406,17 @@ class BuildWalk(Builder):
             elif kind == WK_ATOMIC:
                 if self.atomic():
                     return 1
-            elif kind == WK_UNKNOWN or kind == WK_THROW or kind == WK_THROW_REF or kind == WK_TRY_TABLE:
-                return self.refuse(op)
-            elif kind == WK_TRY or kind == WK_CATCH or kind == WK_CATCH_ALL or kind == WK_DELEGATE or kind == WK_RETHROW:
+            elif (
+                kind == WK_UNKNOWN
+                or kind == WK_THROW
+                or kind == WK_THROW_REF
+                or kind == WK_TRY_TABLE
+                or kind == WK_TRY
+                or kind == WK_CATCH
+                or kind == WK_CATCH_ALL
+                or kind == WK_DELEGATE
+                or kind == WK_RETHROW
+            ):
                 return self.refuse(op)
 
     # ---- other rows: immediates, operands, results ---------------------------------------------
