@@ -1,4 +1,6 @@
-"""Claims about references and several memories under every tier, pass and policy, in images, and across suspensions."""
+"""Claims about references and memories of every kind under each tier, pass and policy, in images, and across
+suspensions.
+"""
 
 import asyncio
 from functools import cache
@@ -48,6 +50,31 @@ MEMORIES = """(module (memory $a (export "a") 1) (memory $b (export "b") 1 1)
       (br $again)) (unreachable)))"""
 
 
+PLACES = """(module (memory $a (export "a") i64 1 4) (memory $b (export "b") 1000 2000 (pagesize 1))
+  (table $t i64 4 funcref) (elem (table $t) (i64.const 1) func $one)
+  (func $one (result i32) (i32.const 1))
+  (func (export "rounds") (param $n i64) (result i64) (local $i i64) (local $sum i64)
+    (loop $again
+      (i64.store offset=8 (i64.shl (local.get $i) (i64.const 3)) (i64.mul (local.get $i) (i64.const 3)))
+      (i32.store8 $b (i32.wrap_i64 (local.get $i)) (i32.wrap_i64 (local.get $i)))
+      (drop (i32.atomic.rmw.add offset=32768 (i64.const 0) (call_indirect $t (result i32) (i64.const 1))))
+      (local.set $sum (i64.add (local.get $sum)
+        (i64.add (i64.load (i64.shl (local.get $i) (i64.const 3)))
+          (i64.load8_u $b (i32.wrap_i64 (local.get $i))))))
+      (br_if $again (i64.lt_u (local.tee $i (i64.add (local.get $i) (i64.const 1))) (local.get $n))))
+    (i64.add (local.get $sum) (i64.load32_u offset=32768 (i64.const 0))))
+  (func (export "beyond") (param $step i64) (result i64) (local $at i64) (local $sum i64)
+    (loop $again
+      (local.set $sum (i64.add (local.get $sum) (i64.load8_u offset=7 (local.get $at))))
+      (local.set $at (i64.add (local.get $at) (local.get $step)))
+      (br $again)) (unreachable))
+  (func (export "past") (param $n i32) (result i32) (local $i i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (local.get $sum) (i32.load8_u $b (local.get $i))))
+      (br_if $again (i32.le_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
+    (local.get $sum)))"""
+
+
 @cache
 def made():
     """All variants."""
@@ -85,7 +112,28 @@ def memories_hold(exports):
     assert caught.value.kind == "memory_out_of_bounds"
 
 
-HOLD = {"references": (REFERENCES, references_hold), "memories": (MEMORIES, memories_hold)}
+def places_hold(exports):
+    """Sums of what was stored a round before; the first byte behind each memory, and one that wraps, are out of it."""
+    n = 60
+    for rounds in (1, 2):
+        assert exports.rounds(n) == sum(3 * (i - 1) for i in range(1, n)) + sum(range(n)) + rounds * n
+    assert exports.past(999) == sum(range(n))
+    for action in (
+        lambda: exports.past(1000),
+        lambda: exports.beyond(100),
+        lambda: exports.beyond(1 << 62),
+        lambda: exports.beyond(-8),
+    ):
+        with pytest.raises(Trap) as caught:
+            action()
+        assert caught.value.kind == "memory_out_of_bounds"
+
+
+HOLD = {
+    "references": (REFERENCES, references_hold),
+    "memories": (MEMORIES, memories_hold),
+    "places": (PLACES, places_hold),
+}
 
 
 @pytest.mark.parametrize("what", HOLD)
@@ -112,15 +160,15 @@ def test_images_have_them(name, what):
 WAITING = """(module
   (type $op (func (param i32) (result i32)))
   (import "h" "pick" (func $pick (param (ref $op)) (result (ref null $op))))
-  (memory 1) (memory $other (export "other") 1)
+  (memory 1) (memory $other (export "other") i64 1)
   (func $inc (export "inc") (type $op) (i32.add (local.get 0) (i32.const 1)))
   (func $dec (export "dec") (type $op) (i32.sub (local.get 0) (i32.const 1)))
   (func (export "f") (param $n i32) (result i32) (local $f (ref $op)) (local $sum i32)
     (local.set $f (ref.func $dec))
     (loop $again
-      (i32.store $other (i32.const 8) (local.get $n))
+      (i32.store $other (i64.const 8) (local.get $n))
       (drop (call $pick (ref.func $inc)))
-      (local.set $sum (i32.add (local.get $sum) (i32.load $other (i32.const 8))))
+      (local.set $sum (i32.add (local.get $sum) (i32.load $other (i64.const 8))))
       (local.set $sum (call_ref $op (local.get $sum) (local.get $f)))
       (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
     (call_ref $op (local.get $sum) (call $pick (local.get $f)))))"""
