@@ -397,9 +397,8 @@ class Residence(Occupied):
         handles: Handles = self.all_handles()
         if self.exec.occupant != 0 or self.pinned:  # by now
             return 0
-        self.exec.occupant = (
-            PARKED  # of no thread: a guest that ran meanwhile might hide a handle where it was looked for
-        )
+        # Of no thread: a guest that ran meanwhile might hide a handle where it was looked for.
+        self.exec.occupant = PARKED
         try:
             dropped: list = handles.collect()
         finally:
