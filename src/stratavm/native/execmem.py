@@ -192,7 +192,7 @@ class CodeOwner:
         else:
             with cython.nogil:
                 self.release_runs()
-        if self.held:
+        if self.held and let_go_of is not None:  # as it is when Python's modules have ended
             let_go_of(self.held)
         for i in range(self.n_allocations):  # behind the GIL: nobody who looked for code before still looks at it
             vec_free(self.allocations[i])

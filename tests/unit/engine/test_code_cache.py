@@ -577,6 +577,26 @@ def test_many_processes_at_once_make_one_entry(binary, home):
     assert sum(file.stat().st_size > 500 for file in files) == 2  # and perhaps the digest of the binary
 
 
+TO_THE_END = """
+import sys, stratavm
+engine = stratavm.Engine()
+module = stratavm.Module(sys.argv[1], engine)
+sys.unraisablehook = lambda what: module  # all names live until the last
+print(module.code.compiled)
+stratavm.Linker(engine).instantiate(stratavm.Store(engine), module).exports.f1(9)
+"""
+
+
+def test_a_process_that_ends_with_code_of_before_says_nothing(binary, tmp_path):
+    """A module that lives as long as the interpreter goes when Python's own modules have gone."""
+    path = tmp_path / "app.wasm"
+    path.write_bytes(binary)
+    for compiled in ("0\n", "4\n"):
+        command = [sys.executable, "-c", TO_THE_END, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, compiled, "")
+
+
 def test_a_child_that_was_forked_leaves_it_to_its_parent(binary, home):
     """It has what the parent compiled, and would write it once more."""
     module = Module(binary, engine=Engine())  # the default one may have another test's folder
