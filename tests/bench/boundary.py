@@ -18,6 +18,33 @@ MODULE: Final = """(module
   (func (export "trap") unreachable)
   (func (export "host") (param i32)
     (loop (drop (call $f (local.get 0))) (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
+THROWS: Final = """(module (import "e" "throw" (func $host (param i32)))
+  (tag $e (export "tag") (param i32)) (tag $other)
+  (func $throw (param i32) (throw $e (local.get 0)))
+  (func $deep (param i32 i32)
+    (if (local.get 1)
+      (then (call $deep (local.get 0) (i32.sub (local.get 1) (i32.const 1))))
+      (else (call $throw (local.get 0)))))
+  (func (export "in one frame") (param $n i32)
+    (loop $again
+      (block $h (result i32)
+        (block $o (try_table (catch $other $o) (catch $e $h) (throw $e (local.get $n)))) (unreachable))
+      (drop)
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "through ten frames") (param $n i32)
+    (loop $again
+      (block $h (result i32)
+        (try_table (catch $e $h) (call $deep (local.get $n) (i32.const 9))) (unreachable))
+      (drop)
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "from a host function") (param $n i32)
+    (loop $again
+      (block $h (result i32)
+        (try_table (catch $e $h) (call $host (local.get $n))) (unreachable))
+      (drop)
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "throw") (param i32) (throw $e (local.get 0))))"""
+"""Exceptions that are caught, by where they pass."""
 PLAIN: Final = '(module (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))'
 WITH_MEMORY: Final = """(module (memory (export "memory") 1) (data (i32.const 8) "hello")
   (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1))))"""
@@ -42,7 +69,8 @@ Column: TypeAlias = "dict[str, Statement]"
 LIMITS: Final[Mapping[str, float]] = {
     "no arguments": 30, "add(i32, i32)": 40, "six mixed": 70, "host call": 60, "trap to exception": 6000,
     "read 1 byte": 35, "slice of 1 MiB": 80, "instantiate": 10_000, "instantiate, memory": 30_000,
-    "instantiate, pooled memory": 3000, "pooled, one dirty page": 6000,
+    "instantiate, pooled memory": 3000, "pooled, one dirty page": 6000, "throw in one frame": 1000,
+    "throw through ten frames": 3000, "throw from a host function": 10_000, "throw through a host function": 10_000,
 }  # fmt: skip
 """What is allowed, in nanoseconds, on the quiet machine on which the targets were set: there ``operator.add`` took
 ``QUIET_FLOOR_NS``. (Another processor than those that this has run on since: the scaling is a convention.)"""
@@ -87,6 +115,25 @@ def _calls(**options: Any) -> Column:
         ),
         "trap to exception": ("t(f)", {"f": exports.trap, "t": caught}),
     }
+
+
+def _throws() -> Column:
+    """Exceptions, thrown and caught in a loop of a guest."""
+    import stratavm
+
+    def throw(n: int) -> None:
+        raise stratavm.WasmException(tag, (n,))
+
+    def call(n: int) -> None:
+        exports.throw(n)
+
+    from_host = stratavm.load(THROWS, imports={"e": {"throw": throw}}).exports
+    tag = from_host.tag
+    exports = stratavm.load(THROWS, imports={"e": {"throw": call}}).exports
+    names = ("in one frame", "through ten frames", "from a host function")
+    found: Column = {f"throw {name}": (f"f({HOST_CALLS})", {"f": from_host[name]}) for name in names}
+    found["throw through a host function"] = (f"f({HOST_CALLS})", {"f": exports["from a host function"]})
+    return found
 
 
 def _many() -> Column:
@@ -143,6 +190,7 @@ def _strata() -> Column:
         "instantiate": ("make('plain')", {"make": make}),
         "instantiate, memory": ("make('memory')", {"make": make}),
         **_many(),
+        **_throws(),
     }
 
 
@@ -169,6 +217,12 @@ def _wasmtime() -> Column:
     host = wasmtime.Func(store, wasmtime.FuncType([i32], [i32]), same)
     instance = wasmtime.Instance(store, wasmtime.Module(engine, MODULE), [host])
     exports = instance.exports(store)
+    throwing = wasmtime.Config()
+    throwing.wasm_exceptions = True
+    throws = wasmtime.Engine(throwing)
+    caught_in = wasmtime.Store(throws)
+    nothing = wasmtime.Func(caught_in, wasmtime.FuncType([i32], []), lambda n: None)
+    throw = wasmtime.Instance(caught_in, wasmtime.Module(throws, THROWS), [nothing]).exports(caught_in)
     memory = {"m": exports["memory"], "s": store, "data": bytes(MIB)}
     modules = {name: wasmtime.Module(engine, text) for name, text in (("plain", PLAIN), ("memory", WITH_MEMORY))}
     make = {name: lambda m=m: wasmtime.Instance(wasmtime.Store(engine), m, []) for name, m in modules.items()}  # type: ignore[misc]
@@ -205,6 +259,10 @@ def _wasmtime() -> Column:
         "pooled, first call": ("make()", {"make": again(_wasmtime_pool(), DIRTY, "nop")}),
         "pooled, one dirty page": ("make()", {"make": again(_wasmtime_pool(), DIRTY, "dirty")}),
         "instantiate, 1 MiB of data": ("make()", {"make": again(engine, WITH_DATA)}),
+        **{
+            f"throw {name}": (f"f(s, {HOST_CALLS})", {"f": throw[name], "s": caught_in})
+            for name in ("in one frame", "through ten frames")
+        },
     }
 
 
@@ -251,7 +309,7 @@ def measure(rounds: int) -> Iterator[Row]:
     }
     floor: Statement = ("f(1, 2)", {"f": operator.add})
     for name in columns["strata"]:
-        inner = HOST_CALLS if name.startswith("host call") else 1
+        inner = HOST_CALLS if name.startswith(("host call", "throw")) else 1
         statements = {engine: column[name] for engine, column in columns.items() if name in column}
         if name in SLOW:
             values = per_call(statements, rounds, 60) | per_call({"operator.add": floor}, rounds)

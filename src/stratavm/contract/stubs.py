@@ -75,7 +75,8 @@ class Stubs(Protocol):
 
     *Gate*: the one way from guest code to a builtin, with its number in rax and its operands in rdx, rcx, r8 and r9.
     It pushes FP, stores SP to ``exec.activation.exit_sp`` and calls; a status other than 0 goes to ``exec.trap_code``
-    and raises a *dynamic* trap there. The *value gate* does the same without looking at what came back.
+    and raises a *dynamic* trap there, but for *throw*, with which the guest goes on at ``exec.catch_pc``, with
+    ``exec.catch_fp`` as its FP, unless that is 0. The *value gate* does the same without looking at what came back.
 
     *Fibers*: two gates for stores in which a guest is on a stack of its own (``Activation.fiber``): they call on the
     thread's stack, and where the status is *suspend* they keep what the guest needs in the ``FiberState`` and return

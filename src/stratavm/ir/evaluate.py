@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from stratavm.base.errors import TRAP_KINDS, StrataError, Trap
 from stratavm.base.forms import Any, Final, dataclass, field
+from stratavm.base.thrown import WasmException
 from stratavm.ir.ssa import IR_OPS, NOTHING, Ssa
 from stratavm.ir.text import CHECKED
 from stratavm.ir.view import NodeFields, SsaView
@@ -20,6 +21,7 @@ from stratavm.spec.record import Row
 from stratavm.spec.types import Limits
 
 NAMES: Final[dict[int, str]] = {number: name for name, number in IR_OPS.items()}
+EXCEPTIONAL: Final = frozenset({"throw", "throw_ref", "caught", "tag", "exn"})
 MASK32: Final = 0xFFFF_FFFF
 MASK64: Final = 0xFFFF_FFFF_FFFF_FFFF
 POISON: Final = None
@@ -39,6 +41,9 @@ class Evaluation:
     args: list[int]
     steps: int = 1_000_000
     values: list[Any] = field(default_factory=list)
+    thrown: WasmException | None = None
+    """The exception in flight."""
+    tags: dict[object, int] = field(default_factory=dict)
 
     def run(self) -> list[int]:
         """The results, or a trap."""
@@ -49,18 +54,29 @@ class Evaluation:
             if len(incoming) != n_params:
                 raise AssertionError(f"block {block} has {n_params} parameters, the edge brings {len(incoming)}")
             self.values[first : first + n_params] = incoming
-            for index in range(first + n_params, last - 1):
-                self.steps -= 1
-                self.values[index] = self.node(self.view.nodes[index])
-            if self.steps <= 0:
-                raise OutOfSteps("the evaluator's steps are used up")
-            self.steps -= 1
-            edge = self.terminator(self.view.nodes[last - 1])
+            edge = self.straight(first + n_params, self.view.nodes[last - 1], last - 1)
             if isinstance(edge, list):
                 return edge
             target, start, count = self.view.edges[edge]
             incoming = [self.values[v] for v in self.view.args[start : start + count]]
             block = target
+
+    def straight(self, first: int, ends: NodeFields, last: int) -> Any:
+        """The nodes of a block and its terminator: the edge to follow, or the results."""
+        index = first
+        try:
+            for index in range(first, last):
+                self.steps -= 1
+                self.values[index] = self.node(self.view.nodes[index])
+        except WasmException as error:
+            if NAMES.get(ends[0]) != "invoke" or ends[3] != index or self.instance.caught(error) is None:
+                raise
+            self.thrown = error
+            return ends[5]
+        if self.steps <= 0:
+            raise OutOfSteps("the evaluator's steps are used up")
+        self.steps -= 1
+        return self.terminator(ends)
 
     def terminator(self, node: NodeFields) -> Any:
         """The edge to follow, or the results."""
@@ -70,6 +86,8 @@ class Evaluation:
             return c
         if name == "br_if":
             return b if self.values[a] else c
+        if name == "invoke":
+            return b
         if name == "br_table":
             return b + min(self.values[a], c - 1)
         if name == "return":
@@ -101,6 +119,8 @@ class Evaluation:
             return self.instance.globals[c].bits if a != NOTHING else POISON
         if name == "nop":
             return POISON
+        if name in EXCEPTIONAL:
+            return self.exceptional(name, node)
         if name is not None:
             raise AssertionError(f"{name} in the middle of a block")
         row = BY_ID[op]
@@ -112,6 +132,30 @@ class Evaluation:
         assert row.semantics is not None, row
         operands = [self.values[v] for v in (a, b, c)[: len(row.operands)]]
         return row.semantics(DOMAINS[bound_type(row)], *operands)
+
+    def exceptional(self, name: str, node: NodeFields) -> Any:
+        """What throws, and what looks at the exception in flight."""
+        _, _, _, a, _, c = node
+        if name == "throw":
+            raws, tag, _ = self.wide(node)
+            raise self.instance.exception(tag, [int(v) for v in raws])
+        if name == "tag":
+            return self.number(self.instance.tag_key(c))
+        if name == "throw_ref" and a != NOTHING:
+            if not self.values[a]:
+                raise Trap("null_reference")
+            raise self.instance.exception_of(int(self.values[a]))
+        assert self.thrown is not None
+        if name == "throw_ref":
+            raise self.thrown
+        if name == "exn":
+            return self.instance.exn_ref(self.thrown)
+        tag, raws = self.instance.caught(self.thrown)
+        return raws[c - 1] if c else self.number(tag)
+
+    def number(self, key: object) -> int:
+        """A tag as a number: equal ones have the same."""
+        return self.tags.setdefault(key, 1 + len(self.tags))
 
     def others_run(self) -> None:
         """What happens at a poll: nothing, where a test does not say otherwise."""

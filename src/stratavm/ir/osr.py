@@ -25,6 +25,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_TABLE,
     IR_CONST,
     IR_CONST_V128,
+    IR_INVOKE,
     IR_PARAM,
     NF_WIDE,
     NO_VALUE,
@@ -294,7 +295,7 @@ class OsrForm:
             node.c = self.value(node.c) if n > 2 else node.c
         if node.op == IR_BR:
             node.c = self.put_edge(head, node.c)
-        elif node.op == IR_BR_IF:
+        elif node.op == IR_BR_IF or node.op == IR_INVOKE:
             node.b = self.put_edge(head, node.b)
             node.c = self.put_edge(head, node.c)
         elif node.op == IR_BR_TABLE:

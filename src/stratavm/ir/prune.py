@@ -37,13 +37,16 @@ from cython.cimports.stratavm.ir.ops import (
 )
 from cython.cimports.stratavm.ir.ssa import (
     IR_BLOCK_PARAM,
+    IR_CAUGHT,
     IR_CONST,
     IR_CONST_V128,
+    IR_EXN,
     IR_MEMORY_BYTES,
     IR_MULHI_S,
     IR_MULHI_U,
     IR_NOP,
     IR_POLL,
+    IR_TAG,
     NO_VALUE,
     Edge,
     MemArg,
@@ -79,6 +82,9 @@ def acts(op: uint32_t) -> cython.bint:
         or op == IR_MULHI_U
         or op == IR_MULHI_S
         or op == IR_MEMORY_BYTES
+        or op == IR_CAUGHT
+        or op == IR_TAG
+        or op == IR_EXN
     )
 
 

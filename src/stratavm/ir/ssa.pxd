@@ -23,7 +23,11 @@
 #   terminators: IR_BR (c = edge), IR_BR_IF (a = condition i32, b = edge when non-zero, c = edge when zero),
 #                IR_BR_TABLE (a = index i32, b = first edge, c = number of edges; the last is the default; one edge block per distinct
 #                target is made by isel), IR_RETURN (b = start in args, c = n), IR_TRAP (c = trap kind code; unreachable is IR_TRAP),
-#                IR_INVOKE (reserved: a = call node before it, b = normal edge, c = exceptional edge)
+#                IR_INVOKE (a = the call in its block, behind which nothing but results stands; b = edge where it returns, c = edge
+#                where it ends with an exception: there the call gave no value, and all others are as they were before it)
+#   Exceptions: IR_THROW: WIDE, the values; x = tag, y = 0.   IR_THROW_REF: a = exnref, NO_VALUE: the one in flight goes on. Both are
+#                calls that do not return: IR_INVOKE or IR_TRAP follows.   Of the exception in flight, where an exceptional edge leads:
+#                IR_CAUGHT: c = 0: its tag (i64), c = 1 + i: value i;  IR_EXN: an exnref of it.   IR_TAG: c = tag: what IR_CAUGHT says of it.
 #   Fuel (only where asked for): IR_FUEL once per basic block of WebAssembly, where it begins. It stays in its place: what
 #                it charges must not depend on passes.
 #   Polls: IR_POLL first in every loop header after the block parameters. The prologue polls by itself. Where the loop keeps
@@ -58,6 +62,11 @@ cdef enum IrOp:
     IR_MULHI_U = 0x8008   # the upper half of the product of two i64: what divisions by constants need
     IR_MULHI_S = 0x8009
     IR_MEMORY_BYTES = 0x800A  # c = memory: its present size, i64
+    IR_THROW = 0x800B
+    IR_THROW_REF = 0x800C
+    IR_CAUGHT = 0x800D
+    IR_TAG = 0x800E
+    IR_EXN = 0x800F
     IR_BR = 0x8010        # terminators from here to IR_LAST_TERMINATOR
     IR_BR_IF = 0x8011
     IR_BR_TABLE = 0x8012
@@ -73,6 +82,7 @@ cdef enum NodeFlag:  # Node.flags
 cdef enum BlockFlag:
     BF_LOOP_HEADER = 1
     BF_COLD = 4           # hardly ever runs, so that code is not spent on it
+    BF_LATE = 8           # the same, and its code stands behind that of all others
 
 cdef struct Node:
     uint16_t op
@@ -175,7 +185,7 @@ cdef inline uint32_t operand_count(uint16_t op, uint8_t flags) noexcept nogil:
         return OPERANDS_LIST
     if op < 0x8000:
         return OP_OPERANDS[op]
-    if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE or op == IR_POLL:
+    if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE or op == IR_POLL or op == IR_THROW_REF:
         return 1
     return 2 if op == IR_MULHI_U or op == IR_MULHI_S else 0
 

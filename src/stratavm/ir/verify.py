@@ -38,7 +38,7 @@ def verify(ssa: Ssa | SsaView) -> None:
     if right.has(mark):
         return
     check = _Check(view)
-    for part in (check.structure, check.edges, check.loops, check.operands, check.dominance):
+    for part in (check.structure, check.edges, check.loops, check.operands, check.dominance, check.invokes):
         check.faults += list(_first(part()))
         if check.faults:
             break
@@ -58,6 +58,11 @@ def _first(faults: Iterator[str], count: int = 20) -> Iterator[str]:
 def is_terminator(op: int) -> bool:
     """Whether a node of this operation ends a block."""
     return FIRST_TERMINATOR <= op <= LAST_TERMINATOR or op in TAIL_CALLS
+
+
+def calls(op: int) -> bool:
+    """Whether a node of this operation may end with an exception."""
+    return BY_ID[op].effects.calls if op in BY_ID else op in (IR_OPS["throw"], IR_OPS["throw_ref"])
 
 
 def successors(view: SsaView, block: int) -> range | tuple[int, ...]:
@@ -241,7 +246,7 @@ class _Check:
         for index, (op, type_, _, a, _, c) in enumerate(view.nodes):
             found = []
             for value in self.uses(index):
-                if value >= len(view.nodes) or not (view.nodes[value][1] or op == IR_OPS["result"]):
+                if value >= len(view.nodes) or not (view.nodes[value][1] or op in (IR_OPS["result"], IR_OPS["invoke"])):
                     yield f"v{index}: operand v{value} is no value in {node_text(view, index)}"
                     return
                 found.append(view.nodes[value][1])
@@ -267,6 +272,36 @@ class _Check:
         if not row.signature:
             return None
         return [LETTER_TYPES[letter] for letter in row.operands]
+
+    def invokes(self) -> Iterator[str]:
+        """Between a call and its two ways out stand its results alone; where it ends with an exception it gave none."""
+        view = self.view
+        for block, (first, last, *_) in enumerate(view.blocks):
+            op, _, _, call, _, lands = view.nodes[last - 1]
+            if op != IR_OPS["invoke"]:
+                continue
+            given = range(call, last - 1)
+            results = all(view.nodes[i][0] == IR_OPS["result"] and view.nodes[i][3] == call for i in given[1:])
+            if not first <= call < last - 1 or not calls(view.nodes[call][0]) or not results:
+                yield f"b{block}: {node_text(view, last - 1)} does not stand behind v{call} and its results"
+                continue
+            yield from self.given(block, given, lands)
+
+    def given(self, block: int, values: range, lands: int) -> Iterator[str]:
+        """Uses of what a call gives on ways that begin where it ends with an exception, and do not pass it again."""
+        view = self.view
+        seen, pending = {block}, [lands]
+        while pending:
+            target, start, count = view.edges[pending.pop()]
+            used = set(view.args[start : start + count])
+            if target not in seen:
+                seen.add(target)
+                first, last = view.blocks[target][:2]
+                used.update(v for i in range(first, last) for v in self.uses(i))
+                pending += successors(view, target)
+            if found := used.intersection(values):
+                yield f"b{block}: v{min(found)} is used at b{target}, where its call has ended with an exception"
+                return
 
     def dominance(self) -> Iterator[str]:
         """Every use is dominated by its definition."""

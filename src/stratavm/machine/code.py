@@ -39,6 +39,8 @@ class Code:
     kind and ``NO_FRAME``, position), ``returns`` two per call (offset of the return address, position); both sorted by
     offset. A position with the highest bit stands in inlined code: the rest of it is an index into ``sites``, three
     words each (function index, position there, position of the call that was inlined).
+    ``landings`` holds two words for each call whose exceptions may be caught: the offset of its return address, sorted,
+    and where the code for that begins.
     ``level``: of the compiler that made it; higher is faster.
     """
 
@@ -48,6 +50,7 @@ class Code:
     frame_bytes: int = 0
     sites: bytes = b""
     level: int = 0
+    landings: bytes = b""
 
     def __len__(self) -> int:
         return len(self.code)
@@ -61,6 +64,11 @@ class Code:
     def return_sites(self) -> tuple[ReturnSite, ...]:
         """The position map as tuples."""
         return tuple(map(ReturnSite._make, iter_unpack("=2I", self.returns)))
+
+    @property
+    def landing_sites(self) -> tuple[tuple[int, int], ...]:
+        """The landing table as tuples."""
+        return tuple(iter_unpack("=2I", self.landings))
 
     def place_of(self, position: int, func: int) -> tuple[int, int]:
         """What a position of the tables of function ``func`` stands for: the innermost function, and the position in

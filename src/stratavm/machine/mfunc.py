@@ -40,9 +40,10 @@ FLAGS: Final = {
     "exit": 128,
     "remat": 256,
     "home": 512,
+    "invoke": 1024,
 }
 CALL, TERMINATOR, MOVE = FLAGS["call"], FLAGS["term"], FLAGS["move"]
-REMAT, HOME = FLAGS["remat"], FLAGS["home"]
+REMAT, HOME, INVOKE = FLAGS["remat"], FLAGS["home"], FLAGS["invoke"]
 
 
 @dataclass(slots=True)

@@ -73,6 +73,7 @@ cdef enum MFlag:
     MI_EXIT = 128      # leaves the function: return, trap, tail call
     MI_REMAT = 256     # may be computed again anywhere behind: operands[0] = def, no value read, no effect
     MI_HOME = 512      # the same, and it is a load of what is never written: an operand C_ANY may be read there
+    MI_INVOKE = 1024   # a terminator with two edges: the second leaves from the last call before it, where that ends with an exception
 
 cdef extern from *:
     uint32_t lowest_bit "__builtin_ctzll"(uint64_t mask) noexcept nogil   # the first register of a mask that is not empty

@@ -56,7 +56,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "none of these can do without; C, C++, Rust, Zig, Go, TinyGo and AssemblyScript bring a heap of their own",
         ),
         Feature(
-            "exceptions", "3.0", False, "tags, try_table, throw",
+            "exceptions", "3.0", True, "tags, try_table, throw",
             "clang and emscripten with -fwasm-exceptions; setjmp in C with -mllvm -wasm-enable-sjlj; Kotlin/Wasm",
             "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); Rust: panic=abort; C: no setjmp",
             interpreted=True,
@@ -89,7 +89,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "leave that option out",
         ),
         Feature(
-            "legacy-exceptions", "never", False, "try, rethrow, delegate: the exceptions that came before 3.0",
+            "legacy-exceptions", "never", True, "try, rethrow, delegate: the exceptions that came before 3.0",
             "clang and emscripten with -fwasm-exceptions, in most of their versions",
             "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); C: no setjmp",
             interpreted=True,

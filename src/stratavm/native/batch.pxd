@@ -7,11 +7,12 @@ from stratavm.targets.x64.emit cimport Emitter
 
 cdef struct Made:
     uint32_t index            # of the function among those defined
-    uint64_t at               # of its code in `bytes`; behind it traps, returns and sites
+    uint64_t at               # of its code in `bytes`; behind it traps, returns, sites and landings
     uint32_t size
     uint32_t n_traps
     uint32_t n_returns
     uint32_t n_sites
+    uint32_t n_landings
     uint32_t level            # of the compiler
     uint64_t ns               # that it took
     void* seen                # what its slot had when it was begun

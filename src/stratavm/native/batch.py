@@ -8,7 +8,7 @@ from cython.cimports.stratavm.base.failures import fail_limit
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
-from cython.cimports.stratavm.runtime.codemap import PosEntry, SiteEntry, TrapEntry
+from cython.cimports.stratavm.runtime.codemap import LandEntry, PosEntry, SiteEntry, TrapEntry
 
 from stratavm.native.execmem import check_published
 
@@ -53,10 +53,12 @@ class Batch:
         made.n_traps = emitter.n_traps
         made.n_returns = emitter.n_returns
         made.n_sites = emitter.ssa.n_sites
+        made.n_landings = emitter.n_landings
         made.at = self.put(emitter.b.data, made.size)
         self.put(emitter.traps, made.n_traps * cython.sizeof(TrapEntry))
         self.put(emitter.returns, made.n_returns * cython.sizeof(PosEntry))
         self.put(emitter.ssa.sites, made.n_sites * cython.sizeof(SiteEntry))
+        self.put(emitter.landings, made.n_landings * cython.sizeof(LandEntry))
         self.n_made += 1
         return 0
 
@@ -107,6 +109,9 @@ class Batch:
             at += padded(made.n_returns * cython.sizeof(PosEntry))
             source.sites = cython.cast(cython.pointer(SiteEntry), at)
             source.n_sites = made.n_sites
+            at += padded(made.n_sites * cython.sizeof(SiteEntry))
+            source.landings = cython.cast(cython.pointer(LandEntry), at)
+            source.n_landings = made.n_landings
             source.level = made.level
             source.held = False
         return 0

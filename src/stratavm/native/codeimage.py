@@ -1,7 +1,8 @@
 # strata: hot
 """Published code of a module as bytes that another process can publish: position-independent, with its tables.
 
-A head, a row for each function, then code, traps, return addresses and inlined sites of each, padded to whole words.
+A head, a row for each function, then code, traps, return addresses, inlined sites and landings of each, padded to whole
+words.
 Whoever keeps such bytes answers for it that they come back as they were: machine code cannot be checked. All counts and
 places in them are checked nevertheless, before anything is published.
 """
@@ -13,13 +14,21 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.module.reader import use_huge_pages
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
-from cython.cimports.stratavm.runtime.codemap import SITE_BIT, CodeRec, PosEntry, SiteEntry, TrapEntry, find_code
+from cython.cimports.stratavm.runtime.codemap import (
+    SITE_BIT,
+    CodeRec,
+    LandEntry,
+    PosEntry,
+    SiteEntry,
+    TrapEntry,
+    find_code,
+)
 from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.native import load_ptr
 
 from stratavm.native.execmem import MAX_FUNCTION, check_published
 
-MAGIC = cython.declare(uint32_t, 0x31494353)
+MAGIC = cython.declare(uint32_t, 0x32494353)
 """Of the form; another one when anything of it changes."""
 LARGEST = cython.declare(uint64_t, MAX_FUNCTION)
 HIGHEST = cython.declare(uint32_t, 1)
@@ -29,7 +38,13 @@ MANY = cython.declare(uint32_t, 1 << 15)
 
 Head = cython.struct(magic=uint32_t, n_funcs=uint32_t, n_rows=uint32_t, row_bytes=uint32_t)
 Row = cython.struct(
-    index=uint32_t, size=uint32_t, n_traps=uint32_t, n_positions=uint32_t, n_sites=uint32_t, level=uint32_t
+    index=uint32_t,
+    size=uint32_t,
+    n_traps=uint32_t,
+    n_positions=uint32_t,
+    n_sites=uint32_t,
+    level=uint32_t,
+    n_landings=uint32_t,
 )
 
 
@@ -56,6 +71,7 @@ def bytes_of(row: cython.pointer(Row)) -> uint64_t:
         + padded(cython.cast(uint64_t, row.n_traps) * cython.sizeof(TrapEntry))
         + padded(cython.cast(uint64_t, row.n_positions) * cython.sizeof(PosEntry))
         + padded(cython.cast(uint64_t, row.n_sites) * cython.sizeof(SiteEntry))
+        + padded(cython.cast(uint64_t, row.n_landings) * cython.sizeof(LandEntry))
     )
 
 
@@ -83,6 +99,7 @@ def put_all(at: cython.pointer(uint8_t), recs: cython.pointer(cython.pointer(Cod
         at = put(at, rec.traps, rec.n_traps * cython.sizeof(TrapEntry))
         at = put(at, rec.positions, rec.n_positions * cython.sizeof(PosEntry))
         at = put(at, rec.sites, rec.n_sites * cython.sizeof(SiteEntry))
+        at = put(at, rec.landings, rec.n_landings * cython.sizeof(LandEntry))
 
 
 @cython.cfunc
@@ -163,6 +180,7 @@ def packed(recs: cython.pointer(cython.pointer(CodeRec)), indices: list, n_funcs
         row.n_traps = recs[i].n_traps
         row.n_positions = recs[i].n_positions
         row.n_sites = recs[i].n_sites
+        row.n_landings = recs[i].n_landings
         row.level = recs[i].level
         size += bytes_of(row)
         row += 1
@@ -186,6 +204,11 @@ def wrong_table(source: cython.pointer(CodeSource), n_funcs: uint64_t) -> cython
     for i in range(source.n_positions):
         if source.positions[i].pc > source.size or (i and source.positions[i].pc <= source.positions[i - 1].pc):
             return b"return addresses are not in order"
+    for i in range(source.n_landings):
+        if source.landings[i].pc > source.size or (i and source.landings[i].pc <= source.landings[i - 1].pc):
+            return b"landings are not in order"
+        if source.landings[i].landing >= source.size:
+            return b"an exception lands outside of its function"
     for i in range(source.n_sites):
         if source.sites[i].func >= n_funcs:
             return b"inlined code is from a function that there is not"
@@ -246,6 +269,9 @@ def point(
         source.sites = cython.cast(cython.pointer(SiteEntry), start + at)
         source.n_sites = row.n_sites
         at += padded(row.n_sites * cython.sizeof(SiteEntry))
+        source.landings = cython.cast(cython.pointer(LandEntry), start + at)
+        source.n_landings = row.n_landings
+        at += padded(row.n_landings * cython.sizeof(LandEntry))
         check_tables(source, cython.cast(uint64_t, first) + n_funcs)
     if at != end:
         raise DamagedImage("something follows")

@@ -1,6 +1,6 @@
 # Code memory. A CodeOwner's code lives until the owner dies; bytes are written once, before anybody has their address.
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from stratavm.runtime.codemap cimport CodeRec, PosEntry, SiteEntry, TrapEntry
+from stratavm.runtime.codemap cimport CodeRec, LandEntry, PosEntry, SiteEntry, TrapEntry
 
 cdef struct CodeSource:       # one function to publish; the tables are copied unless they are held
     const uint8_t* code
@@ -12,6 +12,8 @@ cdef struct CodeSource:       # one function to publish; the tables are copied u
     uint32_t n_positions
     const SiteEntry* sites
     uint32_t n_sites
+    const LandEntry* landings
+    uint32_t n_landings
     uint32_t level            # of the compiler that made it
     bint held                 # its tables live as long as the owner, who holds what they lie in
 

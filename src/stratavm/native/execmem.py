@@ -30,7 +30,7 @@ from cython.cimports.posix.mman import (
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.runtime import codemap, threads
-from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, PosEntry, SiteEntry, TrapEntry
+from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, LandEntry, PosEntry, SiteEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import add_64, store_ptr
 from cython.cimports.stratavm.runtime.own_threads import Monitor, begin_monitor, lock, unlock
 
@@ -41,6 +41,8 @@ from stratavm.runtime.limits import name_the_limit
 
 PAGE = cython.declare(uint64_t, sysconf(_SC_PAGESIZE))
 MAX_FUNCTION = 256 << 20
+NOT_GIVEN = (b"", 0, b"")
+"""Of a function to publish: inlined sites, level, landings."""
 LARGE_BATCH = cython.declare(uint64_t, 1 << 18)
 MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
 MADV_HUGEPAGE = cython.declare(cython.int, 14)
@@ -364,9 +366,9 @@ class CodeOwner:
 
     def publish_many(self, functions: object) -> list[int]:
         """Publish a batch of ``(code, traps, positions, func)``, each and if wanted the sites of inlined code as native
-        entries and the level of its compiler; returns the addresses. Cheaper than one by one."""
+        entries, the level of its compiler, and landings as the sites; returns addresses. Cheaper than one by one."""
         batch: list = [
-            (bytes(c), pack_traps(t), pack_positions(p), f, *(rest or [b""]), *([] if rest[1:] else [0]))
+            (bytes(c), pack_traps(t), pack_positions(p), f, *rest, *NOT_GIVEN[len(rest) :])
             for c, t, p, f, *rest in functions
         ]
         n: uint32_t = len(batch)
@@ -401,6 +403,7 @@ def fill(
     n_traps: uint64_t = 0
     n_positions: uint64_t = 0
     n_sites: uint64_t = 0
+    n_landings: uint64_t = 0
     at: uint64_t = start
     i: uint32_t
     for i in range(n):
@@ -409,6 +412,7 @@ def fill(
         n_traps += sources[i].n_traps
         n_positions += sources[i].n_positions
         n_sites += sources[i].n_sites
+        n_landings += sources[i].n_landings
     recs: cython.pointer(CodeRec) = cython.cast(
         cython.pointer(CodeRec),
         malloc(
@@ -416,6 +420,7 @@ def fill(
             + n_traps * cython.sizeof(TrapEntry)
             + n_positions * cython.sizeof(PosEntry)
             + n_sites * cython.sizeof(SiteEntry)
+            + n_landings * cython.sizeof(LandEntry)
         ),
     )
     if recs == cython.NULL:
@@ -423,6 +428,7 @@ def fill(
     traps: cython.pointer(TrapEntry) = cython.cast(cython.pointer(TrapEntry), recs + n)
     positions: cython.pointer(PosEntry) = cython.cast(cython.pointer(PosEntry), traps + n_traps)
     sites: cython.pointer(SiteEntry) = cython.cast(cython.pointer(SiteEntry), positions + n_positions)
+    landings: cython.pointer(LandEntry) = cython.cast(cython.pointer(LandEntry), sites + n_sites)
     for i in range(n):
         memcpy(cython.cast(cython.p_void, at), sources[i].code, sources[i].size)
         addresses[i] = at
@@ -433,19 +439,24 @@ def fill(
         recs[i].n_traps = sources[i].n_traps
         recs[i].n_positions = sources[i].n_positions
         recs[i].n_sites = sources[i].n_sites
+        recs[i].n_landings = sources[i].n_landings
         recs[i].level = sources[i].level
         at += (sources[i].size + ALIGN - 1) & ~(ALIGN - 1)
         if sources[i].held:
             recs[i].traps = cython.cast(cython.pointer(TrapEntry), sources[i].traps)
             recs[i].positions = cython.cast(cython.pointer(PosEntry), sources[i].positions)
             recs[i].sites = cython.cast(cython.pointer(SiteEntry), sources[i].sites)
+            recs[i].landings = cython.cast(cython.pointer(LandEntry), sources[i].landings)
             continue
         recs[i].traps = traps
         recs[i].positions = positions
         recs[i].sites = sites
+        recs[i].landings = landings
         memcpy(traps, sources[i].traps, sources[i].n_traps * cython.sizeof(TrapEntry))
         memcpy(positions, sources[i].positions, sources[i].n_positions * cython.sizeof(PosEntry))
         memcpy(sites, sources[i].sites, sources[i].n_sites * cython.sizeof(SiteEntry))
+        memcpy(landings, sources[i].landings, sources[i].n_landings * cython.sizeof(LandEntry))
+        landings += sources[i].n_landings
         sites += sources[i].n_sites
         traps += sources[i].n_traps
         positions += sources[i].n_positions
@@ -473,6 +484,7 @@ def set_source(source: cython.pointer(CodeSource), item: tuple) -> cython.int:
     traps: bytes = item[1]
     positions: bytes = item[2]
     sites: bytes = item[4]
+    landings: bytes = item[6]
     if not 0 < len(code) <= MAX_FUNCTION:
         raise ValueError(f"a function's code has {len(code)} bytes, expected 1 to {MAX_FUNCTION}")
     source.code = cython.cast(cython.pointer(uint8_t), cython.cast(cython.p_char, code))
@@ -485,6 +497,8 @@ def set_source(source: cython.pointer(CodeSource), item: tuple) -> cython.int:
     source.sites = cython.cast(cython.pointer(SiteEntry), cython.cast(cython.p_char, sites))
     source.n_sites = len(sites) // cython.sizeof(SiteEntry)
     source.level = item[5]
+    source.landings = cython.cast(cython.pointer(LandEntry), cython.cast(cython.p_char, landings))
+    source.n_landings = len(landings) // cython.sizeof(LandEntry)
     return 0
 
 

@@ -157,6 +157,6 @@ def publish(owner: CodeOwner, codes: list[Code], funcs: list[int | None] | None 
     """Publish finished code in one batch; ``funcs`` are function indices, None for stubs. Returns the addresses."""
     indices = funcs or [None] * len(codes)
     addresses: list[int] = owner.publish_many(
-        [(c.code, c.traps, c.returns, f, c.sites, c.level) for c, f in zip(codes, indices, strict=True)]
+        [(c.code, c.traps, c.returns, f, c.sites, c.level, c.landings) for c, f in zip(codes, indices, strict=True)]
     )
     return addresses

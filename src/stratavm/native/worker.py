@@ -14,7 +14,7 @@ from cython.cimports.stratavm.machine.regalloc.allocator import Allocator
 from cython.cimports.stratavm.machine.schedule import Scheduler
 from cython.cimports.stratavm.native.batch import Batch
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
-from cython.cimports.stratavm.runtime.codemap import PosEntry, SiteEntry, TrapEntry
+from cython.cimports.stratavm.runtime.codemap import LandEntry, PosEntry, SiteEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import now_ns
 from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
@@ -152,6 +152,8 @@ class Worker:
         source.n_positions = self.emitter.n_returns
         source.sites = cython.cast(cython.pointer(SiteEntry), self.ssa.sites)
         source.n_sites = self.ssa.n_sites
+        source.landings = cython.cast(cython.pointer(LandEntry), self.emitter.landings)
+        source.n_landings = self.emitter.n_landings
         source.level = self.emitter.plan.level
         source.held = False
         check_published(owner.publish_with_gil(cython.address(source), 1, cython.address(address)))

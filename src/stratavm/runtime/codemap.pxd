@@ -18,6 +18,10 @@ cdef struct PosEntry:         # sorted by pc: calls
     uint32_t pc               # offset of the return address
     uint32_t offset
 
+cdef struct LandEntry:        # sorted by pc: calls whose exceptions may be caught
+    uint32_t pc               # offset of the return address
+    uint32_t landing          # offset of the code where such an exception is looked at
+
 cdef struct SiteEntry:        # where inlined code is from; an offset with SITE_BIT is an index of one
     uint32_t func
     uint32_t offset
@@ -35,6 +39,8 @@ cdef struct CodeRec:          # one function; immutable once published
     SiteEntry* sites
     uint32_t n_sites
     uint32_t level            # of the compiler that made it
+    LandEntry* landings
+    uint32_t n_landings
 
 cdef struct CodeBlock:        # what one publication put into one chunk; immutable once linked
     CodeBlock* next           # the publication before it
@@ -73,3 +79,4 @@ cdef CodeBlock* chunk_blocks[32768]
 cdef CodeRec* find_code(uint64_t pc) noexcept nogil
 cdef TrapEntry* find_trap(CodeRec* rec, uint64_t pc) noexcept nogil
 cdef uint32_t find_position(CodeRec* rec, uint64_t pc) noexcept nogil
+cdef uint64_t find_landing(CodeRec* rec, uint64_t pc) noexcept nogil

@@ -76,6 +76,23 @@ def find_position(rec, pc):
     return 0xFFFFFFFF
 
 
+def find_landing(rec, pc):
+    """Where a call that returns to ``pc`` goes on if it ends with an exception; 0: nowhere in its function."""
+    at: uint32_t = cython.cast(uint32_t, pc - rec.start)
+    low: uint32_t = 0
+    high: uint32_t = rec.n_landings
+    middle: uint32_t
+    while low < high:
+        middle = (low + high) >> 1
+        if rec.landings[middle].pc < at:
+            low = middle + 1
+        else:
+            high = middle
+    if low < rec.n_landings and rec.landings[low].pc == at:
+        return rec.start + rec.landings[low].landing
+    return 0
+
+
 def find_entry(newest, pc):
     """The entry for a poll, or NULL."""
     while newest != cython.NULL and newest.pc != pc:

@@ -27,3 +27,5 @@ cdef object exnref_of(Store store, object error)
 cdef object thrown_again(Store store, object raw)
 cdef Tag instance_tag(Store store, object type, uint64_t type_id)
 cdef uint32_t keep_raised(Store store, object error) noexcept
+cdef uint32_t keep_for_later(Store store, object error) noexcept
+cdef uint32_t look_for_handler(Store store) noexcept

@@ -31,6 +31,7 @@ from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+from cython.cimports.stratavm.runtime.trapped import offer
 
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
@@ -264,6 +265,7 @@ def begin_throw(store: Store, exn: Exn) -> cython.int:
     """What is thrown from now on."""
     exn.renew()
     store.thrown = exn
+    store.thrown_error = None
     store.exec.thrown_tag = cython.address(exn.tag.d)
     store.exec.thrown = exn.cells
     return 0
@@ -294,6 +296,12 @@ def caught_by(store, error):
 def keep_raised(store, error):
     """Keep what was raised on behalf of a guest: the status. Guests may catch an exception of WebAssembly; anything
     else comes out of the outermost call unchanged, and so does what nobody catches."""
+    status: uint32_t = keep_for_later(store, error)
+    return look_for_handler(store) if status == STATUS_THROW else status
+
+
+def keep_for_later(store, error):
+    """The same, for a guest that does not run yet: it looks for who catches that when it does."""
     store.in_flight = error
     try:
         exn: Exn = exn_of(store, error)
@@ -303,6 +311,16 @@ def keep_raised(store, error):
     except BaseException as failure:
         store.in_flight = failure
         return TRAP_HOST_EXCEPTION
+    return STATUS_THROW
+
+
+def look_for_handler(store):
+    """The status of a guest that leaves a host function with an exception, which one below it may catch: then that is
+    over for Python."""
+    offer(store.exec)
+    if store.exec.catch_pc != 0:
+        store.thrown_error = store.in_flight
+        store.in_flight = None
     return STATUS_THROW
 
 
@@ -317,7 +335,7 @@ def throw_cells(store: Store, tag: Tag, cells: cython.pointer(uint64_t)) -> uint
     except BaseException as error:
         store.in_flight = error
         return TRAP_HOST_EXCEPTION
-    return STATUS_THROW
+    return offer(store.exec)
 
 
 @cython.cfunc
@@ -347,7 +365,7 @@ def throw_handle(store: Store, raw: uint64_t) -> uint32_t:
     except BaseException as error:
         store.in_flight = error
         return TRAP_HOST_EXCEPTION
-    return STATUS_THROW
+    return offer(store.exec)
 
 
 @cython.cfunc
@@ -395,7 +413,7 @@ def exn_ref(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext))
 @cython.linetrace(False)
 def rethrow(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext)) -> uint32_t:
     """Builtin ``rethrow``."""
-    return STATUS_THROW
+    return offer(context)
 
 
 builtin_table[BUILTIN_THROW] = cython.cast(cython.p_void, throw)

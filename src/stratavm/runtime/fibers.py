@@ -12,10 +12,11 @@ from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.contract._gen_layout import (
     ARG_CELL,
     STATUS_SUSPEND,
-    TRAP_HOST_EXCEPTION,
+    STATUS_THROW,
     ExecContext,
     FiberState,
 )
+from cython.cimports.stratavm.runtime.exceptions import keep_for_later, look_for_handler
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.host import HostFunction
 from cython.cimports.stratavm.runtime.native import now_ns
@@ -197,6 +198,8 @@ class Fiber:
         store.come_back(self.entry, self.state, self.limit)
         self.phase = FIBER_RUNS
         self.request = None
+        if status == STATUS_THROW:
+            look_for_handler(store)
         self.entry.block.in_guest = 1
         return self.came_back(cython.cast(resume_t, store.template.fiber_resume)(self.state, store.exec, status))
 
@@ -280,8 +283,7 @@ class Fiber:
 
     def kept(self, error):
         """The status with which a guest is left whose host function has raised an error."""
-        self.store.in_flight = error
-        return TRAP_HOST_EXCEPTION
+        return keep_for_later(self.store, error)
 
 
 @cython.cfunc

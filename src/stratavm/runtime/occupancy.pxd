@@ -59,6 +59,7 @@ cdef class Occupied:
 
     # How its calls end.
     cdef object in_flight             # a host exception on its way out
+    cdef object thrown_error          # the WasmException that it came with, where a host function raised it; or None
     cdef object thrown                # the Exn of the exec's `thrown`, or None
     cdef readonly bint keep_on_abort
     cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store

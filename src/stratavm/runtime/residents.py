@@ -82,7 +82,7 @@ class Residence(Occupied):
         self.index = None
         self.functions = None
         self.handles = None
-        self.thrown = None
+        self.thrown = self.thrown_error = None
         self.exec.thrown_tag = cython.NULL
         self.exec.thrown = cython.NULL
         mark(self.exec, ATTENTION_CROWDED, False)

@@ -114,7 +114,8 @@ class Store(Residence):
         # The guest may have trapped before it met what a limiter raised: the callers of this call have no part in it.
         and_32(cython.address(self.exec.pending), ~cython.cast(uint32_t, PENDING_SIGNAL))
         if kind == STATUS_THROW and error is None and self.thrown is not None:  # a guest threw it
-            error = self.thrown.error()
+            error = self.thrown.error() if self.thrown_error is None else self.thrown_error
+            self.thrown_error = None
         # It ended a call in another store, and this one with it; or nobody knows what the call has left midway.
         if isinstance(error, ABANDONS) or (kind >= N_TRAPS and (kind != STATUS_THROW or error is None)):
             mark(self.exec, ATTENTION_ABORTED, True)

@@ -1,7 +1,9 @@
 # Activations that trapped.
-from stratavm.contract._gen_layout cimport Activation
+from libc.stdint cimport uint32_t
+from stratavm.contract._gen_layout cimport Activation, ExecContext
 
 cdef int poison(void* vmctx) except? -1
 cdef int poison_between(list instances, Activation* act) except? -1
 cdef str fault_detail(Activation* act)
 cdef object guest_frames(Activation* act)
+cdef uint32_t offer(ExecContext* context) noexcept nogil

@@ -1,4 +1,5 @@
-"""What is known of an activation that trapped: the instances it leaves behind, where a fault hit, the frames."""
+"""What is known of an activation that a guest leaves, or a part of it: the instances it leaves behind, where a fault
+hit, the frames, and which of them looks at an exception."""
 
 # strata: hot
 
@@ -8,10 +9,12 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import (
     MAGIC_VMCTX,
     MAX_TRAP_FRAMES,
+    STATUS_THROW,
     TRAP_MEMORY_OUT_OF_BOUNDS,
+    Activation,
     VMContext,
 )
-from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
+from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code, find_landing
 
 from stratavm.base.errors import GuestFrame
 from stratavm.base.importing import partial
@@ -95,3 +98,26 @@ def frames_of(sites: list[tuple[object, int]]) -> tuple[GuestFrame, ...]:
                 offset: int = position if owner.origin is None else position + owner.origin(func)
                 frames.append(GuestFrame(func, name, offset, owner.name))
     return tuple(frames[:MAX_TRAP_FRAMES])
+
+
+def offer(context):
+    """The status of a builtin that ends with an exception of WebAssembly, and who of the guests below it in its
+    activation looks at that first: frame by frame, each call by its return address. Traps and other exceptions of
+    Python are offered to nobody."""
+    act: cython.pointer(Activation) = cython.cast(cython.pointer(Activation), context.activation)
+    frame: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), act.exit_sp)
+    pc: uint64_t = frame[1]
+    rec: cython.pointer(CodeRec)
+    context.catch_pc = 0
+    context.catch_fp = frame[0]
+    while 0 < context.catch_fp < act.entry_sp:
+        rec = find_code(pc - 1)  # the call, which may be the last instruction
+        if rec == cython.NULL:
+            break
+        context.catch_pc = find_landing(rec, pc)
+        if context.catch_pc:
+            break
+        frame = cython.cast(cython.pointer(uint64_t), context.catch_fp)
+        context.catch_fp = frame[0]
+        pc = frame[1]
+    return STATUS_THROW

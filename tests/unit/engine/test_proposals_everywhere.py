@@ -1,5 +1,5 @@
-"""Claims about references and memories of every kind under each tier, pass and policy, in images, and across
-suspensions.
+"""Claims about references, memories of every kind and exceptions under each tier, pass and policy, in images, and
+across suspensions.
 """
 
 import asyncio
@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from stratavm import Engine, Linker, Module, Store, Trap
+from stratavm import Engine, Linker, Module, Store, Tag, Trap, WasmException
 from tests.fuzz.oracles import engines
 
 NAMES = list(engines())
@@ -73,6 +73,58 @@ PLACES = """(module (memory $a (export "a") i64 1 4) (memory $b (export "b") 100
       (local.set $sum (i32.add (local.get $sum) (i32.load8_u $b (local.get $i))))
       (br_if $again (i32.le_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n))))
     (local.get $sum)))"""
+EXCEPTIONS = """(module
+  (tag $odd (export "odd") (param i32 i64 f64)) (tag $three) (tag $five (param f32))
+  (global $steps (export "steps") (mut i32) (i32.const 0)) (memory (export "memory") 1)
+  (func $throw (param $n i32) (result i32 i64 f64)
+    (global.set $steps (i32.add (global.get $steps) (i32.const 1)))
+    (i32.store (i32.const 8) (local.get $n))
+    (if (i32.eqz (i32.rem_u (local.get $n) (i32.const 3))) (then (throw $three)))
+    (if (i32.eqz (i32.rem_u (local.get $n) (i32.const 5)))
+      (then (throw $five (f32.convert_i32_u (local.get $n)))))
+    (if (i32.and (local.get $n) (i32.const 1))
+      (then (throw $odd (local.get $n) (i64.const -3) (f64.const 0.5))))
+    (local.get $n) (i64.const 4) (f64.const 0.25))
+  (func $deep (param $n i32) (param $d i32) (result i32 i64 f64)
+    (if (local.get $d) (then (return (call $deep (local.get $n) (i32.sub (local.get $d) (i32.const 1))))))
+    (call $throw (local.get $n)))
+  (func $passes (param $n i32) (result i32 i64 f64)
+    (try (do (return (call $deep (local.get $n) (i32.const 3))))
+      (catch $five (drop) (rethrow 0)))
+    (unreachable))
+  (func (export "rounds") (param $n i32) (result i32 i64 f64)
+    (local $i i32) (local $sum i32) (local $wide i64) (local $far f64) (local $kind i32) (local $kept i64)
+    (loop $again
+      (local.set $kept (i64.mul (i64.extend_i32_u (local.get $i)) (i64.const 1000003)))
+      (block $done
+        (block $others (result exnref)
+          (block $odd (result i32 i64 f64)
+            (try_table (catch $odd $odd) (catch_all_ref $others)
+              (local.set $kind (i32.const 1))
+              (call $passes (local.get $i))
+              (local.set $far (f64.add (local.get $far)))
+              (local.set $wide (i64.add (local.get $wide)))
+              (local.set $sum (i32.add (local.get $sum)))
+              (local.set $kind (i32.const 2)))
+            (br $done))
+          (local.set $far (f64.add (local.get $far)))
+          (local.set $wide (i64.add (local.get $wide)))
+          (local.set $sum (i32.add (local.get $sum)))
+          (local.set $wide (i64.add (local.get $wide) (local.get $kept)))
+          (br $done))
+        (block $three (param exnref)
+          (block $five (param exnref) (result f32)
+            (try_table (param exnref) (catch $three $three) (catch $five $five) (throw_ref))
+            (unreachable))
+          (i32.trunc_f32_s) (local.set $sum (i32.add (local.get $sum)))
+          (local.set $kind (i32.add (local.get $kind) (i32.load (i32.const 8))))
+          (br $done))
+        (local.set $sum (i32.sub (local.get $sum) (i32.const 1))))
+      (local.set $sum (i32.add (local.get $sum) (i32.mul (local.get $kind) (i32.const 1000))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (br_if $again (i32.lt_u (local.get $i) (local.get $n))))
+    (local.get $sum) (local.get $wide) (local.get $far))
+  (func (export "out") (param $n i32) (call $passes (local.get $n)) (drop) (drop) (drop)))"""
 
 
 @cache
@@ -129,10 +181,39 @@ def places_hold(exports):
         assert caught.value.kind == "memory_out_of_bounds"
 
 
+def caught(n):
+    """What ``rounds`` of exceptions gives: sums of payloads, and of locals as they were at the calls that threw."""
+    total, wide, far = 0, 0, 0.0
+    for i in range(n):
+        kind = 1
+        if i % 3 == 0:
+            total -= 1
+        elif i % 5 == 0:
+            total, kind = total + i, 1 + i
+        elif i & 1:
+            total, wide, far = total + i, wide - 3 + i * 1000003, far + 0.5
+        else:
+            total, wide, far, kind = total + i, wide + 4, far + 0.25, 2
+        total += kind * 1000
+    return total, wide, far
+
+
+def exceptions_hold(exports):
+    """Each way out of a call, many times over; and out of the guest."""
+    exports.steps.value = 0
+    for n in (1, 7, 40):
+        assert exports.rounds(n) == caught(n)
+    assert exports.steps.value == 1 + 7 + 40
+    with pytest.raises(WasmException) as raised:
+        exports.out(7)
+    assert raised.value.tag is exports.odd and raised.value.values == (7, -3, 0.5)
+
+
 HOLD = {
     "references": (REFERENCES, references_hold),
     "memories": (MEMORIES, memories_hold),
     "places": (PLACES, places_hold),
+    "exceptions": (EXCEPTIONS, exceptions_hold),
 }
 
 
@@ -195,4 +276,56 @@ def test_they_are_there_after_a_suspension(name):
     linker = Linker(engine)
     linker.define("h", "pick", pick)
     exports = linker.instantiate(Store(engine), Module(WAITING, engine=engine)).exports
+    asyncio.run(main())
+
+
+THROWING = """(module
+  (import "h" "wait" (func $wait (param i32) (result i32)))
+  (import "h" "tag" (tag $e (param i32)))
+  (func $inner (param $n i32) (result i32)
+    (try_table (result i32) (catch $e 0)
+      (i32.add (call $wait (local.get $n)) (i32.const 100))))
+  (func (export "f") (param $n i32) (result i32) (local $sum i32)
+    (loop $again
+      (local.set $sum (i32.add (local.get $sum) (call $inner (local.get $n))))
+      (block $h (result i32)
+        (try_table (result i32) (catch $e $h)
+          (drop (call $wait (i32.const 2)))
+          (throw $e (i32.mul (local.get $sum) (i32.const 2)))))
+      (local.set $sum)
+      (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+    (local.get $sum))
+  (func (export "all") (result i32)
+    (block $h (try_table (catch_all $h) (drop (call $wait (i32.const -1))))) (i32.const 5)))"""
+
+
+@pytest.mark.parametrize("name", ["jit0", "jit1", "auto 0", "auto 1", "auto loops 1", "auto random"])
+def test_exceptions_pass_suspensions(name):
+    """A guest catches what a host function raises after it has waited, and what it throws itself after that; any other
+    error ends the call."""
+    engine = made()[name]
+    store = Store(engine)
+    tag = Tag.new(store, ["i32"])
+
+    async def wait(n):
+        await asyncio.sleep(0)
+        if n < 0:
+            raise ValueError("not a guest's")
+        if n & 1:
+            raise WasmException(tag, (n,))
+        return n
+
+    async def main():
+        total = 0
+        for n in range(5, 0, -1):
+            total = 2 * (total + (n if n & 1 else n + 100))
+        assert await exports.f.call_async(5) == total
+        with pytest.raises(ValueError, match="not a guest's"):
+            await exports.all.call_async()
+        assert await exports.f.call_async(1) == 2
+
+    linker = Linker(engine)
+    linker.define("h", "tag", tag)
+    linker.define("h", "wait", wait)
+    exports = linker.instantiate(store, Module(THROWING, engine=engine)).exports
     asyncio.run(main())

@@ -20,7 +20,15 @@ class StackLanguage:
         lines = [line.split() for line in text.strip().splitlines()]
         self.size, self.names, self.words = len(text), [line[0] for line in lines], [line[2:] for line in lines]
         self.types = [FuncType((I64,) * int(line[1]), (I64,)) for line in lines]
-        spaces = ("imported_funcs", "recorded_funcs", "globals", "global_types", "memory_types", "table_types")
+        spaces = (
+            "imported_funcs",
+            "recorded_funcs",
+            "globals",
+            "global_types",
+            "memory_types",
+            "table_types",
+            "tag_types",
+        )
         absent = dict.fromkeys(spaces, ())
         types = [*map(SubType, self.types)]
         groups = [RecGroup((one,)) for one in types]

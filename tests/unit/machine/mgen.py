@@ -12,6 +12,7 @@ from stratavm.machine.mfunc import (
     DEF_EARLY,
     FIXED,
     HOME,
+    INVOKE,
     LOC_REMAT,
     LOC_SLOT,
     MOVE,
@@ -45,19 +46,23 @@ class Cast(NamedTuple):
 
 CASTS = {"x64": Cast(((0, 1, 2, 6, 7, 8), tuple(range(16, 24)))), "null": Cast(((0, 1, 2, 3, 4, 5),), context=8)}
 KINDS = {"g": (0, 8), "x": (1, 8), "w": (1, 16)}
-WORK, JUMP, BRANCH, RETURN = 1100, 1025, 1026, 1027
+WORK, JUMP, BRANCH, RETURN, CALLED = 1100, 1025, 1026, 1027, 1101
+EFFECT = 16
 
 
 class Generator:
     """Builds one function; every value is defined on every path to its uses."""
 
-    def __init__(self, target: Target, cast: Cast, seed: int, size: int = 40, wide: bool = True) -> None:
+    def __init__(
+        self, target: Target, cast: Cast, seed: int, size: int = 40, wide: bool = True, throws: bool = False
+    ) -> None:
         self.random = random.Random(seed)
         self.f = MFunction(target)
         self.cast = cast
         self.kinds = KINDS if len(target.classes) > 1 else dict.fromkeys(KINDS, KINDS["g"])
         self.left = size
         self.wide = wide
+        self.throws = throws
         self.count = 0
         self.depth = 0
 
@@ -287,7 +292,9 @@ class Generator:
             if self.left <= 0:
                 return
             choice = self.random.random()
-            if nesting < 4 and choice < 0.18:
+            if self.throws and nesting < 4 and choice > 0.6:
+                self.invoke(env, nesting)
+            elif nesting < 4 and choice < 0.18:
                 self.branch(env, nesting)
             elif nesting < 4 and choice < 0.34:
                 self.loop(env, nesting)
@@ -325,6 +332,27 @@ class Generator:
             edge.target = join
         env += params
 
+    def invoke(self, env: list[int], nesting: int) -> None:
+        """A call with two ways out, which meet. Where it ends with an exception, there is what was there before it."""
+        before = list(env)
+        self.do_call(env)
+        last = len(self.f.blocks) - 1
+        self.emit(CALLED, TERMINATOR | INVOKE, [])
+        self.f.blocks[last].edges = [Edge(0), Edge(0)]
+        params, exits = self.params(), []
+        for way in self.random.choice([(0, 1), (1, 0)]):
+            inner = list(before if way else env)
+            self.f.blocks[last].edges[way].target = self.open([])
+            if way:
+                self.emit(WORK, EFFECT, [])
+            if self.random.random() < 0.5:
+                self.body(inner, nesting + 1)
+            exits.append(self.jump(0, self.arguments_for(inner, params)))
+        join = self.open(params)
+        for edge in exits:
+            edge.target = join
+        env[:] = before + params
+
     def loop(self, env: list[int], nesting: int) -> None:
         """A header with parameters, an exit in the middle or at the end, a back edge with rotated arguments."""
         params = self.params()
@@ -357,9 +385,9 @@ class Generator:
         return all(self.f.vregs[a] == self.f.vregs[p] for a, p in zip(args, params, strict=True))
 
 
-def generate(target: Target, seed: int, size: int = 40, wide: bool = True) -> MFunction:
+def generate(target: Target, seed: int, size: int = 40, wide: bool = True, throws: bool = False) -> MFunction:
     """A random function."""
-    return Generator(target, CASTS[target.name], seed, size, wide).generate()
+    return Generator(target, CASTS[target.name], seed, size, wide, throws).generate()
 
 
 # ---- simulation --------------------------------------------------------------------------------
@@ -391,8 +419,8 @@ class Machine:
         self.time += 1
         return [(what, self.time, k) for k in range(width // 8)]
 
-    def step(self, at: int, inst: Inst) -> None:
-        """Moves, then the instruction."""
+    def step(self, at: int, inst: Inst, returns: bool = True) -> None:
+        """Moves, then the instruction; a call may end with an exception instead of results."""
         for _, src, dst, vreg in self.moves.get(at, ()):
             width = self.f.vregs[vreg][1]
             values = [self.cells.get(c) for c in self.halves(src, width)]
@@ -411,7 +439,7 @@ class Machine:
             else [*self.f.target.scratch, *(o.loc for o in inst.operands if o.role == TEMP)]
         )
         self.poison(*doomed)
-        for o in inst.operands:
+        for o in inst.operands if returns else ():
             if o.defines and o.vreg != NO_VREG:
                 width = self.f.vregs[o.vreg][1]
                 self.values[o.vreg] = result or self.token(o.vreg, width)
@@ -430,11 +458,13 @@ class Machine:
         number = 0
         for _ in range(blocks):
             block = self.f.blocks[number]
-            for at, inst in enumerate(block.insts, block.first):
-                self.step(at, inst)
-            if not block.edges:
+            edge = self.random.choice(block.edges) if block.edges else None
+            throws = bool(block.insts[-1].flags & INVOKE) and edge is block.edges[1]
+            last = max((n for n, inst in enumerate(block.insts) if inst.flags & CALL), default=-1)
+            for n, inst in enumerate(block.insts[: last + 1] if throws else block.insts):
+                self.step(block.first + n, inst, not (throws and n == last))
+            if edge is None:
                 return
-            edge = self.random.choice(block.edges)
             number = edge.target
             values = [self.values[a] for a in edge.args]
             self.values.update(zip(self.f.blocks[number].params, values, strict=True))

@@ -15,6 +15,9 @@ cdef enum FrameKind:
     BK_LOOP = 2
     BK_IF = 3
     BK_ELSE = 4
+    BK_TRY = 5                 # try_table with clauses
+    BK_TRY_BODY = 6            # try, before its first arm
+    BK_ARM = 7                 # an arm of it
 
 cdef struct BuildFrame:
     const uint32_t* params
@@ -32,6 +35,13 @@ cdef struct BuildFrame:
     uint32_t else_edge         # if: the edge for a zero condition, until `else`
     uint32_t table             # the br_table that branched here last
     uint32_t table_edge        # its edge
+    uint32_t first_thrown      # try: calls in its body that may end with an exception, as branches to what looks at that
+    uint32_t last_thrown
+    uint32_t n_thrown
+    uint32_t outer             # try: 1 + the frame of the try around it, 0 = none
+    uint32_t n_saved           # arm: locals that differ from the try's start where exceptions arrive; `saved` has them
+    uint32_t exn               # arm: what it caught, as an exnref
+    const uint8_t* clauses     # try_table: those of the binary; else NULL
     uint8_t kind
 
 cdef struct Change:            # an entry of the log
@@ -88,6 +98,7 @@ cdef class Builder(Source):
     cdef uint32_t n_stash, cap_stash
     cdef uint32_t* touched     # locals of a join
     cdef uint32_t n_touched, cap_touched
+    cdef uint32_t tries        # 1 + the frame of the innermost try whose body the present point is in, 0 = none
     cdef uint32_t tables       # br_tables so far
     cdef uint32_t table_index
     cdef uint32_t table_first
@@ -144,6 +155,15 @@ cdef class Builder(Source):
     cdef int undo(self, uint32_t position) noexcept nogil
     cdef int merge(self, uint32_t start, uint32_t parent) noexcept nogil
     cdef int join(self) except -1 nogil
+    cdef uint32_t meet(self, BuildFrame* frame, uint32_t flags) except? 0xFFFFFFFF nogil
+    cdef int swap_ways(self, BuildFrame* frame) noexcept nogil
+    cdef uint32_t thrown_edge(self, uint32_t frame) except? 0xFFFFFFFF nogil
+    cdef int invoke(self, uint32_t call) except -1 nogil
+    cdef int never_returns(self, uint32_t call) except -1 nogil
+    cdef int land(self, BuildFrame* frame) except -1 nogil
+    cdef int end_try(self, BuildFrame* frame) except -1 nogil  # of the walk
+    cdef int pass_on(self, uint32_t frame) except -1 nogil
+    cdef uint32_t late_block(self) except? 0xFFFFFFFF nogil
     cdef int compare_snapshots(self, BuildFrame* frame) except -1 nogil
     cdef int join_results(self, BuildFrame* frame, uint32_t block) except -1 nogil
     cdef int fill_edges(self, BuildFrame* frame, uint32_t block, uint32_t kept, uint32_t differing) except -1 nogil

@@ -25,6 +25,7 @@ from cython.cimports.stratavm.front.wasm._gen_expand import (
 )
 from cython.cimports.stratavm.ir.ops import OP_CALL, OP_CALL_INDIRECT, OP_CALL_REF, OP_POPS, OP_PUSHES
 from cython.cimports.stratavm.ir.ssa import (
+    BF_LATE,
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
     IR_BR,
@@ -33,11 +34,13 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_CONST,
     IR_CONST_V128,
     IR_FUEL,
+    IR_INVOKE,
     IR_NOP,
     IR_PARAM,
     IR_POLL,
     IR_RESULT,
     IR_RETURN,
+    IR_THROW_REF,
     IR_TRAP,
     NF_WIDE,
     NO_VALUE,
@@ -48,9 +51,10 @@ from cython.cimports.stratavm.ir.ssa import (
 )
 from cython.cimports.stratavm.module.valid import VB_COMPLEX, Chunk, LoopFact, TypeFact
 
-from stratavm.base.errors import Unsupported
+from stratavm.base.errors import TRAPS_BY_NAME, Unsupported
 from stratavm.spec.index import BY_ID
 
+TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
 # Units of work are words copied: edge arguments, snapshots, results of calls. Programs need at most two per byte.
 WORK_FLOOR = cython.declare(uint64_t, 1 << 20)
 WORK_PER_BYTE = cython.declare(uint64_t, 16)
@@ -200,7 +204,7 @@ class Builder:
         self.base = self.p = self.at = self.context.binary + body.start
         self.end = self.context.binary + body.end
         self.sp = self.n_frames = self.n_log = self.n_pendings = self.n_stash = 0
-        self.loop = self.loop_depth = self.tables = self.op = 0
+        self.loop = self.loop_depth = self.tables = self.tries = self.op = 0
         self.leb = 0
         self.live = True
         self.work = 0
@@ -366,7 +370,9 @@ class Builder:
         at.first_pending = at.last_pending = NO_VALUE
         at.n_pending = 0
         at.header = at.else_edge = at.table_edge = NO_VALUE
-        at.loop = at.saved = at.table = 0
+        at.loop = at.saved = at.table = at.n_thrown = at.outer = at.n_saved = 0
+        at.first_thrown = at.last_thrown = at.exn = NO_VALUE
+        at.clauses = cython.NULL
         at.kind = kind
         self.n_frames += 1
         return 0
@@ -450,6 +456,8 @@ class Builder:
         frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
         self.ends += 1
         breathe(self.ends)
+        if frame.kind >= BK_TRY:
+            self.end_try(frame)
         if frame.n_pending != 0 or frame.else_edge != NO_VALUE:
             if self.live:
                 self.fall_through(frame)
@@ -662,22 +670,99 @@ class Builder:
                 self.push(call)
             else:
                 self.push(self.emit(IR_RESULT, value_type(at.results[i]), call, NO_VALUE, i))
+        return self.invoke(call) if self.tries else 0
+
+    # ---- exceptions ----------------------------------------------------------------------------
+
+    def swap_ways(self, frame):
+        """The branches to a try's end change places with those that exceptions take out of its body."""
+        frame.first_pending, frame.first_thrown = frame.first_thrown, frame.first_pending
+        frame.last_pending, frame.last_thrown = frame.last_thrown, frame.last_pending
+        frame.n_pending, frame.n_thrown = frame.n_thrown, frame.n_pending
+        return 0
+
+    def thrown_edge(self, frame):
+        """An edge that an exception takes to what looks at it behind a try's body; ``frame`` is 1 + the try's."""
+        at: cython.pointer(BuildFrame) = cython.address(self.frames[frame - 1])
+        pending: uint32_t
+        self.swap_ways(at)
+        pending = self.link_pending(at)
+        self.take_snapshot(cython.address(self.pendings[pending]), at.log_start)
+        self.swap_ways(at)
+        return self.pending_edge(pending)
+
+    def invoke(self, call):
+        """The ways out of a call in a try's body; the next block is where it returns."""
+        thrown: uint32_t = self.thrown_edge(self.tries)
+        other: uint32_t = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
+        self.emit(IR_INVOKE, T_NONE, call, other, thrown)
+        self.ssa.blocks[self.next_block()].preds = 1
+        return 0
+
+    def never_returns(self, call):
+        """Behind what throws nothing runs."""
+        if self.tries:
+            self.invoke(call)
+        return self.emit_trap(TRAP_UNREACHABLE)
+
+    def late_block(self):
+        """Open a block with one way to it, whose code stands behind that of others."""
+        block: uint32_t = self.next_block()
+        self.ssa.blocks[block].preds = 1
+        self.ssa.blocks[block].flags = BF_LATE
+        return block
+
+    def land(self, frame):
+        """The block where the exceptions of a try's body arrive: locals are what they were at each call."""
+        results: uint32_t = frame.n_results
+        self.undo(frame.log_start)
+        self.swap_ways(frame)
+        frame.n_results = 0
+        self.meet(frame, BF_LATE)
+        frame.n_results = results
+        self.swap_ways(frame)
+        frame.n_thrown = 0
+        self.sp = frame.height
+        self.live = True
+        return 0
+
+    def end_try(self, frame):
+        """``end`` of a try: nobody comes to the block behind it but who branched there. The walk knows how."""
+        return 0
+
+    def pass_on(self, frame):
+        """The exception at hand goes on to a try around (1 + its frame), or out of the function (0)."""
+        edge: uint32_t
+        if frame == 0:
+            self.emit(IR_THROW_REF, T_NONE, NO_VALUE, NO_VALUE, NO_VALUE)
+            return self.emit_trap(TRAP_UNREACHABLE)
+        edge = self.thrown_edge(frame)
+        self.emit(IR_BR, T_NONE, NO_VALUE, NO_VALUE, edge)
+        self.live = False
         return 0
 
     # ---- joins ---------------------------------------------------------------------------------
 
     def join(self):
         """The block at a frame's end. Parameters: the results, then the locals, that differ between the edges."""
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
+        self.undo(frame.log_start)
+        self.n_frames -= 1
+        self.meet(frame, 0)
+        self.sp = frame.height + frame.n_results
+        self.live = True
+        return self.next_charge()
+
+    def meet(self, frame, flags):
+        """The block where the branches to a frame's end meet; its number."""
         i: uint32_t
         block: uint32_t
         kept: uint32_t = self.n_stash  # indices of the results that are parameters go to the stash
         differing: uint32_t
-        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
-        self.undo(frame.log_start)
-        self.n_frames -= 1
         self.compare_snapshots(frame)
         differing = self.n_touched
         block = self.next_block()
+        self.ssa.blocks[block].flags = flags
         self.join_results(frame, block)
         for i in range(differing):
             self.current[self.touched[i]] = self.emit(
@@ -691,9 +776,7 @@ class Builder:
         self.fill_edges(frame, block, kept, differing)
         for i in range(differing):
             self.set_local(self.touched[i], self.seen[self.touched[i]].value)
-        self.sp = frame.height + frame.n_results
-        self.live = True
-        return self.next_charge()
+        return block
 
     def compare_snapshots(self, frame):
         """Set the locals on which all edges agree; leave those that differ in ``touched``.

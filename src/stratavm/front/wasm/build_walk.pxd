@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t
 
-from stratavm.front.wasm.build cimport Builder
+from stratavm.front.wasm.build cimport BuildFrame, Builder
 from stratavm.ir.prune cimport Pruner
 from stratavm.module.valid cimport Chunk, ValidBody
 from stratavm.module.validate_walk cimport ValidateWalk
@@ -28,6 +28,18 @@ cdef class BuildWalk(Builder):
     cdef int call_indirect(self) except -1 nogil
     cdef int call_ref(self) except -1 nogil
     cdef int branch_null(self) except -1 nogil
+    cdef int try_block(self) except -1 nogil
+    cdef int throw(self) except -1 nogil
+    cdef bint caught_here(self, uint32_t tag, uint32_t* depth, bint* bare) noexcept nogil
+    cdef int dispatch(self, BuildFrame* frame) except -1 nogil
+    cdef int clause(self, uint32_t kind, uint32_t tag, uint32_t label) except -1 nogil
+    cdef uint32_t test_tag(self, uint32_t tag) except? 0xFFFFFFFF nogil
+    cdef int otherwise(self, uint32_t edge) except -1 nogil
+    cdef int push_payload(self, uint32_t tag) except -1 nogil
+    cdef int catch_arm(self) except -1 nogil
+    cdef bint next_arm(self, BuildFrame* frame) except -1 nogil
+    cdef int skip_clauses(self) noexcept nogil
+    cdef int delegate(self) except -1 nogil
     cdef int skip_types(self) noexcept nogil
     cdef int skip_type(self) noexcept nogil
     cdef int skip_immediates(self, uint32_t imms) noexcept nogil

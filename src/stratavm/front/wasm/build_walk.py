@@ -12,7 +12,11 @@ from cython.cimports.libc.stdlib import free
 from cython.cimports.stratavm.base.failures import Failure, fail_by, fail_wrong
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.front.wasm.build import (
+    BK_ARM,
     BK_BLOCK,
+    BK_TRY,
+    BK_TRY_BODY,
+    BuildFrame,
     put_constant,
     put_local,
     put_node,
@@ -21,7 +25,20 @@ from cython.cimports.stratavm.front.wasm.build import (
 )
 from cython.cimports.stratavm.ir.ops import *
 from cython.cimports.stratavm.ir.prune import Pruner
-from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_I64, T_NONE, T_REF, Ssa
+from cython.cimports.stratavm.ir.ssa import (
+    IR_BR_IF,
+    IR_CAUGHT,
+    IR_EXN,
+    IR_TAG,
+    IR_THROW,
+    IR_THROW_REF,
+    NO_VALUE,
+    T_I32,
+    T_I64,
+    T_NONE,
+    T_REF,
+    Ssa,
+)
 from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.module.valid import Bodies, Context, TypeFact, ValidBody, kept_ref
 from cython.cimports.stratavm.module.validate_walk import ValidateWalk
@@ -34,6 +51,8 @@ TRAP_UNALIGNED_ATOMIC = cython.declare(uint32_t, TRAPS_BY_NAME["unaligned_atomic
 TRAP_NOT_SHARED = cython.declare(uint32_t, TRAPS_BY_NAME["not_shared"].code)
 SHAPES = cython.declare(uint32_t, 7)
 """Widths of atomic accesses: rows of one meaning follow each other in their order."""
+CATCH_ALL = cython.declare(uint32_t, 2)  # kinds of clauses from here on name no tag
+WITH_REF = cython.declare(uint32_t, 1)  # bit of those that give a reference, too
 
 
 @cython.cfunc
@@ -244,6 +263,219 @@ class BuildWalk(Builder):
         type: uint32_t = self.index()
         return self.emit_call(type, type, 0, 1)
 
+    # ---- exceptions ----------------------------------------------------------------------------
+
+    def try_block(self):
+        """``try_table`` and ``try``. What has no clauses is a block."""
+        is_table: cython.bint = self.op == OP_TRY_TABLE
+        frame: cython.pointer(BuildFrame)
+        self.block_type()
+        before: cython.pointer(cython.const[uint8_t]) = self.p
+        if is_table:
+            self.skip_clauses()
+            if before[0] == 0:
+                return self.enter(BK_BLOCK, self.params, self.n_params, self.results, self.n_results)
+        self.enter(BK_TRY if is_table else BK_TRY_BODY, self.params, self.n_params, self.results, self.n_results)
+        frame = cython.address(self.frames[self.n_frames - 1])
+        frame.clauses = before if is_table else cython.NULL
+        frame.outer = self.tries
+        self.tries = self.n_frames
+        return 0
+
+    def skip_clauses(self):
+        """Pass over the clauses of a ``try_table``."""
+        count: uint32_t = self.index()
+        kind: uint8_t
+        while count > 0:
+            kind = self.p[0]
+            self.p += 1
+            if kind < CATCH_ALL:
+                self.index()
+            self.index()
+            count -= 1
+        return 0
+
+    def throw(self):
+        """``throw``, ``throw_ref``, ``rethrow``. What is caught here without a reference to it is a branch."""
+        depth: uint32_t = 0
+        bare: cython.bint = False
+        x: uint32_t = 0
+        if self.op == OP_THROW:
+            x = self.index()
+            count: uint32_t = self.context.types[self.context.tag_types[x]].n_params
+            if self.caught_here(x, cython.address(depth), cython.address(bare)):
+                if bare:
+                    self.sp -= count
+                return self.branch_to(depth)
+            return self.never_returns(self.wide(IR_THROW, T_NONE, count, x, 0))
+        if self.op == OP_THROW_REF:
+            self.sp -= 1
+            x = self.values[self.sp]
+        else:
+            x = self.frames[self.n_frames - 1 - self.index()].exn
+        return self.never_returns(put_node(self, IR_THROW_REF, T_NONE, x, NO_VALUE, NO_VALUE))
+
+    def caught_here(self, tag, depth, bare):
+        """Whether a clause around catches a tag for sure, and gives no reference: where to (a label's depth), and
+        whether without the values. Two tags may be one; so what comes first and is of another decides nothing."""
+        frame: cython.pointer(BuildFrame)
+        start: cython.pointer(cython.const[uint8_t]) = self.p
+        kind: uint32_t
+        count: uint32_t
+        number: uint32_t
+        found: cython.bint = False
+        if self.tries == 0 or self.frames[self.tries - 1].clauses == cython.NULL:
+            return False
+        frame = cython.address(self.frames[self.tries - 1])
+        self.p = frame.clauses
+        count = self.index()
+        kind = self.p[0]
+        self.p += 1
+        number = self.index() if kind < CATCH_ALL else tag
+        if count > 0 and number == tag and not kind & WITH_REF:
+            found = True
+            bare[0] = kind == CATCH_ALL
+            depth[0] = self.n_frames - self.tries + 1 + self.index()
+        self.p = start
+        return found
+
+    def end_try(self, frame):
+        """``end`` of a try: what arrives with an exception looks for its clause, or goes on to a try around."""
+        if frame.kind != BK_ARM:
+            self.tries = frame.outer
+        if self.live and (frame.n_thrown != 0 or frame.else_edge != NO_VALUE):
+            self.fall_through(frame)
+            self.live = False
+        if frame.kind == BK_ARM:
+            if frame.else_edge != NO_VALUE and self.next_arm(frame):
+                self.pass_on(self.tries)
+        elif frame.n_thrown != 0:
+            self.land(frame)
+            if frame.clauses != cython.NULL:
+                self.dispatch(frame)
+            if self.live:
+                self.pass_on(self.tries)
+        return 0
+
+    def dispatch(self, frame):
+        """The clauses of a ``try_table``, where its exceptions arrive: labels count from around it."""
+        at: cython.pointer(cython.const[uint8_t]) = self.p
+        kind: uint32_t
+        tag: uint32_t
+        edge: uint32_t
+        count: uint32_t
+        self.p = frame.clauses
+        count = self.index()
+        while count > 0 and self.live:
+            count -= 1
+            kind = self.p[0]
+            self.p += 1
+            if kind < CATCH_ALL:
+                tag = self.index()
+                edge = self.test_tag(tag)
+                self.clause(kind, tag, self.index())
+                self.otherwise(edge)
+                self.sp = frame.height
+            else:
+                self.clause(kind, 0, self.index())
+        self.p = at
+        return 0
+
+    def clause(self, kind, tag, label):
+        """The branch of a clause, with what it gives."""
+        exception: uint32_t = NO_VALUE
+        if kind & WITH_REF:
+            exception = put_node(self, IR_EXN, T_REF, NO_VALUE, NO_VALUE, NO_VALUE)
+        if kind < CATCH_ALL:
+            self.push_payload(tag)
+        if kind & WITH_REF:
+            self.push(exception)
+        return self.branch_to(label + 1)
+
+    def test_tag(self, tag):
+        """Ask whether the exception in flight has a tag: it has in the next block, and not where the edge leads."""
+        found: uint32_t = put_node(self, IR_CAUGHT, T_I64, NO_VALUE, NO_VALUE, 0)
+        wanted: uint32_t = put_node(self, IR_TAG, T_I64, NO_VALUE, NO_VALUE, tag)
+        same: uint32_t = put_node(self, OP_I64_EQ, T_I32, found, wanted, NO_VALUE)
+        then: uint32_t = self.ssa.edge(self.ssa.n_blocks, self.ssa.n_args, 0)
+        edge: uint32_t = self.ssa.edge(NO_VALUE, self.ssa.n_args, 0)
+        self.emit(IR_BR_IF, T_NONE, same, then, edge)
+        self.late_block()
+        return edge
+
+    def otherwise(self, edge):
+        """Open the block of an edge that ``test_tag`` gave."""
+        self.ssa.edges[edge].target = self.late_block()
+        self.live = True
+        return 0
+
+    def push_payload(self, tag):
+        """The values of the exception in flight, which has this tag."""
+        i: uint32_t
+        at: cython.pointer(TypeFact) = cython.address(self.context.types[self.context.tag_types[tag]])
+        self.spend(at.n_params)
+        self.grow(at.n_params + 16)
+        for i in range(at.n_params):
+            self.push(self.emit(IR_CAUGHT, value_type(at.params[i]), NO_VALUE, NO_VALUE, 1 + i))
+        return 0
+
+    def catch_arm(self):
+        """``catch`` and ``catch_all``: an arm of a ``try``, tested in their order."""
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
+        i: uint32_t
+        tag: uint32_t = self.index() if self.op == OP_CATCH else 0
+        if self.live:
+            self.fall_through(frame)
+            self.live = False
+        if frame.kind == BK_TRY_BODY:
+            frame.kind = BK_ARM
+            self.tries = frame.outer
+            if frame.n_thrown != 0:
+                self.land(frame)
+                frame.saved = self.n_stash
+                for i in range(frame.log_start, self.n_log):
+                    if self.log[i].local != NO_VALUE:
+                        self.stash_put(self.log[i].local)
+                        self.stash_put(self.locals[self.log[i].local])
+                        frame.n_saved += 1
+        elif frame.else_edge != NO_VALUE:
+            self.next_arm(frame)
+        if self.live:
+            if self.op == OP_CATCH:
+                frame.else_edge = self.test_tag(tag)
+            frame.exn = put_node(self, IR_EXN, T_REF, NO_VALUE, NO_VALUE, NO_VALUE)
+            if self.op == OP_CATCH:
+                self.push_payload(tag)
+        return self.next_charge()
+
+    def next_arm(self, frame):
+        """Where the arm before is not the one: the locals are what they were as the exception arrived. Always true."""
+        i: uint32_t
+        edge: uint32_t = frame.else_edge
+        frame.else_edge = NO_VALUE
+        self.undo(frame.log_start)
+        for i in range(frame.n_saved):
+            self.set_local(self.stash[frame.saved + 2 * i], self.stash[frame.saved + 2 * i + 1])
+        self.sp = frame.height
+        self.otherwise(edge)
+        return True
+
+    def delegate(self):
+        """``delegate``: the end of a ``try`` whose exceptions go on at a label around it."""
+        frame: cython.pointer(BuildFrame) = cython.address(self.frames[self.n_frames - 1])
+        around: uint32_t = self.n_frames - 1 - self.index()  # 1 + the frame of the label
+        to: uint32_t = frame.outer
+        while to > around:
+            to = self.frames[to - 1].outer
+        self.tries = frame.outer
+        if frame.n_thrown != 0:
+            if self.live:
+                self.fall_through(frame)
+            self.land(frame)
+            self.pass_on(to)
+        frame.kind = BK_BLOCK
+        return self.end_block()
+
     # ---- code that no live edge reaches ----------------------------------------------------
 
     def skip_types(self):
@@ -287,6 +519,8 @@ class BuildWalk(Builder):
                     self.index()
                     count -= 1
                 self.index()
+            elif kind == IMM_CATCHES:
+                self.skip_clauses()
             elif kind == IMM_MEMARG:
                 if self.index() & 0x40:
                     self.index()
@@ -296,7 +530,7 @@ class BuildWalk(Builder):
         return 0
 
     def skip_dead(self):
-        """Pass over instructions up to the frame's own ``else`` or ``end``. Nested frames are counted, not built."""
+        """Pass over instructions up to the frame's own ``else``, ``catch`` or ``end``. Nested frames are counted."""
         depth: uint32_t = 0
         op: uint32_t
         before: cython.pointer(cython.const[uint8_t])
@@ -304,13 +538,13 @@ class BuildWalk(Builder):
             before = self.p
             self.p += 1
             op = before[0] if before[0] < FIRST_PREFIX else self.prefixed(before[0])
-            if op == OP_END or op == OP_ELSE:
+            if op == OP_END or op == OP_ELSE or op == OP_CATCH or op == OP_CATCH_ALL or op == OP_DELEGATE:
                 if depth == 0:
                     self.p = before
                     break
-                if op == OP_END:
+                if op == OP_END or op == OP_DELEGATE:
                     depth -= 1
-            elif op == OP_BLOCK or op == OP_LOOP or op == OP_IF:
+            elif op == OP_BLOCK or op == OP_LOOP or op == OP_IF or op == OP_TRY_TABLE or op == OP_TRY:
                 depth += 1
                 if op == OP_LOOP:
                     self.loop += 1
@@ -406,17 +640,21 @@ class BuildWalk(Builder):
             elif kind == WK_ATOMIC:
                 if self.atomic():
                     return 1
-            elif (
-                kind == WK_UNKNOWN
-                or kind == WK_THROW
-                or kind == WK_THROW_REF
-                or kind == WK_TRY_TABLE
-                or kind == WK_TRY
-                or kind == WK_CATCH
-                or kind == WK_CATCH_ALL
-                or kind == WK_DELEGATE
-                or kind == WK_RETHROW
-            ):
+            elif kind == WK_TRY_TABLE or kind == WK_TRY:
+                if self.try_block():
+                    return 1
+            elif kind == WK_THROW or kind == WK_THROW_REF or kind == WK_RETHROW:
+                if self.throw():
+                    return 1
+            elif kind == WK_CATCH or kind == WK_CATCH_ALL:
+                if self.catch_arm():
+                    return 1
+            elif kind == WK_DELEGATE:
+                if self.delegate():
+                    return 1
+                if self.n_frames == 0:
+                    return self.finish()
+            elif kind == WK_UNKNOWN:
                 return self.refuse(op)
 
     # ---- other rows: immediates, operands, results ---------------------------------------------

@@ -52,6 +52,7 @@ cdef class Inline(Stream):
     cdef uint32_t returns     # of the callee at hand
 
     cdef int choose_calls(self, Templates source, uint32_t depth) except -1 nogil
+    cdef bint may_be_caught(self, uint32_t block, uint32_t call) noexcept nogil
     cdef int look_up(self, uint32_t func, Templates source, uint32_t depth, uint32_t* number) except -1 nogil
     cdef int choose(self, uint32_t node, uint32_t number) except -1 nogil
     cdef int forget(self) noexcept nogil

@@ -31,10 +31,12 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_IF,
     IR_BR_TABLE,
     IR_CONST_V128,
+    IR_INVOKE,
     IR_PARAM,
     IR_POLL,
     IR_RESULT,
     IR_RETURN,
+    IR_THROW,
     IR_TRAP,
     NO_VALUE,
     OPERANDS_LIST,
@@ -67,7 +69,7 @@ def size_of(ssa):
     """Nodes that compute something; ``NO_VALUE`` for a function that is not inlined.
 
     Not inlined: what the selection may refuse (vectors, tail calls), since its caller would be refused too; what never
-    returns, since it is cold; what calls itself.
+    returns, since it is cold; what throws or catches; what calls itself.
     """
     i: uint32_t
     size: uint32_t = 0
@@ -83,6 +85,7 @@ def size_of(ssa):
             or node.op == OP_RETURN_CALL_INDIRECT
             or node.op == IR_CONST_V128
             or node.op > IR_TRAP
+            or IR_THROW <= node.op < IR_BR
             or (node.op == OP_CALL and ssa.args[node.b + node.c] == ssa.func)
         ):
             return NO_VALUE
@@ -165,7 +168,7 @@ class Inline(Stream):
         for i in range(self.ssa.n_nodes):
             while self.ssa.blocks[block].last <= i:
                 block += 1
-            if self.ssa.nodes[i].op != OP_CALL:
+            if self.ssa.nodes[i].op != OP_CALL or self.may_be_caught(block, i):
                 continue
             self.look_up(
                 self.ssa.args[self.ssa.nodes[i].b + self.ssa.nodes[i].c], source, depth, cython.address(number)
@@ -178,6 +181,11 @@ class Inline(Stream):
             room -= callee.size
             self.choose(i, number)
         return self.n_chosen != 0
+
+    def may_be_caught(self, block, call):
+        """Whether a call's block ends with what catches its exceptions: then it stays a call."""
+        last: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+        return last.op == IR_INVOKE and last.a == call
 
     def look_up(self, func, source, depth, number):
         """The number in ``callees`` of what a call could be replaced by; ``NO_VALUE`` if it stays a call."""

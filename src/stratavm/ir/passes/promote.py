@@ -31,6 +31,8 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_FUEL,
     IR_POLL,
     IR_RETURN,
+    IR_THROW,
+    IR_THROW_REF,
     IR_TRAP,
     NO_VALUE,
     T_F64,
@@ -51,7 +53,14 @@ MAX_BLOCKS = cython.declare(uint32_t, 16)
 def shows(node: cython.pointer(Node)) -> cython.bint:
     """Whether others may see globals as they are at a node: it may trap, or leaves the function."""
     if node.op >= 0x8000:
-        return node.op == IR_FUEL or node.op == IR_POLL or node.op == IR_TRAP or node.op == IR_RETURN
+        return (
+            node.op == IR_FUEL
+            or node.op == IR_POLL
+            or node.op == IR_TRAP
+            or node.op == IR_RETURN
+            or node.op == IR_THROW
+            or node.op == IR_THROW_REF
+        )
     return (OP_FLAGS[node.op] & (OF_TRAP | OF_LOAD | OF_STORE)) != 0
 
 

@@ -14,6 +14,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_CONST,
     IR_CONST_V128,
     IR_FUEL,
+    IR_INVOKE,
     IR_POLL,
     Node,
 )
@@ -47,7 +48,7 @@ class Unroll(Copies):
             return 1
         for i in range(loop.low, loop.high):
             node = cython.address(self.ssa.nodes[i])
-            if node.op < 0x8000 and OP_FLAGS[node.op] & (OF_CALLS | OF_CONTROL):
+            if node.op == IR_INVOKE or (node.op < 0x8000 and OP_FLAGS[node.op] & (OF_CALLS | OF_CONTROL)):
                 return 1
             if (
                 node.op != IR_BLOCK_PARAM

@@ -4,6 +4,8 @@ Symbolic execution to a fixed point (as regalloc2's checker): a state maps each 
 moves copy, definitions overwrite, calls forget registers, joins intersect. A block argument makes every place that
 holds the argument hold the parameter too, so the checker need not know where an allocator puts parameters. What can be
 computed again has a place of its own, which its definition fills and nothing destroys; a move from there recomputes.
+Where a call ends with an exception, its results do not exist, no register holds anything, and whatever was moved behind
+the call was not.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from stratavm.machine.mfunc import (
     FIXED,
     FLAGS,
     HOME,
+    INVOKE,
     LOC_REMAT,
     LOC_SLOT,
     MOVE,
@@ -283,6 +286,17 @@ def run_inst(f: MFunction, state: State, at: int, inst: Inst) -> None:
         state.overwrite(LOC_REMAT | at, {ops[0].vreg}, f.vregs[ops[0].vreg][1])
 
 
+def thrown(f: MFunction, state: State, inst: Inst) -> State:
+    """The state where a call that was just run does not return, but lands."""
+    after = state.copy()
+    for loc in range(MAX_REGISTERS):
+        after.forget(loc)
+    for o in inst.operands:
+        if o.defines and o.vreg != NO_VREG:
+            after.drop_value(o.vreg)
+    return after
+
+
 def pass_arguments(state: State, target: Block, args: list[int]) -> State:
     """The state at the head of a successor."""
     after = state.copy()
@@ -306,6 +320,10 @@ def check_shape(f: MFunction, registers: int) -> dict[int, list[tuple[int, int, 
         last = at
         moves.setdefault(at, []).append((src, dst, vreg))
     insts = [inst for block in f.blocks for inst in block.insts]
+    for block in f.blocks:
+        ways_out = block.insts and block.insts[-1].flags & INVOKE
+        if ways_out and (len(block.edges) != 2 or not any(inst.flags & CALL for inst in block.insts)):
+            raise AllocationError(f, block.first, "ends with two ways out of a call, and has not both")
     for at, inst in enumerate(insts):
         if inst.flags & REMAT:
             check_again(f, at, inst)
@@ -330,11 +348,15 @@ def check(f: MFunction, registers: int) -> None:
         known = entry[number]
         assert known is not None
         state = known.copy()
+        landing: State | None = None
         for at, inst in enumerate(block.insts, block.first):
             run_moves(f, state, at, moves.get(at, []))
             run_inst(f, state, at, inst)
+            if inst.flags & CALL and block.insts[-1].flags & INVOKE:
+                landing = thrown(f, state, inst)
         for edge in block.edges:
-            after = pass_arguments(state, f.blocks[edge.target], edge.args)
+            leaving = state if landing is None or edge is not block.edges[-1] else landing
+            after = pass_arguments(leaving, f.blocks[edge.target], edge.args)
             target = f.blocks[edge.target]
             after.keep(live[edge.target] | sum(1 << p for p in target.params))
             before = entry[edge.target]

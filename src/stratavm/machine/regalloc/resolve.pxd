@@ -68,6 +68,7 @@ cdef class Resolver:
     cdef int _bring(self, uint32_t vreg, uint32_t reg, uint32_t pos) except -1 nogil
     cdef int _note_store(self, uint32_t vreg) except -1 nogil
     cdef int _arguments(self, uint32_t number) except -1 nogil
+    cdef bint _lands(self, uint32_t source, uint32_t target) noexcept nogil
     cdef int _goes_on(self, uint32_t before, uint32_t after) except -1 nogil
     cdef uint32_t _part(self, uint32_t vreg, uint32_t pos) noexcept nogil
     cdef uint32_t _where(self, uint32_t child) noexcept nogil

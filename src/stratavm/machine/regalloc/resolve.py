@@ -22,6 +22,7 @@ from cython.cimports.stratavm.machine.minst import (
     LOC_REMAT,
     LOC_SLOT,
     MAX_REGISTERS,
+    MI_INVOKE,
     NO_LOC,
     NO_VREG,
     R_DEF,
@@ -289,6 +290,9 @@ class Resolver:
                 return 0
             x = self.crossings[i].child
             y = self.crossings[k].child
+            if self.t.children[x].place < MAX_REGISTERS and self._lands(source, target):
+                self.failed = True
+                return 0
             if x == y:
                 continue
             if emit:
@@ -298,6 +302,11 @@ class Resolver:
                 y = self._depth(target)
                 self._count(self.t.vregs[self.crossings[i].number], x if x < y else y)
         return 0
+
+    def _lands(self, source, target):
+        """Whether an edge leaves from a call that ends with an exception: nothing is in a register there."""
+        b: cython.pointer(MBlock) = cython.address(self.m.blocks[source])
+        return self.m.insts[b.last - 1].flags & MI_INVOKE and self.m.edges[b.edges + 1].target == target
 
     def _goes_on(self, before, after):
         """Move a value from part to part. What is stored behind its definition is in its slot already."""

@@ -24,6 +24,7 @@ from cython.cimports.stratavm.machine.minst import (
     LOC_SLOT,
     MAX_REGISTERS,
     MI_CALL,
+    MI_INVOKE,
     NO_LOC,
     NO_VREG,
     OF_SWAP,
@@ -147,6 +148,9 @@ class Rewriter:
         for k in range(b.nedges):
             target = self.m.edges[b.edges + k].target
             if target <= number or t.loop_stop[target]:
+                continue
+            if k and self.m.insts[b.last - 1].flags & MI_INVOKE:  # no register holds anything there
+                self.state_of[target] = NO_COPIES
                 continue
             if target == number + 1 and t.preds[target] == 1:
                 self.falls = True

@@ -5,6 +5,7 @@ from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
 
 cdef class Emitter(ValueEmitter):
     cdef bint aligning             # loops begin at a multiple of LOOP_ALIGN (level 1)
+    cdef uint32_t turn             # flags of the blocks that are emitted now: 0 or BF_LATE
     cdef uint32_t defined          # index of the function among those defined
     cdef uint32_t passed           # instruction that the one before it did, or NO_VREG
 
@@ -20,6 +21,8 @@ cdef class Emitter(ValueEmitter):
     cdef uint32_t innermost(self, uint32_t number) noexcept nogil
     cdef bint leads_into_loop(self, uint32_t number) noexcept nogil
     cdef bint dispatches(self, uint32_t number) noexcept nogil
+    cdef int blocks(self) except -1 nogil
+    cdef bint comes_late(self) noexcept nogil
     cdef int block(self, uint32_t number, uint32_t* move) except -1 nogil
     cdef int head(self, uint32_t number, const Move* moves) except -1 nogil
     cdef uint32_t label_of(self, uint32_t block) noexcept nogil
@@ -39,6 +42,7 @@ cdef class Emitter(ValueEmitter):
     cdef int call_indirect(self, MInst* inst) except -1 nogil
     cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int leave_rec(self, int64_t popped) except -1 nogil
+    cdef int land(self, MInst* inst) except -1 nogil
     cdef int thread_jumps(self) except -1 nogil
     cdef uint32_t next_block(self, uint32_t block) noexcept nogil
     cdef int jump_if(self, uint32_t cc, uint32_t target) except -1 nogil

@@ -30,7 +30,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     VMCTX_SLOTS,
     VMCTX_TYPE_IDS,
 )
-from cython.cimports.stratavm.ir.ssa import BF_LOOP_HEADER, Site, Ssa
+from cython.cimports.stratavm.ir.ssa import BF_LATE, BF_LOOP_HEADER, Site, Ssa
 from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, copied
 from cython.cimports.stratavm.machine.minst import (
     LOC_REMAT,
@@ -93,6 +93,7 @@ from cython.cimports.stratavm.targets.x64.emit_values import (
     COLD_COUNT,
     COLD_POLL,
     COLD_TRAP,
+    LATE_WAY,
     NO_TOP,
     NOT_SEEN,
     NOTHING_HELD,
@@ -134,8 +135,10 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_FMAX,
     P_FMIN,
     P_FUEL,
+    P_INVOKE,
     P_JCC,
     P_JMP,
+    P_LANDING,
     P_PARAMS,
     P_POLL,
     P_RETURN,
@@ -202,6 +205,7 @@ class Emitter(ValueEmitter):
             self.frame_bytes,
             copied(self.ssa.sites, self.ssa.n_sites * cython.sizeof(Site)),
             self.plan.level,
+            copied(self.landings, self.n_landings * 8),
         )
 
     def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
@@ -214,21 +218,24 @@ class Emitter(ValueEmitter):
     def emit(self):
         """Fill the buffer and the tables."""
         self.b.clear()
-        self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
+        self.n_traps = self.n_returns = self.n_landings = self.n_colds = self.n_tables = 0
         self.position = self.passed = NO_VREG
         self.layout_frame()
         self.thread_jumps()
         self.first_label = self.b.label_block(self.m.n_blocks)
         self.prologue()
-        move: uint32_t = 0
-        number: uint32_t
-        for number in range(self.m.n_blocks):
-            self.block(number, cython.address(move))
+        self.turn = 0
+        self.blocks()
+        if self.comes_late():
+            self.turn = BF_LATE
+            self.blocks()
         self.cold_part()
         self.b.relax()
         self.b.follow(self.traps, 3, self.n_traps, True)
         self.b.follow(self.returns, 2, self.n_returns, False)
+        self.b.follow(self.landings, 2, self.n_landings, False)
         self.b.compact()
+        self.place_landings()
         self.jump_tables()
         return self.b.finish(self.m.constants, self.m.n_constants)
 
@@ -242,6 +249,9 @@ class Emitter(ValueEmitter):
         for i in range(self.m.n_insts):
             op = self.m.insts[i].op
             if op == P_CALL_IMPORT or op == P_CALL_INDIRECT or op == P_CALL_REF:
+                self.foreign = True
+                break
+            if op == P_INVOKE:  # who throws may be another instance
                 self.foreign = True
                 break
         bytes: uint64_t = 8 + cython.cast(uint64_t, self.m.n_slots) * 8 + self.m.out_arg_bytes
@@ -380,6 +390,25 @@ class Emitter(ValueEmitter):
             block.flags & BF_LOOP_HEADER and block.last > block.first and self.m.insts[block.last - 1].op == P_BR_TABLE
         )
 
+    def comes_late(self):
+        """Whether there are blocks whose code stands behind that of all others."""
+        i: uint32_t
+        flags: uint32_t = 0
+        for i in range(self.m.n_blocks):
+            flags |= self.m.blocks[i].flags
+        return flags & BF_LATE != 0
+
+    def blocks(self):
+        """The blocks whose turn it is."""
+        number: uint32_t
+        move: uint32_t = 0
+        for number in range(self.m.n_blocks):
+            if self.m.blocks[number].flags & BF_LATE == self.turn:
+                while move < self.m.n_moves and self.m.moves[move].at < self.m.blocks[number].first:
+                    move += 1
+                self.block(number, cython.address(move))
+        return 0
+
     def block(self, number, move):
         """One block: moves before each instruction, then the instruction."""
         block: cython.pointer(MBlock) = cython.address(self.m.blocks[number])
@@ -397,6 +426,8 @@ class Emitter(ValueEmitter):
             self.head(number, moves + move[0])
         else:
             self.b.bind(self.first_label + number)
+        if insts[block.first].op == P_LANDING:
+            self.land(cython.address(insts[block.first]))
         for i in range(block.first, block.last):
             breathe(i)
             if i == self.passed:
@@ -431,7 +462,7 @@ class Emitter(ValueEmitter):
         align: uint32_t = 0
         held: uint32_t = NOTHING_HELD
         end: uint32_t = self.innermost(number)
-        if end:
+        if end and self.heads[number] != LATE_WAY:
             held = self.pointer_in(self.m.blocks[number].first, self.m.blocks[end - 1].last, moves)
         if self.dispatches(number):
             align = LINE
@@ -463,7 +494,7 @@ class Emitter(ValueEmitter):
         for k in range(block.edges, block.edges + block.nedges):
             target = self.final[self.m.edges[k].target]
             head = cython.address(self.heads[target])
-            if head[0] != self.held:
+            if head[0] != self.held and head[0] != LATE_WAY:
                 if self.tops[target] != NO_TOP:
                     fail_wrong(b"r11 lost the pointer of block {}", target)
                 head[0] = self.held if head[0] == NOT_SEEN else NOTHING_HELD
@@ -628,6 +659,9 @@ class Emitter(ValueEmitter):
             return self.jump_to(self.m.edges[self.m.blocks[block].edges].target, self.next_block(block))
         if op == P_JCC:
             return self.branch(inst, block)
+        if op == P_INVOKE:
+            self.landing_site(self.m.edges[self.m.blocks[block].edges + 1].target)
+            return self.jump_to(self.m.edges[self.m.blocks[block].edges].target, self.next_block(block))
         if op == P_CALL or op == P_CALL_IMPORT or op == P_CALL_INDIRECT or op == P_CALL_REF:
             return self.call(inst, ops)
         if op == P_CALL_BUILTIN:
@@ -650,7 +684,7 @@ class Emitter(ValueEmitter):
             return self.explicit_trap(inst.aux)
         if op == P_BR_TABLE:
             return self.branch_table(inst, ops, block)
-        if op != P_PARAMS:
+        if op != P_PARAMS and op != P_LANDING:
             fail_wrong(b"pseudo operation {:#x} has no sequence", op)
         return 0
 
@@ -747,12 +781,21 @@ class Emitter(ValueEmitter):
             self.poison_registers(inst, ops)
         return 0
 
+    def land(self, inst):
+        """Where a call that ends with an exception is left to: the stack and the context are this function's again,
+        before any move, since what is computed again may be read from the context."""
+        self.held = NOTHING_HELD
+        emit_rm(self.b, MOP_LEA_RM, 8, RSP, based(RBP, -cython.cast(int32_t, self.frame_bytes)))
+        emit_rm(self.b, MOP_MOV_RM, 8, R14, based(RBP, SAVED_R14))
+        return self.poison_registers(inst, cython.NULL) if self.plan.poison else 0
+
     # ---- jumps ---------------------------------------------------------------------------------
 
     def thread_jumps(self):
         """Blocks that only jump on are left out: ``final`` says where a jump to a block really goes."""
         n: uint32_t = self.m.n_blocks
         b: uint32_t
+        k: uint32_t
         t: uint32_t
         hops: uint32_t
         moves: cython.pointer(Move) = self.m.moves
@@ -781,12 +824,19 @@ class Emitter(ValueEmitter):
         memset(self.heads, 0xFF, n * cython.sizeof(uint32_t))  # NOT_SEEN
         vec_room(self.tops, self.cap_tops, n + 1)
         memset(self.tops, 0xFF, n * cython.sizeof(uint32_t))  # NO_TOP
+        for b in range(n):
+            if self.m.blocks[b].flags & BF_LATE:  # emitted behind where it leads: nothing can be said of r11 there
+                for k in range(self.m.blocks[b].edges, self.m.blocks[b].edges + self.m.blocks[b].nedges):
+                    t = self.final[self.m.edges[k].target]
+                    self.heads[t] = LATE_WAY if self.m.blocks[t].flags & BF_LOOP_HEADER else NOTHING_HELD
         return 0
 
     def next_block(self, block):
         """The block that will be emitted behind this one."""
         following: uint32_t = block + 1
-        while following < self.m.n_blocks and self.final[following] != following:
+        while following < self.m.n_blocks and (
+            self.final[following] != following or self.m.blocks[following].flags & BF_LATE != self.turn
+        ):
             following += 1
         return following
 

@@ -30,6 +30,7 @@ cdef enum:
     ALWAYS = 0x80        # skip: unconditional
     NOTHING_HELD = 0xFFFFFFFE
     NOT_SEEN = 0xFFFFFFFF   # for heads: no way here was emitted yet
+    LATE_WAY = 0xFFFFFFFD   # for heads: of a loop, and a block that is emitted behind it leads there
     NO_TOP = 0xFFFFFFFF
 
 cdef class ValueEmitter:
@@ -48,6 +49,8 @@ cdef class ValueEmitter:
     cdef uint32_t n_traps, cap_traps
     cdef uint32_t* returns
     cdef uint32_t n_returns, cap_returns
+    cdef uint32_t* landings        # pairs: where a call returns to, and where it lands with an exception
+    cdef uint32_t n_landings, cap_landings
     cdef Cold* colds
     cdef uint32_t n_colds, cap_colds
     cdef TableUse* tables
@@ -74,6 +77,8 @@ cdef class ValueEmitter:
     cdef uint32_t cold(self, uint32_t kind, uint32_t a) except? 0xFFFFFFFF nogil
     cdef int trap_site(self, uint32_t kind) except -1 nogil
     cdef int return_site(self) except -1 nogil
+    cdef int landing_site(self, uint32_t block) except -1 nogil
+    cdef int place_landings(self) noexcept nogil
     cdef int explicit_trap(self, uint32_t kind) except -1 nogil
     cdef int load_pool(self, uint32_t width, uint32_t xmm, uint32_t offset) except -1 nogil
     cdef uint32_t skip(self, uint32_t cc) except? 0xFFFFFFFF nogil

@@ -146,17 +146,18 @@ class ValueEmitter:
 
     def __cinit__(self):
         self.b = CodeBuf(X64)
-        self.traps = self.returns = cython.NULL
+        self.traps = self.returns = self.landings = cython.NULL
         self.colds = cython.NULL
         self.tables = cython.NULL
         self.final = cython.NULL
         self.cap_final = 0
-        self.cap_traps = self.cap_returns = self.cap_colds = self.cap_tables = 0
-        self.n_traps = self.n_returns = self.n_colds = self.n_tables = 0
+        self.cap_traps = self.cap_returns = self.cap_landings = self.cap_colds = self.cap_tables = 0
+        self.n_traps = self.n_returns = self.n_landings = self.n_colds = self.n_tables = 0
 
     def __dealloc__(self):
         vec_free(self.traps)
         vec_free(self.returns)
+        vec_free(self.landings)
         vec_free(self.colds)
         vec_free(self.tables)
         vec_free(self.final)
@@ -235,6 +236,22 @@ class ValueEmitter:
         self.returns[2 * n] = self.b.n
         self.returns[2 * n + 1] = self.position
         self.n_returns = n + 1
+        return 0
+
+    def landing_site(self, block):
+        """The newest call goes on at a block where it ends with an exception."""
+        n: uint32_t = self.n_landings
+        vec_room(self.landings, self.cap_landings, 2 * n + 2)
+        self.landings[2 * n] = self.returns[2 * self.n_returns - 2]
+        self.landings[2 * n + 1] = block
+        self.n_landings = n + 1
+        return 0
+
+    def place_landings(self):
+        """The blocks of the landing table have their places: say where they begin."""
+        i: uint32_t
+        for i in range(self.n_landings):
+            self.landings[2 * i + 1] = self.b.labels[self.first_label + self.landings[2 * i + 1]].at
         return 0
 
     def explicit_trap(self, kind):

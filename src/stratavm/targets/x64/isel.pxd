@@ -55,6 +55,7 @@ cdef class Selector(MemorySelector):
     cdef uint32_t edge_target(self, uint32_t edge, uint32_t* following) noexcept nogil
     cdef int go(self, uint32_t edge, uint32_t number) except -1 nogil
     cdef int branch(self, uint32_t condition, uint32_t taken, uint32_t otherwise, uint32_t number) except -1 nogil
+    cdef int invoke(self, uint32_t returns, uint32_t lands, uint32_t number) except -1 nogil
     cdef int branch_table(self, uint32_t n, uint32_t number) except -1 nogil
     cdef uint32_t table_length(self, uint32_t n, uint32_t* low) noexcept nogil
     cdef int ret(self, uint32_t n) except -1 nogil

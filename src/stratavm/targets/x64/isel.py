@@ -28,13 +28,16 @@ from cython.cimports.stratavm.ir.ops import (
     OP_FLAGS,
 )
 from cython.cimports.stratavm.ir.ssa import (
+    BF_LATE,
     BF_LOOP_HEADER,
     IR_BLOCK_PARAM,
     IR_BR,
     IR_BR_IF,
     IR_BR_TABLE,
     IR_CONST,
+    IR_EXN,
     IR_FUEL,
+    IR_INVOKE,
     IR_MEMORY_BYTES,
     IR_MULHI_S,
     IR_MULHI_U,
@@ -43,6 +46,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_POLL,
     IR_RESULT,
     IR_RETURN,
+    IR_THROW,
     IR_TRAP,
     NO_VALUE,
     T_I64,
@@ -64,6 +68,7 @@ from cython.cimports.stratavm.machine.minst import (
     MI_EXIT,
     MI_FLAGS_DEF,
     MI_FLAGS_USE,
+    MI_INVOKE,
     MI_TERMINATOR,
     MI_TRAPS,
     NO_VREG,
@@ -108,8 +113,10 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_CALL_INDIRECT,
     P_CALL_REF,
     P_FUEL,
+    P_INVOKE,
     P_JCC,
     P_JMP,
+    P_LANDING,
     P_PARAMS,
     P_POLL,
     P_RETURN,
@@ -233,9 +240,9 @@ class Selector(MemorySelector):
             if not self.decided(at.c):
                 at = cython.address(self.ssa.nodes[self.tests(at.c)])
                 return self.has_block(at.b) + self.has_block(at.c)
-        elif at.op == IR_BR_IF:
+        elif at.op == IR_BR_IF or at.op == IR_INVOKE:
             count += self.has_block(at.b)
-            count += self.has_block(at.c)
+            count += at.op == IR_INVOKE or self.has_block(at.c)  # where exceptions land, there is one always
             self.pass_by(at.b)
             self.pass_by(at.c)
         elif at.op == IR_BR_TABLE:
@@ -424,12 +431,16 @@ class Selector(MemorySelector):
                 self.branch(nodes[i].a, nodes[i].b, nodes[i].c, number)
             elif op == IR_BR_TABLE:
                 self.branch_table(i, number)
+            elif op == IR_INVOKE:
+                self.invoke(nodes[i].b, nodes[i].c, number)
             elif op == IR_RETURN:
                 self.ret(i)
             elif op == IR_TRAP:
                 self.pseudo(P_TRAP, 0, MI_TRAPS | MI_EFFECT | MI_TERMINATOR | MI_EXIT)
                 self.m.last().aux = self.ssa.nodes[i].c
                 self.close_block()
+            elif IR_THROW <= op <= IR_EXN:
+                self.exceptional(i)
             elif op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP:
                 self.unsupported(op)
         return 0
@@ -701,9 +712,28 @@ class Selector(MemorySelector):
         edges[1] = otherwise
         for i in range(2):
             if self.has_block(edges[i]):
-                self.open_block(self.ssa.blocks[number].depth, 0)
+                self.open_block(self.ssa.blocks[number].depth, self.ssa.blocks[number].flags & BF_LATE)
                 self.jump(edges[i])
                 self.close_block()
+        return 0
+
+    def invoke(self, returns, lands, number):
+        """The ways out of a call: where it returns to, and where it lands with an exception. There the stack is put in
+        order, then arguments are passed; its code stands behind that of all others."""
+        following: uint32_t = self.block_map[number] + 2
+        block: cython.pointer(Block) = cython.address(self.ssa.blocks[number])
+        self.add_edge(self.edge_target(returns, cython.address(following)))
+        self.add_edge(self.block_map[number] + 1)
+        self.pseudo(P_INVOKE, 0, MI_TERMINATOR | MI_INVOKE)
+        self.close_block()
+        self.open_block(block.depth, BF_LATE)
+        self.pseudo(P_LANDING, 0, MI_EFFECT)
+        self.jump(lands)
+        self.close_block()
+        if self.has_block(returns):
+            self.open_block(block.depth, block.flags & BF_LATE)
+            self.jump(returns)
+            self.close_block()
         return 0
 
     def branch_table(self, n, number):
@@ -734,7 +764,7 @@ class Selector(MemorySelector):
             target = self.ssa.edges[at.b + i].target
             if self.has_block(at.b + i) and self.stamps[target] == first:
                 first += 1
-                self.open_block(self.ssa.blocks[number].depth, 0)
+                self.open_block(self.ssa.blocks[number].depth, self.ssa.blocks[number].flags & BF_LATE)
                 self.jump(at.b + i)
                 self.close_block()
         return 0

@@ -46,6 +46,7 @@ cdef class ModulePlan:
     cdef uint32_t tables           # offsets from r14, see VMLayout
     cdef uint32_t globals
     cdef uint32_t imported_funcs
+    cdef uint32_t tags
     cdef uint32_t cpu              # 1 << CPU_* of _gen_encodings
     cdef uint32_t level            # of the code that is made by it
     cdef uint32_t counting         # functions count their calls

@@ -143,6 +143,7 @@ class ModulePlan:
         self.n_funcs = len(indices)
         self.n_imported_funcs = layout.n_imported_funcs
         self.imported_funcs = layout.imported_funcs
+        self.tags = layout.tags
         self.func_types = cython.cast(cython.pointer(uint32_t), _zeros(self.n_funcs, cython.sizeof(uint32_t)))
         i: uint32_t
         for i in range(self.n_funcs):

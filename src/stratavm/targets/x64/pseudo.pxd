@@ -15,6 +15,8 @@ cdef enum Pseudo:
     P_CALL_INDIRECT    # the same; the first use is the index in r10; aux = type index; disp = offset of the table's base
     P_CALL_REF         # the same; the first use is the reference in r10; aux = type index
     P_CALL_BUILTIN     # U… D…; aux = builtin number; cc = CALL_* bits
+    P_INVOKE           # ends a block behind its last call; edges[0], or edges[1] where that ends with an exception
+    P_LANDING          # first where such an edge leads: its code stands before the moves of the block
     P_DIVIDE           # D quotient rax, D remainder rdx, U dividend rax, U divisor (late); cc = DIV_* bits
     P_SETCC            # D; cc
     P_ZERO             # D xmm: +0.0; or D gpr: 0, which sets flags

@@ -41,5 +41,8 @@ cdef class MemorySelector(NumericSelector):
     cdef int memory_bytes(self, uint32_t memory, uint32_t size) except -1 nogil
     cdef int func_ref(self, uint32_t n) except -1 nogil
     cdef int builtin(self, uint32_t number, uint32_t result, uint32_t* operands, uint32_t count, uint32_t bits) except -1 nogil
+    cdef int exceptional(self, uint32_t n) except -1 nogil
+    cdef int caught(self, uint32_t n) except -1 nogil
+    cdef int throw(self, uint32_t n) except -1 nogil
     cdef int grow(self, uint32_t n, uint32_t number, uint64_t which, uint32_t first, uint32_t second) except -1 nogil
     cdef int bulk(self, uint32_t n) except -1 nogil

@@ -8,9 +8,15 @@ from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uin
 from cython.cimports.stratavm.base.bits import bits_of
 from cython.cimports.stratavm.base.failures import fail_unsupported, fail_wrong
 from cython.cimports.stratavm.contract._gen_layout import (
+    BUILTIN_EXN_REF,
     BUILTIN_MEMORY_GROW,
+    BUILTIN_RETHROW,
     BUILTIN_TABLE_CHARGE,
     BUILTIN_TABLE_GROW,
+    BUILTIN_THROW,
+    BUILTIN_THROW_REF,
+    EXEC_THROWN,
+    EXEC_THROWN_TAG,
     FUNCREC_SIZE,
     MEMDEF_BYTES,
     PLAN_BOUNDED,
@@ -29,7 +35,19 @@ from cython.cimports.stratavm.ir.ops import (
     OP_I32_LE_U,
     OP_I32_LT_U,
 )
-from cython.cimports.stratavm.ir.ssa import NF_CHECKED, T_I32, T_I64, MemArg, Node
+from cython.cimports.stratavm.ir.ssa import (
+    IR_CAUGHT,
+    IR_EXN,
+    IR_TAG,
+    IR_THROW_REF,
+    NF_CHECKED,
+    NO_VALUE,
+    T_I32,
+    T_I64,
+    T_V128,
+    MemArg,
+    Node,
+)
 from cython.cimports.stratavm.machine.minst import (
     C_ANY,
     C_FIXED,
@@ -69,9 +87,11 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     R8,
     R9,
     R14,
+    R15,
     RAX,
     RCX,
     RDX,
+    RSP,
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_EXTRA,
@@ -109,6 +129,7 @@ from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, class_of, is_const, width_of
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
+CELL = cython.declare(uint32_t, 16)  # bytes of a value of an exception
 TWO_31 = cython.declare(uint64_t, 0x80000000)
 ANYWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
 """How far a value goes of which nothing is known."""
@@ -550,6 +571,67 @@ class MemorySelector(NumericSelector):
         for i in range(count):
             self.m.operand(operands[i], R_USE, C_FIXED, places[i])
         return 0
+
+    def exceptional(self, n):
+        """What throws, and what looks at the exception in flight."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        value: uint32_t
+        if at.op == IR_TAG or at.op == IR_CAUGHT or at.op == IR_EXN:
+            return self.caught(n) if self.uses[n] else 0
+        if at.op != IR_THROW_REF:
+            return self.throw(n)
+        if at.a == NO_VALUE:
+            return self.builtin(BUILTIN_RETHROW, NO_VREG, cython.NULL, 0, 0)
+        value = self.value(at.a)
+        return self.builtin(BUILTIN_THROW_REF, NO_VREG, cython.address(value), 1, 0)
+
+    def caught(self, n):
+        """A tag of this instance, or what the exception in flight is: it stays where it is until the next one."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        cells: uint32_t
+        if at.op == IR_EXN:
+            return self.builtin(BUILTIN_EXN_REF, self.define(n), cython.NULL, 0, CALL_VALUE)
+        if at.op == IR_TAG:
+            self.row(MOP_MOV_RM, 8, self.define(n), NO_VREG, NO_VREG)
+            self.on_base(R14, self.plan.tags + 8 * at.c)
+            return self.repeatable(MI_REMAT | MI_HOME)
+        if at.c == 0:
+            self.row(MOP_MOV_RM, 8, self.define(n), NO_VREG, NO_VREG)
+            return self.on_base(R15, EXEC_THROWN_TAG)
+        cells = self.fresh(T_I64)
+        self.row(MOP_MOV_RM, 8, cells, NO_VREG, NO_VREG)
+        self.on_base(R15, EXEC_THROWN)
+        self.row(MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM, width_of(at.type), self.define(n), NO_VREG, NO_VREG)
+        return row_address(self.m, cells, NO_VREG, 0, cython.cast(int32_t, CELL * (at.c - 1)))
+
+    def throw(self, n):
+        """Throw: the values lie in cells where stack arguments of a call would."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        operands: uint32_t[2]
+        i: uint32_t
+        value: uint32_t
+        type: uint32_t
+        if CELL * at.c > self.m.out_arg_bytes:
+            self.m.out_arg_bytes = CELL * at.c
+        for i in range(at.c):
+            type = self.ssa.nodes[self.ssa.args[at.b + i]].type
+            if type == T_V128:
+                fail_unsupported(b"simd", b"a vector in an exception")
+            value = self.value(self.ssa.args[at.b + i])
+            if class_of(type):  # upper halves of cells are zero
+                self.row(MOP_MOV_MI, 8, NO_VREG, NO_VREG, NO_VREG)
+                self.on_base(RSP, cython.cast(int32_t, CELL * i))
+                self.row(MOP_MOVF_MR, width_of(type), value, NO_VREG, NO_VREG)
+            else:
+                self.row(MOP_MOV_MR, 8, value, NO_VREG, NO_VREG)
+            self.on_base(RSP, cython.cast(int32_t, CELL * i))
+        operands[0] = self.fresh(T_I64)
+        self.row(MOP_MOV_RM, 8, operands[0], NO_VREG, NO_VREG)
+        self.on_base(R14, self.plan.tags + 8 * self.ssa.args[at.b + at.c])
+        operands[1] = self.fresh(T_I64)
+        self.row(MOP_LEA_RM, 8, operands[1], NO_VREG, NO_VREG)
+        self.on_base(RSP, 0)
+        return self.builtin(BUILTIN_THROW, NO_VREG, operands, 2, 0)
 
     def grow(self, n, number, which, first, second):
         """memory.grow and table.grow: the old size or -1, as the address type of the memory or table."""

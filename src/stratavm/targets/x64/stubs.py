@@ -64,9 +64,23 @@ def gate() -> tuple[Code, int]:
     _leave_guest(a)
     _return_to_guest(a)
     a.label(refused)
+    _refuse(a)
+    return a.finish(), for_values
+
+
+def _refuse(a: Asm) -> None:
+    """A builtin has ended with a status: the guest goes on where it catches an exception, or traps."""
+    a.ins("cmp_ri", "rax", width=4, imm=builtins.STATUSES["throw"])
+    traps = [a.jump("ne")]
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["catch_pc"])
+    a.ins("test_rr", "r11", "r11")
+    traps.append(a.jump("e"))
+    a.ins("mov_rm", "rbp", base="r15", disp=EXEC_AT["catch_fp"])
+    a.ins("jmp_r", "r11")  # which sets the stack pointer
+    for label in traps:
+        a.label(label)
     a.ins("mov_mr", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
     a.trap(TRAPS_BY_NAME["dynamic"].code)
-    return a.finish(), for_values
 
 
 def _leave_guest(a: Asm, on_fiber: bool = False) -> None:
@@ -147,8 +161,7 @@ def fiber_gate() -> tuple[Code, tuple[int, int, int, int]]:
     a.jump_to_offset(returns)
     for label in refused:
         a.label(label)
-    a.ins("mov_mr", "rax", width=4, base="r15", disp=EXEC_AT["trap_code"])
-    a.trap(TRAPS_BY_NAME["dynamic"].code)
+    _refuse(a)
     return a.finish(), (0, for_values, start, resume)
 
 

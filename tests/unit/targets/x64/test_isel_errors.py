@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.ir.ssa import IR_OPS
+from stratavm.ir.ssa import IR_OPS, LAST_TERMINATOR
 from stratavm.module.features import READY
 from stratavm.module.model import Module
 from stratavm.spec.index import BY_ID, IDS
@@ -33,11 +33,11 @@ def test_a_row_without_a_rule_names_its_proposal():
     with pytest.raises(Unsupported, match="has no selection rule") as info:
         compile_draft(draft)
     assert info.value.feature == BY_ID[IDS["i32.atomic.rmw.add"]].feature
-    invoke = Draft(FuncType())
-    invoke.node(IR_OPS["invoke"], None)
-    invoke.close()
-    with pytest.raises(Unsupported, match="IR operation 0x8015"):
-        compile_draft(invoke)
+    unknown = Draft(FuncType())
+    unknown.node(LAST_TERMINATOR, None)
+    unknown.close()
+    with pytest.raises(Unsupported, match="IR operation 0x801f"):
+        compile_draft(unknown)
 
 
 def test_vectors_in_a_signature_or_a_global_are_refused():
