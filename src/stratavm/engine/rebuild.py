@@ -69,7 +69,8 @@ class Predecessor:
         except (OSError, ValueError, ModuleError) as error:
             self.why = describe(error)
             return None
-        if self._changes.everything or self._facts.get("way") != self._way:
+        # What leaves the instance is a fact of all bodies: it may be one that changed which did.
+        if self._changes.everything or self._facts.get("way") != self._way or self._old.functions.leaves:
             return None
         return self._changes.bodies
 

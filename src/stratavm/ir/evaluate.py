@@ -7,6 +7,7 @@ It works over any instance that the oracle works over; calls go through the call
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from stratavm.base.errors import TRAP_KINDS, StrataError, Trap
 from stratavm.base.forms import Any, Final, dataclass, field
@@ -94,6 +95,8 @@ class Evaluation:
             return [self.values[v] for v in self.view.args[b : b + c]]
         if name == "trap":
             raise Trap(TRAP_KINDS[c].name)
+        if name is None and (call := _TAIL_CALLS.get(BY_ID[op].mnemonic)) is not None:
+            return call(self, node)
         raise AssertionError(f"{name or BY_ID[op].mnemonic} ends a block")
 
     def node(self, node: NodeFields) -> Any:
@@ -197,8 +200,9 @@ class _Results(int):
         return self.others[index]
 
 
-def _call_value(results: list[int]) -> Any:
+def _called(call: Callable[[Evaluation, NodeFields], list[int]], e: Evaluation, node: NodeFields) -> Any:
     """The value of a call node: its first result."""
+    results = call(e, node)
     if not results:
         return POISON
     value = _Results(results[0])
@@ -206,12 +210,13 @@ def _call_value(results: list[int]) -> Any:
     return value
 
 
-def _call(e: Evaluation, node: NodeFields) -> Any:
+def _call(e: Evaluation, node: NodeFields) -> list[int]:
     operands, index, _ = e.wide(node)
-    return _call_value(e.instance.callee(index).call_raw([int(v) for v in operands]))
+    results: list[int] = e.instance.callee(index).call_raw([int(v) for v in operands])
+    return results
 
 
-def _call_indirect(e: Evaluation, node: NodeFields) -> Any:
+def _call_indirect(e: Evaluation, node: NodeFields) -> list[int]:
     operands, type_index, table_index = e.wide(node)
     table = e.instance.tables[table_index]
     element = operands.pop()
@@ -223,15 +228,21 @@ def _call_indirect(e: Evaluation, node: NodeFields) -> Any:
     callee = e.instance.resolve_func(raw)
     if not e.instance.has_type(callee, type_index):
         raise Trap("indirect_call_mismatch")
-    return _call_value(callee.call_raw([int(v) for v in operands]))
+    results: list[int] = callee.call_raw([int(v) for v in operands])
+    return results
 
 
-def _call_ref(e: Evaluation, node: NodeFields) -> Any:
+def _call_ref(e: Evaluation, node: NodeFields) -> list[int]:
     operands, _, _ = e.wide(node)
     raw = operands.pop()
     if not raw:
         raise Trap("null_function")
-    return _call_value(e.instance.resolve_func(raw).call_raw([int(v) for v in operands]))
+    results: list[int] = e.instance.resolve_func(raw).call_raw([int(v) for v in operands])
+    return results
+
+
+_CALLS: Final = {"call": _call, "call_indirect": _call_indirect, "call_ref": _call_ref}
+_TAIL_CALLS: Final = {f"return_{name}": call for name, call in _CALLS.items()}
 
 
 def _ref_as_non_null(e: Evaluation, node: NodeFields) -> Any:
@@ -329,9 +340,7 @@ def _table_init(e: Evaluation, node: NodeFields) -> Any:
 
 
 _RULES: Final[dict[str, Callable[[Evaluation, NodeFields], Any]]] = {
-    "call": _call,
-    "call_indirect": _call_indirect,
-    "call_ref": _call_ref,
+    **{name: partial(_called, call) for name, call in _CALLS.items()},
     "select": _select,
     "global.get": _global_get,
     "global.set": _global_set,

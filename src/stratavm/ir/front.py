@@ -25,6 +25,10 @@ class Front(Protocol):
     def inlines(self) -> bool:
         """Whether its functions may be put in the place of calls: positions of nodes are below ``SITE_FLAG``."""
 
+    @property
+    def leaves(self) -> bool:
+        """Whether a tail call may end in another instance: then every call gets its own context back."""
+
     def body_size(self, defined: int) -> int:
         """Bytes of a function's body, by defined index."""
 

@@ -45,7 +45,7 @@ FEATURES: Final[dict[str, Feature]] = {
         ),
         Feature("extended-const", "3.0", True, "add, sub, mul in constant expressions"),
         Feature(
-            "tail-call", "3.0", False, "return_call",
+            "tail-call", "3.0", True, "return_call",
             "clang with -mtail-call; rustc with -C target-feature=+tail-call; compilers of functional languages",
             "clang: -mno-tail-call, and no __attribute__((musttail)); rustc: leave +tail-call out",
         ),

@@ -35,6 +35,7 @@ cdef class Functions(Items):
     cdef FunctionRecord* records
     cdef RunRecord* runs
     cdef uint32_t n_runs, cap_runs
+    cdef public bint leaves    # a tail call of one of them may end in another instance; known once the bodies are valid
     cdef int reserve(self, uint32_t count) except -1
     cdef int body(self, uint32_t index, uint32_t start, uint32_t end, uint32_t first_run) except -1
     cdef int run(self, uint32_t count, uint32_t type) except -1

@@ -20,14 +20,14 @@ from cython.cimports.stratavm.module.sections import (
     Functions,
 )
 
-FORM = cython.declare(uint32_t, 1)
+FORM = cython.declare(uint32_t, 2)
 """Of the bytes; another number when anything of it changes."""
 MOST_BYTES = cython.declare(uint64_t, 5)
 """Of a number."""
 FUNCTION_NUMBERS = cython.declare(uint64_t, 4)
 RUN_NUMBERS = cython.declare(uint64_t, 2)
 DATA_NUMBERS = cython.declare(uint64_t, 6)
-HEAD_NUMBERS = cython.declare(uint64_t, 5)
+HEAD_NUMBERS = cython.declare(uint64_t, 6)
 
 
 class DamagedSkeleton(ValueError):
@@ -69,7 +69,7 @@ def pack(functions: Functions, datas: Datas, binary_bytes: uint32_t) -> bytes:
     if start == cython.NULL:
         raise MemoryError("no memory to pack a skeleton")
     to: cython.pointer(uint8_t) = start
-    for number in (FORM, binary_bytes, functions.n, functions.n_runs, datas.n):
+    for number in (FORM, binary_bytes, functions.n, functions.n_runs, datas.n, functions.leaves):
         to = put(to, number)
     for i in range(functions.n):
         at = cython.address(functions.records[i])
@@ -200,6 +200,7 @@ def unpack(data: bytes, binary_bytes: uint32_t) -> tuple[Functions, Datas]:
     count: uint32_t = own.number()
     n_runs: uint32_t = own.number()
     n_datas: uint32_t = own.number()
+    functions.leaves = own.number() != 0
     if own.error or form != FORM or size != binary_bytes:
         raise DamagedSkeleton("it is of another form, or of another module")
     if FUNCTION_NUMBERS * count + RUN_NUMBERS * n_runs + 3 * cython.cast(uint64_t, n_datas) > cython.cast(

@@ -40,6 +40,8 @@ cdef enum BodyFlag:
     VB_TRIES = 16              # has a try_table or a try
     VB_THROWS = 32             # has a throw, throw_ref or rethrow
     VB_RETHROWS = 64           # has a rethrow
+    VB_LEAVES = 128            # a tail call of an import, through a table or through a reference
+    VB_AGAIN = 256             # a tail call of the function itself
 
 cdef struct ValidBody:
     uint32_t func              # function index

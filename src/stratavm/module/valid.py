@@ -289,6 +289,14 @@ class Bodies:
             self.n_chunks += 1
         return self.n_chunks
 
+    def leave(self) -> bool:
+        """Whether a tail call of one of those that were walked over may end in another instance."""
+        i: uint32_t
+        flags: uint32_t = 0
+        for i in range(self.n):
+            flags |= self.items[i].flags
+        return flags & VB_LEAVES != 0
+
     def __len__(self) -> int:
         return self.n
 

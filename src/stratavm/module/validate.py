@@ -60,9 +60,11 @@ def validate(
     bodies = Bodies(module, context, vouched)
     if not vouched:
         _check_bodies(context, bodies, threads)
+        module.functions.leaves = bodies.leave()
     elif unsure:
         own = Bodies(module, context)
         _check_chunks(context, own, own.plan_alone(unsure), threads)
+        module.functions.leaves = own.leave() or module.functions.leaves
     return ValidModule(module, context, bodies, features)
 
 

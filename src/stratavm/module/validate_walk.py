@@ -13,7 +13,9 @@ from cython.cimports.stratavm.module._gen_walk_kinds import *
 from cython.cimports.stratavm.module.checker import *
 from cython.cimports.stratavm.module.valid import (
     TK_FUNC,
+    VB_AGAIN,
     VB_CALLS,
+    VB_LEAVES,
     VB_RETHROWS,
     VB_THROWS,
     VB_TRIES,
@@ -514,6 +516,10 @@ class ValidateWalk(Checker):
             return self.fail(self.leb, NOTHING, NOTHING)
         if func >= self.context.n_funcs:
             return self.fail(F_FUNC, self.context.n_funcs, func)
+        if self.op == OP_RETURN_CALL and func < self.context.n_funcs - self.bodies.n:
+            self.body.flags |= VB_LEAVES
+        elif self.op == OP_RETURN_CALL and func == self.body.func:
+            self.body.flags |= VB_AGAIN
         return self.call_type(self.context.func_types[func])
 
     def call_indirect(self):
@@ -542,6 +548,8 @@ class ValidateWalk(Checker):
             return 1
         if self.op == OP_CALL or self.op == OP_CALL_INDIRECT or self.op == OP_CALL_REF:
             return self.push_list(at.results, at.n_results)
+        if self.op != OP_RETURN_CALL:
+            self.body.flags |= VB_LEAVES
         if at.n_results != mine.n_results:
             return self.fail(F_VALUES, mine.n_results, at.n_results)
         for i in range(at.n_results):

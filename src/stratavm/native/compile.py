@@ -127,7 +127,7 @@ class ModuleCompiler:
             poison = options.poison or switches.POISON.value()
             self._plan = ModulePlan(
                 self.front.shape, self._numbers(), options.features, poison, options.level, options.counting,
-                options.polling,
+                options.polling, self.front.leaves,
             )  # fmt: skip
         return self._plan
 
@@ -218,7 +218,7 @@ class ModuleCompiler:
         set_here = [f"{name}={switch.value()}" for name, switch in sorted(switches.SWITCHES.items())]
         listed = (sorted(self.features), options.memory_plan, options.allocator, options.passes, options.machine)
         numbers = (options.level, options.fuel, options.poison, options.max_bytes, options.counting, options.polling)
-        return repr((*listed, *numbers, set_here))
+        return repr((*listed, *numbers, self.front.leaves, set_here))
 
     @property
     def facts(self) -> dict[str, str]:
@@ -232,6 +232,7 @@ class ModuleCompiler:
             "features": " ".join(sorted(self.features)),
             "memory_plan": options.memory_plan,
             "fuel": str(options.fuel),
+            "leaves": str(self.front.leaves),
             "switches": " ".join(set_here + ["poison"] * options.poison),
         }
 

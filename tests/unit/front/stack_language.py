@@ -15,6 +15,7 @@ class StackLanguage:
     name, or of ``if … then`` and ``begin … again``, which ask whether the top is not zero."""
 
     inlines = True
+    leaves = False
 
     def __init__(self, text):
         lines = [line.split() for line in text.strip().splitlines()]

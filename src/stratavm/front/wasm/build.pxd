@@ -117,6 +117,9 @@ cdef class Builder(Source):
     cdef uint32_t wide(self, uint16_t op, uint8_t type, uint32_t n, uint32_t x, uint32_t y) except? 0xFFFFFFFF nogil
     cdef int push(self, uint32_t value) noexcept nogil
     cdef int set_local(self, uint32_t local, uint32_t value) except -1 nogil
+    cdef int open_function(self) except -1 nogil
+    cdef uint32_t again_edge(self, uint32_t* values) except? 0xFFFFFFFF nogil
+    cdef int go_again(self) except -1 nogil
     cdef int emit_call(self, uint32_t type, uint32_t x, uint32_t y, uint32_t more) except -1 nogil
     cdef int enter(self, uint32_t kind, const uint32_t* params, uint32_t n_params, const uint32_t* results, uint32_t n_results) except -1 nogil
     cdef int enter_loop(self, const uint32_t* params, uint32_t n_params, const uint32_t* results, uint32_t n_results) except -1 nogil

@@ -49,12 +49,13 @@ from cython.cimports.stratavm.ir.ssa import (
     Block,
     Ssa,
 )
-from cython.cimports.stratavm.module.valid import VB_COMPLEX, Chunk, LoopFact, TypeFact
+from cython.cimports.stratavm.module.valid import VB_AGAIN, VB_COMPLEX, Chunk, LoopFact, TypeFact
 
 from stratavm.base.errors import TRAPS_BY_NAME, Unsupported
 from stratavm.spec.index import BY_ID
 
 TRAP_UNREACHABLE = cython.declare(uint32_t, TRAPS_BY_NAME["unreachable"].code)
+AGAIN = cython.declare(uint32_t, 1)  # the block that a tail call of the function itself leads to
 # Units of work are words copied: edge arguments, snapshots, results of calls. Programs need at most two per byte.
 WORK_FLOOR = cython.declare(uint64_t, 1 << 20)
 WORK_PER_BYTE = cython.declare(uint64_t, 16)
@@ -224,6 +225,8 @@ class Builder:
                 IR_PARAM, value_type(at.params[i]), 0, NO_VALUE, NO_VALUE, i, self.position()
             )
         self.ssa.n_params = self.ssa.blocks[0].params = body.n_params
+        if body.flags & VB_AGAIN:
+            self.open_function()
         self.zero_locals()
         self.charge = NO_VALUE
         self.cost = 0
@@ -738,6 +741,38 @@ class Builder:
             return self.emit_trap(TRAP_UNREACHABLE)
         edge = self.thrown_edge(frame)
         self.emit(IR_BR, T_NONE, NO_VALUE, NO_VALUE, edge)
+        self.live = False
+        return 0
+
+    def open_function(self):
+        """Tail calls of the function itself are ways back to a loop, which begins behind the parameters and has as many
+        of its own. What a call would set anew is set in it."""
+        i: uint32_t
+        edge: uint32_t = self.again_edge(self.locals)
+        self.emit(IR_BR, T_NONE, NO_VALUE, NO_VALUE, edge)
+        self.loop_depth += 1
+        self.ssa.block(self.loop_depth, BF_LOOP_HEADER)
+        self.ssa.blocks[AGAIN].params = self.body.n_params
+        self.ssa.blocks[AGAIN].preds = 1
+        for i in range(self.body.n_params):
+            self.locals[i] = self.emit(IR_BLOCK_PARAM, self.ssa.nodes[i].type, NO_VALUE, NO_VALUE, i)
+        self.emit(IR_POLL, T_NONE, NO_VALUE, NO_VALUE, NO_VALUE)
+        return 0
+
+    def again_edge(self, values):
+        """An edge to that loop."""
+        i: uint32_t
+        start: uint32_t = self.ssa.n_args
+        self.spend(self.body.n_params)
+        for i in range(self.body.n_params):
+            self.ssa.arg(values[i])
+        return self.ssa.edge(AGAIN, start, self.body.n_params)
+
+    def go_again(self):
+        """A tail call of the function itself; what follows is dead."""
+        edge: uint32_t = self.again_edge(self.values + (self.sp - self.body.n_params))
+        self.emit(IR_BR, T_NONE, NO_VALUE, NO_VALUE, edge)
+        self.ssa.blocks[AGAIN].preds = self.ssa.blocks[AGAIN].preds + 1
         self.live = False
         return 0
 

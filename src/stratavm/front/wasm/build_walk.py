@@ -250,6 +250,8 @@ class BuildWalk(Builder):
     def call(self):
         """``call`` and ``return_call``."""
         func: uint32_t = self.index()
+        if self.op == OP_RETURN_CALL and func == self.body.func:
+            return self.go_again()
         return self.emit_call(self.context.func_types[func], func, 0, 0)
 
     def call_indirect(self):

@@ -29,6 +29,7 @@ class WasmFront:
         self.shape = module = valid.module
         self.size = len(module.binary)
         self.inlines = self.size < MAX_BINARY
+        self.leaves = bool(module.functions.leaves)
         self._valid = valid
         self._fuel = fuel
 

@@ -23,6 +23,7 @@ from cython.cimports.stratavm.ir.ops import (
     OP_FLAGS,
     OP_RETURN_CALL,
     OP_RETURN_CALL_INDIRECT,
+    OP_RETURN_CALL_REF,
 )
 from cython.cimports.stratavm.ir.passes.numbers import numbers_clear, numbers_find, numbers_free, numbers_put
 from cython.cimports.stratavm.ir.ssa import (
@@ -68,8 +69,8 @@ MOST = cython.declare(uint32_t, 4096)
 def size_of(ssa):
     """Nodes that compute something; ``NO_VALUE`` for a function that is not inlined.
 
-    Not inlined: what the selection may refuse (vectors, tail calls), since its caller would be refused too; what never
-    returns, since it is cold; what throws or catches; what calls itself.
+    Not inlined: what the selection may refuse (vectors), since its caller would be refused too; what never returns,
+    since it is cold; what throws or catches; what calls itself; what ends in a tail call, which as a call needs stack.
     """
     i: uint32_t
     size: uint32_t = 0
@@ -83,6 +84,7 @@ def size_of(ssa):
             node.type == T_V128
             or node.op == OP_RETURN_CALL
             or node.op == OP_RETURN_CALL_INDIRECT
+            or node.op == OP_RETURN_CALL_REF
             or node.op == IR_CONST_V128
             or node.op > IR_TRAP
             or IR_THROW <= node.op < IR_BR

@@ -7,7 +7,6 @@ cdef class Emitter(ValueEmitter):
     cdef bint aligning             # loops begin at a multiple of LOOP_ALIGN (level 1)
     cdef uint32_t turn             # flags of the blocks that are emitted now: 0 or BF_LATE
     cdef uint32_t defined          # index of the function among those defined
-    cdef uint32_t passed           # instruction that the one before it did, or NO_VREG
 
     cdef int emit(self) except -1 nogil
     cdef int layout_frame(self) except -1 nogil
@@ -28,21 +27,18 @@ cdef class Emitter(ValueEmitter):
     cdef uint32_t label_of(self, uint32_t block) noexcept nogil
     cdef int pass_held(self, uint32_t number) except -1 nogil
     cdef int again(self, uint32_t number, uint32_t dst, uint32_t at, uint32_t last) except -1 nogil
-    cdef bint sums(self, Move* mv, uint32_t at, uint32_t last) except -1 nogil
-    cdef bint doubles(self, uint32_t move, uint32_t at, uint32_t last) except -1 nogil
-    cdef int32_t added_next(self, uint32_t move, uint32_t at, uint32_t last) noexcept nogil
-    cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
-    cdef bint feeds(self, uint32_t at, uint32_t last) noexcept nogil
-    cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil
     cdef int instruction(self, uint32_t number, uint32_t block) except -1 nogil
     cdef int pseudo(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil
     cdef int control(self, MInst* inst, MOperand* ops, uint32_t block) except -1 nogil
     cdef int via(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int call(self, MInst* inst, MOperand* ops) except -1 nogil
-    cdef int call_indirect(self, MInst* inst) except -1 nogil
+    cdef int element(self, MInst* inst) except -1 nogil
     cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int leave_rec(self, int64_t popped) except -1 nogil
     cdef int land(self, MInst* inst) except -1 nogil
+    cdef int restore_context(self, int64_t popped) except -1 nogil
+    cdef int tail_call(self, MInst* inst) except -1 nogil
+    cdef int take_down(self, int32_t given) except -1 nogil
     cdef int thread_jumps(self) except -1 nogil
     cdef uint32_t next_block(self, uint32_t block) noexcept nogil
     cdef int jump_if(self, uint32_t cc, uint32_t target) except -1 nogil

@@ -36,10 +36,8 @@ from cython.cimports.stratavm.machine.minst import (
     LOC_REMAT,
     LOC_SLOT,
     MI_CALL,
-    MI_FLAGS_DEF,
-    MI_FLAGS_USE,
+    MI_EXIT,
     MI_REMAT,
-    MI_TERMINATOR,
     MI_TRAPS,
     NO_VREG,
     R_DEF,
@@ -51,7 +49,6 @@ from cython.cimports.stratavm.machine.minst import (
 )
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_MERGES,
-    ENC_F_RESULT,
     ENC_ROWS,
     MOP_ADD_RI,
     MOP_ADD_RR,
@@ -72,6 +69,8 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOVF_RM,
     MOP_MOVG2X_RR,
     MOP_MOVSXD_RM,
+    MOP_MOVUPS_MR,
+    MOP_MOVUPS_RM,
     MOP_POP_R,
     MOP_PUSH_R,
     MOP_PXOR_RR,
@@ -82,10 +81,12 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_XOR_RR,
     R10,
     R11,
+    R12,
     R14,
     R15,
     RAX,
     RBP,
+    RBX,
     RSP,
     XMM15,
 )
@@ -176,8 +177,6 @@ SHORT = cython.declare(uint32_t, 64)  # instructions of a function without a fra
 MAX_FRAME = cython.declare(uint32_t, 0x4000000)
 GARBAGE = cython.declare(int64_t, 0x5EED0BADC0DE0BAD)
 SAVED_R14 = cython.declare(int32_t, -8)
-FLAGS_REACH = cython.declare(uint32_t, 16)  # instructions looked at for one that reads flags; beyond, they are spared
-MOST_ADDED = cython.declare(int64_t, 0x7FFFFFFF)
 LOOP_ALIGN = cython.declare(uint32_t, 32)
 LINE = cython.declare(uint32_t, 64)  # of the cache, and the alignment of functions
 _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
@@ -190,6 +189,15 @@ _ALLOCATABLE_MASK = cython.declare(uint32_t, sum(1 << n for n in ALLOCATABLE))
 def added(op: uint32_t) -> cython.bint:
     """Whether an instruction adds to a register what is in another, or a number, or doubles it some times."""
     return op == MOP_ADD_RR or op == MOP_ADD_RI or op == MOP_SUB_RI or op == MOP_SHL_RI
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def is_call(op: uint32_t) -> cython.bint:
+    """Whether an operation calls a guest function."""
+    return op == P_CALL or op == P_CALL_IMPORT or op == P_CALL_INDIRECT or op == P_CALL_REF
 
 
 @cython.cclass
@@ -248,7 +256,7 @@ class Emitter(ValueEmitter):
         self.foreign = False
         for i in range(self.m.n_insts):
             op = self.m.insts[i].op
-            if op == P_CALL_IMPORT or op == P_CALL_INDIRECT or op == P_CALL_REF:
+            if is_call(op) and (op != P_CALL or self.plan.leaves) and not self.m.insts[i].flags & MI_EXIT:
                 self.foreign = True
                 break
             if op == P_INVOKE:  # who throws may be another instance
@@ -300,6 +308,8 @@ class Emitter(ValueEmitter):
             of_blocks |= self.m.blocks[i].flags
         for i in range(self.m.n_insts):
             of_insts |= self.m.insts[i].flags
+            if is_call(self.m.insts[i].op):
+                return False
         return not of_blocks & BF_LOOP_HEADER and not of_insts & MI_CALL
 
     def look_at_stack(self):
@@ -500,57 +510,6 @@ class Emitter(ValueEmitter):
                 head[0] = self.held if head[0] == NOT_SEEN else NOTHING_HELD
         return 0
 
-    def sums(self, mv, at, last):
-        """A copy and an addition to it, or a short shift of it, as one address computation, where nothing reads the
-        flags of the sum: the copy is the last move before instruction ``at``. Whether that was done."""
-        move: uint32_t = cython.cast(uint32_t, mv - self.m.moves) + 1
-        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
-        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
-        moved_next: cython.bint = move < self.m.n_moves and self.m.moves[move].at == at + 1
-        if (move < self.m.n_moves and self.m.moves[move].at == at) or mv.dst != ops[0].loc or self.feeds(at, last):
-            return False
-        if at + 1 < last and self.m.insts[at + 1].op == MOP_CMP_RI and not moved_next and self.in_flags(at + 1, last):
-            return False
-        more: int32_t = self.added_next(move, at, last)
-        if not self.sum_of(inst, ops, mv.src, more):
-            return False
-        if more:
-            self.passed = at + 1
-        return True
-
-    def doubles(self, move, at, last):
-        """A short shift in place and the addition of a number behind it as one address computation. Whether that was
-        done."""
-        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
-        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
-        more: int32_t = self.added_next(move, at, last)
-        if more == 0 or not self.sum_of(inst, ops, ops[0].loc, more):
-            return False
-        self.passed = at + 1
-        return True
-
-    def added_next(self, move, at, last):
-        """What the instruction behind a shift adds to it: a number, in place, where no move stands between (``move`` is
-        the next one) and nothing reads the flags. Else 0."""
-        shift: cython.pointer(MInst) = cython.address(self.m.insts[at])
-        inst: cython.pointer(MInst) = shift + 1
-        if shift.op != MOP_SHL_RI or at + 1 >= last or (inst.op != MOP_ADD_RI and inst.op != MOP_SUB_RI):
-            return 0
-        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
-        result: cython.pointer(MOperand) = self.m.operands + shift.ops
-        if inst.width != shift.width or ops[1].vreg != result.vreg or ops[0].loc != result.loc:
-            return 0
-        if self.feeds(at + 1, last):
-            return 0
-        if move < self.m.n_moves and self.m.moves[move].at == at + 1:
-            return 0
-        if at + 2 < last and self.m.insts[at + 2].op == MOP_CMP_RI and self.in_flags(at + 2, last):
-            return 0
-        more: int64_t = cython.cast(int32_t, inst.imm)
-        if inst.op == MOP_SUB_RI:
-            more = -more
-        return cython.cast(int32_t, more) if more <= MOST_ADDED else 0
-
     def again(self, number, dst, at, last):
         """Compute the value of an instruction once more, before instruction ``at`` of a block that ends at ``last``."""
         inst: cython.pointer(MInst) = cython.address(self.m.insts[number])
@@ -576,39 +535,6 @@ class Emitter(ValueEmitter):
         if place == dst:
             return 0
         return emit_move(self.b, place, dst, self.m.vwidth[o.vreg], cython.address(self.frame))
-
-    def in_flags(self, at, last):
-        """Whether the instruction before a comparison with zero left its outcome in the zero flag, and no other flag is
-        asked for."""
-        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
-        before: cython.pointer(MInst) = cython.address(self.m.insts[at - 1])
-        loc: uint32_t = self.m.operands[inst.ops].loc
-        if inst.imm or before.op >= MOP_END or not ENC_ROWS[before.op].flags & ENC_F_RESULT:
-            return False
-        if before.width != inst.width or self.m.operands[before.ops].loc != loc or loc >= 16:
-            return False
-        k: uint32_t
-        for k in range(at + 1, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
-            inst = cython.address(self.m.insts[k])
-            if inst.flags & MI_FLAGS_USE and inst.cc != CC_E and inst.cc != CC_NE:
-                return False
-            if inst.flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
-                return True
-        return False
-
-    def feeds(self, at, last):
-        """Whether the instruction behind a sum reads its flags."""
-        return at + 1 < last and self.m.insts[at + 1].flags & MI_FLAGS_USE != 0
-
-    def flags_live(self, at, last):
-        """Whether an instruction from ``at`` on may read flags that were set before it."""
-        k: uint32_t
-        for k in range(at, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
-            if self.m.insts[k].flags & MI_FLAGS_USE:
-                return True
-            if self.m.insts[k].flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
-                return False
-        return last > at + FLAGS_REACH
 
     def instruction(self, number, block):
         """A row by the encoder, anything else by its sequence; what is only computed where it is wanted is left out."""
@@ -662,8 +588,8 @@ class Emitter(ValueEmitter):
         if op == P_INVOKE:
             self.landing_site(self.m.edges[self.m.blocks[block].edges + 1].target)
             return self.jump_to(self.m.edges[self.m.blocks[block].edges].target, self.next_block(block))
-        if op == P_CALL or op == P_CALL_IMPORT or op == P_CALL_INDIRECT or op == P_CALL_REF:
-            return self.call(inst, ops)
+        if is_call(op):
+            return self.tail_call(inst) if inst.flags & MI_EXIT else self.call(inst, ops)
         if op == P_CALL_BUILTIN:
             return self.call_builtin(inst, ops)
         if op == P_TRAP_IF:
@@ -725,6 +651,8 @@ class Emitter(ValueEmitter):
             emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, VMCTX_SLOTS))
             emit_m(self.b, MOP_CALL_M, R11, 8 * cython.cast(int32_t, inst.aux))
             self.return_site()
+            if self.plan.leaves:
+                self.restore_context(inst.imm)
         elif inst.op == P_CALL_IMPORT:
             emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.aux))
             self.leave_rec(inst.imm)
@@ -733,7 +661,8 @@ class Emitter(ValueEmitter):
             self.trap_site(TRAP_NULL_FUNCTION)
             self.leave_rec(inst.imm)
         else:
-            self.call_indirect(inst)
+            self.element(inst)
+            self.leave_rec(inst.imm)
         if inst.imm:
             # The callee popped its arguments; the frame keeps their room.
             emit_ri(self.b, MOP_SUB_RI, 8, RSP, inst.imm)
@@ -741,8 +670,9 @@ class Emitter(ValueEmitter):
             self.poison_registers(inst, ops)
         return 0
 
-    def call_indirect(self, inst):
-        """r10 holds the index, which is in bounds. A null element faults at a small address; types come last."""
+    def element(self, inst):
+        """The FuncRec of a table into r11. r10 holds the index, which is in bounds. A null element faults at a small
+        address; types come last."""
         own: uint32_t = self.plan.types[inst.aux].own_id
         emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.disp))
         emit_rm(self.b, MOP_MOV_RM, 8, R11, indexed(R11, R10, 3))
@@ -754,8 +684,7 @@ class Emitter(ValueEmitter):
             emit_rm(self.b, MOP_MOV_RM, 4, R10, based(R10, 4 * cython.cast(int32_t, inst.aux)))
             self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
             emit_rm(self.b, MOP_CMP_RM, 4, R10, based(R11, FUNCREC_TYPE_ID))
-        emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
-        return self.leave_rec(inst.imm)
+        return emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
 
     def leave_rec(self, popped):
         """Call the FuncRec in r11 with its own context, then restore this instance's; the callee pops so many bytes.
@@ -767,9 +696,55 @@ class Emitter(ValueEmitter):
         emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R11, FUNCREC_CODE))
         emit_r(self.b, MOP_CALL_R, R11)
         self.return_site()
-        # By rsp, which is there at once: rbp comes from the callee's pop.
+        return self.restore_context(popped)
+
+    def restore_context(self, popped):
+        """This instance's context, behind a call that popped so many bytes. By rsp, which is there at once: rbp comes
+        from the callee's pop."""
         at: int32_t = cython.cast(int32_t, self.frame_bytes) + SAVED_R14 - cython.cast(int32_t, popped)
         return emit_rm(self.b, MOP_MOV_RM, 8, R14, based(RSP, at))
+
+    def tail_call(self, inst):
+        """The same in the place of this function. Who traps has its frame still."""
+        self.held = NOTHING_HELD
+        if inst.op == P_CALL:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, VMCTX_SLOTS))
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R11, 8 * cython.cast(int32_t, inst.aux)))
+        else:
+            if inst.op == P_CALL_IMPORT:
+                emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.aux))
+            elif inst.op == P_CALL_REF:
+                emit_rr(self.b, MOP_MOV_RR, 8, R11, R10)
+                self.trap_site(TRAP_NULL_FUNCTION)
+            else:
+                self.element(inst)
+            emit_rm(self.b, MOP_MOV_RM, 8, R14, based(R11, FUNCREC_VMCTX))
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R11, FUNCREC_CODE))
+        self.take_down(cython.cast(int32_t, inst.imm))
+        return emit_r(self.b, MOP_JMP_R, R11)
+
+    def take_down(self, given):
+        """Take down the frame; ``given`` bytes of stack arguments at rsp take the place of those that this function
+        got, with the same upper end. They are copied from there: their new place is above the old one, and may begin
+        within the frame. No value is left but the arguments, so rbx and r12 are free.
+        """
+        got: int32_t = cython.cast(int32_t, self.plan.types[self.plan.func_types[self.ssa.func]].stack_bytes)
+        to: int32_t = 16 + got - given
+        at: int32_t = given
+        if given != got:
+            emit_rm(self.b, MOP_MOV_RM, 8, RBX, based(RBP, 8))
+            emit_rm(self.b, MOP_MOV_RM, 8, R12, based(RBP, 0))
+        while at > 0:
+            at -= 16
+            emit_rm(self.b, MOP_MOVUPS_RM, 16, XMM15, based(RSP, at))
+            emit_rm(self.b, MOP_MOVUPS_MR, 16, XMM15, based(RBP, to + at))
+        if given != got:
+            emit_rm(self.b, MOP_LEA_RM, 8, RSP, based(RBP, to - 8))
+            emit_rm(self.b, MOP_MOV_MR, 8, RBX, based(RSP, 0))
+            return emit_rr(self.b, MOP_MOV_RR, 8, RBP, R12)
+        if self.frame_bytes:
+            emit_rr(self.b, MOP_MOV_RR, 8, RSP, RBP)
+        return emit_r(self.b, MOP_POP_R, RBP)
 
     def call_builtin(self, inst, ops):
         """Through the gate, which does the rest; operands are in rdx, rcx, r8, r9."""

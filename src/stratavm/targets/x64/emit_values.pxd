@@ -43,6 +43,7 @@ cdef class ValueEmitter:
     cdef uint32_t position         # where the instruction at hand is from (`ssa.pxd`)
     cdef uint32_t held             # context cell whose pointer r11 holds, NOTHING_HELD if none
     cdef uint32_t first_label      # of the blocks
+    cdef uint32_t passed           # instruction that the one before it did, or NO_VREG
     cdef bint bare                 # no frame: the return address is at rsp
     cdef bint foreign              # r14 must be kept in the frame
     cdef uint32_t* traps
@@ -82,3 +83,9 @@ cdef class ValueEmitter:
     cdef int explicit_trap(self, uint32_t kind) except -1 nogil
     cdef int load_pool(self, uint32_t width, uint32_t xmm, uint32_t offset) except -1 nogil
     cdef uint32_t skip(self, uint32_t cc) except? 0xFFFFFFFF nogil
+    cdef bint sums(self, Move* mv, uint32_t at, uint32_t last) except -1 nogil
+    cdef bint doubles(self, uint32_t move, uint32_t at, uint32_t last) except -1 nogil
+    cdef int32_t added_next(self, uint32_t move, uint32_t at, uint32_t last) noexcept nogil
+    cdef bint in_flags(self, uint32_t at, uint32_t last) noexcept nogil
+    cdef bint feeds(self, uint32_t at, uint32_t last) noexcept nogil
+    cdef bint flags_live(self, uint32_t at, uint32_t last) noexcept nogil

@@ -15,9 +15,21 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TRAP_INVALID_CONVERSION,
 )
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
-from cython.cimports.stratavm.machine.minst import LOC_REMAT, LOC_SLOT, MInst, Move
+from cython.cimports.stratavm.machine.minst import (
+    LOC_REMAT,
+    LOC_SLOT,
+    MI_CALL,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    MI_TERMINATOR,
+    MInst,
+    MOperand,
+    Move,
+)
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_F_RESULT,
     ENC_ROWS,
+    MOP_ADD_RI,
     MOP_ADD_RR,
     MOP_AND_RI,
     MOP_ANDNP_RR,
@@ -31,6 +43,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_CVTTSD2SI_RR,
     MOP_CVTTSS2SI_RR,
     MOP_DIV_R,
+    MOP_END,
     MOP_FADD_RR,
     MOP_FMAX_RR,
     MOP_FMIN_RR,
@@ -116,6 +129,8 @@ from stratavm.targets.x64.target import X64
 U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
 I32_MAX = cython.declare(int64_t, 0x7FFFFFFF)
 I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
+FLAGS_REACH = cython.declare(uint32_t, 16)  # instructions looked at for one that reads flags; beyond, they are spared
+MOST_ADDED = cython.declare(int64_t, 0x7FFFFFFF)
 
 
 @cython.cfunc
@@ -271,6 +286,92 @@ class ValueEmitter:
         else:
             emit_jcc(self.b, cc, label)
         return label
+
+    # ---- what one instruction does in the place of two --------------------------------------------
+
+    def sums(self, mv, at, last):
+        """A copy and an addition to it, or a short shift of it, as one address computation, where nothing reads the
+        flags of the sum: the copy is the last move before instruction ``at``. Whether that was done."""
+        move: uint32_t = cython.cast(uint32_t, mv - self.m.moves) + 1
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        moved_next: cython.bint = move < self.m.n_moves and self.m.moves[move].at == at + 1
+        if (move < self.m.n_moves and self.m.moves[move].at == at) or mv.dst != ops[0].loc or self.feeds(at, last):
+            return False
+        if at + 1 < last and self.m.insts[at + 1].op == MOP_CMP_RI and not moved_next and self.in_flags(at + 1, last):
+            return False
+        more: int32_t = self.added_next(move, at, last)
+        if not self.sum_of(inst, ops, mv.src, more):
+            return False
+        if more:
+            self.passed = at + 1
+        return True
+
+    def doubles(self, move, at, last):
+        """A short shift in place and the addition of a number behind it as one address computation. Whether that was
+        done."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        more: int32_t = self.added_next(move, at, last)
+        if more == 0 or not self.sum_of(inst, ops, ops[0].loc, more):
+            return False
+        self.passed = at + 1
+        return True
+
+    def added_next(self, move, at, last):
+        """What the instruction behind a shift adds to it: a number, in place, where no move stands between (``move`` is
+        the next one) and nothing reads the flags. Else 0."""
+        shift: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        inst: cython.pointer(MInst) = shift + 1
+        if shift.op != MOP_SHL_RI or at + 1 >= last or (inst.op != MOP_ADD_RI and inst.op != MOP_SUB_RI):
+            return 0
+        ops: cython.pointer(MOperand) = self.m.operands + inst.ops
+        result: cython.pointer(MOperand) = self.m.operands + shift.ops
+        if inst.width != shift.width or ops[1].vreg != result.vreg or ops[0].loc != result.loc:
+            return 0
+        if self.feeds(at + 1, last):
+            return 0
+        if move < self.m.n_moves and self.m.moves[move].at == at + 1:
+            return 0
+        if at + 2 < last and self.m.insts[at + 2].op == MOP_CMP_RI and self.in_flags(at + 2, last):
+            return 0
+        more: int64_t = cython.cast(int32_t, inst.imm)
+        if inst.op == MOP_SUB_RI:
+            more = -more
+        return cython.cast(int32_t, more) if more <= MOST_ADDED else 0
+
+    def in_flags(self, at, last):
+        """Whether the instruction before a comparison with zero left its outcome in the zero flag, and no other flag is
+        asked for."""
+        inst: cython.pointer(MInst) = cython.address(self.m.insts[at])
+        before: cython.pointer(MInst) = cython.address(self.m.insts[at - 1])
+        loc: uint32_t = self.m.operands[inst.ops].loc
+        if inst.imm or before.op >= MOP_END or not ENC_ROWS[before.op].flags & ENC_F_RESULT:
+            return False
+        if before.width != inst.width or self.m.operands[before.ops].loc != loc or loc >= 16:
+            return False
+        k: uint32_t
+        for k in range(at + 1, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
+            inst = cython.address(self.m.insts[k])
+            if inst.flags & MI_FLAGS_USE and inst.cc != CC_E and inst.cc != CC_NE:
+                return False
+            if inst.flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
+                return True
+        return False
+
+    def feeds(self, at, last):
+        """Whether the instruction behind a sum reads its flags."""
+        return at + 1 < last and self.m.insts[at + 1].flags & MI_FLAGS_USE != 0
+
+    def flags_live(self, at, last):
+        """Whether an instruction from ``at`` on may read flags that were set before it."""
+        k: uint32_t
+        for k in range(at, last if last < at + FLAGS_REACH else at + FLAGS_REACH):
+            if self.m.insts[k].flags & MI_FLAGS_USE:
+                return True
+            if self.m.insts[k].flags & (MI_FLAGS_DEF | MI_CALL | MI_TERMINATOR):
+                return False
+        return last > at + FLAGS_REACH
 
     # ---- sequences of values -------------------------------------------------------------------
 

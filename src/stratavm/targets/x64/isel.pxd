@@ -60,5 +60,5 @@ cdef class Selector(MemorySelector):
     cdef uint32_t table_length(self, uint32_t n, uint32_t* low) noexcept nogil
     cdef int ret(self, uint32_t n) except -1 nogil
     cdef int call(self, uint32_t n, uint32_t shape) except -1 nogil
-    cdef int arguments(self, TypePlan* type, uint32_t first) except -1 nogil
+    cdef int arguments(self, TypePlan* type, uint32_t first, bint tail) except -1 nogil
     cdef int call_results(self, uint32_t n, TypePlan* type, bint in_registers) except -1 nogil

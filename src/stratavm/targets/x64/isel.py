@@ -26,6 +26,9 @@ from cython.cimports.stratavm.ir.ops import (
     OF_TRAP,
     OF_WRITES,
     OP_FLAGS,
+    OP_RETURN_CALL,
+    OP_RETURN_CALL_INDIRECT,
+    OP_RETURN_CALL_REF,
 )
 from cython.cimports.stratavm.ir.ssa import (
     BF_LATE,
@@ -150,6 +153,15 @@ MOST_ENTRIES = cython.declare(uint32_t, 256)
 """Entries of a br_table of which there is one for all that its index can be: as for a byte, as in interpreters."""
 STEPS = cython.declare(cython.int, 3)
 """Operations between an index and what bounds it."""
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def is_tail_call(op: uint32_t) -> cython.bint:
+    """Whether an operation calls a function in the place of the one that it is in."""
+    return op == OP_RETURN_CALL or op == OP_RETURN_CALL_INDIRECT or op == OP_RETURN_CALL_REF
 
 
 @cython.cclass
@@ -825,8 +837,9 @@ class Selector(MemorySelector):
     # ---- calls ---------------------------------------------------------------------------------
 
     def call(self, n, shape):
-        """A call through a slot, an imported FuncRec, a table or a reference."""
+        """A call through a slot, an imported FuncRec, a table or a reference; in the place of this function, maybe."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        tail: cython.bint = is_tail_call(at.op)
         x: uint32_t = self.ssa.args[at.b + at.c]
         table: uint32_t = self.ssa.args[at.b + at.c + 1]
         indirect: cython.bint = shape != S_CALL
@@ -835,13 +848,14 @@ class Selector(MemorySelector):
         index: uint32_t = NO_VREG
         if not type.usable or at.c != type.n_params + (1 if indirect else 0):
             fail_unsupported(b"simd", b"a call of type {} with {} operands", type_index, at.c)
-        if type.stack_bytes + type.result_bytes > self.m.out_arg_bytes:
-            self.m.out_arg_bytes = type.stack_bytes + type.result_bytes
+        area: uint32_t = type.stack_bytes if tail else type.stack_bytes + type.result_bytes
+        if area > self.m.out_arg_bytes:
+            self.m.out_arg_bytes = area
         if indirect:
             index = self.value(self.ssa.args[at.b + at.c - 1])
         if shape == S_CALL_INDIRECT:
             self.table_bounds(index, table, TRAP_UNDEFINED_ELEMENT)
-        self.arguments(type, at.b)
+        self.arguments(type, at.b, tail)
         if not indirect:
             # The operands were appended to P_CALL by arguments(): now say whom.
             if x < self.plan.n_imported_funcs:
@@ -857,11 +871,14 @@ class Selector(MemorySelector):
                 self.m.last().disp = self.plan.tables + 16 * table
             self.m.operand(index, R_USE, C_FIXED, R10)
         self.m.last().imm = type.stack_bytes
+        if tail:
+            return self.close_block()
         self.call_results(n, type, True)
         return self.call_results(n, type, False)
 
-    def arguments(self, type, first):
-        """Store the stack arguments, then begin a P_CALL with the register arguments."""
+    def arguments(self, type, first, tail):
+        """Store the stack arguments, then begin a P_CALL with the register arguments. A ``tail`` call has the cells for
+        further results that this function was given."""
         values: uint32_t[17]
         regs: uint32_t[17]
         count: uint32_t = 0
@@ -885,13 +902,15 @@ class Selector(MemorySelector):
                 regs[count] = place.reg
                 count += 1
         if type.result_bytes:
-            v = self.fresh(T_I64)
-            self.row(MOP_LEA_RM, 8, v, NO_VREG, NO_VREG)
-            self.on_base(RSP, type.stack_bytes)
+            v = self.result_pointer
+            if not tail:
+                v = self.fresh(T_I64)
+                self.row(MOP_LEA_RM, 8, v, NO_VREG, NO_VREG)
+                self.on_base(RSP, type.stack_bytes)
             values[count] = v
             regs[count] = R9
             count += 1
-        self.pseudo(P_CALL, 0, MI_CALL | MI_EFFECT)
+        self.pseudo(P_CALL, 0, (MI_TERMINATOR | MI_EXIT if tail else MI_CALL) | MI_EFFECT)
         for i in range(count):
             self.m.operand(values[i], R_USE, C_FIXED, regs[i])
         return 0

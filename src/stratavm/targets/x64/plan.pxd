@@ -51,6 +51,7 @@ cdef class ModulePlan:
     cdef uint32_t level            # of the code that is made by it
     cdef uint32_t counting         # functions count their calls
     cdef uint32_t polling          # loops take the slow path of their polls (tests)
+    cdef uint32_t leaves           # a tail call may end in another instance: a call returns with any context
     cdef uint32_t poison           # fill registers and frames with garbage (tests)
     cdef readonly object features  # names of the processor extensions in use
 

@@ -75,16 +75,19 @@ class ModulePlan:
         level: int = 0,
         counting: bool = False,
         polling: bool = False,
+        leaves: bool = False,
     ) -> None:
         """``plans``: PLAN_GUARD or PLAN_BOUNDED per memory (or guard); ``features``: None = this machine's; ``level``:
         what code made by it is marked with; ``counting``: functions count their calls as they are entered;
-        ``polling``: loops take the slow path of their polls each time."""
+        ``polling``: loops take the slow path of their polls each time; ``leaves``: functions may return with the
+        context of another instance, by a tail call."""
         self.features = check_target(module, features)
         self.cpu = sum(1 << i for i, name in enumerate(CPU_FEATURES) if name in self.features)
         self.poison = poison
         self.level = level
         self.counting = counting
         self.polling = polling
+        self.leaves = leaves
         layout = vm_layout(module)
         self._types(module)
         self._functions(module, layout)

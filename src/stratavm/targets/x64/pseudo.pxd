@@ -10,7 +10,8 @@ cdef enum Pseudo:
     P_TRAP_IF          # cc, aux = kind
     P_POLL             # loop header; D, U the same: value of a global meanwhile; cc = POLL_* bits; aux = its cell in the VMContext
     P_FUEL             # imm = units to take from exec.fuel, which traps, unchanged, if it has fewer
-    P_CALL             # U… D… (fixed); aux = defined function index; imm = bytes of stack arguments
+    P_CALL             # U… D… (fixed); aux = defined function index; imm = bytes of stack arguments. These four with MI_EXIT:
+                       # in the place of this function, whose frame goes first
     P_CALL_IMPORT      # the same; aux = offset of the FuncRec pointer in the VMContext
     P_CALL_INDIRECT    # the same; the first use is the index in r10; aux = type index; disp = offset of the table's base
     P_CALL_REF         # the same; the first use is the reference in r10; aux = type index

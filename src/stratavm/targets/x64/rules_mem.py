@@ -48,6 +48,8 @@ def _rules() -> Iterator[Rule]:
         yield Rule(op, "drop", extra=NUMBERS[op.replace(".", "_")])
     for op in _PLAIN:
         yield Rule(op, op.replace(".", "_"))
+    for op in ("call", "call_indirect", "call_ref"):
+        yield Rule(f"return_{op}", op)
     yield Rule("select_t", "select")
 
 

@@ -1,7 +1,8 @@
 """Flat operations to callables over one instance. Owns the effect of every operation except calls and returns.
 
 A *step* gets the operand stack and the locals of its frame. It returns None to go on with the next one, a position to
-continue there, ``RETURN``, a ``Callee`` whose arguments are on top of the stack: then the machine calls, or ``Thrown``.
+continue there, ``RETURN``, a ``Callee`` whose arguments are on top of the stack: then the machine calls, a ``Tail``,
+which is one that takes the place of the frame, or ``Thrown``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from stratavm.spec.record import Row
 from stratavm.spec.types import Limits
 from stratavm.tiers.oracle.atomics import atomic
 from stratavm.tiers.oracle.flatten import Jump, Op
-from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, Thrown, within
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, Tail, Thrown, within
 
 RETURN: Final = -1
 MASK32: Final = 0xFFFF_FFFF
@@ -486,11 +487,27 @@ def _call(op: Op, instance: InstanceLike) -> Step:
     return lambda stack, locals_: callee
 
 
+def _return_call(op: Op, instance: InstanceLike) -> Step:
+    tail = Tail(instance.callee(op.imms[0]))
+    return lambda stack, locals_: tail
+
+
 def _call_indirect(op: Op, instance: InstanceLike) -> Step:
+    find = _element(op, instance)
+    return lambda stack, locals_: find(stack)
+
+
+def _return_call_indirect(op: Op, instance: InstanceLike) -> Step:
+    find = _element(op, instance)
+    return lambda stack, locals_: Tail(find(stack))
+
+
+def _element(op: Op, instance: InstanceLike) -> Callable[[list[int]], Callee]:
+    """Take an index from the stack: the function that a table has there."""
     type_index, index = op.imms
     table = instance.tables[index]
 
-    def call_indirect(stack: list[int], locals_: list[int]) -> Callee:
+    def find(stack: list[int]) -> Callee:
         element = stack.pop()
         if element >= len(table):
             raise Trap("undefined_element", detail=f"element {element}, table {index} has {len(table)}")
@@ -503,17 +520,23 @@ def _call_indirect(op: Op, instance: InstanceLike) -> Step:
             raise Trap("indirect_call_mismatch", detail=f"expected {wanted}, found {callee.type}")
         return callee
 
-    return call_indirect
+    return find
+
+
+def _referent(stack: list[int], instance: InstanceLike) -> Callee:
+    """Take a reference from the stack: its function."""
+    raw = stack.pop()
+    if not raw:
+        raise Trap("null_function")
+    return instance.resolve_func(raw)
 
 
 def _call_ref(op: Op, instance: InstanceLike) -> Step:
-    def call_ref(stack: list[int], locals_: list[int]) -> Callee:
-        raw = stack.pop()
-        if not raw:
-            raise Trap("null_function")
-        return instance.resolve_func(raw)
+    return lambda stack, locals_: _referent(stack, instance)
 
-    return call_ref
+
+def _return_call_ref(op: Op, instance: InstanceLike) -> Step:
+    return lambda stack, locals_: Tail(_referent(stack, instance))
 
 
 def _throw(op: Op, instance: InstanceLike) -> Step:
@@ -580,6 +603,9 @@ _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
     "call": _call,
     "call_indirect": _call_indirect,
     "call_ref": _call_ref,
+    "return_call": _return_call,
+    "return_call_indirect": _return_call_indirect,
+    "return_call_ref": _return_call_ref,
     "throw": _throw,
     "throw_ref": _throw_ref,
 }

@@ -354,8 +354,8 @@ class _Flattener:
                 self.call(row, imms, position)
 
     def call(self, row: Row, imms: tuple[Any, ...], position: int) -> None:
-        """A call: direct, through a table, or through a reference."""
-        if row.mnemonic == "call":
+        """A call: direct, through a table, or through a reference; behind a tail call is nothing."""
+        if row.imms == ("func",):
             type_ = self.module.func_type(imms[0])
         else:
             composite = self.module.types[imms[0]].composite
@@ -363,7 +363,10 @@ class _Flattener:
             type_ = composite
             self.move(-1)
         self.emit(row.mnemonic, row, imms, position)
-        self.move(len(type_.results) - len(type_.params))
+        if row.ends:
+            self.leave()
+        else:
+            self.move(len(type_.results) - len(type_.params))
 
     def open(self, row: Row, type_: int, position: int) -> None:
         """Begin a block, loop or if."""

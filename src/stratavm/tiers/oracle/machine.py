@@ -11,7 +11,7 @@ from stratavm.base.thrown import WasmException
 from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, bind
 from stratavm.tiers.oracle.flatten import ROWS, Clause, Flat, flatten, flatten_constant
-from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, Thrown
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, Tail, Thrown
 
 SHALLOW: Final = 16
 """So many nested entries are always allowed, without a look at Python's stack."""
@@ -183,9 +183,17 @@ def _loop(frames: list[Frame], budget: Budget) -> list[int]:
                 if not frames:
                     return results
                 frames[-1].stack += results
+                frames[-1].pc += 1
             elif type(out) is Thrown:
                 if not _catch(frames, budget, out.error):
                     raise out.error
+            elif type(out) is Tail:
+                found = _leave(frames, out.callee, budget)
+                if found is not None:
+                    if not frames:
+                        return found
+                    frames[-1].stack += found
+                    frames[-1].pc += 1
             else:
                 _call(frames, budget, out)  # type: ignore[arg-type]
             frame = frames[-1]
@@ -261,9 +269,25 @@ def _pop(frames: list[Frame], budget: Budget) -> list[int]:
     frame = frames.pop()
     budget.values -= frame.code.size
     budget.frames -= 1
-    if frames:
-        frames[-1].pc += 1
     return frame.stack[len(frame.stack) - frame.code.results :]
+
+
+def _leave(frames: list[Frame], callee: Callee, budget: Budget) -> list[int] | None:
+    """End a guest call by calling a function in its place: the results of the host's, or None where a guest goes on."""
+    frame = frames.pop()
+    budget.values -= frame.code.size
+    budget.frames -= 1
+    args = frame.stack[len(frame.stack) - len(callee.type.params) :]
+    if callee.guest is None:
+        try:
+            return callee.call_by_guest(args)
+        except WasmException as error:
+            if not frames or not _catch(frames, budget, error):
+                raise
+            return None
+    instance, defined_index = callee.guest
+    _push(frames, instance.oracle.code(defined_index), args)
+    return None
 
 
 def _describe(frames: list[Frame]) -> list[GuestFrame]:

@@ -142,13 +142,19 @@ class InstanceLike(Protocol):
         """Called now and then while guest code runs; may raise to stop it."""
 
 
+class Tail(NamedTuple):
+    """A function that is called in the place of the one that runs."""
+
+    callee: Callee
+
+
 class Thrown(NamedTuple):
     """A step has thrown an exception."""
 
     error: BaseException
 
 
-Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | Thrown | None"]
+Step: TypeAlias = Callable[[list[int], list[int]], "int | Callee | Tail | Thrown | None"]
 """An operation bound to an instance: it gets the operand stack and the locals of its frame (``bind.py``)."""
 
 
