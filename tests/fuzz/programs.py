@@ -117,19 +117,22 @@ class Body:
     code = staticmethod(code)
     constant = staticmethod(constant)
 
-    def __init__(self, program: Program, params: str, results: str, budget: int) -> None:
+    def __init__(self, program: Program, params: str, results: str, budget: int, rounds: int = 0) -> None:
+        """``rounds``: how often the function may call itself in its own place, a power of two: its first parameter,
+        which nothing else sets, says how often it does."""
         self.program = program
         self.throwing = Throwing(self, program.older)
         self.rng = program.rng
         self.results = results
         self.locals = params + "".join(self.rng.choices(LETTERS, k=2)) + "iIfFiIfF"
-        self.usable = [[i for i, have in enumerate(self.locals) if have == t] for t in TYPES]
+        self.params, self.rounds = params, rounds
+        self.usable = [[i for i, have in enumerate(self.locals) if have == t and (i or not rounds)] for t in TYPES]
         self.bases = [self.fresh("i") for _ in range(2)]
         self.pool: dict[str, list[tuple[bytes, int]]] = {t: [] for t in TYPES}
         self.places: list[tuple[bytes, int]] = []
         self.counters: list[tuple[bytes, int]] = []
         self.labels: list[bool] = []
-        self.weight = 1
+        self.weight = max(1, rounds)
         self.cost = 0
         self.budget = budget
         self.accumulator = self.rng.randrange(len(GLOBALS))
@@ -318,21 +321,41 @@ class Body:
         index, (params, results, cost) = self.rng.choice(found)
         if not self.affords(cost):
             return self.leaf(letter)
-        made = b"".join(self.expr(t, depth - 2) for t in params)
-        in_table = index < self.program.helpers <= len(self.program.made)  # but no helper calls what may call it
-        if in_table and self.chance(0.3):
-            made += self.reference(index, self.program.type_index(params, results))
-            made += code("call_ref", self.program.type_index(params, results))
-        elif in_table and self.chance(0.3) and self.affords(self.program.dearest):
-            slot = constant("i", index) if self.chance(0.95) else self.masked(SLOTS - 1)
-            made += self.slot(slot) + code("call_indirect", self.program.type_index(params, results), 0)
-        else:
-            made += code("call", index)
+        made = b"".join(self.expr(t, depth - 2) for t in params) + self.calling(index, "call")
         if len(results) == 1:
             return made
         keep = self.fresh(letter)
         others = b"".join(code("local.set", self.local(t)) for t in reversed(results[:-1]))
         return made + code("local.set", keep) + others + code("local.get", keep)
+
+    def calling(self, index: int, word: str) -> bytes:
+        """The call of a function whose arguments are there: by name, through its reference or through the table."""
+        params, results, _ = self.program.made[index]
+        in_table = index < self.program.helpers <= len(self.program.made)  # but no helper calls what may call it
+        type_, share = self.program.type_index(params, results), 0.3 if word == "call" else 0.5
+        if in_table and self.chance(share):
+            return self.reference(index, type_) + code(f"{word}_ref", type_)
+        if in_table and self.chance(share) and self.affords(self.program.dearest):
+            slot = constant("i", index) if self.chance(0.95) else self.masked(SLOTS - 1)
+            return self.slot(slot) + code(f"{word}_indirect", type_, 0)
+        return code(word, index)
+
+    def tail(self) -> bytes:
+        """A call in the place of this function, of one with the same results; empty where none is affordable."""
+        left = (self.budget - self.cost) // self.weight
+        found = [(i, f) for i, f in enumerate(self.program.made) if f[1] == self.results and f[2] <= left]
+        if not found:
+            return b""
+        index, (params, _, cost) = self.rng.choice(found)
+        if not self.affords(cost):
+            return b""
+        return b"".join(self.expr(t, 2) for t in params) + self.calling(index, "return_call")
+
+    def again(self) -> bytes:
+        """A call of the function itself in its own place, as long as its first parameter says."""
+        rest = code("local.get", 0) + constant("i", self.rounds - 1) + code("i32.and")
+        given = rest + constant("i", 1) + code("i32.sub") + b"".join(self.expr(t, 2) for t in self.params[1:])
+        return rest + code("if") + VOID + given + code("return_call", len(self.program.made)) + END
 
     def reference(self, index: int, type_: int) -> bytes:
         """A helper's reference, of its type: by name, from a global, from a choice, behind branches that look at it."""
@@ -494,7 +517,8 @@ class Body:
 
     def finish(self, depth: int) -> bytes:
         """A return from anywhere, seldom taken."""
-        early = b"".join(self.expr(t, 2) for t in self.results) + code("return")
+        early = b"" if self.chance(0.5) else self.tail()
+        early = early or b"".join(self.expr(t, 2) for t in self.results) + code("return")
         return self.expr("i", 2) + self.expr("i", 2) + code("i32.eq") + code("if") + VOID + early + END
 
     def loop(self, depth: int) -> bytes:
@@ -536,16 +560,18 @@ class Body:
 
     def whole(self, statements: int) -> bytes:
         """The function's code: results that depend on all locals come last."""
-        made = (self.accumulate(0) if self.chance(0.6) else self.base(0)) + self.statements(statements, 0)
+        tail = self.tail() if self.chance(0.5) else b""  # while there is something to pay it with
+        again = self.again() if self.rounds else b""
+        made = (self.accumulate(0) if self.chance(0.6) else self.base(0)) + self.statements(statements, 0) + again
         last = b"".join(self.expr(t, 2) for t in self.results[1:])
         if self.results[0] != "I":
-            return made + self.expr(self.results[0], 3) + last + END
+            return made + (tail or self.expr(self.results[0], 3) + last) + END
         made += constant("I", 0)
         for index in sorted([*chain(*self.usable), *self.bases]):
             letter = self.locals[index]
             made += constant("I", 5) + code("i64.rotl") + code("local.get", index)
             made += b"".join(map(code, TO_BITS[letter])) + code("i64.xor")
-        return made + last + END
+        return made + (code("global.set", self.some_global("I")) + tail if tail else last) + END
 
 
 class Program:
@@ -576,7 +602,9 @@ class Program:
 
     def function(self, params: str, results: str, budget: int, statements: int, export: str | None) -> None:
         """Append a function."""
-        body = Body(self, params, results, budget)
+        rounds = self.rng.choice((0, 0, 0, 2, 8))
+        params = "i" + params if rounds else params
+        body = Body(self, params, results, budget, rounds)
         written = body.whole(statements)
         locals_ = [(1, KEPT_TYPES[t]) for t in body.locals[len(params) :]]
         self.draft.function(_function_type(params, results), written, locals_, export)
@@ -586,11 +614,15 @@ class Program:
         """The module."""
         rng, draft = self.rng, self.draft
         for _ in range(self.helpers):
-            params, result = rng.choices(LETTERS, k=rng.randint(0, 3)), rng.choice(LETTERS)
+            params, result = rng.choices(LETTERS, k=rng.choice((0, 1, 2, 3, 3, 9, 14))), rng.choice(LETTERS)
             self.function("".join(params), result, rng.choice((12, 30, 200)), rng.choice((0, 1, 1, 3)), None)
         for number in range(rng.randint(1, 3)):
-            params, more = rng.choices(LETTERS, k=rng.randint(1, 4)), rng.choices(LETTERS, k=rng.randint(0, 2))
-            self.function("".join(params), "I" + "".join(more), STEPS, rng.choice((3, 6, 10)), f"f{number}")
+            params = rng.choices(LETTERS, k=rng.choice((1, 2, 4, 11)))
+            more = rng.choices(LETTERS, k=rng.choice((0, 0, 1, 2)))
+            results = "I" + "".join(more)
+            if number and rng.random() < 0.4:  # those of the one before, which then may take its place
+                results = self.made[-1][1]
+            self.function("".join(params), results, STEPS, rng.choice((3, 6, 10)), f"f{number}")
         for (least, most), wide, by_bytes in zip(MEMORIES, self.wide, self.by_bytes, strict=True):
             page, more = (PAGE, rng.choice((0, 0, 1, 3))) if by_bytes else (1, 0)
             limits = Limits(least * page + more, most * page + more, wide)

@@ -222,8 +222,8 @@ def test_multi_value_calls_have_result_nodes() -> None:
 def test_a_row_of_a_missing_proposal_is_refused_by_name() -> None:
     """The builder and the validator agree on what is missing."""
     with pytest.raises(Unsupported) as caught:
-        validate(parse_module("(module (func (return_call 0)))"), features=READY)
-    assert caught.value.feature == "tail-call"
+        validate(parse_module("(module (func (drop (ref.i31 (i32.const 0)))))"), features=READY)
+    assert caught.value.feature == "gc"
 
 
 def test_the_text_is_stable() -> None:

@@ -94,7 +94,6 @@ def test_every_beginning_is_reached():
 
 USES = {
     "simd": "(module (func (param v128)))",
-    "tail-call": "(module (func $f (return_call $f)))",
     "gc": "(module (type (struct (field i32))))",
     "exceptions": "(module (tag $e) (func (throw $e)))",
     "relaxed-simd": "(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))))",
@@ -139,6 +138,7 @@ def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
         "memory64": "(memory i64 1)",
         "custom-page-sizes": "(memory 1 (pagesize 1))",
         "atomics": "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
+        "tail-call": "(func $f (return_call $f))",
     }[name]
     with pytest.raises((Unsupported, ValidationError)) as caught:
         Module(f"(module {text})", Engine(features=READY - {name}))
@@ -159,7 +159,6 @@ BUILDS = {
         ["-msimd128", "-mno-simd128"],
         "void f(int*a,int*b){for(int i=0;i<64;i++)a[i]+=b[i];}",
     ),
-    "tail-call": (["-mtail-call"], ["-mtail-call", "-mno-tail-call"], "int g(int); int f(int x){return g(x+1);}"),
 }
 
 

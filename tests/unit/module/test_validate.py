@@ -180,8 +180,8 @@ def test_extended_constants_are_typed() -> None:
 def test_a_proposal_that_is_missing_is_named() -> None:
     """Unready: Unsupported; ready but switched off: invalid. Both name it."""
     with pytest.raises(Unsupported) as caught:
-        validate(parse_module("(module (func (return_call 0)))"))
-    assert caught.value.feature == "tail-call"
+        validate(parse_module("(module (func (drop (ref.i31 (i32.const 0)))))"))
+    assert caught.value.feature == "gc"
     with pytest.raises(ValidationError, match="sign-extension"):
         validate(
             parse_module("(module (func (drop (i32.extend8_s (i32.const 1)))))"), features=READY - {"sign-extension"}

@@ -21,10 +21,11 @@ from tests.unit.ir.test_mutants import INTERESTING
 from tests.unit.module.drafts import draft_of
 
 wasmtime = needed.module("wasmtime")
-MISSING = ("simd", "relaxed_simd", "tail_call", "gc", "exceptions", "stack_switching")
+MISSING = ("simd", "relaxed_simd", "gc", "exceptions", "stack_switching")
 """Proposals that Strata does not have yet, and so wasmtime shall not have either."""
 ASKED = (
     "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
+    "tail_call",
 )  # fmt: skip
 """Proposals that Strata has, of threads the instructions, and wasmtime when it is asked."""
 
