@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+from tests.bench import tail_loops
 from tests.bench.measure import Row, per_call
 
 MODULE: Final = """(module
@@ -318,13 +319,14 @@ def measure(rounds: int) -> Iterator[Row]:
             ours = per_call(statements, rounds, 5000 // inner)
             values = ours | per_call(theirs, rounds, max(1, 200 // inner)) | per_call({"operator.add": floor}, rounds)
         yield Row("boundary", name, "ns", {e: v / (inner if e != "operator.add" else 1) for e, v in values.items()})
+    yield from tail_loops.measure(rounds)
 
 
 def failures(rows: list[Row]) -> list[str]:
     """Rows over what the issue allows. On a machine that is slower, or busy, the allowance grows with the floor."""
     ours = [row for row in rows if row.suite == "boundary"]
     slower = max([1.0, *(row.values["operator.add"] / QUIET_FLOOR_NS for row in ours if row.name == "no arguments")])
-    return [
+    return tail_loops.failures(ours) + [
         f"{row.name}: {row.values['strata']:.0f} ns, at most {LIMITS[row.name]:.0f} ns × {slower:.2f}"
         for row in ours
         if row.name in LIMITS and row.values["strata"] > LIMITS[row.name] * slower
