@@ -12,7 +12,7 @@ from stratavm.base import errors
 from stratavm.base.forms import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple, TextIO
 from stratavm.base.importing import contextmanager
 from stratavm.base.text import printable
-from stratavm.sandbox.ending import reason_of
+from stratavm.sandbox.ending import is_uncaught, reason_of
 
 if TYPE_CHECKING:
     from stratavm.sandbox.completed import Reason
@@ -55,7 +55,8 @@ class End(NamedTuple):
 
 def failure(error: BaseException, *, json: bool = False, module: str = "", end: End | None = None) -> int:
     """Report an error, which may be one of the module that was read, and return the exit code for it."""
-    reason = end.reason if end else reason_of(error) if isinstance(error, errors.Trap) else None
+    own = isinstance(error, errors.Trap) or is_uncaught(error)
+    reason = end.reason if end else reason_of(error) if own else None
     code = FAILED
     if reason:
         from stratavm.sandbox.completed import CODES
@@ -108,6 +109,10 @@ def _tell(error: BaseException, module: str, end: End | None) -> None:
     if getattr(error, "problems", None):
         print(f"  {ONLY_WASI}", file=sys.stderr)
     _print_frames(getattr(error, "frames", ()))
+    if is_uncaught(error):
+        for note in getattr(error, "__notes__", ()):
+            for line in note.split("\n"):
+                print(paint(f"    {line}", "quiet", sys.stderr), file=sys.stderr)
 
 
 def hint_for(error: BaseException) -> str:
@@ -174,7 +179,7 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{_path(error.filename)}: {error.strerror}"
     message = " ".join(_lines(error)[0].split())
-    if type(error) in (ValueError, TypeError) and message:  # they say in words what is wrong with which argument
+    if (type(error) in (ValueError, TypeError) or is_uncaught(error)) and message:  # they say in words what is wrong with which argument
         return printable(message)
     kind = "trap" if isinstance(error, errors.Trap) else _words(type(error).__name__)
     return printable(f"{kind}: {message}" if message else kind)

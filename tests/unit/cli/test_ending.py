@@ -40,6 +40,18 @@ def test_a_guest_that_died_of_its_memory_limit_is_told_so(process, program, how)
 
 
 @BOTH
+def test_an_exception_that_nobody_catches_ends_a_program_as_a_trap_does(process, tmp_path, how):
+    """With its values, the guest's frames, and the same exit code."""
+    path = tmp_path / "throws.wat"
+    path.write_text("""(module $guest (tag $e (param i32)) (func $inner (throw $e (i32.const 7)))
+      (func (export "_start") (call $inner)) (memory (export "memory") 1))""")
+    done = process("run", *how, str(path))
+    assert done.returncode == 134
+    assert b"unhandled exception: 7" in done.stderr
+    assert b"inner at 0x" in done.stderr
+
+
+@BOTH
 def test_memories_share_the_limit(process, tmp_path, how):
     """Whether a program is given too much at its start, or asks for it."""
     path = tmp_path / "several.wat"

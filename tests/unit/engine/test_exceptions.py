@@ -444,6 +444,33 @@ def resident():
     return read
 
 
+def test_exceptions_that_guests_keep_count_for_the_store(guest):
+    """A thousand values each: what holds them is the store's, and given back with them."""
+    types = "i64 " * 900
+    text = f"""(module
+      (type $many (func (result {types}))) (tag $e (param {types})) (table $kept 400 exnref)
+      (func $values (type $many) {"(i64.const 1) " * 900})
+      (func (export "keep") (param i32)
+        (table.set $kept (local.get 0)
+          (block $h (result exnref) (try_table (catch_all_ref $h) (throw $e (call $values))) (unreachable))))
+      (func (export "drop") (param i32) (table.set $kept (local.get 0) (ref.null exn))))"""
+    exports = Linker(guest.engine).instantiate(guest.store, Module(text, engine=guest.engine)).exports
+    before = guest.store.bytes_held
+    for number in range(20):
+        exports["keep"](number)
+    assert guest.store.bytes_held - before > 20 * 900 * 16
+    for number in range(20):
+        exports["drop"](number)
+    guest.store.gc()
+    gc.collect()
+    assert guest.store.bytes_held - before < 2 * 900 * 16 + 4096
+    small = Store(guest.engine, limits=stratavm.StoreLimits(total_bytes=1 << 20))
+    exports = Linker(guest.engine).instantiate(small, Module(text, engine=guest.engine)).exports
+    with pytest.raises(stratavm.ResourceLimit):
+        for number in range(400):
+            exports["keep"](number)
+
+
 @pytest.mark.parametrize("tier", ["jit0", "jit1", "auto"])
 def test_a_host_functions_exception_passes_compiled_guests(tier):
     """Guests without handlers, on any tier, are left as by any error of Python; nothing of theirs is poisoned."""
