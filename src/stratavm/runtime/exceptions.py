@@ -28,6 +28,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
 from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.occupancy import is_closed
+from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -42,6 +43,7 @@ from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, FuncType, TagType,
 HANDLES = (EXTERN, NOEXTERN, EXN, NOEXN)
 
 
+@cython.no_gc_clear  # __dealloc__ of its exceptions uses it
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class Tag:
@@ -139,6 +141,7 @@ def instance_tag(store, type, type_id):
     return tag
 
 
+@cython.no_gc_clear  # __dealloc__ uses the tag
 @cython.freelist(8)
 @cython.final
 @cython.cclass
@@ -149,7 +152,9 @@ class Exn:
         raise TypeError("exceptions are made by WasmException(tag, values)")
 
     def __dealloc__(self):
-        free(self.cells)
+        if self.cells != cython.NULL:
+            give_back(self.tag.store.quota, bytes_of(self.tag))
+            free(self.cells)
 
     def hold(self):
         """Keep what handles among its values mean: guests may hold it for longer than the call."""
@@ -224,10 +229,20 @@ def new_exn(tag: Tag) -> Exn:
     """An exception whose values are all 0."""
     exn: Exn = Exn.__new__(Exn)
     exn.tag = tag
+    tag.store.quota.check(bytes_of(tag), "an exception")
     exn.cells = cython.cast(cython.pointer(uint64_t), calloc(tag.d.n_values + 1, ARG_CELL))
     if exn.cells == cython.NULL:
         raise MemoryError("no memory for an exception")
+    tag.store.quota.claim(bytes_of(tag))
     return exn
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def bytes_of(tag: Tag) -> uint64_t:
+    """What an exception of a tag takes of the store's budget."""
+    return ARG_CELL * cython.cast(uint64_t, tag.d.n_values + 1)
 
 
 @cython.cfunc
