@@ -22,13 +22,10 @@ from stratavm import (
     Store,
     Tag,
     Trap,
-    Unsupported,
     WasmException,
 )
-from stratavm.module.features import INTERPRETED, READY
 
-WAYS = ["oracle"] if "exceptions" not in READY else ["oracle", "jit0", "jit1", "auto"]
-COMPILED = [] if "exceptions" in READY else ["jit0", "jit1", "auto"]
+WAYS = ["oracle", "jit0", "jit1", "auto"]
 
 GUEST = """(module
   (import "env" "tag" (tag $e (param i32)))
@@ -70,24 +67,14 @@ class Guest:
 
 
 def engine(tier: str, **options) -> Engine:
-    """An engine whose tier has exceptions."""
-    return Engine(Config(tier=tier, features=INTERPRETED if tier == "oracle" else READY, **options))
+    """An engine with a tier."""
+    return Engine(Config(tier=tier, **options))
 
 
 @pytest.fixture(params=WAYS)
 def guest(request):
     """The guest on each tier that has exceptions."""
     return Guest(request.param)
-
-
-@pytest.mark.parametrize("tier", COMPILED)
-@pytest.mark.parametrize("text", ["(tag)", "(func (throw 0))", "(func (try (do)))", "(func (param exnref))"])
-def test_a_tier_without_exceptions_refuses_them_by_name(tier, text):
-    """Nothing runs elsewhere unseen."""
-    with pytest.raises(Unsupported, match="exceptions"):
-        Module(f"(module {text})", engine=Engine(tier=tier))
-    with pytest.raises(ValueError, match="exceptions cannot be enabled"):
-        Config(tier=tier, features=INTERPRETED)
 
 
 def test_what_no_guest_catches_is_raised(guest):
