@@ -179,7 +179,8 @@ def one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror if error.filename is None else f"{_path(error.filename)}: {error.strerror}"
     message = " ".join(_lines(error)[0].split())
-    if (type(error) in (ValueError, TypeError) or is_uncaught(error)) and message:  # they say in words what is wrong with which argument
+    speaks = type(error) in (ValueError, TypeError) or is_uncaught(error)
+    if speaks and message:  # they say in words what is wrong with which argument
         return printable(message)
     kind = "trap" if isinstance(error, errors.Trap) else _words(type(error).__name__)
     return printable(f"{kind}: {message}" if message else kind)

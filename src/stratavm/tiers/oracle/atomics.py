@@ -33,10 +33,11 @@ def atomic(op: Op, instance: InstanceLike) -> Step:
     size, mask = access.bytes, (1 << 8 * access.bytes) - 1
 
     def place(address: int) -> int:
-        if (address + offset) % size:
-            raise Trap("unaligned_atomic", detail=f"{size} bytes at {address + offset:#x}")
-        within(memory, address + offset, size)
-        return address + offset
+        at: int = address + offset
+        if at % size:
+            raise Trap("unaligned_atomic", detail=f"{size} bytes at {at:#x}")
+        within(memory, at, size)
+        return at
 
     def get(at: int) -> int:
         content: bytes = memory.read(at, size)
