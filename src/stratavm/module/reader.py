@@ -14,17 +14,17 @@ from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
 from cython.cimports.libc.errno import EAGAIN, EINTR, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.string import memcpy, memset
-from cython.cimports.posix.mman import MADV_DONTNEED, madvise
-from cython.cimports.posix.unistd import _SC_PAGESIZE, pread, read, sysconf
+from cython.cimports.posix.mman import madvise
+from cython.cimports.posix.unistd import pread, read
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
 from cython.cimports.stratavm.base.poly1305 import poly_close, poly_more, poly_open
+from cython.cimports.stratavm.base.vecfree import give_pages
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
 from stratavm.base.leb import LEB_MESSAGES
 from stratavm.module.features import advice, refusal
 
-PAGE = cython.declare(uintptr_t, sysconf(_SC_PAGESIZE))
 LARGE = cython.declare(uintptr_t, 1 << 20)
 HUGE_PAGE = cython.declare(uintptr_t, 1 << 21)
 MADV_HUGEPAGE = cython.declare(cython.int, 14)
@@ -112,11 +112,11 @@ def let_go_of(things: list) -> None:
         thing: object = things.pop()
         if type(thing) is bytes and cython.cast(cython.pointer(PyObject), thing).ob_refcnt == 1:
             data = thing
-            first = (cython.cast(uintptr_t, PyBytes_AS_STRING(data)) + PAGE - 1) & ~(PAGE - 1)
-            last = (cython.cast(uintptr_t, PyBytes_AS_STRING(data)) + len(data)) & ~(PAGE - 1)
-            if last > first + LARGE:
+            first = cython.cast(uintptr_t, PyBytes_AS_STRING(data))
+            last = first + len(data)
+            if last - first > LARGE:
                 with cython.nogil:
-                    madvise(cython.cast(cython.p_void, first), last - first, MADV_DONTNEED)
+                    give_pages(first, last)
             data = None
         thing = None
 

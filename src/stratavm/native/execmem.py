@@ -14,7 +14,6 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import abort, calloc, free, malloc, realloc
 from cython.cimports.libc.string import memcpy
 from cython.cimports.posix.mman import (
-    MADV_DONTNEED,
     MAP_ANONYMOUS,
     MAP_FAILED,
     MAP_NORESERVE,
@@ -28,7 +27,7 @@ from cython.cimports.posix.mman import (
     mprotect,
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
-from cython.cimports.stratavm.base.vecfree import vec_free
+from cython.cimports.stratavm.base.vecfree import give_pages, vec_free
 from cython.cimports.stratavm.runtime import codemap, threads
 from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, LandEntry, PosEntry, SiteEntry, TrapEntry
 from cython.cimports.stratavm.runtime.native import add_64, store_ptr
@@ -155,7 +154,7 @@ def release_chunks(run: cython.pointer(ChunkRun)) -> cython.void:
     i: uint32_t
     base: cython.p_void = cython.cast(cython.p_void, chunk_address(run.first))
     size: cython.size_t = cython.cast(cython.size_t, run.count) << codemap.CHUNK_SHIFT
-    madvise(base, size, MADV_DONTNEED)
+    give_pages(chunk_address(run.first), chunk_address(run.first) + size)
     # Chunks whose protection cannot be taken back stay retired: reusing them would expose old code.
     usable: cython.bint = mprotect(base, size, PROT_NONE) == 0
     for i in range(run.first, run.first + run.count):
@@ -163,6 +162,20 @@ def release_chunks(run: cython.pointer(ChunkRun)) -> cython.void:
         chunk_used[i] = 0 if usable else 1
     if usable:
         chunks_in_use -= run.count
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def populate(start: uint64_t, size: uint64_t) -> cython.void:
+    """Have pages there for so many bytes from a page on, a huge page at a time: nobody changes the address space
+    meanwhile."""
+    end: uint64_t = start + size
+    behind: uint64_t
+    while start < end:
+        behind = min((start | (HUGE_PAGE - 1)) + 1, end)
+        madvise(cython.cast(cython.p_void, start), behind - start, MADV_POPULATE_WRITE)
+        start = behind
 
 
 @cython.final
@@ -306,7 +319,7 @@ class CodeOwner:
         if size >= LARGE_BATCH:  # a fault for each page would take as long as copying it
             if size >= HUGE_PAGE and start % HUGE_PAGE == 0:  # of which the processor finds all code by one entry, too
                 madvise(cython.cast(cython.p_void, start), size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE)
-            madvise(cython.cast(cython.p_void, start & ~(PAGE - 1)), size, MADV_POPULATE_WRITE)
+            populate(start & ~(PAGE - 1), size)
         recs: cython.pointer(CodeRec) = fill(self.serial, start, sources, n, addresses)
         if not seal(start, size, shared):
             status = PUBLISH_PROTECT
