@@ -13,15 +13,15 @@ from stratavm.module.features import READY
 from stratavm.module.validate import validate
 from tests.fuzz.oracles import Finding
 
-OFF: Final = ("simd", "relaxed_simd", "gc", "exceptions")
+OFF: Final = ("simd", "relaxed_simd", "gc")
 """Proposals that Strata does not have."""
 ON: Final = (
     "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
-    "tail_call",
+    "tail_call", "exceptions",
 )  # fmt: skip
 """Proposals that Strata has, and the other engine on request only."""
-OLDER_RULES: Final = ("locally defined global",)
-"""Why the other engine refuses what version 3.0 allows: it ties this to the gc proposal."""
+OTHER_RULES: Final = ("locally defined global", "legacy_exceptions feature required")
+"""Why the other engine refuses what Strata allows: it ties the one to the gc proposal, and never had the other."""
 
 
 @cache
@@ -57,6 +57,6 @@ def check_accept(data: bytes) -> str:
     ours, theirs = _ours(data), _theirs(data)
     if (ours is None) == (not theirs):
         return "invalid" if theirs else "valid"
-    if any(reason in theirs for reason in OLDER_RULES) or isinstance(ours, Unsupported):
+    if any(reason in theirs for reason in OTHER_RULES) or isinstance(ours, Unsupported):
         return "newer"
     raise Finding(f"Strata: {ours or 'valid'}; wasmtime: {theirs or 'valid'}; {data.hex()[:2000]}")

@@ -17,7 +17,8 @@ from tests.unit.ir.ssa_host import SsaHost
 QUICK = (
     "block", "br", "br_if", "br_table", "call", "call_indirect", "fac", "func", "global", "if", "labels",
     "left-to-right", "local_get", "local_set", "local_tee", "loop", "nop", "return", "select", "stack", "switch",
-    "table_get", "throw", "throw_ref", "unreachable", "unwind",
+    "table_get", "throw", "throw_ref", "try_table", "unreachable",
+    "unwind",
 )  # fmt: skip
 DIRECTORY = find_spec_tests()
 REST = [
