@@ -46,7 +46,8 @@ class InPython:
     """A front end without a part that needs no GIL; it refuses a function."""
 
     def __init__(self, front, refuses=()):
-        self.shape, self.size, self.inlines, self.body_size = front.shape, front.size, front.inlines, front.body_size
+        self.shape, self.size, self.body_size = front.shape, front.size, front.body_size
+        self.inlines, self.leaves = front.inlines, front.leaves
         self._front, self._refuses = front, refuses
 
     def build(self, defined, ssa):
