@@ -125,6 +125,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *pool.verdicts(rows),
         *flagship.verdicts(rows),
         *rebuild.verdicts(rows),
+        *wide.verdicts(rows),
     ]
 
 

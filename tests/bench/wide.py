@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from tests.bench import kernels
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.peers import strata
+from tests.bench.thresholds import Verdict
 
 FOLDER: Final = Path(__file__).parent / "wide"
 NAMES: Final = ("crc32", "matmul", "quicksort", "sha256", "sieve")
 NARROW: Final = "32-bit bounded"
 WIDE: Final = "64-bit"
+MOST: Final = 1.25
+"""Of the time that the same kernel takes over 32-bit addresses."""
 
 
 def measure(rounds: int) -> Iterator[Row]:
@@ -43,3 +46,12 @@ def measure(rounds: int) -> Iterator[Row]:
         yield rows[-1]
     mean = geometric_mean(row.values[WIDE] / row.values[NARROW] for row in rows)
     yield Row("wide", "mean of ratios", "×", {NARROW: 1.0, WIDE: mean})
+
+
+def verdicts(rows: Iterable[Row]) -> list[Verdict]:
+    """Whether each kernel keeps within its limit."""
+    kernels_of = (row for row in rows if row.suite == "wide" and row.unit == "ms")
+    return [
+        Verdict(f"{row.name}, 64-bit addresses / 32-bit, bounded", row.values[WIDE] / row.values[NARROW], None, MOST)
+        for row in kernels_of
+    ]

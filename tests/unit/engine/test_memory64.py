@@ -1,10 +1,15 @@
 """Claims about memories and tables with 64-bit addresses: no sum and no size wraps, and Python sees them as others."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from stratavm import Config, Engine, Linker, LinkError, Memory, Module, ResourceLimit, Store, StoreLimits, Table, Trap
 from stratavm.wasi import Wasi
 
+CLANG = shutil.which("clang") or shutil.which("clang-14")
+LD = shutil.which("wasm-ld") or shutil.which("wasm-ld-14")
 PAGE = 1 << 16
 TOP = 1 << 64
 CONFIGS = [Config(tier=tier, memory_plan="guard") for tier in ("oracle", "jit0", "jit1", "auto")]
@@ -295,6 +300,31 @@ def test_beyond_four_gibibytes_a_memory_is_as_before():
         exports.put(1 << 32, 77)
         assert exports.peek(1 << 32) == 77 and exports.peek(0) == 5
         traps(lambda exports=exports: exports.peek((1 << 32) + PAGE - 7))
+
+
+C = """
+static int a[1000];
+long sum(int n) {
+  long s = 0;
+  for (int i = 0; i < n; i++) a[i] = i * 3;
+  for (int i = 0; i < n; i++) s += a[i];
+  return s;
+}
+int at(long i) { return a[i]; }
+"""
+
+
+@pytest.mark.skipif(CLANG is None or LD is None, reason="no clang")
+def test_c_that_is_compiled_for_wasm64_runs(engine, tmp_path):
+    """With pointers of 64 bits, and indices that are extended to them."""
+    (tmp_path / "f.c").write_text(C)
+    compiling = [CLANG, "--target=wasm64", "-O2", "-c", tmp_path / "f.c", "-o", tmp_path / "f.o"]
+    subprocess.run(compiling, check=True, capture_output=True)
+    linking = [LD, "-mwasm64", "--no-entry", "--export=sum", "--export=at", tmp_path / "f.o", "-o", tmp_path / "f.wasm"]
+    subprocess.run(linking, check=True, capture_output=True)
+    exports = exports_of(engine, tmp_path / "f.wasm")
+    assert exports.sum(1000) == 3 * sum(range(1000)) and exports.at(999) == 2997
+    traps(lambda: exports.at(1 << 61), lambda: exports.at(-1 << 40), lambda: exports.sum(1 << 30))
 
 
 def test_wasi_is_refused_by_name_where_it_would_take_wide_pointers():
