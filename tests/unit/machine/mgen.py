@@ -54,7 +54,7 @@ class Generator:
     """Builds one function; every value is defined on every path to its uses."""
 
     def __init__(
-        self, target: Target, cast: Cast, seed: int, size: int = 40, wide: bool = True, throws: bool = False
+        self, target: Target, cast: Cast, seed: int, size: int = 40, wide: bool = True, throws: str = ""
     ) -> None:
         self.random = random.Random(seed)
         self.f = MFunction(target)
@@ -336,6 +336,8 @@ class Generator:
         """A call with two ways out, which meet. Where it ends with an exception, there is what was there before it."""
         before = list(env)
         self.do_call(env)
+        if self.throws == "busily" and self.random.random() < 0.4:  # selection only loads results there
+            self.do_store(env)
         last = len(self.f.blocks) - 1
         self.emit(CALLED, TERMINATOR | INVOKE, [])
         self.f.blocks[last].edges = [Edge(0), Edge(0)]
@@ -385,8 +387,8 @@ class Generator:
         return all(self.f.vregs[a] == self.f.vregs[p] for a, p in zip(args, params, strict=True))
 
 
-def generate(target: Target, seed: int, size: int = 40, wide: bool = True, throws: bool = False) -> MFunction:
-    """A random function."""
+def generate(target: Target, seed: int, size: int = 40, wide: bool = True, throws: str = "") -> MFunction:
+    """A random function. ``throws``: calls may end with an exception; "busily": something reads values behind them."""
     return Generator(target, CASTS[target.name], seed, size, wide, throws).generate()
 
 
