@@ -95,10 +95,8 @@ def test_every_beginning_is_reached():
 USES = {
     "simd": "(module (func (param v128)))",
     "gc": "(module (type (struct (field i32))))",
-    "exceptions": "(module (tag $e) (func (throw $e)))",
     "relaxed-simd": "(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))))",
     "threads": "(module (memory 1 1 shared))",
-    "legacy-exceptions": "(module (func (try (do) (catch_all))))",
 }
 
 
@@ -136,6 +134,8 @@ def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
         "function-references": "(type $t (func)) (func (param (ref null $t)))",
         "multi-memory": "(memory 1) (memory 1)",
         "memory64": "(memory i64 1)",
+        "exceptions": "(tag $e) (func (throw $e))",
+        "legacy-exceptions": "(func (try (do) (catch_all)))",
         "custom-page-sizes": "(memory 1 (pagesize 1))",
         "atomics": "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
         "tail-call": "(func $f (return_call $f))",
