@@ -26,7 +26,7 @@ KERNELS: Final = Path(__file__).parents[1] / "bench" / "kernels"
 SEED_BYTES: Final = 3000
 FUEL: Final = 1000
 SMITH: Final = {
-    "simd-enabled": False, "relaxed-simd-enabled": False, "exceptions-enabled": False, "gc-enabled": False,
+    "simd-enabled": False, "relaxed-simd-enabled": False, "exceptions-enabled": True, "gc-enabled": False,
     "tail-call-enabled": True, "memory64-enabled": True, "threads-enabled": False, "custom-page-sizes-enabled": True,
     "wide-arithmetic-enabled": True, "max-memories": 3, "max-imports": 0, "canonicalize-nans": True,
     "export-everything": True, "max-memory32-bytes": 1 << 20, "max-memory64-bytes": 1 << 20,
