@@ -579,7 +579,7 @@ class Program:
 
     def __init__(self, seed: int, throws: bool, older: bool) -> None:
         self.rng = random.Random(seed)
-        self.throws = (8, 2) if throws else (0, 0)
+        self.throws = (20, 2) if throws else (0, 0)
         self.older = older
         self.draft = ModuleDraft()
         self.made: list[tuple[str, str, int]] = []

@@ -32,7 +32,8 @@ class Throwing:
         body, code = self.body, self.body.code
         tag = body.rng.randrange(len(TAGS))
         values = b"".join(body.expr(t, 1) for t in TAGS[tag])
-        rare = body.masked(7 if self.guards else 63, 1) + body.constant("i", body.rng.randrange(8)) + code("i32.eq")
+        share = 1 if self.guards else 63
+        rare = body.masked(share, 1) + body.constant("i", body.rng.randrange(share + 1)) + code("i32.eq")
         return rare + code("if") + VOID + values + code("throw", tag) + END
 
     def attempt(self, depth: int) -> bytes:

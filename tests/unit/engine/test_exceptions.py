@@ -276,6 +276,14 @@ def test_tags_are_linked_by_identity_and_type():
         linker.instantiate(Store(its), wants)
 
 
+def test_what_lay_on_the_stack_of_a_body_is_gone(guest):
+    """And what lay below it is there."""
+    text = """(module (tag $e (param i32)) (func (export "under") (result i32)
+      (i32.add (i32.const 1) (block $h (result i32)
+        (try_table (result i32) (catch $e $h) (i32.const 50) (i32.const 60) (throw $e (i32.const 2)))))))"""
+    assert Linker(guest.engine).instantiate(guest.store, Module(text, engine=guest.engine)).exports["under"]() == 3
+
+
 def test_two_tags_of_a_module_are_two(guest):
     """In each instance anew: what one throws the other does not catch by its own."""
     text = """(module
