@@ -36,7 +36,7 @@ LANDS = """
 def test_generated_functions_with_landings_are_allocated_rightly(kind, registers):
     """Proved by the checker, and run on random ways; the splitting scan leaves none of them to the simpler one."""
     a = Allocator(X64, kind, registers)
-    for seed in range(150):
+    for seed in range(60):
         done = a.on(generate(X64, seed, 60, throws="yes" if kind == "splitting" else "busily"))
         check(done, registers)
         for way in range(4):
