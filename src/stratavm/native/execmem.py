@@ -303,6 +303,7 @@ class CodeOwner:
         """
         status: cython.int = PUBLISH_OK
         size: uint64_t = batch_bytes(sources, n)
+        huge: uint64_t = 0
         if n == 0:
             return PUBLISH_OK
         if size > codemap.ARENA_BYTES:
@@ -318,8 +319,9 @@ class CodeOwner:
             unlock(cython.address(arena))  # else kept: what a fork copies is executable
         if size >= LARGE_BATCH:  # a fault for each page would take as long as copying it
             if size >= HUGE_PAGE and start % HUGE_PAGE == 0:  # of which the processor finds all code by one entry, too
-                madvise(cython.cast(cython.p_void, start), size & ~(HUGE_PAGE - 1), MADV_HUGEPAGE)
-            populate(start & ~(PAGE - 1), size)
+                huge = size & ~(HUGE_PAGE - 1)  # come as they are touched, which wants no lock of all the address space
+                madvise(cython.cast(cython.p_void, start), huge, MADV_HUGEPAGE)
+            populate((start & ~(PAGE - 1)) + huge, size - huge)
         recs: cython.pointer(CodeRec) = fill(self.serial, start, sources, n, addresses)
         if not seal(start, size, shared):
             status = PUBLISH_PROTECT
