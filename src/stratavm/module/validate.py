@@ -58,13 +58,14 @@ def validate(
         context = _checked_context(module, features, limits)
     context.declare(module.declared_funcs)
     bodies = Bodies(module, context, vouched)
+    functions: Any = module.functions  # which know more than a sequence does
     if not vouched:
         _check_bodies(context, bodies, threads)
-        module.functions.leaves = bodies.leave()
+        functions.leaves = bodies.leave()
     elif unsure:
         own = Bodies(module, context)
         _check_chunks(context, own, own.plan_alone(unsure), threads)
-        module.functions.leaves = own.leave() or module.functions.leaves
+        functions.leaves = own.leave() or functions.leaves
     return ValidModule(module, context, bodies, features)
 
 
