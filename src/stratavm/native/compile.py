@@ -175,7 +175,9 @@ class ModuleCompiler:
         """One for a large function, on a thread of its own where an event loop waits for it."""
         own = self._new_worker()
         if get_ident() in CALM and not (self._checked() or own.asks_python(self.front)):
-            own.apart = self.options.max_bytes
+            with importing:
+                from stratavm.native.apart import run_apart
+            own.apart, own.beside = self.options.max_bytes, run_apart
         return own
 
     @property

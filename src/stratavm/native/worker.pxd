@@ -49,6 +49,7 @@ cdef class Worker:
     cdef readonly uint32_t done     # of a batch, as other threads may see meanwhile
     cdef Failure failure            # why it ended early
     cdef public int64_t apart       # bytes of scratch memory, if its stages run on a thread of their own; else 0
+    cdef public object beside       # with `apart`: runs the stages of a worker there; false where there is no thread
 
     cdef int attach(self, object front, uint32_t defined) except -1
     cdef object finish(self, uint32_t first)

@@ -261,11 +261,8 @@ class Worker:
         failure: Failure
         self.first = first
         self.behind = behind
-        if self.apart:
-            with importing:
-                from stratavm.native.apart import run_apart
-            if run_apart(self):
-                return 0
+        if self.apart and self.beside(self):
+            return 0
         if first == BUILD and self.source.is_short(self.defined, self.brief):
             guarded(cython.address(failure), do_stages, cython.cast(cython.p_void, self))
         else:
