@@ -22,6 +22,8 @@ cdef class Exn:
     cdef int hold(self) except -1
     cdef int renew(self) except -1
 
+cdef Exn exn_of(Store store, object error)
+cdef int throw_now(Store store, Exn exn) except -1
 cdef object caught_by(Store store, object error)
 cdef object exnref_of(Store store, object error)
 cdef object thrown_again(Store store, object raw)

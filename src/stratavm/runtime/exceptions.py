@@ -41,6 +41,8 @@ from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value
 from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, FuncType, TagType, heap, is_ref, type_name
 
 HANDLES = (EXTERN, NOEXTERN, EXN, NOEXN)
+MOST_TURNS = cython.declare(cython.int, 100)
+OBJECT_BYTES = cython.declare(uint64_t, 112)  # an Exn, the allocator's part of it and of its cells
 
 
 @cython.no_gc_clear  # __dealloc__ of its exceptions uses it
@@ -142,6 +144,7 @@ def instance_tag(store, type, type_id):
 
 
 @cython.no_gc_clear  # __dealloc__ uses the tag
+@cython.nonecheck(True)  # as of a tag
 @cython.freelist(8)
 @cython.final
 @cython.cclass
@@ -242,7 +245,7 @@ def new_exn(tag: Tag) -> Exn:
 @cython.exceptval(check=False)
 def bytes_of(tag: Tag) -> uint64_t:
     """What an exception of a tag takes of the store's budget."""
-    return ARG_CELL * cython.cast(uint64_t, tag.d.n_values + 1)
+    return ARG_CELL * cython.cast(uint64_t, tag.d.n_values + 1) + OBJECT_BYTES
 
 
 @cython.cfunc
@@ -260,8 +263,7 @@ def wasm_exception() -> object:
 the_class: object = None
 
 
-@cython.cfunc
-def exn_of(store: Store, error: object) -> Exn:
+def exn_of(store, error):
     """The exception behind a Python one if guests of the store may catch it, else None: one of another store, or any
     other error of Python, is none of theirs."""
     if "stratavm.base.thrown" not in modules:  # then there is none yet: most programs never load the class
@@ -269,20 +271,47 @@ def exn_of(store: Store, error: object) -> Exn:
     if not isinstance(error, wasm_exception()):
         return None
     found: object = getattr(error, "exn", None)
-    if not isinstance(found, Exn) or cython.cast(Exn, found).tag.store is not store:
+    if not isinstance(found, Exn):
         return None
-    return found
+    exn: Exn = found
+    return None if exn.tag is None or exn.tag.store is not store else exn
 
 
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def begin_throw(store: Store, exn: Exn) -> cython.int:
-    """What is thrown from now on."""
+    """What is thrown from now on. What was thrown before goes first: it may have the last references to what runs
+    Python as it goes, which may call this guest, which may throw."""
+    turns: cython.int = 0
     exn.renew()
-    store.thrown = exn
+    while store.thrown is not None or store.thrown_error is not None:
+        if turns == MOST_TURNS:
+            raise RuntimeError("what exceptions had keeps throwing in this store when it is finalised")
+        turns += 1
+        let_go_of_thrown(store)
+    throw_now(store, exn)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def let_go_of_thrown(store: Store) -> cython.int:
+    """Have nothing that is thrown; then drop it."""
+    thrown: object = store.thrown
+    error: object = store.thrown_error
+    store.thrown = None
     store.thrown_error = None
-    store.exec.thrown_tag = cython.address(exn.tag.d)
-    store.exec.thrown = exn.cells
+    del thrown, error
+    return 0
+
+
+def throw_now(store, exn):
+    """The same where somebody has what was thrown before: nothing runs Python."""
+    its: Exn = exn
+    store.thrown = its
+    store.thrown_error = None
+    store.exec.thrown_tag = cython.address(its.tag.d)
+    store.exec.thrown = its.cells
     return 0
 
 

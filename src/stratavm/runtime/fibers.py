@@ -16,7 +16,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ExecContext,
     FiberState,
 )
-from cython.cimports.stratavm.runtime.exceptions import keep_for_later, look_for_handler
+from cython.cimports.stratavm.runtime.exceptions import Exn, exn_of, keep_for_later, look_for_handler, throw_now
 from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.host import HostFunction
 from cython.cimports.stratavm.runtime.native import now_ns
@@ -193,12 +193,21 @@ class Fiber:
     def resume(self, status):
         """Let it go on where it was suspended, as if the builtin had returned this status; as ``start``."""
         store: Store = self.store
+        exn: Exn = None
+        before: object = None
+        error_before: object = None
+        if status == STATUS_THROW:
+            exn = exn_of(store, store.in_flight)
         if store.parked is not self:
             raise StoreBusy("a call that the host function began, of the guest that waited for it, is not over")
         store.come_back(self.entry, self.state, self.limit)
         self.phase = FIBER_RUNS
         self.request = None
         if status == STATUS_THROW:
+            # What ran since it was raised may have called guests that threw; theirs is kept: to drop it runs Python.
+            before, error_before = store.thrown, store.thrown_error
+            if exn is not None:
+                throw_now(store, exn)
             look_for_handler(store)
         self.entry.block.in_guest = 1
         return self.came_back(cython.cast(resume_t, store.template.fiber_resume)(self.state, store.exec, status))

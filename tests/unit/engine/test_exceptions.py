@@ -486,3 +486,49 @@ def test_a_host_functions_exception_passes_compiled_guests(tier):
         assert caught.value.values == (7,)
         assert any(note.startswith("in the guest") for note in caught.value.__notes__)
     exports["ok"]()
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1", "auto", "oracle"])
+def test_what_runs_as_an_old_exception_goes_may_throw_itself(tier):
+    """The host function's local has a finaliser that calls the guest, which throws and catches: the exception that was
+    about to be thrown is the one that is caught."""
+    its = Engine(tier=tier)
+    store = Store(its)
+    tag = Tag.new(store, ["i64", "i64"])
+    calls = []
+
+    class Resource:
+        def __del__(self):
+            calls.append(exports["own"](3))
+
+    def host(number):
+        kept = Resource()
+        raise WasmException(tag, [number + 0 * (kept is None), number])
+
+    text = """(module (import "m" "t" (tag $t (param i64 i64))) (import "m" "h" (func $h (param i64)))
+      (func $throw (param i64) (throw $t (local.get 0) (local.get 0)))
+      (func (export "own") (param i64) (result i64 i64)
+        (block $b (result i64 i64) (try_table (catch $t $b) (call $throw (local.get 0))) (unreachable)))
+      (func (export "its") (param i64) (result i64 i64)
+        (block $b (result i64 i64) (try_table (catch $t $b) (call $h (local.get 0))) (unreachable))))"""
+    linker = Linker(its)
+    linker.define("m", "t", tag)
+    linker.define("m", "h", host)
+    exports = linker.instantiate(store, Module(text, engine=its)).exports
+    for number in range(100, 160):
+        assert exports["its"](number) == (number, number)
+        assert exports["own"](number + 1) == (number + 1, number + 1)
+    assert len(calls) >= 59
+    assert set(calls) == {(3, 3)}
+
+
+def test_an_exception_that_nobody_made_is_refused():
+    """Its class can be had from one that was made: what has no tag has no values either."""
+    store = Store(Engine(tier="oracle"))
+    made = type(WasmException(Tag.new(store, ["i32"]), [3]).exn)
+    empty = made.__new__(made)
+    for what in ("raws", "values", "key"):
+        with pytest.raises(AttributeError):
+            getattr(empty, what)
+    with pytest.raises(AttributeError):
+        empty.describe()
