@@ -501,7 +501,15 @@ def _on_threads(work: Callable[[], None], count: int) -> None:
             errors.append(error)
             budget.stop()
             for other in others:
-                if other.ident is not None:
-                    other.join()
+                _end(other)
     if errors:
         raise errors[0]
+
+
+def _end(thread: threading.Thread) -> None:
+    """Wait until a thread has ended, if it was started: Ctrl-C while it starts leaves one that cannot be joined yet."""
+    while thread in threading.enumerate():
+        try:
+            thread.join()
+        except RuntimeError:
+            threading.Event().wait(0.001)

@@ -41,7 +41,6 @@ from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value
 from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, FuncType, TagType, heap, is_ref, type_name
 
 HANDLES = (EXTERN, NOEXTERN, EXN, NOEXN)
-MOST_TURNS = cython.declare(cython.int, 100)
 OBJECT_BYTES = cython.declare(uint64_t, 112)  # an Exn, the allocator's part of it and of its cells
 
 
@@ -228,6 +227,7 @@ class Exn:
 
 
 @cython.cfunc
+@cython.nonecheck(True)
 def new_exn(tag: Tag) -> Exn:
     """An exception whose values are all 0."""
     exn: Exn = Exn.__new__(Exn)
@@ -281,16 +281,22 @@ def exn_of(store, error):
 @cython.exceptval(-1, check=False)
 def begin_throw(store: Store, exn: Exn) -> cython.int:
     """What is thrown from now on. What was thrown before goes first: it may have the last references to what runs
-    Python as it goes, which may call this guest, which may throw."""
-    turns: cython.int = 0
+    Python as it goes, which may call this guest, which may throw. What that leaves here goes at the next throw: to let
+    it go now might have no end."""
+    if spent:
+        spent.clear()
     exn.renew()
-    while store.thrown is not None or store.thrown_error is not None:
-        if turns == MOST_TURNS:
-            raise RuntimeError("what exceptions had keeps throwing in this store when it is finalised")
-        turns += 1
+    if store.thrown is not None or store.thrown_error is not None:
         let_go_of_thrown(store)
+        while store.thrown is not None or store.thrown_error is not None:
+            spent.append(store.thrown)
+            spent.append(store.thrown_error)
+            let_go_of_thrown(store)
     throw_now(store, exn)
     return 0
+
+
+spent: list = []  # what was thrown as something else was let go
 
 
 @cython.cfunc
@@ -346,16 +352,15 @@ def keep_raised(store, error):
 
 def keep_for_later(store, error):
     """The same, for a guest that does not run yet: it looks for who catches that when it does."""
-    store.in_flight = error
     try:
         exn: Exn = exn_of(store, error)
-        if exn is None:
-            return TRAP_HOST_EXCEPTION
-        begin_throw(store, exn)
+        if exn is not None:
+            begin_throw(store, exn)
     except BaseException as failure:
         store.in_flight = failure
         return TRAP_HOST_EXCEPTION
-    return STATUS_THROW
+    store.in_flight = error  # last: calls that were made meanwhile know nothing of it
+    return TRAP_HOST_EXCEPTION if exn is None else STATUS_THROW
 
 
 def look_for_handler(store):

@@ -82,10 +82,12 @@ class Residence(Occupied):
         self.index = None
         self.functions = None
         self.handles = None
+        kept = (self.thrown, self.thrown_error)  # until both are out of here: to let them go runs Python
         self.thrown = self.thrown_error = None
         self.exec.thrown_tag = cython.NULL
         self.exec.thrown = cython.NULL
         mark(self.exec, ATTENTION_CROWDED, False)
+        del kept
         return 0
 
     @property

@@ -32,7 +32,7 @@ def info(strata, tmp_path):
     [
         ("(drop)", "type mismatch", []),
         ("(drop (v128.const i32x4 0 0 0 0))", "proposal simd", ["simd"]),
-        ("(drop (i32.atomic.load (i32.const 0))) (drop (v128.const i32x4 0 0 0 0))", "proposal", ["simd", "threads"]),
+        ("(drop (i32.atomic.load (i32.const 0))) (drop (v128.const i32x4 0 0 0 0))", "proposal", ["simd", "atomics"]),
         ("(drop (i32.extend8_s (i32.const 0)))", None, ["sign-extension"]),
     ],
 )
@@ -102,7 +102,7 @@ def test_the_role_of_a_module_is_named(info, exports, role):
     "text",
     [
         '(module\n  (func (export "_start") (result i32)\n    (i64.const 1)))',
-        '(module\n  (memory i64 1)\n  (func (export "_start")))',
+        '(module\n  (memory 1 1 shared)\n  (func (export "_start")))',
         "(module\n  (func (drop (v128.const i64x2 0 0))))",
     ],
 )
@@ -115,14 +115,14 @@ def test_an_error_of_a_text_is_the_one_of_run(strata, tmp_path, text):
     assert code == 0 and f"it cannot run: {told}" in out and "^" in told
 
 
-def test_a_memory_of_64_bits_is_not_called_malformed(strata, tmp_path):
-    """It is a proposal, in a binary as in a text; a table's address type has the same."""
-    for what, text in (("memory", "(memory i64 1)"), ("table", "(table i64 1 funcref)")):
-        (tmp_path / "x.wasm").write_bytes(parse_wat_to_bytes(f"(module {text})"))
-        for command in ("run", "info"):
-            _, out, err = strata(command, str(tmp_path / "x.wasm"))
-            assert f"a 64-bit {what}: needs the proposal memory64" in out + err
-            assert "malformed" not in out + err and "build for the wasm32 target" in out + err
+def test_a_page_of_one_byte_is_not_called_malformed(strata, tmp_path):
+    """It is a proposal, in a binary as in a text."""
+    binary = b"\0asm\x01\0\0\0" + b"\x05\x04\x01\x08\x01\x00"
+    (tmp_path / "x.wasm").write_bytes(binary)
+    for command in ("run", "info"):
+        _, out, err = strata(command, str(tmp_path / "x.wasm"))
+        assert "proposal custom-page-sizes" in out + err
+        assert "Config.features" in out + err
 
 
 def test_what_is_no_webassembly_is_an_error(strata, tmp_path):

@@ -1,8 +1,6 @@
 """Claims about the atomic instructions on a memory that nobody shares: the suite's script, run on such a memory."""
 
-import os
 import re
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +8,6 @@ from stratavm import Config, Engine, Linker, Module, Store, Trap, Unsupported, V
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import run_script
 
-SUITE = os.environ.get("STRATA_SPEC_TESTS")
 TIERS = ("oracle", "jit0", "jit1", "auto")
 TEXT = """(module
   (memory (export "memory") {address} 1) (memory $other (export "other") 1)
@@ -100,11 +97,10 @@ def test_a_shared_memory_is_refused_by_its_proposal():
     assert caught.value.feature == "threads"
 
 
-@pytest.mark.skipif(not SUITE, reason="STRATA_SPEC_TESTS is not set")
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1"])
-def test_the_suite_s_script_passes_where_its_memories_are_not_shared(tier):
+def test_the_suite_s_script_passes_where_its_memories_are_not_shared(spec_dir, tier):
     """But for the two assertions of what waits, which traps then."""
-    text = Path(SUITE, "proposals/threads/atomic.wast").read_text()
+    text = (spec_dir / "proposals/threads/atomic.wast").read_text()
     text = re.sub(r"\(memory 1 1 shared\)", "(memory 1 1)", text)
     text, waits = re.subn(r"\(assert_return \(invoke \"memory.atomic.wait.*\n", "", text)
     assert waits == 2

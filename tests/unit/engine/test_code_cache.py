@@ -403,6 +403,7 @@ def test_damage_that_is_marked_as_right_publishes_nothing(binary):
     module = Module(binary, engine=engine)
     module.compile_all()
     good = module.code.pack_code()
+    row = int.from_bytes(good[12:16], "little")
     chance = random.Random(7)
     refused = 0
     for n in range(400):
@@ -410,7 +411,7 @@ def test_damage_that_is_marked_as_right_publishes_nothing(binary):
         if n % 4 == 0:
             del data[chance.randrange(len(data)) :]
         else:
-            at = chance.randrange(16 + 24 * COUNT) if n % 2 else chance.randrange(len(data))
+            at = chance.randrange(16 + row * COUNT) if n % 2 else chance.randrange(len(data))
             data[at] ^= 1 << chance.randrange(8)
         other = Module(binary, engine=engine)
         try:
@@ -422,7 +423,7 @@ def test_damage_that_is_marked_as_right_publishes_nothing(binary):
     with pytest.raises(ValueError):
         Module("(module (func))", engine=engine).code.restore_code(good)
     twice = bytearray(good)
-    twice[16 + 24 : 16 + 28] = twice[16:20]  # the second row is of the first one's function
+    twice[16 + row : 16 + row + 4] = twice[16:20]  # the second row is of the first one's function
     with pytest.raises(ValueError, match="a row is wrong"):
         Module(binary, engine=engine).code.restore_code(bytes(twice))
 

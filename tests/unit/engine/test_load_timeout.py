@@ -298,3 +298,21 @@ def test_what_a_signal_handler_raises_while_the_oracle_flattens_poisons_nothing(
     with pytest.raises(Enough), alarm(0.2, 2):  # again: what it raises in a callback of a weak reference is lost
         instance.exports.f()
     assert instance.exports.h() is None
+
+
+def test_a_thread_whose_start_was_interrupted_ends_too(monkeypatch):
+    """Ctrl-C between its start and its first step: it is known to nobody yet, and must not be left."""
+    begun = []
+
+    class Interrupted(threading.Event):
+        def wait(self, timeout=None):
+            begun.append(self)
+            if len(begun) == 1:
+                raise KeyboardInterrupt
+            return super().wait(timeout)
+
+    monkeypatch.setattr(threading, "Event", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stratavm.Module(BINARIES["30 MB of functions"](), engine=stratavm.Engine(threads=3))
+    assert begun
+    assert [t.name for t in threading.enumerate() if t.name.startswith("strata-validate")] == []

@@ -111,6 +111,7 @@ WHOLE = {
     "MemoryTree(limit_bytes=)": lambda n: MemoryTree(limit_bytes=n),
     "Memory.new(minimum=)": lambda n: Memory.new(Store(), n),
     "Memory.new(maximum=)": lambda n: Memory.new(Store(), 0, n),
+    "Memory.new(page_size=)": lambda n: Memory.new(Store(), 0, page_size=n),
     "Table.new(minimum=)": lambda n: Table.new(Store(), "funcref", n),
     "Table.new(maximum=)": lambda n: Table.new(Store(), "funcref", 0, n),
     "Restart(attempts=)": lambda n: Restart(attempts=n),
