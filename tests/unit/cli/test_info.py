@@ -115,14 +115,20 @@ def test_an_error_of_a_text_is_the_one_of_run(strata, tmp_path, text):
     assert code == 0 and f"it cannot run: {told}" in out and "^" in told
 
 
-def test_a_page_of_one_byte_is_not_called_malformed(strata, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "said", "advice"),
+    [
+        ("(memory 1 1 shared)", "a shared memory: needs the proposal threads", "leave -pthread out"),
+        ("(type (struct))", "struct type: needs the proposal gc", "none of these can do without"),
+    ],
+)
+def test_what_is_not_there_yet_is_not_called_malformed(strata, tmp_path, text, said, advice):
     """It is a proposal, in a binary as in a text."""
-    binary = b"\0asm\x01\0\0\0" + b"\x05\x04\x01\x08\x01\x00"
-    (tmp_path / "x.wasm").write_bytes(binary)
+    (tmp_path / "x.wasm").write_bytes(parse_wat_to_bytes(f"(module {text})"))
     for command in ("run", "info"):
         _, out, err = strata(command, str(tmp_path / "x.wasm"))
-        assert "proposal custom-page-sizes" in out + err
-        assert "Config.features" in out + err
+        assert said in out + err
+        assert "malformed" not in out + err and advice in out + err
 
 
 def test_what_is_no_webassembly_is_an_error(strata, tmp_path):

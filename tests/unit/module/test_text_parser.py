@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stratavm.base.errors import ParseError, StrataError, Unsupported
-from stratavm.module.features import FEATURES
+from stratavm.base.errors import ParseError, StrataError, Unsupported, ValidationError
+from stratavm.module.decode import decode
+from stratavm.module.features import FEATURES, READY
 from stratavm.module.lexer import RESERVED, tokenize
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer
+from stratavm.module.validate import validate
 from stratavm.spec.types import FUNCREF, I32, I64, FuncType
 
 
@@ -224,11 +226,28 @@ def test_malformed_texts_are_named(text, message):
     assert error(text).message == message
 
 
-def test_a_proposal_without_rows_is_named():
-    """The old exception handling is not an unknown operator but something that Strata lacks."""
+@pytest.mark.parametrize(
+    ("text", "feature"),
+    [
+        ("(func (drop (ref.i31 (i32.const 0))))", "gc"),
+        ("(type (struct))", "gc"),
+        ("(func (drop (i32x4.splat (i32.const 0))))", "simd"),
+        ("(memory 1 1 shared)", "threads"),
+    ],
+)
+def test_a_proposal_that_is_not_ready_is_read_and_then_named(text, feature):
+    """It is not an unknown operator but something that Strata lacks."""
+    assert parse_wat_to_bytes(text)
     with pytest.raises(Unsupported) as caught:
-        parse_wat_to_bytes("(func try end)")
-    assert caught.value.feature == "legacy-exceptions"
+        validate(parse_module(text))
+    assert caught.value.feature == feature
+
+
+def test_the_old_exceptions_are_named_where_they_are_switched_off():
+    """They are not an unknown operator to a module that may not have them."""
+    features = READY - {"legacy-exceptions"}
+    with pytest.raises(ValidationError, match="needs the proposal legacy-exceptions, which is switched off"):
+        validate(decode(parse_wat_to_bytes("(func try end)"), features=features), features)
 
 
 # ---- fields --------------------------------------------------------------------------------------
