@@ -80,6 +80,6 @@ def describe(type_: ExternType) -> str:
         case GlobalType():
             return f"global {'mut ' if type_.mutable else ''}{type_name(type_.value)}"
         case TagType():
-            return f"tag {type_.type}"
+            return f"tag ({', '.join(map(type_name, type_.type.params))})"
         case _:
             return f"func {type_}"

@@ -63,7 +63,7 @@ def test_what_fits(found, wanted, fits):
         (TableType(EXTERNREF, Limits(3)), "table", "table 3 externref"),
         (GlobalType(I32, True), "global", "global mut i32"),
         (FuncType((I32,), (I64,)), "func", "func [i32] -> [i64]"),
-        (TagType(FuncType((I32,))), "tag", "tag [i32] -> []"),
+        (TagType(FuncType((I32,))), "tag", "tag (i32)"),
     ],
 )
 def test_a_type_is_described_in_a_few_words(type_, kind, text):
