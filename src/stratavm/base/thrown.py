@@ -22,9 +22,19 @@ class WasmException(StrataError):
         """An exception of a ``Tag``.
 
         Raises:
-            TypeError: the values are not as many, or not of the kinds, that the tag says.
+            TypeError: ``tag`` is none; or the values are not as many, or not of the kinds, that it says.
             OverflowError: an integer does not fit its type.
         """
+        if not hasattr(type(tag), "exception_of_raw"):  # what only tags have: the class is not known here
+            raise TypeError(
+                f"tag must be a Tag, got {type(tag).__name__}: Tag.new(store, ['i32']) makes one, and the exports of "
+                "an instance have those that its module exports"
+            )
+        if isinstance(values, (str, bytes)) or not hasattr(type(values), "__iter__"):
+            raise TypeError(
+                f"values must be a sequence with a value for each type of {tag!r}, got {type(values).__name__}: "
+                "WasmException(tag, [1]) for one value"
+            )
         self.exn = tag.exception(values)
         super().__init__()
 
@@ -54,6 +64,16 @@ class WasmException(StrataError):
     def __str__(self) -> str:
         exn = getattr(self, "exn", None)
         return "an exception that was never initialised" if exn is None else exn.describe()
+
+    def __repr__(self) -> str:
+        exn = getattr(self, "exn", None)
+        if exn is None:
+            return f"<{type(self).__name__} that was never initialised>"
+        try:
+            shown = f"[{', '.join(map(repr, exn.values))}]"
+        except (TypeError, StrataError):  # what does not leave guests, or not any more
+            shown = "..."
+        return f"{type(self).__name__}({exn.tag!r}, {shown})"
 
     def __reduce__(self) -> Any:
         raise TypeError("a WasmException belongs to a store and cannot be pickled")

@@ -375,6 +375,42 @@ def test_exceptions_do_not_cross_as_values(guest):
     assert str(caught.value) == "unhandled exception: exnref"
 
 
+@pytest.mark.parametrize("given", ["env.a", None, Tag, 5])
+def test_what_is_no_tag_is_refused_with_the_way_to_one(given):
+    """By its type's name; the class of tags is no tag."""
+    with pytest.raises(TypeError, match=rf"must be a Tag, got {type(given).__name__}: Tag.new\(store, \['i32'\]\) makes"):
+        WasmException(given, [1])
+
+
+@pytest.mark.parametrize("given", [5, None, "5", b"5"])
+def test_a_lone_value_is_no_sequence_of_values(guest, given):
+    """The message says what the tag wants; what can be gone through once will do."""
+    kind = type(given).__name__
+    with pytest.raises(TypeError, match=rf"each type of <Tag \(i32\)>, got {kind}: WasmException\(tag, \[1\]\)"):
+        WasmException(guest.tag, given)
+    assert WasmException(guest.tag, iter([5])).values == (5,)
+
+
+def test_exceptions_are_shown_with_tag_and_values(guest):
+    """Also where a value is one that Python may not have, or not any more."""
+    assert repr(WasmException(guest.tag, [5])) == "WasmException(<Tag (i32)>, [5])"
+    assert repr(WasmException(Tag.new(guest.store, []))) == "WasmException(<Tag ()>, [])"
+    assert repr(WasmException.__new__(WasmException)) == "<WasmException that was never initialised>"
+    text = """(module
+      (tag $e (param exnref)) (tag $f (param i32 funcref)) (elem declare func $g)
+      (func $g (export "hidden") (throw $e (ref.null exn)))
+      (func (export "function") (throw $f (i32.const 7) (ref.func $g))))"""
+    exports = Linker(guest.engine).instantiate(guest.store, Module(text, engine=guest.engine)).exports
+    with pytest.raises(WasmException) as hidden:
+        exports["hidden"]()
+    assert repr(hidden.value) == "WasmException(<Tag (exnref)>, ...)"
+    with pytest.raises(WasmException) as function:
+        exports["function"]()
+    assert repr(function.value).startswith("WasmException(<Tag (i32, funcref)>, [7, <Func ")
+    guest.store.close()
+    assert repr(function.value) == "WasmException(<Tag (i32, funcref)>, ...)"
+
+
 def test_tags_and_exceptions_say_what_they_are(guest):
     """And that they belong to a store."""
     error = WasmException(guest.tag, [1])
