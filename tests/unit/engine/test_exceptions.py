@@ -502,6 +502,20 @@ def test_exceptions_that_guests_keep_count_for_the_store(guest):
             exports["keep"](number)
 
 
+def test_what_finds_no_room_to_be_thrown_ends_the_guest(guest):
+    """As the limit that it is: no handler catches it. The call is one that no compiler sees through."""
+    text = """(module (tag $t (param i32)) (table funcref (elem $throw)) (func $throw (throw $t (i32.const 1)))
+      (func (export "run") (try_table (catch_all 0) (call_indirect (i32.const 0)))))"""
+    full = Store(guest.engine, limits=stratavm.StoreLimits(total_bytes=1 << 20))
+    run = Linker(guest.engine).instantiate(full, Module(text, engine=guest.engine)).exports["run"]
+    full.charge_bytes((1 << 20) - full.bytes_held - 16, "all but half of an exception with a value")
+    with pytest.raises(stratavm.ResourceLimit, match="an exception of 32 bytes does not fit"):
+        run()
+    assert full.bytes_held == (1 << 20) - 16
+    full.refund_bytes(16)
+    run()
+
+
 @pytest.mark.parametrize("tier", ["jit0", "jit1", "auto"])
 def test_a_host_functions_exception_passes_compiled_guests(tier):
     """Guests without handlers, on any tier, are left as by any error of Python; nothing of theirs is poisoned."""
