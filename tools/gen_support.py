@@ -18,6 +18,8 @@ MARKED: Final = re.compile(r"(<!-- support: made by `make gen` -->\n).*?(<!-- en
 DECLARED: Final = re.compile(
     r'@PREVIEW1\.function\("(\w+)", "[^"]*"(?:, [\w.]+)?(?:, apart=[^\n]*)?\)\ndef .*?"""(.*?)(?:"""|\n\n)', re.DOTALL
 )
+ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
+"""Where it is said how to have a proposal that is there on request only."""
 PAGE: Final = """# What is supported
 
 Written by `make gen` from the registry of proposals, the strict lists of expected failures (`tests/expected_failures`)
@@ -26,7 +28,8 @@ and the declarations of WASI functions.
 ## Proposals
 
 {suite}
-Under each tier: how many scripts have assertions that fail for want of the proposal, perhaps among others.
+Under each tier: how many scripts have assertions that fail for want of the proposal, perhaps among others. On request:
+where [`Config.features` names it](../how-to/memory.md#pages-of-one-byte); the commands have no option for it.
 
 | proposal | in version | what it is | {tiers} |
 |---|---|---|{rules}|
@@ -78,7 +81,8 @@ def overview(wasi: int) -> Iterator[str]:
 def proposals(ready: bool) -> Iterator[str]:
     """A row for each version: its proposals that Strata has, or has not."""
     for version in VERSIONS:
-        names = ", ".join(f.name for f in FEATURES.values() if f.since == version and f.ready is ready)
+        found = [f for f in FEATURES.values() if f.since == version and f.ready is ready]
+        names = ", ".join(f"{f.name} ([on request]({ASKED}))" if ready and f.asked else f.name for f in found)
         if names:
             yield f"| {'in no version' if version == 'never' else f'WebAssembly {version}'} | {names} |"
 
@@ -86,7 +90,9 @@ def proposals(ready: bool) -> Iterator[str]:
 def needing(feature: Feature, expected: dict[str, Expected]) -> str:
     """What a tier's list says of a proposal."""
     scripts = sum(feature.name in e.proposals for e in expected.values())
-    return "yes" if feature.ready and not scripts else f"no ({scripts})"
+    if not feature.ready or scripts:
+        return f"no ({scripts})"
+    return "on request" if feature.asked else "yes"
 
 
 def plain(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from stratavm.module.features import FEATURES, Feature
 from stratavm.wasi.p1 import functions as declared
 from tools import gen, gen_support
 
@@ -23,3 +24,14 @@ def test_a_declaration_that_is_not_understood_stops_the_generator(tmp_path: Path
     monkeypatch.setattr(gen, "ROOT", tmp_path)
     with pytest.raises(ValueError, match=r"odd\.py: 0 declarations were understood"):
         list(gen_support.functions())
+
+
+def test_what_is_there_on_request_alone_is_not_said_to_be_there():
+    """Neither in the table of README, nor on the page; what is missing is missing, asked for or not."""
+    asked = [f for f in FEATURES.values() if f.asked]
+    table = "\n".join(gen_support.proposals(ready=True))
+    assert asked and all(f"{f.name} ([on request](" in table for f in asked)
+    assert table.count("on request") == len(asked)
+    assert {gen_support.needing(f, {}) for f in asked} == {"on request"}
+    assert gen_support.needing(FEATURES["mvp"], {}) == "yes"
+    assert gen_support.needing(Feature("new", "4.0", False, "", asked=True), {}) == "no (0)"
