@@ -378,7 +378,9 @@ def test_exceptions_do_not_cross_as_values(guest):
 @pytest.mark.parametrize("given", ["env.a", None, Tag, 5])
 def test_what_is_no_tag_is_refused_with_the_way_to_one(given):
     """By its type's name; the class of tags is no tag."""
-    with pytest.raises(TypeError, match=rf"must be a Tag, got {type(given).__name__}: Tag.new\(store, \['i32'\]\) makes"):
+    with pytest.raises(
+        TypeError, match=rf"must be a Tag, got {type(given).__name__}: Tag.new\(store, \['i32'\]\) makes"
+    ):
         WasmException(given, [1])
 
 
