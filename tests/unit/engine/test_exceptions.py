@@ -510,11 +510,11 @@ def test_what_finds_no_room_to_be_thrown_ends_the_guest(guest):
       (func (export "run") (try_table (catch_all 0) (call_indirect (i32.const 0)))))"""
     full = Store(guest.engine, limits=stratavm.StoreLimits(total_bytes=1 << 20))
     run = Linker(guest.engine).instantiate(full, Module(text, engine=guest.engine)).exports["run"]
-    full.charge_bytes((1 << 20) - full.bytes_held - 16, "all but half of an exception with a value")
-    with pytest.raises(stratavm.ResourceLimit, match="an exception of 32 bytes does not fit"):
+    full.charge_bytes((1 << 20) - full.bytes_held - 16, "all but a part of an exception with a value")
+    with pytest.raises(stratavm.ResourceLimit, match="an exception of 144 bytes does not fit"):
         run()
     assert full.bytes_held == (1 << 20) - 16
-    full.refund_bytes(16)
+    full.refund_bytes(128)
     run()
 
 
