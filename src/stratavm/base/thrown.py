@@ -25,7 +25,7 @@ class WasmException(StrataError):
             TypeError: ``tag`` is none; or the values are not as many, or not of the kinds, that it says.
             OverflowError: an integer does not fit its type.
         """
-        if not hasattr(type(tag), "exception_of_raw"):  # what only tags have: the class is not known here
+        if not hasattr(type(tag), "exception"):  # what only tags have: the class is not known here
             raise TypeError(
                 f"tag must be a Tag, got {type(tag).__name__}: Tag.new(store, ['i32']) makes one, and the exports of "
                 "an instance have those that its module exports"
