@@ -8,6 +8,7 @@ import random
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +27,9 @@ SOURCE: Final = """(module (import "e" "peer" (func $peer)) (memory (export "mem
       (i32.store (i32.const 0) (i32.mul (i32.load (i32.const 0)) (local.get $turns)))
       (local.set $turns (i32.sub (local.get $turns) (i32.const 1))) (br 0)))))"""
 GRID: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-SECONDS: Final = 2.0
+SECONDS: Final = 1.2
+PATIENCE: Final = 2.0
+"""Times the length of a load that its calls have: what is not answered then never is."""
 LOADS: Final = ("computes", "waits", "bursts")
 OURS: Final = "strata"
 FIXED: Final = "fixed pool"
@@ -87,10 +90,12 @@ class Fixed:
         """One call."""
         instance = await self._free.get()
         self.busy.add(1, _now())
-        await instance.exports.serve.call_async(turns, awaits)
-        self.busy.add(-1, _now())
-        instance.store.close()
-        self._free.put_nowait(self._made())
+        try:
+            await instance.exports.serve.call_async(turns, awaits)
+        finally:
+            self.busy.add(-1, _now())
+            instance.store.close()
+            self._free.put_nowait(self._made())
 
     def used(self) -> tuple[float, float]:
         """Busy and capacity so far, in seconds."""
@@ -165,7 +170,7 @@ async def closed(pre: Any, size: int, callers: int, turns: int, awaits: int) -> 
 
 
 async def open_loop(make: Callable[[], Any], load: Load) -> Outcome:
-    """Calls at their times, whatever has become of earlier ones."""
+    """Calls at their times, whatever has become of earlier ones; a pool that is far too small is not waited for."""
     loop, delays = asyncio.get_running_loop(), list[float]()
     async with make() as pool:
         began = loop.time()
@@ -175,14 +180,16 @@ async def open_loop(make: Callable[[], Any], load: Load) -> Outcome:
             await pool.call(load.turns, load.awaits)
             delays.append(loop.time() - began - at)
 
-        async with asyncio.TaskGroup() as group:
-            for at in load.arrivals:
-                if (left := began + at - loop.time()) > 0:
-                    await asyncio.sleep(left)
-                group.create_task(one(at))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE * SECONDS), asyncio.TaskGroup() as group:
+                for at in load.arrivals:
+                    if (left := began + at - loop.time()) > 0:
+                        await asyncio.sleep(left)
+                    group.create_task(one(at))
         wall = loop.time() - began
         busy, capacity = (after - since for after, since in zip(pool.used(), before, strict=True))
-    return Outcome(len(delays) / wall, percentile(delays, 0.99), busy / capacity)
+    unanswered = [math.inf] * (len(load.arrivals) - len(delays))
+    return Outcome(len(delays) / wall, percentile([*delays, *unanswered], 0.99), busy / capacity)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -200,7 +207,7 @@ def at_random(rate: float, seed: int) -> tuple[float, ...]:
 
 def loads(rates: tuple[float, float], turns: int, seed: int) -> dict[str, Load]:
     """The three of them; ``turns`` take a millisecond."""
-    bursts = tuple(0.2 * i for i in range(int(SECONDS / 0.2)) for _ in range(60))
+    bursts = tuple(0.2 * i for i in range(round(SECONDS / 0.2)) for _ in range(60))
     return {
         "computes": Load(turns, 0, at_random(rates[0], seed)),
         "waits": Load(0, 3, at_random(rates[1], seed)),

@@ -1,6 +1,7 @@
 """Claims about the suite of the pool: it runs, which size is best, and its thresholds fail where they must."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -17,11 +18,19 @@ def test_every_call_of_a_load_is_answered(make):
         assert outcome.throughput > 0 and outcome.p99 > 0 and 0 < outcome.used <= 1
 
 
+def test_a_pool_that_is_far_too_small_is_not_waited_for(monkeypatch):
+    """Its load ends at twice the time: what was answered counts, and what was not is no quick answer."""
+    monkeypatch.setattr(pool, "SECONDS", 0.05)
+    load = Load(0, 10, (0.0,) * 100)  # 20 ms each
+    outcome = asyncio.run(pool.open_loop(lambda: pool.Fixed(pool.module(), 1), load))
+    assert outcome.p99 == math.inf and outcome.throughput < 100 / 0.1
+
+
 def test_loads_are_the_same_for_everybody_and_other_ones_in_each_round():
     """A seed decides."""
     assert pool.loads((10.0, 10.0), 100, 1) == pool.loads((10.0, 10.0), 100, 1)
     assert pool.loads((10.0, 10.0), 100, 1) != pool.loads((10.0, 10.0), 100, 2)
-    assert len(pool.loads((10.0, 10.0), 100, 1)["bursts"].arrivals) == 600
+    assert len(pool.loads((10.0, 10.0), 100, 1)["bursts"].arrivals) == 360
 
 
 def test_the_best_size_is_quick_enough_everywhere_and_has_the_least_p99():
