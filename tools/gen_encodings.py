@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from stratavm.targets.x64 import encodings, regs
-from stratavm.targets.x64.encodings import MOP, ROWS, Row
+from stratavm.targets.x64 import encodings, encodings_row, regs
+from stratavm.targets.x64.encodings import MOP, ROWS
+from stratavm.targets.x64.encodings_row import Row
 from stratavm.targets.x64.regs import CPU_FEATURES
 from tools.gen import write
 
@@ -68,9 +69,9 @@ def enum(items: dict[str, int]) -> list[str]:
 def text() -> str:
     """The whole file."""
     registers = {name.upper(): n for name, n in regs.NUMBER.items()}
-    names = [n for n in vars(encodings) if n.startswith(("W_", "IMM_", "F_"))]
-    modes = {f"ENC_{n}": getattr(encodings, n) for n in names}
-    modes |= {"ENC_NO_OPERAND": encodings.NO_OPERAND}
+    names = [n for n in vars(encodings_row) if n.startswith(("W_", "IMM_", "F_"))]
+    modes = {f"ENC_{n}": getattr(encodings_row, n) for n in names}
+    modes |= {"ENC_NO_OPERAND": encodings_row.NO_OPERAND}
     lines = [HEADER, "from libc.stdint cimport uint8_t, uint16_t", "", *table()]
     lines += enum({f"MOP_{name.upper()}": n for name, n in MOP.items()} | {"MOP_END": len(ROWS) + 1})
     lines += enum({"MOP_FIRST_PSEUDO": encodings.FIRST_PSEUDO})
@@ -99,7 +100,7 @@ def names_text() -> str:
 def tied(row: Row) -> int:
     """The operand that a two-address row reads its definition from, or 0."""
     first = row.operands[0] if row.operands else None
-    return first.reg if first is not None and first.constraint == encodings.SAME else 0
+    return first.reg if first is not None and first.constraint == encodings_row.SAME else 0
 
 
 def main() -> None:

@@ -21,94 +21,57 @@ Forms: ``rr`` register, register; ``ri`` register, immediate; ``rm`` register, m
 * ``C_SAME n`` (two-address forms): operand 0, the definition, must land in the register that operand ``n`` was read
   from. The allocator copies the input there first if it lives on. The encoder looks at operand 0 only.
 * ``C_ANY`` operands may be in a spill slot: the encoder then uses the memory form of the same opcode. A 16-byte packed
-  operation (``andp``, ``xorp`` …) has no such operand: it would read 16 bytes.
+  operation on scalars (``andp``, ``xorp`` …) has no such operand: it would read 16 bytes. One on vectors has.
 * ``mov_rr`` and ``movf_rr`` between values carry MI_MOVE (set by selection) unless they change the value: ``mov_rr`` of
   width 4 as ``i32.wrap_i64``. ``xchg`` and other exotic rows exist for hand-written sequences.
 
-Rows cover what WebAssembly 2.0 without SIMD needs. ``cpu`` names the extension a row needs beyond SSE2.
+Those of vectors are in ``encodings_vector.py``. ``cpu`` names the extension a row needs beyond SSE4.2.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from stratavm.base.forms import Final, dataclass
-from stratavm.targets.x64.regs import NUMBER
-
-USE, DEF, USE_LATE, DEF_EARLY, TEMP = range(5)
-"""Roles, as in minst.pxd."""
-ANY, REG, FIXED, SAME = range(4)
-"""Constraints, as in minst.pxd."""
-GPR, XMM = 0, 1
-
-W_NONE, W_INT, W_SCALAR, W_PACKED = range(4)
-"""What the width does: nothing; 1: opcode less one, 2: prefix 66, 8: REX.W; prefix F3/F2 for 4/8; none/66 for 4/8."""
-IMM_NONE, IMM_8, IMM_WIDTH, IMM_32, IMM_MOV, IMM_16 = range(6)
-"""Size of the immediate: WIDTH = 1, 2, 4, 4 bytes; MOV = the shortest form of a register load."""
-NO_OPERAND: Final = 0xFF
-
-F_RM8, F_CC, F_PLUS_R, F_VEX, F_FLAGS_DEF, F_FLAGS_USE, F_EFFECT, F_COMMUTES = (1 << n for n in range(8))
-F_MERGES, F_RESULT = 1 << 8, 1 << 9
-"""MERGES: keeps the upper half of its result's register. RESULT: the zero flag tells whether operand 0 became zero."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """What a row asks of one operand."""
-
-    role: int
-    constraint: int
-    rclass: int
-    reg: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One instruction form."""
-
-    name: str
-    asm: str
-    """Mnemonic; ``{cc}``, and ``{s}`` = ss/sd, ``{p}`` = ps/pd by width."""
-    syntax: tuple[str, ...]
-    """The assembler's operands: ``<operand>:<size>``, ``m:<size>``, ``i``, ``cl``; sizes b h d q w x."""
-    operands: tuple[Operand, ...]
-    opcode: int
-    escape: int = 0
-    """Opcode map: 0 none, 1 = 0F, 2 = 0F 38, 3 = 0F 3A."""
-    prefix: int = 0
-    digit: int = 0
-    reg: int = NO_OPERAND
-    rm: int = NO_OPERAND
-    vvvv: int = NO_OPERAND
-    """Operand numbers that fill the fields; a memory row has its address in ``rm``."""
-    mem: bool = False
-    modrm: bool = True
-    wmode: int = W_INT
-    widths: tuple[int, ...] = (4, 8)
-    imm: int = IMM_NONE
-    short: int = 0
-    """Opcode of the form with a sign-extended imm8 (0 = none)."""
-    flags: int = 0
-    cpu: str = ""
-    load: str = ""
-    """Row to use when the ``rm`` operand is in a spill slot and this opcode would read more than its value."""
-
-    @property
-    def constant(self) -> str:
-        """Name of the row's number."""
-        return f"MOP_{self.name.upper()}"
-
-
-D, U, A = Operand(DEF, REG, GPR), Operand(USE, REG, GPR), Operand(USE, ANY, GPR)
-DX, UX, AX = Operand(DEF, REG, XMM), Operand(USE, REG, XMM), Operand(USE, ANY, XMM)
-SWAP = (Operand(DEF, SAME, GPR, 2), Operand(DEF, SAME, GPR, 3), U, U)
-D_SAME, DX_SAME = Operand(DEF, SAME, GPR, 1), Operand(DEF, SAME, XMM, 1)
-
-
-def fixed(role: int, name: str) -> Operand:
-    """An operand in exactly one register."""
-    return Operand(role, FIXED, GPR, NUMBER[name])
-
+from stratavm.base.forms import Final
+from stratavm.targets.x64.encodings_row import (
+    AX,
+    D_SAME,
+    DEF,
+    DX,
+    DX_SAME,
+    F_CC,
+    F_COMMUTES,
+    F_EFFECT,
+    F_FLAGS_DEF,
+    F_FLAGS_USE,
+    F_MERGES,
+    F_PLUS_R,
+    F_RESULT,
+    F_RM8,
+    F_VEX,
+    GPR,
+    IMM_8,
+    IMM_16,
+    IMM_32,
+    IMM_MOV,
+    IMM_WIDTH,
+    NO_OPERAND,
+    SWAP,
+    USE,
+    UX,
+    W_INT,
+    W_NONE,
+    W_PACKED,
+    W_SCALAR,
+    XMM,
+    A,
+    D,
+    Operand,
+    Row,
+    U,
+    fixed,
+)
+from stratavm.targets.x64.encodings_vector import VECTOR_ROWS
 
 INTS = (1, 2, 4, 8)
 FLAGS = F_FLAGS_DEF
@@ -176,9 +139,9 @@ def _unary(name: str, digit: int, flags: int) -> list[Row]:
     return [Row(f"{name}_r", name, ("0:w",), (D_SAME, U), 0xF7, digit=digit, rm=0, widths=INTS, flags=flags)]
 
 
-def _float2(name: str, opcode: int, flags: int = 0) -> list[Row]:
-    """Two-address scalar operations: addss, addsd …"""
-    base = partial(Row, opcode=opcode, escape=1, reg=0, wmode=W_SCALAR, flags=flags)
+def _float2(name: str, opcode: int) -> list[Row]:
+    """Two-address scalar operations: addss, addsd … None commutes: which NaN comes out depends on the order."""
+    base = partial(Row, opcode=opcode, escape=1, reg=0, wmode=W_SCALAR)
     return [
         base(f"{name}_rr", f"{name[1:]}{{s}}", ("0:x", "2:x"), (DX_SAME, UX, AX), rm=2),
         base(f"{name}_rm", f"{name[1:]}{{s}}", ("0:x", "m:w"), (DX_SAME, UX), mem=True),
@@ -370,11 +333,10 @@ def _bmi() -> list[Row]:
 
 def _float() -> list[Row]:
     rows: list[Row] = []
-    for name, opcode, swap in (
-        ("fadd", 0x58, F_COMMUTES), ("fmul", 0x59, F_COMMUTES), ("fsub", 0x5C, 0),
-        ("fmin", 0x5D, 0), ("fdiv", 0x5E, 0), ("fmax", 0x5F, 0),
+    for name, opcode in (
+        ("fadd", 0x58), ("fmul", 0x59), ("fsub", 0x5C), ("fmin", 0x5D), ("fdiv", 0x5E), ("fmax", 0x5F),
     ):  # fmt: skip
-        rows += _float2(name, opcode, swap)
+        rows += _float2(name, opcode)
     one = partial(Row, escape=1, reg=0)
     rows += [
         one("fsqrt_rr", "sqrt{s}", ("0:x", "1:x"), (DX, AX), 0x51, rm=1, wmode=W_SCALAR, flags=F_MERGES),
@@ -395,16 +357,13 @@ def _float() -> list[Row]:
         ]
     for name, opcode in (("andp", 0x54), ("andnp", 0x55), ("orp", 0x56), ("xorp", 0x57)):
         rows += _packed(name, opcode)
-    rows.append(
-        one("pxor_rr", "pxor", ("0:x", "2:x"), (DX_SAME, UX, UX), 0xEF, prefix=0x66, rm=2, wmode=W_NONE, widths=(16,))
-    )
     rows += _convert("cvtsi2ss", 0xF3, 0x2A, DX, "w") + _convert("cvtsi2sd", 0xF2, 0x2A, DX, "w")
     rows += _convert("cvttss2si", 0xF3, 0x2C, D, "d") + _convert("cvttsd2si", 0xF2, 0x2C, D, "q")
     rows += _convert("cvtss2sd", 0xF3, 0x5A, DX, "d") + _convert("cvtsd2ss", 0xF2, 0x5A, DX, "q")
     return rows
 
 
-ROWS: Final[tuple[Row, ...]] = (*_moves(), *_control(), *_integer(), *_bmi(), *_float())
+ROWS: Final[tuple[Row, ...]] = (*_moves(), *_control(), *_integer(), *_bmi(), *_float(), *VECTOR_ROWS)
 """All rows; the number of a row is its position plus one (0 is no instruction)."""
 MOP: Final[dict[str, int]] = {row.name: n + 1 for n, row in enumerate(ROWS)}
 """Number of each row by name."""

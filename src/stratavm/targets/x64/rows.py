@@ -23,7 +23,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_END,
     EncRow,
 )
-from cython.cimports.stratavm.targets.x64.encoder import RC_GPR, refuse
+from cython.cimports.stratavm.targets.x64.encoder import refuse
 
 RowPtr = cython.typedef(cython.pointer(cython.const[EncRow]))
 
@@ -49,8 +49,8 @@ def row_inst(m, mop, width, values):
         if values[i] >= m.n_vregs:
             refuse(mop, b"operand is no virtual register", i)
         m.operand(values[i], row.operands[i].role, row.operands[i].constraint, row.operands[i].reg)
-    if row.flags & ENC_F_COMMUTES and row.operands[0].constraint == C_SAME and row.operands[0].rclass == RC_GPR:
-        m.operands[m.insts[n].ops].flags |= OF_SWAP  # not for floats: which NaN comes out depends on the order
+    if row.flags & ENC_F_COMMUTES and row.operands[0].constraint == C_SAME:
+        m.operands[m.insts[n].ops].flags |= OF_SWAP
     return n
 
 

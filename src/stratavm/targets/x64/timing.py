@@ -7,6 +7,8 @@ rounded to whole cycles. A memory operand adds a load. Pseudo operations have th
 
 from __future__ import annotations
 
+import re
+
 from stratavm.base.forms import Final, NamedTuple
 from stratavm.targets.x64.encodings import ROWS
 
@@ -46,10 +48,32 @@ _BY_STEM: Final[dict[str, Timing]] = {
     "fmin": Timing(4, _FLOAT), "fmax": Timing(4, _FLOAT), "fdiv": Timing(14, P0, 4), "fsqrt": Timing(18, P0, 6),
     "ucomis": Timing(3, P0), "cmps": Timing(4, _FLOAT), "roundss": Timing(8, _FLOAT, 2),
     "roundsd": Timing(8, _FLOAT, 2), "andp": Timing(1, P0 | P1 | P5), "andnp": Timing(1, P0 | P1 | P5),
-    "orp": Timing(1, P0 | P1 | P5), "xorp": Timing(1, P0 | P1 | P5), "pxor": Timing(1, P0 | P1 | P5),
+    "orp": Timing(1, P0 | P1 | P5), "xorp": Timing(1, P0 | P1 | P5),
     "cvtsi2ss": Timing(6, _FLOAT), "cvtsi2sd": Timing(5, _FLOAT), "cvttss2si": Timing(7, _FLOAT),
     "cvttsd2si": Timing(6, _FLOAT), "cvtss2sd": Timing(5, _FLOAT), "cvtsd2ss": Timing(5, _FLOAT),
 }  # fmt: skip
+_VECTOR = P0 | P1 | P5
+_VECTORS: Final[tuple[tuple[str, Timing], ...]] = (
+    ("p(add|sub)[bwdq]|p(and|andn|or|xor)|(and|andn|or|xor)p[sd]|blendp[sd]", Timing(1, _VECTOR)),
+    ("p(add|sub)u?s[bw]|pcmp(eq[bwdq]|gt[bwd])|p(min|max)[su][bwd]|pavg[bw]|pabs[bwd]", Timing(1, _FLOAT)),
+    ("p(sll|srl|sra)[wdq]", Timing(2, _FLOAT)),
+    ("pmul(lw|huw|hw|hrsw|dq|udq)|pmadd(wd|ubsw)", Timing(5, _FLOAT)),
+    ("pmulld", Timing(10, _FLOAT, 2)),
+    ("pcmpgtq", Timing(3, P5)),
+    ("p?unpck.*|pack.*|pshuf.*|shufp[sd]|ps[lr]ldq|palignr|pblendw|insertps|movs?h?d(dup|up)", Timing(1, P5)),
+    ("pmov[sz]x.*|mov(hl|lh)ps|movs[sd]|mov[lh]ps|movq", Timing(1, P5)),
+    ("(add|sub|mul|min|max|cmp)p[sd]|cvtt?(ps2dq|dq2ps)", Timing(4, _FLOAT)),
+    ("divps", Timing(11, P0, 3)),
+    ("divpd", Timing(14, P0, 4)),
+    ("sqrtps", Timing(12, P0, 3)),
+    ("sqrtpd", Timing(18, P0, 6)),
+    ("roundp[sd]", Timing(8, _FLOAT, 2)),
+    ("cvtt?(ps2pd|pd2ps|pd2dq|dq2pd)", Timing(5, P5, 1)),
+    ("movmskp[sd]|pmovmskb", Timing(3, P0)),
+    ("ptest", Timing(4, P0 | P5)),
+    ("pinsr[bwdq]|pextr[bwdq]", Timing(3, P5, 2)),
+)
+"""Of vector rows, by pattern."""
 CONTROL: Final = frozenset({"jmp", "jcc", "call", "ret", "push", "pop", "hlt", "int3", "mfence"})
 """Never inside a window: their timing is the default, and unused."""
 PSEUDO_TIMINGS: Final[dict[str, Timing]] = {
@@ -66,7 +90,7 @@ def timing(name: str) -> Timing:
     stem, _, form = name.partition("_")
     if stem in CONTROL:
         return Timing(1)
-    base = _BY_STEM[stem]
+    base = _BY_STEM.get(stem) or next(t for pattern, t in _VECTORS if re.fullmatch(pattern, stem))
     if form.startswith("m"):  # an address on the left: a store, or a comparison with memory
         return Timing(base.latency + LOAD_LATENCY, LOADS if stem in ("cmp", "test") else STORES)
     if "m" in form and stem != "lea":

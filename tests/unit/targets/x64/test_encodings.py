@@ -6,9 +6,11 @@ from itertools import product
 import capstone
 import pytest
 
-from stratavm.targets.x64 import encodings, regs
+from stratavm.targets.x64 import encodings_row as encodings
+from stratavm.targets.x64 import regs
 from stratavm.targets.x64.assemble import assemble, padding
-from stratavm.targets.x64.encodings import GPR, NO_OPERAND, ROWS, XMM, Row
+from stratavm.targets.x64.encodings import FIRST_PSEUDO, MOP, ROWS
+from stratavm.targets.x64.encodings_row import GPR, NO_OPERAND, XMM, Row
 
 DISASSEMBLER = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
 SIZES = {"b": 1, "h": 2, "d": 4, "q": 8}
@@ -26,6 +28,11 @@ def disassemble(code: bytes) -> tuple[str, str]:
     return mnemonic, text
 
 
+def is_predicate(row: Row) -> bool:
+    """Whether the disassembler shows a row's immediate as a part of its name."""
+    return row.name.startswith(("cmps_", "cmpps_", "cmppd_"))
+
+
 def mnemonic_of(row: Row, width: int, cc: int, imm: int) -> str:
     """What the disassembler calls it."""
     wide = width == 8
@@ -37,8 +44,8 @@ def mnemonic_of(row: Row, width: int, cc: int, imm: int) -> str:
         cdq="cqo" if wide else "cdq",
         cc=regs.CONDITIONS[cc],
     )
-    if row.name.startswith("cmps_"):
-        return f"cmp{PREDICATES[imm]}{'sd' if wide else 'ss'}"
+    if is_predicate(row):
+        return f"cmp{PREDICATES[imm]}{name[3:]}"
     if row.imm == encodings.IMM_MOV and not -(2**31) <= imm < 2**32:
         return "movabs"
     return name
@@ -85,7 +92,7 @@ class Case:
         mnemonic, text = disassemble(code)
         found = [t.strip() for t in text.split(",")] if text else []
         assert mnemonic == mnemonic_of(self.row, self.width, self.cc, self.imm), code.hex()
-        syntax = [s for s in self.row.syntax if not (s == "i" and self.row.name.startswith("cmps_"))]
+        syntax = [s for s in self.row.syntax if not (s == "i" and is_predicate(self.row))]
         assert len(found) == len(syntax), (code.hex(), text)
         for wanted, token in zip(syntax, found, strict=True):
             self.check_operand(wanted, token, code)
@@ -102,7 +109,8 @@ class Case:
         else:
             loc, size = self.places[int(wanted[0])], operand_size(wanted[2], self.width)
             if loc & SLOT:
-                size = size if size < 16 else 8 if mnemonic_is_wide(self.row, self.width) else 4
+                if size == 16 and self.width < 16:
+                    size = 8 if mnemonic_is_wide(self.row, self.width) else 4
                 self.check_memory((5, None, 0, 8 * (loc - SLOT)), size, token, where)
             else:
                 if self.row.imm == encodings.IMM_MOV and 0 <= self.imm < 2**32:
@@ -175,7 +183,7 @@ def immediates(row: Row, width: int) -> list[int]:
     if row.imm == encodings.IMM_NONE:
         return [0]
     if row.imm == encodings.IMM_8:
-        return [0, 1, 5] if row.name.startswith(("cmps", "rounds")) else [0, 1, 31, 63]
+        return [0, 1, 5] if row.name.startswith(("cmp", "round")) else [0, 1, 31, 63]
     if row.imm == encodings.IMM_16:
         return [0, 8, 0xFFF8]
     if row.imm == encodings.IMM_MOV:
@@ -275,7 +283,7 @@ def test_a_register_of_the_other_class_is_refused(row):
 )
 def test_an_immediate_that_does_not_fit_is_refused(name, width, imm):
     """Nothing is cut off silently."""
-    row = ROWS[encodings.MOP[name] - 1]
+    row = ROWS[MOP[name] - 1]
     with pytest.raises(AssertionError, match="immediate out of range"):
         assemble(name, width, next(registers_for(row)), imm=imm)
 
@@ -296,7 +304,7 @@ def test_rsp_is_no_index_and_a_wrong_width_is_refused():
 
 def test_row_names_are_unique_and_leave_room_for_pseudo_operations():
     """The name is the key; numbers from FIRST_PSEUDO on belong to selection."""
-    assert len(encodings.MOP) == len(ROWS) < encodings.FIRST_PSEUDO
+    assert len(MOP) == len(ROWS) < FIRST_PSEUDO
     assert all(row.cpu in regs.CPU_FEATURES for row in ROWS)
     assert {o.rclass for row in ROWS for o in row.operands} == {GPR, XMM}
 

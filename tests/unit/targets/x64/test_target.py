@@ -3,7 +3,8 @@
 from stratavm.machine.target import mask
 from stratavm.targets.x64 import regs
 from stratavm.targets.x64._gen_pseudo import PSEUDO
-from stratavm.targets.x64.encodings import FIXED, MOP, ROWS
+from stratavm.targets.x64.encodings import MOP, ROWS
+from stratavm.targets.x64.encodings_row import FIXED
 from stratavm.targets.x64.target import X64
 
 
