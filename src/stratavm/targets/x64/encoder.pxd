@@ -7,6 +7,9 @@ cdef enum:
     NO_REG = 0xFF
     MAX_INST_BYTES = 32   # reserve() of this many covers any instruction
 
+cdef enum RegClass:
+    RC_XMM = 1        # of a virtual register, beside 0 for the general ones
+
 cdef struct Mem:
     uint8_t base      # GPR 0-15, RIP (constant pool, disp = byte offset in it) or NO_REG
     uint8_t index     # GPR except rsp, or NO_REG
