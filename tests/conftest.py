@@ -23,6 +23,11 @@ os.environ["STRATA_CACHE"] = "off"
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests begin, so that of two workers none is left with a long one when the other has nothing more to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def find_spec_tests() -> Path | None:
     """The official test suite: ``$STRATA_SPEC_TESTS``, or ``shared/spec-testsuite`` further up."""
     named = os.environ.get("STRATA_SPEC_TESTS")

@@ -12,7 +12,7 @@ from stratavm.module.features import FEATURES, READY
 from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures, suite_size
-from tests.spec.suite import HOSTS, format_report, host, observed, scripts
+from tests.spec.suite import HOSTS, format_report, host, observed, run, scripts
 
 DIRECTORY = find_spec_tests()
 SCRIPTS = scripts(DIRECTORY) if DIRECTORY else []
@@ -20,11 +20,11 @@ TIERS = [pytest.param(t, marks=pytest.mark.trace_slow) if "-" in t else t for t 
 """Variants of a tier run the same lines again: the traced build, which measures coverage, leaves them out."""
 
 
+@pytest.mark.parametrize("tier", TIERS)  # of one script after the other: it is read once
 @pytest.mark.parametrize("script", SCRIPTS)
-@pytest.mark.parametrize("tier", TIERS)
 def test_a_script_does_what_its_assertions_say(tier, script, spec_dir):
     """All assertions pass but for those that the tier's list names a missing proposal for, and those do fail."""
-    report = run_script(spec_dir / script, host(tier, script), name=script)
+    report = run(spec_dir, script, tier)
     assert observed(report) == expected_failures(tier).get(script, Expected()), format_report(report, limit=10)
 
 

@@ -6,7 +6,7 @@ counts as failed, so that no script passes by doing nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from stratavm.base.errors import (
@@ -129,11 +129,16 @@ def run_script(source: str | bytes | Path, host: WastHost, *, name: str = "") ->
     except ParseError as e:
         report.fail(e.line, "script", "a script", str(e))
         return report
+    run_commands(commands, host, report)
+    return report
+
+
+def run_commands(commands: Iterable[Command], host: WastHost, report: Report) -> None:
+    """Run the commands of a script beside the host module of the suite."""
     host.register("spectest", host.instantiate(host.load(spectest_binary())))
     runner = Runner(host, report)
     for command in commands:
         runner.run(command)
-    return report
 
 
 class Runner:
