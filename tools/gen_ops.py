@@ -12,6 +12,7 @@ from tools.gen import literals, write
 IMMS: tuple[str, ...] = ("none", *literals(Imm))
 LETTERS = {"i": 1, "I": 2, "f": 3, "F": 4, "v": 5, "a": 7}  # ValueType of ir/ssa.pxd; 6 is a reference
 INTEGERS = {"i": 32, "I": 64}
+VECTOR_BYTES = 16
 NO_FEATURE = 63
 """``OP_FEATURE`` of an id without a row: a bit that no set of proposals has."""
 FLAGS: dict[str, Callable[[Row], bool]] = {
@@ -86,6 +87,15 @@ def narrow(row: Row) -> int:
     return IDS[row.twin] if row.twin and "I" in row.operands else IDS[row.mnemonic]
 
 
+def lanes(row: Row) -> int:
+    """What the number of a lane must be below; 0 where no immediate is one."""
+    if "lanes16" in row.imms:
+        return 32
+    if "lane" not in row.imms:
+        return 0
+    return VECTOR_BYTES // row.access.bytes if row.access else int(row.shape.partition("x")[2])
+
+
 def other(mnemonic: str) -> int:
     """The id of a row that another row names; 0 for none: ``unreachable`` is nobody's twin."""
     return IDS[mnemonic] if mnemonic else 0
@@ -149,6 +159,9 @@ def table_text() -> str:
         ("uint16_t", "OP_NEGATION", lambda r: other(r.negation)),
         ("uint16_t", "OP_MIRROR", lambda r: other(r.mirror)),
         ("uint16_t", "OP_RELOAD", lambda r: other(r.reload)),
+        ("uint16_t", "OP_PART", lambda r: other(r.part)),
+        ("uint16_t", "OP_VIA", lambda r: other(r.via)),
+        ("uint8_t", "OP_LANES", lanes),
         ("uint8_t", "OP_RESULT_BITS", result_bits),
         ("uint8_t", "OP_SIGN_BITS", sign_bits),
     )
@@ -164,9 +177,10 @@ def table_text() -> str:
             "# 1 i32, 2 i64, 3 f32, 4 f64, 5 v128, 7 address (the memory's or table's index type).",
             "# OP_IMMS: bytes of IMM_*, the first lowest.",
             "# OP_TRAPS: a bit per trap kind code. OP_ACCESS: bytes moved by a load or store. OP_FUEL: units.",
-            "# OP_NARROW: the i32 twin of a row over i64, else the row. OP_TWIN, OP_NEGATION, OP_MIRROR, OP_RELOAD:",
-            "# the row that it names, or 0. OP_RESULT_BITS: bits of an integer result that may be one; OP_SIGN_BITS:",
-            "# low bits that it is the sign extension of; 0: it may be anything.",
+            "# OP_NARROW: the i32 twin of a row over i64, else the row. OP_TWIN, OP_NEGATION, OP_MIRROR, OP_RELOAD,",
+            "# OP_PART, OP_VIA: the row that it names, or 0. OP_RESULT_BITS: bits of an integer result that may be",
+            "# one; OP_SIGN_BITS: low bits that it is the sign extension of; 0: it may be anything. OP_LANES: what the",
+            "# number of a lane must be below.",
             "from libc.stdint cimport uint8_t, uint16_t, uint32_t",
             "",
             "cdef extern from *:",

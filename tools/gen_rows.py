@@ -11,7 +11,7 @@ from stratavm.base.words import did_you_mean
 from stratavm.module.features import FEATURES
 from stratavm.spec.domain import LETTER_TYPES
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
-from stratavm.spec.record import Access, Effects, Imm, Kind, Row, Walk
+from stratavm.spec.record import Access, Effects, Imm, Kind, Row, Shape, Walk
 from tools.gen import literals, write
 
 NAMED = ("mnemonic", "prefix", "code", "access", "effects")
@@ -44,7 +44,8 @@ def unknown(row: Row) -> Iterator[tuple[str, str, Iterable[str]]]:
         ("kind of immediate", row.imms, literals(Imm)),
         ("walk", (row.walk,), literals(Walk)),
         ("kind of operation", (row.kind,), literals(Kind)),
-        ("row", filter(None, (row.twin, row.negation, row.mirror, row.reload)), BY_MNEMONIC),
+        ("shape of vectors", (row.shape,), literals(Shape)),
+        ("row", filter(None, (row.twin, row.negation, row.mirror, row.reload, row.lane, row.part, row.via)), BY_MNEMONIC),
     )
     for what, names, known in one_of:
         yield from ((what, name, known) for name in names if name not in known)

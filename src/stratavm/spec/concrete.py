@@ -14,7 +14,7 @@ It is the oracle's arithmetic and the constant folder's. Floats are computed wit
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from struct import Struct
 
 from stratavm.base.errors import Trap
@@ -22,6 +22,8 @@ from stratavm.base.forms import Any, Final
 from stratavm.spec.declare import Declared
 from stratavm.spec.domain import WIDTHS, bound_type
 
+LANES: Final = {8: Struct("<16B"), 16: Struct("<8H"), 32: Struct("<4I"), 64: Struct("<2Q")}
+"""A vector's lanes by their width."""
 _U32, _F32, _U64, _F64 = Struct("<I"), Struct("<f"), Struct("<Q"), Struct("<d")
 CANONICAL_NAN: Final = {"f32": 0x7FC0_0000, "f64": 0x7FF8_0000_0000_0000}
 
@@ -84,6 +86,9 @@ class Numbers:
         self.bits = WIDTHS[type_]
         self.mask = (1 << self.bits) - 1
 
+    def at(self, type_: str) -> Numbers:
+        return DOMAINS[type_]
+
     def const(self, value: int, to: str = "") -> int:
         return value & ((1 << WIDTHS[to]) - 1 if to else self.mask)
 
@@ -99,6 +104,9 @@ class Numbers:
     def bool_(self, a: bool) -> int:
         return 1 if a else 0
 
+    def fill(self, a: int) -> int:
+        return self.mask if a else 0
+
     def select(self, c: bool, a: int, b: int) -> int:
         return a if c else b
 
@@ -111,7 +119,7 @@ class Numbers:
 
 
 class Ints(Numbers):
-    """The primitives (see ``prims``) over i32 or i64."""
+    """The primitives (see ``prims``) over integers of any width."""
 
     def add(self, a: int, b: int) -> int:
         return (a + b) & self.mask
@@ -197,6 +205,12 @@ class Ints(Numbers):
     def widen_u(self, a: int) -> int:
         return a
 
+    def resize_s(self, a: int, to: str) -> int:
+        return signed(a, self.bits) & (1 << WIDTHS[to]) - 1
+
+    def resize_u(self, a: int, to: str) -> int:
+        return a & (1 << WIDTHS[to]) - 1
+
     def from_int_s(self, a: int, to: str) -> int:
         """See ``prims``; Python's ``float`` of an int rounds once, ties to even."""
         value = signed(a, self.bits)
@@ -204,6 +218,16 @@ class Ints(Numbers):
 
     def from_int_u(self, a: int, to: str) -> int:
         return int_to_f32(a) if to == "f32" else f64_bits(float(a))
+
+
+class Vectors(Ints):
+    """The primitives (see ``prims``) over 128 bits, and lanes of them."""
+
+    def split(self, a: int, width: int) -> tuple[int, ...]:
+        return LANES[width].unpack(a.to_bytes(16, "little"))
+
+    def join(self, lanes: Sequence[int], width: int) -> int:
+        return int.from_bytes(LANES[width].pack(*lanes), "little")
 
 
 class Floats(Numbers):
@@ -312,17 +336,20 @@ class Floats(Numbers):
 
 
 DOMAINS: Final[dict[str, Ints | Floats]] = {
+    "i8": Ints("i8"),
+    "i16": Ints("i16"),
     "i32": Ints("i32"),
     "i64": Ints("i64"),
     "f32": Floats("f32"),
     "f64": Floats("f64"),
+    "v128": Vectors("v128"),
 }
-"""The domain of each number type."""
+"""The domain of each type of numbers, of lanes, and of vectors."""
 
 
-def evaluate(row: Declared, *operands: int) -> Any:
-    """What a row with a semantic function gives on raw operands, a tuple where it has several results; raises
-    ``Trap``.
+def evaluate(row: Declared, *operands: Any) -> Any:
+    """What a row with a semantic function gives on raw operands and immediates behind them, a tuple where it has
+    several results; raises ``Trap``.
     """
     if row.semantics is None:
         raise ValueError(f"{row.mnemonic} has no semantic function")

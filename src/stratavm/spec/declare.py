@@ -19,6 +19,7 @@ class Declared(Row):
     """A row and what it means; ``index.py`` has the rows alone, as data."""
 
     semantics: Semantics | None = None
+    """Immediates of the row (a lane, the lanes of a shuffle) come behind its operands, as Python's values."""
     doc: str = ""
 
 

@@ -4,6 +4,9 @@ A domain object is bound to the type of the row's first operand, ``t``. Sorts in
 condition (its own sort, not an i32: ``bool_`` makes it one), ``i`` i32, ``I`` i64, ``T`` the type that the static
 argument ``to`` names. ``static`` names arguments that are Python values known when the row is read, never operands.
 
+The domain is also asked for itself with another type (``at``), and to take vectors apart and make them (``split``,
+``join``): how many lanes there are is known when the row is read, so that these are no primitives.
+
 Every primitive is total: where WebAssembly would trap, the semantic function says so with ``trap_if`` first, and the
 primitive may return anything afterwards.
 """
@@ -82,6 +85,9 @@ PRIMS: Final[dict[str, Prim]] = {
         Prim("to_int_u", "t->T", "a float with an integer value in the unsigned range of ``to``", ("to",)),
         Prim("from_int_s", "t->T", "a signed integer as a float, rounded once", ("to",)),
         Prim("from_int_u", "t->T", "an unsigned integer as a float, rounded once", ("to",)),
+        Prim("resize_s", "t->T", "an integer cut to the width of ``to``, or sign-extended to it", ("to",)),
+        Prim("resize_u", "t->T", "an integer cut to the width of ``to``, or zero-extended to it", ("to",)),
+        Prim("fill", "i->t", "all bits one, or zero for zero"),
         Prim("reinterpret", "t->T", "the same bits as another type", ("to",)),
     )
 }

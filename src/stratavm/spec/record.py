@@ -27,13 +27,17 @@ Walk: TypeAlias = Literal[
     "", "local", "const", "global", "block", "else", "end", "branch", "br_table", "call", "call_indirect", "return",
     "unreachable", "nop", "drop", "select", "memory", "table", "bulk_table", "reference",
     "branch_null", "call_ref", "atomic", "throw", "throw_ref", "try_table", "try", "catch", "catch_all", "delegate",
-    "rethrow",
+    "rethrow", "v128", "lane", "lanes", "vector_access",
 ]  # fmt: skip
 """Rows that the walks over a body treat alike, where signature, immediates and access do not say everything."""
 
 Kind: TypeAlias = Literal["", "compare", "quick"]
 """``compare``: the result is 1 or 0. ``quick``: integer arithmetic that takes a processor one cycle, so that a register
 is worth more than not to do it again."""
+
+
+Shape: TypeAlias = Literal["", "i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2", "v128"]
+"""How a row sees vectors: lanes of a type, or all bits alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,15 @@ class Row:
     """The result is the sign extension of its so many low bits; 0: it may be anything."""
     reload: str = ""
     """Of a store of a whole value: the load that finds it again."""
+    shape: Shape = ""
+    """Of a vector operation: its lanes; where it changes their width, those of the result."""
+    lane: str = ""
+    """The scalar row that says what is done in each lane: its operation, over the lanes' width. Where it is a
+    comparison, its 1 fills the lane."""
+    part: str = ""
+    """Of a vector access: the narrower one that it does, on whose value ``via`` works."""
+    via: str = ""
+    """Of a vector access: the row that makes the result of what was loaded, or what is stored of the vector."""
 
     @property
     def spelling(self) -> str:

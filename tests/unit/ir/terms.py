@@ -21,8 +21,29 @@ class Terms:
     """The domain of bit-vector terms; conditions are boolean terms, traps are collected."""
 
     def __init__(self, type_: str, traps: dict[str, list[Any]] | None = None) -> None:
-        self.bits = WIDTHS[type_]
+        self.type, self.bits = type_, WIDTHS[type_]
         self.traps = {} if traps is None else traps
+
+    def at(self, type_: str) -> Terms:
+        return Terms(type_, self.traps)
+
+    def split(self, a: Any, width: int) -> list[Any]:
+        return [z3.Extract(at + width - 1, at, a) for at in range(0, 128, width)]
+
+    def join(self, lanes: Any, width: int) -> Any:
+        assert [lane.size() for lane in lanes] == [width] * (128 // width)
+        return z3.Concat(*reversed(lanes))
+
+    def resize_s(self, a: Any, to: str) -> Any:
+        more = WIDTHS[to] - self.bits
+        return z3.SignExt(more, a) if more > 0 else z3.Extract(WIDTHS[to] - 1, 0, a)
+
+    def resize_u(self, a: Any, to: str) -> Any:
+        more = WIDTHS[to] - self.bits
+        return z3.ZeroExt(more, a) if more > 0 else z3.Extract(WIDTHS[to] - 1, 0, a)
+
+    def fill(self, a: Any) -> Any:
+        return z3.If(a != 0, self.const(-1), self.const(0))
 
     def const(self, value: int, to: str = "") -> Any:
         return z3.BitVecVal(value, WIDTHS[to] if to else self.bits)

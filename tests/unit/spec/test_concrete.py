@@ -56,6 +56,21 @@ class Recorder:
         self.type, self.bits = type_, WIDTHS[type_]
         self.traps: list[str] = []
 
+    def at(self, type_: str) -> Recorder:
+        other = Recorder(type_)
+        other.traps = self.traps
+        return other
+
+    def split(self, a: Opaque, width: int) -> list[Opaque]:
+        assert self.type == "v128"
+        assert isinstance(a, Opaque)
+        return [Opaque() for _ in range(128 // width)]
+
+    def join(self, lanes: list[Opaque], width: int) -> Opaque:
+        assert self.type == "v128"
+        assert [type(lane) for lane in lanes] == [Opaque] * (128 // width)
+        return Opaque()
+
     def __getattr__(self, name: str):
         prim = PRIMS[name]
 
@@ -71,14 +86,17 @@ class Recorder:
         return call
 
 
+IMMEDIATES = {"lane": 1, "lanes16": range(16)}
+
+
 def test_semantic_functions_call_only_primitives_and_trap_as_their_rows_say():
     """Every function runs on opaque values, with the right number of operands, and declares all of its traps."""
     rows = [row for row in BY_ID.values() if row.semantics is not None]
-    assert len(rows) == 123 + 5 + 8 + 4  # 0x45 … 0xBF, sign extensions, saturating truncations, 128 bits
+    assert len(rows) == 123 + 5 + 8 + 4 + 233  # 0x45 … 0xBF, sign extensions, saturating truncations, 128 bits, vectors
     for row in rows:
         d = Recorder(bound_type(row))
         assert row.semantics is not None
-        found = row.semantics(d, *(Opaque() for _ in row.operands))
+        found = row.semantics(d, *(Opaque() for _ in row.operands), *(IMMEDIATES[kind] for kind in row.imms))
         found = found if len(row.results) > 1 else (found,)
         assert [type(result) for result in found] == [Opaque] * len(row.results), row.mnemonic
         assert set(d.traps) == set(row.traps), row.mnemonic

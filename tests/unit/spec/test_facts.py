@@ -6,7 +6,7 @@ import pytest
 
 from stratavm.module.features import READY
 from stratavm.spec.declare import Declared
-from stratavm.spec.domain import WIDTHS, bound_type
+from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from tests import needed
 from tests.unit.ir.terms import Terms
@@ -26,13 +26,13 @@ def naming(fact: str) -> list[Declared]:
 
 def operands(row: Declared) -> list[z3.BitVecRef]:
     """A variable for each operand."""
-    return list(z3.BitVecs("a b c", WIDTHS[bound_type(row)])[: len(row.operands)])
+    return [z3.BitVec(name, WIDTHS[LETTER_TYPES[letter]]) for name, letter in zip("abc", row.operands, strict=False)]
 
 
 def result(row: Declared, *values: z3.BitVecRef) -> z3.BitVecRef:
-    """What a row computes."""
+    """What a row computes; of a lane, the second."""
     assert row.semantics is not None, row
-    return row.semantics(Terms(bound_type(row)), *values)
+    return row.semantics(Terms(bound_type(row)), *values, *([1] * len(row.imms)))
 
 
 @pytest.mark.parametrize("row", naming("negation"), ids=lambda row: row.mnemonic)
@@ -127,6 +127,6 @@ def test_what_a_store_names_loads_what_it_left():
         assert (
             row.access.bytes
             == load.access.bytes
-            == WIDTHS[{"i": "i32", "I": "i64", "f": "f32", "F": "f64"}[load.results]] // 8
+            == WIDTHS[LETTER_TYPES[load.results]] // 8
         )
         assert row.operands[1:] == load.results

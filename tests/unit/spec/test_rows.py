@@ -105,7 +105,7 @@ def test_what_a_row_names_exists():
         assert set(row.traps) <= set(TRAPS_BY_NAME), row
         assert row.signature or row.walk or row.feature not in READY, row
         assert not (row.signature and row.fields), row
-        assert {row.twin, row.negation, row.mirror, row.reload} <= {"", *IDS}, row
+        assert {row.twin, row.negation, row.mirror, row.reload, row.lane, row.part, row.via} <= {"", *IDS}, row
         assert set(row.operands + row.results) <= {*LETTER_TYPES, "a"}, row
         assert ops.BY_MNEMONIC[row.mnemonic].doc or row.feature not in READY, row
 
@@ -119,6 +119,8 @@ def test_what_a_row_names_exists():
         ({"imms": ("u33",)}, "new.op: no kind of immediate is called 'u33'; did you mean 'u32'?"),
         ({"walk": "brnch"}, "new.op: no walk is called 'brnch'; did you mean 'branch'"),
         ({"kind": "comp"}, "new.op: no kind of operation is called 'comp'; did you mean 'compare'?"),
+        ({"shape": "i32x5"}, "new.op: no shape of vectors is called 'i32x5'; did you mean 'i32x4'"),
+        ({"via": "i8x16.spat"}, "new.op: no row is called 'i8x16.spat'; did you mean 'i8x16.splat'"),
         ({"negation": "i32.nee"}, "new.op: no row is called 'i32.nee'; did you mean 'i32.ne'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
