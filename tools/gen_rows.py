@@ -45,7 +45,8 @@ def unknown(row: Row) -> Iterator[tuple[str, str, Iterable[str]]]:
         ("walk", (row.walk,), literals(Walk)),
         ("kind of operation", (row.kind,), literals(Kind)),
         ("shape of vectors", (row.shape,), literals(Shape)),
-        ("row", filter(None, (row.twin, row.negation, row.mirror, row.reload, row.lane, row.part, row.via)), BY_MNEMONIC),
+        ("row", filter(None, (row.twin, row.negation, row.mirror, row.reload)), BY_MNEMONIC),
+        ("row", filter(None, (row.lane, row.part, row.via)), BY_MNEMONIC),
     )
     for what, names, known in one_of:
         yield from ((what, name, known) for name in names if name not in known)

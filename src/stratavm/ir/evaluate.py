@@ -105,6 +105,8 @@ class Evaluation:
         name = NAMES.get(op)
         if name == "const":
             return a | b << 32
+        if name == "const_v128":
+            return self.pair(a)
         if name == "result":
             return self.values[a][c]
         if name == "fuel":
@@ -134,7 +136,16 @@ class Evaluation:
             return self.access(row, node)
         assert row.semantics is not None, row
         operands = [self.values[v] for v in (a, b, c)[: len(row.operands)]]
+        if row.walk == "lane":
+            operands.append(c)
+        elif row.walk == "lanes":
+            operands.append(self.pair(c).to_bytes(16, "little"))
         return row.semantics(DOMAINS[bound_type(row)], *operands)
+
+    def pair(self, index: int) -> int:
+        """Two words of the constants: 128 bits."""
+        low, high = self.view.constants[index : index + 2]
+        return low | high << 64
 
     def exceptional(self, name: str, node: NodeFields) -> Any:
         """What throws, and what looks at the exception in flight."""

@@ -64,6 +64,7 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_CATCH = 39
     F_DELEGATE = 40
     F_RETHROW = 41
+    F_LANE = 42
 
 cdef enum Quick:               # what `quick_walk` does with a row
     Q_NOTHING = 0              # leave it to the walk

@@ -578,6 +578,7 @@ FAULTS = {
     F_CATCH: (ValidationError, "catch without try"),
     F_DELEGATE: (ValidationError, "delegate without try"),
     F_RETHROW: (ValidationError, "invalid rethrow label"),
+    F_LANE: (ValidationError, "invalid lane index"),
 }
 """Exception and the specification's words by fault."""
 
@@ -603,6 +604,8 @@ def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
         return "a local that is set before it is read", f"local {found}"
     if fault == F_RETHROW:
         return "an arm that catches", f"label {found}"
+    if fault == F_LANE:
+        return f"a lane below {expected}", f"{found}"
     if fault == F_CLAUSE:
         return "a kind from 0 to 3", f"{found}"
     if fault in (F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA, F_TAG):

@@ -23,13 +23,14 @@ NUMBERS: Final = {
     "i64.const": (T.I64, 64),
     "f32.const": (T.F32, -4),
     "f64.const": (T.F64, -8),
+    "v128.const": (T.V128, -16),
 }
 """Type, and bits of the LEB128 number or minus the bytes that follow."""
 EXTENDED: Final = {f"{name}.{op}": t for name, t in (("i32", T.I32), ("i64", T.I64)) for op in ("add", "sub", "mul")}
 CONSTS: Final = {0x41: T.I32, 0x42: T.I64}
 LATER: Final = frozenset(
     {"struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed", "ref.i31",
-     "any.convert_extern", "extern.convert_any", "v128.const"}
+     "any.convert_extern", "extern.convert_any"}
 )  # fmt: skip
 """Constant in 3.0, not here yet."""
 
@@ -70,6 +71,8 @@ class Constants:
         mnemonic = row.mnemonic if row is not None else ""
         if mnemonic in NUMBERS:
             type_, bits = NUMBERS[mnemonic]
+            if type_ == T.V128:
+                self._need("simd", mnemonic, offset)
             stack.append(type_)
             return at - bits if bits < 0 else read_sleb(code, at, bits)[1]
         if mnemonic == "global.get":

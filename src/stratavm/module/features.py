@@ -42,6 +42,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "simd", "2.0", False, "v128",
             "clang and emscripten with -msimd128; rustc with -C target-feature=+simd128; asc --enable simd; .NET",
             "leave that option out: clang and rustc do not set it; .NET: <WasmEnableSIMD>false</WasmEnableSIMD>",
+            interpreted=True,
         ),
         Feature("extended-const", "3.0", True, "add, sub, mul in constant expressions"),
         Feature(
@@ -71,6 +72,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "relaxed-simd", "3.0", False, "implementation-dependent SIMD",
             "clang and emscripten with -mrelaxed-simd; rustc with -C target-feature=+relaxed-simd",
             "leave that option out",
+            interpreted=True,
         ),
         Feature(
             "threads", "4.0", False, "memories that threads share",

@@ -60,6 +60,8 @@ cdef class ValidateWalk(Checker):
     cdef uint32_t memory_argument(self, uint32_t* align) except? 0xFFFFFFFF nogil
     cdef int memory_access(self) except -1 nogil
     cdef int atomic(self) except -1 nogil
+    cdef int vector(self, uint32_t kind) except -1 nogil
+    cdef int by_signature(self, uint32_t address) except -1 nogil
     cdef int plain(self) except -1 nogil
     cdef int constant_op(self) except -1 nogil
     cdef int local_access(self) except -1 nogil

@@ -679,6 +679,9 @@ class ValidateWalk(Checker):
             elif kind == WK_ATOMIC:
                 if self.atomic():
                     return 1
+            elif kind == WK_VECTOR_ACCESS or kind == WK_LANE or kind == WK_LANES or kind == WK_V128:
+                if self.vector(kind):
+                    return 1
             elif kind == WK_UNKNOWN:
                 return self.fail(F_FEATURE, 0, OP_FEATURE[op])
 
@@ -850,7 +853,7 @@ class ValidateWalk(Checker):
             return 0
         if self.memory(memory):
             return 0
-        if align[0] > 3 or cython.cast(uint32_t, 1) << align[0] > OP_ACCESS[self.op]:
+        if align[0] > 4 or cython.cast(uint32_t, 1) << align[0] > OP_ACCESS[self.op]:
             self.fail(F_ALIGN, natural_alignment(OP_ACCESS[self.op]), align[0])
             return 0
         if self.context.memory64[memory]:
@@ -863,9 +866,6 @@ class ValidateWalk(Checker):
     def atomic(self):
         """Atomic instructions: accesses of natural alignment, and the fence."""
         align: uint32_t = 0
-        letter: uint32_t
-        signature: uint32_t = OP_SIGNATURE[self.op]
-        i: uint32_t = OP_POPS[self.op]
         address: uint32_t
         if self.op == OP_ATOMIC_FENCE:
             if self.p >= self.end:
@@ -879,6 +879,34 @@ class ValidateWalk(Checker):
             return 1
         if align != natural_alignment(OP_ACCESS[self.op]):
             return self.fail(F_ATOMIC_ALIGN, natural_alignment(OP_ACCESS[self.op]), align)
+        return self.by_signature(address)
+
+    def vector(self, kind):
+        """Rows of vectors with immediates: accesses, lanes, constants."""
+        align: uint32_t = 0
+        address: uint32_t = 0
+        i: uint32_t
+        count: uint32_t = 1 if OP_LANES[self.op] else 0
+        if kind == WK_VECTOR_ACCESS:
+            address = self.memory_argument(cython.address(align))
+            if address == 0:
+                return 1
+        elif kind != WK_LANE:
+            count = 16
+        if self.end - self.p < count:
+            return self.fail(F_LEB_END, NOTHING, NOTHING)
+        if kind != WK_V128:
+            for i in range(count):
+                if self.p[i] >= OP_LANES[self.op]:
+                    return self.fail(F_LANE, OP_LANES[self.op], self.p[i])
+        self.p += count
+        return self.by_signature(address)
+
+    def by_signature(self, address):
+        """Take the operands and leave the result that a row's signature names; ``address`` is the type of addresses."""
+        letter: uint32_t
+        signature: uint32_t = OP_SIGNATURE[self.op]
+        i: uint32_t = OP_POPS[self.op]
         while i > 0:
             letter = signature >> 4 * i & 15
             if self.pop(address if letter == 7 else 0x80 - letter):

@@ -49,6 +49,10 @@ def _step(code: bytes, at: int, stack: list[int], instance: Any, offset: int) ->
         size = 4 if op == 0x43 else 8
         stack.append(int.from_bytes(code[at : at + size], "little"))
         at += size
+    elif op == 0xFD:  # v128.const
+        _, at = read_uleb(code, at, 32, end)
+        stack.append(int.from_bytes(code[at : at + 16], "little"))
+        at += 16
     elif op == 0x23:
         index, at = read_uleb(code, at, 32, end)
         stack.append(instance.globals[index].bits)

@@ -1,7 +1,8 @@
 """Python values ↔ raw bits, one function each way. The rules of the boundary live here and nowhere else.
 
 Integers: signed and unsigned ranges are accepted (−2³¹ … 2³²−1 for i32), results are signed. Floats: anything
-with ``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian. funcref: a ``Func`` or None.
+with ``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian, or an integer of 128 bits; results are
+bytes. funcref: a ``Func`` or None.
 externref: any object; None is null. Typed function references: a ``Func`` of that type, or None where null is one.
 """
 
@@ -225,7 +226,7 @@ def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
     if number is None:
         raise ValueError(f"expected {type_name(type_)}, got {text!r}")
     if type_ == V128:
-        return number.to_bytes(16, "little")
+        return _integer(number, 128, "v128").to_bytes(16, "little")
     _integer(number, 32 if type_ == I32 else 64, type_name(type_))
     return number
 
@@ -264,12 +265,18 @@ def _integer(value: Any, bits: int, name: str) -> int:
 
 
 def _vector(value: Any) -> int:
-    if not isinstance(value, (bytes, bytearray, memoryview)):
-        raise TypeError(f"expected 16 bytes (v128), got {type(value).__name__}")
-    data = bytes(value)
-    if len(data) != 16:
-        raise TypeError(f"expected 16 bytes (v128), got {len(data)}")
-    return int.from_bytes(data, "little")
+    """16 bytes of whatever has bytes (an array of NumPy, too), or an integer."""
+    if isinstance(value, int):
+        return _integer(value, 128, "v128")
+    try:
+        view = memoryview(value)
+    except TypeError:
+        raise TypeError(f"expected 16 bytes or an int (v128), got {type(value).__name__}") from None
+    if view.ndim == 0:  # a number of NumPy
+        return _integer(value, 128, "v128")
+    if view.nbytes != 16:
+        raise TypeError(f"expected 16 bytes or an int (v128), got {view.nbytes} bytes")
+    return int.from_bytes(view.tobytes(), "little")
 
 
 def _number(value: Any, name: str) -> float:

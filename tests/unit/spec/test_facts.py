@@ -124,9 +124,5 @@ def test_what_a_store_names_loads_what_it_left():
         assert load.access is not None
         assert row.access.store
         assert not load.access.store
-        assert (
-            row.access.bytes
-            == load.access.bytes
-            == WIDTHS[LETTER_TYPES[load.results]] // 8
-        )
+        assert row.access.bytes == load.access.bytes == WIDTHS[LETTER_TYPES[load.results]] // 8
         assert row.operands[1:] == load.results

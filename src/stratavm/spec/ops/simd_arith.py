@@ -150,7 +150,7 @@ def nmadd(d: Domain, a: V, b: V, c: V) -> V:
 def relaxed_trunc(d: Domain, a: V) -> V:
     """Toward zero; what is no i32 is the least one (irelaxed_trunc_s)."""
     whole = d.ftrunc(a)
-    fits = d.both(d.fle(d.fconst(-2.0**31), whole), d.flt(whole, d.fconst(2.0**31)))
+    fits = d.both(d.fle(d.fconst(-(2.0**31)), whole), d.flt(whole, d.fconst(2.0**31)))
     return d.select(fits, d.to_int_s(whole, "i32"), d.const(1 << 31, "i32"))
 
 
@@ -261,7 +261,9 @@ def _saturated(shape: str) -> dict[str, Means]:
     """Sums and differences that are clamped."""
     of = LANES[shape]
     return {
-        f"{name}_sat_{sign}": Means(lanewise(saturating(_scalar(f"i32.{name}"), of, sign == "s"), of), "", name == "add")
+        f"{name}_sat_{sign}": Means(
+            lanewise(saturating(_scalar(f"i32.{name}"), of, sign == "s"), of), "", name == "add"
+        )
         for name in ("add", "sub")
         for sign in "su"
     }
@@ -275,8 +277,8 @@ def _from_halves(shape: str) -> dict[str, Means]:
     for sign in "su":
         extend, product = widen(to, sign == "s"), widened(_scalar("i32.mul"), to, sign == "s")
         for part in ("low", "high"):
-            found[f"extend_{part}_{narrow}_{sign}"] = Means(lanewise(extend, of, to, part))  # type: ignore[arg-type]
-            made = lanewise(product, of, to, part)  # type: ignore[arg-type]
+            found[f"extend_{part}_{narrow}_{sign}"] = Means(lanewise(extend, of, to, part))
+            made = lanewise(product, of, to, part)
             found[f"extmul_{part}_{narrow}_{sign}"] = Means(made, commutes=True)
         found[f"extadd_pairwise_{narrow}_{sign}"] = Means(pairwise(extend, _sum(to), of, to))
     return found
@@ -340,7 +342,7 @@ def _meanings() -> dict[str, dict[str, Means]]:
     }
     found["i8x16"] |= {"swizzle": Means(lanes.swizzle), "relaxed_swizzle": Means(lanes.relaxed_swizzle)}
     bits = {name: _from_scalar(f"i64.{name}", _scalar(f"i64.{name}")) for name in ("and", "or", "xor")}
-    others = {"not": not_, "andnot": andnot, "bitselect": bitselect, "any_true": any_true}
+    others: dict[str, Meaning] = {"not": not_, "andnot": andnot, "bitselect": bitselect, "any_true": any_true}
     found["v128"] = bits | {name: Means(function) for name, function in others.items()}
     return found
 

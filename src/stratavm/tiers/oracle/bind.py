@@ -20,6 +20,7 @@ from stratavm.spec.types import Limits
 from stratavm.tiers.oracle.atomics import atomic
 from stratavm.tiers.oracle.flatten import Jump, Op
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, Tail, Thrown, within
+from stratavm.tiers.oracle.vectors import access, lanes
 
 RETURN: Final = -1
 MASK32: Final = 0xFFFF_FFFF
@@ -36,6 +37,10 @@ def bind(op: Op, instance: InstanceLike) -> Step:
         return binder(op, instance)
     if op.row.walk == "atomic":
         return atomic(op, instance)
+    if op.row.walk in ("lane", "lanes"):
+        return lanes(op, instance)
+    if op.row.via:
+        return access(op, instance)
     if op.row.access is not None:
         return _store(op, instance) if op.row.access.store else _load(op, instance)
     return _computation(op.row)
@@ -585,6 +590,7 @@ _BINDERS: Final[dict[str, Callable[[Op, InstanceLike], Step]]] = {
     "i64.const": _constant,
     "f32.const": _constant,
     "f64.const": _constant,
+    "v128.const": _constant,
     "ref.null": _ref_null,
     "ref.func": _ref_func,
     "ref.is_null": _ref_is_null,

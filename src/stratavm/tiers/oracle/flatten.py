@@ -169,6 +169,12 @@ def _read_immediate(kind: str, code: bytes, at: int) -> tuple[Any, int]:
             return int.from_bytes(code[at : at + 4], "little"), at + 4
         case "f64":
             return int.from_bytes(code[at : at + 8], "little"), at + 8
+        case "v128":
+            return int.from_bytes(code[at : at + 16], "little"), at + 16
+        case "lanes16":
+            return code[at : at + 16], at + 16
+        case "lane":
+            return code[at], at + 1
         case "memarg":
             return _read_memarg(code, at)
         case "labels":
