@@ -325,6 +325,12 @@ class Instance:
             self.store.exceptions.append(error.exn)
         return 1 + next(i for i, known in enumerate(self.store.exceptions) if known is error.exn)
 
+    def begin_run(self, run: object) -> None:
+        """Exceptions are kept for ever: who holds them is not asked."""
+
+    def end_run(self, run: object) -> None:
+        """The same."""
+
     def exception_of(self, raw: int) -> BaseException:
         """The exception to raise for a reference."""
         return WasmException.of(self.store.exceptions[raw - 1])

@@ -247,10 +247,11 @@ ATTENTION_BITS: Final = {
     "reported": 64,
     "crowded": 128,
     "fiber": 256,
+    "thrown": 512,
 }
 """Why calls take the long way in and out: the store is closed; its last call was abandoned midway; it is bound to a
 thread; it has a deadline; its guests have a stack budget; the next call meets pending bits; an error was reported;
-many handles wait for a collection; a guest on a fiber is inside."""
+many handles wait for a collection; a guest on a fiber is inside; an exception was thrown."""
 PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "gc": 16, "swap": 32, "sample": 64}
 
 MEM_CELL: Final = 16

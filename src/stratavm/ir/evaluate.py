@@ -45,9 +45,24 @@ class Evaluation:
     thrown: WasmException | None = None
     """The exception in flight."""
     tags: dict[object, int] = field(default_factory=dict)
+    waits: bool = True
+    """Whatever has a value keeps it to the end."""
+
+    def held_handles(self) -> set[int]:
+        """Every value that may be a reference."""
+        found = [v for value in self.values for v in (value if isinstance(value, list) else [value])]
+        return {v for v in (*found, *self.args) if isinstance(v, int)}
 
     def run(self) -> list[int]:
         """The results, or a trap."""
+        self.instance.begin_run(self)
+        try:
+            return self.step()
+        finally:
+            self.instance.end_run(self)
+
+    def step(self) -> list[int]:
+        """Block after block."""
         self.values = [POISON] * len(self.view.nodes)
         block, incoming = 0, list(self.args)
         while True:

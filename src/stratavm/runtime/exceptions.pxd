@@ -22,6 +22,7 @@ cdef class Exn:
     cdef int hold(self) except -1
     cdef int renew(self) except -1
 
+cdef Exn made_exception(Tag tag, object raws, bint step)
 cdef Exn exn_of(Store store, object error)
 cdef int throw_now(Store store, Exn exn) except -1
 cdef object caught_by(Store store, object error)

@@ -14,6 +14,7 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.contract._gen_layout import (
     ARG_CELL,
+    ATTENTION_THROWN,
     BUILTIN_EXN_REF,
     BUILTIN_RETHROW,
     BUILTIN_THROW,
@@ -27,8 +28,11 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
-from cython.cimports.stratavm.runtime.occupancy import is_closed
+from cython.cimports.stratavm.runtime.handles import Handles
+from cython.cimports.stratavm.runtime.held import free_unheld
+from cython.cimports.stratavm.runtime.occupancy import is_closed, mark
 from cython.cimports.stratavm.runtime.quota import give_back
+from cython.cimports.stratavm.runtime.residents import HANDLE_BYTES
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -121,10 +125,7 @@ class Tag:
 
     def exception_of_raw(self, raws: object) -> Exn:
         """The same for raw bits, for tiers."""
-        exn: Exn = new_exn(self)
-        fill_cells(self.store, exn.cells, raws, self.widths, self.params)
-        exn.hold()
-        return exn
+        return made_exception(self, raws, False)
 
     def __reduce__(self):
         raise TypeError("a tag of a store cannot be pickled")
@@ -133,6 +134,15 @@ class Tag:
         if self.store is None:
             return "<Tag that was never initialised>"
         return f"<Tag {signature('', self.type.type)}>"
+
+
+def made_exception(tag, raws, step):
+    """An exception with raw values; a ``step`` of a guest throws it whose frames hold all that it has."""
+    let_go_of_spent(tag.store)
+    exn: Exn = new_exn(tag, step)
+    fill_cells(tag.store, exn.cells, raws, tag.widths, tag.params)
+    exn.hold()
+    return exn
 
 
 def instance_tag(store, type, type_id):
@@ -172,7 +182,10 @@ class Exn:
             return 0
         for at in range(len(self.held)):
             place: cython.Py_ssize_t = self.tag.handled[at]
-            self.cells[2 * place] = self.tag.store.extern_to_raw(self.held[at])
+            thing: object = self.held[at]
+            exception: cython.bint = thing is not None and heap(self.tag.params[place]) in (EXN, NOEXN)
+            raw: object = self.tag.store.number_of(thing, True) if exception else self.tag.store.extern_to_raw(thing)
+            self.cells[2 * place] = raw
         return 0
 
     @property
@@ -228,10 +241,12 @@ class Exn:
 
 @cython.cfunc
 @cython.nonecheck(True)
-def new_exn(tag: Tag) -> Exn:
+def new_exn(tag: Tag, step: cython.bint) -> Exn:
     """An exception whose values are all 0."""
     exn: Exn = Exn.__new__(Exn)
     exn.tag = tag
+    if bytes_of(tag) > tag.store.quota.total - tag.store.quota.held:
+        make_room(tag.store, step)
     tag.store.quota.check(bytes_of(tag), "an exception")
     exn.cells = cython.cast(cython.pointer(uint64_t), calloc(tag.d.n_values + 1, ARG_CELL))
     if exn.cells == cython.NULL:
@@ -283,20 +298,39 @@ def begin_throw(store: Store, exn: Exn) -> cython.int:
     """What is thrown from now on. What was thrown before goes first: it may have the last references to what runs
     Python as it goes, which may call this guest, which may throw. What that leaves here goes at the next throw: to let
     it go now might have no end."""
-    if spent:
-        spent.clear()
+    let_go_of_spent(store)
     exn.renew()
     if store.thrown is not None or store.thrown_error is not None:
         let_go_of_thrown(store)
         while store.thrown is not None or store.thrown_error is not None:
-            spent.append(store.thrown)
-            spent.append(store.thrown_error)
-            let_go_of_thrown(store)
+            spare_thrown(store)
     throw_now(store, exn)
     return 0
 
 
-spent: list = []  # what was thrown as something else was let go
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def spare_thrown(store: Store) -> cython.int:
+    """Have nothing that is thrown; what it was goes at the next throw."""
+    if store.spent is None:
+        store.spent = []
+    store.spent.append(store.thrown)
+    store.spent.append(store.thrown_error)
+    store.thrown = None
+    store.thrown_error = None
+    return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-1, check=False)
+def let_go_of_spent(store: Store) -> cython.int:
+    """Drop what waited for the next throw: that may run anything."""
+    if store.spent is not None:
+        spent: list = store.spent
+        store.spent = None
+        spent.clear()
+    return 0
 
 
 @cython.cfunc
@@ -318,7 +352,42 @@ def throw_now(store, exn):
     store.thrown_error = None
     store.exec.thrown_tag = cython.address(its.tag.d)
     store.exec.thrown = its.cells
+    mark(store.exec, ATTENTION_THROWN, True)
     return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def make_room(store: Store, step: cython.bint) -> cython.int:
+    """Let go of exceptions that guests have dropped, where a further one finds no room."""
+    handles: Handles = store.all_handles()
+    if handles.exceptions:
+        free_unheld(store, payload(store.thrown, set()), step)
+    return let_go_of_spent(store)
+
+
+@cython.cfunc
+def payload(thrown: object, held: set) -> set:
+    """Add the handles that lie in an exception; None has none."""
+    if thrown is not None:
+        exn: Exn = thrown
+        for i in exn.tag.handled or ():
+            held.add(exn.cells[2 * i])
+    return held
+
+
+@cython.cfunc
+def exnref(store: Store, exn: Exn) -> object:
+    """The exnref of an exception. Where there are many, or no room for a further one, those that no guest holds any
+    more are freed first."""
+    handles: Handles = store.all_handles()
+    exn.hold()
+    if handles.exceptions and id(exn) not in handles.numbers:
+        full: cython.bint = not handles.free and len(handles.things) >= store.template.limits.handles
+        poor: cython.bint = store.quota.total - store.quota.held < HANDLE_BYTES
+        if full or poor or len(handles.exceptions) >= handles.exceptions_at:
+            free_unheld(store, payload(store.thrown, payload(exn, set())), False)
+    return store.number_of(exn, True)
 
 
 def thrown_again(store, raw):
@@ -329,9 +398,7 @@ def thrown_again(store, raw):
 
 def exnref_of(store, error):
     """An exnref to the exception behind a ``WasmException``, for guests that run without machine code."""
-    exn: Exn = error.exn
-    exn.hold()
-    return store.extern_to_raw(exn)
+    return exnref(store, error.exn)
 
 
 def caught_by(store, error):
@@ -378,7 +445,7 @@ def look_for_handler(store):
 def throw_cells(store: Store, tag: Tag, cells: cython.pointer(uint64_t)) -> uint32_t:
     """Throw an exception with the values in cells."""
     try:
-        exn: Exn = new_exn(tag)
+        exn: Exn = new_exn(tag, False)
         memcpy(exn.cells, cells, ARG_CELL * cython.cast(uint64_t, tag.d.n_values))
         begin_throw(store, exn)
     except BaseException as error:
@@ -437,10 +504,15 @@ def handle_of_thrown(store: Store) -> uint64_t:
     """A handle of what was thrown last; 0: what has failed comes out at the next poll."""
     try:
         exn: Exn = store.thrown
-        exn.hold()
-        return store.extern_to_raw(exn)
-    except BaseException as error:
-        store.fail(error)
+        error: object = store.thrown_error
+        found: uint64_t = exnref(store, exn)
+        if store.thrown is not exn:  # what ran meanwhile has thrown: the guest has yet to see the values of its own
+            spare_thrown(store)
+            throw_now(store, exn)
+            store.thrown_error = error
+        return found
+    except BaseException as failure:
+        store.fail(failure)
     return 0
 
 

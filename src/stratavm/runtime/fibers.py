@@ -178,6 +178,7 @@ class Fiber:
             store.leave(self.entry)
             raise StoreBusy("a call is inside this store")
         self.entry.act.rec = self.native.rec
+        self.entry.act.exit_sp = 0
         store.go_on_fiber(self.entry, self.state, self.limit)
         self.phase = FIBER_RUNS
         late: uint32_t = begins_late(store.exec, self.entry)
@@ -240,6 +241,10 @@ class Fiber:
         if self.phase != FIBER_PARKED:
             raise StrataError("this asynchronous call was abandoned")
         return 0
+
+    def frames(self) -> tuple:
+        """Where its frames lie: lowest address and end, if it is suspended, else nothing."""
+        return (self.state.sp, self.entry.act.entry_sp) if self.phase == FIBER_PARKED else ()
 
     def give_up(self):
         """Let go of the stack, and of a guest that is suspended there: it never goes on, and the instances in which it

@@ -1,5 +1,6 @@
 """What references of guests stand for: handles, which are Python objects that the guests of a store hold as externref,
-by number, and addresses of functions. Who may call when is the store's business."""
+and exceptions that they hold as exnref, by number, and addresses of functions. Who may call when is the store's
+business."""
 
 # strata: hot
 from _operator import itemgetter
@@ -23,32 +24,41 @@ class Handles:
         self.numbers = {}
         self.suspects = set()
         self.collect_at = FEW
+        self.exceptions = set()
+        self.exceptions_at = FEW
+        self.runs = []
 
     def handle(self, thing, limit):
         """The handle of an object. ResourceLimit beyond ``limit`` of them."""
         found: object = self.numbers.get(id(thing))
         if found is not None:
             self.suspects.discard(found)
+            self.exceptions.discard(found)  # a host has it from here on
             return found
         if self.free:
             found = self.free.pop()
             self.things[found - 1] = thing
         else:
             if len(self.things) >= limit:
-                held: object = len(self.things)
-                raise ResourceLimit(
-                    f"guests hold {held} Python objects, the limit; StoreLimits(handles={held + 1}) allows one more",
-                    limit="handles",
-                    needed=held + 1,
-                )
+                raise too_many(len(self.things), len(self.exceptions))
             self.things.append(thing)
             found = len(self.things)
         self.numbers[id(thing)] = found
         self.used += 1
         return found
 
+    def handle_of_exception(self, thing, limit):
+        """The exnref of an exception: while no host has the handle, one that guests drop may go inside of a call."""
+        found: object = self.numbers.get(id(thing))
+        if found is None:
+            found = self.handle(thing, limit)
+            self.exceptions.add(found)
+        self.suspects.discard(found)
+        return found
+
     def drop(self, handle):
         """Take back a handle that nobody has seen."""
+        self.exceptions.discard(handle)
         del self.numbers[id(self.things[handle - 1])]
         self.things[handle - 1] = None
         self.free.append(handle)
@@ -61,11 +71,15 @@ class Handles:
             raise ValueError(f"{handle} is no externref handle of this store")
         return self.things[handle - 1]
 
-    def add_root(self, holder):
-        """A table or global that may hold handles: anything with ``held_handles()``."""
+    def add_root(self, holder, exceptions):
+        """A table or global that may hold handles: anything with ``held_handles()``. And whether those are exnrefs."""
         if self.roots is None:
             self.roots = weakref.WeakSet()
         self.roots.add(holder)
+        if exceptions:
+            if self.exception_roots is None:
+                self.exception_roots = weakref.WeakSet()
+            self.exception_roots.add(holder)
 
     def crowded(self):
         """Whether there are so many that a collection is due."""
@@ -97,8 +111,40 @@ class Handles:
             self.things[h - 1] = None
         self.free.extend(gone)
         self.used -= len(gone)
+        self.exceptions.difference_update(gone)
         self.collect_at = max(FEW, 2 * self.used)
         return dropped
+
+    def unheld_exceptions(self, marks):
+        """The exnrefs that have no mark."""
+        h: cython.Py_ssize_t
+        return [h for h in range(len(self.things), 0, -1) if not marks[h] and h in self.exceptions]
+
+    def forget_exceptions(self, gone, things):
+        """Free exnrefs of these exceptions, which the caller drops last. Runs nothing of Python's."""
+        for h in gone:
+            self.things[h - 1] = None
+        for thing in things:
+            self.numbers.pop(id(thing))
+        self.free.extend(gone)
+        self.used -= len(gone)
+        self.exceptions.difference_update(gone)
+        self.suspects.difference_update(gone)
+        return 0
+
+
+@cython.cfunc
+def too_many(held: object, kept: object) -> object:
+    """The error where there may be no further handle."""
+    what: str = f"{held} Python objects"
+    if kept:
+        what = f"{held - kept} Python objects and {kept} exceptions" if kept < held else f"{held} exceptions"
+        what += " (each that catch_all_ref or catch_ref gave them and they still have)"
+    return ResourceLimit(
+        f"guests hold {what}, the limit; StoreLimits(handles={held + 1}) allows one more",
+        limit="handles",
+        needed=held + 1,
+    )
 
 
 first_of = itemgetter(0)

@@ -26,9 +26,10 @@ from cython.cimports.stratavm.runtime.blueprint import (
     whole_segment,
 )
 from cython.cimports.stratavm.runtime.codetable import CodeTable
-from cython.cimports.stratavm.runtime.exceptions import Tag, caught_by, exnref_of, thrown_again
+from cython.cimports.stratavm.runtime.exceptions import Tag, caught_by, exnref_of, made_exception, thrown_again
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
+from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import load_ptr
@@ -516,7 +517,7 @@ class Instance:
 
     def exception(self, tag_index: int, raws: list) -> BaseException:
         """An exception to raise."""
-        return cython.cast(Tag, self.tags[tag_index]).exception_of_raw(raws).error()
+        return made_exception(self.tags[tag_index], raws, True).error()
 
     def caught(self, error: BaseException) -> object:
         """The tag's key and the raw values of an exception that guests may catch; None for any other."""
@@ -525,6 +526,17 @@ class Instance:
     def exn_ref(self, error: BaseException) -> int:
         """An exnref to an exception that guests may catch."""
         return exnref_of(self.store, error)
+
+    def begin_run(self, run: object) -> None:
+        """A guest begins that runs without machine code."""
+        self.store.entries += 1
+        self.store.all_handles().runs.append(run)
+
+    def end_run(self, run: object) -> None:
+        """It has ended."""
+        handles: Handles = self.store.handles
+        if handles is not None and handles.runs and handles.runs[len(handles.runs) - 1] is run:  # else it was closed
+            handles.runs.pop()
 
     def exception_of(self, raw: int) -> BaseException:
         """The exception to raise for an exnref that is not null."""

@@ -35,6 +35,8 @@ cdef class Occupied:
     cdef list deadlines               # that the host has set and not taken away, or None
     cdef uint32_t forced              # pending bits for the next call
     cdef readonly object parked       # the Fiber of the guest that is suspended in here, or None
+    cdef list under                   # Fibers of the guests over which the host has entered, the innermost last; or None
+    cdef uint32_t entries             # how often a call that Python made, or that was nested, has entered
     cdef readonly Source source       # of the events of this store, or None
     cdef Ring* ring                   # of its bus, or NULL
     cdef uint8_t[RUNTIME_KINDS] kinds # in that ring, by the names of kinds.pxd
@@ -61,6 +63,7 @@ cdef class Occupied:
     cdef object in_flight             # a host exception on its way out
     cdef object thrown_error          # the WasmException that it came with, where a host function raised it; or None
     cdef object thrown                # the Exn of the exec's `thrown`, or None
+    cdef list spent                   # what goes at the next throw: what was thrown, or kept, before; or None
     cdef readonly bint keep_on_abort
     cdef public object reporter       # reporter(source, function or its name, error): the engine's; not to hold this store
     cdef object reported              # the error that the reporter saw last

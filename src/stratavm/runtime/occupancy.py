@@ -17,6 +17,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_FIBER,
     ATTENTION_FORCED,
     ATTENTION_STACK,
+    ATTENTION_THROWN,
     PENDING_DEADLINE,
     PENDING_INTERRUPT,
     PENDING_SAMPLE,
@@ -245,6 +246,7 @@ class Occupied:
         act.vmctx = cython.NULL
         act.rec = cython.NULL
         act.fiber = cython.NULL
+        self.entries += 1
         entry.prev_running = block.running
         entry.prev_in_guest = block.in_guest
         entry.hurried = not entry.outermost and entry.prev_running != context and hurry(context, entry.prev_running)
@@ -273,7 +275,7 @@ class Occupied:
             context.thread = cython.NULL
             context.deadline_ns = 0
             context.occupant = 0
-            if stands(context, ATTENTION_CROWDED):
+            if stands(context, ATTENTION_CROWDED | ATTENTION_THROWN):
                 self.settle()
         else:
             aim(context, entry.act.prev_limit)
@@ -316,6 +318,7 @@ class Occupied:
         self.exec.occupant |= PARKED  # of the same thread, whose block is gone where it has ended since
         self.parked = cython.cast(object, cython.cast(cython.pointer(PyObject), entry.parent))
         entry.parent = cython.NULL
+        self.under.pop()
         Py_DECREF(self.parked)
         if self.parked.is_left:  # meanwhile
             self.parked.abandon()
@@ -583,6 +586,9 @@ def step_over(self: Occupied, entry: cython.pointer(Entry), block: cython.pointe
     fiber: object = self.parked
     Py_INCREF(fiber)
     entry.parent = cython.cast(cython.p_void, fiber)
+    if self.under is None:
+        self.under = []
+    self.under.append(fiber)
     entry.outermost = False
     self.parked = None
     self.exec.occupant = block.serial

@@ -1,9 +1,11 @@
 # What lives in a store, and how much may: instances, functions, handles, bytes, fuel.
+from libc.stdint cimport uint64_t
 from stratavm.runtime.handles cimport FuncIndex, Handles
 from stratavm.runtime.occupancy cimport Occupied
 from stratavm.runtime.template cimport StoreTemplate
 
 ctypedef int (*let_go_t)(object) except -1
+cdef uint64_t HANDLE_BYTES
 cdef void instances_go_by(let_go_t function) noexcept  # what is called for each instance of a store that closes
 
 cdef class Residence(Occupied):
@@ -14,7 +16,9 @@ cdef class Residence(Occupied):
     cdef FuncIndex whole_index(self)
     cdef object find_function(self, object address)
     cdef Handles all_handles(self)
+    cdef object number_of(self, object thing, bint exception)
     cpdef object collect_handles(self)
+    cdef int forget_thrown(self) except -1
     cdef int count_instance(self) except -1
     cdef int count_memory(self) except -1
     cdef int count_table(self) except -1

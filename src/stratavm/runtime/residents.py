@@ -3,7 +3,7 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, FuncRec
+from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, ATTENTION_THROWN, FuncRec
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
@@ -82,12 +82,8 @@ class Residence(Occupied):
         self.index = None
         self.functions = None
         self.handles = None
-        kept = (self.thrown, self.thrown_error)  # until both are out of here: to let them go runs Python
-        self.thrown = self.thrown_error = None
-        self.exec.thrown_tag = cython.NULL
-        self.exec.thrown = cython.NULL
         mark(self.exec, ATTENTION_CROWDED, False)
-        del kept
+        self.forget_thrown()
         return 0
 
     @property
@@ -348,13 +344,16 @@ class Residence(Occupied):
 
     def extern_to_raw(self, value: object) -> int:
         """A handle for any object; None is 0."""
-        if value is None:
-            return 0
+        return 0 if value is None else self.number_of(value, False)
+
+    def number_of(self, thing, exception):
+        """The handle of an object, or the exnref of an exception."""
         handles: Handles = self.all_handles()
         if is_closed(self):
             raise self.why_closed()
         used: cython.Py_ssize_t = handles.used
-        found: object = handles.handle(value, self.template.limits.handles)
+        limit: object = self.template.limits.handles
+        found: object = handles.handle_of_exception(thing, limit) if exception else handles.handle(thing, limit)
         if handles.used > used and not self.quota.claim(HANDLE_BYTES):
             handles.drop(found)
             self.quota.check(HANDLE_BYTES, "a handle of a Python object")
@@ -366,9 +365,9 @@ class Residence(Occupied):
         """The object behind a handle; 0 is None."""
         return None if raw == 0 else self.all_handles().thing(raw)
 
-    def add_root(self, holder: object) -> None:
-        """A table or global that may hold handles: anything with ``held_handles()``."""
-        self.all_handles().add_root(holder)
+    def add_root(self, holder: object, exceptions: bool = False) -> None:
+        """A table or global that may hold handles: anything with ``held_handles()``. And whether those are exnrefs."""
+        self.all_handles().add_root(holder, exceptions)
 
     def gc(self) -> int:
         """Let go of Python objects that no guest holds any more; returns how many.
@@ -388,9 +387,21 @@ class Residence(Occupied):
     @cython.cfunc
     @cython.exceptval(check=False)
     def settle(self) -> cython.void:
-        """Collect handles where there are many and nobody is inside."""
+        """Let go of what was thrown, and collect handles where there are many, if nobody is inside."""
+        if self.exec.occupant == 0 and stands(self.exec, ATTENTION_THROWN):
+            self.forget_thrown()
         if self.exec.occupant == 0 and self.pinned == 0 and stands(self.exec, ATTENTION_CROWDED):
             self.collect_handles()
+
+    def forget_thrown(self):
+        """Let go of what was thrown last, and of what guests dropped: that may run anything."""
+        kept: tuple = (self.thrown, self.thrown_error, self.spent)
+        self.thrown = self.thrown_error = self.spent = None
+        self.exec.thrown_tag = cython.NULL
+        self.exec.thrown = cython.NULL
+        mark(self.exec, ATTENTION_THROWN, False)
+        del kept
+        return 0
 
     def collect_handles(self):
         """Free the handles that no root held at the last collection either; guest frames hold none between calls."""

@@ -121,7 +121,7 @@ class Table:
             self.store.quota.check(8 * spec.minimum, "a table")
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
         if self.holds_handles:
-            store.add_root(self)
+            store.add_root(self, heap(spec.declared.element) in (EXN, NOEXN))
         store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
         return 0
 

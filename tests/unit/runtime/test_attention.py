@@ -144,6 +144,22 @@ def fiber(world: World) -> set[str]:
     return set(during | waiting)
 
 
+def thrown(world: World) -> set[str]:
+    seen = set()
+    text = """(module (tag $t) (func $throw (throw $t))
+      (func (export "throws") (block $b (try_table (catch $t $b) (call $throw)))))"""
+    throws = load(text, store=world.store).exports.throws
+
+    def act() -> None:
+        throws()
+        seen.update(world.standing)
+
+    world.act = act
+    world.exports.calls()
+    assert not world.standing  # what was thrown last is gone with the outermost call
+    return seen
+
+
 CAUSES: dict[str, tuple[dict[str, object], Callable[[World], set[str]]]] = {
     "closed": ({}, closed),
     "aborted": ({}, aborted),
@@ -154,6 +170,7 @@ CAUSES: dict[str, tuple[dict[str, object], Callable[[World], set[str]]]] = {
     "reported": ({}, reported),
     "crowded": ({}, crowded),
     "fiber": ({}, fiber),
+    "thrown": ({}, thrown),
 }
 
 

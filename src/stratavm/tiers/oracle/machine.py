@@ -55,6 +55,20 @@ class Frame:
     pc: int = 0
 
 
+class Frames(list[Frame]):
+    """Guest calls in progress, the innermost last."""
+
+    waits = False
+    """For a function of the host, or for what keeps an exception: all values are in the frames."""
+
+    def held_handles(self) -> set[int]:
+        """Every value: references are among them."""
+        held = set[int]()
+        for frame in self:
+            held.update(frame.locals, frame.stack)
+        return held
+
+
 class Budget(threading.local):
     """What is in use on this thread: nested entries from the host, guest frames, and their values."""
 
@@ -121,7 +135,9 @@ def _run(code: Code, args: list[int]) -> list[int]:
     if budget.entries >= budget.limits.entries or (budget.entries >= SHALLOW and _python_stack_is_nearly_full()):
         raise StackOverflow(detail=f"{budget.entries} nested calls from the host")
     budget.entries += 1
-    frames: list[Frame] = []
+    frames = Frames()
+    instance = code.program.instance
+    instance.begin_run(frames)
     try:
         _push(frames, code, args)
         return _loop(frames, budget)
@@ -132,6 +148,7 @@ def _run(code: Code, args: list[int]) -> list[int]:
         note_frames(thrown, tuple(_describe(frames)), budget.entries == 1)
         raise
     finally:
+        instance.end_run(frames)
         budget.entries -= 1
         budget.values, budget.frames = before
 
@@ -158,7 +175,7 @@ def _push(frames: list[Frame], code: Code, args: list[int]) -> Frame:
     return frame
 
 
-def _loop(frames: list[Frame], budget: Budget) -> list[int]:
+def _loop(frames: Frames, budget: Budget) -> list[int]:
     """Step until the outermost frame returns."""
     frame = frames[-1]
     steps, stack, locals_, pc = frame.code.steps, frame.stack, frame.locals, 0
@@ -204,7 +221,7 @@ def _loop(frames: list[Frame], budget: Budget) -> list[int]:
             frame.code.program.instance.poll()
 
 
-def _call(frames: list[Frame], budget: Budget, callee: Callee) -> None:
+def _call(frames: Frames, budget: Budget, callee: Callee) -> None:
     """Call a function with the arguments on top of the stack; afterwards the innermost frame goes on."""
     frame = frames[-1]
     first = len(frame.stack) - len(callee.type.params)
@@ -212,7 +229,7 @@ def _call(frames: list[Frame], budget: Budget, callee: Callee) -> None:
     guest = callee.guest
     if guest is None:
         try:
-            results = callee.call_by_guest(args)
+            results = _call_host(frames, callee, args)
         except WasmException as error:
             if not _catch(frames, budget, error):
                 raise
@@ -226,7 +243,25 @@ def _call(frames: list[Frame], budget: Budget, callee: Callee) -> None:
         del frame.stack[first:]
 
 
-def _catch(frames: list[Frame], budget: Budget, error: BaseException) -> bool:
+def _call_host(frames: Frames, callee: Callee, args: list[int]) -> list[int]:
+    """Call what runs elsewhere; meanwhile the frames hold all values but those arguments."""
+    frames.waits = True
+    try:
+        return callee.call_by_guest(args)
+    finally:
+        frames.waits = False
+
+
+def _exn_ref(frames: Frames, instance: InstanceLike, error: BaseException) -> int:
+    """Keep an exception: others that no guest holds may go."""
+    frames.waits = True
+    try:
+        return instance.exn_ref(error)
+    finally:
+        frames.waits = False
+
+
+def _catch(frames: Frames, budget: Budget, error: BaseException) -> bool:
     """Find the innermost handler for what the innermost frame, or a function of the host that it called, has thrown:
     its frame is the innermost then and goes on there. False, and nothing has changed, if there is none.
     """
@@ -243,9 +278,9 @@ def _catch(frames: list[Frame], budget: Budget, error: BaseException) -> bool:
         frame, instance = frames[depth], frames[depth].code.program.instance
         given = [] if clause.tag is None else values
         if clause.gives:
-            given = [*given, instance.exn_ref(error)]
+            given = [*given, _exn_ref(frames, instance, error)]
         if clause.keeps is not None:
-            frame.locals[clause.keeps] = instance.exn_ref(error)
+            frame.locals[clause.keeps] = _exn_ref(frames, instance, error)
         frame.stack[clause.label.height :] = given
         frame.pc = clause.label.pc
         return True
@@ -272,7 +307,7 @@ def _pop(frames: list[Frame], budget: Budget) -> list[int]:
     return frame.stack[len(frame.stack) - frame.code.results :]
 
 
-def _leave(frames: list[Frame], callee: Callee, budget: Budget) -> list[int] | None:
+def _leave(frames: Frames, callee: Callee, budget: Budget) -> list[int] | None:
     """End a guest call by calling a function in its place: the results of the host's, or None where a guest goes on."""
     frame = frames.pop()
     budget.values -= frame.code.size
@@ -280,7 +315,7 @@ def _leave(frames: list[Frame], callee: Callee, budget: Budget) -> list[int] | N
     args = frame.stack[len(frame.stack) - len(callee.type.params) :]
     if callee.guest is None:
         try:
-            return callee.call_by_guest(args)
+            return _call_host(frames, callee, args)
         except WasmException as error:
             if not frames or not _catch(frames, budget, error):
                 raise

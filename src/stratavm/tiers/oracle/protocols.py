@@ -74,6 +74,16 @@ class Callee(Protocol):
         """Call it on behalf of a guest, from raw bits to raw bits."""
 
 
+class Run(Protocol):
+    """Frames that hold raw values."""
+
+    waits: bool
+    """Whether they hold all that they have: where a step is under way, it may have some elsewhere."""
+
+    def held_handles(self) -> set[int]:
+        """The raw values, references and others."""
+
+
 class InstanceLike(Protocol):
     """An instance; index spaces list imports first."""
 
@@ -119,6 +129,12 @@ class InstanceLike(Protocol):
 
     def exn_ref(self, error: BaseException) -> int:
         """The raw exnref to an exception that its guests may catch."""
+
+    def begin_run(self, run: Run) -> None:
+        """Frames begin to hold raw values; the innermost of those that have not ended."""
+
+    def end_run(self, run: Run) -> None:
+        """They hold none any more."""
 
     def exception_of(self, raw: int) -> BaseException:
         """The ``WasmException`` to raise for an exnref that is not null."""

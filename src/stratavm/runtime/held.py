@@ -1,0 +1,126 @@
+# strata: hot
+"""Which exnrefs the guests of a store hold in the midst of a call; what none holds is freed. What an exception is is not
+known here.
+
+They are in tables and globals, in frames of machine code, of which every word is looked at, and in those of guests that
+run without. Nothing else has any: an exnref never crosses to Python.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.contract._gen_layout import (
+    ATTENTION_CROWDED,
+    ATTENTION_FIBER,
+    ATTENTION_THROWN,
+    Activation,
+    ExecContext,
+)
+from cython.cimports.stratavm.runtime.handles import Handles
+from cython.cimports.stratavm.runtime.native import stack_pointer
+from cython.cimports.stratavm.runtime.occupancy import mark, stands
+from cython.cimports.stratavm.runtime.residents import HANDLE_BYTES, Residence
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+
+FEW = cython.declare(cython.Py_ssize_t, 1024)  # exnrefs more than were held before: worth a look at who holds them
+WORDS_EACH = cython.declare(cython.Py_ssize_t, 8)  # so many words may be looked at for each of them
+
+
+def free_unheld(store, held, step):
+    """Free the exnrefs that no guest holds, ``held`` aside. Their exceptions go at the next throw. In a ``step`` of a
+    guest without machine code its frames hold all that it has.
+
+    Nothing is freed where a guest ran meanwhile, or waits in the midst of a step: the next time is soon.
+    """
+    handles: Handles = store.all_handles()
+    entries: uint32_t = store.entries
+    n: cython.Py_ssize_t = len(handles.things)
+    for run in tuple(handles.runs):
+        if not run.waits and not (step and run is handles.runs[len(handles.runs) - 1]):
+            handles.exceptions_at = len(handles.exceptions) + FEW
+            return 0
+        held.update(run.held_handles())
+    for root in list(handles.exception_roots or ()):
+        held.update(root.held_handles())
+    places: list = [] if store.under is None else [place for fiber in store.under for place in fiber.frames()]
+    marks: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), calloc(n + 1, 1))
+    if marks == cython.NULL:
+        raise MemoryError("no memory to see which exceptions guests hold")
+    try:
+        seen: cython.Py_ssize_t = mark_all(store, held, places, marks, n)
+        gone: list = handles.unheld_exceptions(marks)
+    finally:
+        free(marks)
+    things: list = [handles.things[h - 1] for h in gone]
+    if store.spent is None:
+        store.spent = []
+    # All that may run Python, or the collector; from here on nothing does.
+    if store.entries != entries or not handles.exceptions.issuperset(gone):
+        return 0
+    handles.forget_exceptions(gone, things)
+    store.spent.extend(things)
+    store.quota.give_back(HANDLE_BYTES * len(gone))
+    kept: cython.Py_ssize_t = len(handles.exceptions)
+    handles.exceptions_at = kept + max(FEW, kept, seen // WORDS_EACH)
+    mark(store.exec, ATTENTION_CROWDED, handles.crowded())
+    mark(store.exec, ATTENTION_THROWN, True)
+    return 0
+
+
+@cython.cfunc
+def mark_all(
+    store: Residence, held: set, places: list, marks: cython.pointer(uint8_t), n: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """Mark what is held, and what lies on stacks; how much was looked at."""
+    seen: cython.Py_ssize_t = len(held)
+    at: cython.Py_ssize_t
+    handle: object
+    for handle in held:
+        if 0 < handle <= n:
+            marks[handle] = 1
+    for at in range(0, len(places), 2):
+        seen += mark_words(places[at], places[at + 1], marks, n)
+    return seen + mark_frames(store.exec, marks, n)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def mark_frames(
+    context: cython.pointer(ExecContext), marks: cython.pointer(uint8_t), n: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """The frames of the guests that this thread is in; a call of machine code from Python says little of itself before
+    it ends, so that only what is read here may be."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    act: cython.pointer(Activation) = cython.NULL if block == cython.NULL else block.activation
+    here: uint64_t = stack_pointer()
+    seen: cython.Py_ssize_t = 0
+    low: uint64_t
+    while act != cython.NULL:
+        if act.exec == context and act.entry_sp != 0:
+            low = act.exit_sp
+            if stands(context, ATTENTION_FIBER) and act.fiber != cython.NULL:
+                if low != 0:  # 0: it has not called anything yet
+                    seen += mark_words(low, act.entry_sp, marks, n)
+            else:
+                if not here <= low <= act.entry_sp:  # it has not called anything
+                    low = here
+                seen += mark_words(low, act.entry_sp, marks, n)
+        act = act.prev
+    return seen
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def mark_words(
+    low: uint64_t, high: uint64_t, marks: cython.pointer(uint8_t), n: cython.Py_ssize_t
+) -> cython.Py_ssize_t:
+    """The words of a part of a stack."""
+    at: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), low & ~cython.cast(uint64_t, 7))
+    end: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), high)
+    first: cython.pointer(uint64_t) = at
+    limit: uint64_t = n
+    while at < end:
+        if at[0] <= limit:
+            marks[at[0]] = 1
+        at += 1
+    return at - first
