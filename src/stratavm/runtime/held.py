@@ -1,6 +1,6 @@
 # strata: hot
-"""Which exnrefs the guests of a store hold in the midst of a call; what none holds is freed. What an exception is is not
-known here.
+"""Which exnrefs the guests of a store hold in the midst of a call; what none holds is freed. What an exception is is
+not known here.
 
 They are in tables and globals, in frames of machine code, of which every word is looked at, and in those of guests that
 run without. Nothing else has any: an exnref never crosses to Python.
