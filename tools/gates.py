@@ -17,6 +17,7 @@ import time
 import tomllib
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -317,22 +318,27 @@ def verdict_of(name: str) -> Verdict:
         return Verdict("broke", tuple("".join(traceback.format_exception(error)).splitlines()))
 
 
+def timed(name: str) -> tuple[Verdict, float]:
+    """What a gate says, and the seconds until it did."""
+    started = time.perf_counter()
+    return verdict_of(name), time.perf_counter() - started
+
+
 def main(names: list[str]) -> int:
-    """Run the named gates (by default all but the slow ones); the exit status says if one failed."""
+    """Run the named gates (by default all but the slow ones), two at a time; the exit status says if one failed."""
     if unknown := [name for name in names if name not in GATES]:
         print(f"no gate is called {', '.join(unknown)}; there are: {', '.join(GATES)}", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, end_tools)
-    failed = []
-    for name in names or [name for name in GATES if name not in ON_DEMAND]:
-        started = time.perf_counter()
-        verdict = verdict_of(name)
-        mark = "FAIL" if verdict.problems else "ok"
-        print(f"{mark:4} {name:12} {verdict.measured}  ({time.perf_counter() - started:.1f} s)")
-        for problem in verdict.problems:
-            print(f"       {problem}")
-        sys.stdout.flush()
-        failed += [name] * bool(verdict.problems)
+    chosen, failed = names or [name for name in GATES if name not in ON_DEMAND], []
+    with ThreadPoolExecutor(build.JOBS) as pool:
+        for name, (verdict, seconds) in zip(chosen, pool.map(timed, chosen), strict=True):
+            mark = "FAIL" if verdict.problems else "ok"
+            print(f"{mark:4} {name:12} {verdict.measured}  ({seconds:.1f} s)")
+            for problem in verdict.problems:
+                print(f"       {problem}")
+            sys.stdout.flush()
+            failed += [name] * bool(verdict.problems)
     print(f"gates: {len(failed)} failed" + "".join(f" {name}" for name in failed))
     return 1 if failed else 0
 
