@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 KEPT = Path(__file__).with_name("guests")
 """The compiled guests."""
 SECONDS = 120
-GUEST = re.compile(r"^```(?:c|rust|zig|typescript)\n// (\S+)\n(.*?)^```\n+```shell\n\$ (.*?)\n```", re.M | re.S)
+GUEST = re.compile(r"^```(?:c|cpp|rust|zig|typescript)\n// (\S+)\n(.*?)^```\n+```shell\n\$ (.*?)\n```", re.M | re.S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,15 @@ def rustc(folder: Path) -> list[str] | None:
     return None
 
 
+def empp(folder: Path) -> list[str] | None:
+    """An emscripten whose C library is ready."""
+    if not shutil.which("em++"):
+        return None
+    text = "#include <string>\nint main(int n, char **) { if (n > 1) throw std::string(); }\n"
+    options = ["em++", "-fwasm-exceptions", "-sSTANDALONE_WASM", "-o", "probe.wasm"]
+    return ["em++"] if works(options, text, ".cpp", folder) else None
+
+
 def path_entries() -> list[Path]:
     """The folders in which programs are looked for."""
     return [Path(place) for place in os.environ.get("PATH", "").split(":") if place]
@@ -97,6 +106,7 @@ def asc(folder: Path) -> list[str] | None:
 
 COMPILERS: dict[str, tuple[Callable[[Path], list[str] | None], str]] = {
     "clang": (clang, "apt install clang lld wasi-libc libclang-rt-19-dev-wasm32"),
+    "em++": (empp, "apt install emscripten"),
     "rustc": (rustc, "rustup target add wasm32-unknown-unknown, or apt install rustc libstd-rust-dev-wasm32 lld"),
     "zig": (zig, "pip install ziglang"),
     "asc": (asc, "npm install --global assemblyscript"),

@@ -1,0 +1,107 @@
+"""C++ that throws and C that jumps: sources, the commands that compile them, and what they make, which is kept beside
+the sources for the machines without these compilers. ``python -m tests.programs.compiled`` makes it again.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+HERE: Final = Path(__file__).with_name("throwing")
+SECONDS: Final = 240
+"""For one compilation; an emscripten that has to make its C library first does not get ready."""
+EMSCRIPTEN: Final = ("--no-entry", "-sSTANDALONE_WASM", "-sFILESYSTEM=0", "-sERROR_ON_UNDEFINED_SYMBOLS=0")
+WASI: Final = ("--target=wasm32-wasi", "-mexec-model=reactor", "-mllvm", "-wasm-enable-sjlj", "-Wl,--strip-all")
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """How a module is made."""
+
+    source: str
+    compilers: tuple[str, ...]
+    """By name, the first that works is taken."""
+    options: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
+    packages: str = "apt install emscripten"
+
+    def command(self, compiler: str, result: Path) -> list[str]:
+        """What makes it."""
+        return [compiler, "-O2", *self.options, str(HERE / self.source), *self.libraries, "-o", str(result)]
+
+
+CLANGS: Final = ("clang", *(f"clang-{version}" for version in range(30, 16, -1)))
+BUILDS: Final = {
+    "throwing.wasm": Build("throwing.cpp", ("em++",), ("-fwasm-exceptions", "-sWASM_EXNREF=1", *EMSCRIPTEN)),
+    "throwing-legacy.wasm": Build("throwing.cpp", ("em++",), ("-fwasm-exceptions", *EMSCRIPTEN)),
+    "jumping.wasm": Build("jumping.c", ("emcc",), ("-sSUPPORT_LONGJMP=wasm", "-sWASM_EXNREF=1", *EMSCRIPTEN)),
+    "jumping-legacy.wasm": Build(
+        "jumping.c", CLANGS, WASI, ("-lsetjmp",), "apt install clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32"
+    ),
+}
+"""What is kept → how it was made: C++ by emscripten, C by emscripten and by clang with WASI's C library; in the form of
+WebAssembly 3.0, and in the earlier one."""
+
+
+def made(name: str, result: Path) -> str:
+    """Compile a module; gives why it could not be, or nothing."""
+    build = BUILDS[name]
+    why = f"no {build.compilers[0]}: {build.packages}"
+    for compiler in build.compilers:
+        if shutil.which(compiler) is None:
+            continue
+        try:
+            command = build.command(compiler, result)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        except subprocess.TimeoutExpired:
+            why = f"{compiler} was not ready after {SECONDS} s"
+            continue
+        if done.returncode == 0:
+            return ""
+        why = f"{compiler} cannot make it: {(done.stderr or done.stdout).strip()[-300:]}"
+    return why
+
+
+@cache
+def expected(source: str) -> str:
+    """What a native compiler's program of a source writes."""
+    return (HERE / source).with_suffix(".txt").read_text()
+
+
+def native(source: str, folder: Path) -> str | None:
+    """The same, made just now; None where no compiler of the machine's own is there."""
+    compiler = shutil.which("c++" if source.endswith("cpp") else "cc")
+    if compiler is None:
+        return None
+    program = folder / "program"
+    subprocess.run([compiler, "-O1", "-o", str(program), str(HERE / source)], check=True, timeout=SECONDS)
+    return subprocess.run([str(program)], check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+
+
+def main() -> int:
+    """Make all of them, and what they are to write; 1 where one could not be made."""
+    failed = 0
+    with tempfile.TemporaryDirectory() as name:
+        for source in sorted({build.source for build in BUILDS.values()}):
+            text = native(source, Path(name))
+            if text is not None:
+                (HERE / source).with_suffix(".txt").write_text(text)
+        for module in BUILDS:
+            result = Path(name, module)
+            why = made(module, result)
+            if why:
+                failed = 1
+            else:
+                shutil.copyfile(result, HERE / module)
+            print(f"{module}: {why or f'{os.path.getsize(HERE / module)} bytes'}")
+    return failed
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
