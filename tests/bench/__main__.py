@@ -36,6 +36,7 @@ from tests.bench import (
     placement,
     pool,
     programs,
+    proposals,
     rebuild,
     start,
     syscalls,
@@ -70,6 +71,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "boundary": boundary.measure,
     "ablation-machine": ablation_machine.measure,
     "wide": wide.measure,
+    proposals.SUITE: proposals.measure,
     "limits": limits.measure,
     "syscalls": syscalls.measure,
     "fibers": fibers.measure,
@@ -126,6 +128,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *flagship.verdicts(rows),
         *rebuild.verdicts(rows),
         *wide.verdicts(rows),
+        *proposals.verdicts(rows),
     ]
 
 
