@@ -6,7 +6,7 @@ same.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.base.vec import vec_room
@@ -35,6 +35,7 @@ EdgePtr = cython.typedef(cython.pointer(Edge))
 MemArgPtr = cython.typedef(cython.pointer(MemArg))
 SitePtr = cython.typedef(cython.pointer(Site))
 WordPtr = cython.typedef(cython.pointer(uint32_t))
+LongPtr = cython.typedef(cython.pointer(uint64_t))
 BytePtr = cython.typedef(cython.pointer(uint8_t))
 CalleePtr = cython.typedef(cython.pointer(Callee))
 
@@ -70,6 +71,7 @@ def bytes_of(ssa: Ssa) -> cython.size_t:
     size += aligned(ssa.n_nodes, cython.sizeof(Node)) + aligned(ssa.n_nodes, cython.sizeof(uint32_t))
     size += aligned(ssa.n_blocks, cython.sizeof(Block)) + aligned(ssa.n_edges, cython.sizeof(Edge))
     size += aligned(ssa.n_memargs, cython.sizeof(MemArg)) + aligned(ssa.n_sites, cython.sizeof(Site))
+    size += aligned(ssa.n_constants, cython.sizeof(uint64_t))
     return size + aligned(ssa.n_args, cython.sizeof(uint32_t)) + aligned(ssa.n_results, 1)
 
 
@@ -89,12 +91,15 @@ def pack(ssa: Ssa, found: cython.pointer(CalleePtr)) -> cython.int:
     callee.func, callee.type_index, callee.n_params = ssa.func, ssa.type_index, ssa.n_params
     callee.n_nodes, callee.n_blocks, callee.n_edges = ssa.n_nodes, ssa.n_blocks, ssa.n_edges
     callee.n_args, callee.n_memargs, callee.n_sites = ssa.n_args, ssa.n_memargs, ssa.n_sites
-    callee.n_results, callee.size = ssa.n_results, size_of(ssa)
+    callee.n_results, callee.n_constants, callee.size = ssa.n_results, ssa.n_constants, size_of(ssa)
     callee.nodes = cython.cast(NodePtr, put(cython.address(at), ssa.nodes, ssa.n_nodes, cython.sizeof(Node)))
     callee.positions = cython.cast(WordPtr, put(cython.address(at), ssa.positions, ssa.n_nodes, word))
     callee.blocks = cython.cast(BlockPtr, put(cython.address(at), ssa.blocks, ssa.n_blocks, cython.sizeof(Block)))
     callee.edges = cython.cast(EdgePtr, put(cython.address(at), ssa.edges, ssa.n_edges, cython.sizeof(Edge)))
     callee.memargs = cython.cast(MemArgPtr, put(cython.address(at), ssa.memargs, ssa.n_memargs, cython.sizeof(MemArg)))
+    callee.constants = cython.cast(
+        LongPtr, put(cython.address(at), ssa.constants, ssa.n_constants, cython.sizeof(uint64_t))
+    )
     callee.sites = cython.cast(SitePtr, put(cython.address(at), ssa.sites, ssa.n_sites, cython.sizeof(Site)))
     callee.args = cython.cast(WordPtr, put(cython.address(at), ssa.args, ssa.n_args, word))
     callee.result_types = cython.cast(BytePtr, put(cython.address(at), ssa.result_types, ssa.n_results, 1))
@@ -160,6 +165,7 @@ def lend(callee: CalleePtr, ssa: Ssa) -> cython.int:
     ssa.edges, ssa.n_edges = callee.edges, callee.n_edges
     ssa.args, ssa.n_args = callee.args, callee.n_args
     ssa.memargs, ssa.n_memargs = callee.memargs, callee.n_memargs
+    ssa.constants, ssa.n_constants = callee.constants, callee.n_constants
     ssa.sites, ssa.n_sites = callee.sites, callee.n_sites
     ssa.result_types, ssa.n_results = callee.result_types, callee.n_results
     return 0

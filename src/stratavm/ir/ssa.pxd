@@ -36,7 +36,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from stratavm.ir.ops cimport OP_OPERANDS
+from stratavm.ir.ops cimport OP_I8X16_SHUFFLE, OP_OPERANDS
 
 cdef enum:
     NO_VALUE = 0xFFFFFFFF
@@ -204,6 +204,13 @@ cdef inline void map_values(uint32_t* values, uint32_t n, uint32_t* moved) noexc
     for k in range(n):
         if values[k] != NO_VALUE:
             values[k] = moved[values[k]]
+
+cdef inline void move_constant(Node* node, uint32_t distance) noexcept nogil:
+    """The words of a constant that a node names are so far behind where they were. Here alone stands which nodes have some."""
+    if node.op == IR_CONST_V128:
+        node.a += distance
+    elif node.op == OP_I8X16_SHUFFLE:
+        node.c += distance
 
 # A terminator's edges. Here alone stands which terminators have some, and in which fields.
 

@@ -211,6 +211,8 @@ cdef class MCode:
     cdef uint32_t edge(self, uint32_t target) except? 0xFFFFFFFF nogil                    # of the newest block
     cdef int edge_arg(self, uint32_t vreg) except -1 nogil                                # of the newest edge
     cdef uint32_t constant(self, uint64_t word) except? 0xFFFFFFFF nogil   # byte offset in the pool; 8-byte words are shared
+    cdef uint32_t constant16(self, uint64_t low, uint64_t high) except? 0xFFFFFFFF nogil   # of two words, aligned to 16 bytes
+    cdef bint has_wide(self) noexcept nogil       # whether a value has 16 bytes
     cdef int move(self, uint32_t at, uint32_t src, uint32_t dst, uint32_t vreg) except -1 nogil
 
 cdef inline uint64_t bit(uint32_t reg) noexcept nogil:

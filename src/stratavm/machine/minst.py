@@ -4,6 +4,7 @@
 import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING
 from cython.cimports.libc.stdint import uint8_t, uint32_t
+from cython.cimports.libc.string import memchr
 from cython.cimports.stratavm.base.failures import fail_limit
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
@@ -165,6 +166,28 @@ class MCode:
         self.constants[n] = word
         self.n_constants = n + 1
         return n * 8
+
+    def constant16(self, low, high):
+        """Byte offset of two words of the constant pool, a multiple of 16; recent ones are shared."""
+        n: uint32_t = self.n_constants + (self.n_constants & 1)
+        i: uint32_t = n - SHARING_WINDOW if n > SHARING_WINDOW else 0
+        while i + 1 < self.n_constants:
+            if self.constants[i] == low and self.constants[i + 1] == high:
+                return i * 8
+            i += 2
+        if n + 2 > MAX_POOL_WORDS:
+            fail_limit(b"constants", b"the constant pool of one function is too large")
+        vec_room(self.constants, self.cap_constants, n + 2)
+        if n != self.n_constants:
+            self.constants[n - 1] = 0
+        self.constants[n] = low
+        self.constants[n + 1] = high
+        self.n_constants = n + 2
+        return n * 8
+
+    def has_wide(self):
+        """Whether a value has 16 bytes."""
+        return self.n_vregs != 0 and memchr(self.vwidth, 16, self.n_vregs) != cython.NULL
 
 
 # ---- to and from plain Python values -----------------------------------------------------------

@@ -24,3 +24,4 @@ cdef class OsrMaker(LoopMaker):
     cdef uint32_t instruction_of(self, uint32_t node) noexcept nogil
     cdef int find_places(self, uint32_t inst) except -1 nogil
     cdef int put_place(self, uint32_t vreg, uint32_t bytes, uint32_t inst) except -1 nogil
+    cdef int put_upper_half(self) except -1 nogil

@@ -174,7 +174,7 @@ class OsrMaker(LoopMaker):
         for i in range(self.form.n_values):
             node = self.form.values[i]
             self.put_place(self.below.selector.vregs[node], width_of(self.below.ssa.nodes[node].type), inst)
-            if self.places[i].base == OSR_NOWHERE:
+            if self.places[self.n_places - 1].base == OSR_NOWHERE:
                 return fail_unsupported(b"osr", b"value {} has no place at the poll", node)
         # It is nowhere where no return follows.
         return self.put_place(self.below.selector.result_pointer, 8, inst)
@@ -197,4 +197,14 @@ class OsrMaker(LoopMaker):
         elif loc & LOC_SLOT:
             place.base = OSR_GUEST
             place.offset = self.below.emitter.frame.slots + 8 * (loc & ~LOC_SLOT)
+        return self.put_upper_half() if place.width == 16 else 0
+
+    def put_upper_half(self):
+        """The newest place has 16 bytes: that is two words."""
+        vec_room(self.places, self.cap_places, self.n_places + 1)
+        place: cython.pointer(OsrPlace) = cython.address(self.places[self.n_places])
+        place[0] = (place - 1)[0]
+        place.offset += 8
+        place.width = (place - 1).width = 8
+        self.n_places += 1
         return 0

@@ -9,13 +9,14 @@ from stratavm.ir.ssa cimport Block, Edge, MemArg, Node, Site, Ssa
 cdef struct Callee:           # a function to inline: one piece of memory, the arrays behind the struct; never changed
     uint32_t holders          # freed with the last
     uint32_t func, type_index
-    uint32_t n_params, n_blocks, n_nodes, n_edges, n_args, n_memargs, n_sites, n_results
+    uint32_t n_params, n_blocks, n_nodes, n_edges, n_args, n_memargs, n_constants, n_sites, n_results
     uint32_t size             # nodes that compute something
     uint32_t n_calls
     Node* nodes
     Block* blocks
     Edge* edges
     MemArg* memargs
+    uint64_t* constants
     Site* sites
     uint32_t* args
     uint32_t* positions
@@ -48,7 +49,7 @@ cdef class Inline(Stream):
     cdef public uint64_t inlined              # count since creation: for the ablation rows
 
     cdef uint32_t n_chosen
-    cdef uint32_t first_block, first_edge, first_memarg   # where the parts of the callee at hand begin in the output
+    cdef uint32_t first_block, first_edge, first_memarg, first_constant   # where the parts of the callee at hand begin in the output
     cdef uint32_t returns     # of the callee at hand
 
     cdef int choose_calls(self, Templates source, uint32_t depth) except -1 nogil

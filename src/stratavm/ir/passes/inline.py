@@ -31,7 +31,6 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR,
     IR_BR_IF,
     IR_BR_TABLE,
-    IR_CONST_V128,
     IR_INVOKE,
     IR_PARAM,
     IR_POLL,
@@ -43,7 +42,6 @@ from cython.cimports.stratavm.ir.ssa import (
     OPERANDS_LIST,
     SITE_FLAG,
     T_NONE,
-    T_V128,
     Edge,
     Node,
     Site,
@@ -51,6 +49,7 @@ from cython.cimports.stratavm.ir.ssa import (
     edge_count,
     edge_of,
     map_values,
+    move_constant,
     operand_count,
     set_edge,
 )
@@ -69,8 +68,8 @@ MOST = cython.declare(uint32_t, 4096)
 def size_of(ssa):
     """Nodes that compute something; ``NO_VALUE`` for a function that is not inlined.
 
-    Not inlined: what the selection may refuse (vectors), since its caller would be refused too; what never returns,
-    since it is cold; what throws or catches; what calls itself; what ends in a tail call, which as a call needs stack.
+    Not inlined: what never returns, since it is cold; what throws or catches; what calls itself; what ends in a tail
+    call, which as a call needs stack.
     """
     i: uint32_t
     size: uint32_t = 0
@@ -81,11 +80,9 @@ def size_of(ssa):
     for i in range(ssa.n_nodes):
         node = cython.address(ssa.nodes[i])
         if (
-            node.type == T_V128
-            or node.op == OP_RETURN_CALL
+            node.op == OP_RETURN_CALL
             or node.op == OP_RETURN_CALL_INDIRECT
             or node.op == OP_RETURN_CALL_REF
-            or node.op == IR_CONST_V128
             or node.op > IR_TRAP
             or IR_THROW <= node.op < IR_BR
             or (node.op == OP_CALL and ssa.args[node.b + node.c] == ssa.func)
@@ -296,16 +293,20 @@ class Inline(Stream):
         return 0
 
     def paste_tables(self, callee):
-        """Room for the callee's values; its edges, whose arguments follow later; its memory arguments."""
+        """Room for the callee's values; its edges, whose arguments follow later; its memory arguments
+        and constants."""
         i: uint32_t
         vec_room(self.inner, self.cap_inner, callee.n_nodes + 1)
         vec_room(self.outcome, self.cap_outcome, callee.n_results + 1)
         self.first_edge = self.out.n_edges
         self.first_memarg = self.out.n_memargs
+        self.first_constant = self.out.n_constants
         for i in range(callee.n_edges):
             self.out.edge(self.first_block + callee.edges[i].target, 0, callee.edges[i].nargs)
         for i in range(callee.n_memargs):
             self.out.memarg(callee.memargs[i].offset, callee.memargs[i].memory, callee.memargs[i].align)
+        for i in range(callee.n_constants):
+            self.out.constant(callee.constants[i])
         return 0
 
     def paste_node(self, call, callee, k):
@@ -323,6 +324,7 @@ class Inline(Stream):
             set_edge(cython.address(node), e, self.first_edge + edge_of(cython.address(callee.nodes[k]), e))
         if node.op < 0x8000 and OP_FLAGS[node.op] & (OF_LOAD | OF_STORE):
             node.c += self.first_memarg
+        move_constant(cython.address(node), self.first_constant)
         self.inner[k] = self.emit(cython.address(node))
         return 0
 

@@ -4,7 +4,7 @@
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memchr, memset
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.machine.minst import LOC_REMAT, LOC_SLOT, NO_LOC, MCode, is_in
@@ -67,7 +67,7 @@ class ParallelMove:
 
     def may_wait(self, m):
         """Whether a value of a cycle may have to wait in a slot."""
-        return not m.target.crosses or memchr(m.vwidth, 16, m.n_vregs) != cython.NULL
+        return not m.target.crosses or m.has_wide()
 
     def writes(self, dst):
         """Whether a pending move writes this place."""

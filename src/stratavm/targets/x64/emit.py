@@ -1,8 +1,9 @@
 # strata: hot
 """Emission of a function: machine IR whose operands have places, to bytes. Owns frames, blocks, calls and jumps.
 
-Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack arguments and result cells at rsp. Rows go
-through the encoder, pseudo operations have sequences. Rare paths are placed behind the body, jump tables behind them.
+Frame, from rbp down: the saved r14 (8 bytes), spill slots, outgoing stack arguments and result cells at rsp. A slot of
+16 bytes is aligned, since rbp is. Rows go through the encoder, pseudo operations have sequences. Rare paths are placed
+behind the body, jump tables behind them.
 """
 
 import cython
@@ -65,9 +66,9 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOV_RI,
     MOP_MOV_RM,
     MOP_MOV_RR,
+    MOP_MOVAPS_RR,
     MOP_MOVF_MR,
     MOP_MOVF_RM,
-    MOP_MOVG2X_RR,
     MOP_MOVSXD_RM,
     MOP_MOVUPS_MR,
     MOP_MOVUPS_RM,
@@ -262,7 +263,10 @@ class Emitter(ValueEmitter):
             if op == P_INVOKE:  # who throws may be another instance
                 self.foreign = True
                 break
-        bytes: uint64_t = 8 + cython.cast(uint64_t, self.m.n_slots) * 8 + self.m.out_arg_bytes
+        slots: uint32_t = self.m.n_slots
+        if slots and self.m.has_wide():
+            slots |= 1  # behind the saved r14: the first slot is at a multiple of 16, as rbp is
+        bytes: uint64_t = 8 + cython.cast(uint64_t, slots) * 8 + self.m.out_arg_bytes
         bytes = (bytes + 15) & ~cython.cast(uint64_t, 15)
         if bytes > MAX_FRAME:
             fail_limit(b"frame_bytes", b"a stack frame of {} bytes, the limit is {}", bytes, MAX_FRAME)
@@ -273,7 +277,7 @@ class Emitter(ValueEmitter):
         self.frame.base = RBP
         self.frame.insts = self.m.insts
         self.frame.operands = self.m.operands
-        self.frame.slots = SAVED_R14 - 8 * cython.cast(int32_t, self.m.n_slots)
+        self.frame.slots = SAVED_R14 - 8 * cython.cast(int32_t, slots)
         return 0
 
     def prologue(self):
@@ -358,10 +362,17 @@ class Emitter(ValueEmitter):
             if ops[i].role == R_DEF and ops[i].loc < 32:
                 live |= cython.cast(uint32_t, 1) << ops[i].loc
         emit_ri(self.b, MOP_MOV_RI, 8, R11, GARBAGE)
+        emit_r(self.b, MOP_PUSH_R, R11)
+        emit_r(self.b, MOP_PUSH_R, R11)
+        emit_rm(self.b, MOP_MOVUPS_RM, 16, XMM15, based(RSP, 0))
+        emit_rm(self.b, MOP_LEA_RM, 8, RSP, based(RSP, 16))
         for i in range(32):
             if not _ALLOCATABLE_MASK >> i & 1 or live >> i & 1:
                 continue
-            emit_rr(self.b, MOP_MOV_RR if i < 16 else MOP_MOVG2X_RR, 8, i, R11)
+            if i < 16:
+                emit_rr(self.b, MOP_MOV_RR, 8, i, R11)
+            else:
+                emit_rr(self.b, MOP_MOVAPS_RR, 16, i, XMM15)
         return 0
 
     # ---- blocks and instructions ---------------------------------------------------------------
@@ -919,7 +930,9 @@ class Emitter(ValueEmitter):
     def cold_global(self, c, load):
         """Move the value that a poll names from or to its global."""
         mop: uint32_t = MOP_MOV_RM if load else MOP_MOV_MR
-        if c.b & POLL_FLOAT:
+        if c.b >> 8 == 16:
+            mop = MOP_MOVUPS_RM if load else MOP_MOVUPS_MR
+        elif c.b & POLL_FLOAT:
             mop = MOP_MOVF_RM if load else MOP_MOVF_MR
         if c.b & POLL_IMPORTED:
             emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, c.d))

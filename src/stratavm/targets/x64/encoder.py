@@ -29,12 +29,13 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOV_MR,
     MOP_MOV_RM,
     MOP_MOV_RR,
+    MOP_MOVAPS_MR,
+    MOP_MOVAPS_RM,
+    MOP_MOVAPS_RR,
     MOP_MOVF_MR,
     MOP_MOVF_RM,
     MOP_MOVF_RR,
     MOP_MOVG2X_RR,
-    MOP_MOVUPS_MR,
-    MOP_MOVUPS_RM,
     MOP_MOVX2G_RR,
     RIP,
     RSP,
@@ -478,23 +479,43 @@ def emit_inst(b, inst, ops, frame):
     return encode(b, mop, cython.address(o))
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1)
+def move_wide(
+    b: CodeBuf, src: uint32_t, dst: uint32_t, frame: cython.pointer(cython.const[Frame])
+) -> cython.int:
+    """A move of 16 bytes. Slots of such values are aligned, so that any instruction may read them."""
+    mem: Mem
+    loads: cython.bint = src & (LOC_SLOT | LOC_REMAT) != 0
+    register: uint32_t = dst if loads else src
+    check_register(MOP_MOVAPS_RR, register, 1)
+    if not loads and not dst & LOC_SLOT:
+        check_register(MOP_MOVAPS_RR, dst, 1)
+        return encode_plain(b, MOP_MOVAPS_RR, 16, dst, src)
+    slot_address(MOP_MOVAPS_RR, src if loads else dst, frame, cython.address(mem))
+    if mem.disp & 15:
+        refuse(MOP_MOVAPS_RR, b"16 bytes in a slot that is not aligned", mem.disp)
+    return encode_memory(b, MOP_MOVAPS_RM if loads else MOP_MOVAPS_MR, 16, register, cython.address(mem))
+
+
 def emit_move(b, src, dst, width, frame):
     """A move between places of one value, 16 bytes or 8: an i32 is zero-extended everywhere, and a slot has 8 bytes."""
     mem: Mem
-    wide: cython.bint = width == 16
-    width = 16 if wide else 8
+    if width == 16:
+        return move_wide(b, src, dst, frame)
     if src & (LOC_SLOT | LOC_REMAT):
         slot_address(MOP_MOV_RM, src, frame, cython.address(mem))
         if dst < 16:
             return put_mov(b, MOP_MOV_RM, dst, 0, cython.address(mem))
         check_register(MOP_MOVF_RM, dst, 1)
-        return encode_memory(b, MOP_MOVUPS_RM if wide else MOP_MOVF_RM, width, dst, cython.address(mem))
+        return encode_memory(b, MOP_MOVF_RM, 8, dst, cython.address(mem))
     if dst & LOC_SLOT:
         slot_address(MOP_MOV_MR, dst, frame, cython.address(mem))
         if src < 16:
             return put_mov(b, MOP_MOV_MR, src, 0, cython.address(mem))
         check_register(MOP_MOVF_MR, src, 1)
-        return encode_memory(b, MOP_MOVUPS_MR if wide else MOP_MOVF_MR, width, src, cython.address(mem))
+        return encode_memory(b, MOP_MOVF_MR, 8, src, cython.address(mem))
     if src >= 32 or dst >= 32:
         refuse(MOP_MOV_RR, b"move between unknown places", src)
     if src < 16 and dst < 16:

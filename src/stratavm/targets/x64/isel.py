@@ -10,7 +10,7 @@ import cython
 from cython.cimports.libc.stdint import int32_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
-from cython.cimports.stratavm.base.failures import fail_unsupported, fail_wrong
+from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import TRAP_OUT_OF_FUEL, TRAP_UNDEFINED_ELEMENT
@@ -38,6 +38,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_BR_IF,
     IR_BR_TABLE,
     IR_CONST,
+    IR_CONST_V128,
     IR_EXN,
     IR_FUEL,
     IR_INVOKE,
@@ -53,6 +54,7 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_TRAP,
     NO_VALUE,
     T_I64,
+    T_V128,
     Block,
     Edge,
     Node,
@@ -85,10 +87,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     CPU_BMI1,
     MOP_AND_RR,
     MOP_LEA_RM,
-    MOP_MOV_MR,
     MOP_MOV_RM,
-    MOP_MOVF_MR,
-    MOP_MOVF_RM,
     R9,
     R10,
     RAX,
@@ -133,8 +132,12 @@ from cython.cimports.stratavm.targets.x64.select_base import (
     NODE_FOLDED,
     NODE_FUSED,
     NODE_LATE,
+    cell_width,
     class_of,
     is_const,
+    is_fixed,
+    load_of,
+    store_of,
     width_of,
 )
 
@@ -203,7 +206,7 @@ class Selector(MemorySelector):
         self.result_pointer = NO_VREG
         self.n_pointers = self.n_leavers = 0
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
-            fail_unsupported(b"simd", b"a function whose type no call can have")
+            fail_wrong(b"function {} has a type that is none of a function", self.ssa.func, 0)
         self.map_blocks()
         i: uint32_t
         for i in range(self.ssa.n_blocks):
@@ -453,7 +456,7 @@ class Selector(MemorySelector):
                 self.close_block()
             elif IR_THROW <= op <= IR_EXN:
                 self.exceptional(i)
-            elif op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP:
+            elif op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP and op != IR_CONST_V128:
                 self.unsupported(op)
         return 0
 
@@ -559,7 +562,7 @@ class Selector(MemorySelector):
     def outside(self, value, first):
         """Whether a value is known before the node ``first`` of a loop, itself or as a part of its user."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
-        if value < first or is_const(self.ssa, value) or self.marks[value] & NODE_EARLY:
+        if value < first or is_fixed(self.ssa, value) or self.marks[value] & NODE_EARLY:
             return True
         if not self.marks[value] & NODE_FOLDED or RULE_SHAPE[at.op] == S_LOAD:
             return False
@@ -578,7 +581,7 @@ class Selector(MemorySelector):
                 value = values[k]
                 if value != NO_VALUE and self.marks[value] & NODE_FOLDED:
                     value = self.ssa.nodes[value].a
-                if value < poll and not is_const(self.ssa, value):
+                if value < poll and not is_fixed(self.ssa, value):
                     self.m.operand(self.define(value), R_USE, C_ANY, 0)
         self.n_leavers = 0
         return 0
@@ -606,13 +609,7 @@ class Selector(MemorySelector):
             at = cython.address(self.ssa.nodes[i])
             place = cython.address(self.plan.places[type.first + at.c])
             if place.reg == IN_STACK and self.uses[i]:
-                self.row(
-                    MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM,
-                    width_of(at.type),
-                    self.define(i),
-                    NO_VREG,
-                    NO_VREG,
-                )
+                self.row(load_of(at.type), width_of(at.type), self.define(i), NO_VREG, NO_VREG)
                 self.on_base(RBP, 16 + place.offset)
         return 0
 
@@ -623,18 +620,19 @@ class Selector(MemorySelector):
         words: uint32_t = self.fresh(T_I64)
         at: cython.pointer(Node)
         i: uint32_t
+        offset: int32_t = 0
         self.pseudo(P_PARAMS, 0, MI_EFFECT)
         self.m.operand(words, R_DEF, C_FIXED, RAX)
         for i in range(block.first, block.first + block.params):
             at = cython.address(self.ssa.nodes[i])
             if self.uses[i]:
-                mop: uint32_t = MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM
-                self.row(mop, width_of(at.type), self.define(i), NO_VREG, NO_VREG)
-                row_address(self.m, words, NO_VREG, 0, 8 * cython.cast(int32_t, at.c))
+                self.row(load_of(at.type), width_of(at.type), self.define(i), NO_VREG, NO_VREG)
+                row_address(self.m, words, NO_VREG, 0, offset)
+            offset += 16 if at.type == T_V128 else 8
         if type.result_bytes:
             self.result_pointer = self.fresh(T_I64)
             self.row(MOP_MOV_RM, 8, self.result_pointer, NO_VREG, NO_VREG)
-            row_address(self.m, words, NO_VREG, 0, 8 * cython.cast(int32_t, block.params))
+            row_address(self.m, words, NO_VREG, 0, offset)
         return 0
 
     def polls_next(self, number):
@@ -815,14 +813,7 @@ class Selector(MemorySelector):
             place = cython.address(self.plan.places[first + i])
             v = self.value(self.ssa.args[at.b + i])
             if place.reg == IN_STACK:
-                # Eight bytes of an i32: it is zero-extended. A float cell's upper half is arbitrary.
-                self.row(
-                    MOP_MOVF_MR if class_of(place.type) else MOP_MOV_MR,
-                    width_of(place.type) if class_of(place.type) else 8,
-                    v,
-                    NO_VREG,
-                    NO_VREG,
-                )
+                self.row(store_of(place.type), cell_width(place.type), v, NO_VREG, NO_VREG)
                 row_address(self.m, self.result_pointer, NO_VREG, 0, place.offset)
             else:
                 values[count] = v
@@ -847,7 +838,7 @@ class Selector(MemorySelector):
         type: cython.pointer(TypePlan) = cython.address(self.plan.types[type_index])
         index: uint32_t = NO_VREG
         if not type.usable or at.c != type.n_params + (1 if indirect else 0):
-            fail_unsupported(b"simd", b"a call of type {} with {} operands", type_index, at.c)
+            fail_wrong(b"a call of type {} with {} operands", type_index, at.c)
         area: uint32_t = type.stack_bytes if tail else type.stack_bytes + type.result_bytes
         if area > self.m.out_arg_bytes:
             self.m.out_arg_bytes = area
@@ -889,13 +880,7 @@ class Selector(MemorySelector):
             place = cython.address(self.plan.places[type.first + i])
             v = self.value(self.ssa.args[first + i])
             if place.reg == IN_STACK:
-                self.row(
-                    MOP_MOVF_MR if class_of(place.type) else MOP_MOV_MR,
-                    width_of(place.type) if class_of(place.type) else 8,
-                    v,
-                    NO_VREG,
-                    NO_VREG,
-                )
+                self.row(store_of(place.type), cell_width(place.type), v, NO_VREG, NO_VREG)
                 self.on_base(RSP, place.offset)
             else:
                 values[count] = v
@@ -928,8 +913,7 @@ class Selector(MemorySelector):
                 if in_registers:
                     self.m.operand(self.define(node), R_DEF, C_FIXED, place.reg)
                 else:
-                    mop: uint32_t = MOP_MOVF_RM if class_of(place.type) else MOP_MOV_RM
-                    self.row(mop, width_of(place.type), self.define(node), NO_VREG, NO_VREG)
+                    self.row(load_of(place.type), width_of(place.type), self.define(node), NO_VREG, NO_VREG)
                     self.on_base(RSP, type.stack_bytes + place.offset)
             node += 1
             if node >= self.ssa.n_nodes:

@@ -18,7 +18,7 @@ cdef struct TypePlan:
     uint32_t stack_bytes  # popped by the callee
     uint32_t result_bytes # area behind r9
     uint32_t own_id       # the canonical id of the type, or 0 where only the engine knows it
-    uint32_t usable       # 0: not a function type, or it needs a proposal that the compiler lacks
+    uint32_t usable       # 0: not a function type
 
 cdef struct MemoryPlan:
     uint32_t cell         # offset from r14 of the base pointer; the MemDef pointer is at +8

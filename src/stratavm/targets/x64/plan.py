@@ -137,8 +137,6 @@ class ModulePlan:
         """The assigned signature, or None where no call can be compiled."""
         if not isinstance(composite, types.FuncType):
             return None
-        if types.V128 in composite.params or types.V128 in composite.results:
-            return None
         return abi.assign(composite)
 
     def _functions(self, module, layout) -> None:

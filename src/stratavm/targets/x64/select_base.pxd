@@ -1,8 +1,9 @@
 # What every part of selection shares: the function at hand, the virtual register of each node, appending instructions.
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from stratavm.machine.minst cimport MCode, MInst
+from stratavm.targets.x64._gen_encodings cimport MOP_MOV_MR, MOP_MOV_RM, MOP_MOVF_MR, MOP_MOVF_RM, MOP_MOVUPS_MR, MOP_MOVUPS_RM
 from stratavm.targets.x64.plan cimport ModulePlan
-from stratavm.ir.ssa cimport IR_CONST, Ssa
+from stratavm.ir.ssa cimport IR_CONST, IR_CONST_V128, Ssa
 from stratavm.ir.ops cimport OP_REF_NULL
 
 cdef enum:
@@ -37,6 +38,7 @@ cdef class BaseSelector:
     cdef uint32_t fresh(self, uint32_t type) except? 0xFFFFFFFF nogil
     cdef uint32_t value(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef uint32_t constant(self, uint64_t value, uint32_t type) except? 0xFFFFFFFF nogil
+    cdef uint32_t vector_constant(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef int repeatable(self, uint32_t flags) noexcept nogil
     cdef int advance(self) except -1 nogil
     cdef int place_early(self) except -1 nogil
@@ -56,6 +58,22 @@ cdef inline uint32_t class_of(uint32_t type) noexcept nogil:
 cdef inline uint32_t width_of(uint32_t type) noexcept nogil:
     return 4 if type == 1 or type == 3 else 16 if type == 5 else 8
 
+cdef inline uint32_t load_of(uint32_t type) noexcept nogil:
+    # the row that loads a value
+    return MOP_MOVUPS_RM if type == 5 else MOP_MOVF_RM if class_of(type) else MOP_MOV_RM
+
+cdef inline uint32_t store_of(uint32_t type) noexcept nogil:
+    # the row that stores one
+    return MOP_MOVUPS_MR if type == 5 else MOP_MOVF_MR if class_of(type) else MOP_MOV_MR
+
+cdef inline uint32_t cell_width(uint32_t type) noexcept nogil:
+    # bytes stored into a cell: eight of an i32, which is zero-extended; the upper half of a float's cell is arbitrary
+    return width_of(type) if class_of(type) else 8
+
 cdef inline bint is_const(Ssa ssa, uint32_t node) noexcept nogil:
-    # whether an operand is a constant
+    # whether an operand is a constant that is a word
     return ssa.nodes[node].op == IR_CONST or ssa.nodes[node].op == OP_REF_NULL
+
+cdef inline bint is_fixed(Ssa ssa, uint32_t node) noexcept nogil:
+    # whether an operand is any constant, which is loaded where it is used
+    return is_const(ssa, node) or ssa.nodes[node].op == IR_CONST_V128

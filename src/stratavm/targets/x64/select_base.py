@@ -8,7 +8,7 @@ from cython.cimports.stratavm.base.failures import Failure, fail_unsupported_by
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.ir.ops import OP_I64_MUL, OP_REF_NULL
-from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_F32, T_F64, Node, operands_of
+from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, NO_VALUE, T_F32, T_F64, T_V128, Node, operands_of
 from cython.cimports.stratavm.machine.minst import (
     C_REG,
     MI_FLAGS_DEF,
@@ -19,7 +19,7 @@ from cython.cimports.stratavm.machine.minst import (
     MBlock,
     MInst,
 )
-from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_MOV_RI, MOP_MOVF_RM, RIP
+from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_MOV_RI, MOP_MOVAPS_RM, MOP_MOVF_RM, RIP
 from cython.cimports.stratavm.targets.x64.pseudo import P_ZERO
 from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address_reg, row_inst
 
@@ -75,6 +75,8 @@ class BaseSelector:
         """The register that holds an operand; a constant is loaded anew at each use, so that none lives long."""
         if is_const(self.ssa, node):
             return self.constant(self.const_bits(node), self.ssa.nodes[node].type)
+        if self.ssa.nodes[node].op == IR_CONST_V128:
+            return self.vector_constant(node)
         return self.define(node)
 
     def const_bits(self, node):
@@ -119,6 +121,21 @@ class BaseSelector:
             self.row(MOP_MOV_RI, width_of(type), v, NO_VREG, NO_VREG)
             self.m.last().imm = cython.cast(int64_t, value)
         self.repeatable(MI_REMAT)
+        return v
+
+    def vector_constant(self, node):
+        """Load a constant of 16 bytes."""
+        v: uint32_t = self.fresh(T_V128)
+        words: cython.pointer(uint64_t) = self.ssa.constants + self.ssa.nodes[node].a
+        if words[0] == 0 and words[1] == 0:
+            self.pseudo(P_ZERO, 16, 0)
+            self.m.operand(v, R_DEF, C_REG, 0)
+            self.repeatable(MI_REMAT)
+            return v
+        at: uint32_t = self.m.constant16(words[0], words[1])
+        self.row(MOP_MOVAPS_RM, 16, v, NO_VREG, NO_VREG)
+        row_address_reg(self.m, RIP, NO_VREG, 0, at)
+        self.repeatable(MI_REMAT | MI_HOME)
         return v
 
     def repeatable(self, flags):

@@ -6,7 +6,7 @@ operations.
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.bits import bits_of
-from cython.cimports.stratavm.base.failures import fail_unsupported, fail_wrong
+from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_EXN_REF,
     BUILTIN_MEMORY_GROW,
@@ -42,9 +42,9 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_THROW_REF,
     NF_CHECKED,
     NO_VALUE,
+    T_F32,
     T_I32,
     T_I64,
-    T_V128,
     MemArg,
     Node,
 )
@@ -78,8 +78,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOV_MR,
     MOP_MOV_RM,
     MOP_MOV_RR,
-    MOP_MOVF_MR,
-    MOP_MOVF_RM,
     MOP_MOVZX8_RM,
     MOP_MOVZX16_RM,
     MOP_SHR_RC,
@@ -126,7 +124,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_VIA,
 )
 from cython.cimports.stratavm.targets.x64.rows import row_address
-from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, class_of, is_const, width_of
+from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, cell_width, is_const, load_of, store_of, width_of
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
 CELL = cython.declare(uint32_t, 16)  # bytes of a value of an exception
@@ -469,17 +467,8 @@ class MemorySelector(NumericSelector):
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         type: uint32_t = self.plan.global_types[at.c]
         width: uint32_t = width_of(type)
-        if width == 16:
-            fail_unsupported(b"simd", b"a v128 global")
-        float_: cython.bint = class_of(type) != 0
-        mop: uint32_t
-        v: uint32_t
-        if write:
-            v = self.value(at.a)
-            mop = MOP_MOVF_MR if float_ else MOP_MOV_MR
-        else:
-            v = self.define(n)
-            mop = MOP_MOVF_RM if float_ else MOP_MOV_RM
+        mop: uint32_t = store_of(type) if write else load_of(type)
+        v: uint32_t = self.value(at.a) if write else self.define(n)
         cell: uint32_t = self.plan.globals + 16 * at.c
         if at.c < self.plan.n_imported_globals:
             self.via(mop, width, cell, MI_EFFECT)
@@ -601,7 +590,7 @@ class MemorySelector(NumericSelector):
         cells = self.fresh(T_I64)
         self.row(MOP_MOV_RM, 8, cells, NO_VREG, NO_VREG)
         self.on_base(R15, EXEC_THROWN)
-        self.row(MOP_MOVF_RM if class_of(at.type) else MOP_MOV_RM, width_of(at.type), self.define(n), NO_VREG, NO_VREG)
+        self.row(load_of(at.type), width_of(at.type), self.define(n), NO_VREG, NO_VREG)
         return row_address(self.m, cells, NO_VREG, 0, cython.cast(int32_t, CELL * (at.c - 1)))
 
     def throw(self, n):
@@ -615,15 +604,11 @@ class MemorySelector(NumericSelector):
             self.m.out_arg_bytes = CELL * at.c
         for i in range(at.c):
             type = self.ssa.nodes[self.ssa.args[at.b + i]].type
-            if type == T_V128:
-                fail_unsupported(b"simd", b"a vector in an exception")
             value = self.value(self.ssa.args[at.b + i])
-            if class_of(type):  # upper halves of cells are zero
+            if type == T_F32:  # the rest of a cell is zero
                 self.row(MOP_MOV_MI, 8, NO_VREG, NO_VREG, NO_VREG)
                 self.on_base(RSP, cython.cast(int32_t, CELL * i))
-                self.row(MOP_MOVF_MR, width_of(type), value, NO_VREG, NO_VREG)
-            else:
-                self.row(MOP_MOV_MR, 8, value, NO_VREG, NO_VREG)
+            self.row(store_of(type), cell_width(type), value, NO_VREG, NO_VREG)
             self.on_base(RSP, cython.cast(int32_t, CELL * i))
         operands[0] = self.fresh(T_I64)
         self.row(MOP_MOV_RM, 8, operands[0], NO_VREG, NO_VREG)
