@@ -482,9 +482,7 @@ def emit_inst(b, inst, ops, frame):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(-1)
-def move_wide(
-    b: CodeBuf, src: uint32_t, dst: uint32_t, frame: cython.pointer(cython.const[Frame])
-) -> cython.int:
+def move_wide(b: CodeBuf, src: uint32_t, dst: uint32_t, frame: cython.pointer(cython.const[Frame])) -> cython.int:
     """A move of 16 bytes. Slots of such values are aligned, so that any instruction may read them."""
     mem: Mem
     loads: cython.bint = src & (LOC_SLOT | LOC_REMAT) != 0

@@ -124,7 +124,14 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_VIA,
 )
 from cython.cimports.stratavm.targets.x64.rows import row_address
-from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, cell_width, is_const, load_of, store_of, width_of
+from cython.cimports.stratavm.targets.x64.select_base import (
+    NODE_FOLDED,
+    cell_width,
+    is_const,
+    load_of,
+    store_of,
+    width_of,
+)
 
 U32_MAX = cython.declare(uint64_t, 0xFFFFFFFF)
 CELL = cython.declare(uint32_t, 16)  # bytes of a value of an exception

@@ -9,9 +9,9 @@ from stratavm.ir.ssa import IR_OPS, LAST_TERMINATOR
 from stratavm.module.features import READY
 from stratavm.module.model import Module
 from stratavm.spec.index import BY_ID, IDS
-from stratavm.spec.types import I32, V128, FuncType, GlobalType, RecGroup, SubType
+from stratavm.spec.types import I32, FuncType, GlobalType, RecGroup, SubType
 from stratavm.targets.x64.plan import ModulePlan, host_features
-from tests.unit.targets.x64.ssa_build import Draft, compile_draft, module_of
+from tests.unit.targets.x64.ssa_build import Draft, compile_draft
 
 
 def test_every_row_of_a_ready_proposal_has_a_rule():
@@ -38,20 +38,6 @@ def test_a_row_without_a_rule_names_its_proposal():
     unknown.close()
     with pytest.raises(Unsupported, match="IR operation 0x801f"):
         compile_draft(unknown)
-
-
-def test_vectors_in_a_signature_or_a_global_are_refused():
-    """v128 parameters, calls of such types, and v128 globals."""
-    own = Draft(FuncType((V128,), ()))
-    own.ret()
-    with pytest.raises(Unsupported) as info:
-        compile_draft(own)
-    assert info.value.feature == "simd"
-    caller = Draft(FuncType())
-    caller.wide("call", None, [], 1)
-    caller.ret()
-    with pytest.raises(Unsupported, match="a call of type 1"):
-        compile_draft(caller, ModulePlan(module_of(FuncType(), FuncType((), (V128,)))))
 
 
 def test_malformed_ssa_is_an_assertion_not_code():

@@ -1,0 +1,28 @@
+"""Engines that have the proposal simd, and values of 16 bytes no half of which is like another, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import patch
+
+from stratavm import Config, Engine
+from stratavm.module.features import DEFAULT, READY
+
+FEATURES = DEFAULT | {"simd"}
+
+
+def vector_config(tier: str = "jit0", **options: Any) -> Config:
+    """A configuration with vectors; what the compiler does not know is refused, not interpreted."""
+    with patch("stratavm.engine.config.READY", READY | FEATURES):
+        return Config(tier=tier, strict=tier in ("jit0", "jit1"), features=FEATURES, **options)  # type: ignore[arg-type]
+
+
+def vector_engine(tier: str = "jit0", **options: Any) -> Engine:
+    """An engine with vectors."""
+    with patch("stratavm.engine.config.READY", READY | FEATURES):
+        return Engine(vector_config(tier, **options))
+
+
+def v(number: int) -> bytes:
+    """A vector that a number tells from others: each byte is another."""
+    return bytes((17 * i + 29 * number + (number >> 3)) & 0xFF for i in range(16))
