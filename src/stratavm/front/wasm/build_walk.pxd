@@ -52,6 +52,11 @@ cdef class BuildWalk(Builder):
     cdef int bulk_memory(self) except -1 nogil
     cdef int reference(self) except -1 nogil
     cdef int memory_access(self) except -1 nogil
+    cdef int access_at(self, uint32_t memory) except -1 nogil
+    cdef int vector_access(self) except -1 nogil
+    cdef uint32_t lane(self) noexcept nogil
+    cdef int lanes(self, uint32_t kind) except -1 nogil
+    cdef uint32_t words(self) except? 0xFFFFFFFF nogil
     cdef uint32_t memory_argument(self) except? 0xFFFFFFFF nogil
     cdef uint8_t address_type(self, uint32_t memory) noexcept nogil
     cdef int atomic(self) except -1 nogil

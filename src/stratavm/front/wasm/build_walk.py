@@ -9,6 +9,7 @@ where its bodies are vouched for, just now.
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.base.failures import Failure, fail_by, fail_wrong
 from cython.cimports.stratavm.base.leb import leb_s32, leb_s33, leb_s64, leb_u32, leb_u64
 from cython.cimports.stratavm.front.wasm.build import (
@@ -28,6 +29,7 @@ from cython.cimports.stratavm.ir.prune import Pruner
 from cython.cimports.stratavm.ir.ssa import (
     IR_BR_IF,
     IR_CAUGHT,
+    IR_CONST_V128,
     IR_EXN,
     IR_TAG,
     IR_THROW,
@@ -37,6 +39,7 @@ from cython.cimports.stratavm.ir.ssa import (
     T_I64,
     T_NONE,
     T_REF,
+    T_V128,
     Ssa,
 )
 from cython.cimports.stratavm.module._gen_walk_kinds import *
@@ -52,6 +55,8 @@ TRAP_NOT_SHARED = cython.declare(uint32_t, TRAPS_BY_NAME["not_shared"].code)
 SHAPES = cython.declare(uint32_t, 7)
 """Widths of atomic accesses: rows of one meaning follow each other in their order."""
 CATCH_ALL = cython.declare(uint32_t, 2)  # kinds of clauses from here on name no tag
+NEAR_WORDS = cython.declare(uint32_t, 32)
+"""Words of constants that are looked through for equal ones."""
 WITH_REF = cython.declare(uint32_t, 1)  # bit of those that give a reference, too
 
 
@@ -642,6 +647,12 @@ class BuildWalk(Builder):
             elif kind == WK_ATOMIC:
                 if self.atomic():
                     return 1
+            elif kind == WK_VECTOR_ACCESS:
+                if self.vector_access():
+                    return 1
+            elif kind == WK_LANE or kind == WK_LANES or kind == WK_V128:
+                if self.lanes(kind):
+                    return 1
             elif kind == WK_TRY_TABLE or kind == WK_TRY:
                 if self.try_block():
                     return 1
@@ -768,7 +779,10 @@ class BuildWalk(Builder):
 
     def memory_access(self):
         """Loads and stores."""
-        memory: uint32_t = self.memory_argument()
+        return self.access_at(self.memory_argument())
+
+    def access_at(self, memory):
+        """One whose memory argument was read."""
         if OP_POPS[self.op] == 2:
             self.sp -= 2
             put_node(self, self.op, T_NONE, self.values[self.sp], self.values[self.sp + 1], memory)
@@ -777,6 +791,65 @@ class BuildWalk(Builder):
             self, self.op, OP_SIGNATURE[self.op] & 15, self.values[self.sp - 1], NO_VALUE, memory
         )
         return 0
+
+    # ---- vectors -------------------------------------------------------------------------------
+
+    def vector_access(self):
+        """Vector loads and stores. One of a lane, of lanes that get wider, or of one value for all lanes is two nodes:
+        a narrower access, and what makes a vector of its value or takes it out of one.
+        """
+        memory: uint32_t = self.memory_argument()
+        part: uint16_t = OP_PART[self.op]
+        via: uint16_t = OP_VIA[self.op]
+        value: uint32_t
+        if part == 0:
+            return self.access_at(memory)
+        if OP_FLAGS[self.op] & OF_STORE:
+            self.sp -= 2
+            value = put_node(self, via, OP_SIGNATURE[via] & 15, self.values[self.sp + 1], NO_VALUE, self.lane())
+            put_node(self, part, T_NONE, self.values[self.sp], value, memory)
+            return 0
+        self.sp -= OP_POPS[self.op]
+        value = put_node(self, part, OP_SIGNATURE[part] & 15, self.values[self.sp], NO_VALUE, memory)
+        if OP_POPS[self.op] == 2:
+            value = put_node(self, via, T_V128, self.values[self.sp + 1], value, self.lane())
+        else:
+            value = put_node(self, via, T_V128, value, NO_VALUE, NO_VALUE)
+        return put_value(self, value)
+
+    def lane(self):
+        """Read the number of a lane."""
+        self.p += 1
+        return self.p[-1]
+
+    def lanes(self, kind):
+        """Constants, shuffles, and what takes a lane out of a vector or replaces it."""
+        a: uint32_t = NO_VALUE
+        b: uint32_t = NO_VALUE
+        self.sp -= OP_POPS[self.op]
+        if kind == WK_V128:
+            return put_value(self, put_node(self, IR_CONST_V128, T_V128, self.words(), NO_VALUE, NO_VALUE))
+        a = self.values[self.sp]
+        if OP_POPS[self.op] == 2:
+            b = self.values[self.sp + 1]
+        a = put_node(self, self.op, OP_SIGNATURE[self.op] & 15, a, b, self.words() if kind == WK_LANES else self.lane())
+        return put_value(self, a)
+
+    def words(self):
+        """Read sixteen bytes as two words of the form's constants; their number there, which equal ones near share."""
+        word: uint64_t[2]
+        i: uint32_t
+        n: uint32_t = self.ssa.n_constants
+        memcpy(word, self.p, 16)
+        self.p += 16
+        i = n - NEAR_WORDS if n > NEAR_WORDS else 0
+        while i < n:
+            if self.ssa.constants[i] == word[0] and self.ssa.constants[i + 1] == word[1]:
+                return i
+            i += 2
+        self.ssa.constant(word[0])
+        self.ssa.constant(word[1])
+        return n
 
     # ---- atomic instructions: no other thread sees the memory, so that they are what they say in turn ----------
 

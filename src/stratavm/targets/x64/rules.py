@@ -45,6 +45,50 @@ SHAPES: Final = (
     "call_indirect",
     "call_ref",
     "ref_as_non_null",
+    # Vectors, in three parts of which select_vec knows the ends: rows, lanes; sequences on integers; other sequences.
+    "v_two",  # row _rr, row2 _rm; extra: SWAPPED, INVERTED
+    "v_one",
+    "v_round",  # extra: immediate
+    "v_order",  # row: the greater or less of both, row2: equality with it; extra: INVERTED
+    "v_fcompare",  # extra: predicate, SWAPPED << 4
+    "v_shift",  # row: count in a register, row2: immediate; extra: bits of a lane
+    "v_shift8",
+    "v_sar8",
+    "v_sar64",
+    "v_splat",  # extra of these: bits of a lane
+    "v_fsplat",
+    "v_extract",  # row2: sign extension
+    "v_fextract",
+    "v_replace",
+    "v_freplace",
+    "v_bitmask",  # row2: narrows first
+    "v_test",  # row: equality with zero, or none; cc
+    "v_shuffle",
+    "v_neg",
+    "v_not",
+    "v_bitselect",
+    "v_swizzle",
+    "v_popcnt",
+    "v_abs64",
+    "v_mul64",
+    "v_q15",
+    "v_high",  # of the upper half of the lanes
+    "v_high_u",
+    "v_extmul16",
+    "v_extmul32",
+    "v_extmul64",
+    "v_pairs8",
+    "v_pairs16",
+    "v_dot_add",
+    "v_sign",  # row _rm; extra: bits of a lane
+    "v_minmax",  # row2: what merges both orders, row3: shift; extra: bits of a lane
+    "v_madd",
+    "v_convert_u",
+    "v_convert_low_u",
+    "v_trunc_s",
+    "v_trunc_u",
+    "v_trunc_zero_s",
+    "v_trunc_zero_u",
 )
 """Shapes of selection, by number."""
 

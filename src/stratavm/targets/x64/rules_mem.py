@@ -17,11 +17,13 @@ _LOADS = {
     "i64.load8_s": ("movsx8_rm", 8), "i64.load8_u": ("movzx8_rm", 4),
     "i64.load16_s": ("movsx16_rm", 8), "i64.load16_u": ("movzx16_rm", 4),
     "i64.load32_s": ("movsxd_rm", 8), "i64.load32_u": ("mov_rm", 4),
+    "v128.load": ("movups_rm", 16), "v128.load32_zero": ("movf_rm", 4), "v128.load64_zero": ("movf_rm", 8),
 }  # fmt: skip
 _STORES = {
     "i32.store": ("mov_mr", 4), "i64.store": ("mov_mr", 8), "f32.store": ("movf_mr", 4), "f64.store": ("movf_mr", 8),
     "i32.store8": ("mov_mr", 1), "i32.store16": ("mov_mr", 2),
     "i64.store8": ("mov_mr", 1), "i64.store16": ("mov_mr", 2), "i64.store32": ("mov_mr", 4),
+    "v128.store": ("movups_mr", 16),
 }  # fmt: skip
 _BULK = ("memory.copy", "memory.fill", "memory.init", "table.copy", "table.init", "table.fill")
 _PLAIN = (

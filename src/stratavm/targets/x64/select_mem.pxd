@@ -1,13 +1,13 @@
 # Selection of what touches the instance: memories, tables, globals, references.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from stratavm.targets.x64.select_num cimport NumericSelector
+from stratavm.targets.x64.select_vec cimport VectorSelector
 from stratavm.targets.x64.plan cimport MemoryPlan
 from stratavm.ir.ssa cimport MemArg
 
 cdef enum:
     MAX_POINTERS = 4           # of the context that a function may keep in registers
 
-cdef class MemorySelector(NumericSelector):
+cdef class MemorySelector(VectorSelector):
     cdef bint keeping          # pointers of the context may stay in registers (level 1)
     cdef uint32_t n_pointers
     cdef uint32_t[4] cells     # where each is in the context

@@ -141,7 +141,7 @@ ANYWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
 
 
 @cython.cclass
-class MemorySelector(NumericSelector):
+class MemorySelector(VectorSelector):
     """Adds the shapes of ``rules_mem``, calls excepted."""
 
     def memory(self, n, shape):

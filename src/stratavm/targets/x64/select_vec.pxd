@@ -1,0 +1,25 @@
+# Selection of vectors: rows, lanes and shuffles. Arguments are nodes, `v` and `a`, `b` of shuffles virtual registers.
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from stratavm.targets.x64.select_num cimport NumericSelector
+from stratavm.targets.x64.select_vecseq cimport VectorSequences
+
+cdef class VectorSelector(VectorSequences):
+    cdef bint vector(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef bint is_condition(self, uint32_t node) noexcept nogil
+    cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef uint32_t simple(self, uint32_t n, uint32_t shape) except? 0xFFFFFFFE nogil
+    cdef uint32_t lane_op(self, uint32_t n, uint32_t shape) except? 0xFFFFFFFE nogil
+    cdef uint32_t pair(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t shift_lanes(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t splat(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t float_splat(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t extract(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t float_extract(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t float_replace(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t bitmask(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t shuffle(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t shuffle_one(self, uint32_t v, const uint8_t* lanes) except? 0xFFFFFFFF nogil
+    cdef uint32_t shuffle_two(self, uint32_t a, uint32_t b, const uint8_t* lanes) except? 0xFFFFFFFF nogil
+    cdef uint32_t interleave(self, uint32_t a, uint32_t b, const uint8_t* lanes) except? 0xFFFFFFFE nogil
+    cdef uint32_t by_dwords(self, uint32_t a, uint32_t b, const uint8_t* lanes) except? 0xFFFFFFFE nogil
+    cdef uint32_t by_bytes(self, uint32_t a, uint32_t b, const uint8_t* lanes) except? 0xFFFFFFFF nogil
