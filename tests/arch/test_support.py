@@ -32,6 +32,8 @@ def test_what_is_there_on_request_alone_is_not_said_to_be_there():
     table = "\n".join(gen_support.proposals(ready=True))
     assert asked and all(f"{f.name} ([on request](" in table for f in asked)
     assert table.count("on request") == len(asked)
-    assert {gen_support.needing(f, {}) for f in asked} == {"on request"}
-    assert gen_support.needing(FEATURES["mvp"], {}) == "yes"
-    assert gen_support.needing(Feature("new", "4.0", False, "", asked=True), {}) == "no (0)"
+    assert {gen_support.needing(f, "jit1", {}) for f in asked} == {"on request"}
+    assert gen_support.needing(FEATURES["mvp"], "jit1", {}) == "yes"
+    assert gen_support.needing(Feature("new", "4.0", False, "", asked=True), "jit1", {}) == "no (0)"
+    ahead = Feature("new", "4.0", False, "", interpreted=True)
+    assert [gen_support.needing(ahead, tier, {}) for tier in ("oracle", "jit0")] == ["on request", "no (0)"]

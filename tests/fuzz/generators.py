@@ -40,8 +40,17 @@ Generator = Callable[[int], bytes]
 @lru_cache(maxsize=4096)  # campaigns that follow one another ask for the same ones; to start the tool costs 4 ms
 def smith(seed: int) -> bytes:
     """A valid module of what we have of WebAssembly that stops after ``FUEL`` loops and calls."""
+    return _smith(seed, _config())
+
+
+def vector_smith(seed: int) -> bytes:
+    """As ``smith``, with vectors, but for the relaxed ones, of which each engine has its own meaning."""
+    return _smith(seed, _config(vectors=True))
+
+
+def _smith(seed: int, config: str) -> bytes:
     entropy = random.Random(seed).randbytes(SEED_BYTES)
-    command = [_wasm_tools(), "smith", "--ensure-termination", "--fuel", str(FUEL), "-c", _config()]
+    command = [_wasm_tools(), "smith", "--ensure-termination", "--fuel", str(FUEL), "-c", config]
     result = subprocess.run(command, input=entropy, capture_output=True, timeout=20)
     return result.stdout  # empty for the rare input that makes no module
 
@@ -139,7 +148,8 @@ def _wasm_tools() -> str:
 
 
 @cache
-def _config() -> str:
+def _config(vectors: bool = False) -> str:
+    options = SMITH | {"simd-enabled": True} if vectors else SMITH
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-        json.dump(SMITH, file)
+        json.dump(options, file)
     return file.name

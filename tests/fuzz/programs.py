@@ -29,6 +29,7 @@ from stratavm.spec.types import (
     FUNCREF,
     I32,
     I64,
+    V128,
     FuncType,
     GlobalType,
     Limits,
@@ -36,13 +37,14 @@ from stratavm.spec.types import (
     TableType,
     ref,
 )
+from tests.fuzz.lanes import Lanes, vector
 from tests.fuzz.oracles import FLOATS, INTERESTING
 from tests.fuzz.throwing import EXNREF, TAGS, Throwing
 
 TYPES: Final = {"i": I32, "I": I64, "f": F32, "F": F64}
 """Value types by their letter in signatures."""
-KEPT_TYPES: Final = TYPES | {"e": EXNREF}
-"""The same, and of exceptions, which locals keep and blocks end with."""
+KEPT_TYPES: Final = TYPES | {"v": V128, "e": EXNREF}
+"""The same, and of vectors, and of exceptions, which locals keep and blocks end with."""
 NAMES: Final = {"i": "i32", "I": "i64", "f": "f32", "F": "f64"}
 PAGE: Final = 1 << 16
 LETTERS: Final = "iIfF"
@@ -115,6 +117,7 @@ class Body:
     """Writes one function. Methods return code; statements leave the stack as it was, expressions push one value."""
 
     code = staticmethod(code)
+    opcode = staticmethod(_opcode)
     constant = staticmethod(constant)
 
     def __init__(self, program: Program, params: str, results: str, budget: int, rounds: int = 0) -> None:
@@ -124,18 +127,22 @@ class Body:
         self.throwing = Throwing(self, program.older)
         self.rng = program.rng
         self.results = results
-        self.locals = params + "".join(self.rng.choices(LETTERS, k=2)) + "iIfFiIfF"
+        self.lanes = Lanes(self)
+        more = "vvv" if program.vectors else ""
+        self.locals = params + "".join(self.rng.choices(program.letters, k=2)) + "iIfFiIfF" + more
         self.params, self.rounds = params, rounds
-        self.usable = [[i for i, have in enumerate(self.locals) if have == t and (i or not rounds)] for t in TYPES]
+        self.usable = {
+            t: [i for i, have in enumerate(self.locals) if have == t and (i or not rounds)] for t in program.letters
+        }
         self.bases = [self.fresh("i") for _ in range(2)]
-        self.pool: dict[str, list[tuple[bytes, int]]] = {t: [] for t in TYPES}
+        self.pool: dict[str, list[tuple[bytes, int]]] = {t: [] for t in program.letters}
         self.places: list[tuple[bytes, int]] = []
         self.counters: list[tuple[bytes, int]] = []
         self.labels: list[bool] = []
         self.weight = max(1, rounds)
         self.cost = 0
         self.budget = budget
-        self.accumulator = self.rng.randrange(len(GLOBALS))
+        self.accumulator = self.rng.randrange(len(program.globals))
 
     def fresh(self, letter: str) -> int:
         """A local that only its maker sets."""
@@ -148,7 +155,7 @@ class Body:
 
     def local(self, letter: str) -> int:
         """A local that any statement may set."""
-        return self.rng.choice(self.usable[LETTERS.index(letter)])
+        return self.rng.choice(self.usable[letter])
 
     def affords(self, cost: int) -> bool:
         """Pay for so many steps at this place, if they are left."""
@@ -168,8 +175,19 @@ class Body:
             known, cost = self.rng.choice(pool[-5:])
             return known if self.affords(cost) else self.leaf(letter)
         before = self.cost
-        makers = (self.pure, self.load, self.choose, self.branch, self.call, self.tee, self.several, self.atomic)
-        weights = (50, 22, 8, 8, 7, 5, 6 if WIDE[letter] else 0, 3 if letter in ATOMICS else 0)
+        makers = (
+            self.pure,
+            self.load,
+            self.choose,
+            self.branch,
+            self.call,
+            self.tee,
+            self.several,
+            self.atomic,
+            self.lane,
+        )
+        several, lane = 6 if WIDE.get(letter) else 0, 8 if self.program.vectors and letter != "v" else 0
+        weights = (50, 22, 8, 8, 7, 5, several, 3 if letter in ATOMICS else 0, lane)
         (make,) = self.rng.choices(makers, weights)
         made = self.pure(letter, depth, loose) if make == self.pure else make(letter, depth)
         if not loose:
@@ -178,6 +196,8 @@ class Body:
 
     def leaf(self, letter: str) -> bytes:
         """A local, a global or a constant."""
+        if letter == "v":
+            return self.lanes.leaf()
         choice = self.rng.random()
         if choice < 0.5:
             return code("local.get", self.local(letter))
@@ -193,10 +213,16 @@ class Body:
 
     def some_global(self, letter: str) -> int:
         """A global of the type."""
-        return self.rng.choice([i for i, t in enumerate(GLOBALS) if t == letter])
+        return self.rng.choice([i for i, t in enumerate(self.program.globals) if t == letter])
+
+    def lane(self, letter: str, depth: int) -> bytes:
+        """A number that a vector gives."""
+        return self.lanes.pure(letter, depth)
 
     def pure(self, letter: str, depth: int, loose: bool = False) -> bytes:
         """An operation without effect on any operands; one that may trap has them guarded, mostly."""
+        if letter == "v":
+            return self.lanes.pure(letter, depth)
         row = self.rng.choice(PURE[letter])
         operands = [self.expr(t, depth - 1, _loose(row)) for t in row.operands]
         if row.traps and self.chance(0.9):
@@ -223,6 +249,8 @@ class Body:
 
     def load(self, letter: str, depth: int) -> bytes:
         """A load."""
+        if letter == "v":
+            return self.lanes.load(depth)
         return self.access(self.rng.choice(LOADS[letter]), depth)
 
     def atomic(self, letter: str, depth: int) -> bytes:
@@ -289,11 +317,11 @@ class Body:
     def choose(self, letter: str, depth: int) -> bytes:
         """A ``select``, typed or not."""
         operands = self.expr(letter, depth - 1) + self.expr(letter, depth - 1) + self.expr("i", depth - 1)
-        return operands + (code("select") if self.chance(0.5) else code("select_t", 1, TYPES[letter]))
+        return operands + (code("select") if self.chance(0.5) else code("select_t", 1, KEPT_TYPES[letter]))
 
     def branch(self, letter: str, depth: int) -> bytes:
         """A value from an ``if``, or from a block that a branch may leave with it."""
-        type_ = bytes((TYPES[letter],))
+        type_ = bytes((KEPT_TYPES[letter],))
         one, condition, other = self.expr(letter, depth - 1), self.expr("i", depth - 1), self.expr(letter, depth - 1)
         if self.chance(0.5):
             return condition + code("if") + type_ + one + code("else") + other + END
@@ -365,7 +393,7 @@ class Body:
         if choice == 0:
             return known
         if choice == 1:
-            return code("global.get", len(GLOBALS) + index)
+            return code("global.get", len(self.program.globals) + index)
         trapping = self.masked(7) if self.chance(0.1) else self.masked(7) + constant("i", 1) + code("i32.or")
         some = known + none + trapping + code("select_t", 1) + nullable
         if choice == 2:
@@ -398,7 +426,7 @@ class Body:
 
     def assign(self, depth: int) -> bytes:
         """A local gets a value."""
-        letter = self.rng.choice("iiIIfF")
+        letter = self.rng.choice("iiIIfF" + self.program.often)
         return self.expr(letter, 3 - self.in_loop) + code("local.set", self.local(letter))
 
     @property
@@ -408,6 +436,8 @@ class Body:
 
     def store(self, depth: int) -> bytes:
         """A store; what it left is read at once, maybe, in any width."""
+        if self.program.vectors and self.chance(0.5):
+            return self.lanes.store(3 - self.in_loop)
         row = self.rng.choice(STORES)
         made, letter = self.access(row, 3 - self.in_loop), row.operands[1]
         if self.chance(0.6):
@@ -418,8 +448,8 @@ class Body:
 
     def twice(self, depth: int) -> bytes:
         """What is read is read again, in another way maybe, after a call or a write: two locals keep both."""
-        letter = self.rng.choice("iiIIfF")
-        one, other = self.rng.sample(self.usable[LETTERS.index(letter)], 2)
+        letter = self.rng.choice("iiIIfF" + self.program.often)
+        one, other = self.rng.sample(self.usable[letter], 2)
         first = code("global.get", self.some_global(letter)) if self.chance(0.4) else self.load(letter, 2)
         place = self.places[-1:]
         writes = self.call("I", 2) + code("local.set", self.local("I")) if self.chance(0.5) else self.store(depth)
@@ -429,8 +459,8 @@ class Body:
 
     def accumulate(self, depth: int) -> bytes:
         """A global gets a new value, often from its old one."""
-        index = self.accumulator if self.chance(0.6) else self.rng.randrange(len(GLOBALS))
-        letter = GLOBALS[index]
+        index = self.accumulator if self.chance(0.6) else self.rng.randrange(len(self.program.globals))
+        letter = self.program.globals[index]
         value = self.expr(letter, 2)
         if letter in "iI" and self.chance(0.6):
             operation = self.rng.choice(("add", "xor", "sub"))
@@ -508,7 +538,7 @@ class Body:
 
     def swap(self, depth: int) -> bytes:
         """Values go through a block with parameters and results, and come out in other locals."""
-        a, b = self.rng.choices(LETTERS, k=2)
+        a, b = self.rng.choices(self.program.letters, k=2)
         x, y = self.local(a), self.local(b)
         head = self.expr(a, 2) + self.expr(b, 2) + code("block") + sleb(self.program.type_index(a + b, b + a))
         middle = code("local.set", y) + code("local.set", x) + self.inside(1, depth, breakable=False)
@@ -567,18 +597,27 @@ class Body:
         if self.results[0] != "I":
             return made + (tail or self.expr(self.results[0], 3) + last) + END
         made += constant("I", 0)
-        for index in sorted([*chain(*self.usable), *self.bases]):
+        for index in sorted([*chain(*self.usable.values()), *self.bases]):
             letter = self.locals[index]
             made += constant("I", 5) + code("i64.rotl") + code("local.get", index)
-            made += b"".join(map(code, TO_BITS[letter])) + code("i64.xor")
+            if letter == "v":
+                made += code("i64x2.extract_lane", 0) + code("i64.add") + code("local.get", index)
+                made += code("i64x2.extract_lane", 1) + code("i64.xor")
+            else:
+                made += b"".join(map(code, TO_BITS[letter])) + code("i64.xor")
         return made + (code("global.set", self.some_global("I")) + tail if tail else last) + END
 
 
 class Program:
     """Writes one module: helpers that the table names, then functions that call what is before them."""
 
-    def __init__(self, seed: int, throws: bool, older: bool) -> None:
+    def __init__(self, seed: int, throws: bool, older: bool, vectors: bool, relaxed: bool) -> None:
         self.rng = random.Random(seed)
+        self.vectors, self.relaxed = vectors, relaxed
+        self.letters = LETTERS + "v" if vectors else LETTERS
+        self.often = "vvvv" if vectors else ""
+        self.globals = GLOBALS + "vv" if vectors else GLOBALS
+        self.tags = (*TAGS, "v", "IvfvI") if vectors else TAGS
         self.throws = (20, 2) if throws else (0, 0)
         self.older = older
         self.draft = ModuleDraft()
@@ -614,11 +653,11 @@ class Program:
         """The module."""
         rng, draft = self.rng, self.draft
         for _ in range(self.helpers):
-            params, result = rng.choices(LETTERS, k=rng.choice((0, 1, 2, 3, 3, 9, 14))), rng.choice(LETTERS)
+            params, result = rng.choices(self.letters, k=rng.choice((0, 1, 2, 3, 3, 9, 14))), rng.choice(self.letters)
             self.function("".join(params), result, rng.choice((12, 30, 200)), rng.choice((0, 1, 1, 3)), None)
         for number in range(rng.randint(1, 3)):
-            params = rng.choices(LETTERS, k=rng.choice((1, 2, 4, 11)))
-            more = rng.choices(LETTERS, k=rng.choice((0, 0, 1, 2)))
+            params = rng.choices(self.letters, k=rng.choice((1, 2, 4, 11)))
+            more = rng.choices(self.letters, k=rng.choice((0, 0, 1, 2)))
             results = "I" + "".join(more)
             if number and rng.random() < 0.4:  # those of the one before, which then may take its place
                 results = self.made[-1][1]
@@ -628,19 +667,20 @@ class Program:
             limits = Limits(least * page + more, most * page + more, wide)
             draft.memories.append(MemoryType(limits, 0 if by_bytes else 16))
         if self.throws[0]:
-            draft.tags += [draft.type_index(_function_type(params, "")) for params in TAGS]
+            draft.tags += [draft.type_index(_function_type(params, "")) for params in self.tags]
             draft.exports += [Export(f"x{i}", "tag", i) for i in range(len(draft.tags))]
         draft.tables.append(Table(TableType(FUNCREF, Limits(SLOTS, SLOTS, self.wide_table))))
         zeros = {wide: ConstExpr(constant("I" if wide else "i", 0) + END) for wide in (False, True)}
         offset = zeros[self.wide_table]
         draft.elements.append(Element("active", FUNCREF, tuple(range(self.helpers)), offset=offset))
-        for letter in GLOBALS:
-            value = ConstExpr(constant(letter, rng.randrange(-9, 100)) + END)
-            draft.globals.append(Global(GlobalType(TYPES[letter], True), value))
+        for letter in self.globals:
+            raw = vector(rng).to_bytes(16, "little") if letter == "v" else b""
+            begin = code("v128.const") + raw if letter == "v" else constant(letter, rng.randrange(-9, 100))
+            draft.globals.append(Global(GlobalType(KEPT_TYPES[letter], True), ConstExpr(begin + END)))
         for index, (params, results, _) in enumerate(self.made[: self.helpers]):
             type_ = ref(CONCRETE + self.type_index(params, results), nullable=False)
             draft.globals.append(Global(GlobalType(type_), ConstExpr(code("ref.func", index) + END)))
-        draft.exports += [Export(f"g{i}", "global", i) for i in range(len(GLOBALS))]
+        draft.exports += [Export(f"g{i}", "global", i) for i in range(len(self.globals))]
         draft.exports += [Export(f"m{i}", "memory", i) for i in range(len(draft.memories))]
         draft.exports.append(Export("t", "table", 0))
         draft.datas = [DataDraft(rng.randbytes(64)), DataDraft(rng.randbytes(512), zeros[self.wide[0]])]
@@ -650,10 +690,19 @@ class Program:
 
 
 def _function_type(params: str, results: str) -> FuncType:
-    return FuncType(tuple(TYPES[t] for t in params), tuple(KEPT_TYPES[t] for t in results))
+    return FuncType(tuple(KEPT_TYPES[t] for t in params), tuple(KEPT_TYPES[t] for t in results))
 
 
-def program(seed: int, throws: bool = "exceptions" in READY, older: bool | None = None) -> bytes:
+def program(
+    seed: int,
+    throws: bool = "exceptions" in READY,
+    older: bool | None = None,
+    vectors: bool | None = None,
+    relaxed: bool = True,
+) -> bytes:
     """A module of functions that end, mostly without a trap; with exceptions, or without. ``older``: in the form that
-    came before 3.0; None: every fourth."""
-    return Program(seed, throws, seed % 4 == 3 if older is None else older).module()
+    came before 3.0; None: every fourth. ``vectors``: with them; None: every third, if compilers have them; ``relaxed``:
+    of those, too, of which other engines have a meaning of their own."""
+    form = seed % 4 == 3 if older is None else older
+    some = "simd" in READY and seed % 3 == 1 if vectors is None else vectors
+    return Program(seed, throws, form, some, relaxed).module()

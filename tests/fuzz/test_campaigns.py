@@ -22,6 +22,7 @@ from stratavm.module.validate import validate
 from stratavm.native.worker import MACHINE_PASSES
 from tests.fuzz import campaign
 from tests.fuzz.__main__ import ENVIRONMENTS, Report, schedule, work
+from tests.fuzz.lanes import ROWS as VECTORS
 from tests.fuzz.oracles import Finding, Validated, Work, compare, engines, history, load, variants
 from tests.fuzz.programs import LOADS, PURE, STORES, program
 
@@ -86,6 +87,20 @@ def test_programs_come_from_their_seed_and_have_every_scalar_opcode():
     rows = [*chain(*PURE.values(), *LOADS.values()), *STORES]
     assert len(rows) > 140
     assert {row.mnemonic for row in rows} <= found
+
+
+def test_programs_with_vectors_have_every_vector_opcode():
+    """All 256 in three hundred programs, and no vector in one without."""
+    found = set()
+    for seed in range(300):
+        module = decode(program(seed, vectors=True), features=INTERPRETED)
+        for body in module.functions:
+            instructions = read_instructions(module.binary, body.start, body.end)
+            found |= {instruction.row.mnemonic for instruction in instructions}
+    assert len(VECTORS) == 256
+    assert {row.mnemonic for row in VECTORS} <= found
+    without = frozenset(INTERPRETED) - {"simd", "relaxed-simd"}
+    validate(decode(program(1, vectors=False), features=without), without)
 
 
 def test_text_and_bytes_say_the_same(capsys):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.fuzz.programs import Body
 
 TAGS: Final = ("", "i", "I", "Fi", "fIi", "iIfFiI")
-"""Parameters of the tags."""
+"""Parameters of the tags; programs with vectors have more."""
 EXNREF: Final = ref(EXN)
 VOID, END, EXN_BYTE = b"\x40", b"\x0b", b"\x69"
 CATCH, CATCH_REF, CATCH_ALL, CATCH_ALL_REF = range(4)
@@ -30,8 +30,8 @@ class Throwing:
     def raise_(self, depth: int) -> bytes:
         """Throw, seldom where nothing is around that might catch it."""
         body, code = self.body, self.body.code
-        tag = body.rng.randrange(len(TAGS))
-        values = b"".join(body.expr(t, 1) for t in TAGS[tag])
+        tag = body.rng.randrange(len(body.program.tags))
+        values = b"".join(body.expr(t, 1) for t in body.program.tags[tag])
         share = 1 if self.guards else 63
         rare = body.masked(share, 1) + body.constant("i", body.rng.randrange(share + 1)) + code("i32.eq")
         return rare + code("if") + VOID + values + code("throw", tag) + END
@@ -66,8 +66,9 @@ class Throwing:
         """A ``block``, a ``block`` with the values of the exception, and a ``try_table``; or three blocks of which the
         innermost is a ``try``."""
         body, code, rng = self.body, self.body.code, self.body.rng
-        tag = rng.randrange(-1, len(TAGS))
-        values = TAGS[tag] if tag >= 0 else ""
+        tags = body.program.tags
+        tag = rng.randrange(-1, len(tags))
+        values = tags[tag] if tag >= 0 else ""
         again, both = body.chance(0.3), body.chance(0.3)
         inside = self._guarded(rng.randint(1, 3), depth, (True, False, True))
         take = b"".join(code("local.set", body.local(t)) for t in reversed(values))

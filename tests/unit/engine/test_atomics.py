@@ -50,7 +50,8 @@ def test_each_reads_computes_and_writes(exports):
     exports.store(0, -2)
     assert exports.xchg8(0, 0x1FF) == 0xFF and exports.memory.read(2, 2) == b"\xfe\xff"
     assert exports.cas(4, 0x0605, 0x70000) == 0x0605 and exports.memory.read(4, 3) == b"\0\0\7"
-    assert exports.cas(4, 0x10000, 1) == 0 and exports.memory.read(4, 2) == b"\0\0"
+    assert exports.cas(4, 0x10001, 1) == 0 and exports.memory.read(4, 2) == b"\0\0"
+    assert exports.cas(4, 0x10000, 1) == 0 and exports.memory.read(4, 2) == b"\1\0", "what is expected is cut first"
     assert exports.other_or(6) == 0 and exports.other_or(1) == 6 and exports.other.read(8, 4) == b"\7\0\0\0"
     assert exports.count(1000) == 3000
 

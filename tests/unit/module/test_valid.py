@@ -109,7 +109,6 @@ def test_what_needs_a_missing_proposal_names_it(text: str, feature: str) -> None
 @pytest.mark.parametrize(
     ("text", "feature"),
     [
-        ("(module (func (drop (i32.add (i32x4.extract_lane 0 (v128.const i32x4 1 2 3 4)) (i32.const 1)))))", "simd"),
         ("(module (type $s (struct)) (func (drop (struct.new $s))))", "gc"),
     ],
 )

@@ -903,7 +903,11 @@ class BuildWalk(Builder):
         operand: uint32_t = self.values[self.sp + 1]
         type: uint8_t = type_of(shape)
         equal: uint32_t
-        if change == 8:  # cmpxchg: what was there is written again where it is not what was expected
+        width: uint32_t = 8 * OP_ACCESS[self.op]
+        if change == 8:  # cmpxchg: what was there is written again where it is not the low bits of what was expected
+            if width < (32 if type == T_I32 else 64):
+                equal = put_constant(self, type, (cython.cast(uint64_t, 1) << width) - 1)
+                operand = put_node(self, OP_I32_AND if type == T_I32 else OP_I64_AND, type, operand, equal, NO_VALUE)
             equal = put_node(self, OP_I32_EQ if type == T_I32 else OP_I64_EQ, T_I32, old, operand, NO_VALUE)
             operand = put_node(self, OP_SELECT, type, self.values[self.sp + 2], old, equal)
         elif change < 7:

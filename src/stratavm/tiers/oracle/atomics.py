@@ -57,7 +57,7 @@ def atomic(op: Op, instance: InstanceLike) -> Step:
         new, expected = stack.pop(), stack.pop()
         at = place(stack[-1])
         stack[-1] = get(at)
-        if stack[-1] == expected:
+        if stack[-1] == expected & mask:
             put(at, new)
 
     def notify(stack: list[int], locals_: list[int]) -> None:
