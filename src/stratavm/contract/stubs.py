@@ -33,6 +33,7 @@ class PythonFacts:
     immortal: bool
     from_int: int
     from_float: int
+    from_bytes: int
     gate_at: int
     entry_bytes: int
     unbox: int
@@ -84,7 +85,7 @@ class Stubs(Protocol):
     stack)`` and ``u32 resume(FiberState*, ExecContext*, status of the builtin)`` run one: they return what the array
     entry returned, or *suspend*.
 
-    *Python entry*: the vectorcall of a public ``Func`` of a guest function with numbers only. It does what unboxing,
+    *Python entry*: the vectorcall of a public ``Func`` of a guest function with numbers and vectors only. It does what unboxing,
     an outermost entry, the array entry, leaving and boxing do, as long as nothing is unusual; else it continues in
     ``PythonFacts.call_generic``, having done nothing. What ends unusually (a trap, an event) goes to
     ``PythonFacts.finish``.

@@ -1,14 +1,20 @@
 # strata: hot
 """Numbers between Python objects and cells, the quick way. ``values`` owns the rules; what is not plain goes there.
 
-A signature is a string of codes, one per value: ``i`` i32, ``l`` i64, ``f`` f32, ``d`` f64, ``-`` anything else.
+A signature is a string of codes, one per value: ``i`` i32, ``l`` i64, ``f`` f32, ``d`` f64, ``v`` v128, ``-`` anything
+else.
 """
 
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.base.integers import int_value
 from cython.cimports.stratavm.engine.python import (
+    PyBytes_AS_STRING,
+    PyBytes_CheckExact,
+    PyBytes_FromStringAndSize,
+    PyBytes_GET_SIZE,
     PyErr_Clear,
     PyErr_Occurred,
     PyFloat_AS_DOUBLE,
@@ -21,10 +27,11 @@ from cython.cimports.stratavm.engine.python import (
     PyLong_FromLongLong,
 )
 
-from stratavm.spec.types import F32, F64, I32, I64
+from stratavm.spec.types import F32, F64, I32, I64, V128
 
 EXACT = cython.declare(cython.longlong, 1 << 53)  # every int up to here is a double
-CODES = {I32: "i", I64: "l", F32: "f", F64: "d"}
+CODES = {I32: "i", I64: "l", F32: "f", F64: "d", V128: "v"}
+VECTOR_BYTES = cython.declare(cython.Py_ssize_t, 16)
 
 
 def codes_of(types: tuple) -> bytes:
@@ -33,7 +40,7 @@ def codes_of(types: tuple) -> bytes:
 
 
 def unbox(codes, n, values, cells):
-    """Fill cells with plain numbers: ints (and subclasses) in range, floats, ints for floats.
+    """Fill cells with plain numbers: ints (and subclasses) in range, floats, ints for floats, 16 bytes.
 
     True where a value is anything else; nothing has run then, and the caller starts again with the rules of ``values``.
     """
@@ -59,6 +66,11 @@ def unbox(codes, n, values, cells):
                 cells[2 * i] = cython.cast(uint64_t, number)
             elif upper_half(value, cython.address(cells[2 * i])):
                 return True
+        elif code == ord("v"):
+            if not PyBytes_CheckExact(value) or PyBytes_GET_SIZE(value) != VECTOR_BYTES:
+                return True
+            memcpy(cells + 2 * i, PyBytes_AS_STRING(value), VECTOR_BYTES)
+            continue
         elif code != ord("d") and code != ord("f"):
             return True
         else:
@@ -91,7 +103,7 @@ def upper_half(value: cython.pointer(PyObject), cell: cython.pointer(uint64_t)) 
 
 
 def box(code, cell):
-    """The number in a cell, ints signed."""
+    """The number in a cell, ints signed; a vector as its bytes."""
     made: new_number_t = new_number
     return cython.cast(box_t, made)(code, cell)
 
@@ -104,6 +116,8 @@ def new_number(code, cell):
         return PyLong_FromLongLong(cython.cast(int64_t, cell[0]))
     if code == ord("d"):
         return PyFloat_FromDouble(cython.cast(cython.p_double, cell)[0])
+    if code == ord("v"):
+        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, cell), VECTOR_BYTES)
     return PyFloat_FromDouble(cython.cast(cython.p_float, cell)[0])
 
 

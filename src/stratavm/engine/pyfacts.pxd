@@ -41,3 +41,4 @@ cdef extern from "Python.h":
     PyObject* None_ "Py_None"
     PyObject* PyLong_FromLong(long) noexcept
     PyObject* PyFloat_FromDouble(double) noexcept
+    PyObject* PyBytes_FromStringAndSize(const char*, Py_ssize_t) noexcept

@@ -48,6 +48,7 @@ def python_layout() -> dict[str, object]:
         "immortal": sys.version_info >= (3, 12),
         "from_int": cython.cast(uint64_t, cython.cast(cython.p_void, PyLong_FromLong)),
         "from_float": cython.cast(uint64_t, cython.cast(cython.p_void, PyFloat_FromDouble)),
+        "from_bytes": cython.cast(uint64_t, cython.cast(cython.p_void, PyBytes_FromStringAndSize)),
     }
 
 

@@ -24,6 +24,10 @@ cdef extern from "Python.h":
     bint PyLong_Check(PyObject*) noexcept
     bint PyLong_CheckExact(PyObject*) noexcept
     bint PyFloat_CheckExact(PyObject*) noexcept
+    bint PyBytes_CheckExact(PyObject*) noexcept
+    char* PyBytes_AS_STRING(PyObject*) noexcept
+    Py_ssize_t PyBytes_GET_SIZE(PyObject*) noexcept
+    PyObject* PyBytes_FromStringAndSize(const char*, Py_ssize_t) noexcept
     bint PyCoro_CheckExact(PyObject*) noexcept
     bint PyTuple_CheckExact(PyObject*) noexcept
     unsigned long long PyLong_AsUnsignedLongLong(PyObject*) noexcept

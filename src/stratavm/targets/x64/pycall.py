@@ -1,9 +1,9 @@
 """The machine code that CPython calls: the vectorcall of a guest function, made per signature.
 
 One piece of code does what ``engine.cells.unbox``, ``Store.enter``, the array entry, ``Store.leave`` and
-``engine.cells.box`` do one after the other, for the usual case alone: plain numbers, an outermost call, nothing
-pending. Floats and ints of one digit go from objects straight into the registers of the guest convention; with other
-ints among the arguments all of them go through ``unbox`` and cells.
+``engine.cells.box`` do one after the other, for the usual case alone: plain numbers and vectors, an outermost call,
+nothing pending. Floats and ints of one digit go from objects straight into the registers of the guest convention; with
+other ints or vectors among the arguments all of them go through ``unbox`` and cells.
 
 Whatever else it meets before the guest has run, it leaves to the generic path, which starts from the beginning; so
 the rules and the words of errors stay there. What it meets afterwards (a trap, an event to deliver, a released GIL) it
@@ -18,12 +18,12 @@ from stratavm.base.importing import lru_cache
 from stratavm.contract import layout
 from stratavm.contract.stubs import PythonFacts
 from stratavm.machine.code import Code
-from stratavm.spec.types import F32, F64, I32, I64, FuncType
+from stratavm.spec.types import F32, F64, I32, I64, V128, FuncType
 from stratavm.targets.x64 import abi, stubs
 from stratavm.targets.x64.asm import Asm
 from stratavm.targets.x64.stubs import CELL, EXEC_AT, SAVED
 
-NUMBERS: Final = frozenset({I32, I64, F32, F64})
+NUMBERS: Final = frozenset({I32, I64, F32, F64, V128})
 """Types that this code converts."""
 SMALLEST_INT: Final = -5
 SMALL_INTS: Final = 262
@@ -47,7 +47,7 @@ _UNUSABLE = layout.VMCTX.offset("unusable")
 
 
 def fits(type_: FuncType) -> bool:
-    """Whether a signature has numbers only; references and vectors take the generic path."""
+    """Whether a signature has numbers and vectors only; references take the generic path."""
     return NUMBERS.issuperset(type_.params) and NUMBERS.issuperset(type_.results)
 
 
@@ -59,7 +59,7 @@ def python_entry(type_: FuncType, facts: PythonFacts) -> tuple[Code, int]:
         ValueError: the signature does not fit.
     """
     if not fits(type_):
-        raise ValueError(f"{type_} has other values than numbers")
+        raise ValueError(f"{type_} has other values than numbers and vectors")
     return _PythonEntry(type_, facts).make()
 
 
@@ -162,6 +162,10 @@ class _PythonEntry:
     def _unbox(self) -> None:
         """Arguments to their places. Reads objects and writes registers and our own frame, nothing else."""
         a, facts = self.a, self.facts
+        if V128 in self.type.params:
+            a.ins("xor_rr", "rcx", "rcx", width=4)
+            self.other.append(a.jump("e"))  # after xor: always
+            return
         if any(t in (I32, I64) for t in self.type.params):
             a.ins("mov_ri", "r11", imm=facts.int_type)
         if any(t in (F32, F64) for t in self.type.params):
@@ -324,6 +328,14 @@ class _PythonEntry:
             a.ins("lea_rm", "rsi", base="rbp", disp=self.cells)
             a.ins("mov_ri", "r11", imm=facts.results)
             a.ins("call_r", "r11")  # not a jump: the cells are in this frame
+            self._epilogue()
+            a.ins("ret")
+        elif types[0] == V128:
+            stubs.store_place(a, self.signature.results[0], "rbp", self.cells)
+            a.ins("lea_rm", "rdi", base="rbp", disp=self.cells)
+            a.ins("mov_ri", "rsi", width=4, imm=CELL)
+            a.ins("mov_ri", "r11", imm=facts.from_bytes)
+            a.ins("call_r", "r11")
             self._epilogue()
             a.ins("ret")
         elif types[0] in (F32, F64):

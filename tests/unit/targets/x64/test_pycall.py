@@ -11,14 +11,14 @@ from stratavm.targets.x64 import pycall
 
 SIGNATURES = [
     FuncType((), ()), FuncType((I32, I32), (I32,)), FuncType((F32, F64, I64), (F32,)), FuncType((I64,), (I64, F64)),
-    FuncType((I64,) * 9 + (F64,) * 9, (I32,) * 9),
+    FuncType((I64,) * 9 + (F64,) * 9, (I32,) * 9), FuncType((V128, I32), (V128,)), FuncType((V128,) * 9, (V128,) * 9),
 ]  # fmt: skip
 
 
 def facts(**changes: object) -> PythonFacts:
     """Facts of no real process: every address and offset is another."""
     values = {f.name: 8 * i for i, f in enumerate(fields(PythonFacts))}
-    addresses = ("int_type", "float_type", "none", "small_ints", "from_int", "from_float", "unbox",
+    addresses = ("int_type", "float_type", "none", "small_ints", "from_int", "from_float", "from_bytes", "unbox",
                  "call_generic", "finish", "results", "ticker_state")  # fmt: skip
     values |= {name: 0x7F00_0000_0000 + 0x1_0000 * i for i, name in enumerate(addresses)}
     return PythonFacts(**(values | {"tls": -40, "entry_bytes": 1200, "tagged": False, "immortal": False} | changes))
