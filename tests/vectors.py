@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from unittest.mock import patch
 
@@ -11,16 +12,17 @@ from stratavm.module.features import DEFAULT, READY
 FEATURES = DEFAULT | {"simd"}
 
 
-def vector_config(tier: str = "jit0", **options: Any) -> Config:
+def vector_config(tier: str = "jit0", more: Iterable[str] = (), **options: Any) -> Config:
     """A configuration with vectors; what the compiler does not know is refused, not interpreted."""
     with patch("stratavm.engine.config.READY", READY | FEATURES):
-        return Config(tier=tier, strict=tier in ("jit0", "jit1"), features=FEATURES, **options)  # type: ignore[arg-type]
+        strict = tier in ("jit0", "jit1")
+        return Config(tier=tier, strict=strict, features=FEATURES | set(more), **options)  # type: ignore[arg-type]
 
 
-def vector_engine(tier: str = "jit0", **options: Any) -> Engine:
-    """An engine with vectors."""
+def vector_engine(tier: str = "jit0", more: Iterable[str] = (), **options: Any) -> Engine:
+    """An engine with vectors, and with more proposals that are asked for."""
     with patch("stratavm.engine.config.READY", READY | FEATURES):
-        return Engine(vector_config(tier, **options))
+        return Engine(vector_config(tier, more, **options))
 
 
 def v(number: int) -> bytes:
