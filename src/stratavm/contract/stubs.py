@@ -85,10 +85,10 @@ class Stubs(Protocol):
     stack)`` and ``u32 resume(FiberState*, ExecContext*, status of the builtin)`` run one: they return what the array
     entry returned, or *suspend*.
 
-    *Python entry*: the vectorcall of a public ``Func`` of a guest function with numbers and vectors only. It does what unboxing,
-    an outermost entry, the array entry, leaving and boxing do, as long as nothing is unusual; else it continues in
-    ``PythonFacts.call_generic``, having done nothing. What ends unusually (a trap, an event) goes to
-    ``PythonFacts.finish``.
+    *Python entry*: the vectorcall of a public ``Func`` of a guest function with numbers and vectors only. It does
+    what unboxing, an outermost entry, the array entry, leaving and boxing do, as long as nothing is unusual; else
+    it continues in ``PythonFacts.call_generic``, having done nothing. What ends unusually (a trap, an event) goes
+    to ``PythonFacts.finish``.
 
     *Count stub*: where a prologue goes whose word of counters has run out, with the defined index in r11; saves all
     registers and calls builtin ``count``.
