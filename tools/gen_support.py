@@ -29,7 +29,7 @@ and the declarations of WASI functions.
 
 {suite}
 Under each tier: how many scripts have assertions that fail for want of the proposal, perhaps among others. On request:
-where [`Config.features` names it](../how-to/memory.md#pages-of-one-byte); the commands have no option for it.
+where [`Config.features`, or a command's `--proposal`, names it](../how-to/memory.md#pages-of-one-byte).
 
 | proposal | in version | what it is | {tiers} |
 |---|---|---|{rules}|

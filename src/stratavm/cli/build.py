@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory-plan", choices=("guard", "bounded"), default="guard", help="bounds checks by the MMU or in code"
     )
+    common.add_proposal(parser)
     parser.add_argument("--fuel", action="store_true", help="code that counts fuel, for `strata run --fuel`")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads that compile (default: all cores)")
     parser.add_argument("--executable", action="store_true", help="begin with a #! line, and set the executable bit")
@@ -75,7 +76,12 @@ def run(options: argparse.Namespace) -> int:
     if path != STANDARD:
         refuse_loss(path, options.module, IMAGE)
     key = None if options.key is None else common.key(options.key)
-    config = Config(memory_plan=options.memory_plan, fuel=options.fuel, threads=options.threads)
+    config = Config(
+        features=common.features(options),
+        memory_plan=options.memory_plan,
+        fuel=options.fuel,
+        threads=options.threads,
+    )
     if options.profile and options.incremental:
         raise ValueError(
             "--profile: an image of --incremental does not say of which profile it is: leave one of them out"

@@ -40,6 +40,23 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help="where to write (default, and -: standard output)")
 
 
+def proposal(text: str) -> str:
+    """The name of a proposal that a module may use on request."""
+    from stratavm.module.features import DEFAULT, FEATURES, INTERPRETED
+
+    if text in FEATURES and text not in INTERPRETED:
+        refuse(f"{text} cannot be enabled, Strata does not have it yet")
+    if text not in FEATURES:
+        refuse(f"{text!r} is no proposal; on request are {', '.join(sorted(INTERPRETED - DEFAULT))}")
+    return text
+
+
+PROPOSAL: Final[tuple[tuple[str, ...], dict[str, Any]]] = (
+    ("--proposal",),
+    {"action": "append", "default": [], "type": proposal, "metavar": "NAME",
+     "help": "let the module use a proposal that is there only on request, e.g. custom-page-sizes (repeatable)"},
+)  # fmt: skip
+"""``--proposal``, for a table of options."""
 TIER: Final[Table] = (
     (
         ("--tier",),
@@ -51,8 +68,9 @@ TIER: Final[Table] = (
         ("--memory-plan",),
         {"choices": ("guard", "bounded"), "default": "guard", "help": "bounds checks by the MMU or in code"},
     ),
+    PROPOSAL,
 )  # fmt: skip
-"""``--tier``, ``--allocator`` and ``--memory-plan``."""
+"""``--tier``, ``--allocator``, ``--memory-plan`` and ``--proposal``."""
 
 
 def json(what: str = "data for programs") -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -64,6 +82,19 @@ def add_tier(parser: argparse.ArgumentParser) -> None:
     """The options of ``TIER``."""
     for names, settings in TIER:
         parser.add_argument(*names, **settings)
+
+
+def add_proposal(parser: argparse.ArgumentParser) -> None:
+    """``--proposal``."""
+    names, settings = PROPOSAL
+    parser.add_argument(*names, **settings)
+
+
+def features(options: argparse.Namespace | Options) -> frozenset[str]:
+    """What a module may use: what it may everywhere, and what was asked for."""
+    from stratavm.module.features import DEFAULT
+
+    return DEFAULT | frozenset(options.proposal)
 
 
 def add_json(parser: argparse.ArgumentParser, what: str = "data for programs") -> None:
@@ -88,6 +119,7 @@ def config(options: argparse.Namespace | Options) -> Config:
         strict=options.tier in ("jit0", "jit1"),
         allocator=options.allocator,
         memory_plan=options.memory_plan,
+        features=features(options),
         max_memory_bytes=getattr(options, "max_memory", None),
         cache=_cache("off" if getattr(options, "profile_out", None) else getattr(options, "cache", None)),
         fuel=getattr(options, "fuel", None) is not None,

@@ -117,7 +117,7 @@ def _read_ahead(options: Options) -> None:
         from stratavm.services.ahead import look_ahead
 
         # Of the options these alone lead to other entries for the same file.
-        way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan))
+        way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan, options.proposal))
         look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way)
     reading.begin()
 

@@ -20,12 +20,13 @@ strata validate --json *.wasm"""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("modules", metavar="FILE", nargs="+", help="modules, binary or text; - is standard input")
+    common.add_proposal(parser)
     common.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Check every file; the exit code is 1 if any is invalid."""
-    engine = Engine()
+    engine = Engine(features=common.features(options))
     verdicts = []
     with output.progress("validating", len(options.modules)) as advance:
         for name in options.modules:

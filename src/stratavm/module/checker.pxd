@@ -145,6 +145,7 @@ cdef class Checker:
     cdef uint32_t n_set, cap_newly_set
     cdef QuickRow[256] quick   # by opcode
     cdef readonly uint32_t fault, fault_op, expected, found, fault_func
+    cdef readonly uint32_t clause_kind     # of the clause of the last try_table that was looked at, from 1; 0: none
     cdef readonly uint64_t fault_at
 
     cdef int fail(self, uint32_t fault, uint32_t expected, uint32_t found) except -1 nogil

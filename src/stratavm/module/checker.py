@@ -39,6 +39,7 @@ from cython.cimports.stratavm.spec._gen_ops import (
     OP_I32_CONST,
     OP_LOCAL_GET,
     OP_LOCAL_SET,
+    OP_TRY_TABLE,
 )
 from cython.cimports.stratavm.spec._gen_optables import (
     OP_ACCESS,
@@ -609,8 +610,11 @@ def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
     if fault == F_CLAUSE:
         return "a kind from 0 to 3", f"{found}"
     if fault in (F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA, F_TAG):
-        return f"below {expected}", f"{found}"
+        return f"below {expected}" if expected else "no index at all", f"{found}"
     return "", "" if none else f"{found:#x}"
+
+
+CLAUSES = ("catch", "catch_ref", "catch_all", "catch_all_ref")
 
 
 def fault_error(checker: Checker) -> Exception:
@@ -618,6 +622,8 @@ def fault_error(checker: Checker) -> Exception:
     fault, found, op = checker.fault, checker.found, checker.fault_op
     offset, func = checker.fault_at, checker.fault_func
     mnemonic = BY_ID[op].spelling if op in BY_ID else ""
+    if op == OP_TRY_TABLE and checker.clause_kind:
+        mnemonic = f"{CLAUSES[checker.clause_kind - 1]} of {mnemonic}"
     if fault == F_FEATURE:
         feature = list(FEATURES)[found]
         if not FEATURES[feature].ready:

@@ -130,7 +130,7 @@ def advice(name: str) -> str:
     if feature is None:
         return ""
     if feature.ready and feature.asked:
-        return f"add {name!r} to Config.features, which has it only on request"
+        return f"add {name!r} to Config.features, which has it only on request; for a command: --proposal {name}"
     if feature.ready:
         return f"leave Config.features at its default, or add {name!r} to it"
     return f"comes from: {feature.emitted_by}\ninstead: {feature.avoid}"

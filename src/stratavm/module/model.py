@@ -279,6 +279,12 @@ class Module:
         name = self.names.funcs.get(index)
         return name if name is not None else self._export_names.get(index, f"func[{index}]")
 
+    def tag_name(self, index: int) -> str:
+        """What a tag is called: in the name section, as an export, as an import; empty where nothing says it."""
+        exported = (e.name for e in self.exports if e.kind == "tag" and e.index == index)
+        imported = (i.label for i in self._imported("tag")[index : index + 1])
+        return self.names.tags.get(index) or next(exported, "") or next(imported, "")
+
     def body_start(self, index: int) -> int:
         """Where the instructions of a defined function begin in ``binary``, by function index."""
         return self.functions[index - len(self.imported_funcs)].start

@@ -412,6 +412,7 @@ class ValidateWalk(Checker):
         self.p += 1
         if kind > 3:
             return self.fail(F_CLAUSE, NOTHING, kind)
+        self.clause_kind = kind + 1
         self.n_params = 0
         if kind < 2 and self.tag():
             return 1
@@ -430,6 +431,7 @@ class ValidateWalk(Checker):
     def try_block(self):
         """``try_table``, whose clauses see the labels around it, and ``try``."""
         clauses: uint32_t
+        self.clause_kind = 0
         if self.block_type() or self.pop_list(self.params, self.n_params):
             return 1
         params: cython.pointer(cython.const[uint32_t]) = self.params

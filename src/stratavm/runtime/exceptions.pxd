@@ -11,6 +11,7 @@ cdef class Tag:
     cdef bytes widths                # of its values, as of a function's
     cdef object handled              # places of values that are handles, or None
     cdef bint hidden                 # some values are exceptions, which Python does not see
+    cdef str name                    # what a module calls it, empty for nothing; None: not looked for yet
     cdef object keeps                # what its type id means lives as long
     cdef object __weakref__
     cdef int begin(self, Store store, object type, uint64_t type_id) except -1

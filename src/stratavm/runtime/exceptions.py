@@ -40,6 +40,7 @@ from cython.cimports.stratavm.runtime.trapped import offer
 
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.text import printable
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value_type
 from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, FuncType, TagType, heap, is_ref, type_name
@@ -61,7 +62,9 @@ class Tag:
 
     __signature__ = Signed("Tag")
 
-    def __init__(self, store: Store, type: TagType):
+    def __init__(self, store: object = None, type: object = None):
+        if not isinstance(store, Store) or not isinstance(type, TagType):
+            raise TypeError("a tag is made by Tag.new(store, ['i32']), with the types of its exceptions' values")
         used: object = store.runtime.types.of_func(type.type)
         self.keeps = used
         self.begin(store, type, used.ids[len(used.ids) - 1])
@@ -134,6 +137,24 @@ class Tag:
         if self.store is None:
             return "<Tag that was never initialised>"
         return f"<Tag {signature('', self.type.type)}>"
+
+
+@cython.cfunc
+def name_of(tag: Tag) -> str:
+    """What modules call a tag, the one that has it first: by its name section, as an export, as an import; or
+    nothing."""
+    if tag.name:
+        return tag.name
+    tag.name = ""
+    for instance in tag.store.instances:
+        types: object = instance.model.tag_types
+        for index in range(len(types)):
+            if types[index] == tag.type and instance.export("tag", index) is tag:
+                name: object = instance.model.tag_name(index)
+                if name:
+                    tag.name = printable(name)
+                    return tag.name
+    return ""
 
 
 def made_exception(tag, raws, step):
@@ -228,11 +249,16 @@ class Exn:
         for at in range(len(raws)):
             type: object = self.tag.params[at]
             shown.append(type_name(type) if is_ref(type) else repr(from_raw(type, raws[at], self.tag.store)))
-        return f"unhandled exception: {', '.join(shown) or 'a tag without values'}"
+        name: str = name_of(self.tag)  # again: an instance may have been made since
+        if not name:
+            return f"unhandled exception: {', '.join(shown) or 'a tag without values'}"
+        return f"unhandled exception: {name}({', '.join(shown)})" if shown else f"unhandled exception: {name}"
 
     def error(self) -> object:
         """The ``WasmException`` that Python sees."""
         self.hold()
+        if self.tag.name is None:
+            name_of(self.tag)  # while the store is there to ask
         return wasm_exception().of(self)
 
     def __reduce__(self):

@@ -47,7 +47,7 @@ def test_an_exception_that_nobody_catches_ends_a_program_as_a_trap_does(process,
       (func (export "_start") (call $inner)) (memory (export "memory") 1))""")
     done = process("run", *how, str(path))
     assert done.returncode == 134
-    assert b"unhandled exception: 7" in done.stderr
+    assert b"unhandled exception: e(7)" in done.stderr
     assert b"inner at 0x" in done.stderr
 
 

@@ -83,7 +83,7 @@ def test_what_no_guest_catches_is_raised(guest):
         guest.exports["throw"](42)
     assert caught.value.tag is guest.tag
     assert caught.value.values == (42,)
-    assert str(caught.value) == "unhandled exception: 42"
+    assert str(caught.value) == "unhandled exception: e(42)"
     assert isinstance(caught.value, stratavm.StrataError)
     with pytest.raises(WasmException) as caught:
         guest.exports["throw own"]()
@@ -372,7 +372,7 @@ def test_exceptions_do_not_cross_as_values(guest):
         _ = caught.value.values
     with pytest.raises(TypeError, match="exnref"):
         WasmException(exports["t"], [None])
-    assert str(caught.value) == "unhandled exception: exnref"
+    assert str(caught.value) == "unhandled exception: t(exnref)"
 
 
 @pytest.mark.parametrize("given", ["env.a", None, Tag, 5])
@@ -430,6 +430,35 @@ def test_tags_and_exceptions_say_what_they_are(guest):
         Tag.new(guest.store, [])
     with pytest.raises(Closed):
         WasmException(guest.tag, [1])
+
+
+def test_an_exception_names_its_tag(guest):
+    """As the module that has it first calls it: in its text, as an export, as an import; else its values stand
+    alone."""
+    tag = Tag.new(guest.store, ["i32"])
+    linker = Linker(guest.engine)
+    linker.define("up", "t\x1b", tag)
+    for head, said in [
+        ('(tag (export "out") (param i32))', "out(5)"),
+        ('(tag $own (export "out") (param i32))', "own(5)"),
+        ("(tag (param i32))", "5"),
+        ('(import "up" "t\\1b" (tag (param i32)))', "up.t\\x1b(5)"),
+    ]:
+        text = f'(module {head} (func (export "f") (throw 0 (i32.const 5))))'
+        with pytest.raises(WasmException) as caught:
+            linker.instantiate(guest.store, Module(text, engine=guest.engine)).exports["f"]()
+        assert str(caught.value) == f"unhandled exception: {said}"
+    text = '(module (tag $stop) (func (export "f") (throw $stop)))'
+    with pytest.raises(WasmException, match=r"^unhandled exception: stop\n"):
+        Linker(guest.engine).instantiate(guest.store, Module(text, engine=guest.engine)).exports["f"]()
+    assert str(WasmException(Tag.new(guest.store, []))) == "unhandled exception: a tag without values"
+
+
+@pytest.mark.parametrize("given", [(), (1,), (None, None)])
+def test_what_makes_no_tag_says_what_does(given):
+    """The class is called with what only tiers have."""
+    with pytest.raises(TypeError, match=r"a tag is made by Tag.new\(store, \['i32'\]\)"):
+        Tag(*given)
 
 
 def test_an_exception_that_was_never_initialised_is_foreign(guest):

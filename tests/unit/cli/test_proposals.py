@@ -1,0 +1,52 @@
+"""What a module may use on request: ``--proposal`` of the commands that load one."""
+
+from __future__ import annotations
+
+import pytest
+
+BYTES = """(module (memory (export "memory") 5 (pagesize 1))
+  (func (export "size") (result i32) (memory.size)))"""
+ASKED = ("--proposal", "custom-page-sizes")
+
+
+@pytest.fixture
+def module(tmp_path):
+    """A module with pages of one byte."""
+    path = tmp_path / "bytes.wat"
+    path.write_text(BYTES)
+    return str(path)
+
+
+@pytest.mark.parametrize("how", [(), ("--isolate",), ("--tier", "oracle"), ("--cache", "off")])
+def test_a_program_runs_with_a_proposal_that_was_asked_for(strata, module, how):
+    """Without it the message says how to ask."""
+    code, out, err = strata("run", *how, *ASKED, "--invoke", "size", module)
+    assert (code, out.strip()) == (0, "5"), err
+    code, out, err = strata("run", *how, "--invoke", "size", module)
+    assert code != 0
+    assert "--proposal custom-page-sizes" in err
+
+
+def test_other_commands_take_it(strata, module, tmp_path):
+    """Those that validate, build, compile and look inside."""
+    image = str(tmp_path / "bytes.strata")
+    assert strata("validate", module)[0] == 1
+    for line in (
+        ("validate", *ASKED, module),
+        ("build", *ASKED, "-o", image, module),
+        ("run", *ASKED, "--invoke", "size", image),
+        ("compile", *ASKED, module),
+        ("dump", *ASKED, "-f", "0", module),
+    ):
+        code, _, err = strata(*line)
+        assert code == 0, (line, err)
+
+
+def test_a_name_that_is_no_proposal_is_refused(strata, module):
+    """With those that there are on request; one that is not there yet by its own words."""
+    code, _, err = strata("run", "--proposal", "page-sizes", "--invoke", "size", module)
+    assert code == 2
+    assert "'page-sizes' is no proposal" in err and "custom-page-sizes" in err
+    code, _, err = strata("run", "--proposal", "gc", "--invoke", "size", module)
+    assert code == 2
+    assert "gc cannot be enabled, Strata does not have it yet" in err
