@@ -148,7 +148,8 @@ def test_they_are_there_on_request_alone():
     assert "custom-page-sizes" not in DEFAULT and "custom-page-sizes" in READY
     with pytest.raises(ValidationError, match="needs the proposal custom-page-sizes, which is switched off") as caught:
         Module(text)
-    assert caught.value.hint == "add 'custom-page-sizes' to Config.features, which has it only on request; for a command: --proposal custom-page-sizes"
+    said = "add 'custom-page-sizes' to Config.features, which has it only on request"
+    assert caught.value.hint == f"{said}; for a command: --proposal custom-page-sizes"
     with pytest.raises(DecodeError, match="malformed limits flags"):
         Module(parse_wat_to_bytes(text))
     Module(text, Engine(features=DEFAULT | {"custom-page-sizes"}))
