@@ -6,23 +6,18 @@ from collections.abc import Iterable
 from typing import Any
 from unittest.mock import patch
 
-from stratavm import Config, Engine
+from stratavm import Engine
 from stratavm.module.features import DEFAULT, READY
 
 FEATURES = DEFAULT | {"simd"}
 
 
-def vector_config(tier: str = "jit0", more: Iterable[str] = (), **options: Any) -> Config:
-    """A configuration with vectors; what the compiler does not know is refused, not interpreted."""
-    with patch("stratavm.engine.config.READY", READY | FEATURES):
-        strict = tier in ("jit0", "jit1")
-        return Config(tier=tier, strict=strict, features=FEATURES | set(more), **options)  # type: ignore[arg-type]
-
-
 def vector_engine(tier: str = "jit0", more: Iterable[str] = (), **options: Any) -> Engine:
-    """An engine with vectors, and with more proposals that are asked for."""
+    """An engine with vectors, and with more proposals that are asked for. What the compiler does not know is refused,
+    not interpreted."""
+    strict = tier in ("jit0", "jit1")
     with patch("stratavm.engine.config.READY", READY | FEATURES):
-        return Engine(vector_config(tier, more, **options))
+        return Engine(tier=tier, strict=strict, features=FEATURES | set(more), **options)
 
 
 def v(number: int) -> bytes:

@@ -489,6 +489,7 @@ class Selector(MemorySelector):
         which leads there alone. What level 1 does with more care (``ir.passes.licm``), for where no pass ran."""
         i: uint32_t
         n: uint32_t
+        shape: uint32_t
         last: uint32_t = self.loop_end(header)
         self.n_leavers = 0
         if last:
@@ -496,7 +497,8 @@ class Selector(MemorySelector):
         for i in range(self.n_leavers):
             n = self.leavers[i]
             self.at = n
-            if not self.numeric(n, RULE_SHAPE[self.ssa.nodes[n].op]):
+            shape = RULE_SHAPE[self.ssa.nodes[n].op]
+            if not self.numeric(n, shape) and not self.vector(n, shape):
                 fail_wrong(b"node {} cannot leave its loop", n)
         return 0
 
