@@ -1,7 +1,8 @@
-"""Coverage of the whole package, hot modules included: the tests, run in the line-tracing build.
+"""Coverage of the whole package, hot modules included: the tests of its rooms, run in the line-tracing build.
 
-That build calls Python on every line of C, so it is slow, and a few modules that run where no Python
-may run (signal handlers, the ticker) are left out of it; they are named in the result.
+What tests pages, tools, programs, benchmarks and growth runs the same lines again, and runs in the usual build alone.
+The tracing build calls Python on every line of C, so it is slow, and a few modules that run where no Python may run
+(signal handlers, the ticker) are left out of it; they are named in the result.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,8 @@ from tools.gates import ROOT, run, tracked
 MIN_PERCENT = 90.0
 PLUGIN = "tools.coverage_plugin.WholeTreePlugin"
 UNTRACEABLE = re.compile(r"^# cython: linetrace=False", re.MULTILINE)
-IN_CHILDREN = ("tests/programs", "tests/fuzz", "tests/torture")  # they work in processes of their own
+SUITE = "tests/spec"
+MEASURED = ("tests/unit/*/test_*.py", "tests/filetests/test_*.py", "tests/security/test_*.py", f"{SUITE}/test_*.py")
 NO_TESTS_CHOSEN = 5  # pytest's exit status
 
 
@@ -62,7 +65,10 @@ def run_tests() -> tuple[list[str], dict[str, Any]]:
         old.unlink()
     report = ROOT / "build/coverage.json"
     report.unlink(missing_ok=True)
-    folders = sorted({p.parent for p in tracked("tests/*/test_*.py")} - {ROOT / name for name in IN_CHILDREN})
+    sizes: Counter[Path] = Counter()
+    for path in tracked(*MEASURED):
+        sizes[path.parent] += path.stat().st_size
+    folders = sorted(sizes, key=lambda folder: (folder != ROOT / SUITE, -sizes[folder]))  # what takes longest begins
     try:
         status, output = run("-m", "tools.build", STRATA_BUILD="trace")
         if status:

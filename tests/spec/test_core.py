@@ -16,8 +16,9 @@ from tests.spec.suite import HOSTS, format_report, host, observed, run, scripts
 
 DIRECTORY = find_spec_tests()
 SCRIPTS = scripts(DIRECTORY) if DIRECTORY else []
-TIERS = [pytest.param(t, marks=pytest.mark.trace_slow) if "-" in t else t for t in HOSTS]
-"""Variants of a tier run the same lines again: the traced build, which measures coverage, leaves them out."""
+TIERS = [t if t in ("oracle", "jit1") else pytest.param(t, marks=pytest.mark.trace_slow) for t in HOSTS]
+"""Variants of a tier run the same lines again, and level 0 most of level 1's: the traced build, which measures
+coverage, leaves them out."""
 
 
 @pytest.mark.parametrize("tier", TIERS)  # of one script after the other: it is read once

@@ -19,6 +19,7 @@ cdef class AsyncCall(Fiber):
     cdef uint32_t caller_parks        # how often that one had been suspended then
     cdef bint lets_in                 # a call that the host function has made, which begins
     cdef int introduce(self) except -1
+    cdef int check(self) except -1
     cdef int fill(self) except -1
     cdef object went(self, bint suspended)
     cdef object go_on(self, uint32_t status)

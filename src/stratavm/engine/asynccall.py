@@ -14,6 +14,7 @@ from cython.cimports.stratavm.engine.cells import MAX_CELLS, unbox
 from cython.cimports.stratavm.engine.func import Func, boxed
 from cython.cimports.stratavm.runtime.fibers import FIBER_NEW, FIBER_PARKED, Fiber
 from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
+from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.native import load_32, now_ns
 from cython.cimports.stratavm.runtime.occupancy import is_closed, mark
 
@@ -36,6 +37,15 @@ class Turn:
 
 
 TURN = Turn()
+
+
+def caller_of(drive: object, loop: object) -> object:
+    """What ``Func.call_async`` calls: makes the call of a function with these arguments, and its driver."""
+
+    def call_async(function: Func, arguments: tuple) -> object:
+        return drive(AsyncCall(function, arguments, loop))
+
+    return call_async
 
 
 @cython.cclass
@@ -85,11 +95,11 @@ class AsyncCall(Fiber):
             self.caller.lets_in = True
         return 0
 
-    def check(self) -> None:
+    def check(self):
         """Raise where the function cannot be called, or not so."""
         if self.store is None or is_closed(self.store):
             raise Closed("the store of this function is closed")
-        instance: object = self.native.concerned()
+        instance: Instance = self.native.concerned()
         if instance is not None:
             if instance.closed:
                 raise Closed("the instance of this function is closed")
@@ -100,6 +110,7 @@ class AsyncCall(Fiber):
                 f"{self.function!r} runs on the oracle, which cannot be suspended: call it synchronously, in a thread "
                 f"(stratavm.to_thread), or use an engine with machine code"
             )
+        return 0
 
     def fill(self):
         """Arguments into cells."""

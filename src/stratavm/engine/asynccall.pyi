@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Protocol
 
 from stratavm.engine.func import Func
@@ -9,6 +9,10 @@ class Turn:
     def __await__(self) -> Generator[Any]: ...
 
 TURN: Turn
+
+def caller_of(
+    drive: Callable[[AsyncCall], Coroutine[Any, Any, Any]], loop: Loop
+) -> Callable[[Func, tuple[Any, ...]], Coroutine[Any, Any, Any]]: ...
 
 class Loop(Protocol):
     watches: bool

@@ -15,7 +15,7 @@ from threading import Lock, get_ident
 
 from stratavm.base.budget import Budget
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
-from stratavm.engine.asynccall import TURN, AsyncCall
+from stratavm.engine.asynccall import TURN, AsyncCall, caller_of
 from stratavm.engine.func import Func
 from stratavm.engine.instance_pre import report_start
 from stratavm.engine.store import Store
@@ -24,7 +24,7 @@ from stratavm.runtime.fibers import Bulk as Bulk
 from stratavm.runtime.fibers import refusal as refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import Awaitable
 
     from stratavm.engine.instance import Instance
     from stratavm.engine.instance_pre import InstancePre
@@ -33,11 +33,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 AGAIN_S: Final = 0.01
 """Between two interrupts of a call that goes on, because it was between two guest calls."""
-
-
-def call_async(function: Func, arguments: tuple[Any, ...]) -> Coroutine[Any, Any, Any]:
-    """``Func.call_async``."""
-    return drive(AsyncCall(function, arguments, _WAITS))
 
 
 async def drive(call: AsyncCall) -> Any:
@@ -141,7 +136,8 @@ def _cancel(call: AsyncCall, parks: int) -> None:
         call.task.cancel()
 
 
-_WAITS: Final = Waits()
+call_async: Final = caller_of(drive, Waits())
+"""``Func.call_async``."""
 
 
 async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
