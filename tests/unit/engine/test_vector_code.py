@@ -1,12 +1,26 @@
-"""Claims about machine code with vectors: loops that go on at level 1, inlined callees, constants."""
+"""Claims about machine code with vectors: loops that go on at level 1, inlined callees, constants, images, frames."""
 
 import random
+import re
 
+import capstone
 import pytest
 
 from stratavm import Linker, Module, Store
+from stratavm.module.features import READY
+from stratavm.module.parser import parse_module
+from stratavm.module.validate import validate
+from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
-from tests.vectors import v, vector_engine
+from tests.vectors import FEATURES, v, vector_engine
+
+
+@pytest.fixture(autouse=True)
+def ready(monkeypatch):
+    """Engines that are derived from the test's have vectors, too."""
+    monkeypatch.setattr("stratavm.engine.config.READY", READY | FEATURES)
+    monkeypatch.setattr("stratavm.module.features.READY", READY | FEATURES)
+
 
 N = 12
 """Vectors that a loop carries: some are in registers, some in slots of the frame."""
@@ -139,3 +153,59 @@ def test_many_constants_among_numbers(tier, monkeypatch):
         expected = lanes(expected, value)
     assert f(1) == (expected, sum(floats))
     assert f(0) == (v(3), sum(floats))
+
+
+# ---- images ----
+
+
+def test_an_image_has_vectors(tmp_path):
+    """Globals that are vectors, constants and code; nothing is compiled where it is loaded."""
+    engine = vector_engine("jit1")
+    text = CALLEES[: CALLEES.rindex(")")] + f'(global (export "g") v128 {const(v(6))}))'
+    Module(text, engine).serialize_file(tmp_path / "m", key=b"k" * 16)
+    other = vector_engine("jit1")
+    module = Module.deserialize_file(tmp_path / "m", other, key=b"k" * 16)
+    exports = Linker(other).instantiate(Store(other), module).exports
+    assert exports.f(v(8), 5) == called(v(8), 5)
+    assert exports.g.value == v(6)
+
+
+# ---- frames ----
+
+
+def frame_text(seed):
+    """A function whose values of all widths live across calls, so that they are in slots."""
+    rng = random.Random(seed)
+    types = [rng.choice(["v128", "v128", "i32", "f64", "i64"]) for _ in range(rng.randrange(1, 14))]
+    gets = " ".join(f"local.get {i}" for i in rng.sample(range(len(types)), len(types)))
+    shuffled = [int(word) for word in gets.split()[1::2]]
+    return (
+        types,
+        shuffled,
+        f"""(module (import "m" "h" (func $h))
+      (func (export "f") (param {" ".join(types)}) (result {" ".join(types[i] for i in shuffled)})
+        (call $h) (call $h) {gets}))""",
+    )
+
+
+@pytest.mark.parametrize("allocator", ["linear", "splitting", "naive"])
+@pytest.mark.parametrize("level", [0, 1])
+def test_slots_of_vectors_are_aligned(allocator, level):
+    """Every access of 16 bytes relative to the frame is at a multiple of 16, wherever numbers are among them."""
+    engine = vector_engine(f"jit{level}", allocator=allocator)
+    wide = 0
+    for seed in range(30):
+        types, shuffled, text = frame_text(seed)
+        linker = Linker(engine)
+        linker.define("m", "h", lambda: None)
+        f = linker.instantiate(Store(engine), Module(text, engine)).exports.f
+        given = [v(i) if t == "v128" else i + 0.25 if t == "f64" else i for i, t in enumerate(types)]
+        got = f(*given)
+        assert list(got if len(types) > 1 else (got,)) == [given[i] for i in shuffled]
+        options = Options(allocator=allocator, machine=MACHINE_LEVELS[level], level=level)
+        code = bytes(wasm_compiler(validate(parse_module(text, features=FEATURES), FEATURES), options).compile(0).code)
+        for line in capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64).disasm(code, 0):
+            if line.mnemonic in ("movaps", "movups") and (place := re.search(r"\[rbp - (\w+)\]", line.op_str)):
+                assert int(place[1], 0) % 16 == 0
+                wide += 1
+    assert wide > 30
