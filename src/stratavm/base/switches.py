@@ -53,7 +53,7 @@ CHECK: Final = Switch(
     "STRATA_CHECK",
     {"": 0, "0": 0, "1": 1, "2": 2},
     "1: no host function runs on a fiber; 2: also verify the SSA form after the builder and after every pass, and each "
-    "register allocation",
+    "register allocation, and look at who holds exceptions whenever a guest keeps one",
 )
 REGS: Final = Switch("STRATA_REGS", {"": False, "4": True}, "4: leave the register allocators four registers")
 POISON: Final = Switch(

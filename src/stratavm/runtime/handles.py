@@ -8,10 +8,12 @@ from _operator import itemgetter
 import cython
 from cython.cimports.stratavm.contract._gen_layout import FUNCREC_SIZE
 
+from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.importing import bisect, weakref
 
 FEW = cython.declare(cython.Py_ssize_t, 1024)  # handles that are never worth a collection
+CHECKED = cython.declare(cython.bint, switches.CHECK.value() >= 2)  # who holds exnrefs is looked at for each new one
 
 
 @cython.cclass
@@ -25,7 +27,7 @@ class Handles:
         self.suspects = set()
         self.collect_at = FEW
         self.exceptions = set()
-        self.exceptions_at = FEW
+        self.exceptions_at = 0 if CHECKED else FEW
         self.runs = []
 
     def handle(self, thing, limit):

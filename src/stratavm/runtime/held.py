@@ -22,7 +22,10 @@ from cython.cimports.stratavm.runtime.occupancy import mark, stands
 from cython.cimports.stratavm.runtime.residents import HANDLE_BYTES, Residence
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
+from stratavm.base import switches
+
 FEW = cython.declare(cython.Py_ssize_t, 1024)  # exnrefs more than were held before: worth a look at who holds them
+CHECKED = cython.declare(cython.bint, switches.CHECK.value() >= 2)  # as in ``handles``
 WORDS_EACH = cython.declare(cython.Py_ssize_t, 8)  # so many words may be looked at for each of them
 
 
@@ -61,7 +64,7 @@ def free_unheld(store, held, step):
     store.spent.extend(things)
     store.quota.give_back(HANDLE_BYTES * len(gone))
     kept: cython.Py_ssize_t = len(handles.exceptions)
-    handles.exceptions_at = kept + max(FEW, kept, seen // WORDS_EACH)
+    handles.exceptions_at = 0 if CHECKED else kept + max(FEW, kept, seen // WORDS_EACH)
     mark(store.exec, ATTENTION_CROWDED, handles.crowded())
     mark(store.exec, ATTENTION_THROWN, True)
     return 0
