@@ -7,6 +7,7 @@ import pytest
 
 from stratavm import Config, Engine, Linker, LinkError, Memory, Module, ResourceLimit, Store, StoreLimits, Table, Trap
 from stratavm.wasi import Wasi
+from tests.unit.engine.exported import Exporting
 
 CLANG = shutil.which("clang") or shutil.which("clang-14")
 LD = shutil.which("wasm-ld") or shutil.which("wasm-ld-14")
@@ -45,12 +46,7 @@ def engine(request):
     return Engine(request.param)
 
 
-def exports_of(engine, text=TEXT, store=None, **imports):
-    """Those of an instance."""
-    linker = Linker(engine)
-    for name, item in imports.items():
-        linker.define("m", name, item)
-    return linker.instantiate(store or Store(engine), Module(text, engine=engine)).exports
+exports_of = Exporting(TEXT)
 
 
 def traps(*actions, kind="memory_out_of_bounds"):

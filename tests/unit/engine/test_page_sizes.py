@@ -17,6 +17,7 @@ from stratavm import (
 )
 from stratavm.module.features import DEFAULT, READY
 from stratavm.module.parser import parse_wat_to_bytes
+from tests.unit.engine.exported import Exporting
 
 CONFIGS = [
     Config(tier=tier, memory_plan=plan, features=READY)
@@ -48,12 +49,7 @@ def engine(request):
     return Engine(request.param)
 
 
-def exports_of(engine, text=TEXT, store=None, **imports):
-    """Those of an instance."""
-    linker = Linker(engine)
-    for name, item in imports.items():
-        linker.define("m", name, item)
-    return linker.instantiate(store or Store(engine), Module(text, engine=engine)).exports
+exports_of = Exporting(TEXT)
 
 
 def traps(*actions):

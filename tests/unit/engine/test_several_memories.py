@@ -6,6 +6,7 @@ from stratavm import Config, Engine, Linker, MemorySlots, Module, ResourceLimit,
 from stratavm.engine import Caller
 from stratavm.engine.events import ImageLaidOut
 from stratavm.testing import EventRecorder
+from tests.unit.engine.exported import Exporting
 
 PAGE = 1 << 16
 PLANS = [
@@ -36,12 +37,7 @@ def engine(request):
     return Engine(request.param)
 
 
-def exports_of(engine, text=TEXT, **imports):
-    """Those of an instance."""
-    linker = Linker(engine)
-    for name, item in imports.items():
-        linker.define("m", name, item)
-    return linker.instantiate(Store(engine), Module(text, engine=engine)).exports
+exports_of = Exporting(TEXT)
 
 
 def test_each_access_goes_to_its_own_memory(engine):
