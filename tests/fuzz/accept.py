@@ -13,11 +13,11 @@ from stratavm.module.features import READY
 from stratavm.module.validate import validate
 from tests.fuzz.oracles import Finding
 
-OFF: Final = ("simd", "relaxed_simd", "gc")
+OFF: Final = ("gc",)
 """Proposals that Strata does not have."""
 ON: Final = (
     "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
-    "tail_call", "exceptions",
+    "tail_call", "exceptions", "simd", "relaxed_simd",
 )  # fmt: skip
 """Proposals that Strata has, and the other engine on request only."""
 OTHER_RULES: Final = ("locally defined global", "legacy_exceptions feature required")

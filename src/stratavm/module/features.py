@@ -39,7 +39,7 @@ FEATURES: Final[dict[str, Feature]] = {
         Feature("reference-types", "2.0", True, "funcref, externref, several tables, table.get …"),
         Feature("bulk-memory", "2.0", True, "memory.copy, memory.fill, passive segments"),
         Feature(
-            "simd", "2.0", False, "v128",
+            "simd", "2.0", True, "v128",
             "clang and emscripten with -msimd128; rustc with -C target-feature=+simd128; asc --enable simd; .NET",
             "leave that option out: clang and rustc do not set it; .NET: <WasmEnableSIMD>false</WasmEnableSIMD>",
             interpreted=True,
@@ -69,7 +69,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "build for the wasm32 target of the same name",
         ),
         Feature(
-            "relaxed-simd", "3.0", False, "implementation-dependent SIMD",
+            "relaxed-simd", "3.0", True, "vector instructions of which an engine chooses the meaning",
             "clang and emscripten with -mrelaxed-simd; rustc with -C target-feature=+relaxed-simd",
             "leave that option out",
             interpreted=True,

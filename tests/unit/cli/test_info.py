@@ -31,8 +31,8 @@ def info(strata, tmp_path):
     ("body", "problem", "needed"),
     [
         ("(drop)", "type mismatch", []),
-        ("(drop (v128.const i32x4 0 0 0 0))", "proposal simd", ["simd"]),
-        ("(drop (i32.atomic.load (i32.const 0))) (drop (v128.const i32x4 0 0 0 0))", "proposal", ["simd", "atomics"]),
+        ("(drop (ref.i31 (i32.const 0)))", "proposal gc", ["gc"]),
+        ("(drop (i32.atomic.load (i32.const 0))) (drop (ref.i31 (i32.const 0)))", "proposal", ["gc", "atomics"]),
         ("(drop (i32.extend8_s (i32.const 0)))", None, ["sign-extension"]),
     ],
 )
@@ -103,7 +103,7 @@ def test_the_role_of_a_module_is_named(info, exports, role):
     [
         '(module\n  (func (export "_start") (result i32)\n    (i64.const 1)))',
         '(module\n  (memory 1 1 shared)\n  (func (export "_start")))',
-        "(module\n  (func (drop (v128.const i64x2 0 0))))",
+        "(module\n  (func (drop (ref.i31 (i32.const 0)))))",
     ],
 )
 def test_an_error_of_a_text_is_the_one_of_run(strata, tmp_path, text):

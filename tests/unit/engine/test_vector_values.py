@@ -183,6 +183,18 @@ def test_vectors_go_through_blocks_loops_and_choices(engine):
         assert f(n, a, b) == expected(n, a, b)
 
 
+def test_a_loop_may_compute_from_vectors_of_outside(engine):
+    """In each round, or before the first."""
+    text = """(module (func (export "f") (param v128 v128 i32) (result v128) (local v128)
+      (loop $next
+        (local.set 3 (i32x4.add (local.get 3) (i16x8.mul (i8x16.sub (local.get 0) (local.get 1)) (local.get 1))))
+        (br_if $next (local.tee 2 (i32.sub (local.get 2) (i32.const 1)))))
+      (local.get 3)))"""
+    a, b = np.arange(16, dtype=np.uint8), np.full(16, 3, np.uint8)
+    once = ((a - b).view(np.uint16) * b.view(np.uint16)).view(np.uint32)
+    assert load(engine, text).exports.f(a, b, 5) == (5 * once).tobytes()
+
+
 def accesses(prefix: str = "i32", memory: str = "") -> str:
     """A module with every access: each is a function of an address and a vector, and gives a vector."""
     rows, lanes = [], {8: 15, 16: 7, 32: 3, 64: 1}

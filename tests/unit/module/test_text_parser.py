@@ -231,7 +231,6 @@ def test_malformed_texts_are_named(text, message):
     [
         ("(func (drop (ref.i31 (i32.const 0))))", "gc"),
         ("(type (struct))", "gc"),
-        ("(func (drop (i32x4.splat (i32.const 0))))", "simd"),
         ("(memory 1 1 shared)", "threads"),
     ],
 )

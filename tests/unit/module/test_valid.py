@@ -85,7 +85,6 @@ def test_numbers_match_themselves_and_bottom_matches_all(context: Context) -> No
 @pytest.mark.parametrize(
     ("text", "feature"),
     [
-        ("(module (func (param v128)))", "simd"),
         ("(module (func (local anyref)))", "gc"),
         ("(module (type (struct)))", "gc"),
         ("(module (rec (type (func)) (type (func))))", "gc"),
@@ -93,10 +92,8 @@ def test_numbers_match_themselves_and_bottom_matches_all(context: Context) -> No
         ("(module (memory 1 1 shared))", "threads"),
         ("(module (func (block (result (ref any)) (unreachable)) (drop)))", "gc"),
         ("(module (func (block (result anyref) (unreachable)) (drop)))", "gc"),
-        ("(module (func (block (result v128) (unreachable)) (drop)))", "simd"),
         ("(module (func (select (result (ref eq)) (unreachable)) (drop)))", "gc"),
         ("(module (func (drop (ref.null any))))", "gc"),
-        ("(module (global v128 (v128.const i32x4 1 2 3 4)))", "simd"),
     ],
 )
 def test_what_needs_a_missing_proposal_names_it(text: str, feature: str) -> None:
@@ -137,6 +134,11 @@ def test_a_proposal_that_is_enabled_but_not_there_is_refused(text: str, feature:
         ("(module (global i32 (i32.add (i32.const 1) (i32.const 1))))", "extended-const"),
         ("(module (memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0))))", "bulk-memory"),
         ("(module (func (param externref)))", "reference-types"),
+        ("(module (func (param v128)))", "simd"),
+        ("(module (func (block (result v128) (unreachable)) (drop)))", "simd"),
+        ("(module (global v128 (v128.const i32x4 1 2 3 4)))", "simd"),
+        ("(module (func (drop (i8x16.all_true (v128.const i32x4 1 2 3 4)))))", "simd"),
+        ("(module (func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))", "relaxed-simd"),
     ],
 )
 def test_a_ready_proposal_can_be_switched_off(text: str, feature: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
+from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
 from stratavm.module.encode import ModuleDraft, encode
 from stratavm.module.features import FEATURES, READY
@@ -249,7 +250,7 @@ def test_every_row_of_a_ready_proposal_is_known_to_the_walk() -> None:
     for row in BY_ID.values():
         if row.feature not in READY or row.mnemonic in ("end", "else"):
             continue
-        data = bytes([row.prefix, row.code]) if row.prefix else bytes([row.code])
+        data = bytes([row.prefix]) + uleb(row.code) if row.prefix else bytes([row.code])
         body = data + b"\0" * 12 + b"\x0b" * 2
         module = parse_module("(module (func (nop)))")
         head = module.binary[: module.functions[0].start]

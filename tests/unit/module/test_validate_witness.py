@@ -21,11 +21,11 @@ from tests.unit.ir.test_mutants import INTERESTING
 from tests.unit.module.drafts import draft_of
 
 wasmtime = needed.module("wasmtime")
-MISSING = ("simd", "relaxed_simd", "gc", "stack_switching")
+MISSING = ("gc", "stack_switching")
 """Proposals that Strata does not have yet, and so wasmtime shall not have either."""
 ASKED = (
     "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
-    "tail_call", "exceptions",
+    "tail_call", "exceptions", "simd", "relaxed_simd",
 )  # fmt: skip
 """Proposals that Strata has, of threads the instructions, and wasmtime when it is asked."""
 OURS = READY - {"legacy-exceptions"}

@@ -5,24 +5,21 @@ from __future__ import annotations
 import pytest
 
 from stratavm.module.parser import parse_wat_to_bytes
-from tests.fuzz.generators import smith, vector_smith
+from tests.fuzz.generators import settled_smith
 from tests.fuzz.programs import program
 from tests.fuzz.witness import Pair, compare, shown
 
 
 def test_generated_modules_do_the_same_on_wasmtime():
     """Eighty seeds; enough calls return and enough trap to mean something."""
-    outcomes = [outcome for seed in range(80) for outcome in compare(smith(seed), seed)]
+    outcomes = [outcome for seed in range(80) for outcome in compare(settled_smith(seed), seed)]
     assert outcomes.count("returned") >= 50
     assert len(set(outcomes)) >= 3
 
 
 def test_modules_with_vectors_do_the_same_on_wasmtime():
-    """Of the generator from outside, and our own programs, whose relaxed rows are left out: those may differ."""
-    outcomes = [outcome for seed in range(60) for outcome in compare(vector_smith(seed), seed)]
-    assert outcomes.count("returned") >= 12
-    assert len(set(outcomes)) >= 2
-    programs = [program(seed, older=False, vectors=True, relaxed=False) for seed in range(12)]
+    """Our own programs, whose relaxed rows are left out: those may differ."""
+    programs = [program(seed, older=False, vectors=True, relaxed=False) for seed in range(16)]
     outcomes = [outcome for seed, binary in enumerate(programs) for outcome in compare(binary, seed)]
     assert outcomes.count("returned") >= 40
 
