@@ -183,6 +183,8 @@ def record(row: Declared) -> Template:
             f"{row.mnemonic} has {shape} and no semantic function to expand it by; a node has at most "
             f"{NODE_OPERANDS} operands and one result"
         )
+    if "v" in row.signature:
+        raise CannotExpand(f"{row.mnemonic} is of vectors, which no nodes take apart: it needs a selection rule")
     domain: Any = Recorder(row, bound_type(row))
     operands = [Value(i, LETTER_TYPES[letter]) for i, letter in enumerate(row.operands)]
     found = row.semantics(domain, *operands)

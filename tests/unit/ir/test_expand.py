@@ -220,6 +220,10 @@ def test_what_the_tables_cannot_hold_is_refused(row, said):
             r"i32\.add is defined by itself: it needs a selection rule",
         ),
         (
+            Declared("x.vector", 0xFC, 40, signature="v->i", semantics=lambda d, a: d.bool_(d.eq(a, a))),
+            r"x\.vector is of vectors, which no nodes take apart",
+        ),
+        (
             Declared("x.int", 0xFC, 40, signature="f->i", semantics=lambda d, a: d.to_int_s(a, "i32")),
             r"x\.int needs to_int_s, which no node does",
         ),
