@@ -54,7 +54,9 @@ class Evaluation:
         return {v for v in (*found, *self.args) if isinstance(v, int)}
 
     def run(self) -> list[int]:
-        """The results, or a trap."""
+        """The results, or a trap. Code that needs no instance may have none."""
+        if self.instance is None:
+            return self.step()
         self.instance.begin_run(self)
         try:
             return self.step()
