@@ -38,6 +38,7 @@ from tests.bench import (
     programs,
     proposals,
     rebuild,
+    simd,
     start,
     syscalls,
     thresholds,
@@ -71,6 +72,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "boundary": boundary.measure,
     "ablation-machine": ablation_machine.measure,
     "wide": wide.measure,
+    simd.SUITE: simd.measure,
     proposals.SUITE: proposals.measure,
     "limits": limits.measure,
     "syscalls": syscalls.measure,
@@ -128,6 +130,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *flagship.verdicts(rows),
         *rebuild.verdicts(rows),
         *wide.verdicts(rows),
+        *simd.verdicts(rows),
         *proposals.verdicts(rows),
     ]
 
