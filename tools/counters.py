@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (ROOT / "tests/bench/kernels", ROOT / "tests/bench/dwarfs")
 ACCEPTED = ROOT / "tests/bench/counters.json"
 TOLERANCE_PERCENT = 3.0
-CPU = frozenset(CPU_FEATURES[1:])
+CPU = frozenset(CPU_FEATURES[1:]) - {"avx"}
 LEVEL_1 = Options(features=CPU, allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
 OPTIONS = {
     "": Options(features=CPU, machine=MACHINE_LEVELS[0]),

@@ -43,6 +43,7 @@ cdef class CodeBuf:
     cdef uint32_t n_fixups, cap_fixups
     cdef uint32_t moved            # of the code's end
     cdef uint32_t slack            # what all paddings may grow by
+    cdef uint32_t mode             # the target's: how it encodes
 
     cdef int clear(self) except -1 nogil
     cdef int grow(self, uint32_t size) except -1 nogil

@@ -61,6 +61,7 @@ cdef enum Constraint:
 
 cdef enum OperandFlag:
     OF_SWAP = 1      # on a tied definition (operand 0, C_SAME 1): operands 1 and 2 may change places
+    OF_NEAR = 2      # on a definition (operand 0, C_REG): the register of operand 1 is as good as any, if that ends here
 
 cdef enum MFlag:
     MI_CALL = 1        # clobbers every allocatable register (no callee-saved): only slots survive

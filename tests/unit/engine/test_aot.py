@@ -388,7 +388,7 @@ def test_a_processor_is_not_asked_for_what_it_lacks(monkeypatch):
     from stratavm.native import processor
 
     monkeypatch.setattr(processor, "host_features", lambda: processor.REQUIRED)
-    with pytest.raises(ValueError, match="this processor lacks bmi1, bmi2, lzcnt"):
+    with pytest.raises(ValueError, match="this processor lacks avx, bmi1, bmi2, lzcnt"):
         Engine(cpu="v3")
     with pytest.raises(ValueError, match="cpu must be one of"):
         Engine(cpu="v9")

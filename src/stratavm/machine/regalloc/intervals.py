@@ -19,6 +19,7 @@ from cython.cimports.stratavm.machine.minst import (
     MI_CALL,
     MI_MOVE,
     NO_VREG,
+    OF_NEAR,
     OF_SWAP,
     R_DEF_EARLY,
     R_USE,
@@ -188,6 +189,9 @@ class Intervals:
                 self._hint(ops[o.reg].vreg, o.vreg)
                 if o.flags & OF_SWAP and inst.nops > 2 and ops[2].vreg < m.n_vregs:
                     self.items[o.vreg].next = ops[2].vreg
+        if inst.nops > 1 and ops[0].flags & OF_NEAR and ops[1].vreg < m.n_vregs and ops[0].vreg < m.n_vregs:
+            self._hint(ops[0].vreg, ops[1].vreg)
+            self._hint(ops[1].vreg, ops[0].vreg)
         if inst.flags & MI_MOVE and inst.nops == 2 and ops[1].vreg < m.n_vregs and ops[0].vreg < m.n_vregs:
             self._hint(ops[0].vreg, ops[1].vreg)
             self._hint(ops[1].vreg, ops[0].vreg)

@@ -27,6 +27,7 @@ from cython.cimports.stratavm.machine.minst import (
     MI_MOVE,
     MI_REMAT,
     NO_VREG,
+    OF_NEAR,
     OF_SWAP,
     R_DEF,
     R_DEF_EARLY,
@@ -221,6 +222,8 @@ class Ranges:
                 continue
             if o.role != R_TEMP and not self._see_definition(o.vreg, 4 * at + WRITES, number):
                 return 0
+        if inst.nops > 1 and ops[0].flags & OF_NEAR and ops[0].vreg < m.n_vregs and ops[1].vreg < m.n_vregs:
+            self.values[ops[0].vreg].hint = ops[1].vreg
         if inst.flags & MI_MOVE and inst.nops == 2 and ops[0].vreg < m.n_vregs and ops[1].vreg < m.n_vregs:
             self.values[ops[0].vreg].hint = ops[1].vreg
             if self.values[ops[1].vreg].kin == NONE:

@@ -131,8 +131,10 @@ def assemble(
     imm: int = 0,
     cc: int = 0,
     pool: tuple[int, ...] = (),
+    mode: int = 0,
 ) -> bytes:
-    """Encode one row by name. Spill slots are at ``[rbp + 8 n]``; ``pool`` is placed behind the instruction."""
+    """Encode one row by name. Spill slots are at ``[rbp + 8 n]``; ``pool`` is placed behind the instruction; ``mode``
+    is that of the buffer."""
     n: cython.int = len(locations) + (base is not None) + (index is not None)
     places = [*locations, *(loc for loc in (base, index) if loc is not None)]
     ops: MOperand[8]
@@ -151,6 +153,7 @@ def assemble(
     inst.imm = imm
     inst.disp = disp
     buf: CodeBuf = CodeBuf(X64)
+    buf.mode = mode
     emit_inst(buf, cython.address(inst), ops, cython.address(frame))
     buf.finish(words, len(pool))
     return buf.to_bytes()

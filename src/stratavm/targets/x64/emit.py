@@ -49,6 +49,7 @@ from cython.cimports.stratavm.machine.minst import (
     Move,
 )
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    CPU_AVX,
     ENC_F_MERGES,
     ENC_ROWS,
     MOP_ADD_RI,
@@ -102,6 +103,7 @@ from cython.cimports.stratavm.targets.x64.emit_values import (
     Cold,
 )
 from cython.cimports.stratavm.targets.x64.encoder import (
+    MODE_AVX,
     RC_XMM,
     Form,
     Mem,
@@ -220,6 +222,7 @@ class Emitter(ValueEmitter):
     def attach(self, plan: ModulePlan, ssa: Ssa, m: MCode, aligning: bool = False) -> None:
         """Say what ``emit`` works on, and whether loops are aligned."""
         self.aligning = aligning
+        self.b.mode = MODE_AVX if plan.cpu >> CPU_AVX & 1 else 0
         self.plan = plan
         self.ssa = ssa
         self.m = m
@@ -651,6 +654,8 @@ class Emitter(ValueEmitter):
         o: Form = form(inst.width, reg, 0)
         o.mem = cython.address(mem)
         o.imm = inst.imm >> 32
+        if ENC_ROWS[inst.op - P_VIA].nops > 1:
+            o.vvvv = ops[1].loc
         return encode(self.b, inst.op - P_VIA, cython.address(o))
 
     # ---- calls ---------------------------------------------------------------------------------

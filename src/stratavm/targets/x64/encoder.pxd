@@ -6,6 +6,8 @@ from stratavm.machine.minst cimport MInst, MOperand
 cdef enum:
     NO_REG = 0xFF
     MAX_INST_BYTES = 32   # reserve() of this many covers any instruction
+    MODE_AVX = 1          # CodeBuf.mode: rows of XMM registers have a VEX prefix, and results of their own
+    UNSAID = 0xFF         # Form.vvvv: the row says which register stands there
 
 cdef enum RegClass:
     RC_XMM = 1        # of a virtual register, beside 0 for the general ones
@@ -39,7 +41,8 @@ cdef inline Form form(uint32_t width, uint32_t reg, uint32_t rm) noexcept nogil:
     o.width = width
     o.reg = reg
     o.rm = rm
-    o.cc = o.vvvv = 0
+    o.cc = 0
+    o.vvvv = UNSAID
     o.mem = NULL
     o.imm = 0
     return o

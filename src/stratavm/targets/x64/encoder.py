@@ -10,6 +10,7 @@ from cython.cimports.stratavm.base.failures import Failure, fail_by
 from cython.cimports.stratavm.machine.codebuf import FIX_POOL, CodeBuf, put8, put32, put64
 from cython.cimports.stratavm.machine.minst import C_ANY, LOC_REMAT, LOC_SLOT, MI_HOME, MI_MOVE, NO_LOC, MInst, MOperand
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_F_AVX,
     ENC_F_CC,
     ENC_F_PLUS_R,
     ENC_F_RM8,
@@ -57,6 +58,7 @@ Draft = cython.struct(
     narrow=cython.bint,
     byte_registers=cython.bint,
     short=cython.bint,
+    vex=cython.bint,
 )
 """An instruction on its way to bytes: ``field`` is ModRM.reg, ``trailing`` the size of the immediate."""
 DraftPtr = cython.typedef(cython.pointer(Draft))
@@ -221,6 +223,28 @@ def put_vex(p: BytePtr, row: RowPtr, width: uint32_t, rex: uint32_t, vvvv: uint3
 
 @cython.cfunc
 @cython.nogil
+@cython.exceptval(check=False)
+def put_avx(p: BytePtr, row: RowPtr, o: FormPtr, d: DraftPtr) -> BytePtr:
+    """The prefix of a row that has none without AVX, of two bytes where that is enough; returns what is behind it."""
+    pp: uint32_t = 0
+    vvvv: uint32_t = 0
+    if row.other != ENC_NO_OPERAND:
+        vvvv = o.vvvv if o.vvvv != UNSAID else o.rm if row.rm == 0 else o.reg
+    if d.prefix:
+        pp = 1 if d.prefix == 0x66 else 2 if d.prefix == 0xF3 else 3
+    vvvv = (~vvvv & 15) << 3 | pp
+    if row.escape == 1 and d.rex & 11 == 0:
+        p[0] = 0xC5
+        p[1] = (~d.rex & 4) << 5 | vvvv
+        return p + 2
+    p[0] = 0xC4
+    p[1] = (~d.rex & 7) << 5 | row.escape
+    p[2] = (d.rex & 8) << 4 | vvvv
+    return p + 3
+
+
+@cython.cfunc
+@cython.nogil
 @cython.exceptval(-1)
 def refuse_form(mop: uint32_t, o: FormPtr) -> cython.int:
     """An instruction that no row has, or not so."""
@@ -239,7 +263,7 @@ def draft_registers(d: DraftPtr, row: RowPtr, o: FormPtr) -> cython.void:
     """Registers as their fields and as bits of REX; the prefix of the width."""
     d.opcode = row.opcode
     d.prefix = row.prefix
-    d.narrow = d.byte_registers = False
+    d.narrow = d.byte_registers = d.vex = False
     d.field = o.reg & 15 if row.reg != ENC_NO_OPERAND else row.digit
     d.rex = d.field >> 3 << 2
     if o.mem == cython.NULL:
@@ -298,8 +322,10 @@ def put_opcode(p: BytePtr, row: RowPtr, o: FormPtr, d: DraftPtr) -> BytePtr:
         p[0] = 0x66
         p += 1
     if row.flags & ENC_F_VEX:
-        put_vex(p, row, o.width, d.rex & 7, o.vvvv & 15)
+        put_vex(p, row, o.width, d.rex & 7, 0 if o.vvvv == UNSAID else o.vvvv & 15)
         p += 3
+    elif d.vex:
+        p = put_avx(p, row, o, d)
     else:
         if d.prefix:
             p[0] = d.prefix
@@ -330,6 +356,7 @@ def encode(b, mop, o):
     d: Draft
     draft_registers(cython.address(d), row, o)
     draft_imm(cython.address(d), mop, row, o)
+    d.vex = b.mode & MODE_AVX and row.flags & ENC_F_AVX
     # A local: stores through it would otherwise reload the buffer's fields.
     p: BytePtr = put_opcode(b.data + b.n, row, o, cython.address(d))
     if row.modrm:
@@ -476,6 +503,12 @@ def emit_inst(b, inst, ops, frame):
     if row.vvvv != ENC_NO_OPERAND:
         o.vvvv = ops[row.vvvv].loc
         check_register(mop, o.vvvv, row.operands[row.vvvv].rclass)
+    elif b.mode & MODE_AVX and row.other != ENC_NO_OPERAND:
+        o.vvvv = ops[row.other].loc
+        check_register(mop, o.vvvv, 1)
+        if row.rm == 0:  # the input, which is the result without a prefix
+            o.rm = ops[1].loc
+            check_register(mop, o.rm, 1)
     return encode(b, mop, cython.address(o))
 
 

@@ -18,8 +18,9 @@ IMM_NONE, IMM_8, IMM_WIDTH, IMM_32, IMM_MOV, IMM_16 = range(6)
 NO_OPERAND: Final = 0xFF
 
 F_RM8, F_CC, F_PLUS_R, F_VEX, F_FLAGS_DEF, F_FLAGS_USE, F_EFFECT, F_COMMUTES = (1 << n for n in range(8))
-F_MERGES, F_RESULT = 1 << 8, 1 << 9
-"""MERGES: keeps the upper half of its result's register. RESULT: the zero flag tells whether operand 0 became zero."""
+F_MERGES, F_RESULT, F_AVX = 1 << 8, 1 << 9, 1 << 10
+"""MERGES: keeps the upper half of its result's register. RESULT: the zero flag tells whether operand 0 became zero.
+AVX: there is a form with a VEX prefix, which all rows have that name an XMM register."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,23 @@ class Row:
     cpu: str = ""
     load: str = ""
     """Row to use when the ``rm`` operand is in a spill slot and this opcode would read more than its value."""
+
+    @property
+    def bits(self) -> int:
+        """The row's flags."""
+        vex = any(o.rclass == XMM for o in self.operands) and not self.flags & F_VEX
+        return self.flags | (F_AVX if vex else 0)
+
+    @property
+    def other(self) -> int:
+        """With a VEX prefix, the operand that goes into its field of a register: the input that the result is tied to
+        without, the result where its upper half is kept or an input has its place; none of the rest."""
+        if not self.bits & F_AVX or not self.operands:
+            return NO_OPERAND
+        first = self.operands[0]
+        if first.constraint == SAME:
+            return 0 if self.rm == 0 else first.reg
+        return 0 if self.flags & F_MERGES and first.rclass == XMM else NO_OPERAND
 
     @property
     def constant(self) -> str:

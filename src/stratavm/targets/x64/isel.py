@@ -84,6 +84,7 @@ from cython.cimports.stratavm.machine.minst import (
     MCode,
 )
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    CPU_AVX,
     CPU_BMI1,
     MOP_AND_RR,
     MOP_LEA_RM,
@@ -196,6 +197,7 @@ class Selector(MemorySelector):
         self.zeroing = "zero" in machine
         self.again = "remat" in machine
         self.keeping = split_edges and "pointers" in machine
+        self.avx = plan.cpu >> CPU_AVX & 1
         self.plan = plan
         self.ssa = ssa
         self.m = m

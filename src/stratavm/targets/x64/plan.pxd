@@ -58,10 +58,15 @@ cdef class ModulePlan:
 cdef extern from *:
     """
     #include <cpuid.h>
-    static unsigned strata_cpu(void) {  /* bits by CPU_*: 1 sse41, 2 popcnt, 3 lzcnt, 4 bmi1, 5 bmi2 */
+    static unsigned strata_cpu(void) {  /* bits by CPU_*: 1 sse41 (with SSSE3 and SSE4.2), 2 popcnt, 3 lzcnt, 4 bmi1, 5 bmi2, 6 avx */
         unsigned a = 0, b = 0, c = 0, d = 0, found = 0;
-        if (__get_cpuid(1, &a, &b, &c, &d))
-            found |= (c >> 19 & 1) << 1 | (c >> 23 & 1) << 2;
+        if (__get_cpuid(1, &a, &b, &c, &d)) {
+            found |= (c >> 9 & c >> 19 & c >> 20 & 1) << 1 | (c >> 23 & 1) << 2;
+            if (c >> 27 & c >> 28 & 1) {  /* and the system saves the registers */
+                __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+                found |= ((a & 6) == 6) << 6;
+            }
+        }
         if (__get_cpuid(0x80000001u, &a, &b, &c, &d))
             found |= (c >> 5 & 1) << 3;
         if (__get_cpuid_count(7, 0, &a, &b, &c, &d))

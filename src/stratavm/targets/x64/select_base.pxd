@@ -29,6 +29,7 @@ cdef class BaseSelector:
     cdef bint leas             # additions of shifted values are addresses
     cdef bint tricks           # x & ~y, x & (x - 1), x & -x are instructions of BMI1 (level 1)
     cdef bint zeroing          # zero is xor of a register with itself (level 1)
+    cdef bint avx              # results of XMM rows have registers of their own, and memory operands need no alignment
     cdef bint again            # say what the allocator may compute again (level 1)
     cdef MInst* early          # instructions for the head of the function
     cdef uint32_t n_early, cap_early

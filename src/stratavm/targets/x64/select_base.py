@@ -15,11 +15,19 @@ from cython.cimports.stratavm.machine.minst import (
     MI_HOME,
     MI_REMAT,
     NO_VREG,
+    OF_NEAR,
     R_DEF,
     MBlock,
     MInst,
 )
-from cython.cimports.stratavm.targets.x64._gen_encodings import MOP_MOV_RI, MOP_MOVAPS_RM, MOP_MOVF_RM, RIP
+from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_NO_OPERAND,
+    ENC_ROWS,
+    MOP_MOV_RI,
+    MOP_MOVAPS_RM,
+    MOP_MOVF_RM,
+    RIP,
+)
 from cython.cimports.stratavm.targets.x64.pseudo import P_ZERO
 from cython.cimports.stratavm.targets.x64.rows import ROW_OPERANDS, row_address_reg, row_inst
 
@@ -36,7 +44,7 @@ class BaseSelector:
         self.marks = cython.NULL
         self.uses = cython.NULL
         self.cap_vregs = self.cap_marks = self.at = 0
-        self.folding = self.leas = self.tricks = self.zeroing = self.again = False
+        self.folding = self.leas = self.tricks = self.zeroing = self.again = self.avx = False
         self.early = cython.NULL
         self.n_early = self.cap_early = 0
 
@@ -180,6 +188,9 @@ class BaseSelector:
         values[3] = NO_VREG
         row_inst(self.m, mop, width, values)
         self.m.last().node = self.at
+        if self.avx and ENC_ROWS[mop].other != ENC_NO_OPERAND:
+            self.m.operands[self.m.last().ops].constraint = C_REG
+            self.m.operands[self.m.last().ops].flags = OF_NEAR
         return 0
 
     def pseudo(self, op, width, flags):

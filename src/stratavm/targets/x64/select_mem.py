@@ -61,11 +61,13 @@ from cython.cimports.stratavm.machine.minst import (
     MI_REMAT,
     MI_TRAPS,
     NO_VREG,
+    OF_NEAR,
     R_DEF,
     R_USE,
 )
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_FLAGS_DEF,
+    ENC_NO_OPERAND,
     ENC_ROWS,
     MOP_ADD_RI,
     MOP_ADD_RR,
@@ -463,7 +465,9 @@ class MemorySelector(VectorSelector):
         self.m.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
         self.at = user
         if result != NO_VREG:
-            self.m.operand(result, R_DEF, C_SAME, 1)
+            own: cython.bint = self.avx and ENC_ROWS[mop].other != ENC_NO_OPERAND
+            self.m.operand(result, R_DEF, C_REG if own else C_SAME, 0 if own else 1)
+            self.m.operands[self.m.last().ops].flags = OF_NEAR if own else 0
         self.m.operand(left, R_USE, C_REG, 0)
         return self.via_address(index, scale, disp)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 
 import pytest
@@ -145,9 +146,10 @@ def immediates(row: Declared) -> list[object]:
 class Function:
     """Code of a draft, called through its entry."""
 
-    def __init__(self, runner: Runner, draft: Draft, allocator: str, registers: int | None, level: bool) -> None:
-        module = module_of(draft.type)
-        worker = Worker(ModulePlan(module), allocator, registers, machine=MACHINE_PASSES if level else ())
+    def __init__(self, runner: Runner, draft: Draft, variant: str) -> None:
+        allocator, registers, level, features = VARIANTS[variant]
+        plan = ModulePlan(module_of(draft.type), features=features)
+        worker = Worker(plan, allocator, registers, machine=MACHINE_PASSES if level else ())
         worker.input.load(draft.view)
         self.type = draft.type
         self.record = runner.add(worker.generate(), draft.type)
@@ -203,12 +205,17 @@ def draft_of(row: Declared, imm: object, form: str, values: tuple[int, ...]) -> 
     return draft
 
 
+OLD = {"sse41", "popcnt"}
 VARIANTS = {
-    "linear": ("linear", None, False),
-    "level1": ("splitting", None, True),
-    "starved": ("splitting", FEW, True),
-    "naive": ("naive", FEW, False),
+    "linear": ("linear", None, False, None),
+    "level1": ("splitting", None, True, None),
+    "starved": ("splitting", FEW, True, None),
+    "naive": ("naive", FEW, False, None),
+    "linear, old": ("linear", None, False, OLD),
+    "level1, old": ("splitting", None, True, OLD),
+    "starved, old": ("splitting", FEW, True, OLD),
 }
+"""Allocator, registers, whether machine passes run, and the processor: this one, or one without AVX."""
 
 
 def bits_of(letter: str, row: Declared) -> int:
@@ -239,6 +246,13 @@ def check(row: Declared, imm: object, found: int, wanted: int, values: tuple[int
     assert found == wanted, (row.mnemonic, where, imm, [hex(v) for v in values], hex(found), hex(wanted))
 
 
+@cache
+def meaning(row: Declared, values: tuple[int, ...], imm: object) -> int:
+    """What the oracle says."""
+    found: int = evaluate(row, *values, *([] if imm is None else [imm]))
+    return found
+
+
 def forms(row: Declared) -> Iterator[str]:
     """How operands may come."""
     yield "alive"
@@ -254,7 +268,6 @@ def forms(row: Declared) -> Iterator[str]:
 def test_a_vector_row_gives_what_it_says(shape, variant):
     """In registers and slots, constant, twice the same; and operands that live on stay as they were."""
     runner = Runner()
-    allocator, registers, level = VARIANTS[variant]
     for row in ROWS:
         if row.mnemonic.partition(".")[0] != shape:
             continue
@@ -266,10 +279,10 @@ def test_a_vector_row_gives_what_it_says(shape, variant):
             function = None
             for values in trials:
                 if function is None or form.startswith("const"):
-                    function = Function(runner, draft_of(row, imm, form, values), allocator, registers, level)
+                    function = Function(runner, draft_of(row, imm, form, values), variant)
                 if form == "same":
                     values = (values[0],) * len(values)
-                wanted = evaluate(row, *values, *([] if imm is None else [imm]))
+                wanted = meaning(row, values, imm)
                 given = [v for i, v in enumerate(values) if not (form.startswith("const") and form[5:] in ("", str(i)))]
                 found = function(*(given[:1] if form == "same" else given))
                 check(row, imm, found[0], wanted, values, (variant, form))
