@@ -1,8 +1,8 @@
 """Suite ``simd``: kernels on vectors, level 1 and level 0 against wasmtime, and against the same in scalar code.
 
 Each kernel is one C source with two forms, whose digests are equal; the vector form is written with intrinsics, so that
-it is what programs of today contain. ``python -m tests.bench.simd`` builds the text of both again, with clang 14 and its
-linker, no optimiser behind them.
+it is what programs of today contain. ``python -m tests.bench.simd`` builds the text of both again, with clang 14 and
+its linker, no optimiser behind them.
 """
 
 from __future__ import annotations
