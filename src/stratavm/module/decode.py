@@ -11,10 +11,12 @@ from cython.cimports.stratavm.module.sections import (
     DATA_COMPUTED,
     DATA_PASSIVE,
     DATA_PLAIN,
+    DATA_WIDE,
     DataRecord,
     Datas,
     Functions,
     new_const,
+    wide_place,
 )
 from cython.cimports.stratavm.module.typesec import (
     global_type,
@@ -511,6 +513,11 @@ class Decoder:
             segment.last = r.offset()
             segment.kind = DATA_PLAIN if self.is_lone else DATA_COMPUTED
             segment.place = self.lone
+            if not self.is_lone and r.data[segment.first] == 0x42:
+                place: object = wide_place(r.data[segment.first : segment.last])
+                if place is not None:
+                    segment.kind = DATA_WIDE
+                    segment.place = place
         size: cython.Py_ssize_t = r.u32()
         segment.start = r.offset()
         r.skip(size)

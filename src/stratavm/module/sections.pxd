@@ -16,13 +16,14 @@ cdef enum DataKind:
     DATA_PASSIVE = 0
     DATA_PLAIN = 1             # active, at a constant i32
     DATA_COMPUTED = 2          # active, at what its expression says
+    DATA_WIDE = 3              # active, at a constant i64 below 2**32
 
 cdef struct DataRecord:
     uint32_t kind
     uint32_t start             # of the content within Module.binary
     uint32_t end
     uint32_t memory
-    uint32_t place             # DATA_PLAIN: where the segment goes, as raw bits
+    uint32_t place             # DATA_PLAIN, DATA_WIDE: where the segment goes, as raw bits
     uint32_t first             # of its expression within Module.binary
     uint32_t last              # behind it
 
@@ -47,4 +48,6 @@ cdef class Datas(Items):
     cdef tuple made            # the items, where they were no part of a binary
     cdef int reserve(self, uint32_t count) except -1
 
+cdef bint is_placed(DataRecord* at) noexcept nogil
+cdef object wide_place(bytes code)
 cdef object new_const(bytes code, object offset, object lone_i32)

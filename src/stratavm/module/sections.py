@@ -45,6 +45,30 @@ def new_const(code, offset, lone_i32):
     return made
 
 
+def is_placed(at):
+    """Whether a segment goes to a place that stands in the module."""
+    return at.kind == DATA_PLAIN or at.kind == DATA_WIDE
+
+
+def wide_place(code):
+    """The value of an expression that is one ``i64.const`` below 2**32; None for any other."""
+    value: uint64_t = 0
+    shift: cython.int = 0
+    i: cython.Py_ssize_t
+    n: cython.Py_ssize_t = len(code)
+    if not 3 <= n <= 12 or code[0] != 0x42 or code[n - 1] != 0x0B:
+        return None
+    for i in range(1, n - 1):
+        if shift < 64:
+            value |= cython.cast(uint64_t, code[i] & 0x7F) << shift
+        shift += 7
+        if (code[i] < 0x80) != (i == n - 2):  # it ends there, and not before
+            return None
+    if code[n - 2] & 0x40 or value > 0xFFFFFFFF:  # below 0, or far up
+        return None
+    return value
+
+
 @cython.cfunc
 def new_data(mode: str, start: object, end: object, memory: object, offset: object) -> object:
     """A ``Data``."""
@@ -236,9 +260,15 @@ class Datas(Items):
             at.start, at.end, at.memory = segment.start, segment.end, segment.memory
             if segment.mode == "active":
                 at.kind = DATA_COMPUTED
-                if segment.offset.lone_i32 is not None:
+                place: object = segment.offset.lone_i32
+                if place is not None:
                     at.kind = DATA_PLAIN
-                    at.place = segment.offset.lone_i32
+                    at.place = place
+                else:
+                    place = wide_place(segment.offset.code)
+                    if place is not None:
+                        at.kind = DATA_WIDE
+                        at.place = place
         return made
 
     def __cinit__(self):
@@ -272,7 +302,9 @@ class Datas(Items):
         return [
             i
             for i in range(self.n)
-            if self.records[i].kind == DATA_COMPUTED or (self.records[i].kind == DATA_PLAIN and self.records[i].memory)
+            if self.records[i].kind == DATA_COMPUTED
+            or self.records[i].kind == DATA_WIDE
+            or (self.records[i].kind == DATA_PLAIN and self.records[i].memory)
         ]
 
     def leading(self, sizes: list) -> int:
@@ -288,11 +320,11 @@ class Datas(Items):
             at = cython.address(self.records[i])
             if at.kind == DATA_PASSIVE:
                 continue
-            if at.kind == DATA_PLAIN and at.memory != memory:
+            if is_placed(at) and at.memory != memory:
                 memory = at.memory
                 room = sizes[memory]
                 most = min(max(room, 0), FARTHEST)
-            if at.kind != DATA_PLAIN or room < 0 or cython.cast(uint64_t, at.place) + (at.end - at.start) > most:
+            if not is_placed(at) or room < 0 or cython.cast(uint64_t, at.place) + (at.end - at.start) > most:
                 return i
         return self.n
 
@@ -357,7 +389,7 @@ class Layout:
     def writes(self, index: uint32_t) -> cython.bint:
         """Whether a segment writes to the memory."""
         at: cython.pointer(DataRecord) = cython.address(self.datas.records[index])
-        return at.kind == DATA_PLAIN and at.memory == self.memory and at.end > at.start
+        return is_placed(at) and at.memory == self.memory and at.end > at.start
 
     @cython.cfunc
     @cython.exceptval(check=False)
