@@ -14,7 +14,7 @@ from tests import needed
 z3: Any = needed.module("z3")
 
 NAMES = {number: name for name, number in IR_OPS.items()}
-TYPE_BITS = {1: 32, 2: 64}
+TYPE_BITS = {1: 32, 2: 64, 5: 128}
 
 
 class Terms:
@@ -118,6 +118,8 @@ def terms(view: SsaView) -> tuple[list[Any], Any]:
             values.append(z3.BitVec(f"p{c}", TYPE_BITS[type_]))
         elif name == "const":
             values.append(z3.BitVecVal(a | b << 32, TYPE_BITS[type_]))
+        elif name == "const_v128":
+            values.append(z3.BitVecVal(view.constants[a] | view.constants[a + 1] << 64, 128))
         elif name == "return":
             return [values[v] for v in view.args[b : b + c]], z3.Or(False, *chain.from_iterable(traps.values()))
         elif name in ("mulhi_u", "mulhi_s"):
@@ -133,5 +135,6 @@ def terms(view: SsaView) -> tuple[list[Any], Any]:
             row = BY_ID[op]
             assert row.semantics is not None
             domain: Any = Terms(bound_type(row), traps)
-            values.append(row.semantics(domain, *(values[v] for v in (a, b, c)[: len(row.operands)])))
+            lane = (c,) if row.walk == "lane" else ()
+            values.append(row.semantics(domain, *(values[v] for v in (a, b, c)[: len(row.operands)]), *lane))
     raise AssertionError("the block does not return")

@@ -36,6 +36,14 @@ PROVED: dict[str, tuple[str, ...]] = {
         "(i64.extend32_s (i64.const 0x80000000))",
         "(i32.div_s (i32.const -7) (i32.const 2))",
     ),
+    "fold_vectors": (
+        "(i32x4.extract_lane 2 (v128.const i32x4 1 2 3 4))",
+        "(i16x8.extract_lane_s 7 (i8x16.splat (i32.const 0x181)))",
+        "(i8x16.extract_lane_u 9 (i8x16.replace_lane 9 (v128.const i64x2 1 2) (i32.const 0xfff)))",
+        "(i64x2.extract_lane 1 (v128.xor (v128.const i64x2 1 2) (v128.const i64x2 3 -1)))",
+        "(i8x16.extract_lane_s 3 (i8x16.shr_s (v128.const i64x2 0x80818283 0) (i32.const 9)))",
+        "(i16x8.extract_lane_u 0 (i16x8.lt_s (v128.const i16x8 -1 0 0 0 0 0 0 0) (v128.const i64x2 0 0)))",
+    ),
     "select_between_equals": (f"(select {W} {W} {X})",),
     "select_by_constant": (f"(select {W} {V} (i32.const 0))", f"(select {X} {Y} (i32.const 6))"),
     "select_by_negation": (f"(select {W} {V} (i32.eqz {X}))",),
@@ -175,10 +183,10 @@ def result_of(expression: str) -> str:
     name = expression[1:].split()[0]
     if name == "select":
         return "i64" if expression.startswith((f"(select {W}", f"(select {V}")) else "i32"
-    if name == "block":
+    if name == "block" or name.startswith("i64x2"):
         return "i64"
     compares = name.partition(".")[2].partition("_")[0] in ("eq", "eqz", "ne", "lt", "gt", "le", "ge")
-    return "i32" if name == "if" or compares else name[:3]
+    return "i32" if name == "if" or compares or "_lane" in name else name[:3]
 
 
 def forms(expression: str) -> tuple[Ssa, Ssa, set[str]]:

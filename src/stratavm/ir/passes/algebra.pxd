@@ -29,6 +29,7 @@ cdef class Algebra(Stream):
 
     cdef uint32_t make(self, uint32_t op, uint8_t type, uint32_t a, uint32_t b) except? 0xFFFFFFFF nogil
     cdef uint32_t constant(self, uint8_t type, uint64_t bits) except? 0xFFFFFFFF nogil
+    cdef uint32_t vector(self, uint64_t low, uint64_t high) except? 0xFFFFFFFF nogil
 
 cdef inline int64_t did(Algebra r, uint32_t rule, int64_t result) noexcept nogil:
     """What a rule returns that applies: the value that the node is equal to, or CHANGED."""

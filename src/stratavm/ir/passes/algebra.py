@@ -11,7 +11,7 @@ each by its name.
 import cython
 from cython.cimports.libc.stdint import uint32_t
 from cython.cimports.stratavm.ir.passes.stream import Stream
-from cython.cimports.stratavm.ir.ssa import IR_CONST, NO_VALUE
+from cython.cimports.stratavm.ir.ssa import IR_CONST, IR_CONST_V128, NO_VALUE, T_V128
 
 
 @cython.cclass
@@ -27,3 +27,9 @@ class Algebra(Stream):
         return self.out.node(
             IR_CONST, type, 0, cython.cast(uint32_t, bits), cython.cast(uint32_t, bits >> 32), NO_VALUE, self.position
         )
+
+    def vector(self, low, high):
+        """A constant of 128 bits that a rule needs."""
+        index: uint32_t = self.out.constant(low)
+        self.out.constant(high)
+        return self.out.node(IR_CONST_V128, T_V128, 0, index, NO_VALUE, NO_VALUE, self.position)

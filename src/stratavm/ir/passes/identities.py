@@ -49,6 +49,7 @@ from cython.cimports.stratavm.ir.passes._gen_rewrites import (
     R_EXTENSION_OF_NARROW,
     R_EXTENSION_OF_WRAP,
     R_FOLD_CONSTANTS,
+    R_FOLD_VECTORS,
     R_MEET_WITH_ITSELF,
     R_NEGATED_COMPARISON,
     R_ORDER_OPERANDS,
@@ -80,11 +81,13 @@ from cython.cimports.stratavm.ir.passes.algebra import (
     width_of,
 )
 from cython.cimports.stratavm.ir.passes.constant_rules import with_constant
-from cython.cimports.stratavm.ir.passes.fold import fold
+from cython.cimports.stratavm.ir.passes.fold import fold, fold_vector
 from cython.cimports.stratavm.ir.ssa import (
+    IR_CONST_V128,
     NO_VALUE,
     T_I32,
     T_I64,
+    T_V128,
     Node,
     operand_count,
 )
@@ -179,6 +182,39 @@ def fold_constants(r: Algebra, node: cython.pointer(Node), a: uint64_t, b: uint6
     if not fold(node.op, a, b, cython.address(result)):
         return NONE
     return did(r, R_FOLD_CONSTANTS, r.constant(node.type, result))
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def words_of(r: Algebra, value: uint32_t, words: cython.pointer(uint64_t)) -> cython.bint:
+    """Whether a value is a constant, and its two words."""
+    node: cython.pointer(Node) = cython.address(r.out.nodes[value])
+    words[1] = 0
+    if node.op != IR_CONST_V128:
+        return is_const(r, value, words)
+    words[0] = r.out.constants[node.a]
+    words[1] = r.out.constants[node.a + 1]
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(-1, check=False)
+def fold_vectors(r: Algebra, node: cython.pointer(Node)) -> int64_t:
+    """An operation on constants is its result, where one of them is a vector, or it is."""
+    words: uint64_t[6]
+    words[2] = words[3] = 0
+    if not words_of(r, node.a, words):
+        return NONE
+    if operand_count(node.op, node.flags) == 2 and not words_of(r, node.b, words + 2):
+        return NONE
+    if not fold_vector(node.op, words, words + 2, node.c, words + 4):
+        return NONE
+    if node.type != T_V128:
+        return did(r, R_FOLD_VECTORS, r.constant(node.type, words[4]))
+    return did(r, R_FOLD_VECTORS, r.vector(words[4], words[5]))
 
 
 @cython.cfunc
@@ -489,6 +525,8 @@ class Identities(Algebra):
             return selected(self, node)
         if node.a == NO_VALUE:
             return NONE
+        if node.type == T_V128 or self.out.nodes[node.a].type == T_V128:
+            return fold_vectors(self, node)
         if operand_count(node.op, node.flags) == 1:
             return fold_constants(self, node, a, 0) if is_const(self, node.a, cython.address(a)) else unary(self, node)
         if is_const(self, node.b, cython.address(b)):
