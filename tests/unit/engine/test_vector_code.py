@@ -155,6 +155,28 @@ def test_many_constants_among_numbers(tier, monkeypatch):
     assert f(0) == (v(3), sum(floats))
 
 
+# ---- lanes as numbers ----
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+def test_extensions_of_lanes_are_of_the_lane(tier):
+    """What extends a lane once more sees the lane's bits, not the vector's; masks and shifts too."""
+    engine = vector_engine(tier)
+    ops = [
+        f"({outer} ({shape}.extract_lane_{sign} {lane} (local.get 0)))"
+        for outer in ("i32.extend8_s", "i32.extend16_s", "i32.and (i32.const 255)", "i32.shr_s (i32.const -1)")
+        for shape, lane in (("i8x16", 3), ("i8x16", 0), ("i16x8", 5), ("i16x8", 0))
+        for sign in "su"
+    ]
+    text = "".join(f'(func (export "f{i}") (param v128) (result i32) {op})' for i, op in enumerate(ops))
+    exports = Linker(engine).instantiate(Store(engine), Module(f"(module {text})", engine)).exports
+    oracle = vector_engine("oracle")
+    expected = Linker(oracle).instantiate(Store(oracle), Module(f"(module {text})", oracle)).exports
+    for i in range(len(ops)):
+        for value in (v(1), bytes(range(120, 136)), b"\xff" * 16):
+            assert exports[f"f{i}"](value) == expected[f"f{i}"](value), ops[i]
+
+
 # ---- images ----
 
 

@@ -120,7 +120,7 @@ def unary(r: Algebra, node: cython.pointer(Node)) -> int64_t:
         return sign_of_narrow(r, node)
     if node.op == OP_I32_EQZ or node.op == OP_I64_EQZ:
         return tested(r, node, inner)
-    if OP_SIGN_BITS[node.op]:
+    if OP_SIGN_BITS[node.op] and inner.type != T_V128:
         return extended(r, node, inner)
     return NONE
 
@@ -377,8 +377,10 @@ def extension_of_narrow(r: Algebra, node: cython.pointer(Node)) -> int64_t:
 @cython.nogil
 @cython.exceptval(check=False)
 def extension_of_extension(r: Algebra, node: cython.pointer(Node), inner: cython.pointer(Node)) -> int64_t:
-    """Extending from fewer bits does not see an extension from more."""
+    """Extending from fewer bits does not see an extension from more: of a number, not of a lane."""
     if sign_from(inner.op) == 0 or OP_FLAGS[inner.op] & OF_LOAD or inner.op == OP_I64_EXTEND_I32_S:
+        return NONE
+    if r.out.nodes[inner.a].type == T_V128:
         return NONE
     node.a = inner.a
     return did(r, R_EXTENSION_OF_EXTENSION, CHANGED)
