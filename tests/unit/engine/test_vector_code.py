@@ -227,7 +227,9 @@ def test_slots_of_vectors_are_aligned(allocator, level):
         options = Options(allocator=allocator, machine=MACHINE_LEVELS[level], level=level)
         code = bytes(wasm_compiler(validate(parse_module(text, features=FEATURES), FEATURES), options).compile(0).code)
         for line in capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64).disasm(code, 0):
-            if line.mnemonic in ("movaps", "movups") and (place := re.search(r"\[rbp - (\w+)\]", line.op_str)):
+            if line.mnemonic.lstrip("v") in ("movaps", "movups") and (
+                place := re.search(r"\[rbp - (\w+)\]", line.op_str)
+            ):
                 assert int(place[1], 0) % 16 == 0
                 wide += 1
     assert wide > 30
