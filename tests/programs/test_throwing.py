@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -159,6 +162,32 @@ def resident():
             return int(file.read().split()[1]) * 4096
 
     return read
+
+
+HARSH = {"STRATA_CHECK": "2", "STRATA_REGS": "4", "STRATA_POISON": "1", "STRATA_POLL": "always"}
+"""Every form and allocation verified, few registers, garbage in the dead ones, every poll taken, who holds exceptions
+looked at for each."""
+SCRIPT = """
+import sys
+from tests.programs.test_throwing import BUILDS, HERE, Guest, expected
+for name in BUILDS:
+    guest = Guest(sys.argv[1], HERE / name)
+    assert guest.call("run") == 0 and guest.out.decode() == expected(BUILDS[name].source), name
+    guest.host = lambda number: guest.inner("fails" if name.startswith("throwing") else "jumps", number)
+    print(name, guest.call("through", -5), guest.call("many", 50))
+"""
+
+
+@pytest.mark.trace_slow
+@pytest.mark.parametrize("way", ["jit0", "jit1", "auto soon"])
+def test_nothing_relies_on_an_easy_life(way, root):
+    """Handlers read no register that a callee changed, and keep what they hold."""
+    environment = {**os.environ, **HARSH, "PYTHONPATH": f"{root / 'src'}:{root}"}
+    command = [sys.executable, "-c", SCRIPT, way]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    throws, jumps = "-1009 200", "95 100"
+    assert done.stdout.splitlines() == [f"{name} {throws if name in THROWING else jumps}" for name in BUILDS]
 
 
 @pytest.mark.slow
