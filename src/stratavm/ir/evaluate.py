@@ -57,6 +57,8 @@ class Evaluation:
         """The results, or a trap. Code that needs no instance may have none."""
         if self.instance is None:
             return self.step()
+        if not hasattr(self.instance, "begin_run"):  # a test's own, which keeps no exceptions
+            return self.step()
         self.instance.begin_run(self)
         try:
             return self.step()

@@ -176,3 +176,29 @@ def test_a_full_stack_is_a_trap_and_not_caught(tier):
     with pytest.raises(Trap) as caught:
         exports.run()
     assert caught.value.kind == "stack_overflow"
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1", "auto"])
+@pytest.mark.parametrize("throw", ["(throw $e)", "(throw_ref (local.get $kept))", "(throw $e) (drop (i32.const 1))"])
+@pytest.mark.parametrize("caught", [False, True])
+def test_what_a_loop_wrote_is_there_where_it_throws(tier, throw, caught):
+    """Globals that a loop keeps in registers are in their places, for Python and for whoever catches."""
+    text = f"""(module (tag $e) (global $g (export "g") (mut i32) (i32.const 0)) (global $h (mut i64) (i64.const 1))
+      (func $loop (export "loop") (param $n i32) (local $kept exnref)
+        (local.set $kept (block $b (result exnref) (try_table (catch_all_ref $b) (throw $e)) (unreachable)))
+        (loop $l
+          (global.set $g (i32.add (global.get $g) (i32.const 1)))
+          (global.set $h (i64.mul (global.get $h) (i64.const 3)))
+          (if (i32.eq (global.get $g) (local.get $n)) (then {throw}))
+          (br $l)))
+      (func (export "catch") (param i32) (result i32 i64)
+        (block $b (try_table (catch_all $b) (call $loop (local.get 0))))
+        (global.get $g) (global.get $h)))"""
+    engine = Engine(tier=tier)
+    exports = Linker(engine).instantiate(Store(engine), Module(text, engine=engine)).exports
+    if caught:
+        assert exports["catch"](10) == (10, 3**10)
+    else:
+        with pytest.raises(WasmException):
+            exports["loop"](10)
+    assert exports["g"].value == 10
