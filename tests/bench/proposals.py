@@ -24,25 +24,30 @@ from tools import programs
 SUITE: Final = "proposals"
 CALLS: Final = """(module
   (type $f (func (param i64 i64) (result i64)))
-  (table 4 funcref) (elem (i32.const 0) $add $sub $xor $add)
-  (table $refs 4 (ref null $f))
-  (elem (table $refs) (i32.const 0) (ref null $f) (ref.func $add) (ref.func $sub) (ref.func $xor) (ref.func $add))
+  (table 4 funcref) (elem (i32.const 0) $add $sub $xor)
   (func $add (type $f) (i64.add (local.get 0) (local.get 1)))
   (func $sub (type $f) (i64.sub (local.get 0) (i64.mul (local.get 1) (i64.const 3))))
   (func $xor (type $f) (i64.xor (local.get 0) (local.get 1)))
-  (func (export "call_indirect") (param $n i64) (result i64) (local $sum i64)
+  (func $by_index (param $f i32) (param $n i64) (param $sum i64) (result i64)
     (loop $again
-      (local.set $sum (call_indirect (type $f) (local.get $sum) (local.get $n)
-        (i32.and (i32.wrap_i64 (local.get $n)) (i32.const 3))))
+      (local.set $sum (call_indirect (type $f) (local.get $sum) (local.get $n) (local.get $f)))
       (br_if $again (i64.ne (i64.const 0) (local.tee $n (i64.sub (local.get $n) (i64.const 1))))))
     (local.get $sum))
-  (func (export "call_ref") (param $n i64) (result i64) (local $sum i64)
+  (func $by_reference (param $f (ref null $f)) (param $n i64) (param $sum i64) (result i64)
     (loop $again
-      (local.set $sum (call_ref $f (local.get $sum) (local.get $n)
-        (table.get $refs (i32.and (i32.wrap_i64 (local.get $n)) (i32.const 3)))))
+      (local.set $sum (call_ref $f (local.get $sum) (local.get $n) (local.get $f)))
       (br_if $again (i64.ne (i64.const 0) (local.tee $n (i64.sub (local.get $n) (i64.const 1))))))
-    (local.get $sum)))"""
-"""The same sum by calls of three functions in turn; where a reference lies in a table, that is read as well."""
+    (local.get $sum))
+  (func (export "call_indirect") (param $n i64) (result i64)
+    (local.set $n (i64.div_u (local.get $n) (i64.const 3)))
+    (call $by_index (i32.const 2) (local.get $n) (call $by_index (i32.const 1) (local.get $n)
+      (call $by_index (i32.const 0) (local.get $n) (i64.const 0)))))
+  (func (export "call_ref") (param $n i64) (result i64)
+    (local.set $n (i64.div_u (local.get $n) (i64.const 3)))
+    (call $by_reference (ref.func $xor) (local.get $n) (call $by_reference (ref.func $sub) (local.get $n)
+      (call $by_reference (ref.func $add) (local.get $n) (i64.const 0))))))"""
+"""What a function of higher order does with the function that it is given: as an index of a table, or as a reference
+that may be null."""
 STEP: Final = "(local.set $n (i64.sub (local.get $n) (i64.const 1)))"
 HIGH: Final = """(func $high (param $a i64) (param $b i64) (result i64)
     (local $low i64) (local $first i64) (local $second i64) (local $mask i64)
