@@ -77,6 +77,9 @@ def _operands(view: SsaView, node: NodeFields) -> list[str]:
         offset, memory, _ = view.memargs[c]
         words.append(f"[{offset}{f' memory {memory}' if memory else ''}]")
         words += ["checked"] * (flags & CHECKED != 0)
+    elif name is None and BY_ID[op].imms == ("lanes16",):
+        lanes = b"".join(word.to_bytes(8, "little") for word in view.constants[c : c + 2])
+        words.append(f"[{' '.join(map(str, lanes))}]")
     elif c != NOTHING and 2 not in fields:
         words.append(f"[{c}]")
     return words

@@ -18,6 +18,8 @@ from stratavm.ir.view import SsaView
 from stratavm.spec.index import BY_ID
 
 TAIL_CALLS: Final = frozenset(number for number, row in BY_ID.items() if row.ends and row.effects.calls)
+SHUFFLES: Final = frozenset(number for number, row in BY_ID.items() if row.imms == ("lanes16",))
+"""Operations whose pattern stands among the constants."""
 LETTER_TYPES: Final = {"i": (1,), "I": (2,), "f": (3,), "F": (4,), "v": (5,), "a": (1, 2)}
 LOOP_HEADER: Final = 1
 right: Final = Remembered()
@@ -33,12 +35,14 @@ def verify(ssa: Ssa | SsaView) -> None:
     view = ssa.dump() if isinstance(ssa, Ssa) else ssa
     counts = ssa.use_counts() if isinstance(ssa, Ssa) and ssa.counted else None
     mark = dumps(
-        (view.nodes, view.blocks, view.edges, view.args, view.result_types, counts), 2
+        (view.nodes, view.blocks, view.edges, view.args, view.result_types, view.constants, len(view.memargs), counts),
+        2,
     )  # no references: equal ones have equal bytes
     if right.has(mark):
         return
     check = _Check(view)
-    for part in (check.structure, check.edges, check.loops, check.operands, check.dominance, check.invokes):
+    parts = (check.structure, check.tables, check.edges, check.loops, check.operands, check.dominance, check.invokes)
+    for part in parts:
         check.faults += list(_first(part()))
         if check.faults:
             break
@@ -166,6 +170,16 @@ class _Check:
                 yield f"b{number}: a loop header without poll"
         if at != len(view.nodes):
             yield f"{len(view.nodes) - at} nodes behind the last block"
+
+    def tables(self) -> Iterator[str]:
+        """What nodes name of constants and memory arguments is there."""
+        view = self.view
+        for index, (op, _, _, a, _, c) in enumerate(view.nodes):
+            words = a if op == IR_OPS["const_v128"] else c if op in SHUFFLES else NOTHING
+            if words != NOTHING and words + 2 > len(view.constants):
+                yield f"v{index}: {op_name(op)} names words {words} and {words + 1} of {len(view.constants)}"
+            if op in BY_ID and BY_ID[op].access is not None and c >= len(view.memargs):
+                yield f"v{index}: {op_name(op)} names memory argument {c} of {len(view.memargs)}"
 
     def edges(self) -> Iterator[str]:
         """Each edge belongs to one terminator; arguments fit the parameters; back edges lead to loop headers."""

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from stratavm import Global, Linker, Module, Store, Trap, WasmException, load
+from stratavm import Global, Linker, Module, Store, Tag, Trap, WasmException, load
 from tests.vectors import v, vector_engine
 
 WAYS = {
@@ -153,6 +153,26 @@ def test_parameters_of_blocks_and_loops(passing):
         assert list(exports.blocks(*values, rounds)) == expected
 
 
+MOST = 1000
+"""Parameters and results that a function may have."""
+WIDE = f"""(module
+  (type $t (func (param {"v128 " * MOST}) (result {"v128 " * MOST})))
+  (func $id (export "id") (type $t) {" ".join(f"local.get {MOST - 1 - i}" for i in range(MOST))})
+  (func (export "twice") (type $t) {" ".join(f"local.get {i}" for i in range(MOST))} call $id call $id)
+  (func $deep (export "deep") (type $t) {" ".join(f"local.get {i}" for i in range(MOST))} call $deep call $id))"""
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+def test_a_thousand_vectors(tier):
+    """In and out; and a recursion of such frames ends in a trap, after which all is well."""
+    exports = load(WIDE, store=Store(vector_engine(tier))).exports
+    values = [v(i) for i in range(MOST)]
+    assert list(exports.id(*values)) == values[::-1]
+    with pytest.raises(Trap, match="stack"):
+        exports.deep(*values)
+    assert list(exports.twice(*values)) == values
+
+
 # ---- select, locals, globals ----
 
 KEEPING = """(module
@@ -250,6 +270,22 @@ def test_exceptions_carry_vectors(engine):
     with pytest.raises(WasmException) as info:
         exports.throw(v(4), v(5))
     assert info.value.values == (v(4), 2.5, v(5), -1)
+
+
+def test_an_exception_of_python_brings_vectors_to_a_guest(engine):
+    """Made by a host function, caught by its caller."""
+    text = """(module
+      (import "m" "tag" (tag $t (param i32 v128 f64))) (import "m" "host" (func $host (param v128)))
+      (func (export "f") (param v128) (result i32 v128 f64)
+        (block (result i32 v128 f64) (try_table (catch $t 0) (call $host (local.get 0))) unreachable)))"""
+    store = Store(engine)
+    tag = Tag.new(store, ["i32", "v128", "f64"])
+
+    def host(value):
+        raise WasmException(tag, (7, value[::-1], 0.5))
+
+    exports = load(text, {"m": {"tag": tag, "host": host}}, store=store).exports
+    assert exports.f(v(3)) == (7, v(3)[::-1], 0.5)
 
 
 def test_a_trap_leaves_and_the_next_call_is_whole(engine):

@@ -282,6 +282,21 @@ def test_the_verifier_sees_broken_forms() -> None:
             verify(view)
 
 
+def test_the_verifier_looks_into_the_tables() -> None:
+    """Words of constants, patterns of shuffles and memory arguments are there, and a shuffle is printed with its own."""
+    pattern = " ".join(str(31 - i) for i in range(16))
+    good = view_of(
+        f"""(module (memory 1) (func (result v128) (i8x16.shuffle {pattern} (v128.load (i32.const 0))
+          (v128.const i64x2 1 2))))"""
+    )
+    verify(good)
+    assert any(f"[{pattern}]" in node_text(good, i) for i in range(len(good.nodes)))
+    for missing in ({"constants": good.constants[:-1]}, {"constants": []}, {"memargs": []}):
+        tables = {name: getattr(good, name) for name in SsaView.__slots__} | missing
+        with pytest.raises(SsaError, match="names"):
+            verify(SsaView(**tables))
+
+
 @pytest.mark.parametrize("target", [4, 5, 6, 7])
 def test_the_verifier_sees_edges_into_loops(target: int) -> None:
     """From before a loop an edge leads to its header, and over it, but not to a block inside, a header or not."""
