@@ -283,7 +283,7 @@ def test_the_verifier_sees_broken_forms() -> None:
 
 
 def test_the_verifier_looks_into_the_tables() -> None:
-    """Words of constants, patterns of shuffles and memory arguments are there, and a shuffle is printed with its own."""
+    """Words of constants, patterns and memory arguments are there; a shuffle is printed with its pattern."""
     pattern = " ".join(str(31 - i) for i in range(16))
     good = view_of(
         f"""(module (memory 1) (func (result v128) (i8x16.shuffle {pattern} (v128.load (i32.const 0))

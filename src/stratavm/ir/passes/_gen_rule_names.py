@@ -88,7 +88,7 @@ RULES: Final[dict[str, tuple[int, str, str]]] = {
     "extension_of_extension": (
         80,
         "identities",
-        "Extending from fewer bits does not see an extension from more.",
+        "Extending from fewer bits does not see an extension from more: of a number, not of a lane.",
     ),
     "extension_of_mask": (
         81,
