@@ -77,7 +77,7 @@ loaded = lambda: [m for m in ("stratavm.native.lift", "stratavm.tiers.jit.auto")
 exports.often(1)
 lazy.lift({SELDOM}, 1, 1)
 print(len(lazy.remembered), *loaded())
-lazy.ticks[{OFTEN}] = 1 << 19  # as if they had been
+lazy.ticks[{OFTEN}] = 1 << 18  # as if they had been
 lazy.lift({SELDOM}, 1, 2)
 print(len(lazy.remembered), *loaded())
 end = time.monotonic() + 60
@@ -88,7 +88,7 @@ print(lazy.table.level({OFTEN}))
 
 
 def test_a_young_program_loads_nothing_for_it(beside):
-    """It may end soon; when ticks have found half of what makes it old, it asks for what is known to be hot."""
+    """It may end soon; when ticks have found a quarter of what makes it old, it asks for what is known to be hot."""
     for _ in range(2):
         start(CALLS)
     ran = subprocess.run([sys.executable, "-c", LATER_START], capture_output=True, text=True, check=True)

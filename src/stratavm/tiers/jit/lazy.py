@@ -124,9 +124,9 @@ class LazyCode:
     @property
     def is_young(self) -> bool:
         """Whether ticks have found so little of the program that it may be about to end, though it is known what is hot
-        in it: half as much as where it is not."""
+        in it: a quarter of what is asked for where it is not."""
         policy = None if self.tier is None else self.tier.policy
-        return isinstance(policy, Thresholds) and policy.is_young(2 * sum(self.ticks.values()))
+        return isinstance(policy, Thresholds) and policy.is_young(4 * sum(self.ticks.values()))
 
     def lift(self, defined_index: int, calls: int, ticks: int) -> int:
         """See ``Lifting.lift``. What is seen of a young program decides nothing, mostly, and loads nothing then."""
