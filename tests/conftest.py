@@ -21,11 +21,36 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["STRATA_CACHE"] = "off"
 
 ROOT = Path(__file__).resolve().parents[1]
+MOST_TRACED = 8
+"""Parameters of one test that the tracing build runs."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests begin, so that of two workers none is left with a long one when the other has nothing more to do."""
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests begin, so that of two workers none is left with a long one when the other has nothing more to do.
+
+    In the tracing build each test of a room runs with a few of its parameters: those of one test run the same lines.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    if os.environ.get("STRATA_BUILD") == "trace":
+        kept = {id(item) for group in of_each_test(items).values() for item in spread(group)}
+        config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
+        items[:] = [item for item in items if id(item) in kept]
+
+
+def of_each_test(items: list[pytest.Item]) -> dict[str, list[pytest.Item]]:
+    """Tests of rooms by their name without parameters; each of the others alone."""
+    found: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        name = item.nodeid.partition("[")[0] if item.nodeid.startswith("tests/unit/") else item.nodeid
+        found.setdefault(name, []).append(item)
+    return found
+
+
+def spread(group: list[pytest.Item]) -> list[pytest.Item]:
+    """At most ``MOST_TRACED`` of them, at equal distances, the first and the last among them."""
+    n, most = len(group), MOST_TRACED
+    return group if n <= most else [group[i * (n - 1) // (most - 1)] for i in range(most)]
 
 
 def find_spec_tests() -> Path | None:
