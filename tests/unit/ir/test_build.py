@@ -406,6 +406,7 @@ def test_an_endless_evaluation_runs_out_of_fuel() -> None:
         evaluate(view_of(text), instantiate(Store(), parse_module(text)), [], steps=1000)
 
 
+@pytest.mark.trace_slow
 def test_exits_times_locals_is_a_resource_limit() -> None:
     """A branch after each of thousands of assignments to as many locals: every edge would carry them all."""
     n = 4000

@@ -164,6 +164,7 @@ OVER = {
 }
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("bits", [32, 64])
 def test_conversions_and_tests_of_what_is_narrow(bits):
     """Every conversion and negation over every value whose width is known, twice over; comparisons and masks of it."""

@@ -169,6 +169,7 @@ def random_loop(rng: random.Random) -> str:
     return f"(block $x (loop $l {body} {put()} {MORE})) (i32.add {G} {M})"
 
 
+@pytest.mark.trace_slow
 def test_random_loops_look_the_same_from_everywhere():
     """At every poll and behind every trap; with all passes, where others may run less often, to those who only look
     at the end."""

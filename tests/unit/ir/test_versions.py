@@ -173,6 +173,7 @@ def random_loop(rng: random.Random) -> str:
     return f"{head} (block $x (loop $l (br_if $x (i32.eqz {test})) {' '.join(body)} (br $l))) {INDEX}"
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("passes", [FEW, tuple(PASSES)])
 def test_random_loops_do_what_they_did(passes):
     """Counters of many kinds near the end of the memory, near the signs and near the end of 32 bits."""
