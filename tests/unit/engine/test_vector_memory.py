@@ -50,9 +50,9 @@ def functions(address, memory):
     return "\n".join(lines)
 
 
-@pytest.fixture(params=["jit0", "jit1", "auto", "starved"], scope="module")
+@pytest.fixture(params=["jit0", "jit1", "auto", "starved", "without-avx"], scope="module")
 def tier(request):
-    """Each tier, and few registers with garbage in what is dead."""
+    """Each tier; few registers with garbage in what is dead; and a processor that lacks AVX."""
     return request.param
 
 
@@ -68,7 +68,9 @@ def world(request, tier):
             patch.setenv("STRATA_REGS", "4")
             patch.setenv("STRATA_POISON", "1")
             patch.setenv("STRATA_CHECK", "2")
-        engine = vector_engine("jit1" if tier == "starved" else tier, {"custom-page-sizes"}, memory_plan=plan)
+        cpu = "v2" if tier == "without-avx" else "native"
+        known = tier if tier in ("jit0", "jit1", "auto") else "jit1"
+        engine = vector_engine(known, {"custom-page-sizes"}, memory_plan=plan, cpu=cpu)
         exports = load(text, store=Store(engine)).exports
         size = 100 if request.param == "bytes" else 65536
         yield exports, exports.memory, size

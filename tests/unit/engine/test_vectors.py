@@ -14,7 +14,9 @@ WAYS = {
     "auto": {"tier": "auto"},
     "linear": {"tier": "jit1", "allocator": "linear"},
     "naive": {"tier": "jit0", "allocator": "naive"},
+    "without-avx": {"tier": "jit1", "cpu": "v2"},
     "starved": {"tier": "jit0", "starved": True},
+    "starved-without-avx": {"tier": "jit0", "cpu": "v2", "starved": True},
     "starved1": {"tier": "jit1", "starved": True},
     "starved-naive": {"tier": "jit1", "allocator": "naive", "starved": True},
 }
