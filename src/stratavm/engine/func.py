@@ -163,7 +163,7 @@ class Func:
     @property
     def path(self) -> str:
         """How a call goes at present: ``machine`` (code of its own), ``cold`` (called too rarely for that so far),
-        ``quick`` (compiled, generic), ``slow`` (by the rules of ``values``: references, vectors, the oracle, host
+        ``quick`` (compiled, generic), ``slow`` (by the rules of ``values``: references, the oracle, host
         functions)."""
         quick: call_t = call_quickly
         if self.n_params < 0:

@@ -312,7 +312,7 @@ def failed(self: PythonHost) -> cython.int:
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def run_quickly(self: PythonHost, cells: cython.pointer(uint64_t)) -> cython.int:
-    """Numbers only."""
+    """Numbers and vectors only."""
     items: cython.pointer(PyObject)[ARGUMENT_SLOTS]
     arguments: cython.pointer(cython.pointer(PyObject)) = items + 1  # the callee may use the place before them
     i: cython.Py_ssize_t

@@ -333,3 +333,35 @@ def test_a_suspended_guest_keeps_its_vectors(engine):
         return await exports.f.call_async(v(1), v(2), 3)
 
     assert asyncio.run(main()) == (v(1)[::-1], v(2))
+
+
+PATHS = """(module
+  (import "m" "host" (func $host (param v128 f64) (result v128)))
+  (func (export "one") (param v128) (result v128) (local.get 0))
+  (func (export "mixed") (param i64 v128 f32 v128) (result v128 f32 v128 i64)
+    (local.get 3) (local.get 2) (local.get 1) (local.get 0))
+  (func (export "none") (result v128) (call $host (v128.const i64x2 1 2) (f64.const 3)))
+  (func (export "divide") (param v128 i32) (result v128)
+    (drop (i32.div_u (i32.const 1) (local.get 1))) (local.get 0)))"""
+
+
+@pytest.mark.parametrize("calls", ["machine", "generic"])
+def test_each_path_of_calls_takes_vectors(calls):
+    """From the first call to the code that is made for the signature; what is no ``bytes`` takes the slow one."""
+    engine = vector_engine("jit0", calls=calls)
+    exports = instance_of(engine, PATHS, host=lambda value, number: bytes(reversed(value)))
+    exports = exports.exports
+    for i in range(200):
+        assert exports.one(v(i)) == v(i)
+        assert exports.one(bytearray(v(i))) == v(i)
+        big = (-1) ** i * (i << 55)
+        assert exports.mixed(big, v(i), 0.5, v(i + 1)) == (v(i + 1), 0.5, v(i), big)
+        assert exports.none() == (1 | 2 << 64).to_bytes(16, "big")
+        with pytest.raises(Trap):
+            exports.divide(v(i), 0)
+        assert exports.divide(v(i), 1) == v(i)
+        with pytest.raises(TypeError):
+            exports.one(v(i)[1:])
+    assert {exports[name].path for name in ("one", "mixed", "none", "divide")} == {
+        "machine" if calls == "machine" else "quick"
+    }
