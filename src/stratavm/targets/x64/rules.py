@@ -47,7 +47,7 @@ SHAPES: Final = (
     "ref_as_non_null",
     # Vectors, in three parts of which select_vec knows the ends: rows, lanes; sequences on integers; other sequences.
     "v_two",  # row _rr, row2 _rm; extra: SWAPPED, INVERTED
-    "v_one",
+    "v_one",  # row, row2 _rm; extra: bytes that it reads
     "v_round",  # extra: immediate
     "v_order",  # row: the greater or less of both, row2: equality with it; extra: INVERTED
     "v_fcompare",  # extra: predicate, SWAPPED << 4

@@ -49,6 +49,10 @@ f32x4 sqrt sqrtps convert_i32x4_s cvtdq2ps demote_f64x2_zero cvtpd2ps
 f64x2 sqrt sqrtpd convert_low_i32x4_s cvtdq2pd promote_low_f32x4 cvtps2pd
 """
 """One instruction with one input."""
+_HALVES: Final = frozenset((
+    "pmovsxbw", "pmovzxbw", "pmovsxwd", "pmovzxwd", "pmovsxdq", "pmovzxdq", "cvtdq2pd", "cvtps2pd",
+))  # fmt: skip
+"""Those that read eight bytes."""
 _ROUNDING: Final = {"nearest": 8, "floor": 9, "ceil": 10, "trunc": 11}  # bit 3: no precision exception
 _PREDICATES: Final = {"eq": 0, "lt": 1, "le": 2, "ne": 4, "gt": 1, "ge": 2}
 _EXTENSIONS: Final = (
@@ -78,7 +82,7 @@ def _plain() -> Iterator[Rule]:
     for op, asm in _pairs(_TURNED):
         yield two(op, asm, SWAPPED)
     for op, asm in _pairs(_ONE):
-        yield Rule(op, "v_one", f"{asm}_rr", width=16)
+        yield Rule(op, "v_one", f"{asm}_rr", f"{asm}_rm", width=16, extra=8 if asm in _HALVES else 16)
     for t, p, bits in _FLOATS:
         for name, mode in _ROUNDING.items():
             yield Rule(f"{t}.{name}", "v_round", f"round{p}_rri", width=16, extra=mode)
@@ -128,10 +132,10 @@ def _lanes() -> Iterator[Rule]:
         if bits < 32:
             yield Rule(f"{lane}_u", "v_extract", f"pextr{b}_rri", width=16, extra=bits)
             yield Rule(f"{lane}_s", "v_extract", f"pextr{b}_rri", f"movsx{bits}_rr", width=16, extra=bits)
-            yield Rule(f"{t}.replace_lane", "v_replace", f"pinsr{b}_rri", width=16, extra=bits)
+            yield Rule(f"{t}.replace_lane", "v_replace", f"pinsr{b}_rri", f"pinsr{b}_rmi", width=16, extra=bits)
         else:
             yield Rule(lane, "v_extract", "pextrd_rri", width=bits // 8, extra=bits)
-            yield Rule(f"{t}.replace_lane", "v_replace", "pinsrd_rri", width=bits // 8, extra=bits)
+            yield Rule(f"{t}.replace_lane", "v_replace", "pinsrd_rri", "pinsrd_rmi", width=bits // 8, extra=bits)
         yield Rule(f"{t}.neg", "v_neg", f"psub{b}_rr", width=16)
         yield Rule(f"{t}.all_true", "v_test", f"pcmpeq{b}_rr", width=16, cc="e")
     for t, _, bits in _FLOATS:

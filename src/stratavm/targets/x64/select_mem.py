@@ -451,7 +451,8 @@ class MemorySelector(VectorSelector):
         return self.via_address(index, scale, disp)
 
     def folded(self, load: uint32_t, mop: uint32_t, width: uint32_t, result: uint32_t, left: uint32_t) -> cython.int:
-        """An operation whose right operand is a load; it traps where the load stands in the source."""
+        """An operation whose right operand, or only one (``left`` is NO_VREG), is a load; it traps where the load
+        stands in the source."""
         user: uint32_t = self.at
         self.at = load
         index: uint32_t = NO_VREG
@@ -465,10 +466,11 @@ class MemorySelector(VectorSelector):
         self.m.last().aux = TRAP_MEMORY_OUT_OF_BOUNDS
         self.at = user
         if result != NO_VREG:
-            own: cython.bint = self.avx and ENC_ROWS[mop].other != ENC_NO_OPERAND
+            own: cython.bint = left == NO_VREG or (self.avx and ENC_ROWS[mop].other != ENC_NO_OPERAND)
             self.m.operand(result, R_DEF, C_REG if own else C_SAME, 0 if own else 1)
-            self.m.operands[self.m.last().ops].flags = OF_NEAR if own else 0
-        self.m.operand(left, R_USE, C_REG, 0)
+            self.m.operands[self.m.last().ops].flags = OF_NEAR if own and left != NO_VREG else 0
+        if left != NO_VREG:
+            self.m.operand(left, R_USE, C_REG, 0)
         return self.via_address(index, scale, disp)
 
     # ---- globals, tables, sizes ----------------------------------------------------------------

@@ -7,8 +7,12 @@ cdef class VectorSelector(VectorSequences):
     cdef bint vector(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef bint is_condition(self, uint32_t node) noexcept nogil
     cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef uint32_t load_width(self, uint32_t load) noexcept nogil
+    cdef bint fold_operand(self, uint32_t n, uint32_t barrier, uint32_t width) noexcept nogil
+    cdef uint32_t from_memory(self, uint32_t n, uint32_t load, uint32_t mop, uint32_t left, uint32_t imm) except? 0xFFFFFFFF nogil
     cdef uint32_t simple(self, uint32_t n, uint32_t shape) except? 0xFFFFFFFE nogil
     cdef uint32_t lane_op(self, uint32_t n, uint32_t shape) except? 0xFFFFFFFE nogil
+    cdef uint32_t compare_floats(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t pair(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t shift_lanes(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t splat(self, uint32_t n) except? 0xFFFFFFFF nogil

@@ -2,18 +2,25 @@
 
 # strata: hot
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.ir.ops import N_OPS
 from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, T_F32, T_F64, T_I32, T_I64, T_V128, Node
 from cython.cimports.stratavm.machine.minst import C_REG, NO_VREG
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    ENC_F_COMMUTES,
+    ENC_ROWS,
+    MOP_INSERTPS_RMI,
     MOP_INSERTPS_RRI,
     MOP_MOVAPS_RR,
+    MOP_MOVDDUP_RM,
     MOP_MOVDDUP_RR,
     MOP_MOVG2X_RR,
+    MOP_MOVHPS_RM,
     MOP_MOVLHPS_RR,
+    MOP_MOVLPS_RM,
     MOP_MOVSD_RR,
+    MOP_MOVUPS_RM,
     MOP_MOVX2G_RR,
     MOP_PACKSSWB_RR,
     MOP_PALIGNR_RRI,
@@ -64,7 +71,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_V_TRUNC_ZERO_U,
     S_V_TWO,
 )
-from cython.cimports.stratavm.targets.x64.select_base import is_const
+from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, is_const
 
 SWAPPED = cython.declare(uint32_t, 1)  # bits of a rule's extra
 INVERTED = cython.declare(uint32_t, 2)
@@ -162,6 +169,51 @@ class VectorSelector(VectorSequences):
         self.finish(n, v)
         return True
 
+    # ---- loads as memory operands --------------------------------------------------------------
+
+    def load_width(self, load):
+        """Bytes of a load with one use that can move, else 0: of whole vectors, which need not be aligned, with AVX."""
+        width: uint32_t = NumericSelector.load_width(self, load)
+        if width == 0 and self.avx and self.folding and self.uses[load] == 1:
+            width = 16 if RULE_ROW[self.ssa.nodes[load].op] == MOP_MOVUPS_RM else 0
+        return width
+
+    def fold_operand(self, n, barrier, width):
+        """Mark the load in ``barrier``, of so many bytes, if it can be the memory operand of ``n``."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        shape: uint32_t = RULE_SHAPE[at.op]
+        wanted: uint32_t = 16
+        right: uint32_t = at.b
+        if shape < S_V_TWO:
+            return NumericSelector.fold_operand(self, n, barrier, width)
+        if shape == S_V_TWO:
+            if RULE_EXTRA[at.op] & SWAPPED or (at.a == barrier and ENC_ROWS[RULE_ROW[at.op]].flags & ENC_F_COMMUTES):
+                right = at.a
+        elif shape == S_V_FCOMPARE:
+            right = at.a if RULE_EXTRA[at.op] & TURNED else at.b
+        elif shape == S_V_ONE:
+            right = at.a
+            wanted = RULE_EXTRA[at.op]
+        elif shape == S_V_FSPLAT:
+            right = at.a
+            wanted = 8 if RULE_EXTRA[at.op] == 64 else 0
+        elif shape == S_V_REPLACE or shape == S_V_FREPLACE:
+            wanted = RULE_EXTRA[at.op] >> 3
+        else:
+            return False
+        if right != barrier or wanted != width:
+            return False
+        self.marks[barrier] |= NODE_FOLDED
+        return True
+
+    def from_memory(self, n, load, mop, left, imm):
+        """A row that reads a folded load."""
+        v: uint32_t = self.fresh(self.ssa.nodes[n].type)
+        width: uint32_t = RULE_WIDTH[self.ssa.nodes[n].op]
+        self.folded(load, mop, width, v, left)
+        self.m.last().imm |= cython.cast(int64_t, imm) << 32
+        return v
+
     def simple(self, n, shape):
         """Arithmetic, comparisons and shifts of one or two instructions, or of a few where counts are known."""
         op: uint32_t = self.ssa.nodes[n].op
@@ -170,6 +222,8 @@ class VectorSelector(VectorSequences):
         if shape == S_V_TWO:
             return self.pair(n)
         if shape == S_V_ONE:
+            if self.marks[self.ssa.nodes[n].a] & NODE_FOLDED:
+                return self.from_memory(n, self.ssa.nodes[n].a, RULE_ROW2[op], NO_VREG, 0)
             return self.two(RULE_ROW[op], self.value(self.ssa.nodes[n].a), NO_VREG)
         if shape == S_V_ROUND:
             return self.by(RULE_ROW[op], self.value(self.ssa.nodes[n].a), RULE_EXTRA[op])
@@ -183,14 +237,24 @@ class VectorSelector(VectorSequences):
             return self.sar64(n)
         if shape != S_V_ORDER and shape != S_V_FCOMPARE:
             return NOTHING
+        if shape == S_V_FCOMPARE:
+            return self.compare_floats(n)
         a = self.value(self.ssa.nodes[n].a)
         b = self.value(self.ssa.nodes[n].b)
-        if shape == S_V_FCOMPARE:
-            if RULE_EXTRA[op] & TURNED:
-                a, b = b, a
-            return self.mix(RULE_ROW[op], a, b, RULE_EXTRA[op] & 15)
         a = self.two(RULE_ROW2[op], self.two(RULE_ROW[op], a, b), a)
         return self.inverted(a) if RULE_EXTRA[op] & INVERTED else a
+
+    def compare_floats(self, n):
+        """A comparison of floats by its predicate."""
+        op: uint32_t = self.ssa.nodes[n].op
+        a: uint32_t = self.ssa.nodes[n].a
+        b: uint32_t = self.ssa.nodes[n].b
+        if RULE_EXTRA[op] & TURNED:
+            a, b = b, a
+        a = self.value(a)
+        if self.marks[b] & NODE_FOLDED:
+            return self.from_memory(n, b, RULE_ROW2[op], a, RULE_EXTRA[op] & 15)
+        return self.mix(RULE_ROW[op], a, self.value(b), RULE_EXTRA[op] & 15)
 
     def pair(self, n):
         """Two inputs."""
@@ -199,11 +263,13 @@ class VectorSelector(VectorSequences):
         b: uint32_t = self.ssa.nodes[n].b
         v: uint32_t
         constant: cython.pointer(Node)
-        if RULE_EXTRA[op] & SWAPPED:
+        if RULE_EXTRA[op] & SWAPPED or self.marks[a] & NODE_FOLDED:
             a, b = b, a
         constant = cython.address(self.ssa.nodes[b])
         v = self.value(a)
-        if constant.op == IR_CONST_V128 and not self.again:
+        if self.marks[b] & NODE_FOLDED:
+            v = self.from_memory(n, b, RULE_ROW2[op], v, 0)
+        elif constant.op == IR_CONST_V128 and not self.again:
             v = self.with_words(RULE_ROW2[op], v, self.ssa.constants[constant.a], self.ssa.constants[constant.a + 1])
         else:
             v = self.two(RULE_ROW[op], v, self.value(b))
@@ -263,6 +329,8 @@ class VectorSelector(VectorSequences):
         if shape != S_V_REPLACE:
             return NOTHING
         v: uint32_t = self.value(at.a)
+        if self.marks[self.ssa.nodes[n].b] & NODE_FOLDED:
+            return self.from_memory(n, self.ssa.nodes[n].b, RULE_ROW2[self.ssa.nodes[n].op], v, lane)
         value: uint32_t = self.value(self.ssa.nodes[n].b)
         result: uint32_t = self.fresh(T_V128)
         self.row(RULE_ROW[self.ssa.nodes[n].op], RULE_WIDTH[self.ssa.nodes[n].op], result, v, value)
@@ -284,7 +352,10 @@ class VectorSelector(VectorSequences):
 
     def float_splat(self, n):
         """A float in each lane. Its slot is narrower than what is read."""
-        v: uint32_t = self.value(self.ssa.nodes[n].a)
+        v: uint32_t = self.ssa.nodes[n].a
+        if self.marks[v] & NODE_FOLDED:
+            return self.from_memory(n, v, MOP_MOVDDUP_RM, NO_VREG, 0)
+        v = self.value(v)
         if RULE_EXTRA[self.ssa.nodes[n].op] == 64:
             return self.two(MOP_MOVDDUP_RR, v, NO_VREG)
         v = self.by(MOP_PSHUFD_RRI, v, 0)
@@ -332,7 +403,12 @@ class VectorSelector(VectorSequences):
         wide: cython.bint = RULE_EXTRA[at.op] == 64
         lane: uint32_t = at.c
         v: uint32_t = self.value(at.a)
-        value: uint32_t = self.value(self.ssa.nodes[n].b)
+        value: uint32_t = self.ssa.nodes[n].b
+        if self.marks[value] & NODE_FOLDED and wide:
+            return self.from_memory(n, value, MOP_MOVHPS_RM if lane else MOP_MOVLPS_RM, v, 0)
+        if self.marks[value] & NODE_FOLDED:
+            return self.from_memory(n, value, MOP_INSERTPS_RMI, v, lane << 4)
+        value = self.value(value)
         if not wide:
             return self.mix(MOP_INSERTPS_RRI, v, value, lane << 4)
         return self.two(MOP_MOVLHPS_RR if lane else MOP_MOVSD_RR, v, value)
