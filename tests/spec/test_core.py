@@ -42,7 +42,9 @@ HARSH = {"STRATA_CHECK": "2", "STRATA_REGS": "4", "STRATA_POISON": "1", "STRATA_
 """Every form and allocation verified, few registers, garbage in the dead ones, every poll taken."""
 
 
+@pytest.mark.slow
 @pytest.mark.trace_slow
+@pytest.mark.timeout(300)
 def test_the_whole_suite_under_harsh_conditions(spec_dir, root):
     """Level 1 in a process where everything is verified and nothing is easy: the same lists hold."""
     done = subprocess.run(
@@ -50,7 +52,7 @@ def test_the_whole_suite_under_harsh_conditions(spec_dir, root):
         env={**os.environ, **HARSH, "STRATA_SPEC_TESTS": str(spec_dir), "PYTHONPATH": f"{root / 'src'}:{root}"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=290,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert int(done.stdout.split()[0]) > 30_000
