@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
+from stratavm.engine import Config, Instance
+from stratavm.engine.script import EngineHost
 from stratavm.module.features import FEATURES, READY
 from stratavm.module.wast_runner import run_script
+from stratavm.spec.types import F32, F64, I32, I64, V128
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures, suite_size
 from tests.spec.suite import HOSTS, format_report, host, observed, run, scripts
@@ -36,6 +40,48 @@ def test_every_expected_failure_names_a_proposal_that_is_missing(tier):
         assert expected.failures > 0, script
         assert expected.proposals, script
         assert set(expected.proposals) <= FEATURES.keys() - READY, script
+
+
+class ByValues(EngineHost):
+    """Calls with Python's values where a vector is among them: 16 bytes go in, or an int, and bytes come out."""
+
+    calls = 0
+
+    def invoke(self, instance: Instance, name: str, args: Sequence[int]) -> Sequence[int]:
+        function = instance.exports[name]
+        types = (*function.type.params, *function.type.results)
+        if V128 not in types or {F32, F64} & {*types}:  # a NaN of Python's floats has not all bits
+            return super().invoke(instance, name, args)
+        self.calls += 1
+        given = [
+            bits.to_bytes(16, "little") if t == V128 and self.calls % 2 else bits
+            for t, bits in zip(types, args, strict=False)
+        ]
+        found = function(*given)
+        results = found if isinstance(found, tuple) else () if found is None else (found,)
+        masks = {I32: 0xFFFF_FFFF, I64: (1 << 64) - 1}
+        return [
+            int.from_bytes(v, "little") if isinstance(v, bytes) else v & masks[t]
+            for t, v in zip(function.type.results, results, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
+@pytest.mark.parametrize(
+    ("script", "calls"),
+    [
+        ("simd_lane.wast", 100),
+        ("simd_f32x4_arith.wast", 1700),
+        ("simd_i8x16_sat_arith.wast", 180),
+        ("simd_load.wast", 5),
+    ],
+)
+def test_vectors_of_a_script_cross_as_values_of_python(script, calls, tier, spec_dir):
+    """The same assertions hold as for raw bits."""
+    made = ByValues(Config(tier=tier))
+    report = run_script(spec_dir / script, made, name=script)
+    assert (report.failed, report.skipped) == (0, 0), format_report(report, limit=10)
+    assert made.calls >= calls
 
 
 HARSH = {"STRATA_CHECK": "2", "STRATA_REGS": "4", "STRATA_POISON": "1", "STRATA_POLL": "always"}
