@@ -198,16 +198,7 @@ class Exn:
 
     def renew(self):
         """Give what is held handles again, before guests see the values."""
-        at: cython.Py_ssize_t
-        if self.held is None:
-            return 0
-        for at in range(len(self.held)):
-            place: cython.Py_ssize_t = self.tag.handled[at]
-            thing: object = self.held[at]
-            exception: cython.bint = thing is not None and heap(self.tag.params[place]) in (EXN, NOEXN)
-            raw: object = self.tag.store.number_of(thing, True) if exception else self.tag.store.extern_to_raw(thing)
-            self.cells[2 * place] = raw
-        return 0
+        return 0 if self.held is None else renew_in(self, False)
 
     @property
     def key(self) -> int:
@@ -403,16 +394,32 @@ def payload(thrown: object, held: set) -> set:
 
 
 @cython.cfunc
-def exnref(store: Store, exn: Exn) -> object:
-    """The exnref of an exception. Where there are many, or no room for a further one, those that no guest holds any
-    more are freed first."""
+@cython.exceptval(-1, check=False)
+def renew_in(exn: Exn, step: cython.bint) -> cython.int:
+    """Give what an exception holds handles again; a ``step`` of a guest throws it whose frames hold all else that it
+    has."""
+    at: cython.Py_ssize_t
+    store: Store = exn.tag.store
+    for at in range(len(exn.held)):
+        place: cython.Py_ssize_t = exn.tag.handled[at]
+        thing: object = exn.held[at]
+        exception: cython.bint = thing is not None and heap(exn.tag.params[place]) in (EXN, NOEXN)
+        raw: object = exnref(store, thing, exn, step) if exception else store.extern_to_raw(thing)
+        exn.cells[2 * place] = raw
+    return 0
+
+
+@cython.cfunc
+def exnref(store: Store, exn: Exn, outer: object, step: cython.bint) -> object:
+    """The exnref of an exception, which may be a value of an ``outer`` one. Where there are many, or no room for a
+    further one, those that no guest holds any more are freed first; as in ``renew_in``."""
     handles: Handles = store.all_handles()
     exn.hold()
     if handles.exceptions and id(exn) not in handles.numbers:
         full: cython.bint = not handles.free and len(handles.things) >= store.template.limits.handles
         poor: cython.bint = store.quota.total - store.quota.held < HANDLE_BYTES
         if full or poor or len(handles.exceptions) >= handles.exceptions_at:
-            free_unheld(store, payload(store.thrown, payload(exn, set())), False)
+            free_unheld(store, payload(store.thrown, payload(outer, payload(exn, set()))), step)
     return store.number_of(exn, True)
 
 
@@ -424,13 +431,17 @@ def thrown_again(store, raw):
 
 def exnref_of(store, error):
     """An exnref to the exception behind a ``WasmException``, for guests that run without machine code."""
-    return exnref(store, error.exn)
+    return exnref(store, error.exn, None, False)
 
 
 def caught_by(store, error):
     """Key and raw values of what guests of the store may catch, for those that run without machine code; or None."""
     exn: Exn = exn_of(store, error)
-    return None if exn is None else (exn.key, exn.raws)
+    if exn is None:
+        return None
+    if exn.held is not None:
+        renew_in(exn, True)
+    return exn.key, read_cells(exn.cells, exn.tag.widths)
 
 
 # ---- builtins ----
@@ -531,7 +542,7 @@ def handle_of_thrown(store: Store) -> uint64_t:
     try:
         exn: Exn = store.thrown
         error: object = store.thrown_error
-        found: uint64_t = exnref(store, exn)
+        found: uint64_t = exnref(store, exn, None, False)
         if store.thrown is not exn:  # what ran meanwhile has thrown: the guest has yet to see the values of its own
             spare_thrown(store)
             throw_now(store, exn)

@@ -158,6 +158,19 @@ def test_what_an_exception_holds_stays(guest):
         assert guest.exports["inside kept"]() == 107
 
 
+def test_a_value_gets_its_number_again_where_all_are_taken(guest):
+    """Those of dropped exceptions fill the table as one is thrown again whose value is another."""
+    linker = Linker(guest.engine)
+    linker.define("env", "host", lambda number: number)
+    module = Module(GUEST, engine=guest.engine)
+    for handles in range(4, 16):
+        store = Store(guest.engine, limits=StoreLimits(handles=handles))
+        exports = linker.instantiate(store, module).exports
+        for _ in range(3):
+            assert exports["inside kept"]() == 107
+            assert exports["inside"]() == 107
+
+
 def test_what_a_guest_below_a_host_function_holds_stays(guest):
     """Calls of the host above it, twelve deep, drop what they kept, and nothing of the others."""
 
