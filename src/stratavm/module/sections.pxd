@@ -48,6 +48,5 @@ cdef class Datas(Items):
     cdef tuple made            # the items, where they were no part of a binary
     cdef int reserve(self, uint32_t count) except -1
 
-cdef bint is_placed(DataRecord* at) noexcept nogil
 cdef object wide_place(bytes code)
 cdef object new_const(bytes code, object offset, object lone_i32)

@@ -45,7 +45,11 @@ def new_const(code, offset, lone_i32):
     return made
 
 
-def is_placed(at):
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_placed(at: cython.pointer(DataRecord)) -> cython.bint:
     """Whether a segment goes to a place that stands in the module."""
     return at.kind == DATA_PLAIN or at.kind == DATA_WIDE
 
