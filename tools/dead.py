@@ -89,6 +89,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("targets/x64/pseudo.pxd", "ROT_RIGHT CC_NO CC_NS", "one of an enumeration that is complete"),
     ("targets/x64/select_base.pxd", "ANY_WIDTH", "the zero of its enumeration"),
     ("ir/passes/fold.py", "fold_bits", "what the C folds, for Python"),
+    ("ir/passes/fold.py", "vector_bits", "the same of vectors"),
     ("ir/passes/*", "hoisted inlined promoted unrolled", "what a pass did, for ablation tests"),
     ("ir/passes/values.py", "probes", "a loop that counts"),
 )

@@ -87,6 +87,7 @@ class Numbers:
         self.mask = (1 << self.bits) - 1
 
     def at(self, type_: str) -> Numbers:
+        """See ``domain``."""
         return DOMAINS[type_]
 
     def const(self, value: int, to: str = "") -> int:
@@ -224,9 +225,11 @@ class Vectors(Ints):
     """The primitives (see ``prims``) over 128 bits, and lanes of them."""
 
     def split(self, a: int, width: int) -> tuple[int, ...]:
+        """See ``domain``."""
         return LANES[width].unpack(a.to_bytes(16, "little"))
 
     def join(self, lanes: Sequence[int], width: int) -> int:
+        """See ``domain``."""
         return int.from_bytes(LANES[width].pack(*lanes), "little")
 
 
