@@ -17,6 +17,9 @@ cdef class VectorSequences(NumericSelector):
     cdef bint integers(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef bint widening(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef bint floats(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef uint32_t beyond(self, uint32_t v) except? 0xFFFFFFFF nogil
+    cdef bint in_table(self, uint32_t node) noexcept nogil
+    cdef bint below_16(self, uint32_t node) noexcept nogil
     cdef uint32_t bitselect(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t popcnt(self, uint32_t v) except? 0xFFFFFFFF nogil
     cdef uint32_t abs64(self, uint32_t v) except? 0xFFFFFFFF nogil

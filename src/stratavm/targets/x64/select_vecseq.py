@@ -3,7 +3,8 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.stratavm.ir.ssa import T_I32, T_V128
+from cython.cimports.stratavm.ir.ops import OP_I8X16_SHR_U, OP_V128_AND
+from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, T_I32, T_V128, Node
 from cython.cimports.stratavm.machine.minst import C_REG, MI_HOME, MI_REMAT, NO_VREG, R_DEF
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RI,
@@ -217,7 +218,7 @@ class VectorSequences(NumericSelector):
             v = self.bitselect(n)
         elif shape == S_V_SWIZZLE:
             v = self.value(a)
-            v = self.two(MOP_PSHUFB_RR, v, self.with_words(MOP_PADDUSB_RM, self.value(b), BYTES * 0x70, BYTES * 0x70))
+            v = self.two(MOP_PSHUFB_RR, v, self.value(b) if self.in_table(b) else self.beyond(self.value(b)))
         elif shape == S_V_POPCNT:
             v = self.popcnt(self.value(a))
         elif shape == S_V_ABS64:
@@ -298,6 +299,26 @@ class VectorSequences(NumericSelector):
         return True
 
     # ---- integers ------------------------------------------------------------------------------
+
+    def beyond(self, v):
+        """Indices as pshufb wants them: from 16 on with the highest bit set."""
+        return self.with_words(MOP_PADDUSB_RM, v, BYTES * 0x70, BYTES * 0x70)
+
+    def in_table(self, node):
+        """Whether no byte of a vector is from 16 to 127, as its operation says: a look-up needs no more."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if at.op == OP_I8X16_SHR_U:
+            return is_const(self.ssa, at.b) and self.const_bits(at.b) & 7 >= 4
+        if at.op != OP_V128_AND:
+            return False
+        return self.below_16(at.a) or self.below_16(at.b)
+
+    def below_16(self, node):
+        """Whether a vector is a constant of such bytes."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if at.op != IR_CONST_V128:
+            return False
+        return (self.ssa.constants[at.a] | self.ssa.constants[at.a + 1]) & (BYTES * 0x70) == 0
 
     def bitselect(self, n):
         """Bits of the first input where the third has ones, of the second elsewhere."""
