@@ -50,15 +50,17 @@ def twice(row: Operation) -> str:
     return f"({row.mnemonic} {IMMEDIATES[row.imms]} {' '.join([once, *gets[1:]])})"
 
 
+def form(row: Row) -> tuple[int, ...]:
+    """What tells an instruction from others, whatever its operands are."""
+    return row.opcode, row.escape, row.prefix, row.wmode, row.imm, row.digit
+
+
 def read_of(row: Row, number: int, width: int) -> int:
     """Bytes that an instruction reads in the place of an operand that is in memory."""
     if number != row.rm:
         raise AssertionError(f"{row.name}: operand {number} cannot be in memory")
-    twins = [
-        r for r in ROWS
-        if r.mem and (r.opcode, r.escape, r.prefix, r.wmode, r.imm) == (row.opcode, row.escape, row.prefix, row.wmode, row.imm)
-        and (r.reg == row.reg or row.reg > 200) and width in r.widths and r.digit == row.digit
-    ]  # fmt: skip
+    twins = [r for r in ROWS if r.mem and form(r) == form(row) and (r.reg == row.reg or row.reg > 200)]
+    twins = [r for r in twins if width in r.widths]
     sizes = {word[2:] for r in twins for word in r.syntax if word.startswith("m:")}
     sizes = sizes or {word[2:] for word in row.syntax if word.startswith(f"{number}:")}
     return max(width if size == "w" else SIZES[size] for size in sizes)
