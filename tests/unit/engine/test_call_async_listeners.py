@@ -135,6 +135,7 @@ def ending(act, where):
     return others.get(act)
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("act", ACTS)

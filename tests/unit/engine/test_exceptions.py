@@ -476,6 +476,7 @@ def test_an_exception_that_was_never_initialised_is_foreign(guest):
         guest.exports["catch all"](1)
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("tier", WAYS)
 def test_a_million_throws_take_no_memory(tier, resident):
     """Ten thousand on the oracle. Nothing is kept of an exception that was caught."""
