@@ -316,12 +316,21 @@ def begin_throw(store: Store, exn: Exn) -> cython.int:
     Python as it goes, which may call this guest, which may throw. What that leaves here goes at the next throw: to let
     it go now might have no end."""
     let_go_of_spent(store)
-    exn.renew()
     if store.thrown is not None or store.thrown_error is not None:
         let_go_of_thrown(store)
+    return be_thrown(store, exn)
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def be_thrown(store: Store, exn: Exn) -> cython.int:
+    """Throw it, with handles of all that it holds. They are made while it is what is thrown, so that they are held;
+    again where a guest that ran meanwhile has thrown, which may have freed them."""
+    while store.thrown is not exn:
         while store.thrown is not None or store.thrown_error is not None:
             spare_thrown(store)
-    throw_now(store, exn)
+        throw_now(store, exn)
+        exn.renew()
     return 0
 
 
@@ -543,10 +552,10 @@ def handle_of_thrown(store: Store) -> uint64_t:
         exn: Exn = store.thrown
         error: object = store.thrown_error
         found: uint64_t = exnref(store, exn, None, False)
-        if store.thrown is not exn:  # what ran meanwhile has thrown: the guest has yet to see the values of its own
-            spare_thrown(store)
-            throw_now(store, exn)
+        while store.thrown is not exn:  # what ran meanwhile has thrown: the guest has yet to see the values of its own
+            be_thrown(store, exn)
             store.thrown_error = error
+            found = exnref(store, exn, None, False)
         return found
     except BaseException as failure:
         store.fail(failure)

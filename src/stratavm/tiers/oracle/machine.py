@@ -277,11 +277,11 @@ def _catch(frames: Frames, budget: Budget, error: BaseException) -> bool:
             _pop(frames, budget)
         frame, instance = frames[depth], frames[depth].code.program.instance
         given = [] if clause.tag is None else values
+        frame.stack[clause.label.height :] = given  # first: what runs as it is kept looks there
         if clause.gives:
-            given = [*given, _exn_ref(frames, instance, error)]
+            frame.stack.append(_exn_ref(frames, instance, error))
         if clause.keeps is not None:
             frame.locals[clause.keeps] = _exn_ref(frames, instance, error)
-        frame.stack[clause.label.height :] = given
         frame.pc = clause.label.pc
         return True
     return False
