@@ -185,12 +185,17 @@ def _ended(options: Options, code: int, results: list[Any] | None = None) -> int
             f"{printable(unseen)} is a file here, but the guest sees no folder (hint: give it one with --dir .)"
         )
     if options.json:
-        called = {} if options.invoke is None or results is None else {"results": results}
+        called = {} if options.invoke is None or results is None else {"results": [_as_argument(v) for v in results]}
         output.emit({**called, "reason": "exit", "exit_code": code}, indent=None)
     else:
         for value in results or ():
-            output.line("null" if value is None else str(value))
+            output.line("null" if value is None else str(_as_argument(value)))
     return code
+
+
+def _as_argument(value: Any) -> Any:
+    """A result as the command takes it as an argument, too: a v128 as the number that its bytes are."""
+    return f"0x{int.from_bytes(value, 'little'):032x}" if isinstance(value, bytes) else value
 
 
 def _starved(options: Options, error: BaseException, watch: Watch, held: int) -> int:

@@ -224,7 +224,8 @@ def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
     except ValueError:
         number = None
     if number is None:
-        raise ValueError(f"expected {type_name(type_)}, got {text!r}")
+        form = " (a number, as 0x0f: its lowest byte is lane 0 of i8x16)" if type_ == V128 else ""
+        raise ValueError(f"expected {type_name(type_)}{form}, got {text!r}")
     if type_ == V128:
         return _integer(number, 128, "v128").to_bytes(16, "little")
     _integer(number, 32 if type_ == I32 else 64, type_name(type_))

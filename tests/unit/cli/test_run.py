@@ -452,3 +452,13 @@ def test_null_is_an_argument_and_a_result_of_typed_references(strata, write):
     for name, shown in (("solid", "(ref [i32] -> [i32])"), ("is", "(ref null [i32] -> [i32])")):
         code, _, err = strata("run", "--invoke", name, path, "null" if name == "solid" else "5")
         assert code and f"argument 1 of {name}: expected {shown}, got" in err
+
+
+def test_a_vector_is_printed_as_it_is_taken(strata, write):
+    """As a number, in JSON as well; what is none says what would be."""
+    path = write('(module (func (export "same") (param v128) (result v128) (local.get 0)))')
+    number = f"0x{(7 << 120) + 5:032x}"
+    assert strata("run", "--invoke", "same", path, number) == (0, number + "\n", "")
+    assert json.loads(strata("run", "--json", "--invoke", "same", path, "5")[1])["results"] == [f"0x{5:032x}"]
+    code, _, err = strata("run", "--invoke", "same", path, "i32x4 1 2 3 4")
+    assert code != 0 and "expected v128 (a number, as 0x0f" in err
