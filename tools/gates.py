@@ -314,7 +314,7 @@ def verdict_of(name: str) -> Verdict:
     """What a gate says; one that breaks has failed, and the others run all the same."""
     try:
         return GATES[name]()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Verdict("broke", tuple("".join(traceback.format_exception(error)).splitlines()))
 
 
