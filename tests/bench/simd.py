@@ -34,7 +34,7 @@ SIZES: Final[dict[str, int]] = {
     "sad": 2_000,
     "utf8": 20_000,
 }
-"""Fixed before the first measurement: some ten to twenty milliseconds on a compiled engine."""
+"""Fixed before the first measurement: some two to ten milliseconds on a compiled engine."""
 LEVELS: Final = ("strata jit0", "strata jit1")
 SCALAR: Final = "strata jit1, scalar"
 FLAGS: Final = {

@@ -145,6 +145,23 @@ def test_an_index_that_is_in_the_table_is_not_looked_at(index, needs):
     assert len(set(found.values())) == 1
 
 
+@pytest.mark.parametrize(
+    ("operands", "name"),
+    [
+        ("(local.get 0) (v128.const i64x2 0 0)", "pand"),
+        ("(v128.const i64x2 0 0) (local.get 0)", "pandn"),
+        ("(local.get 0) (v128.const i64x2 0 1)", "pxor"),
+    ],
+)
+def test_choosing_between_a_vector_and_zero_is_one_instruction(operands, name):
+    """Bits that are kept, or cleared."""
+    text = f"""(module (func (export "f") (param v128 v128) (result v128)
+      (v128.bitselect {operands} (local.get 1))))"""
+    assert name in [n for n, _ in instructions(text, OLD)]
+    found = {tier: load(text, tier=tier).exports.f(BYTES[:16], BYTES[50:66]) for tier in ("oracle", "jit0", "jit1")}
+    assert len(set(found.values())) == 1
+
+
 def test_code_is_of_one_kind():
     """Without AVX nothing has its prefix; with it, everything that names an XMM register has."""
     text = """(module (memory 1) (func (param f32 f64 v128 i64) (result f64)

@@ -20,6 +20,7 @@ cdef class VectorSequences(NumericSelector):
     cdef uint32_t beyond(self, uint32_t v) except? 0xFFFFFFFF nogil
     cdef bint in_table(self, uint32_t node) noexcept nogil
     cdef bint below_16(self, uint32_t node) noexcept nogil
+    cdef bint is_zero(self, uint32_t node) noexcept nogil
     cdef uint32_t bitselect(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t popcnt(self, uint32_t v) except? 0xFFFFFFFF nogil
     cdef uint32_t abs64(self, uint32_t v) except? 0xFFFFFFFF nogil

@@ -37,6 +37,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_PADDUSB_RM,
     MOP_PAND_RM,
     MOP_PAND_RR,
+    MOP_PANDN_RR,
     MOP_PBLENDW_RMI,
     MOP_PBLENDW_RRI,
     MOP_PCMPEQW_RM,
@@ -322,11 +323,22 @@ class VectorSequences(NumericSelector):
 
     def bitselect(self, n):
         """Bits of the first input where the third has ones, of the second elsewhere."""
-        a: uint32_t = self.value(self.ssa.nodes[n].a)
-        b: uint32_t = self.value(self.ssa.nodes[n].b)
-        v: uint32_t = self.two(MOP_PXOR_RR, a, b)
-        v = self.two(MOP_PAND_RR, v, self.value(self.ssa.nodes[n].c))
-        return self.two(MOP_PXOR_RR, v, b)
+        a: uint32_t = self.ssa.nodes[n].a
+        b: uint32_t = self.ssa.nodes[n].b
+        mask: uint32_t = self.value(self.ssa.nodes[n].c)
+        if self.is_zero(b):
+            return self.two(MOP_PAND_RR, mask, self.value(a))
+        if self.is_zero(a):
+            return self.two(MOP_PANDN_RR, mask, self.value(b))
+        a = self.value(a)
+        b = self.value(b)
+        mask = self.two(MOP_PAND_RR, self.two(MOP_PXOR_RR, a, b), mask)
+        return self.two(MOP_PXOR_RR, mask, b)
+
+    def is_zero(self, node):
+        """Whether a vector is the constant without bits."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        return at.op == IR_CONST_V128 and (self.ssa.constants[at.a] | self.ssa.constants[at.a + 1]) == 0
 
     def popcnt(self, v):
         """Bits of each byte: those of its halves are looked up."""
