@@ -89,6 +89,8 @@ class Config:
             used only if this user's processes wrote it. ``STRATA_CACHE=off`` in the environment turns it off.
         lift_after: with ``auto``, compile each function again at exactly so many calls, which wait for it, and 0: at
             its first call. None: when calls and ticks say that it pays.
+        cpu: what machine code may use: ``native``, all that this processor has; ``v2``, what Strata asks of each;
+            ``v3``, AVX and BMI besides. For images that run elsewhere, and to compare.
         profile: with ``auto``, what an earlier run of the module has found hot (``Module.profile``, ``Profile.load``):
             that is compiled as ``jit1`` does before it is counted hot here. Other modules are refused.
     """

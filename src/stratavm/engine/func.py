@@ -66,8 +66,8 @@ def signature_of(function: object) -> object:
 class Func:
     """A WebAssembly or host function of a store; call it like a Python function.
 
-    Integers come back signed; several results come back as a tuple. What the call ends with (``Trap``, an exception
-    of a host function, ``KeyboardInterrupt``) is raised unchanged.
+    Integers come back signed, vectors as their 16 bytes; several results come back as a tuple. What the call ends with
+    (``Trap``, an exception of a host function, ``KeyboardInterrupt``) is raised unchanged.
     """
 
     __signature__ = Signed("Func", signature_of)
