@@ -351,6 +351,7 @@ def test_a_finaliser_that_runs_as_another_exception_goes_takes_no_value_of_what_
     assert len(ran) <= 1  # the oracle frees nothing in the midst of a step, so that the finaliser finds no room there
 
 
+@pytest.mark.trace_slow  # and where lines are traced, the collector runs elsewhere
 @pytest.mark.parametrize("tier", WAYS)
 def test_a_collector_that_runs_as_an_exception_is_kept_takes_none_of_its_values(tier):
     """A callback of Python's collector calls the guest, which fills a table with exceptions, wherever that may be."""
