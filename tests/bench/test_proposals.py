@@ -3,6 +3,7 @@
 import pytest
 
 import stratavm
+from tests import needed
 from tests.bench import proposals
 from tests.bench.__main__ import SUITES, verdicts
 from tests.bench.measure import Row
@@ -17,7 +18,7 @@ FORMS = {
 def test_each_form_computes_the_same(text, monkeypatch):
     """On the other engine as well, where it is."""
     monkeypatch.setattr(proposals, "TURNS", 1000)
-    pytest.importorskip("wasmtime")
+    needed.module("wasmtime")
     found = {run() for runs in (proposals.ours, proposals.theirs) for run in runs(text, FORMS[text]).values()}
     assert len(found) == 1
     assert found != {0}
