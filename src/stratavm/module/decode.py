@@ -27,7 +27,7 @@ from cython.cimports.stratavm.module.typesec import (
     val_type,
 )
 
-from stratavm.base.errors import DecodeError, ModuleLimit, ValidationError
+from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
 from stratavm.base.importing import importing
 from stratavm.module.constexpr import skip_expression
 from stratavm.module.features import DEFAULT
@@ -45,6 +45,8 @@ from stratavm.module.model import (
 from stratavm.spec.types import FuncType, TagType
 
 KINDS = ("func", "table", "memory", "global", "tag")
+COMPACT = (0x7E, 0x7F)
+"""Behind a module and an empty name: a list of names with types, or with one type. Source: the proposal."""
 SECTION_NAMES = (
     "custom", "type", "import", "function", "table", "memory", "global", "export", "start", "element", "code", "data",
     "data count", "tag",
@@ -311,6 +313,12 @@ class Decoder:
                 type_ = self.tag()
                 index = type_.type_index
             else:
+                if not name and kind in COMPACT:
+                    raise Unsupported(
+                        "imports in groups need the proposal compact-import-section, which Strata does not have",
+                        feature="compact-import-section", offset=at,
+                        hint="have the linker write each import with its module",
+                    )  # fmt: skip
                 r.fail("malformed import kind", "0 to 4", hex(kind), at)
             self.imports.append(Import(module, name, KINDS[kind], type_, index))
         self.plurals()

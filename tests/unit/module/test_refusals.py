@@ -245,3 +245,17 @@ def test_events_and_reports_take_one_line_of_an_error():
     report = run_script("(module (memory 1 1 shared))", OracleHost())
     (failure,) = report.failures
     assert "unsupported (threads)" in failure.found and "\n" not in failure.found
+
+
+@pytest.mark.parametrize("kind", [0x7E, 0x7F])
+def test_imports_grouped_by_module_are_refused_by_the_name_of_their_proposal(kind):
+    """An empty name and that kind; with a name it is no kind at all."""
+    section = b"\x01\x01m%s" + bytes([kind]) + b"\x01\x01f\x00\x00"
+    head = b"\0asm\1\0\0\0\x01\x04\x01\x60\0\0\x02"
+    grouped = section % b"\0"
+    with pytest.raises(Unsupported, match="compact-import-section") as refused:
+        decode(head + bytes([len(grouped)]) + grouped)
+    assert refused.value.feature == "compact-import-section" and refused.value.hint
+    other = section % b"\x01n"
+    with pytest.raises(DecodeError, match="malformed import kind"):
+        decode(head + bytes([len(other)]) + other)
