@@ -235,16 +235,25 @@ def _read_key(where: int, folder: str) -> bytes:
 
 
 def _make_key(where: int) -> bytes:
-    """A new key, in place all at once; empty where another process was quicker."""
+    """A new key, in place all at once; empty where another process was quicker.
+
+    It is renamed under a lock, not linked: for a moment a linked file has two names, and looks like another's.
+    """
+    from fcntl import LOCK_EX, LOCK_UN, flock
+
     key = os.urandom(KEY_BYTES)
     with _aside(where) as (file, name):
         _write_all(file, key)
         os.fsync(file)
+        flock(where, LOCK_EX)
         try:
-            os.link(name, KEY_FILE, src_dir_fd=where, dst_dir_fd=where)
-        except FileExistsError:
-            return b""
-    return key
+            os.stat(KEY_FILE, dir_fd=where, follow_symlinks=False)
+        except FileNotFoundError:
+            os.rename(name, KEY_FILE, src_dir_fd=where, dst_dir_fd=where)
+            return key
+        finally:
+            flock(where, LOCK_UN)
+    return b""
 
 
 class _aside:

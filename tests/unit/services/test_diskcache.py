@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -273,6 +274,28 @@ def test_a_writer_that_is_killed_leaves_an_old_entry_or_a_new_one(cache, folders
         child.send_signal(signal.SIGKILL)
         child.communicate()
         assert cache.find(KEY)[1] == ""
+
+
+@pytest.mark.parametrize("call", ["fsync", "stat", "rename", "unlink"])
+def test_who_reads_while_another_makes_the_key_finds_none_or_this_one(folders, monkeypatch, call):
+    """Before and behind each step of the maker: no moment at which the file looks like another's."""
+    real, seen = getattr(os, call), []
+    look = partial(diskcache._read_key, folder=str(folders[1]))
+
+    def watched(*args, **more):
+        monkeypatch.setattr(os, call, real)
+        where = diskcache.open_own(str(folders[1]))
+        seen.append(look(where))
+        try:
+            return real(*args, **more)
+        finally:
+            seen.append(look(where))
+            os.close(where)
+            monkeypatch.setattr(os, call, watched)
+
+    monkeypatch.setattr(os, call, watched)
+    key = diskcache.read_key(str(folders[1]))
+    assert set(seen) <= {b"", key} and seen
 
 
 def test_many_processes_make_one_key(folders):
