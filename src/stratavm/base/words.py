@@ -81,9 +81,9 @@ def nearest(name: str, known: Iterable[str], most: int = 3) -> list[str]:
     return list(dict.fromkeys([*same, *close]))[:most]
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """``did you mean 'add'?``, or nothing where no known name is near."""
-    found = [f"'{printable(candidate)}'" for candidate in nearest(name, known)]
+def did_you_mean(name: str, known: Iterable[str], before: str = "") -> str:
+    """``did you mean 'add'?``, or nothing where no known name is near; ``before`` stands before each as it is told."""
+    found = [f"'{before}{printable(candidate)}'" for candidate in nearest(name, known)]
     return f"did you mean {' or '.join(found)}?" if found else ""
 
 

@@ -64,7 +64,8 @@ class Parser(argparse.ArgumentParser):
             return ""
         from stratavm.base.words import did_you_mean
 
-        near = did_you_mean(wrong, [spelling for spelling in (*known, *self.beside) if spelling.startswith("--")])
+        # without dashes, which make all names alike
+        near = did_you_mean(wrong.lstrip("-"), [name[2:] for name in (*known, *self.beside) if name[:2] == "--"], "--")
         return f"no option '{wrong}'" + (f": {near}" if near else "")
 
 

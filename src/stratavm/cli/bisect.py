@@ -44,6 +44,7 @@ OPTIONS: Final[Table] = (
         ("--reference",),
         {"choices": ("oracle", "jit0"), "default": "oracle", "help": "what is right: jit0 where oracle is too slow"},
     ),
+    common.PROPOSAL,
     common.json(),
 )
 
@@ -59,7 +60,7 @@ def run(options: Options) -> int:
     culprit = bisect(
         module_source(options.module),
         lambda module: observe(module, options),
-        Config(tier="jit1", passes=passes),
+        Config(tier="jit1", passes=passes, features=common.features(options)),
         options.reference,
     )
     if options.json:

@@ -166,7 +166,7 @@ def _tell(report: BuildReport, path: str, size: int) -> None:
         taken += f", {report.hot} of them hot by the profile,"
     output.line(
         f"{path}: {counted(report.functions, 'function')}{taken} in {report.seconds * 1e3:.0f} ms, "
-        f"{report.code_bytes} bytes of machine code, {size} in all"
+        f"{counted(report.code_bytes, 'byte')} of machine code, {size} in all"
     )
     for index, name, reason in report.fallbacks:
         output.line(f"on the oracle: func {index} {printable(name)}: {reason}")

@@ -37,8 +37,8 @@ def run(options: argparse.Namespace) -> int:
         return int(bool(report.fallbacks))
     rate = report.wasm_bytes / report.seconds / 1e6 if report.seconds else 0.0
     output.line(
-        f"{counted(report.functions, 'function')}, {report.wasm_bytes} bytes of wasm code -> "
-        f"{report.code_bytes} bytes of machine code "
+        f"{counted(report.functions, 'function')}, {counted(report.wasm_bytes, 'byte')} of wasm code -> "
+        f"{counted(report.code_bytes, 'byte')} of machine code "
         f"in {report.seconds * 1e3:.1f} ms ({rate:.1f} MB/s)"
     )
     if options.time:

@@ -6,6 +6,7 @@ import argparse
 
 from stratavm.base.errors import DecodeError, ModuleError
 from stratavm.base.forms import Any, Final
+from stratavm.base.words import counted
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.source import read_module
@@ -15,7 +16,7 @@ from stratavm.engine.source import Source
 from stratavm.engine.types import describe_extern
 from stratavm.module import model as m
 from stratavm.module.custom import producers, target_features
-from stratavm.module.features import READY
+from stratavm.module.features import DEFAULT, READY
 from stratavm.module.needs import decode_anyway, proposals
 from stratavm.module.outline import Outline, outline
 from stratavm.wasi.abi import ENTRY, INITIALIZE
@@ -39,13 +40,14 @@ TABLES: Final = ("image", "sections", "imports", "exports", "producers", "target
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     common.add_module(parser)
+    common.add_proposal(parser)
     common.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Describe the module or component."""
     binary, source = read_module(options.module)
-    facts = describe(binary, source.text)
+    facts = describe(binary, source.text, common.features(options))
     if source.image is not None:
         facts["image"] = _image_facts(source)
     if options.json:
@@ -71,15 +73,18 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def describe(binary: bytes, text: str | None = None) -> dict[str, Any]:
+def describe(binary: bytes, text: str | None = None, features: frozenset[str] = DEFAULT) -> dict[str, Any]:
     """A binary's facts as plain data; where it was made of a text, errors are placed in that.
+
+    Args:
+        features: the proposals that it may use.
 
     Raises:
         DecodeError: it is no WebAssembly at all.
     """
     found = outline(binary)
     sections = [
-        (found.title(s), f"{s.end - s.content} bytes", f"at {s.start:#x}", *([s.name] if s.name else []))
+        (found.title(s), counted(s.end - s.content, "byte"), f"at {s.start:#x}", *([s.name] if s.name else []))
         for s in found.sections
     ]
     width = max(map(len, sections), default=0)
@@ -95,15 +100,15 @@ def describe(binary: bytes, text: str | None = None) -> dict[str, Any]:
         "problems": [],
     }  # fmt: skip
     if found.is_component:
-        facts["problems"] = [_told(_refusal(binary) or DecodeError("a component"))]
+        facts["problems"] = [_told(_refusal(binary, features) or DecodeError("a component"))]
         return facts
-    return facts | _module_facts(binary, text, found)
+    return facts | _module_facts(binary, text, found, features)
 
 
-def _module_facts(binary: bytes, text: str | None, found: Outline) -> dict[str, Any]:
+def _module_facts(binary: bytes, text: str | None, found: Outline, features: frozenset[str]) -> dict[str, Any]:
     """What is known of a core module only."""
     model, damage = decode_anyway(binary)
-    refusal = damage or found.damage or _refusal(binary if text is None else text.encode())
+    refusal = damage or found.damage or _refusal(binary if text is None else text.encode(), features)
     needed = proposals(binary)
     availability = [_availability(i) for i in model.imports]
     missing = [i for i, said in zip(model.imports, availability, strict=True) if said == MISSING]
@@ -186,10 +191,10 @@ def _export_type(model: m.Module, export: m.Export) -> str:
         return ""
 
 
-def _refusal(binary: bytes) -> ModuleError | None:
+def _refusal(binary: bytes, features: frozenset[str]) -> ModuleError | None:
     """Why the module cannot be used, if so."""
     try:
-        Module(binary, engine=Engine())
+        Module(binary, engine=Engine(features=features))
     except ModuleError as error:
         return error
     return None

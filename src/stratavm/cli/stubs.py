@@ -21,6 +21,7 @@ strata stubs -o - app.wasm"""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     common.add_module(parser)
+    common.add_proposal(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="where to write (default: beside the module; - is standard output)"
     )
@@ -28,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the ``.pyi`` file."""
-    text = type_stub(Module(module_source(options.module), engine=Engine()))
+    text = type_stub(Module(module_source(options.module), engine=Engine(features=common.features(options))))
     target = options.output
     if target is None and options.module != STANDARD:
         target = str(Path(options.module).with_suffix(".pyi"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stratavm.base.words import counted
 from stratavm.runtime.values import signature
 from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType, type_name
 
@@ -11,7 +12,7 @@ def describe_extern(type_: ExternType) -> str:
     if isinstance(type_, FuncType):
         return signature("", type_)
     if isinstance(type_, MemoryType):
-        size = " pages" if type_.page_shift == 16 else f" pages of {1 << type_.page_shift} byte(s)"
+        size = " pages" if type_.page_shift == 16 else f" pages of {counted(1 << type_.page_shift, 'byte')}"
         return f"memory {_limits(type_.limits)}{size}{' shared' if type_.limits.shared else ''}"
     if isinstance(type_, TableType):
         return f"table {_limits(type_.limits)} {type_name(type_.element)}"

@@ -37,9 +37,25 @@ def test_other_commands_take_it(strata, module, tmp_path):
         ("run", *ASKED, "--invoke", "size", image),
         ("compile", *ASKED, module),
         ("dump", *ASKED, "-f", "0", module),
+        ("stubs", *ASKED, "-o", "-", module),
+        ("bisect", *ASKED, "--invoke", "size", module),
     ):
         code, _, err = strata(*line)
         assert code == 0, (line, err)
+
+
+def test_what_is_inside_can_run_where_it_was_asked_for(strata, module):
+    """``info`` says that it cannot where nobody asked."""
+    code, out, _ = strata("info", module)
+    assert code == 0 and "it cannot run: " in out and "--proposal custom-page-sizes" in out
+    code, out, _ = strata("info", *ASKED, module)
+    assert code == 0 and "cannot run" not in out and "memory 5.. pages of 1 byte" in out.replace("  ", " ")
+
+
+def test_an_option_that_is_not_there_is_compared_by_its_letters(strata, module):
+    """Not by its dashes."""
+    assert strata("run", "--cpu", "v2", module)[2] == "strata: run: no option '--cpu' (hint: `strata run --help`)\n"
+    assert "did you mean '--memory-plan'" in strata("run", "--memory-plam", "guard", module)[2]
 
 
 def test_a_name_that_is_no_proposal_is_refused(strata, module):
