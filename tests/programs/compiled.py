@@ -20,6 +20,14 @@ EMSCRIPTEN: Final = ("--no-entry", "-sSTANDALONE_WASM", "-sFILESYSTEM=0", "-sERR
 WASI: Final = ("--target=wasm32-wasi", "-mexec-model=reactor", "-mllvm", "-wasm-enable-sjlj", "-Wl,--strip-all")
 
 
+EMPTY: Final = "int nothing;\n"
+"""What a compiler that has all its parts makes a module of."""
+
+
+class CannotCompile(Exception):
+    """The sources, or the options, are wrong."""
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
     """How a module is made."""
@@ -31,9 +39,9 @@ class Build:
     libraries: tuple[str, ...] = ()
     packages: str = "apt install emscripten"
 
-    def command(self, compiler: str, result: Path) -> list[str]:
+    def command(self, compiler: str, source: Path, result: Path) -> list[str]:
         """What makes it."""
-        return [compiler, "-O2", *self.options, str(HERE / self.source), *self.libraries, "-o", str(result)]
+        return [compiler, "-O2", *self.options, str(source), *self.libraries, "-o", str(result)]
 
 
 CLANGS: Final = ("clang", *(f"clang-{version}" for version in range(30, 16, -1)))
@@ -50,22 +58,33 @@ WebAssembly 3.0, and in the earlier one."""
 
 
 def made(name: str, result: Path) -> str:
-    """Compile a module; gives why it could not be, or nothing."""
+    """Compile a module; gives why it could not be, or nothing.
+
+    Raises:
+        CannotCompile: a compiler that makes a program of nothing makes none of the source.
+    """
     build = BUILDS[name]
     why = f"no {build.compilers[0]}: {build.packages}"
     for compiler in build.compilers:
         if shutil.which(compiler) is None:
             continue
-        try:
-            command = build.command(compiler, result)
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-        except subprocess.TimeoutExpired:
-            why = f"{compiler} was not ready after {SECONDS} s"
-            continue
-        if done.returncode == 0:
+        empty = result.with_name("empty" + Path(build.source).suffix)
+        empty.write_text(EMPTY)
+        why = _compile(compiler, build.command(compiler, empty, result))
+        if not why and (wrong := _compile(compiler, build.command(compiler, HERE / build.source, result))):
+            raise CannotCompile(wrong)
+        if not why:
             return ""
-        why = f"{compiler} cannot make it: {(done.stderr or done.stdout).strip()[-300:]}"
     return why
+
+
+def _compile(compiler: str, command: list[str]) -> str:
+    """Run a compiler; gives what went wrong, or nothing."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"{compiler} was not ready after {SECONDS} s"
+    return "" if done.returncode == 0 else f"{compiler} cannot make it: {(done.stderr or done.stdout).strip()[-300:]}"
 
 
 @cache

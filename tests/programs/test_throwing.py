@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 import stratavm
 from stratavm import Config, Engine, Linker, Module, Store, WasmException
 from stratavm.module.needs import proposals
+from tests.programs import compiled
 from tests.programs.compiled import BUILDS, HERE, expected, made, native
 
 THROWING = [name for name in BUILDS if name.startswith("throwing")]
@@ -168,7 +171,10 @@ HARSH = {"STRATA_CHECK": "2", "STRATA_REGS": "4", "STRATA_POISON": "1", "STRATA_
 """Every form and allocation verified, few registers, garbage in the dead ones, every poll taken, who holds exceptions
 looked at for each."""
 SCRIPT = """
+import shutil
+import subprocess
 import sys
+from dataclasses import replace
 from tests.programs.test_throwing import BUILDS, HERE, Guest, expected
 for name in BUILDS:
     guest = Guest(sys.argv[1], HERE / name)
@@ -203,6 +209,23 @@ def test_it_compiles_here(name, tmp_path):
         assert guest.call("run") == 0
         assert guest.out.decode() == expected(BUILDS[name].source)
         assert guest.call("many", 100) == (400 if name in THROWING else 200)
+
+
+def test_a_source_that_does_not_compile_is_no_lack_of_a_compiler(tmp_path, monkeypatch):
+    """It fails, where a compiler that has nothing to work with is a reason to skip."""
+    build = compiled.Build("wrong.c", ("cc",), ("-c",))
+    monkeypatch.setattr(compiled, "HERE", tmp_path)
+    monkeypatch.setitem(compiled.BUILDS, "wrong", build)
+    (tmp_path / "wrong.c").write_text("int f(void) { return }")
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler of the machine's own")
+    with pytest.raises(compiled.CannotCompile, match=r"cc cannot make it: .*wrong\.c"):
+        made("wrong", tmp_path / "wrong")
+    monkeypatch.setitem(compiled.BUILDS, "wrong", replace(build, options=("-c", "--no-such-option")))
+    assert "cc cannot make it" in made("wrong", tmp_path / "wrong")
+    (tmp_path / "wrong.c").write_text("int f(void) { return 1; }")
+    monkeypatch.setitem(compiled.BUILDS, "wrong", build)
+    assert made("wrong", tmp_path / "wrong") == ""
 
 
 @pytest.mark.parametrize("source", sorted({build.source for build in BUILDS.values()}))

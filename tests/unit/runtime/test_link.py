@@ -4,6 +4,7 @@ import pytest
 
 import stratavm
 from stratavm.base.errors import LinkError, ResourceLimit, Trap
+from stratavm.runtime.exceptions import Tag
 from stratavm.runtime.globals import Global
 from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.memory import Memory
@@ -75,12 +76,24 @@ def test_the_present_size_counts():
     link('(module (import "m" "x" (memory 3 4)))', memory, where=store)
 
 
-def test_missing_and_foreign_imports():
-    """Too few, or of another store."""
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [("(memory 1)", "memory"), ("(table 3 funcref)", "table"), ("(global i32)", "const"), ("(tag)", "tag"),
+     ("(func (param i32) (result i32))", "func")],
+)  # fmt: skip
+def test_nothing_of_another_store_fits(wanted, given):
+    """Of any kind, even where the type does."""
+    other = guest.store()
+    there = things(other) | {"tag": Tag.new(other)}
+    with pytest.raises(LinkError, match="another store"):
+        link(f'(module (import "m" "x" {wanted}))', there[given], where=guest.store())
+    link(f'(module (import "m" "x" {wanted}))', there[given], where=other)
+
+
+def test_missing_imports():
+    """Too few."""
     with pytest.raises(LinkError, match="unknown import"):
         link('(module (import "m" "x" (memory 1)))')
-    with pytest.raises(LinkError, match="another store"):
-        link('(module (import "m" "x" (memory 1)))', things(guest.store())["memory"])
 
 
 def test_code_for_guard_pages_refuses_a_bounded_memory():
