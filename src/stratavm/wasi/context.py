@@ -204,13 +204,14 @@ class Context(WorldState):
     # ---- quotas -----------------------------------------------------------------------------------
 
     def may_write(self, size: int) -> None:
-        """NOSPC unless so many bytes may still be written."""
+        """Count bytes that are about to be written; NOSPC, and nothing is counted, where they are too many."""
         if self.written_bytes + size > self.quotas.written_bytes:
             raise WasiError(Errno.NOSPC)
-
-    def wrote(self, size: int) -> None:
-        """Count bytes that were written."""
         self.written_bytes += size
+
+    def did_not_write(self, size: int) -> None:
+        """So many of those were not."""
+        self.written_bytes -= size
 
     def charge(self, guest: Guest, held: Held, size: int, what: str) -> bool:
         """Count memory of the host that something takes from now on, in bytes: in this world, and for the store that
@@ -260,14 +261,12 @@ class Context(WorldState):
         """Write at the position, or at an offset; NOSPC over the quota of what may be written. What to await, where
         that has to wait."""
         size = size_of(buffers)
-        if self.written_bytes + size > self.quotas.written_bytes:
-            raise WasiError(Errno.NOSPC)
-        kept = descriptor.will_keep(size)
-        if kept and not self._count_kept(guest, descriptor, kept):
-            descriptor.no_room()
-        self.written_bytes += size  # before, or another thread's write would be let in by the same room
+        self.may_write(size)  # before, or another thread's write would be let in by the same room
         written: int | Coroutine[Any, Any, int] = 0
         try:
+            kept = descriptor.will_keep(size)
+            if kept and not self._count_kept(guest, descriptor, kept):
+                descriptor.no_room()
             written = self._write(guest, descriptor, buffers, offset)
         finally:
             if isinstance(written, int):

@@ -17,7 +17,7 @@ from stratavm.wasi.channel import DISK_CACHED, DISK_DIRECT, Channel, FifoChannel
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, SHORT_PIECE, Descriptor, Stat
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
 from stratavm.wasi.given import c_string
-from stratavm.wasi.held import Held
+from stratavm.wasi.held import ForkLock, Held
 
 T = TypeVar("T")
 
@@ -152,6 +152,10 @@ class ProgramOutput:
         return self._number
 
 
+STREAMS: Final = ForkLock()
+"""Held while bytes are taken from a stream in memory, or put there: several threads may use the same one."""
+
+
 class BytesSource(Stream):
     """Input from bytes."""
 
@@ -161,12 +165,15 @@ class BytesSource(Stream):
 
     def read(self, buffers: Sequence[memoryview]) -> int:
         """Read the next bytes."""
-        start = self._at
+        with STREAMS.lock:
+            start = self._at
+            end = self._at = min(start + size_of(buffers), len(self._data))
+        at = start
         for buffer in buffers:
-            piece = self._data[self._at : self._at + buffer.nbytes]
+            piece = self._data[at : min(at + buffer.nbytes, end)]
             buffer[: len(piece)] = piece
-            self._at += len(piece)
-        return self._at - start
+            at += len(piece)
+        return end - start
 
     def available(self) -> int:
         """What is left."""
@@ -251,9 +258,11 @@ class ArraySink(KeepingSink):
         return size
 
     def write(self, buffers: Sequence[memoryview]) -> int:
-        """Append."""
-        for buffer in buffers:
-            self._into += buffer
+        """Append, whole: another thread's write comes before or behind it."""
+        with STREAMS.lock:
+            self.will_keep(size_of(buffers))  # again: there may be less room than before
+            for buffer in buffers:
+                self._into += buffer
         return size_of(buffers)
 
 
@@ -279,10 +288,11 @@ class CaptureSink(KeepingSink):
     def write(self, buffers: Sequence[memoryview]) -> int:
         """Keep what fits; all of it counts as written."""
         size = size_of(buffers)
-        kept = self.will_keep(size)
-        for piece in first(buffers, kept):
-            self._capture.data += piece
-        self._capture.truncated |= size > kept
+        with STREAMS.lock:
+            kept = self.will_keep(size)
+            for piece in first(buffers, kept):
+                self._capture.data += piece
+            self._capture.truncated |= size > kept
         return size
 
 

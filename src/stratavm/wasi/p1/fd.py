@@ -85,12 +85,16 @@ def fd_allocate(ctx: Context, guest: Guest, fd: int, offset: int, length: int) -
     offset_of(offset + length)
     descriptor.changing()
     ctx.may_write(length)
-    for start in range(offset, offset + length, ALLOCATED_AT_ONCE):
-        if start > offset:
-            ctx.pause(guest)
-        piece = min(ALLOCATED_AT_ONCE, offset + length - start)
-        descriptor.allocate(start, piece)
-        ctx.wrote(piece)
+    left = length
+    try:
+        while left:
+            if left < length:
+                ctx.pause(guest)
+            piece = min(ALLOCATED_AT_ONCE, left)
+            descriptor.allocate(offset + length - left, piece)
+            left -= piece
+    finally:
+        ctx.did_not_write(left)
 
 
 @PREVIEW1.function("fd_close", "i->i", apart=(0,))
@@ -160,8 +164,11 @@ def fd_filestat_set_size(ctx: Context, guest: Guest, fd: int, size: int) -> None
     descriptor.changing()
     growth = max(0, offset_of(size) - descriptor.stat().size)
     ctx.may_write(growth)
-    descriptor.set_size(size)
-    ctx.wrote(growth)
+    try:
+        descriptor.set_size(size)
+    except BaseException:
+        ctx.did_not_write(growth)
+        raise
 
 
 @PREVIEW1.function("fd_filestat_set_times", "iIIi->i", apart=(0,))

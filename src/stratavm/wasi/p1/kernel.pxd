@@ -14,8 +14,12 @@ cdef extern from * nogil:
     #include <time.h>
     #include <unistd.h>
 
-    static inline uint32_t strata_get_32(const char *p) { uint32_t x; memcpy(&x, p, sizeof x); return x; }
-    static inline uint64_t strata_get_64(const char *p) { uint64_t x; memcpy(&x, p, sizeof x); return x; }
+    /* Read once, whatever the compiler would like: another thread of the guest may write there, and what was checked is
+       what is used. */
+    struct strata_u32 { uint32_t x; } __attribute__((packed, may_alias));
+    struct strata_u64 { uint64_t x; } __attribute__((packed, may_alias));
+    static inline uint32_t strata_get_32(const char *p) { return ((const volatile struct strata_u32 *)p)->x; }
+    static inline uint64_t strata_get_64(const char *p) { return ((const volatile struct strata_u64 *)p)->x; }
     static inline void strata_put_32(char *p, uint32_t x) { memcpy(p, &x, sizeof x); }
     static inline void strata_put_64(char *p, uint64_t x) { memcpy(p, &x, sizeof x); }
 
