@@ -348,6 +348,7 @@ if TYPE_CHECKING:
     from stratavm.engine.load import load as load
     from stratavm.engine.metrics import EngineMetrics as EngineMetrics
     from stratavm.engine.recovery import Recovering as Recovering
+    from stratavm.engine.shared import SharedMemory as SharedMemory
     from stratavm.pool.metrics import PoolMetrics as PoolMetrics
     from stratavm.pool.metrics import TenantMetrics as TenantMetrics
     from stratavm.pool.policy import Policy as Policy
@@ -418,6 +419,7 @@ _EXPORTS: dict[str, str] = {
     "Pool": "stratavm.pool.pool.Pool",
     "MemorySlots": "stratavm.runtime.limits.MemorySlots",
     "PoolMetrics": "stratavm.pool.metrics.PoolMetrics",
+    "SharedMemory": "stratavm.engine.shared.SharedMemory",
     "Profile": "stratavm.aot.profile.Profile",
     "ProfileError": "stratavm.aot.profile.ProfileError",
     "Recovering": "stratavm.engine.recovery.Recovering",

@@ -40,10 +40,10 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t* thrown  # +176: its values, in cells as those of an array entry; valid until the next is thrown
     uint64_t catch_pc  # +184: where it is caught; 0: not in the innermost activation
     uint64_t catch_fp  # +192: and the frame pointer of who catches it
-    void* builtins[64]  # +200: addresses of builtins, see contract/builtins.py
-    uint32_t counters[256]  # +712: entries until a word runs out; of a function: its defined index modulo
-    uint8_t spans[256]  # +1736: what each of them began with
-    uint8_t _pad[8]
+    uint64_t waited  # +200: the result of memory_wait and memory_notify, where their status is 0
+    void* builtins[64]  # +208: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +720: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1744: what each of them began with
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
@@ -73,9 +73,10 @@ cdef enum:
     EXEC_THROWN = 0xb0
     EXEC_CATCH_PC = 0xb8
     EXEC_CATCH_FP = 0xc0
-    EXEC_BUILTINS = 0xc8
-    EXEC_COUNTERS = 0x2c8
-    EXEC_SPANS = 0x6c8
+    EXEC_WAITED = 0xc8
+    EXEC_BUILTINS = 0xd0
+    EXEC_COUNTERS = 0x2d0
+    EXEC_SPANS = 0x6d0
     EXEC_SIZE = 0x7d0
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
@@ -291,7 +292,9 @@ cdef enum:
     BUILTIN_THROW_REF = 0x11
     BUILTIN_EXN_REF = 0x12
     BUILTIN_RETHROW = 0x13
-    N_BUILTINS = 0x14
+    BUILTIN_MEMORY_WAIT = 0x14
+    BUILTIN_MEMORY_NOTIFY = 0x15
+    N_BUILTINS = 0x16
 
 cdef enum:
     ATTENTION_CLOSED = 0x1

@@ -45,6 +45,14 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("throw_ref", "host", ("exception",), "status", "throws again what an exnref names"),
     Builtin("exn_ref", "host", (), "value", "an exnref to what was thrown last, or 0: an error is pending"),
     Builtin("rethrow", "leaf", (), "status", "what was thrown last goes on: who looked at it does not catch it"),
+    Builtin(
+        "memory_wait",
+        "host",
+        ("memory_width", "address", "expected", "timeout"),
+        "status",
+        "memory | bytes << 32; ns, negative: no end. exec.waited: 0 woken, 1 another value, 2 too late",
+    ),
+    Builtin("memory_notify", "host", ("memory", "address", "count"), "status", "exec.waited: how many were woken"),
 )
 STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}
 """Statuses beyond the kinds of traps: a guest on a fiber is suspended, an exception of WebAssembly looks for who

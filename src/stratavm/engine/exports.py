@@ -10,6 +10,7 @@ from cython.cimports.cpython.ref import Py_REFCNT
 from cython.cimports.stratavm.engine.func import Func
 from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import Instance
+from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
@@ -57,6 +58,8 @@ class Exports:
         made = instance.export(kind, index)
         if kind == "func":
             made = Func(instance.store, made)
+        elif kind == "memory" and cython.cast(Memory, made).shared is not None:
+            made = cython.cast(Memory, made).shared
         if is_closed(instance.store):  # meanwhile, by the collector: what is kept now is kept for ever
             raise Closed("the store of these exports is closed")
         return self.made.setdefault(name, made)

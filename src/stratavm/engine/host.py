@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.store import Store
     from stratavm.runtime.memory import Memory
+    from stratavm.runtime.shared import SharedMemory
 
 NO_MEMORY: Final = "the calling module exports no memory named 'memory'"
 
@@ -29,7 +30,7 @@ class Caller:
 
     def __init__(self) -> None:
         self._instance: Instance | None = None
-        self._memory: Memory | None = None
+        self._memory: Memory | SharedMemory | None = None
 
     def bind(self, instance: Instance) -> None:
         """Set the instance; called once by the linker, before any guest code runs."""
@@ -51,11 +52,11 @@ class Caller:
         return self._instance
 
     @property
-    def memory(self) -> Memory:
+    def memory(self) -> Memory | SharedMemory:
         """The calling instance's exported memory."""
         if self._memory is None:  # asked for at every WASI call
             memory = self.instance.exports.get("memory")
-            if memory is None or not hasattr(memory, "view"):
+            if memory is None or not hasattr(memory, "read_cstring"):
                 raise LinkError(NO_MEMORY)
             self._memory = memory
         return self._memory

@@ -26,6 +26,7 @@ from cython.cimports.stratavm.engine.python import (
 from cython.cimports.stratavm.engine.shortway import ShortWay
 from cython.cimports.stratavm.runtime.func import fill_cells, read_cells
 from cython.cimports.stratavm.runtime.host import HostFunction, HostShape, as_run_cells, may_raise_t, wait_for
+from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 
@@ -149,9 +150,15 @@ class PythonHost(HostFunction):
         return 0
 
     def first(self):
-        """The caller's memory."""
+        """The caller's memory; of a shared one, what the caller's store has of it."""
+        memory: Memory
         if self.memory is None:
             self.memory = self.caller.memory
+            if type(self.memory) is not Memory:
+                for memory in cython.cast(Instance, self.caller.instance).memories:
+                    if memory.shared is self.memory:
+                        self.memory = memory
+                        break
             if type(self.memory) is Memory and cython.cast(Memory, self.memory).store is self.store:
                 self.plain = self.memory
         return self.memory

@@ -6,7 +6,7 @@ from _collections_abc import Callable, Mapping
 from _weakref import ref
 
 from stratavm.base.errors import LinkError
-from stratavm.base.forms import Any, ClassVar, Final, TypeAlias, dataclass, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
@@ -23,13 +23,16 @@ from stratavm.engine.store import Store
 from stratavm.module.model import Import
 from stratavm.runtime.exceptions import Tag
 from stratavm.runtime.globals import Global
-from stratavm.runtime.link import check_import
+from stratavm.runtime.link import check_import, check_shared, is_shared
 from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
 from stratavm.runtime.values import signature
 from stratavm.spec.types import FIRST_CONCRETE, FuncType, resolved_extern, resolved_func
 
-Importable: TypeAlias = "Func | Memory | Table | Global | Tag | HostSpec | Callable[..., Any]"
+if TYPE_CHECKING:
+    from stratavm.runtime.shared import SharedMemory
+
+Importable: TypeAlias = "Func | Memory | SharedMemory | Table | Global | Tag | HostSpec | Callable[..., Any]"
 MANY_FUNCTIONS: Final = 16
 Namespaces: TypeAlias = Mapping[str, Mapping[str, Any]]
 
@@ -37,8 +40,8 @@ Namespaces: TypeAlias = Mapping[str, Mapping[str, Any]]
 class Linker:
     """Defines what modules can import, by module name and name.
 
-    Values may be objects of a store (``Func``, ``Memory``, ``Table``, ``Global``, ``Tag``), Python callables, or
-    ``HostSpec``.
+    Values may be objects of a store (``Func``, ``Memory``, ``Table``, ``Global``, ``Tag``) or of the engine
+    (``SharedMemory``), Python callables, or ``HostSpec``.
     """
 
     @checks_keywords
@@ -166,6 +169,8 @@ class Linker:
             raise LinkError(f"{kind}{shown} is not defined") from None
         if isinstance(item, (Func, Memory, Table, Global, Tag)):
             return _Owned.checked(module, wanted, item)
+        if is_shared(item):
+            return _Shared.checked(module, wanted, item)
         if not isinstance(item, HostSpec) and not callable(item):
             raise LinkError(f"its definition is of type {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
@@ -240,6 +245,25 @@ class _Owned:
         if self.item.store is not store:
             raise LinkError(f"{self.where} belongs to another store")
         return _native(self.item)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A shared memory, for instances in any store of its engine."""
+
+    makes: ClassVar[bool] = False
+    where: str
+    item: SharedMemory
+
+    @classmethod
+    def checked(cls, module: Module, wanted: Import, item: SharedMemory) -> _Shared:
+        """One whose type fits now."""
+        check_shared(module.engine.runtime, module.blueprint, wanted, item)
+        return cls(wanted.label, item)
+
+    def bind(self, store: Store, caller: Caller) -> Any:
+        """Itself; what the store has of it is made with the instance, where its type is checked again."""
+        return self.item
 
 
 def _native(item: Func | Memory | Table | Global | Tag) -> Any:

@@ -78,6 +78,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "threads", "4.0", False, "memories that threads share",
             "clang and emscripten with -pthread; rustc for wasm32-wasip1-threads; asc --enable threads",
             "leave -pthread out; Rust: --target wasm32-wasip1",
+            interpreted=True,
         ),
         Feature(
             "custom-page-sizes", "4.0", True, "pages of one byte",

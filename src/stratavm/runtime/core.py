@@ -7,7 +7,13 @@ from _collections_abc import Callable
 from stratavm.base.events.core import Bus
 from stratavm.base.forms import Any
 from stratavm.contract.stubs import Stubs
-from stratavm.runtime import builtin_calls, exceptions, host, signals  # noqa: F401 - three fill the builtin table first
+from stratavm.runtime import (  # noqa: F401 - all but the signals fill the builtin table first
+    builtin_calls,
+    exceptions,
+    host,
+    signals,
+    waits,
+)
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.typeids import TypeIds
 

@@ -145,10 +145,10 @@ class Instance:
             cython.pp_void, self.cell(self.blueprint.memory_cells + MEM_CELL * len(self.memories))
         )
         at[0] = memory.d.base
-        at[1] = cython.address(memory.d)
+        at[1] = memory.d
         if not self.memories:
             self.vm.mem0_base = memory.d.base
-            self.vm.mem0_def = cython.address(memory.d)
+            self.vm.mem0_def = memory.d
         self.memories.append(memory)
         return 0
 

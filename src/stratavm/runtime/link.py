@@ -14,13 +14,14 @@ from cython.cimports.stratavm.runtime.exceptions import Tag, instance_tag
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import Instance
-from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.runtime.memory import SHARED, Memory, MemorySpec
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import LinkError
 from stratavm.base.forms import Any
+from stratavm.base.importing import importing
 from stratavm.contract.layout import plan_of
 from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
@@ -112,35 +113,74 @@ def check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any)
     _check_import(store, blueprint.ids, wanted, given, blueprint.plan)
 
 
+def check_shared(runtime: object, blueprint: Blueprint, wanted: Import, given: Any) -> None:
+    """``check_import`` for a shared memory, which needs no store for that.
+
+    Raises:
+        LinkError: it does not fit.
+    """
+    where = wanted.label
+    if wanted.kind != "memory":
+        raise LinkError(f"incompatible import type for {where}: expected a {wanted.kind}, found a shared memory")
+    if given.runtime is not runtime:
+        raise LinkError(f"incompatible import type for {where}: it belongs to another engine")
+    _check_memory(where, wanted, given, blueprint.plan)
+
+
+def _check_memory(where: str, wanted: Import, given: Any, plan: str) -> None:
+    """Raise LinkError unless a memory fits."""
+    if not extern_matches(given.type, wanted.type):
+        expected, found = describe(wanted.type), describe(given.type)
+        raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}")
+    if plan_of(wanted.type, plan) == "guard" and given.plan != "guard":
+        found = f"the code relies on guard pages, the memory has plan {given.plan}"
+        raise LinkError(f"incompatible import type for {where}: {found}")
+
+
 def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any, plan: str) -> None:
     """Raise LinkError unless the object fits."""
     where = wanted.label
+    if wanted.kind == "memory" and is_shared(given):
+        if given.runtime is not store.runtime:
+            raise LinkError(f"incompatible import type for {where}: it belongs to another engine")
+        return _check_memory(where, wanted, given, plan)
     if not isinstance(given, _CLASSES[wanted.kind]):
         raise LinkError(f"incompatible import type for {where}: expected a {wanted.kind}, found {_describe(given)}")
     if given.store is not store:
         raise LinkError(f"incompatible import type for {where}: it belongs to another store")
+    if wanted.kind == "memory":
+        return _check_memory(where, wanted, given, plan)
     if wanted.kind == "func":
         assert wanted.type_index is not None
         fits = store.runtime.types.matches(given.type_id, ids[wanted.type_index])
     elif wanted.kind == "tag":
         assert wanted.type_index is not None
         fits = given.type_id == ids[wanted.type_index]
-    elif wanted.kind == "memory":
-        fits = extern_matches(given.type, wanted.type)
-        if fits and plan_of(wanted.type, plan) == "guard" and given.plan != "guard":
-            found = f"the code relies on guard pages, the memory has plan {given.plan}"
-            raise LinkError(f"incompatible import type for {where}: {found}")
     else:
         fits = extern_matches(given.type, wanted.type)
     if not fits:
         raise LinkError(
             f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(given.type)}"
         )
+    return None
 
 
 def _describe(given: Any) -> str:
     found = next((kind for kind, cls in _CLASSES.items() if isinstance(given, cls)), None)
     return f"a {found}" if found else type(given).__name__
+
+
+def is_shared(given: Any) -> bool:
+    """Whether it is a SharedMemory, of which nothing is loaded where there is none."""
+    return type(given).__name__ == "SharedMemory" and isinstance(given, shared_memories().SharedMemory)
+
+
+def shared_memories() -> Any:
+    """The room of shared memories, which most programs never need."""
+    with importing:
+        from stratavm.runtime import shared
+
+    return shared
 
 
 # ---- allocation ----
@@ -161,7 +201,7 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
         if isinstance(given, FuncRef):
             instance.add_imported_func(given)
         elif wanted.kind == "memory":
-            instance.add_memory(given)
+            instance.add_memory(given if isinstance(given, Memory) else given.view_in(instance.store))
         elif wanted.kind == "table":
             instance.add_table(given)
         elif wanted.kind == "tag":
@@ -174,8 +214,11 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
     if blueprint.memories:
         shown = NOTHING_SHOWN if images is NO_IMAGES else images.by_memory
         for spec in blueprint.memories:
-            memory = Memory.__new__(Memory)
-            memory.begin(instance.store, spec, shown.get(len(instance.memories)) if shown else None)
+            if cython.cast(MemorySpec, spec).flags & SHARED:
+                memory = shared_memories().define(instance.store, spec)
+            else:
+                memory = Memory.__new__(Memory)
+                memory.begin(instance.store, spec, shown.get(len(instance.memories)) if shown else None)
             instance.add_memory(memory)
     for number in blueprint.evaluated:
         variable = instance.global_of(blueprint.n_imported_globals + number)

@@ -15,13 +15,18 @@ cdef class MemorySpec:
     cdef uint64_t maximum            # pages that it declares, or that its addresses reach
     cdef bint bounded                # it declares a maximum
 
+cdef uint64_t SHARED
+cdef uint64_t GUARD_BYTES
+
 @cython.final
 cdef class Views:
     cdef Region region
     cdef Py_ssize_t count            # living buffers
 
 cdef class Memory:
-    cdef MemDef d
+    cdef MemDef own
+    cdef MemDef* d                   # its own, or that of the memory that it shares with other stores
+    cdef readonly object shared      # that SharedMemory, or None
     cdef readonly Store store
     cdef MemorySpec spec
     cdef Views views                 # whose buffers it hands out, or None
@@ -34,6 +39,7 @@ cdef class Memory:
     cdef bint counted                # among the living memories of its store
     cdef object __weakref__
     cdef int begin(self, Store store, MemorySpec spec, object image) except -1
+    cdef int attach(self, Store store, MemorySpec spec, object shared, MemDef* definition) except -1
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
     cdef int commit(self, uint64_t size) except -1
     cdef void take_less(self, uint64_t count) noexcept
@@ -41,4 +47,10 @@ cdef class Memory:
     cdef int let_go(self) except -1
     cdef void judge(self) noexcept
     cdef object all_of_it(self)
+    cdef int no_views(self) except -1
     cdef Py_ssize_t place(self, object address, Py_ssize_t count) except -1
+
+cdef object most_pages(object shift, object is64)
+cdef object too_large(object pages, object shift, object most)
+cdef object size_of_format(str format)
+cdef Py_ssize_t clip(str name, object value) except? -1

@@ -45,8 +45,13 @@ from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.spec.types import Limits, MemoryType
 
-GUARD_BYTES = cython.declare(uint64_t, GUARD_RESERVATION)
+SHARED = 1  # a bit of MemDef.flags
+GUARD_BYTES = GUARD_RESERVATION
 FARTHEST = cython.declare(cython.Py_ssize_t, 0x7FFFFFFFFFFFFFFF)
+NO_BUFFER = (
+    "other threads change the bytes of a shared memory at any time, which what works on a view does not expect; "
+    "read() and write() copy, and load(), store(), add() and so on of SharedMemory are atomic"
+)
 MOST = 1 << 62  # pages or more that nobody ever gets
 PAGE_SHIFTS = {1: 0, 1 << 16: 16}  # logarithms of what a page may have
 
@@ -69,16 +74,14 @@ class MemorySpec:
         self.maximum = min(pages if most is None else min(most, pages), one << 63)
 
 
-@cython.cfunc
-def most_pages(shift: object, is64: object) -> object:
+def most_pages(shift, is64):
     """Pages that addresses reach; of one byte one less, since the size is an address as well."""
     one: object = 1
     reach: object = one << (64 if is64 else 32)
     return reach >> shift if shift else reach - 1
 
 
-@cython.cfunc
-def too_large(pages: object, shift: object, most: object) -> object:
+def too_large(pages, shift, most):
     """The error for a memory that begins with more than it may have."""
     wanted: object = pages << shift
     unit: object = "pages" if shift else "bytes"
@@ -101,6 +104,9 @@ class Memory:
     """
 
     __signature__ = Signed("Memory")
+
+    def __cinit__(self):
+        self.d = cython.address(self.own)
 
     def __init__(self, store: Store, type: MemoryType, plan: str = "guard", image: object = None):
         self.begin(store, MemorySpec(type, plan), image)
@@ -137,6 +143,8 @@ class Memory:
         """Become a memory of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a memory is initialised once")
+        if spec.flags & SHARED:
+            raise TypeError("a memory that threads share is a SharedMemory")
         if is_closed(store):
             raise store.why_closed()
         shift: uint32_t = spec.shift
@@ -157,6 +165,22 @@ class Memory:
         self.number = store.made_memories - 1
         self.reserve(spec.minimum << shift, image)
         store.note(KIND_MEMORY_CREATED, self.number, self.d.bytes >> shift, 0)
+        return 0
+
+    def attach(self, store, spec, shared, definition):
+        """Become what a store has of a memory that several share: what it is, and how large, is in one place for all."""
+        if self.store is not None:
+            raise TypeError("a memory is initialised once")
+        if is_closed(store):
+            raise store.why_closed()
+        self.store = store
+        self.spec = spec
+        store.count_memory()
+        self.counted = True
+        self.number = store.made_memories - 1
+        self.shared = shared
+        self.d = definition
+        store.note(KIND_MEMORY_CREATED, self.number, self.d.bytes >> self.d.page_shift, 0)
         return 0
 
     def reserve(self, size, image):
@@ -194,12 +218,18 @@ class Memory:
     def __dealloc__(self):
         if self.counted:
             self.store.n_memories -= 1
-            self.take_less(self.d.bytes)
+            self.take_less(self.own.bytes)
             self.judge()
 
     def let_go(self):
         """The store is closed: give the address space back now, unless a view of it lives."""
         self.whole = None
+        if self.shared is not None:
+            self.own.page_shift = self.d.page_shift
+            self.own.plan = self.d.plan
+            self.d = cython.address(self.own)
+            self.shared = None
+            return 0
         if self.exports == 0 and is_closed(self.store):
             self.take_less(self.d.bytes)
             self.d.bytes = 0
@@ -288,7 +318,7 @@ class Memory:
     def definition(self) -> int:
         """Address of the MemDef."""
         self.written = True
-        return cython.cast(uint64_t, cython.address(self.d))
+        return cython.cast(uint64_t, self.d)
 
     @property
     def exports(self) -> int:
@@ -303,6 +333,8 @@ class Memory:
 
     def extend(self, delta: object) -> int:
         """``grow`` for guests: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""
+        if self.shared is not None:
+            return self.extend_shared(delta)
         wanted: object = min(max(integer("pages", delta), -1), MOST)  # may run anything: nothing is looked at before
         self.store.check_access()
         shift: uint32_t = self.d.page_shift
@@ -313,6 +345,18 @@ class Memory:
             self.store.note(KIND_MEMORY_REFUSED, self.number, old, wanted)
             return -1
         self.store.note(KIND_MEMORY_GROWN, self.number, old, old + wanted)
+        return old
+
+    def extend_shared(self, delta: object) -> int:
+        """``extend`` of what several stores share: whoever made it pays."""
+        self.store.check_access()
+        old: object = self.shared.extend(delta)
+        now: object = self.size_pages
+        self.store.check_access()  # what was asked may have closed it
+        if old < 0:
+            self.store.note(KIND_MEMORY_REFUSED, self.number, now, min(max(delta, -1), MOST))
+        else:
+            self.store.note(KIND_MEMORY_GROWN, self.number, old, old + delta)
         return old
 
     def may_grow(self, size: int) -> bool:
@@ -338,16 +382,18 @@ class Memory:
     # ---- without copies ----
 
     def all_of_it(self):
-        """A view of the whole memory, made once for each size."""
+        """A view of the whole memory, made once for each size; also of a shared one, for callers in this package who
+        look at nothing twice."""
         check(self)
         if self.whole is None or self.whole_bytes != self.d.bytes:
-            made: object = memoryview(self)  # may run the collector: what is kept is as large as it is
+            made: object = memoryview(self if self.shared is None else lent(self))  # may run the collector: what is kept is as large as it is
             self.whole_bytes = len(made)
             self.whole = made
         return self.whole
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         check(self)
+        self.no_views()
         self.written = True
         if self.views is None:
             self.views = Views.__new__(Views)
@@ -355,6 +401,12 @@ class Memory:
         Py_DECREF(None)  # Cython has put it where the owner comes
         PyBuffer_FillInfo(buffer, self.views, self.d.base, self.d.bytes, 0, flags)
         self.views.count += 1
+
+    def no_views(self):
+        """BufferError where other threads use the memory at the same time."""
+        if self.shared is not None:
+            raise BufferError(NO_BUFFER)
+        return 0
 
     def view(self, format: str = "B", address: object = 0, count: object = None) -> memoryview:
         """A writable view without a copy; a later growth leaves it at its old size.
@@ -381,6 +433,7 @@ class Memory:
         elif type(count) is not int:
             count = integer("count", count)
         at = self.place(address, clipped("count", count * size))
+        self.no_views()
         part: object = self.all_of_it()[at : at + count * size]
         return part if format == "B" else cast(part, format)
 
@@ -533,7 +586,8 @@ class Memory:
         declared: object = self.spec.declared
         maximum: object = declared.limits.maximum
         kind: str = ("" if declared.page_shift else " of 1 byte") + (", 64-bit" if declared.limits.is64 else "")
-        return f"<Memory {self.size_pages}..{'' if maximum is None else maximum} pages{kind}>"
+        what: str = "Memory" if self.shared is None else "shared Memory"
+        return f"<{what} {self.size_pages}..{'' if maximum is None else maximum} pages{kind}>"
 
 
 @cython.auto_pickle(False)
@@ -548,8 +602,31 @@ class Views:
         self.count -= 1
 
 
+@cython.auto_pickle(False)
+@cython.cclass
+class Lent:
+    """What a view of a shared memory is made of."""
+
+    shared: object
+    base: cython.p_char
+    size: uint64_t
+
+    def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
+        Py_DECREF(None)  # Cython has put it where the owner comes
+        PyBuffer_FillInfo(buffer, self, self.base, self.size, 0, flags)
+
+
 @cython.cfunc
-def size_of_format(format: str) -> object:
+def lent(memory: Memory) -> Lent:
+    """The bytes that a shared memory has now; its address space stays as long as a view."""
+    made: Lent = Lent.__new__(Lent)
+    made.shared = memory.shared
+    made.base = memory.d.base
+    made.size = memory.d.bytes
+    return made
+
+
+def size_of_format(format):
     """Bytes of a C structure; struct.error, with the format in it, where that is none."""
     try:
         return struct.calcsize(format)
@@ -573,6 +650,7 @@ def cast(part: object, format: str) -> object:
 @cython.cfunc
 def slice_of(memory: Memory, index: object) -> object:
     """A part of it, whose bounds may run anything."""
+    memory.no_views()
     found: object = memory.all_of_it()[index]
     check(memory)
     return found
@@ -593,6 +671,11 @@ def clipped(name: str, value: object) -> cython.Py_ssize_t:
     if PyLong_CheckExact(value) and not int_value(cython.cast(cython.pointer(PyObject), value), cython.address(number)):
         return number
     return nearest(integer(name, value))
+
+
+def clip(name, value):
+    """``clipped`` for others."""
+    return clipped(name, value)
 
 
 @cython.cfunc

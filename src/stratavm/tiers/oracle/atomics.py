@@ -1,4 +1,4 @@
-"""The atomic instructions on the oracle: memories are not shared, so that each is a read, a sum and a write in turn.
+"""The atomic instructions on the oracle: each is a read, a sum and a write in turn; on a memory that is shared, one access.
 
 Source: the proposal threads. An address that is no multiple of the width traps before bounds are looked at.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stratavm.base.errors import Trap
-from stratavm.base.forms import Final
+from stratavm.base.forms import Any, Final
 from stratavm.tiers.oracle.flatten import Op
 from stratavm.tiers.oracle.protocols import InstanceLike, Step, within
 
@@ -23,6 +23,37 @@ CHANGES: Final[dict[str, Callable[[int, int], int]]] = {
 """What an operation puts in the place of what was there; bits above the width are cut off."""
 
 
+SHARED_NAMES: Final = {"and": "and_", "or": "or_", "xchg": "exchange", "cmpxchg": "compare_exchange"}
+"""What those operations of a shared memory are called that have another name."""
+
+
+def at_once(what: str, size: int, place: Callable[[int], int], memory: Any) -> Step:
+    """The step on a memory that other threads look at."""
+    mask = (1 << 8 * size) - 1
+    access = getattr(memory, SHARED_NAMES.get(what, what.rstrip("0123456789")))
+
+    def load(stack: list[int], locals_: list[int]) -> None:
+        stack[-1] = access(place(stack[-1]), size)
+
+    def store(stack: list[int], locals_: list[int]) -> None:
+        value = stack.pop() & mask
+        access(place(stack.pop()), value, size)
+
+    def change(stack: list[int], locals_: list[int]) -> None:
+        operand = stack.pop() & mask
+        stack[-1] = access(place(stack[-1]), operand, size)
+
+    def exchange(stack: list[int], locals_: list[int]) -> None:
+        new, expected = stack.pop() & mask, stack.pop() & mask
+        stack[-1] = access(place(stack[-1]), expected, new, size)
+
+    if what == "cmpxchg":
+        return exchange
+    if what.startswith("load"):
+        return load
+    return store if what.startswith("store") else change
+
+
 def atomic(op: Op, instance: InstanceLike) -> Step:
     """The step for an atomic instruction."""
     if op.name == "atomic.fence":
@@ -31,6 +62,7 @@ def atomic(op: Op, instance: InstanceLike) -> Step:
     memory, access = instance.memories[index], op.row.access
     assert access is not None
     size, mask = access.bytes, (1 << 8 * access.bytes) - 1
+    what = op.name.split(".")[-1].removesuffix("_u")
 
     def place(address: int) -> int:
         at: int = address + offset
@@ -38,6 +70,10 @@ def atomic(op: Op, instance: InstanceLike) -> Step:
             raise Trap("unaligned_atomic", detail=f"{size} bytes at {at:#x}")
         within(memory, at, size)
         return at
+
+    shared = getattr(memory, "shared", None)
+    if shared is not None:
+        return at_once(what, size, place, shared)
 
     def get(at: int) -> int:
         content: bytes = memory.read(at, size)
@@ -75,7 +111,6 @@ def atomic(op: Op, instance: InstanceLike) -> Step:
         stack[-1] = get(at)
         put(at, compute(stack[-1], operand))
 
-    what = op.name.split(".")[-1].removesuffix("_u")
     compute = CHANGES.get(what, int.__add__)
     if what == "cmpxchg":
         return exchange
