@@ -386,7 +386,8 @@ class Memory:
         look at nothing twice."""
         check(self)
         if self.whole is None or self.whole_bytes != self.d.bytes:
-            made: object = memoryview(self if self.shared is None else lent(self))  # may run the collector: what is kept is as large as it is
+            # May run the collector: what is kept is as large as it is.
+            made: object = memoryview(self if self.shared is None else lent(self))
             self.whole_bytes = len(made)
             self.whole = made
         return self.whole
