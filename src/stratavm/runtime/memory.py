@@ -168,7 +168,7 @@ class Memory:
         return 0
 
     def attach(self, store, spec, shared, definition):
-        """Become what a store has of a memory that several share: what it is, and how large, is in one place for all."""
+        """Become what a store has of a memory that several share: what it is, and how large, is the same for all."""
         if self.store is not None:
             raise TypeError("a memory is initialised once")
         if is_closed(store):

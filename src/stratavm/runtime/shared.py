@@ -22,7 +22,6 @@ from cython.cimports.stratavm.runtime.atomics import (
     CHANGE_STORE,
     CHANGE_SUB,
     CHANGE_XOR,
-    Change,
     change_atomically,
 )
 from cython.cimports.stratavm.runtime.memory import (

@@ -1,4 +1,4 @@
-"""The atomic instructions on the oracle: each is a read, a sum and a write in turn; on a memory that is shared, one access.
+"""The atomic instructions on the oracle: a read, a sum and a write in turn, or one access where a memory is shared.
 
 Source: the proposal threads. An address that is no multiple of the width traps before bounds are looked at.
 """
