@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import stratavm
-from stratavm.pool.metrics import Area
+from stratavm.pool.meter import Area
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.thresholds import Verdict
 
@@ -27,6 +27,7 @@ SOURCE: Final = """(module (import "e" "peer" (func $peer)) (memory (export "mem
       (i32.store (i32.const 0) (i32.mul (i32.load (i32.const 0)) (local.get $turns)))
       (local.set $turns (i32.sub (local.get $turns) (i32.const 1))) (br 0)))))"""
 GRID: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+GRID_ROUNDS: Final = 3
 SECONDS: Final = 1.2
 PATIENCE: Final = 2.0
 """Times the length of a load that its calls have: what is not answered then never is."""
@@ -229,24 +230,28 @@ def median_of(outcomes: Sequence[Outcome]) -> Outcome:
 
 
 def measure(rounds: int) -> Iterator[Row]:
-    """The grid and ours in turn, in each round; then a row for each load, and one for all."""
-    yield from asyncio.run(_measure(min(rounds, 3)))
+    """The grid in rounds of its own, then the size that is best in it and ours in turn; a row for each load and figure,
+    and one for that size."""
+    yield from asyncio.run(_measure(rounds))
 
 
 async def _measure(rounds: int) -> list[Row]:
     pre = module()
     turns = turns_of(pre, 0.001)
     rates = (await closed(pre, 16, 16, turns, 0) / 2, await closed(pre, 128, 128, 0, 3) / 2)
-    fixed: dict[int, dict[str, list[Outcome]]] = {n: {} for n in GRID}
-    ours: dict[str, list[Outcome]] = {}
-    for seed in range(rounds):
+    grid: dict[int, dict[str, list[Outcome]]] = {n: {} for n in GRID}
+    for seed in range(min(rounds, GRID_ROUNDS)):
         for name, load in loads(rates, turns, seed).items():
             for size in GRID:
-                fixed[size].setdefault(name, []).append(await open_loop(lambda size=size: Fixed(pre, size), load))
+                grid[size].setdefault(name, []).append(await open_loop(lambda size=size: Fixed(pre, size), load))
+    size = best_size({n: {name: median_of(found) for name, found in of.items()} for n, of in grid.items()})
+    fixed: dict[str, list[Outcome]] = {}
+    ours: dict[str, list[Outcome]] = {}
+    for seed in range(GRID_ROUNDS, GRID_ROUNDS + rounds):
+        for name, load in loads(rates, turns, seed).items():
+            fixed.setdefault(name, []).append(await open_loop(lambda: Fixed(pre, size), load))
             ours.setdefault(name, []).append(await open_loop(lambda: Ours(pre), load))
-    medians = {n: {name: median_of(found) for name, found in of.items()} for n, of in fixed.items()}
-    size = best_size(medians)
-    rows = [row for name, found in ours.items() for row in rows_of(name, median_of(found), medians[size][name])]
+    rows = [row for name in ours for row in rows_of(name, median_of(ours[name]), median_of(fixed[name]))]
     return [*rows, Row(SUITE, "size that is best for the loads together", "", {FIXED: float(size)})]
 
 

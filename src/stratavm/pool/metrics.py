@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.pool.desk import Desk
+from stratavm.pool.meter import Area
 
 WAITS: Final = ("room", "queue", "instance", "turn", "host")
 """What a call may wait for: room in the queue; its first turn; an instance, made when it was wanted; a further turn;
@@ -63,25 +64,6 @@ class PoolMetrics:
     capacity_seconds: float
     wait_seconds: Mapping[str, float]
     tenants: Mapping[str, TenantMetrics]
-
-
-@dataclass(slots=True)
-class Area:
-    """How many of something there were, added up over time."""
-
-    count: int = 0
-    since: float = 0.0
-    seconds: float = 0.0
-
-    def add(self, change: int, now: float) -> None:
-        """So many more."""
-        self.seconds += self.count * (now - self.since)
-        self.since = now
-        self.count += change
-
-    def upto(self, now: float) -> float:
-        """Seconds until now."""
-        return self.seconds + self.count * (now - self.since)
 
 
 @dataclass(slots=True)

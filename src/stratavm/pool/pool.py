@@ -18,15 +18,15 @@ from stratavm.engine.asynchronous import current_task
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.instance_pre import InstancePre
 from stratavm.pool import events
-from stratavm.pool.desk import GONE, HELD, Desk, Line, Ticket
+from stratavm.pool.desk import Desk, Line, Ticket
 from stratavm.pool.guest import Guest
-from stratavm.pool.house import house_of
+from stratavm.pool.house import Floor, house_of
 from stratavm.pool.meter import Meter
 from stratavm.pool.metrics import Counters, PoolMetrics
 from stratavm.pool.nursery import Made, Make, Nursery
 from stratavm.pool.policy import Policy, Tenant
 from stratavm.pool.rejected import Reason, Rejected
-from stratavm.pool.seat import Floor, Seat
+from stratavm.pool.seat import Seat
 from stratavm.pool.steering import Steering
 from stratavm.runtime.limits import StoreLimits
 
@@ -390,7 +390,7 @@ class Pool:
         try:
             reason = await self._floor.granted(ticket)
         except BaseException as error:
-            if ticket.place == HELD:
+            if ticket.holds_slot:
                 self.desk.leave(ticket)
                 self._floor.pass_on()
             self._tell_if_at_rest()
@@ -404,7 +404,7 @@ class Pool:
             raise self._rejected(reason, ticket)
 
     def _expire(self, ticket: Ticket) -> None:
-        if ticket.place not in (HELD, GONE):
+        if ticket.waits:
             self.desk.withdraw(ticket, self.now())
             self._floor.refuse(ticket, "timeout")
 

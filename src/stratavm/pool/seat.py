@@ -1,214 +1,97 @@
+# strata: hot
 """The place of one call in a pool: its turns on the loop's thread, what they take, and what it waits for meanwhile."""
 
-from __future__ import annotations
+import cython
+from cython.cimports.stratavm.engine.asynccall import AsyncCall
+from cython.cimports.stratavm.pool.desk import Ticket
+from cython.cimports.stratavm.pool.house import Floor
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from stratavm.engine.asynccall import TURN
+from stratavm.engine.asynchronous import Bulk, Waits, current_task
 
-from stratavm.base.forms import TYPE_CHECKING, Any
-from stratavm.engine.asynccall import TURN, AsyncCall
-from stratavm.engine.asynchronous import Bulk, Waits
-from stratavm.pool.desk import Desk, Ticket
-from stratavm.pool.house import House
-from stratavm.pool.meter import Meter
-from stratavm.pool.metrics import Counters
-from stratavm.pool.steering import Steering
-
-if TYPE_CHECKING:
-    from stratavm.pool.rejected import Reason
+WAITS = Waits()
 
 
-class Floor:
-    """Grants turns on a loop's thread to calls of a pool, one at a time, as a desk says.
-
-    Args:
-        desk: decides who is next.
-        counters: of the pool, as ``meter`` and ``steering``.
-        meter: of processor time.
-        steering: is told how turns go.
-
-    Attributes:
-        house: what it shares with the pools of the same loop.
-        used_ns: what its turns took, for the house, which does not add up what was not wanted.
-        now: the time in seconds.
-    """
-
-    def __init__(self, desk: Desk, counters: Counters, meter: Meter, steering: Steering) -> None:
-        self.desk, self.counters, self.meter, self._steering = desk, counters, meter, steering
-        self.house = House()
-        self.used_ns = 0
-        self.now: Callable[[], float] = time.monotonic
-
-    @property
-    def holder(self) -> Ticket | None:
-        """Whose turn it is, in any pool of the loop."""
-        return self.house.holder
-
-    def begin_at_once(self, ticket: Ticket) -> bool:
-        """A new call has a slot and a turn, if there is a slot, and nobody has a turn or is to have one."""
-        if not self.house.is_free(self) or not self.desk.begin_at_once(ticket):
-            return False
-        self.house.holder = ticket
-        ticket.is_new = False
-        self._steering.began(self.desk.running)
-        return True
-
-    def at_once(self, ticket: Ticket) -> bool:
-        """Take a turn, if nobody has one or waits for one."""
-        if not self.house.is_free(self) or not self.desk.is_free(ticket.line):
-            return False
-        self.house.holder = ticket
-        self._steering.went_on(0.0)
-        return True
-
-    async def granted(self, ticket: Ticket) -> Reason | None:
-        """Wait for a turn; the reason if there will be none."""
-        self.pass_on()
-        if self.holder is ticket or ticket.refused is not None:
-            return ticket.refused
-        ticket.future = asyncio.get_running_loop().create_future()
-        try:
-            await ticket.future
-        except BaseException:
-            if self.holder is ticket:
-                self.house.holder = None
-            else:
-                self.desk.withdraw(ticket, self.now())
-            self.pass_on()
-            raise
-        finally:
-            ticket.future = None
-        return ticket.refused
-
-    def release(self, ticket: Ticket) -> None:
-        """A turn is over: it is somebody else's."""
-        if self.holder is ticket:
-            self.house.holder = None
-            self.pass_on()
-
-    def charge(self, ticket: Ticket, cpu_ns: int) -> None:
-        """A turn has taken so much processor time."""
-        self.desk.charge(ticket, cpu_ns)
-        self.house.charge(self, cpu_ns)
-
-    def rest(self, ticket: Ticket, turn: float) -> None:
-        """A turn of so many seconds is over, ended by a tick: those who compute wait until the loop had its share."""
-        if self.holder is ticket:
-            self.house.holder = None
-            self.desk.rest()
-            self.house.rest(self.meter.cpu_ns, turn)
-
-    def pass_on(self) -> None:
-        """Grant the next turn, unless one is under way."""
-        if self.desk.has_waiting:
-            self.house.wants(self)
-        self._tell_shed()
-        self.house.pass_on()
-
-    def _tell_shed(self) -> None:
-        while self.desk.shed:
-            self.refuse(*self.desk.shed.pop())
-
-    def grant(self) -> bool:
-        """Grant one to a call of this pool, if any may have it."""
-        now = self.now()
-        self.house.holder = ticket = self.desk.next(now)
-        self._tell_shed()
-        if ticket is None:
-            return False
-        self._note(ticket, now)
-        if ticket.future is not None and not ticket.future.done():
-            ticket.future.set_result(None)
-        return True
-
-    def _note(self, ticket: Ticket, now: float) -> None:
-        """What it has waited for."""
-        if ticket.is_new:
-            ticket.is_new = False
-            self.counters.waits["room"] += ticket.queued_at - ticket.arrived
-            self.counters.waits["queue"] += now - ticket.queued_at
-            self._steering.began(self.desk.running)
-        else:
-            self._steering.went_on(now - ticket.since)
-
-    def refuse(self, ticket: Ticket, reason: Reason) -> None:
-        """It gets no turn, for a reason; whoever waits for it learns that."""
-        ticket.refused = reason
-        if ticket.future is not None and not ticket.future.done():
-            ticket.future.set_result(None)
-
-
-class Seat(Waits):
-    """What an asynchronous call asks of its event loop, where a pool decides whose turn it is.
+@cython.cclass
+class Seat:
+    """What an asynchronous call asks of its event loop, where a pool decides whose turn it is, as ``Waits``.
 
     A turn lasts from when the pool grants it until the guest waits for the host, is suspended at a tick, or ends. Only
     then the next one is granted, so guests of a pool never run into each other's turns, whoever wakes their tasks.
+
+    Attributes:
+        holds: it has a turn.
+        now: the time in seconds.
     """
 
-    watches = True
-
-    def __init__(self, floor: Floor, ticket: Ticket) -> None:
-        self._floor, self._ticket = floor, ticket
-        self._began_ns = 0
-        self.holds = False
+    def __init__(self, floor: Floor, ticket: Ticket):
+        self.floor, self.ticket = floor, ticket
         self.now = floor.now
 
-    def begin(self) -> None:
+    @property
+    def watches(self) -> bool:
+        """It is asked for every wait for the host, also where no deadline limits it."""
+        return True
+
+    def begin(self):
         """A turn has been granted."""
         self.holds = True
-        self._began_ns = self._floor.meter.wall_ns()
+        self.began_ns = self.floor.meter.wall_ns()
+        return 0
 
-    def end(self) -> None:
+    def end(self):
         """The turn is over, if there is one: it is somebody else's."""
         if self.holds:
             self.holds = False
-            floor, ticket = self._floor, self._ticket
-            floor.charge(ticket, floor.meter.taken(self._began_ns))
-            floor.release(ticket)
+            self.floor.charge(self.ticket, self.floor.meter.taken(self.began_ns))
+            self.floor.release(self.ticket)
+        return 0
 
     async def go_on(self) -> None:
         """Wait for a further turn, which is at once where nobody else wants one."""
-        floor, ticket = self._floor, self._ticket
+        floor: Floor = self.floor
+        ticket: Ticket = self.ticket
         if not floor.at_once(ticket):
             ticket.since = floor.now()
             floor.desk.want_turn(ticket)
             await floor.granted(ticket)
-            floor.counters.waits["turn"] += floor.now() - ticket.since
+            floor.waits["turn"] += floor.now() - ticket.since
         self.begin()
 
-    def turn(self, call: AsyncCall) -> Awaitable[Any]:
+    def turn(self, call: AsyncCall) -> object:
         """A tick has suspended the guest."""
         return self._others_first(call)
 
-    async def _others_first(self, call: AsyncCall) -> None:
+    async def _others_first(self, call: object) -> None:
         """Wait for a further turn, behind what the loop has to do otherwise. A short call keeps its turn, and the loop
         goes round once."""
-        floor, ticket = self._floor, self._ticket
+        floor: Floor = self.floor
+        ticket: Ticket = self.ticket
+        took_ns: cython.longlong
         if self.holds:
-            took_ns = floor.meter.taken(self._began_ns)
+            took_ns = floor.meter.taken(self.began_ns)
             floor.charge(ticket, took_ns)
             if not floor.desk.computes(ticket):
                 try:
                     await TURN
                 finally:
                     self.begin()
-                _expire(call)
+                expire(call)
                 return
             self.holds = False
             floor.rest(ticket, took_ns / 1e9)
         ticket.since = floor.now()
         floor.desk.want_to_compute(ticket)
         await floor.granted(ticket)
-        floor.counters.waits["turn"] += floor.now() - ticket.since
+        floor.waits["turn"] += floor.now() - ticket.since
         self.begin()
-        _expire(call)
+        expire(call)
 
-    def limited(self, call: AsyncCall, request: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+    def limited(self, call: AsyncCall, request: object) -> object:
         """The guest waits for the host, or for what is left of a bulk operation."""
         return self._in_turns(call, request) if isinstance(request, Bulk) else self._hosted(call, request)
 
-    async def _in_turns(self, call: AsyncCall, bulk: Bulk) -> None:
+    async def _in_turns(self, call: AsyncCall, bulk: object) -> None:
         """A part in each of the guest's turns: it computes, as between two ticks."""
         await self._others_first(call)
         for _ in bulk:
@@ -216,26 +99,42 @@ class Seat(Waits):
                 return
             await self._others_first(call)
 
-    async def _hosted(self, call: AsyncCall, request: Awaitable[Any]) -> Any:
+    async def _hosted(self, call: AsyncCall, request: object) -> object:
         self.end()
-        floor, now = self._floor, self.now
-        began = now()
-        has_deadline = call.reason or call.seconds_left is not None
+        floor: Floor = self.floor
+        began: cython.double = self.now()
+        has_deadline: cython.bint = call.reason != 0 or call.seconds_left is not None
         try:
-            answer = await (super().limited(call, request) if has_deadline else request)
+            answer: object = await (WAITS.limited(call, request) if has_deadline else request)
         finally:
-            floor.counters.waits["host"] += now() - began
-        if floor.at_once(self._ticket):
+            floor.waits["host"] += self.now() - began
+        if floor.at_once(self.ticket):
             self.begin()
         else:
             await self.go_on()
         if has_deadline:
-            _expire(call)
+            expire(call)
         return answer
 
+    # ---- as every call asks, pool or not ----
 
-def _expire(call: AsyncCall) -> None:
+    def task(self) -> object:
+        """The running task, or None."""
+        return current_task()
+
+    def set_timer(self, call: AsyncCall) -> None:
+        """Its deadline is another one; from any thread."""
+        WAITS.set_timer(call)
+
+    def wake(self, call: AsyncCall) -> None:
+        """End what it waits for, from any thread."""
+        WAITS.wake(call)
+
+
+@cython.cfunc
+def expire(call: object) -> cython.int:
     """Its deadline may have come while it waited for its turn."""
-    left = call.seconds_left
+    left: object = call.seconds_left
     if left is not None and left <= 0:
         call.expire()
+    return 0

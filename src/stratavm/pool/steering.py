@@ -1,13 +1,15 @@
+# strata: hot
 """What a pool sees between two decisions about its size; the decisions are the policy's."""
-
-from __future__ import annotations
 
 import math
 
-from stratavm.pool.desk import Desk
+import cython
+from cython.cimports.stratavm.pool.desk import Desk
+
 from stratavm.pool.policy import QUIET_S, Policy, Seen, is_rested, next_limit, ready_wanted
 
 
+@cython.cclass
 class Steering:
     """Collects one interval.
 
@@ -15,47 +17,50 @@ class Steering:
         ready: instances that should be ready, as decided last.
     """
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy):
+        self.policy = policy
         self.ready = policy.min_ready
         self.begin(0.0, 0)
 
     def begin(self, now: float, cpu_ns: int) -> None:
         """An interval begins."""
-        self._since, self._cpu_ns = now, cpu_ns
-        self._turn_delay = self._lag = math.inf
-        self._peak = self._starts = 0
+        self.since, self.cpu_ns = now, cpu_ns
+        self.turn_delay = self.lag = math.inf
+        self.peak = self.starts = 0
 
-    def began(self, running: int) -> None:
+    def began(self, running):
         """A call has got its first turn; so many run now."""
-        self._starts += 1
-        self._peak = max(self._peak, running)
+        self.starts += 1
+        self.peak = max(self.peak, running)
+        return 0
 
-    def went_on(self, delay: float) -> None:
+    def went_on(self, delay):
         """A guest has got a further turn after so many seconds."""
-        self._turn_delay = min(self._turn_delay, delay)
+        self.turn_delay = min(self.turn_delay, delay)
+        return 0
 
     def was_late(self, seconds: float) -> None:
         """The loop did something so much later than it was to."""
-        self._lag = min(self._lag, seconds)
+        self.lag = min(self.lag, seconds)
 
     def decide(self, now: float, cpu_ns: int, desk: Desk, make_seconds: float) -> int:
         """An interval is over: how many calls may run from now on."""
-        seconds = max(now - self._since, 1e-9)
-        seen = Seen(
+        seconds: cython.double = max(now - self.since, 1e-9)
+        seen: object = Seen(
             seconds=seconds,
-            turn_delay=_seen(self._turn_delay),
-            lag=_seen(self._lag),
-            busy=(cpu_ns - self._cpu_ns) / 1e9 / seconds,
-            peak=max(self._peak, desk.running),
-            starts=self._starts,
+            turn_delay=least_seen(self.turn_delay),
+            lag=least_seen(self.lag),
+            busy=(cpu_ns - self.cpu_ns) / 1e9 / seconds,
+            peak=max(self.peak, desk.running),
+            starts=self.starts,
             make_seconds=make_seconds,
         )
-        self.ready = ready_wanted(seen, self._policy)
-        return next_limit(desk.limit, seen, self._policy)
+        self.ready = ready_wanted(seen, self.policy)
+        return next_limit(desk.limit, seen, self.policy)
 
 
-def _seen(least: float) -> float:
+@cython.cfunc
+def least_seen(least: cython.double) -> cython.double:
     """The least of what was seen; nothing was: 0."""
     return 0.0 if least == math.inf else least
 
@@ -71,7 +76,7 @@ class Rest:
         turn: seconds that the turn took.
     """
 
-    def __init__(self, now: float, guests: float, turn: float) -> None:
+    def __init__(self, now: float, guests: float, turn: float):
         self._now, self._guests, self._turn = now, guests, turn
         self._rounds = self._quiet = 0
         self._rested = 0.0

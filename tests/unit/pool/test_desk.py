@@ -5,7 +5,8 @@ import random
 import pytest
 
 from stratavm import Policy, Tenant
-from stratavm.pool.desk import GONE, HELD, SAVED, SHORT_TICKS, Desk, Ticket
+from stratavm.base.numbers import LONGEST_S
+from stratavm.pool.desk import SAVED, SHORT_TICKS, Desk, Ticket
 
 
 class Simulation:
@@ -64,7 +65,7 @@ def test_equal_tenants_get_equal_shares_whatever_their_calls_take(seed):
     while sim.now < 5:
         ticket = sim.turn()
         name = ticket.line.tenant.name
-        if ticket.place == GONE:
+        if ticket.is_gone:
             sim.call(name, kinds[name]())
     assert shares(sim.used) <= 1.2
 
@@ -117,11 +118,11 @@ def test_priorities_order_the_calls_of_one_tenant_only():
     """Higher first, else as they came; nobody gets ahead of another tenant by a number."""
     sim = Simulation()
     for i, priority in enumerate((0, 5, 0, 9)):
-        sim.call("a", [6_000_000], priority).since = i
+        sim.call("a", [6_000_000], priority).number = i
     sim.call("b", [1])
-    assert [sim.turn().since for _ in range(1)] == [3]
+    assert [sim.turn().number for _ in range(1)] == [3]
     assert sim.turn().line.tenant.name == "b"
-    assert [sim.turn().since for _ in range(3)] == [1, 0, 2]
+    assert [sim.turn().number for _ in range(3)] == [1, 0, 2]
 
 
 def test_a_tenant_without_running_calls_gets_a_slot_where_others_hold_all():
@@ -259,7 +260,7 @@ def test_a_line_that_rests_twice_stands_in_the_ring_once():
     sim.call("a", [1])
     assert desk.next(0) is None
     desk.wake()
-    assert desk.active == 1 and desk.next(0) is slow
+    assert desk.count_active() == 1 and desk.next(0) is slow
 
 
 def test_who_rested_with_a_part_of_his_turn_left_is_first_behind_it():
@@ -338,7 +339,7 @@ def saving(sim, name):
         sim.turn()
     sim.call(name, [1])
     assert sim.turn().line.tenant.name == name and sim.desk.line(name).saved_ns > 0
-    while spinner.place != GONE:
+    while not spinner.is_gone:
         sim.turn()
 
 
@@ -438,7 +439,7 @@ def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
         settle()
         if ticket is None:
             return False
-        assert ticket.place == HELD
+        assert ticket.holds_slot
         took = draw.choice((0, 1000, 5_000_000, 80_000_000))
         sim.now += took / 1e9
         desk.charge(ticket, took)
@@ -467,7 +468,7 @@ def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
             settle()
         elif what == 2 and hosted:
             desk.want_turn(hosted.pop(draw.randrange(len(hosted))))
-        elif what == 3 and (waiting := [t for t in live if t.place != HELD]):
+        elif what == 3 and (waiting := [t for t in live if not t.holds_slot]):
             ticket = draw.choice(waiting)
             had_slot = ticket in ticket.line.turns or ticket in ticket.line.slow
             desk.withdraw(ticket, sim.now)
@@ -491,6 +492,16 @@ def test_whatever_happens_every_call_is_served_refused_or_withdrawn(seed):
             desk.want_turn(hosted.pop())
     assert came == ended + refused and not desk.running and not desk.queued
     assert not desk.wants or desk.next(sim.now) is None
+
+
+def test_limits_that_no_machine_reaches_are_as_good_as_none():
+    """Longer quanta and more calls than numbers of C have room for; shares are those of a plain pool."""
+    most = 10**30
+    policy = Policy(quantum=LONGEST_S, max_running=most, max_queued=most, spare=most)
+    sim = Simulation(policy, [Tenant("a", weight=1000.0, max_running=most, max_queued=most)])
+    calls = [sim.call(name, [10**12, 10**12]) for name in ("a", "b", "a")]
+    assert all(calls) and [sim.turn().line.tenant.name for _ in range(6)] == list("aaaabb")
+    assert not sim.desk.wants and sim.desk.running == 0
 
 
 def test_tenants_who_are_gone_are_forgotten_and_declared_ones_are_not(monkeypatch):
