@@ -17,8 +17,8 @@ NO_FEATURE = 63
 """``OP_FEATURE`` of an id without a row: a bit that no set of proposals has."""
 FLAGS: dict[str, Callable[[Row], bool]] = {
     "TRAP": lambda r: bool(r.traps),
-    "LOAD": lambda r: bool(r.access and not r.access.store),
-    "STORE": lambda r: bool(r.access and r.access.store),
+    "LOAD": lambda r: bool(r.access and not r.access.store and r.walk != "atomic"),
+    "STORE": lambda r: bool(r.access and r.access.store and r.walk != "atomic"),
     "READS": lambda r: bool(r.effects.reads),
     "WRITES": lambda r: bool(r.effects.writes),
     "CALLS": lambda r: r.effects.calls,
@@ -28,6 +28,7 @@ FLAGS: dict[str, Callable[[Row], bool]] = {
     "QUICK": lambda r: r.kind == "quick",
     "COMMUTES": lambda r: r.commutes,
     "REFLEXIVE": lambda r: r.reflexive,
+    "ATOMIC": lambda r: r.walk == "atomic",
 }
 
 

@@ -6,6 +6,7 @@ It works over any instance that the oracle works over; calls go through the call
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from functools import partial
 
@@ -149,6 +150,8 @@ class Evaluation:
         rule = _RULES.get(row.mnemonic)
         if rule is not None:
             return rule(self, node)
+        if row.walk == "atomic":
+            return self.atomic(row, node) if row.access is not None else POISON
         if row.access is not None:
             return self.access(row, node)
         assert row.semantics is not None, row
@@ -206,6 +209,34 @@ class Evaluation:
         mask = (1 << WIDTHS[LETTER_TYPES[row.results]]) - 1
         return int.from_bytes(memory.read(address, access.bytes), "little", signed=access.signed) & mask
 
+    def atomic(self, row: Row, node: NodeFields) -> Any:
+        """An atomic access, of the one thread that there is: nobody wakes it, so that a wait times out."""
+        (address, *values), where, _ = self.wide(node)
+        offset, index, _ = self.view.memargs[where]
+        memory, access, name = self.instance.memories[index], row.access, row.mnemonic.split(".")[-1]
+        assert access is not None
+        address, mask = address + offset, (1 << 8 * access.bytes) - 1
+        if address % access.bytes:
+            raise AssertionError(f"{row.mnemonic} at {address:#x}, which was looked at before")
+        old = int.from_bytes(memory.read(address, access.bytes), "little")
+        if name == "notify":
+            return 0
+        if name.startswith("wait"):
+            if old != values[0]:
+                return 1
+            assert values[1] >> 63 == 0, "a wait for ever"
+            return 2
+        new: int | None = None
+        if name.startswith("cmpxchg"):
+            new = values[1] if old == values[0] & mask else None
+        elif name.startswith("store"):
+            new = values[0]
+        elif not name.startswith("load"):
+            new = _CHANGES[name.removesuffix("_u")](old, values[0])
+        if new is not None:
+            memory.put(address, (new & mask).to_bytes(access.bytes, "little"))
+        return old if row.results else POISON
+
     def wide(self, node: NodeFields) -> tuple[list[Any], int, int]:
         """Operands and the two immediates of a wide node."""
         b, n = node[4], node[5]
@@ -217,6 +248,17 @@ def evaluate(ssa: Ssa | SsaView, instance: Any, args: list[int], steps: int = 1_
     """Run a function in SSA form on raw bits."""
     view = ssa.dump() if isinstance(ssa, Ssa) else ssa
     return Evaluation(view, instance, args, steps).run()
+
+
+_CHANGES: Final[dict[str, Callable[[int, int], int]]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "and": operator.and_,
+    "or": operator.or_,
+    "xor": operator.xor,
+    "xchg": lambda old, new: new,
+}
+"""What an atomic operation puts in the place of what was there; bits above the width are cut off."""
 
 
 class _Results(int):

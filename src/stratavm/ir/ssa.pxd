@@ -11,6 +11,9 @@
 #   table.size, memory.size   c = table / memory;   memory.grow: a = delta, c = memory;
 #   ref.null            none;  ref.func: c = function index;  ref.is_null, ref.as_non_null: a
 #   data.drop/elem.drop c = segment index
+#   atomic accesses     of a shared memory; elsewhere they are loads, stores and what lies between. WIDE: the operands as pushed;
+#                       x = index into memargs, y = 0. atomic.fence: no operands, where the module has a shared memory. They end all
+#                       that is known of memories, as calls do; a wait is one.
 #   WIDE ops            b = start in args, c = number of operands n; args[b..b+n) operands; args[b+n], args[b+n+1] = two raw immediates
 #                       (x, y) in the order of the binary format: memory.copy(dst mem, src mem), memory.fill(mem, 0),
 #                       memory.init(data, mem), table.copy(dst, src), table.init(elem, table), table.fill(table, 0), table.grow(table, 0)
@@ -36,7 +39,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 
-from stratavm.ir.ops cimport OP_I8X16_SHUFFLE, OP_OPERANDS
+from stratavm.ir.ops cimport OF_ATOMIC, OP_FLAGS, OP_I8X16_SHUFFLE, OP_OPERANDS
 
 cdef enum:
     NO_VALUE = 0xFFFFFFFF
@@ -188,6 +191,10 @@ cdef inline uint32_t operand_count(uint16_t op, uint8_t flags) noexcept nogil:
     if op == IR_RESULT or op == IR_BR_IF or op == IR_BR_TABLE or op == IR_INVOKE or op == IR_POLL or op == IR_THROW_REF:
         return 1
     return 2 if op == IR_MULHI_U or op == IR_MULHI_S else 0
+
+cdef inline bint is_atomic(uint16_t op) noexcept nogil:
+    """Whether a node is an atomic instruction: its first immediate is a memory argument."""
+    return op < 0x8000 and OP_FLAGS[op] & OF_ATOMIC != 0
 
 cdef inline uint32_t operands_of(Node* node, uint32_t* args, uint32_t** values) noexcept nogil:
     """Where a node's operands stand, and how many there are; each may be NO_VALUE."""

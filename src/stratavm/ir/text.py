@@ -67,15 +67,16 @@ def _operands(view: SsaView, node: NodeFields) -> list[str]:
     fields = operand_fields(op, flags)
     if fields is ARGS_LIST:
         words = [f"v{v}" for v in view.args[b : b + c]]
-        if name != "return":
+        if name is None and BY_ID[op].access is not None:
+            words.append(_memarg(view, view.args[b + c]))
+        elif name != "return":
             words.append(f"[{view.args[b + c]} {view.args[b + c + 1]}]")
         return words
     words = [f"v{node[3 + i]}" for i in fields if node[3 + i] != NOTHING]
     if edges := edges_out(node):
         return [*words, *(edge_text(view, edge) for edge in edges)]
     if name is None and BY_ID[op].access is not None:
-        offset, memory, _ = view.memargs[c]
-        words.append(f"[{offset}{f' memory {memory}' if memory else ''}]")
+        words.append(_memarg(view, c))
         words += ["checked"] * (flags & CHECKED != 0)
     elif name is None and BY_ID[op].imms == ("lanes16",):
         lanes = b"".join(word.to_bytes(8, "little") for word in view.constants[c : c + 2])
@@ -83,6 +84,12 @@ def _operands(view: SsaView, node: NodeFields) -> list[str]:
     elif c != NOTHING and 2 not in fields:
         words.append(f"[{c}]")
     return words
+
+
+def _memarg(view: SsaView, index: int) -> str:
+    """Where an access goes, beside its address."""
+    offset, memory, _ = view.memargs[index]
+    return f"[{offset}{f' memory {memory}' if memory else ''}]"
 
 
 def _constant(type_: int, bits: int) -> str:

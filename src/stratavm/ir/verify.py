@@ -174,11 +174,15 @@ class _Check:
     def tables(self) -> Iterator[str]:
         """What nodes name of constants and memory arguments is there."""
         view = self.view
-        for index, (op, _, _, a, _, c) in enumerate(view.nodes):
+        for index, (op, _, _, a, b, c) in enumerate(view.nodes):
             words = a if op == IR_OPS["const_v128"] else c if op in SHUFFLES else NOTHING
             if words != NOTHING and words + 2 > len(view.constants):
                 yield f"v{index}: {op_name(op)} names words {words} and {words + 1} of {len(view.constants)}"
-            if op in BY_ID and BY_ID[op].access is not None and c >= len(view.memargs):
+            if op not in BY_ID or BY_ID[op].access is None:
+                continue
+            if BY_ID[op].walk == "atomic":
+                c = view.args[b + c]
+            if c >= len(view.memargs):
                 yield f"v{index}: {op_name(op)} names memory argument {c} of {len(view.memargs)}"
 
     def edges(self) -> Iterator[str]:

@@ -85,6 +85,8 @@ cdef class Context:
     cdef TableFact* tables
     cdef uint32_t n_tables
     cdef uint8_t* memory64
+    cdef uint8_t* shared       # memories that other threads see
+    cdef bint sharing          # whether there is one
     cdef uint32_t n_memories
     cdef GlobalFact* globals
     cdef uint32_t n_globals

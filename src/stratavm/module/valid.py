@@ -63,6 +63,7 @@ class Context:
         vec_free(self.declared)
         vec_free(self.tables)
         vec_free(self.memory64)
+        vec_free(self.shared)
         vec_free(self.globals)
         vec_free(self.tag_types)
         vec_free(self.elem_types)
@@ -123,8 +124,12 @@ class Context:
             self.tables[i].is64 = table.limits.is64
         self.n_memories = len(module.memory_types)
         self.memory64 = cython.cast(cython.pointer(uint8_t), _array(self.n_memories, 1))
+        self.shared = cython.cast(cython.pointer(uint8_t), _array(self.n_memories, 1))
+        self.sharing = False
         for i, memory in enumerate(module.memory_types):
             self.memory64[i] = memory.limits.is64
+            self.shared[i] = memory.limits.shared
+            self.sharing = self.sharing or memory.limits.shared
         self.n_globals = len(module.global_types)
         self.globals = cython.cast(cython.pointer(GlobalFact), _array(self.n_globals, cython.sizeof(GlobalFact)))
         for i, variable in enumerate(module.global_types):

@@ -603,6 +603,7 @@ cdef enum:  # bits of OP_FLAGS
     OF_QUICK = 512
     OF_COMMUTES = 1024
     OF_REFLEXIVE = 2048
+    OF_ATOMIC = 4096
 
 cdef enum:  # kinds of immediates, bytes of OP_IMMS
     IMM_NONE = 0

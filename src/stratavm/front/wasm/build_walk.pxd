@@ -60,6 +60,7 @@ cdef class BuildWalk(Builder):
     cdef uint32_t memory_argument(self) except? 0xFFFFFFFF nogil
     cdef uint8_t address_type(self, uint32_t memory) noexcept nogil
     cdef int atomic(self) except -1 nogil
+    cdef int shared_access(self, uint32_t where) except -1 nogil
     cdef int check_alignment(self, uint32_t address, uint32_t where) except -1 nogil
     cdef uint32_t atomic_load(self, uint32_t shape, uint32_t where) except? 0xFFFFFFFF nogil
     cdef int atomic_store(self, uint32_t shape, uint32_t value, uint32_t where) except -1 nogil

@@ -851,19 +851,23 @@ class BuildWalk(Builder):
         self.ssa.constant(word[1])
         return n
 
-    # ---- atomic instructions: no other thread sees the memory, so that they are what they say in turn ----------
+    # ---- atomic instructions: where no other thread sees the memory, they are what they say in turn ----------
 
     def atomic(self):
-        """Atomic loads, stores and changes; what waits and wakes; the fence, which orders nothing."""
+        """Atomic loads, stores and changes; what waits and wakes; the fence, which orders nothing for one thread."""
         where: uint32_t
         shape: uint32_t
         change: uint32_t
         if self.op == OP_ATOMIC_FENCE:
             self.p += 1
+            if self.context.sharing:
+                put_node(self, OP_ATOMIC_FENCE, T_NONE, NO_VALUE, NO_VALUE, NO_VALUE)
             return 0
         where = self.memory_argument()
+        self.check_alignment(self.values[self.sp - OP_POPS[self.op]], where)
+        if self.context.shared[self.ssa.memargs[where].memory]:
+            return self.shared_access(where)
         self.sp -= OP_POPS[self.op]
-        self.check_alignment(self.values[self.sp], where)
         if self.op < OP_I32_ATOMIC_LOAD:
             return self.notify_or_wait(where)
         shape = (self.op - OP_I32_ATOMIC_LOAD) % SHAPES
@@ -873,6 +877,11 @@ class BuildWalk(Builder):
         if change == 1:
             return self.atomic_store(shape, self.values[self.sp + 1], where)
         return self.atomic_change(shape, change, where)
+
+    def shared_access(self, where):
+        """One of a memory that other threads see: a node of its own."""
+        value: uint32_t = self.wide(self.op, OP_SIGNATURE[self.op] & 15, OP_POPS[self.op], where, 0)
+        return put_value(self, value) if OP_PUSHES[self.op] else 0
 
     def check_alignment(self, address, where):
         """A trap where an address and its offset are no multiple of the width: before bounds are looked at."""

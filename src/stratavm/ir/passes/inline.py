@@ -48,6 +48,7 @@ from cython.cimports.stratavm.ir.ssa import (
     Ssa,
     edge_count,
     edge_of,
+    is_atomic,
     map_values,
     move_constant,
     operand_count,
@@ -338,7 +339,8 @@ class Inline(Stream):
             for i in range(node.b, node.b + node.c):
                 self.out.arg(self.inner[callee.args[i]])
             if node.op != IR_RETURN:  # two immediates follow the operands
-                self.out.arg(callee.args[node.b + node.c])
+                moved: uint32_t = self.first_memarg if is_atomic(node.op) else 0
+                self.out.arg(callee.args[node.b + node.c] + moved)
                 self.out.arg(callee.args[node.b + node.c + 1])
             node.b = start
             return 0

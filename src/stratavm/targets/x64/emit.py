@@ -131,6 +131,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_CALL_IMPORT,
     P_CALL_INDIRECT,
     P_CALL_REF,
+    P_CHANGE,
     P_CLZ,
     P_COPYSIGN,
     P_CTZ,
@@ -590,6 +591,8 @@ class Emitter(ValueEmitter):
             return self.from_u64(inst, ops)
         if op == P_TRUNC:
             return self.truncate(inst, ops)
+        if op == P_CHANGE:
+            return self.change(inst, ops)
         return self.control(inst, ops, block)
 
     def control(self, inst, ops, block):
@@ -648,7 +651,7 @@ class Emitter(ValueEmitter):
             self.held = cell
         if inst.flags & MI_TRAPS:
             self.trap_site(inst.aux)
-        reg: uint32_t = ops[0].loc if ENC_ROWS[inst.op - P_VIA].nops else 0
+        reg: uint32_t = ops[ENC_ROWS[inst.op - P_VIA].reg].loc if ENC_ROWS[inst.op - P_VIA].nops else 0
         if reg >= 32:
             fail_wrong(b"operand of node {} is at {:#x}, not in a register", inst.node, reg)
         o: Form = form(inst.width, reg, 0)

@@ -68,6 +68,7 @@ cdef class ValueEmitter:
     cdef int set_condition(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int select(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int scan(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int change(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int sign_bits(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int minmax(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int forget(self, uint32_t xmm) except -1 nogil

@@ -5,7 +5,7 @@ r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory
 """
 
 import cython
-from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
@@ -22,6 +22,7 @@ from cython.cimports.stratavm.machine.minst import (
     MI_FLAGS_DEF,
     MI_FLAGS_USE,
     MI_TERMINATOR,
+    MI_TRAPS,
     MInst,
     MOperand,
     Move,
@@ -51,11 +52,15 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_HLT,
     MOP_IDIV_R,
     MOP_LEA_RM,
+    MOP_LOCKCMPXCHG_MR,
     MOP_MOV_RI,
+    MOP_MOV_RM,
     MOP_MOV_RR,
     MOP_MOVF_RM,
     MOP_MOVF_RR,
+    MOP_MOVZX8_RM,
     MOP_MOVZX8_RR,
+    MOP_MOVZX16_RM,
     MOP_OR_RR,
     MOP_ORP_RR,
     MOP_PXOR_RR,
@@ -69,6 +74,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_XOR_RR,
     MOP_XORP_RR,
     R11,
+    R14,
     RAX,
     RBP,
     RDX,
@@ -481,6 +487,34 @@ class ValueEmitter:
                 self.b, MOP_XOR_RI, inst.width, d, bits - 1
             )  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
         return 0
+
+    def change(self, inst, ops):
+        """What no instruction does to memory and says what was there: it is computed from that, and takes its place if
+        that is there still; else once more."""
+        cell: uint32_t = cython.cast(uint32_t, inst.imm)
+        mop: uint32_t = cython.cast(uint32_t, inst.imm >> 32)
+        wide: uint32_t = 8 if inst.width == 8 else 4
+        load: uint32_t = MOP_MOVZX8_RM if inst.width == 1 else MOP_MOVZX16_RM if inst.width == 2 else MOP_MOV_RM
+        mem: Mem = based(R11, inst.disp)
+        n: uint32_t = 3
+        if inst.scale != 0xFF:
+            mem.index = cython.cast(uint8_t, ops[n].loc)
+            mem.scale = inst.scale
+            n += 1
+        if inst.nops > n and ops[n].loc < 16:
+            mem.base = cython.cast(uint8_t, ops[n].loc)
+        elif self.held != cell:
+            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, cell))
+            self.held = cell
+        if inst.flags & MI_TRAPS:
+            self.trap_site(inst.aux)
+        emit_rm(self.b, load, wide, RAX, mem)
+        again: uint32_t = self.b.label()
+        self.b.bind(again)
+        emit_rr(self.b, MOP_MOV_RR, wide, ops[2].loc, RAX)
+        emit_rr(self.b, mop, wide, ops[2].loc, ops[1].loc)
+        emit_rm(self.b, MOP_LOCKCMPXCHG_MR, inst.width, ops[2].loc, mem)
+        return emit_jcc(self.b, CC_NE, again)
 
     def sign_bits(self, inst, ops):
         """abs, neg, copysign: bit operations with a mask, whatever the value is."""

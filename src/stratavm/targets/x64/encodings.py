@@ -74,6 +74,7 @@ from stratavm.targets.x64.encodings_row import (
 from stratavm.targets.x64.encodings_vector import VECTOR_ROWS
 
 INTS = (1, 2, 4, 8)
+LOCK = 0xF0
 FLAGS = F_FLAGS_DEF
 
 
@@ -93,6 +94,23 @@ def _alu(name: str, number: int, flags: int = FLAGS) -> list[Row]:
         Row(f"{name}_mi", name, ("m:w", "i"), (), 0x81, digit=number, mem=True, widths=INTS, imm=IMM_WIDTH,
             short=0x83, flags=flags | F_EFFECT),
     ]  # fmt: skip
+
+
+def _locked() -> list[Row]:
+    """What changes memory as one step, for whoever looks; ``xchg`` with memory is so without a prefix."""
+    step = partial(Row, prefix=LOCK, mem=True, widths=INTS, flags=FLAGS | F_EFFECT)
+    rax = (fixed(DEF, "rax"), fixed(USE, "rax"), U)
+    rows: list[Row] = []
+    for number, name in ((0, "add"), (1, "or"), (4, "and"), (5, "sub"), (6, "xor")):
+        rows += [
+            step(f"lock{name}_mr", f"lock {name}", ("m:w", "0:w"), (U,), number * 8 + 1, reg=0),
+            step(f"lock{name}_mi", f"lock {name}", ("m:w", "i"), (), 0x81, digit=number, imm=IMM_WIDTH, short=0x83),
+        ]
+    return [
+        *rows,
+        step("lockxadd_mr", "lock xadd", ("m:w", "0:w"), (D_SAME, U), 0xC1, 1, reg=0),
+        step("lockcmpxchg_mr", "lock cmpxchg", ("m:w", "2:w"), rax, 0xB1, 1, reg=2),
+    ]
 
 
 def _shift(name: str, digit: int) -> list[Row]:
@@ -267,6 +285,7 @@ def _integer() -> list[Row]:
             widths=INTS),
         Row("xchg_mr", "xchg", ("m:w", "0:w"), (D_SAME, U), 0x87, reg=0, mem=True, widths=INTS, flags=F_EFFECT),
     ]  # fmt: skip
+    rows += _locked()
     rows += _extend("movzx8", "movzx", 0xB6, "b") + _extend("movzx16", "movzx", 0xB7, "h")
     rows += _extend("movsx8", "movsx", 0xBE, "b") + _extend("movsx16", "movsx", 0xBF, "h")
     rows += _extend("movsxd", "movsxd", 0x63, "d", escape=0)

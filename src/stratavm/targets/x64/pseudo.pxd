@@ -30,6 +30,8 @@ cdef enum Pseudo:
     P_FMAX
     P_U64_TO_FLOAT     # D xmm, U gpr, T gpr; width of the float
     P_TRUNC            # D gpr, U xmm; cc = TRUNC_* bits; width of the float; aux = pool offset of the bound
+    P_CHANGE           # D rax: what was there, U operand (late), T; an address as behind P_VIA, of late uses; the high half of
+                       # imm = row of the operation in registers; aux = kind: until nobody came between
     P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,
                        # disp, and the high half of imm as its immediate; with MI_TRAPS: aux = kind
 

@@ -45,6 +45,17 @@ SHAPES: Final = (
     "call_indirect",
     "call_ref",
     "ref_as_non_null",
+    # Atomic instructions of shared memories, which select_atomic knows the ends of; extra: bytes.
+    "atomic_load",
+    "atomic_store",
+    "atomic_add",  # row and row2: of a register and of a number where nobody asks what was there, here and below
+    "atomic_sub",
+    "atomic_logic",  # row3: in registers
+    "atomic_xchg",
+    "atomic_cmpxchg",
+    "atomic_notify",
+    "atomic_wait",
+    "atomic_fence",
     # Vectors, in three parts of which select_vec knows the ends: rows, lanes; sequences on integers; other sequences.
     "v_two",  # row _rr, row2 _rm; extra: SWAPPED, INVERTED
     "v_one",  # row, row2 _rm; extra: bytes that it reads

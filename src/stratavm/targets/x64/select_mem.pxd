@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from stratavm.targets.x64.select_vec cimport VectorSelector
 from stratavm.targets.x64.plan cimport MemoryPlan
-from stratavm.ir.ssa cimport MemArg
+from stratavm.ir.ssa cimport MemArg, Node
 
 cdef enum:
     MAX_POINTERS = 4           # of the context that a function may keep in registers
@@ -33,6 +33,7 @@ cdef class MemorySelector(VectorSelector):
     cdef uint32_t span_where(self, uint32_t condition, uint32_t node, bint holds, uint32_t* base) noexcept nogil
     cdef uint32_t joined(self, uint32_t size, uint32_t number, uint32_t* base) noexcept nogil
     cdef uint32_t address(self, uint32_t n, uint32_t* index, uint32_t* scale, int32_t* disp) except? 0xFFFFFFFF nogil
+    cdef uint32_t address_of(self, Node* at, uint32_t node, MemArg* memarg, uint32_t* index, uint32_t* scale, int32_t* disp) except? 0xFFFFFFFF nogil
     cdef int access(self, uint32_t n, uint32_t mop, uint32_t value, bint has_imm, int64_t imm) except -1 nogil
     cdef int global_access(self, uint32_t n, bint write) except -1 nogil
     cdef int table_access(self, uint32_t n, bint write) except -1 nogil

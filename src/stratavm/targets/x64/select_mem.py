@@ -404,29 +404,32 @@ class MemorySelector(VectorSelector):
         """Where an access goes: index zero-extended and shifted, static offset as displacement if it fits; returns its
         flags."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        memarg: cython.pointer(MemArg) = cython.address(self.ssa.memargs[at.c])
+        return self.address_of(at, at.a, cython.address(self.ssa.memargs[at.c]), index, scale, disp)
+
+    def address_of(self, at, node, memarg, index, scale, disp):
+        """The same of an access ``at`` whose address is another node's value."""
         memory: cython.pointer(MemoryPlan) = cython.address(self.plan.memories[memarg.memory])
         if memarg.memory >= self.plan.n_memories or (memarg.offset > U32_MAX and not memory.is64):
             fail_wrong(b"an access of memory {} at offset {}", memarg.memory, memarg.offset)
         flags: uint32_t = MI_TRAPS | MI_EFFECT
         if memory.plan == PLAN_BOUNDED:
-            if not at.flags & NF_CHECKED and not self.inside(at.a, memarg, memory, RULE_EXTRA[at.op]):
-                self.check_bounds(at.a, memarg, RULE_EXTRA[at.op])
+            if not at.flags & NF_CHECKED and not self.inside(node, memarg, memory, RULE_EXTRA[at.op]):
+                self.check_bounds(node, memarg, RULE_EXTRA[at.op])
             flags = MI_EFFECT
         index[0] = NO_VREG
         scale[0] = 0
         disp[0] = 0
-        if self.marks[at.a] & NODE_FOLDED:
-            index[0] = self.value(self.ssa.nodes[at.a].a)
-            scale[0] = self.const_bits(self.ssa.nodes[at.a].b) & 3
+        if self.marks[node] & NODE_FOLDED:
+            index[0] = self.value(self.ssa.nodes[node].a)
+            scale[0] = self.const_bits(self.ssa.nodes[node].b) & 3
             disp[0] = cython.cast(int32_t, memarg.offset)
-        elif is_const(self.ssa, at.a) and self.within_reach(self.const_bits(at.a), memarg.offset):
-            disp[0] = cython.cast(int32_t, self.const_bits(at.a) + memarg.offset)
-        elif memarg.offset < TWO_31 and not is_const(self.ssa, at.a):
-            index[0] = self.value(at.a)
+        elif is_const(self.ssa, node) and self.within_reach(self.const_bits(node), memarg.offset):
+            disp[0] = cython.cast(int32_t, self.const_bits(node) + memarg.offset)
+        elif memarg.offset < TWO_31 and not is_const(self.ssa, node):
+            index[0] = self.value(node)
             disp[0] = cython.cast(int32_t, memarg.offset)
         else:
-            index[0] = self.sum64(at.a, memarg.offset)
+            index[0] = self.sum64(node, memarg.offset)
         return flags
 
     def within_reach(self, address, offset):

@@ -51,6 +51,7 @@ _BY_STEM: Final[dict[str, Timing]] = {
     "orp": Timing(1, P0 | P1 | P5), "xorp": Timing(1, P0 | P1 | P5),
     "cvtsi2ss": Timing(6, _FLOAT), "cvtsi2sd": Timing(5, _FLOAT), "cvttss2si": Timing(7, _FLOAT),
     "cvttsd2si": Timing(6, _FLOAT), "cvtss2sd": Timing(5, _FLOAT), "cvtsd2ss": Timing(5, _FLOAT),
+    **dict.fromkeys(("lockadd", "lockor", "lockand", "locksub", "lockxor", "lockxadd", "lockcmpxchg"), Timing(13)),
 }  # fmt: skip
 _VECTOR = P0 | P1 | P5
 _VECTORS: Final[tuple[tuple[str, Timing], ...]] = (
