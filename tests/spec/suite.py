@@ -48,9 +48,12 @@ HOSTS: Final[dict[str, Host]] = {
     "jit1-from-loops": _engine(Thresholds(MOST_CALLS, ticks=False, polls=1), tier="auto"),
     "jit1-from-later": _engine(Thresholds(MOST_CALLS, ticks=False, polls=3), tier="auto"),
     "jit1-bounded": _engine(tier="jit1", strict=True, memory_plan="bounded"),
+    "auto": _engine(),
+    "auto-bounded": _engine(memory_plan="bounded"),
 }
 """Tier → a fresh host for one script, which may use some proposals. What follows a dash is a variant with the same
-list: ``oracle-reference`` is the oracle over its own state in plain Python, where no native code takes part."""
+list: ``oracle-reference`` is the oracle over its own state in plain Python, where no native code takes part. ``auto``
+is what one has who asks for no tier."""
 
 MISSING = re.compile(r"unsupported \(([\w-]+)\)")
 FOLDER = re.compile(r"proposals/([\w-]+)/")
