@@ -42,6 +42,7 @@ SHORT_TICK_S: Final = 0.002
 PARKING_S: Final = 0.3
 """Until the ticker has parked, where no guest runs: twenty ticks, and as much again and more."""
 OTHER: Final = """(module (memory (export "memory") 4096) (table $t 5000000 funcref) (table $u 5000000 funcref)
+  (table $v 0 funcref) (elem declare func $f) (func $f)
   (data $d "{data}")
   (func (export "memory.fill") (memory.fill (i32.const 0) (i32.const 1) (i32.const 0xfff0000)))
   (func (export "memory.copy") (memory.copy (i32.const 4096) (i32.const 0) (i32.const 0xff00000)))
@@ -49,6 +50,7 @@ OTHER: Final = """(module (memory (export "memory") 4096) (table $t 5000000 func
   (func (export "table.fill") (table.fill $t (i32.const 0) (ref.null func) (i32.const 5000000)))
   (func (export "table.copy") (table.copy $t $u (i32.const 0) (i32.const 0) (i32.const 5000000)))
   (func (export "table.grow") (drop (table.grow $u (ref.null func) (i32.const 1000000))))
+  (func (export "table.grow, of a function") (drop (table.grow $v (ref.func $f) (i32.const 5000000))))
   (func (export "a guest that computes") (local i32)
     (local.set 0 (i32.const {turns})) (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))"""
 TURNS: Final = 100_000_000
@@ -59,6 +61,7 @@ OPERATIONS: Final = (
     "table.fill",
     "table.copy",
     "table.grow",
+    "table.grow, of a function",
     "a guest that computes",
 )
 DATA_BYTES: Final = 8 << 20

@@ -40,7 +40,7 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     Builtin("table_fill", "host", ("table", "dst", "value", "n"), "status", ""),
     Builtin("elem_drop", "leaf", ("segment",), "status", "always 0"),
     Builtin("count", "host", ("defined_index",), "status", "a word of counters ran out as a function was entered"),
-    Builtin("table_charge", "leaf", ("table", "delta"), "status", "takes the fuel of a table.grow, before it"),
+    Builtin("table_prepare", "host", ("table", "init", "delta"), "status", "its fuel, and what is written ahead"),
     Builtin("throw", "host", ("tag", "cells"), "status", "tag: the TagDef; cells: the values, as arguments lie"),
     Builtin("throw_ref", "host", ("exception",), "status", "throws again what an exnref names"),
     Builtin("exn_ref", "host", (), "value", "an exnref to what was thrown last, or 0: an error is pending"),

@@ -12,7 +12,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "ShortWay": "(general: Callable[..., Any])",
     "Store": "(engine: Engine | None=None, *, limits: StoreLimits | None=None, thread_bound: bool=False, on_abort: Literal['poison', 'keep']='poison', fuel: int | None=None)",
     "Tag": "(store: Store, type: TagType)",
-    "Bulk": "(store: Store, to: int, origin: int, n: int, value: int)",
+    "Bulk": "(store: Store, to: int, origin: int, n: int, value: int, table: Table | None=None)",
     "Global": "(store: Store, type: GlobalType, bits: int=0)",
     "Memory": "(store: Store, type: MemoryType, plan: str='guard', image: Any=None)",
     "SharedMemory": "(engine: Engine | None, minimum: int, maximum: int, *, page_size: int=65536, is64: bool=False)",

@@ -19,11 +19,11 @@ from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_MEMORY_INIT,
     BUILTIN_ORACLE_CALL,
     BUILTIN_POLL,
-    BUILTIN_TABLE_CHARGE,
     BUILTIN_TABLE_COPY,
     BUILTIN_TABLE_FILL,
     BUILTIN_TABLE_GROW,
     BUILTIN_TABLE_INIT,
+    BUILTIN_TABLE_PREPARE,
     N_BUILTINS,
     N_COUNTERS,
     PENDING_DEADLINE,
@@ -65,6 +65,7 @@ from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table
 from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr, now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
+from cython.cimports.stratavm.runtime.table import Table
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, count_poll, current_block, part_is_over
 
@@ -599,16 +600,26 @@ def grow(
 ) -> uint64_t:
     """Grow a memory or a table; what the limiter, or a poll, raises comes out at the next poll."""
     instance: Instance = instance_of(vm)
-    store: Store = instance.store
-    old: object
     try:
-        old = instance.tables[which].extend(delta, raw) if table else instance.memories[which].extend(delta)
+        if not table:
+            old = instance.memories[which].extend(delta)
+        elif fiber_here(instance.store.exec) != cython.NULL and delta > CHUNK // 8:
+            old = cython.cast(Table, instance.tables[which]).extend_as_prepared(delta, raw)
+        else:
+            old = instance.tables[which].extend(delta, raw)
         return FAILED if old < 0 else old
     except BaseException as error:
-        if is_aborted(store) and not store.keep_on_abort:  # the guest may return without another poll
-            instance.poison()
-        store.fail(error)
+        growth_fails(instance, error)
         return FAILED
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def growth_fails(instance: Instance, error: object) -> cython.void:
+    """What was raised comes out at the next poll."""
+    if is_aborted(instance.store) and not instance.store.keep_on_abort:  # the guest may return without another poll
+        instance.poison()
+    instance.store.fail(error)
 
 
 @cython.cfunc
@@ -640,7 +651,6 @@ def table_grow(
 
 
 # ---- bulk operations: bounds, then fuel, then the work, with polls between its parts ----
-#
 # What a poll may do in between is safe: memories and tables never move or shrink, segments are dropped but not freed.
 # A call that is stopped there is abandoned midway, which poisons its instance.
 
@@ -927,17 +937,42 @@ def elem_drop(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
 
 
 @cython.cfunc
-@cython.nogil
 @cython.exceptval(check=False)
-def table_charge(
-    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), table: uint64_t, delta: uint64_t
+@cython.linetrace(False)
+def table_prepare(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), table: uint64_t, raw: uint64_t, delta: uint64_t
 ) -> uint32_t:
-    """Builtin ``table_charge``: a unit per element; what its maximum does not allow writes nothing and costs
-    nothing."""
+    """Builtin ``table_prepare``: a unit per element that the maximum allows; on a fiber, much is written ahead here."""
     to: cython.pointer(TableDef) = table_at(vm, cython.cast(uint32_t, table))
-    if delta > to.max_length - to.length or take_fuel(context, delta):
+    if delta > to.max_length - to.length:
         return 0
-    return TRAP_OUT_OF_FUEL
+    if not take_fuel(context, delta):
+        return TRAP_OUT_OF_FUEL
+    if fiber_here(context) == cython.NULL or delta <= CHUNK // 8:
+        return 0
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
+    status: uint32_t = write_ahead(context, vm, cython.cast(uint32_t, table), raw, delta)
+    block.in_guest = 1
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def write_ahead(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), which: uint32_t, raw: uint64_t, delta: uint64_t
+) -> uint32_t:
+    """``table_prepare`` with the GIL: the guest waits until the new elements are written, if any are to be."""
+    instance: Instance = instance_of(vm)
+    table: Table = instance.tables[which]
+    try:
+        if table.begin_ahead(delta, raw):
+            at: uint64_t = cython.cast(uint64_t, table.d.base + table.d.length)
+            suspend_for(context, table.store.runtime.asynchronous().Bulk(table.store, at, 0, 8 * delta, raw, table))
+            return STATUS_SUSPEND
+    except BaseException as error:
+        growth_fails(instance, error)
+    return 0
 
 
 def check() -> None:
@@ -960,5 +995,5 @@ builtin_table[BUILTIN_DATA_DROP] = cython.cast(cython.p_void, data_drop)
 builtin_table[BUILTIN_TABLE_COPY] = cython.cast(cython.p_void, table_copy)
 builtin_table[BUILTIN_TABLE_INIT] = cython.cast(cython.p_void, table_init)
 builtin_table[BUILTIN_TABLE_FILL] = cython.cast(cython.p_void, table_fill)
-builtin_table[BUILTIN_TABLE_CHARGE] = cython.cast(cython.p_void, table_charge)
+builtin_table[BUILTIN_TABLE_PREPARE] = cython.cast(cython.p_void, table_prepare)
 builtin_table[BUILTIN_ELEM_DROP] = cython.cast(cython.p_void, elem_drop)

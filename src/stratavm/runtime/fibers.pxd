@@ -5,6 +5,7 @@ from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.occupancy cimport Entry
 from stratavm.runtime.stacks cimport FiberStack
 from stratavm.runtime.store cimport Store
+from stratavm.runtime.table cimport Table
 
 ctypedef uint32_t (*start_t)(FiberState*, ExecContext*, FuncRec*, void*, void*, uint64_t) noexcept nogil
 ctypedef uint32_t (*resume_t)(FiberState*, ExecContext*, uint32_t) noexcept nogil
@@ -22,6 +23,8 @@ cdef class Bulk:
     cdef uint64_t left                # bytes
     cdef uint64_t value
     cdef bint had_part                # the first step is to wait for a turn
+    cdef Table table                  # that is to grow by what is written; None: there is none
+    cdef uint64_t growths             # of it
     cdef int go_on(self, uint64_t n) except -1
 
 cdef class Fiber:

@@ -24,6 +24,7 @@ from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed
 from cython.cimports.stratavm.runtime.signals import walk_frames
 from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
 from cython.cimports.stratavm.runtime.store import begins_late, end_fiber_call
+from cython.cimports.stratavm.runtime.table import Table
 from cython.cimports.stratavm.runtime.threads import (
     ThreadBlock,
     count_poll,
@@ -74,8 +75,12 @@ class Bulk:
     """The rest of a bulk operation that was suspended: an awaitable that does it, a part at each turn. Who awaits it
     has had a part in this turn; who iterates over it has waited for a turn."""
 
-    def __cinit__(self, store: Store, to: uint64_t, origin: uint64_t, n: uint64_t, value: uint64_t):
+    def __cinit__(
+        self, store: Store, to: uint64_t, origin: uint64_t, n: uint64_t, value: uint64_t, table: Table | None = None
+    ):
         self.store = store
+        self.table = table
+        self.growths = 0 if table is None else table.growths
         self.to = cython.cast(cython.p_char, to)
         self.origin = cython.cast(cython.p_char, origin)
         self.left = n
@@ -108,6 +113,9 @@ class Bulk:
     def go_on(self, n):
         """So many bytes more; of what overlaps, from the end that is overwritten last."""
         i: uint64_t
+        if self.table is not None and not self.table.goes_ahead(self.growths, self.left, n, self.value):
+            self.left = 0  # it has grown otherwise
+            return 0
         self.left -= n
         if self.origin == cython.NULL:
             for i in range(n // 8):

@@ -21,6 +21,13 @@ cdef class Table:
     cdef uint64_t committed          # bytes of it that are usable, and charged
     cdef uint64_t spoiled            # elements up to here may hold what a growth under way has written
     cdef uint64_t growths            # that have begun to write
+    cdef uint64_t ahead              # the length of a growth that is written ahead
+    cdef uint64_t prepared           # up to here elements behind the length are prepared_raw,
+    cdef uint64_t prepared_raw
+    cdef uint64_t prepared_growths   # unless another growth has begun
+    cdef uint64_t answered           # the length that the limiter was asked for ahead; 0: none
+    cdef uint64_t answered_growths   # growths by then
+    cdef bint answer                 # what it said
     cdef bint counted                # among the living tables of its store
     cdef readonly bint holds_handles
     cdef readonly bint holds_functions
@@ -32,4 +39,9 @@ cdef class Table:
     cdef int put(self, uint64_t at, uint64_t* items, uint64_t count) except -1
     cdef int commit(self, uint64_t size) except -1
     cdef int spread(self, uint64_t length, uint64_t raw) except -1
+    cdef bint begin_ahead(self, uint64_t delta, uint64_t raw) except -1
+    cdef bint goes_ahead(self, uint64_t growths, uint64_t left, uint64_t n, uint64_t raw) noexcept
+    cdef bint is_allowed(self, object size) except -1
+    cdef int commit_for(self, uint64_t length) except -1
+    cdef object extend_as_prepared(self, object delta, object raw)
     cdef int resize(self, uint64_t length, uint64_t raw) except -1

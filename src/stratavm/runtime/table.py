@@ -173,17 +173,58 @@ class Table:
 
         Nobody sees elements before the length says so: a call that is abandoned in the middle has grown nothing.
         """
-        wanted: uint64_t = (length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
         old: uint64_t = self.d.length
-        if self.reserved and wanted > self.committed and self.commit(wanted):
+        if self.commit_for(length):
             return 1
+        if self.prepared != length or self.prepared_raw != raw or self.prepared_growths != self.growths:
+            self.growths += 1
+            if raw and self.spread(length, raw):
+                return 1
+            if raw == 0 and self.spoiled > old:  # called from inside of another growth, or one ahead was abandoned
+                memset(self.d.base + old, 0, 8 * (min(self.spoiled, length) - old))
         self.growths += 1
-        if raw and self.spread(length, raw):
-            return 1
-        if raw == 0 and self.spoiled > old:  # called from inside of another growth
-            memset(self.d.base + old, 0, 8 * (min(self.spoiled, length) - old))
         self.d.length = length
         return 0
+
+    def commit_for(self, length):
+        """Make so many elements usable. 1 if the store's quota or the kernel refuses."""
+        wanted: uint64_t = (length * 8 + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+        return self.commit(wanted) if self.reserved and wanted > self.committed else 0
+
+    # ---- growth ahead: a guest on a fiber waits while its new elements are written, and grows the table then ----
+
+    def begin_ahead(self, delta, raw):
+        """A growth that its maximum allows is to come: whether elements have to be written behind the length before.
+
+        The limiter is asked here, and not again by ``extend_as_prepared``; what it raises comes out, and counts as no.
+        """
+        length: uint64_t = self.d.length + delta
+        self.answered = 0
+        if not self.fits(delta):
+            return False
+        if self.store.template.limits.limiter is not None:
+            self.answered, self.answer, self.answered_growths = length, False, self.growths
+            self.answer = self.may_grow(length)
+            if not self.answer:
+                return False
+        if (raw == 0 and self.spoiled <= self.d.length) or self.commit_for(length):
+            return False
+        self.growths += 1
+        self.answered_growths = self.growths
+        self.ahead = length
+        return True
+
+    def goes_ahead(self, growths, left, n, raw):
+        """Whether ``n`` of the bytes that are left may be written behind the length: nobody has grown it meanwhile.
+
+        Who grows it before all of them are there, or if they never are, is told up to where they may be.
+        """
+        if self.growths != growths:
+            return False
+        self.spoiled = max(self.spoiled, self.ahead - (left - n) // 8)
+        if left == n:
+            self.prepared, self.prepared_raw, self.prepared_growths = self.ahead, raw, growths
+        return True
 
     def spread(self, length, raw):
         """Write ``raw`` behind the length. 1, or an error, where it ends midway: then nothing of it stays."""
@@ -278,16 +319,28 @@ class Table:
 
     def extend(self, delta: object, raw: object = 0) -> int:
         """``grow`` for guests, with raw bits: the old length, or -1 if a limit, the limiter or the kernel says no."""
+        self.answered = 0
+        return self.extend_as_prepared(delta, raw)
+
+    def extend_as_prepared(self, delta, raw):
+        """``extend``; behind ``begin_ahead`` the limiter is not asked again, nor what is there written."""
         wanted: object = min(max(integer("delta", delta), -1), MOST)  # may run anything: nothing is looked at before
         bits: uint64_t = exactly("raw", raw)
         self.store.check_access()
         self.check_raw(bits)
         old: object = self.d.length
-        if not self.fits(wanted) or not self.may_grow(old + wanted) or self.resize(old + wanted, bits):
+        if not self.fits(wanted) or not self.is_allowed(old + wanted) or self.resize(old + wanted, bits):
             self.store.note(KIND_TABLE_REFUSED, self.number, old, wanted)
             return -1
         self.store.note(KIND_TABLE_GROWN, self.number, old, old + wanted)
         return old
+
+    def is_allowed(self, size):
+        """What the limiter says, or has said ahead."""
+        if self.answered == size and self.answered_growths == self.growths:
+            self.answered = 0
+            return self.answer
+        return self.may_grow(size)
 
     def may_grow(self, size: int) -> bool:
         """Ask the limiter. It may run anything: where the table has grown meanwhile, ``size`` would shrink it.

@@ -11,8 +11,8 @@ from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_EXN_REF,
     BUILTIN_MEMORY_GROW,
     BUILTIN_RETHROW,
-    BUILTIN_TABLE_CHARGE,
     BUILTIN_TABLE_GROW,
+    BUILTIN_TABLE_PREPARE,
     BUILTIN_THROW,
     BUILTIN_THROW_REF,
     EXEC_THROWN,
@@ -639,8 +639,9 @@ class MemorySelector(VectorSelector):
         values: uint32_t[3]
         if second != NO_VREG:
             values[0] = self.constant(which, T_I64)
-            values[1] = self.value(second)
-            self.builtin(BUILTIN_TABLE_CHARGE, NO_VREG, values, 2, 0)
+            values[1] = self.value(first)
+            values[2] = self.value(second)
+            self.builtin(BUILTIN_TABLE_PREPARE, NO_VREG, values, 3, 0)
         values[1] = self.value(first)
         if second != NO_VREG:
             values[2] = self.value(second)
