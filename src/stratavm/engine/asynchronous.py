@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from stratavm.engine.instance import Instance
     from stratavm.engine.instance_pre import InstancePre
+    from stratavm.runtime.waits import Notice
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -190,6 +191,32 @@ async def work(function: Callable[[], R], ends: Sequence[Callable[[], object]] =
 def compiled(compiler: Callable[[int], int], defined_index: int) -> Awaitable[int]:
     """Compile a function at its first call, in a thread: what a guest waits for that met its stub."""
     return work(partial(compiler, defined_index))
+
+
+async def noticed(notice: Notice) -> None:
+    """Wait until a guest is notified that waits at a shared memory, or until it is too late for that."""
+    loop = asyncio.get_running_loop()
+    came = loop.create_future()
+
+    def tell() -> None:
+        """From any thread."""
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_come, came)
+
+    try:
+        if not notice.listen(tell):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(notice.seconds_left):
+                    await came
+    except BaseException:
+        notice.give_up()
+        raise
+    notice.end()
+
+
+def _come(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 async def instantiate(pre: InstancePre, store: Store) -> Instance:

@@ -15,6 +15,6 @@ SIGNATURES: Final[dict[str, str]] = {
     "Bulk": "(store: Store, to: int, origin: int, n: int, value: int, table: Table | None=None)",
     "Global": "(store: Store, type: GlobalType, bits: int=0)",
     "Memory": "(store: Store, type: MemoryType, plan: str='guard', image: Any=None)",
-    "SharedMemory": "(engine: Engine | None, minimum: int, maximum: int, *, page_size: int=65536, is64: bool=False)",
+    "SharedMemory": "(engine: Engine | None, minimum: int, maximum: int, *, page_size: int=65536, is64: bool=False, waiters: int=10000)",
     "Table": "(store: Store, type: TableType, raw: int=0)",
 }

@@ -227,9 +227,7 @@ def request_code(context: cython.pointer(ExecContext), vm: cython.pointer(VMCont
     return STATUS_SUSPEND
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def suspend_for(context: cython.pointer(ExecContext), request: object) -> cython.void:
+def suspend_for(context, request):
     """The guest, which is on a fiber, waits for something that is no host function."""
     state: cython.pointer(FiberState) = fiber_here(context)
     Py_INCREF(request)

@@ -70,6 +70,12 @@ def release_if_it_pays(block):
     block.ticked_cpu_ns = cpu_ns
     block.ticked_host_calls = block.host_calls
     if block.waited_ns * calls <= period_ns:
+        let_go_of_gil(block)
+
+
+def let_go_of_gil(block):
+    """The thread goes on without it, until something needs it; nothing where it has none."""
+    if block.tstate == cython.NULL:
         block.releases += 1
         threads.loose_threads += 1
         block.tstate = PyEval_SaveThread()

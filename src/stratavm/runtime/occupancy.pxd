@@ -96,6 +96,10 @@ cdef inline bint stands(ExecContext* context, uint32_t bits) noexcept nogil:
 cdef inline void mark(ExecContext* context, uint32_t bit, bint on) noexcept nogil:
     context.attention = context.attention | bit if on else context.attention & ~bit
 
+# Of two deadlines, where 0 is none.
+cdef inline uint64_t earlier(uint64_t one, uint64_t other) noexcept nogil:
+    return other if one == 0 or (other != 0 and other < one) else one
+
 # None, the store of an object that no initialiser has seen, is as good as closed.
 cdef inline bint is_closed(Occupied store) noexcept:
     return store is None or stands(store.exec, ATTENTION_CLOSED)

@@ -45,6 +45,7 @@ from cython.cimports.stratavm.runtime.native import (
     store_relaxed,
 )
 from cython.cimports.stratavm.runtime.own_threads import lock, unlock
+from cython.cimports.stratavm.runtime.parking import unpark
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads
 from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, is_fine, quicken, ticker_state, wake_ticker
@@ -99,15 +100,6 @@ def request(context, bits):
     """The requester's half, from any thread."""
     or_32(cython.address(context.pending), bits)
     store_64(cython.address(context.poll_limit), NEVER)
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def earlier(one: uint64_t, other: uint64_t) -> uint64_t:
-    """Of two deadlines, where 0 is none."""
-    return other if one == 0 or (other != 0 and other < one) else one
 
 
 @cython.cfunc
@@ -507,6 +499,8 @@ def request_interrupt(context: cython.pointer(ExecContext)) -> cython.bint:
         request(act.exec, PENDING_INTERRUPT)
         act = act.prev
     request(context, PENDING_INTERRUPT)
+    if block.parker != cython.NULL:  # it may sleep, and looks at what is pending when it is woken
+        unpark(block.parker)
     return True
 
 

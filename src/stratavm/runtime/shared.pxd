@@ -1,17 +1,17 @@
 # Linear memories that several stores, and their threads, use at once.
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.contract._gen_layout cimport MemDef
 from stratavm.runtime.atomics cimport Change
 from stratavm.runtime.memory cimport Memory, MemorySpec
 from stratavm.runtime.quota cimport Quota
 from stratavm.runtime.region cimport Region
 from stratavm.runtime.store cimport Store
 from stratavm.runtime.template cimport StoreTemplate
+from stratavm.runtime.waits cimport SharedDef
 
 @cython.final
 cdef class SharedMemory:
-    cdef MemDef d                    # its size is published with one store, behind the pages
+    cdef SharedDef own               # its size is published with one store, behind the pages
     cdef readonly MemorySpec spec
     cdef readonly Region region      # its address space, as long as anybody has the memory
     cdef StoreTemplate template      # of the store that made it, or of the engine: whose limits hold

@@ -33,22 +33,25 @@ from cython.cimports.stratavm.runtime.memory import (
     size_of_format,
     too_large,
 )
-from cython.cimports.stratavm.runtime.native import load_64, store_64
+from cython.cimports.stratavm.runtime.native import load_64, now_ns, store_64
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
 from cython.cimports.stratavm.runtime.slots import SlotAllocator
 from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.waits import notify, wait_in_python
 
 from stratavm.base.errors import AllocatorFault, Closed, LinkError, ResourceLimit, Trap
 from stratavm.base.importing import struct
-from stratavm.base.numbers import integer, shown, truth, whole
+from stratavm.base.numbers import integer, seconds_or_none, shown, truth, whole
 from stratavm.runtime.allocator import checked
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.memory import MOST, NO_BUFFER, PAGE_SHIFTS
 from stratavm.spec.types import Limits, MemoryType
 
+MOST_WAITERS = 10_000
+WAIT_RESULTS = ("ok", "not-equal", "timed-out")
 engine_of = None
 WIDTHS = (1, 2, 4, 8)
 
@@ -75,6 +78,7 @@ class SharedMemory:
         maximum: pages that it may grow to. Their address space is reserved at once.
         page_size: bytes of a page: 65,536, or 1.
         is64: guests address it with i64.
+        waiters: threads and asynchronous calls that may wait at it at a time; one more gets ``ResourceLimit``.
 
     Raises:
         ResourceLimit: it is larger than ``Config.max_memory_bytes``, or the kernel has no more.
@@ -91,6 +95,7 @@ class SharedMemory:
         *,
         page_size: object = 1 << 16,
         is64: object = False,
+        waiters: object = MOST_WAITERS,
     ):
         template: object = engine_of(engine).template
         if template is None:
@@ -104,6 +109,7 @@ class SharedMemory:
         least: object = whole("minimum", minimum, most=reach, unit="pages")
         most: object = whole("maximum", maximum, least, reach, "pages")
         type: object = MemoryType(Limits(least, most, is64, True), shift)
+        self.own.most_waiters = whole("waiters", waiters, most=MOST_WAITERS)
         self.begin(template, MemorySpec(type, template.memory_plan), None)
 
     def begin(self, template, spec, maker):
@@ -119,17 +125,17 @@ class SharedMemory:
         if maker is not None:
             self.quota = maker.quota
             self.memory_quota = maker.memory_quota
-        self.d.page_shift = shift
-        self.d.plan = spec.plan
-        self.d.flags = spec.flags
-        self.d.max_bytes = top << shift
-        self.d.memory = cython.cast(cython.p_void, self)
+        self.own.d.page_shift = shift
+        self.own.d.plan = spec.plan
+        self.own.d.flags = spec.flags
+        self.own.d.max_bytes = top << shift
+        self.own.d.memory = cython.cast(cython.p_void, self)
         return self.reserve(spec.minimum << shift)
 
     def reserve(self, size):
         """Get the address space, and the first pages."""
-        wanted: uint64_t = (self.d.max_bytes + HOST_PAGE) & ~(HOST_PAGE - 1)
-        guard: cython.bint = self.d.plan == PLAN_GUARD
+        wanted: uint64_t = (self.own.d.max_bytes + HOST_PAGE) & ~(HOST_PAGE - 1)
+        guard: cython.bint = self.own.d.plan == PLAN_GUARD
         allocator: object = self.template.allocator
         region: Region
         if guard:
@@ -142,10 +148,10 @@ class SharedMemory:
         if region.reserved < GUARD_BYTES and guard:
             raise AllocatorFault(f"code relies on {GUARD_BYTES} bytes of guarded address space")
         self.region = region
-        self.d.base = region.base
-        self.d.reserved = region.reserved
-        self.d.max_bytes = min(self.d.max_bytes, region.most)
-        if size > self.d.max_bytes or self.commit(size):
+        self.own.d.base = region.base
+        self.own.d.reserved = region.reserved
+        self.own.d.max_bytes = min(self.own.d.max_bytes, region.most)
+        if size > self.own.d.max_bytes or self.commit(size):
             if self.quota is not None:
                 self.quota.check(size, "a shared memory")
                 self.memory_quota.check(size, "a shared memory")
@@ -153,11 +159,11 @@ class SharedMemory:
         return 0
 
     def __dealloc__(self):
-        self.take_less(self.d.bytes)
+        self.take_less(self.own.d.bytes)
 
     def commit(self, size):
         """Make the first ``size`` bytes usable, and then known. 1 if a quota, the kernel or the allocator refuses."""
-        more: uint64_t = size - self.d.bytes
+        more: uint64_t = size - self.own.d.bytes
         done: cython.bint = False
         if self.memory_quota is not None and not self.memory_quota.claim(more):
             return 1
@@ -166,12 +172,12 @@ class SharedMemory:
             return 1
         try:
             # An embedder's may run anything: where the memory has grown meanwhile, ``size`` would shrink it.
-            done = self.region.commit(size) and self.d.bytes + more == size
+            done = self.region.commit(size) and self.own.d.bytes + more == size
         finally:
             if not done:
                 self.take_less(more)
         if done:
-            store_64(cython.address(self.d.bytes), size)
+            store_64(cython.address(self.own.d.bytes), size)
         return 0 if done else 1
 
     def take_less(self, count):
@@ -186,7 +192,7 @@ class SharedMemory:
         if store.template is None or store.template.runtime is not self.template.runtime:
             raise LinkError("a shared memory is for the stores of its engine")
         memory: Memory = Memory.__new__(Memory)
-        memory.attach(store, self.spec, self, cython.address(self.d))
+        memory.attach(store, self.spec, self, cython.address(self.own.d))
         return memory
 
     # ---- size ----
@@ -205,21 +211,21 @@ class SharedMemory:
     @property
     def plan(self) -> str:
         """``guard`` or ``bounded``."""
-        return "bounded" if self.d.plan == PLAN_BOUNDED else "guard"
+        return "bounded" if self.own.d.plan == PLAN_BOUNDED else "guard"
 
     @property
     def page_size(self) -> int:
         """Bytes of a page: 65,536, or 1."""
         one: object = 1
-        return one << self.d.page_shift
+        return one << self.own.d.page_shift
 
     @property
     def size_pages(self) -> int:
         """Size in pages. It may have grown by the time that you look at it."""
-        return load_64(cython.address(self.d.bytes)) >> self.d.page_shift
+        return load_64(cython.address(self.own.d.bytes)) >> self.own.d.page_shift
 
     def __len__(self) -> int:
-        return load_64(cython.address(self.d.bytes))
+        return load_64(cython.address(self.own.d.bytes))
 
     def grow(self, pages: object) -> int:
         """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
@@ -230,16 +236,16 @@ class SharedMemory:
         wanted: object = min(max(integer("pages", delta), -1), MOST)  # may run anything: nothing is looked at before
         if self.region is None:
             raise Closed("the memory was never initialised")
-        shift: uint32_t = self.d.page_shift
+        shift: uint32_t = self.own.d.page_shift
         while wanted >= 0:
-            now: object = self.d.bytes
+            now: object = self.own.d.bytes
             size: object = now + (wanted << shift)
-            if size > self.d.max_bytes or not self.may_grow(now, size):
+            if size > self.own.d.max_bytes or not self.may_grow(now, size):
                 return -1
-            if self.d.bytes == now:  # else others have grown it, while the limiter was asked
+            if self.own.d.bytes == now:  # else others have grown it, while the limiter was asked
                 if not self.commit(size):
                     return now >> shift
-                if self.d.bytes == now:
+                if self.own.d.bytes == now:
                     return -1
         return -1
 
@@ -253,7 +259,7 @@ class SharedMemory:
     def place(self, address, count):
         """The offset of ``count`` bytes; traps unless they are inside."""
         at: cython.Py_ssize_t = clip("address", address)
-        size: uint64_t = load_64(cython.address(self.d.bytes))
+        size: uint64_t = load_64(cython.address(self.own.d.bytes))
         if self.region is None:
             raise Closed("the memory was never initialised")
         if (
@@ -274,7 +280,7 @@ class SharedMemory:
         at: cython.Py_ssize_t = clip("address", address)
         if at % size:
             raise Trap("unaligned_atomic", detail=f"{size} bytes at {shown(integer('address', address))}")
-        return self.d.base + self.place(at, size)
+        return self.own.d.base + self.place(at, size)
 
     def change(self, change, address, value, expected, width):
         """One atomic access; what was there."""
@@ -324,6 +330,43 @@ class SharedMemory:
         """Put ``value`` in the place of a number that is ``expected``; returns the one before, whatever it was."""
         return self.change(CHANGE_COMPARE, address, value, expected, width)
 
+    def wait(self, address: object, expected: object, timeout: object = None, width: object = 4) -> str:
+        """Wait until somebody notifies the address, if the number there is ``expected``.
+
+        ``store.interrupt()``, the deadline of a call that waits here in a host function, and handlers of signals end it.
+
+        Args:
+            timeout: seconds to wait at most; None: without end.
+            width: 4 or 8 bytes.
+
+        Returns:
+            ``ok``: notified; ``not-equal``: the number is another one; ``timed-out``.
+
+        Raises:
+            Trap: the address is no multiple of the width, or not inside the memory.
+            ResourceLimit: too many wait already.
+        """
+        limit: object = seconds_or_none("timeout", timeout)
+        if width not in (4, 8):
+            raise ValueError(f"width must be 4 or 8 bytes, got {width!r:.60}")
+        at: cython.p_char = cython.cast(cython.p_char, self.atom(address, width))
+        size: uint32_t = width
+        until_ns: uint64_t = 0
+        if limit is not None:
+            until_ns = now_ns() + cython.cast(uint64_t, limit * 1e9)
+        return WAIT_RESULTS[
+            wait_in_python(cython.address(self.own), at, size, word("expected", expected, size), until_ns)
+        ]
+
+    def notify(self, address: object, count: object = None) -> int:
+        """Wake who has waited longest at an address, ``count`` of them at most, or all; returns how many.
+
+        Raises:
+            Trap: the address is no multiple of 4, or not inside the memory.
+        """
+        most: uint64_t = MOST_WAITERS if count is None else min(whole("count", count), MOST_WAITERS)
+        return notify(cython.cast(cython.p_char, self.atom(address, 4)), most)
+
     def __getitem__(self, address: object) -> int:
         if isinstance(address, slice):
             raise TypeError(NO_BUFFER)
@@ -348,7 +391,7 @@ class SharedMemory:
         """
         size: cython.Py_ssize_t = clip("count", count)
         at: cython.Py_ssize_t = self.place(address, size)
-        return PyBytes_FromStringAndSize(self.d.base + at, size)
+        return PyBytes_FromStringAndSize(self.own.d.base + at, size)
 
     def write(self, address: object, data: object) -> None:
         """Copy the bytes of any contiguous buffer in (bytes, array, NumPy array, …), all or nothing.
@@ -365,7 +408,7 @@ class SharedMemory:
         PyObject_GetBuffer(data, cython.address(source), PyBUF_SIMPLE)
         try:
             at: cython.Py_ssize_t = self.place(address, source.len)
-            memmove(self.d.base + at, source.buf, source.len)
+            memmove(self.own.d.base + at, source.buf, source.len)
         finally:
             PyBuffer_Release(cython.address(source))
 
@@ -399,10 +442,10 @@ class SharedMemory:
             UnicodeDecodeError: it is not text of that encoding.
         """
         at: cython.Py_ssize_t = self.place(address, 0)
-        size: cython.Py_ssize_t = self.d.bytes - cython.cast(uint64_t, at)
+        size: cython.Py_ssize_t = self.own.d.bytes - cython.cast(uint64_t, at)
         if limit is not None:
             size = min(size, max(0, clip("limit", limit)))
-        start: cython.p_char = self.d.base + at
+        start: cython.p_char = self.own.d.base + at
         end: cython.p_char = cython.cast(cython.p_char, memchr(start, 0, size))
         if end == cython.NULL:
             raise Trap("memory_out_of_bounds", detail=f"no zero byte in the {size} bytes at {at:#x}")
@@ -447,5 +490,6 @@ def made_of(store: Store, spec: MemorySpec) -> SharedMemory:
     if is_closed(store):
         raise store.why_closed()
     shared: SharedMemory = SharedMemory.__new__(SharedMemory)
+    shared.own.most_waiters = MOST_WAITERS
     shared.begin(store.template, spec, store)
     return shared

@@ -4,6 +4,7 @@ from stratavm.contract._gen_layout cimport ATTENTION_ABORTED, ExecContext, FuncR
 from stratavm.runtime.occupancy cimport Entry, mark, stands
 from stratavm.runtime.residents cimport Residence
 from stratavm.runtime.template cimport StoreTemplate
+from stratavm.runtime.threads cimport ThreadBlock
 
 cdef class Store(Residence):
     cdef int begin(self, StoreTemplate template, bint thread_bound, str on_abort) except -1
@@ -30,4 +31,6 @@ cdef uint32_t begins_late(ExecContext* context, Entry* entry) noexcept
 cdef int run_entry(Store store, FuncRec* rec, void* array_entry, void* cells) except? -1
 cdef int end_fiber_call(Store store, Entry* entry, uint32_t trapped) noexcept
 cdef int end_machine_call(Store store, FuncRec* rec, Entry* entry, uint32_t trapped) noexcept
+cdef bint python_is_quiet(ExecContext* context, ThreadBlock* block) noexcept
+cdef bint past_deadline(ExecContext* context) noexcept nogil
 cdef uint32_t poll_status(ExecContext* context, bint in_machine_code) noexcept

@@ -276,10 +276,7 @@ def poll_status(context, in_machine_code):
     return 0
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def past_deadline(context: cython.pointer(ExecContext)) -> cython.bint:
+def past_deadline(context):
     """Whether the deadline is real: the ticker may have set the bit for a call that has just ended."""
     return context.deadline_ns != 0 and now_ns() >= context.deadline_ns
 
@@ -306,9 +303,7 @@ def tick(
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def python_is_quiet(context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock)) -> cython.bint:
+def python_is_quiet(context, block):
     """Run what Python has to run. What that raises (KeyboardInterrupt) is kept for the end of the call."""
     store: Store = cython.cast(Store, context.store)
     try:

@@ -3,6 +3,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport Activation, ExecContext
 from stratavm.runtime.native cimport now_ns, pthread_key_t
 from stratavm.runtime.own_threads cimport Link, Monitor, Queue
+from stratavm.runtime.parking cimport Parker
 
 cdef struct ThreadBlock:
     Link link                 # among the living blocks
@@ -32,6 +33,7 @@ cdef struct ThreadBlock:
     void* greenlet            # where its innermost host call runs, if greenlets are in use; only compared
     void* alt_stack
     size_t alt_size
+    Parker* parker            # where it sleeps in memory.atomic.wait; NULL until it does
 
 cdef pthread_key_t block_key
 cdef Monitor threads          # of the living blocks; nobody waits
@@ -78,6 +80,7 @@ cdef inline ThreadBlock* current_block() noexcept nogil:
 
 cdef ThreadBlock* thread_block() except? NULL
 cdef int tend(ThreadBlock* block) noexcept nogil
+cdef Parker* parker_of(ThreadBlock* block) noexcept nogil   # NULL: there is no memory for one
 
 # A poll of a guest on a fiber: whether it is a tick, where polls are the clock. Distances are 1 to twice the average.
 cdef inline bint count_poll(ThreadBlock* block) noexcept nogil:

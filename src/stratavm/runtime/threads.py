@@ -39,6 +39,7 @@ from cython.cimports.stratavm.runtime.native import (
     unblock_faults,
 )
 from cython.cimports.stratavm.runtime.own_threads import begin_monitor, empty, lock, put_last, take_out, unlock
+from cython.cimports.stratavm.runtime.parking import Parker
 from cython.cimports.stratavm.runtime.tls import block_distance, set_block
 
 from stratavm.base.errors import ResourceLimit
@@ -49,6 +50,7 @@ MAX_STACK = cython.declare(uint64_t, 64 << 20)  # what an "unlimited" stack coun
 WAIT_NS = cython.declare(uint64_t, 5_000_000)  # for the GIL, beside a busy thread: what a new thread expects
 last_serial = cython.declare(uint64_t, 0)
 alt_stacks = cython.declare(uint64_t, 0)
+parkers = cython.declare(cython.pointer(Parker), cython.NULL)  # that no thread has
 
 
 def thread_block():
@@ -174,15 +176,33 @@ def drop_alt_stack(block: cython.pointer(ThreadBlock)) -> cython.void:
         add_64(cython.address(alt_stacks), -1)
 
 
+def parker_of(block):
+    """Where the thread sleeps."""
+    global parkers
+    if block.parker == cython.NULL:
+        lock(cython.address(threads))
+        block.parker = parkers
+        if parkers != cython.NULL:
+            parkers = parkers.next
+        unlock(cython.address(threads))
+        if block.parker == cython.NULL:
+            block.parker = cython.cast(cython.pointer(Parker), calloc(1, cython.sizeof(Parker)))
+    return block.parker
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def drop_block(memory: cython.p_void) -> cython.void:
     """The destructor of the thread's key: runs as the thread ends, without Python."""
     block: cython.pointer(ThreadBlock) = cython.cast(cython.pointer(ThreadBlock), memory)
+    global parkers
     set_block(cython.NULL)
     lock(cython.address(threads))
     take_out(cython.address(blocks), block)
+    if block.parker != cython.NULL:
+        block.parker.next = parkers
+        parkers = block.parker
     unlock(cython.address(threads))
     drop_alt_stack(block)
     free(block)

@@ -25,6 +25,7 @@ CHANGES: Final[dict[str, Callable[[int, int], int]]] = {
 
 SHARED_NAMES: Final = {"and": "and_", "or": "or_", "xchg": "exchange", "cmpxchg": "compare_exchange"}
 """What those operations of a shared memory are called that have another name."""
+WAIT_RESULTS: Final = ("ok", "not-equal", "timed-out")
 
 
 def at_once(what: str, size: int, place: Callable[[int], int], memory: Any) -> Step:
@@ -47,11 +48,19 @@ def at_once(what: str, size: int, place: Callable[[int], int], memory: Any) -> S
         new, expected = stack.pop() & mask, stack.pop() & mask
         stack[-1] = access(place(stack[-1]), expected, new, size)
 
-    if what == "cmpxchg":
-        return exchange
-    if what.startswith("load"):
-        return load
-    return store if what.startswith("store") else change
+    def wait(stack: list[int], locals_: list[int]) -> None:
+        timeout, expected = stack.pop(), stack.pop()
+        seconds = None if timeout >> 63 else timeout / 1e9
+        stack[-1] = WAIT_RESULTS.index(access(place(stack[-1]), expected, seconds, size))
+
+    def notify(stack: list[int], locals_: list[int]) -> None:
+        count = stack.pop()
+        stack[-1] = access(place(stack[-1]), count)
+
+    for name, step in (("cmpxchg", exchange), ("wait", wait), ("notify", notify), ("load", load), ("store", store)):
+        if what.startswith(name):
+            return step
+    return change
 
 
 def atomic(op: Op, instance: InstanceLike) -> Step:
