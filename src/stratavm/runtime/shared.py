@@ -333,7 +333,7 @@ class SharedMemory:
     def wait(self, address: object, expected: object, timeout: object = None, width: object = 4) -> str:
         """Wait until somebody notifies the address, if the number there is ``expected``.
 
-        ``store.interrupt()``, the deadline of a call that waits here in a host function, and handlers of signals end it.
+        ``store.interrupt()`` and the deadline of a call whose host function waits end it, and so do handlers of signals.
 
         Args:
             timeout: seconds to wait at most; None: without end.

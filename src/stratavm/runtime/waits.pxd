@@ -3,7 +3,6 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport MemDef
 from stratavm.runtime.own_threads cimport Link
 from stratavm.runtime.parking cimport Parker
-from stratavm.runtime.store cimport Store
 
 cdef struct SharedDef:        # what a shared memory has beside its definition
     MemDef d
@@ -18,14 +17,6 @@ cdef struct Waiter:
     void* notice              # borrowed PyObject* of the Notice of such a call
     uint32_t is_queued
     uint32_t is_notified      # with that somebody else does not look at it any more
-
-cdef class Notice:
-    cdef Waiter waiter
-    cdef Store store
-    cdef object memory        # keeps it
-    cdef uint64_t until_ns
-    cdef object tell          # called once, by whoever notifies
-    cdef object driver
 
 cdef int wait_in_python(SharedDef* memory, char* at, uint32_t width, uint64_t expected, uint64_t until_ns) except -1
 cdef uint32_t notify(char* at, uint64_t count)

@@ -480,6 +480,13 @@ def memory_notify(
 class Notice:
     """What a call on a fiber waits for: an awaitable. In the queue from its beginning, until it is notified or goes."""
 
+    waiter: Waiter
+    store: Store
+    memory: object  # keeps it
+    until_ns: uint64_t
+    tell: object  # called once, by whoever notifies
+    driver: object
+
     def __init__(self):
         raise TypeError("a guest that waits makes it")
 
