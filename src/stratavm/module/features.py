@@ -75,7 +75,7 @@ FEATURES: Final[dict[str, Feature]] = {
             interpreted=True,
         ),
         Feature(
-            "threads", "4.0", False, "memories that threads share",
+            "threads", "4.0", True, "memories that threads share",
             "clang and emscripten with -pthread; rustc for wasm32-wasip1-threads; asc --enable threads",
             "leave -pthread out; Rust: --target wasm32-wasip1",
             interpreted=True,

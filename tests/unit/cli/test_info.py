@@ -102,7 +102,7 @@ def test_the_role_of_a_module_is_named(info, exports, role):
     "text",
     [
         '(module\n  (func (export "_start") (result i32)\n    (i64.const 1)))',
-        '(module\n  (memory 1 1 shared)\n  (func (export "_start")))',
+        '(module\n  (type (struct))\n  (func (export "_start")))',
         "(module\n  (func (drop (ref.i31 (i32.const 0)))))",
     ],
 )
@@ -118,7 +118,6 @@ def test_an_error_of_a_text_is_the_one_of_run(strata, tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "said", "advice"),
     [
-        ("(memory 1 1 shared)", "a shared memory: needs the proposal threads", "leave -pthread out"),
         ("(type (struct))", "struct type: needs the proposal gc", "none of these can do without"),
     ],
 )

@@ -231,7 +231,6 @@ def test_malformed_texts_are_named(text, message):
     [
         ("(func (drop (ref.i31 (i32.const 0))))", "gc"),
         ("(type (struct))", "gc"),
-        ("(memory 1 1 shared)", "threads"),
     ],
 )
 def test_a_proposal_that_is_not_ready_is_read_and_then_named(text, feature):

@@ -89,7 +89,6 @@ def test_numbers_match_themselves_and_bottom_matches_all(context: Context) -> No
         ("(module (type (struct)))", "gc"),
         ("(module (rec (type (func)) (type (func))))", "gc"),
         ("(module (type (sub (func))))", "gc"),
-        ("(module (memory 1 1 shared))", "threads"),
         ("(module (func (block (result (ref any)) (unreachable)) (drop)))", "gc"),
         ("(module (func (block (result anyref) (unreachable)) (drop)))", "gc"),
         ("(module (func (select (result (ref eq)) (unreachable)) (drop)))", "gc"),
