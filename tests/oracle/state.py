@@ -37,6 +37,63 @@ MAX_MEMORY_BYTES = 1 << 32
 MAX_TABLE_ELEMENTS = 10_000_000
 
 
+class Shared:
+    """A shared memory as one thread sees it: nobody else changes it, or notifies."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+
+    def load(self, address: int, width: int) -> int:
+        """The number there."""
+        return int.from_bytes(self.memory.read(address, width), "little")
+
+    def store(self, address: int, value: int, width: int) -> None:
+        """Put one there."""
+        self.memory.put(address, (value & ((1 << 8 * width) - 1)).to_bytes(width, "little"))
+
+    def exchange(self, address: int, value: int, width: int) -> int:
+        """Put one in the place of another."""
+        old = self.load(address, width)
+        self.store(address, value, width)
+        return old
+
+    def add(self, address: int, value: int, width: int) -> int:
+        """The same with the sum."""
+        return self.exchange(address, self.load(address, width) + value, width)
+
+    def sub(self, address: int, value: int, width: int) -> int:
+        """With the difference."""
+        return self.exchange(address, self.load(address, width) - value, width)
+
+    def and_(self, address: int, value: int, width: int) -> int:
+        """With the bits that both have."""
+        return self.exchange(address, self.load(address, width) & value, width)
+
+    def or_(self, address: int, value: int, width: int) -> int:
+        """With those that one has."""
+        return self.exchange(address, self.load(address, width) | value, width)
+
+    def xor(self, address: int, value: int, width: int) -> int:
+        """With those that only one has."""
+        return self.exchange(address, self.load(address, width) ^ value, width)
+
+    def compare_exchange(self, address: int, expected: int, value: int, width: int) -> int:
+        """If it is expected."""
+        old = self.load(address, width)
+        return self.exchange(address, value if old == expected else old, width)
+
+    def wait(self, address: int, expected: int, timeout: float | None, width: int) -> str:
+        """In vain."""
+        if self.load(address, width) != expected:
+            return "not-equal"
+        assert timeout is not None, "nobody would ever notify it"
+        return "timed-out"
+
+    def notify(self, address: int, count: int) -> int:
+        """Nobody waits."""
+        return 0
+
+
 class Memory:
     """A linear memory in a bytearray."""
 
@@ -49,6 +106,7 @@ class Memory:
             found = type_.limits.minimum * self.page
             raise ResourceLimit(f"a memory of {found} bytes exceeds the limit of {limit_bytes}", limit="memory_bytes")
         self.data = bytearray(type_.limits.minimum * self.page)
+        self.shared = Shared(self) if type_.limits.shared else None
 
     @property
     def type(self) -> MemoryType:

@@ -2,10 +2,9 @@
 
 import sys
 
-from stratavm.module.wast_runner import run_script
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures, suite_size, write_list
-from tests.spec.suite import HOSTS, host, observed, scripts
+from tests.spec.suite import HOSTS, observed, run, scripts
 
 
 def main(arguments: list[str]) -> None:
@@ -15,7 +14,7 @@ def main(arguments: list[str]) -> None:
         raise SystemExit("official test suite not found: set STRATA_SPEC_TESTS to its directory")
     comparing, tiers = "--compare" in arguments, [a for a in arguments if not a.startswith("-")]
     for tier in tiers or sorted({name.partition("-")[0] for name in HOSTS}):
-        reports = {name: run_script(directory / name, host(tier, name), name=name) for name in scripts(directory)}
+        reports = {name: run(directory, name, tier) for name in scripts(directory)}
         found = {name: observed(report) for name, report in reports.items()}
         totals = [sum(getattr(r, kind) for r in reports.values()) for kind in ("passed", "failed", "skipped")]
         assertions = totals[0] + totals[1]

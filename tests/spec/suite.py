@@ -55,6 +55,13 @@ HOSTS: Final[dict[str, Host]] = {
 list: ``oracle-reference`` is the oracle over its own state in plain Python, where no native code takes part. ``auto``
 is what one has who asks for no tier."""
 
+OUTDATED: Final = {
+    "proposals/threads/imports.wast": frozenset({309, 313, 317, 404, 408, 412}),
+    "proposals/threads/memory.wast": frozenset({14, 15, 83, 87, 91}),
+}
+"""Assertions, by their lines, that WebAssembly 3.0 says the opposite of: that several tables and several memories are
+invalid, and that limits beyond 32 bits are malformed. The proposal's scripts are those of an earlier version."""
+
 MISSING = re.compile(r"unsupported \(([\w-]+)\)")
 FOLDER = re.compile(r"proposals/([\w-]+)/")
 
@@ -103,7 +110,10 @@ def run(directory: Path, script: str, tier: str) -> Report:
     """What a script does on a tier. The oracle, which needs microseconds for a call, makes fewer of a million."""
     report = Report(script)
     shorter = tier.startswith("oracle") and script.startswith("return_call")
-    run_commands(commands(directory / script, shorter), host(tier, script), report)
+    outdated = OUTDATED.get(script, frozenset())
+    wanted = [c for c in commands(directory / script, shorter) if c.line not in outdated]
+    assert len(wanted) + len(outdated) == len(commands(directory / script, shorter)), f"{script} is another one"
+    run_commands(wanted, host(tier, script), report)
     return report
 
 

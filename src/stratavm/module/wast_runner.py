@@ -101,17 +101,18 @@ SPECTEST: Final = """(module
   (global (export "global_f32") f32 (f32.const 666.6))
   (global (export "global_f64") f64 (f64.const 666.6))
   (table (export "table") 10 20 funcref)
-  %s
   (memory (export "memory") 1 2)
+  %s
 )"""
 """The host module of the suite. Its functions print nothing, so it can be a module like any other."""
 
 TABLE64: Final = '(table (export "table64") i64 10 20 funcref)'
+SHARED_MEMORY: Final = '(memory (export "shared_memory") 1 2 shared)'
 
 
-def spectest_binary() -> bytes:
-    """The suite's host module."""
-    return parse_wat_to_bytes(SPECTEST % (TABLE64 if "memory64" in READY else ""))
+def spectest_binary(shared: bool = False) -> bytes:
+    """The suite's host module; ``shared``: with what scripts of threads import from it."""
+    return parse_wat_to_bytes(SPECTEST % (TABLE64 * ("memory64" in READY) + SHARED_MEMORY * shared))
 
 
 def run_script(source: str | bytes | Path, host: WastHost, *, name: str = "") -> Report:
@@ -135,7 +136,11 @@ def run_script(source: str | bytes | Path, host: WastHost, *, name: str = "") ->
 
 def run_commands(commands: Iterable[Command], host: WastHost, report: Report) -> None:
     """Run the commands of a script beside the host module of the suite."""
-    host.register("spectest", host.instantiate(host.load(spectest_binary())))
+    try:
+        spectest = host.load(spectest_binary(shared=True))
+    except StrataError:  # a host without threads, or without several memories
+        spectest = host.load(spectest_binary())
+    host.register("spectest", host.instantiate(spectest))
     runner = Runner(host, report)
     for command in commands:
         runner.run(command)

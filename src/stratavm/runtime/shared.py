@@ -333,7 +333,7 @@ class SharedMemory:
     def wait(self, address: object, expected: object, timeout: object = None, width: object = 4) -> str:
         """Wait until somebody notifies the address, if the number there is ``expected``.
 
-        ``store.interrupt()`` and the deadline of a call whose host function waits end it, and so do handlers of signals.
+        ``store.interrupt()`` and the deadline of a call whose host function waits end it; so do handlers of signals.
 
         Args:
             timeout: seconds to wait at most; None: without end.
