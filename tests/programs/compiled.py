@@ -38,6 +38,8 @@ class Build:
     options: tuple[str, ...]
     libraries: tuple[str, ...] = ()
     packages: str = "apt install emscripten"
+    folder: Path = HERE
+    empty: str = EMPTY
 
     def command(self, compiler: str, source: Path, result: Path) -> list[str]:
         """What makes it."""
@@ -63,15 +65,19 @@ def made(name: str, result: Path) -> str:
     Raises:
         CannotCompile: a compiler that makes a program of nothing makes none of the source.
     """
-    build = BUILDS[name]
+    return make(BUILDS[name], result)
+
+
+def make(build: Build, result: Path) -> str:
+    """``made``, of what is built like that."""
     why = f"no {build.compilers[0]}: {build.packages}"
     for compiler in build.compilers:
         if shutil.which(compiler) is None:
             continue
         empty = result.with_name("empty" + Path(build.source).suffix)
-        empty.write_text(EMPTY)
+        empty.write_text(build.empty)
         why = _compile(compiler, build.command(compiler, empty, result))
-        if not why and (wrong := _compile(compiler, build.command(compiler, HERE / build.source, result))):
+        if not why and (wrong := _compile(compiler, build.command(compiler, build.folder / build.source, result))):
             raise CannotCompile(wrong)
         if not why:
             return ""
@@ -95,12 +101,20 @@ def expected(source: str) -> str:
 
 def native(source: str, folder: Path) -> str | None:
     """The same, made just now; None where no compiler of the machine's own is there."""
-    compiler = shutil.which("c++" if source.endswith("cpp") else "cc")
+    program = native_program(HERE / source, folder)
+    if program is None:
+        return None
+    return subprocess.run([str(program)], check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+
+
+def native_program(source: Path, folder: Path, *options: str) -> Path | None:
+    """What the machine's own compiler makes of a source; None where there is none."""
+    compiler = shutil.which("c++" if source.suffix == ".cpp" else "cc")
     if compiler is None:
         return None
     program = folder / "program"
-    subprocess.run([compiler, "-O1", "-o", str(program), str(HERE / source)], check=True, timeout=SECONDS)
-    return subprocess.run([str(program)], check=True, capture_output=True, text=True, timeout=SECONDS).stdout
+    subprocess.run([compiler, "-O1", *options, "-o", str(program), str(source)], check=True, timeout=SECONDS)
+    return program
 
 
 def main() -> int:

@@ -21,14 +21,18 @@ from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
-from stratavm.wasi.abi import ENTRY, INITIALIZE
-from stratavm.wasi.given import check_entries
+from stratavm.wasi.abi import ENTRY, INITIALIZE, MOST_THREADS
+from stratavm.wasi.given import check_entries, is_for_threads, spawns
 from stratavm.wasi.p1 import NAMESPACES
 from stratavm.wasi.streams import ProgramOutput
 from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
+    from _collections_abc import Sequence
+
     from stratavm.engine.source import Source, SourceLike
+    from stratavm.module.model import Import
+    from stratavm.wasi.threads import Threads
 
 PAGE_BYTES: Final = 1 << 16
 
@@ -48,7 +52,7 @@ def run_here(options: Options) -> int:
         linker.define_namespaces(context.namespaces(names_of(module)))
         with Watch(store) as watch:
             try:
-                code = _ended(options, 0, _execute(options, linker, store, module, begin))
+                code = _ended(options, 0, _execute(options, (linker, store, module), watch, begin))
             except ExitError as stop:
                 code = _ended(options, stop.code & 0xFF)
             except (StrataError, MemoryError) as error:
@@ -111,7 +115,9 @@ def _report(module: Module, top: int | None) -> None:
 
 def names_of(module: Module) -> list[str] | None:
     """The functions of WASI that a module imports; None where it imports others, whose error may name a near one."""
-    wanted = module.model.imports
+    wanted: Sequence[Import] = module.model.imports
+    if spawns(module):
+        wanted = [i for i in wanted if not is_for_threads(i)]
     return [i.name for i in wanted] if all(i.module in NAMESPACES for i in wanted) else None
 
 
@@ -129,21 +135,42 @@ def wasi(options: Options, engine: Engine) -> Wasi:
     )
 
 
-def _execute(options: Options, linker: Linker, store: Store, module: Module, begin: float) -> list[Any]:
+def _execute(options: Options, what: tuple[Linker, Store, Module], watch: Watch, begin: float) -> list[Any]:
     """``_initialize`` if it is exported, then the export that was asked for, else ``_start``; gives its results."""
-    name = options.invoke
+    _, store, module = what
     with options_explained(options):
         values = _values(module, options)
     with store.deadline(time_left(options.timeout, begin)):
-        instance = linker.instantiate(store, module)
-        initialized = instance.initialize()
-        if name is None:
-            instance.exports[ENTRY]()
-        elif name != INITIALIZE or not initialized:
-            function = instance.exports[name]
-            result = function(*values)
-            return list(result) if isinstance(result, tuple) else [result] if function.type.results else []
+        if not spawns(module):
+            return _called(options, what, values)
+        with _threads(options, what, watch):
+            return _called(options, what, values)
+
+
+def _called(options: Options, what: tuple[Linker, Store, Module], values: list[Any]) -> list[Any]:
+    linker, store, module = what
+    name = options.invoke
+    instance = linker.instantiate(store, module)
+    initialized = instance.initialize()
+    if name is None:
+        instance.exports[ENTRY]()
+    elif name != INITIALIZE or not initialized:
+        function = instance.exports[name]
+        result = function(*values)
+        return list(result) if isinstance(result, tuple) else [result] if function.type.results else []
     return []
+
+
+def _threads(options: Options, what: tuple[Linker, Store, Module], watch: Watch) -> Threads:
+    """What runs the program's threads."""
+    with importing:
+        from stratavm.wasi.threads import Threads
+
+    most = MOST_THREADS if options.threads is None else options.threads
+    linker, store, module = what
+    threads = Threads(store, module, most, follow=watch.follow)
+    threads.define(linker)
+    return threads
 
 
 def _values(module: Module, options: Options) -> list[Any]:

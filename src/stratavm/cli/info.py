@@ -19,7 +19,8 @@ from stratavm.module.custom import producers, target_features
 from stratavm.module.features import DEFAULT, READY
 from stratavm.module.needs import decode_anyway, proposals
 from stratavm.module.outline import Outline, outline
-from stratavm.wasi.abi import ENTRY, INITIALIZE
+from stratavm.wasi.abi import ENTRY, INITIALIZE, MOST_THREADS, SPAWN
+from stratavm.wasi.given import is_for_threads
 from stratavm.wasi.p1 import NAMESPACES, functions
 
 EXAMPLES: Final = """strata info app.wasm
@@ -59,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
         output.line(f"  proposals  {', '.join(facts['proposals'])}")
     if facts["role"]:
         output.line(f"  role       {ROLES[facts['role']]}")
+    if facts["threads"]:
+        output.line(f"  threads    besides its first, {MOST_THREADS} at once: `strata run --threads N` lets it have N")
     for title in TABLES:
         if facts.get(title):
             output.line()
@@ -92,6 +95,7 @@ def describe(binary: bytes, text: str | None = None, features: frozenset[str] = 
         "kind": "component" if found.is_component else "module",
         "name": "",
         "role": "",
+        "threads": False,
         "counts": {"bytes": len(binary)},
         "proposals": [],
         "sections": [(*row, *[""] * (width - len(row))) for row in sections],
@@ -110,7 +114,8 @@ def _module_facts(binary: bytes, text: str | None, found: Outline, features: fro
     model, damage = decode_anyway(binary)
     refusal = damage or found.damage or _refusal(binary if text is None else text.encode(), features)
     needed = proposals(binary)
-    availability = [_availability(i) for i in model.imports]
+    threaded = any((i.module, i.name) == SPAWN for i in model.imports)
+    availability = [OFFERED if threaded and is_for_threads(i) else _availability(i) for i in model.imports]
     missing = [i for i, said in zip(model.imports, availability, strict=True) if said == MISSING]
     mismatched = [i for i, said in zip(model.imports, availability, strict=True) if said not in (MISSING, OFFERED)]
     problems = [] if refusal is None else [f"it cannot run: {_told(refusal)}"]
@@ -123,6 +128,7 @@ def _module_facts(binary: bytes, text: str | None, found: Outline, features: fro
     return {
         "name": model.names.module or "",
         "role": _role(model),
+        "threads": threaded,
         "counts": {"bytes": len(binary)} | _counts(model),
         "proposals": list(needed),
         "imports": [

@@ -21,6 +21,7 @@ from stratavm.sandbox import privileges, process
 from stratavm.sandbox.lent import lent
 from stratavm.sandbox.wall import CPU_SLACK_SECONDS as CPU_SLACK_SECONDS
 from stratavm.sandbox.wall import GUEST_MEMORY_BYTES, Wall, raise_wall
+from stratavm.wasi.abi import MOST_THREADS
 
 EXIT_TIMEOUT: Final = 124
 GRACE_SECONDS: Final = 10.0
@@ -106,7 +107,8 @@ def wall_of(options: Options) -> Wall:
     writable: list[str] = []
     for host, _, read_only in options.dir:
         (readable if read_only else writable).append(host)
-    return Wall(options.timeout, options.max_memory, tuple(readable), tuple(writable))
+    most = MOST_THREADS if options.threads is None else options.threads
+    return Wall(options.timeout, options.max_memory, tuple(readable), tuple(writable), most + 1)
 
 
 def wall_off(timeout: float | None) -> list[str]:

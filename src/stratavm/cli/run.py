@@ -57,6 +57,11 @@ OPTIONS: Final[Table] = (
         {"type": common.seconds, "metavar": "S", "help": "stop loading, or the guest, after so many seconds"},
     ),
     (("--max-memory",), {"type": common.size, "metavar": "BYTES", "help": "cap on the guest's memory, e.g. 256M"}),
+    (
+        ("--threads",),
+        {"type": common.count, "metavar": "N",
+         "help": "how many threads the guest may have at once besides its first (default 64); 0: none"},
+    ),
     (("--invoke",), {"metavar": "EXPORT", "help": "call this export with ARGS and print its results"}),
     (
         ("--watch",),

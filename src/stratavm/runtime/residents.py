@@ -185,6 +185,16 @@ class Residence(Occupied):
         if self.quota is not None:
             self.quota.refund(count)
 
+    def share_budget(self, other: Residence) -> None:
+        """Count what lives here as if it lived in another store: the two have its budget. For a store in which nothing
+        has lived."""
+        if is_closed(other):
+            raise other.why_closed()
+        if self.quota.held or self.memory_quota.held:
+            raise StoreBusy("a store that holds something has a budget of its own")
+        self.quota = other.quota
+        self.memory_quota = other.memory_quota
+
     def count_instance(self):
         """Room for one more instance."""
         admit(self, "instances", len(self.instances))

@@ -28,6 +28,7 @@ ROOT: Final = "/"
 """Where the guest sees the files that it is given."""
 MOST_FUEL: Final = (1 << 63) - 1
 MOST_BYTES: Final = 1 << 62
+MOST_THREADS: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Arguments:
     fuel: int | None
     max_memory: int | None
     max_output: int
+    threads: int
     name: str
     """What the program is told that it is called."""
 
@@ -66,7 +68,7 @@ def checked(
     module: ModuleLike,
     streams: tuple[Sequence[str], Mapping[str, str] | None, Input],
     paths: tuple[Mapping[str, bytes | str] | None, Dirs | None],
-    limits: tuple[float | None, int | None, int | None, int],
+    limits: tuple[float | None, int | None, int | None, int, int],
 ) -> Arguments:
     """The record of what was asked for.
 
@@ -75,7 +77,7 @@ def checked(
     """
     args, env, stdin = streams
     files, dirs = paths
-    timeout, fuel, max_memory, max_output = limits
+    timeout, fuel, max_memory, max_output, threads = limits
     if env is not None and not isinstance(env, Mapping):
         raise TypeError(f'env must be a mapping such as {{"HOME": "/"}}, got {env!r:.60}')
     given.environment(env)
@@ -90,6 +92,7 @@ def checked(
         fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),
         max_memory=whole_or_none("max_memory", max_memory, most=MOST_BYTES, unit="bytes"),
         max_output=whole("max_output", max_output, most=MOST_BYTES, unit="bytes"),
+        threads=whole("threads", threads, most=MOST_THREADS),
         name=_name(module),
     )
     _check_places(asked)

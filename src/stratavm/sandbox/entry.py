@@ -13,6 +13,7 @@ from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, check
 from stratavm.sandbox.completed import Completed, Ended
 from stratavm.sandbox.execute import Streams, engine_for, executed
 from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
+from stratavm.wasi.abi import MOST_THREADS
 from stratavm.wasi.capture import Capture
 
 MAX_OUTPUT: Final = 16 << 20
@@ -44,6 +45,7 @@ def run(
     fuel: int | None = None,
     max_memory: int | None = None,
     max_output: int = MAX_OUTPUT,
+    threads: int = MOST_THREADS,
     isolate: bool = False,
     text: Literal[False] = False,
     check: bool = False,
@@ -61,6 +63,7 @@ def run(
     fuel: int | None = None,
     max_memory: int | None = None,
     max_output: int = MAX_OUTPUT,
+    threads: int = MOST_THREADS,
     isolate: bool = False,
     text: Literal[True],
     check: bool = False,
@@ -78,6 +81,7 @@ def run(
     fuel: int | None = None,
     max_memory: int | None = None,
     max_output: int = MAX_OUTPUT,
+    threads: int = MOST_THREADS,
     isolate: bool = False,
     text: bool = False,
     check: bool = False,
@@ -102,6 +106,8 @@ def run(
         max_memory: bytes that its memories may have together, with 64 MiB for its tables and the like; None: what
             WebAssembly allows, with ``isolate`` 1 GiB.
         max_output: bytes that are kept of each output; what is more is dropped, and ``truncated`` says so.
+        threads: how many threads it may have at once besides its first, each a thread of this process; where it wants
+            more it is told that there are none. What it may take otherwise is for all of them together.
         isolate: run it in a process of its own, behind the wall of ``strata run --isolate``.
         text: give both outputs as ``str``, decoded as UTF-8; what is not UTF-8 becomes ``U+FFFD``.
         check: raise ``GuestFailed`` unless it exits by itself with code 0.
@@ -120,7 +126,7 @@ def run(
     """
     for name, choice in (("isolate", isolate), ("text", text), ("check", check)):
         truth(name, choice)
-    given = checked(module, (args, env, stdin), (files, dirs), (timeout, fuel, max_memory, max_output))
+    given = checked(module, (args, env, stdin), (files, dirs), (timeout, fuel, max_memory, max_output, threads))
     later = LATER.get()
     running = _run(later or DIRECTLY, given, isolate, (text, check))
     # ``run_async`` has asked for the coroutine, in this context

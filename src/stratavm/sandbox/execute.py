@@ -20,12 +20,13 @@ from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.sandbox.ways import DIRECTLY, Way, stepped
 from stratavm.wasi.abi import ENTRY
-from stratavm.wasi.given import check_entries
+from stratavm.wasi.given import check_entries, spawns
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
     from stratavm.wasi.streams import Sink, Source
+    from stratavm.wasi.threads import Threads
 
 BESIDE_BYTES: Final = 64 << 20
 """What tables, listings of folders and the like may take besides memory and output, where memory has a limit."""
@@ -80,12 +81,12 @@ async def executed(
     begin = time.monotonic()
     store = Store(engine, limits=_limits(way, arguments), fuel=arguments.fuel)
     try:
-        watch = Watch(store)
+        team = Team(store)
         try:
-            reason, code, message = await _reason(_run(way, arguments, store, streams, begin, begun), watch)
+            reason, code, message = await _reason(_run(way, arguments, team, streams, begin, begun), team)
         finally:
-            watch.close()
-        used = None if arguments.fuel is None else store.fuel_used
+            team.watch.close()
+        used = None if arguments.fuel is None else team.fuel_used
         return Ended(code, reason, message, used, time.monotonic() - begin)
     finally:
         await way.beside(store.close)
@@ -99,22 +100,66 @@ def _limits(way: Way, arguments: Arguments) -> StoreLimits | None:
     return StoreLimits(memory_bytes=memory, memories_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes)
 
 
-async def _reason(run: Coroutine[Any, Any, None], watch: Watch) -> tuple[Reason, int, str]:
+class Team:
+    """The store of a program's first thread, and the other threads, if it has any."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.watch = store, Watch(store)
+        self.threads: Threads | None = None
+
+    def prepare(self, linker: Linker, module: Module, most: int) -> None:
+        """Offer what a program with threads imports for them."""
+        if spawns(module):
+            from stratavm.wasi.threads import Threads
+
+            self.threads = Threads(self.store, module, most, follow=self.watch.follow)
+            self.threads.define(linker)
+
+    @property
+    def fuel_used(self) -> int:
+        """What all of them have used."""
+        return (self.store.fuel_used or 0) + (0 if self.threads is None else self.threads.fuel_used)
+
+    @property
+    def ended_in(self) -> str:
+        """The thread that ended the program, for a message; empty where that is the first."""
+        number = None if self.threads is None else self.threads.ended_in
+        return "" if number is None else f" in thread {number}"
+
+    async def ended(self, way: Way, running: Coroutine[Any, Any, None]) -> None:
+        """Run the first thread to its end, and end the others with it."""
+        if self.threads is None:
+            return await running
+        error: BaseException | None = None
+        try:
+            await running
+        except BaseException as raised:
+            error = raised
+        cause = self.threads.finish(error)
+        try:
+            await way.beside(self.threads.close)
+        finally:
+            if cause is not None:
+                raise cause
+
+
+async def _reason(run: Coroutine[Any, Any, None], team: Team) -> tuple[Reason, int, str]:
     try:
         await run
         return "exit", 0, ""
     except ExitError as stop:
         return "exit", stop.code, ""
     except (StrataError, MemoryError) as error:
-        reason = watch.reason(error)
+        reason = team.watch.reason(error)
         if reason is None:
             raise
-        return reason, CODES[reason], _describe(error, reason)
+        return reason, CODES[reason], _describe(error, reason) + team.ended_in
 
 
 async def _run(
-    way: Way, arguments: Arguments, store: Store, streams: Streams, begin: float, begun: Callable[[], None]
+    way: Way, arguments: Arguments, team: Team, streams: Streams, begin: float, begun: Callable[[], None]
 ) -> None:
+    store = team.store
     given, engine = arguments.module, store.engine
     left = time_left(arguments.timeout, begin)
     module = given if isinstance(given, Module) else await way.load(given, engine, left)
@@ -124,13 +169,18 @@ async def _run(
     try:
         linker = Linker(engine)
         linker.define_namespaces(world.namespaces())
+        team.prepare(linker, module, arguments.threads)
         linker.check(module)
         begun()
         with store.deadline(time_left(arguments.timeout, begin)):
-            instance = await way.instantiate(linker, store, module)
-            await way.call(instance.exports[ENTRY])
+            await team.ended(way, _called(way, linker, store, module))
     finally:
         await beside(world.close)
+
+
+async def _called(way: Way, linker: Linker, store: Store, module: Module) -> None:
+    instance = await way.instantiate(linker, store, module)
+    await way.call(instance.exports[ENTRY])
 
 
 def _must_be_a_program(module: Module) -> None:

@@ -38,7 +38,7 @@ TURN_SECONDS: Final = 1.0
 """How long it is waited before the process is looked after, should nobody tell of its end."""
 PIECE: Final = 1 << 16
 ASKED_TO_END: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-PLAIN: Final = ("args", "env", "files", "timeout", "fuel", "max_memory", "max_output", "name")
+PLAIN: Final = ("args", "env", "files", "timeout", "fuel", "max_memory", "max_output", "threads", "name")
 """Arguments that the process gets as they are."""
 
 
@@ -235,4 +235,4 @@ def _wall(given: Arguments) -> Wall:
     readable = [f.host for f in given.folders if not f.writable] + ([given.path] if given.path else [])
     writable = [f.host for f in given.folders if f.writable]
     memory = GUEST_MEMORY_BYTES if given.max_memory is None else given.max_memory
-    return Wall(given.timeout, memory, tuple(readable), tuple(writable))
+    return Wall(given.timeout, memory, tuple(readable), tuple(writable), given.threads + 1)

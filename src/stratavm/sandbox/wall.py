@@ -45,12 +45,14 @@ class Wall:
         memory_bytes: what its memories may have together.
         readable: files and folders that may be opened for reading.
         writable: files and folders in which anything may be done but making devices, sockets and FIFOs.
+        threads: how many the program may have at once: each may use processor time all the time.
     """
 
     timeout: float | None = None
     memory_bytes: int = GUEST_MEMORY_BYTES
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
+    threads: int = 1
 
 
 def raise_wall(wall: Wall) -> list[str]:
@@ -83,7 +85,8 @@ def limit_resources(wall: Wall) -> list[str]:
         (resource.RLIMIT_NPROC, _tasks_of_user() + SPARE_TASKS, "processes and threads"),
     ]
     if wall.timeout is not None:
-        limits.append((resource.RLIMIT_CPU, int(wall.timeout) + CPU_SLACK_SECONDS, "processor time"))
+        at_once = min(max(wall.threads, 1), os.cpu_count() or 1)
+        limits.append((resource.RLIMIT_CPU, int(wall.timeout) * at_once + CPU_SLACK_SECONDS, "processor time"))
     problems = []
     for which, wanted, name in limits:
         hard = resource.getrlimit(which)[1]

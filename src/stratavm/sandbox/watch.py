@@ -24,12 +24,17 @@ class Watch(Closing):
 
     def __init__(self, store: Store) -> None:
         self.refused: MemoryGrowthRefused | None = None
-        source = f"{store.source.label}-{store.source.number}"
+        self._sources: set[str] = set()
+        self.follow(store)
         self._bus = store.bus
         self._heard = [
-            store.bus.subscribe(kind, self._note, where=lambda event: event.source == source)
+            store.bus.subscribe(kind, self._note, where=lambda event: event.source in self._sources)
             for kind in (MemoryGrown, MemoryGrowthRefused)
         ]
+
+    def follow(self, store: Store) -> None:
+        """Another store of the same guest: that of one of its threads."""
+        self._sources.add(f"{store.source.label}-{store.source.number}")
 
     def _note(self, event: Event) -> None:
         self.refused = event if isinstance(event, MemoryGrowthRefused) else None

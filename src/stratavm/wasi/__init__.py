@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stratavm.wasi.ports import RandomSource as RandomSource
     from stratavm.wasi.ports import Sockets as Sockets
     from stratavm.wasi.quotas import Quotas as Quotas
+    from stratavm.wasi.threads import Threads as Threads
     from stratavm.wasi.world import Wasi as Wasi
 
 # Public name → its module; resolved at first use, so that a program that uses few of them starts quickly.
@@ -26,6 +27,7 @@ _EXPORTS = {
     "RandomSource": "ports",
     "Sockets": "ports",
     "SystemClock": "clock",
+    "Threads": "threads",
     "Wasi": "world",
 }
 

@@ -13,6 +13,10 @@ ENTRY: Final = "_start"
 """What a program exports: it runs once, and what it returns to is the end."""
 INITIALIZE: Final = "_initialize"
 """What a reactor exports: it runs before everything else."""
+SPAWN: Final = ("wasi", "thread-spawn")
+"""What a program imports that makes threads."""
+MOST_THREADS: Final = 64
+"""How many threads besides its first a program may have at once, where nobody says so."""
 
 
 class Filetype(IntEnum):

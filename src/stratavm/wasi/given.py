@@ -10,7 +10,8 @@ from stratavm.base.errors import LinkError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 from stratavm.base.numbers import integer, whole
 from stratavm.base.text import utf8
-from stratavm.wasi.abi import ENTRY, INITIALIZE
+from stratavm.spec.types import MemoryType
+from stratavm.wasi.abi import ENTRY, INITIALIZE, SPAWN
 from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.quotas import Quotas
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import socket
 
     from stratavm.engine.module import Module
+    from stratavm.module.model import Import
     from stratavm.wasi.clock import Clock
 
 Folder: TypeAlias = "str | os.PathLike[str] | Tree"
@@ -60,6 +62,17 @@ def check_entries(module: Module) -> None:
         raise LinkError(
             f"this module is no program: {name} takes nothing and gives nothing; expected {name}(), found {found}"
         )
+
+
+def spawns(module: Module) -> bool:
+    """Whether a module imports what makes threads: ``wasi.threads`` has what it needs."""
+    return any((i.module, i.name) == SPAWN for i in module.model.imports)
+
+
+def is_for_threads(wanted: Import) -> bool:
+    """Whether an import is one of those that ``wasi.threads`` offers a module that ``spawns``."""
+    shared = isinstance(wanted.type, MemoryType) and wanted.type.limits.shared
+    return shared or (wanted.module, wanted.name) == SPAWN
 
 
 def c_string(text: Any, what: str) -> bytes:

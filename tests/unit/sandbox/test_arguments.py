@@ -98,6 +98,8 @@ def test_a_folder_that_is_not_there_raises(isolate, tmp_path):
         ({"fuel": 1 << 63}, ValueError, "fuel must be between"),
         ({"max_memory": -1}, ValueError, "max_memory must be between"),
         ({"max_memory": "64M"}, TypeError, "max_memory must be a whole number of bytes"),
+        ({"threads": -1}, ValueError, "threads must be"),
+        ({"threads": None}, TypeError, "threads must be a whole number"),
         ({"max_output": None}, TypeError, "max_output must be a whole number"),
         ({"dirs": {"/": "hf"}}, ValueError, r"for '/' must begin with '/' .* got 'hf': .* first, \{'hf': '/'\}"),
         ({"dirs": {"a": "data"}}, ValueError, "for 'a' must begin with '/' such as '/data', got 'data'$"),
@@ -169,7 +171,7 @@ def test_fuel_needs_an_engine_that_counts():
 
 def test_arguments_are_declared_once():
     """A record that every way to run shares."""
-    given = checked("(module)", (["a"], None, "x"), ({"/a/b": "c"}, None), (1, None, None, 5))
+    given = checked("(module)", (["a"], None, "x"), ({"/a/b": "c"}, None), (1, None, None, 5, 3))
     assert isinstance(given, Arguments)
     assert (given.args, given.stdin, given.files, given.timeout) == (("a",), b"x", {"a/b": b"c"}, 1.0)
-    assert (given.path, given.name) == (None, "module")
+    assert (given.path, given.name, given.threads) == (None, "module", 3)

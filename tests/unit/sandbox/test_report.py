@@ -13,8 +13,8 @@ from stratavm.sandbox.arguments import Arguments, checked
 
 def asked(**changes) -> Arguments:
     """What a run was asked for."""
-    names = ("timeout", "fuel", "max_memory", "max_output")
-    limits = dict.fromkeys(names) | {"max_output": 10} | changes
+    names = ("timeout", "fuel", "max_memory", "max_output", "threads")
+    limits = dict.fromkeys(names) | {"max_output": 10, "threads": 0} | changes
     return checked("(module)", ([], None, None), (None, None), tuple(limits[name] for name in names))
 
 
@@ -126,7 +126,7 @@ def test_a_guest_begins_when_its_imports_are_there():
     """Until then what is wrong is an error, in either process."""
     began = []
     given = checked('(module (import "a" "b" (func)) (func (export "_start")))', ([], None, None), (None, None),
-                    (None, None, None, 10))  # fmt: skip
+                    (None, None, None, 10, 0))  # fmt: skip
     streams = execute.Streams(None, None, None)
     with pytest.raises(stratavm.LinkError, match=r"a\.b"):
         execute.execute(given, stratavm.Engine(), streams, lambda: began.append(1))

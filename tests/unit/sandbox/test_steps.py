@@ -217,7 +217,7 @@ def reported(monkeypatch, **changes):
     reading, writing = os.pipe()
     monkeypatch.setattr(isolated, "raise_wall", lambda made: [repr(made.readable)])
     data = {"module": '(module (func (export "_start")))', "args": (), "env": {}, "files": None, "folders": []}
-    data |= {"timeout": None, "fuel": 10, "max_memory": None, "max_output": 0, "name": "x", "stdin": b""}
+    data |= {"timeout": None, "fuel": 10, "max_memory": None, "max_output": 0, "threads": 0, "name": "x", "stdin": b""}
     data |= {"tier": None, "report": writing, **changes}
     assert isolated.inside(data) == 0
     with open(reading, "rb") as report:

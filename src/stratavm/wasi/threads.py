@@ -1,0 +1,278 @@
+"""Threads of a WASI program, by the proposal wasi-threads: the memory that they share, ``wasi.thread-spawn``, and the
+end that all of them have together.
+
+Each is a thread of Python with a store and an instance of its own, over the memory and in the world of the program.
+Guests that compute run in parallel; their calls of the host take the GIL. Whoever ends first, by a trap, by
+``proc_exit`` or because the host's code failed, and the main thread in any case, ends the process: the others are
+interrupted until they are gone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _collections_abc import Callable
+from _contextvars import copy_context
+from threading import Event, Thread
+
+from stratavm.base.closing import Closing
+from stratavm.base.errors import LinkError, ResourceLimit
+from stratavm.base.forms import TYPE_CHECKING, Final, cast
+from stratavm.base.numbers import whole
+from stratavm.base.text import printable
+from stratavm.engine.host import HostSpec
+from stratavm.engine.store import Store
+from stratavm.runtime.shared import made_for
+from stratavm.runtime.values import signature
+from stratavm.spec.types import I32, FuncType, MemoryType
+from stratavm.wasi.abi import MOST_THREADS, SPAWN
+from stratavm.wasi.errno import Errno
+from stratavm.wasi.given import is_for_threads
+from stratavm.wasi.held import ForkLock
+from stratavm.wasi.patience import SLICE_S
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from stratavm.engine.instance_pre import InstancePre
+    from stratavm.engine.linker import Linker
+    from stratavm.engine.module import Module
+    from stratavm.runtime.memory import Memory
+
+START: Final = "wasi_thread_start"
+"""What a thread calls with its number and the argument of its maker."""
+SPAWN_TYPE: Final = FuncType((I32,), (I32,))
+START_TYPE: Final = FuncType((I32, I32), ())
+LAST_NUMBER: Final = 0x1FFF_FFFF
+"""Numbers of threads begin at 1; the C library keeps the bits above for itself."""
+GRACE_S: Final = 5.0
+"""How long the end waits for a thread that a host function holds up, which cannot be interrupted."""
+REFUSED: Final = -Errno.AGAIN.value & 0xFFFF_FFFF
+"""What ``thread-spawn`` gives where there is no thread."""
+
+TEAMS: Final = ForkLock()
+"""Held while the threads of a program are counted; a forked child finds it free."""
+
+
+class Threads(Closing):
+    """The threads of one program besides the main one. Its main thread runs in a ``with`` statement::
+
+        with Threads(store, module) as threads:
+            threads.define(linker)
+            linker.instantiate(store, module).exports._start()
+
+    which ends by raising what ended the program first, in whatever thread, when all of them are gone.
+
+    Args:
+        store: the main thread's. What the others hold counts as held by it, and a fuel that it has is shared out: a new
+            thread gets half of what its maker has left, and all that threads which have ended left over. Deadlines
+            and interrupts of it end all of them.
+        module: the program.
+        most: how many may live at once; where the guest wants more it is told so (EAGAIN).
+        follow: told of the store of each, before it runs.
+
+    Attributes: ``ended_in`` is the number of the thread that ended the program; None: the main one, or none has.
+    ``fuel_used`` is what threads that have ended have used.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        module: Module,
+        most: int = MOST_THREADS,
+        *,
+        follow: Callable[[Store], object] | None = None,
+    ) -> None:
+        self.store, self.module, self.most = store, module, whole("most", most, unit="threads")
+        self.ended_in: int | None = None
+        self.fuel_used = 0
+        self._follow = follow
+        self._linker: Linker | None = None
+        self._pre: InstancePre | None = None
+        self._living: dict[int, _Guest] = {}
+        self._last = self._fuel_left = 0
+        self._process = os.getpid()
+        self._cause: BaseException | None = None
+        self._is_over = False
+        self._main_is_over = Event()
+
+    def define(self, linker: Linker) -> None:
+        """Offer what the module imports for threads: ``wasi.thread-spawn``, and the memories that they share.
+
+        Raises:
+            LinkError: its threads could not run: nothing is exported that begins them, or each would have a memory of
+                its own.
+        """
+        _must_have_threads(self.module)
+        for wanted in self.module.model.imports:
+            if wanted.kind == "memory" and is_for_threads(wanted):
+                linker.define(wanted.module, wanted.name, made_for(self.store, cast(MemoryType, wanted.type)))
+        linker.define(*SPAWN, HostSpec(SPAWN_TYPE, self._spawn))
+        self._linker = linker
+
+    # ---- in the guest -------------------------------------------------------------------------------
+
+    def _spawn(self, memory: Memory, argument: int) -> int:
+        """``thread-spawn``: the number of a new thread; EAGAIN, negative, where there is none."""
+        try:
+            number = self._begin(memory.store, argument)
+        except (ResourceLimit, MemoryError, RuntimeError):  # the system has no more threads, the store no more room
+            number = 0
+        return number or REFUSED
+
+    def _begin(self, maker: Store, argument: int) -> int:
+        """Start a thread; its number, or 0."""
+        with TEAMS.lock:
+            self._forget_after_fork()
+            if self._is_over or len(self._living) >= self.most:
+                return 0
+            number = self._next_number()
+            guest = self._living[number] = _Guest(number, argument)
+        try:
+            if self._pre is None:
+                assert self._linker is not None
+                self._pre = self._linker.instantiate_pre(self.module)
+            guest.store = self._store(maker)
+            guest.thread = Thread(
+                target=copy_context().run, args=(self._run, guest), name=f"stratavm-guest-{number}", daemon=True
+            )
+            guest.thread.start()
+        except BaseException:
+            self._leave(guest)
+            raise
+        return number
+
+    def _next_number(self) -> int:
+        while True:
+            self._last = self._last % LAST_NUMBER + 1
+            if self._last not in self._living:
+                return self._last
+
+    def _store(self, maker: Store) -> Store:
+        """A new thread's, with a part of its maker's fuel."""
+        store = Store(self.store.engine, limits=self.store.limits)
+        store.share_budget(self.store)
+        if maker.fuel is not None:
+            half = maker.fuel // 2
+            with TEAMS.lock:
+                given, self._fuel_left = half + self._fuel_left, 0
+            maker.fuel -= half
+            store.fuel = given
+        if self._follow is not None:
+            self._follow(store)
+        return store
+
+    def _run(self, guest: _Guest) -> None:
+        """A thread, from its beginning to its end."""
+        store, error = guest.store, None
+        assert store is not None and self._pre is not None
+        try:
+            if not self._is_over:
+                store.request_tick()  # others go on at once, and not only when this one has run for a while
+                self._pre.instantiate(store).exports[START](guest.number, guest.argument)
+        except BaseException as raised:
+            error = raised
+        finally:
+            self._leave(guest)
+        if error is not None:
+            self._ended_by(guest, error)
+
+    def _leave(self, guest: _Guest) -> None:
+        """A thread has ended, or none began."""
+        store = guest.store
+        with TEAMS.lock:
+            self._living.pop(guest.number, None)
+            if store is not None and store.fuel is not None:
+                self.fuel_used += store.fuel_used or 0
+                self._fuel_left += store.fuel
+        if store is not None:
+            store.close()
+
+    # ---- ends ---------------------------------------------------------------------------------------
+
+    def _ended_by(self, guest: _Guest, error: BaseException) -> None:
+        """An error has ended a thread: it ends the process, unless that is over."""
+        with TEAMS.lock:
+            if self._is_over:
+                return
+            self._is_over = True
+            self._cause, self.ended_in = error, guest.number
+        error.add_note(f"in thread {guest.number} of the guest")
+        while not self._main_is_over.wait(SLICE_S):  # it may be about to enter its store, where none is inside
+            self.store.interrupt()
+
+    def finish(self, error: BaseException | None) -> BaseException | None:
+        """The main thread has ended, with this error: the others are to end. Gives what ended the program."""
+        with TEAMS.lock:
+            self._forget_after_fork()
+            if not self._is_over:
+                self._is_over, self._cause = True, error
+            elif error is not None and not isinstance(error, Exception):  # Ctrl-C, a task that is cancelled
+                self._cause, self.ended_in = error, None
+        self._main_is_over.set()
+        self._interrupt()
+        return self._cause
+
+    def close(self) -> None:
+        """End what is left of the threads, and wait until they are gone."""
+        self.finish(None)
+        late = time.monotonic() + GRACE_S
+        while guests := self._interrupt():
+            for guest in guests:
+                if guest.thread is not None and guest.thread.ident is not None:
+                    guest.thread.join(SLICE_S / 10)
+            if time.monotonic() > late:
+                break
+
+    def _interrupt(self) -> list[_Guest]:
+        """All that live, which end where they look whether they should."""
+        with TEAMS.lock:
+            guests = list(self._living.values())
+        for guest in guests:
+            if guest.store is not None:
+                guest.store.interrupt()
+        return guests
+
+    def _forget_after_fork(self) -> None:
+        """A forked child has none of its parent's threads."""
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._living = {}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the others, and raise what ended the program."""
+        cause = self.finish(error)
+        self.close()
+        if cause is not None and cause is not error:
+            raise cause
+
+    def __repr__(self) -> str:
+        return f"<Threads: {len(self._living)} of at most {self.most}>"
+
+
+def _must_have_threads(module: Module) -> None:
+    """LinkError where threads of the module could not run."""
+    kind, index = module.export_index.get(START, ("", 0))
+    type_ = module.model.func_type(index) if kind == "func" else None
+    if type_ != START_TYPE:
+        found = f", found {f'a {kind}' if type_ is None else signature(START, type_)}" if kind else ""
+        raise LinkError(
+            f"{printable(module.name)} imports {'.'.join(SPAWN)}, so it must export what its threads call: expected "
+            f"{signature(START, START_TYPE)}{found}"
+        )
+    if not any(is_for_threads(i) for i in module.model.imports if i.kind == "memory"):
+        raise LinkError(
+            f"{printable(module.name)} imports {'.'.join(SPAWN)} and no shared memory: each thread would have its own",
+            hint="link with -Wl,--import-memory,--export-memory,--shared-memory,--max-memory=N",
+        )
+
+
+class _Guest:
+    """One thread."""
+
+    def __init__(self, number: int, argument: int) -> None:
+        self.number, self.argument = number, argument
+        self.store: Store | None = None
+        self.thread: Thread | None = None
