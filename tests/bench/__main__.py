@@ -41,6 +41,7 @@ from tests.bench import (
     simd,
     start,
     syscalls,
+    threads,
     thresholds,
     tiers,
     wide,
@@ -81,6 +82,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     held.SUITE: held.measure,
     "pool": pool.measure,
     "flagship": flagship.measure,
+    threads.SUITE: threads.measure,
 }
 
 
@@ -132,6 +134,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *wide.verdicts(rows),
         *simd.verdicts(rows),
         *proposals.verdicts(rows),
+        *threads.verdicts(rows),
     ]
 
 

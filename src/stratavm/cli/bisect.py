@@ -123,7 +123,8 @@ def _state(module: Module, instance: Instance) -> Iterator[Hashable]:
     """Exported memories and numeric globals."""
     for export in module.exports:
         if export.kind == "memory":
-            yield export.name, hashlib.sha256(bytes(instance.exports[export.name].view())).hexdigest()
+            memory = instance.exports[export.name]
+            yield export.name, hashlib.sha256(memory.read(0, len(memory))).hexdigest()
         elif isinstance(type_ := module.export_type(export), GlobalType) and type_.value in (I32, I64, F32, F64):
             yield export.name, instance.exports[export.name].bits
 

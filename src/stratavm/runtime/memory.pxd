@@ -53,4 +53,5 @@ cdef class Memory:
 cdef object most_pages(object shift, object is64)
 cdef object too_large(object pages, object shift, object most)
 cdef object size_of_format(str format)
+cdef object lent(Memory memory)
 cdef Py_ssize_t clip(str name, object value) except? -1

@@ -617,9 +617,9 @@ class Lent:
         PyBuffer_FillInfo(buffer, self, self.base, self.size, 0, flags)
 
 
-@cython.cfunc
-def lent(memory: Memory) -> Lent:
-    """The bytes that a shared memory has now; its address space stays as long as a view."""
+def lent(memory):
+    """The bytes that a shared memory has now, for callers in this package who look at nothing twice; its address space
+    stays as long as a view."""
     made: Lent = Lent.__new__(Lent)
     made.shared = memory.shared
     made.base = memory.d.base

@@ -16,7 +16,7 @@ from cython.cimports.cpython.buffer import PyBUF_WRITABLE, PyBuffer_Release, PyO
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.runtime.memory import Memory
+from cython.cimports.stratavm.runtime.memory import Memory, lent
 from cython.cimports.stratavm.runtime.native import load_32
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.store import Store
@@ -221,6 +221,14 @@ def end_call(guest: Guest, world: WorldState) -> None:
 
 
 @cython.cfunc
+def bytes_of(memory: object) -> object:
+    """A buffer of all bytes that a memory has now; other threads of the guest change those of a shared one."""
+    if type(memory) is not Memory:
+        return memory.view()
+    return memory if cython.cast(Memory, memory).shared is None else lent(cython.cast(Memory, memory))
+
+
+@cython.cfunc
 def run(body: object, world: WorldState, memory: object, arguments: tuple) -> object:
     """Run a function's body: its error number, or what is to be awaited for it."""
     guest: Guest
@@ -229,7 +237,7 @@ def run(body: object, world: WorldState, memory: object, arguments: tuple) -> ob
         if world.closed:
             return Errno.BADF.value
         guest = Guest.__new__(Guest)
-        guest.begin(memory if type(memory) is Memory else memory.view(), world.most_items, memory)
+        guest.begin(bytes_of(memory), world.most_items, memory)
         if type(memory) is Memory and fiber_here(cython.cast(Memory, memory).store.exec) != cython.NULL:
             return world.on_fiber(body, guest, arguments)
         try:

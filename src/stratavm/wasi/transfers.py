@@ -19,6 +19,7 @@ from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.runtime.memory import Memory, lent
 from cython.cimports.stratavm.runtime.native import now_ns, pthread_t
 from cython.cimports.stratavm.runtime.own_threads import (
     POSSIBLE,
@@ -432,7 +433,9 @@ class Transfer:
         self.task.room = pages(self.task.size)
         if self.task.room == cython.NULL:
             raise MemoryError
-        PyObject_GetBuffer(memory, cython.address(self.memory), PyBUF_WRITABLE)
+        is_shared: cython.bint = type(memory) is Memory and cython.cast(Memory, memory).shared is not None
+        source: object = lent(cython.cast(Memory, memory)) if is_shared else memory
+        PyObject_GetBuffer(source, cython.address(self.memory), PyBUF_WRITABLE)
         self.holds = True
         self.out = cython.cast(cython.p_char, self.memory.buf) + out
         self.user = object()  # not this one: what a world leads to keeps no task alive whose loop is closed
