@@ -17,7 +17,7 @@ from threading import Event, Thread
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import LinkError, ResourceLimit
-from stratavm.base.forms import TYPE_CHECKING, Final, cast
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
 from stratavm.base.numbers import whole
 from stratavm.base.text import printable
 from stratavm.engine.host import HostSpec
@@ -151,7 +151,7 @@ class Threads(Closing):
     def _store(self, maker: Store) -> Store:
         """A new thread's, with a part of its maker's fuel."""
         store = Store(self.store.engine, limits=self.store.limits)
-        store.share_budget(self.store)
+        cast(Any, store).share_budget(self.store)
         if maker.fuel is not None:
             half = maker.fuel // 2
             with TEAMS.lock:
@@ -168,7 +168,7 @@ class Threads(Closing):
         assert store is not None and self._pre is not None
         try:
             if not self._is_over:
-                store.request_tick()  # others go on at once, and not only when this one has run for a while
+                cast(Any, store).request_tick()  # others go on at once, and not only when this one has run for a while
                 self._pre.instantiate(store).exports[START](guest.number, guest.argument)
         except BaseException as raised:
             error = raised
