@@ -64,6 +64,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "placement": placement.measure,
     "programs": programs.measure,
     "tiers": tiers.measure,
+    tiers.COMPILING: tiers.measure_compiling,
     "lifting": lifting.measure,
     "rebuild": rebuild.measure,
     "baselines": baselines.measure,

@@ -84,7 +84,6 @@ def _row(
     script = folder / "strata"
     script.write_text(SCRIPT.read_text())
     kept = folder / f"{path.stem}-cache"
-    cached = ["env", "STRATA_CACHE=on", f"XDG_CACHE_HOME={kept}", f"XDG_STATE_HOME={kept}"]
     theirs_first = {"wasmtime": [*theirs, "-", str(path), *arguments]}
     first = {
         "pass": [sys.executable, "-c", "pass"],
@@ -94,26 +93,28 @@ def _row(
         **({} if compiles_long else theirs_first),
     }
     later = {
-        "script, code kept": [*cached, sys.executable, str(script), *rest],
-        "strata, code kept": [*cached, *ours],
-        "strata auto, code kept": [*cached, *ours[:4], "--tier", "auto", *ours[4:]],
+        "script, code kept": [sys.executable, str(script), *rest],
+        "strata, code kept": ours,
+        "strata auto, code kept": [*ours[:4], "--tier", "auto", *ours[4:]],
         "wasmtime, cached image": [*theirs, str(image), str(path), *arguments],
     }
 
     # Installed packages have their byte code cached; so shall both here, whatever this shell says.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = str(SCRIPT.parents[1] / "src")
+    cached = environment | {"STRATA_CACHE": "on", "XDG_CACHE_HOME": str(kept), "XDG_STATE_HOME": str(kept)}
 
-    def runner(command: list[str]) -> None:
-        result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    def runner(command: list[str], env: dict[str, str]) -> None:
+        result = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
         if result.stdout != (expected if str(path) in command else ""):
             raise AssertionError(f"{name}: expected {expected!r}, got {result.stdout!r}")
 
     samples = {}
-    for commands, before in ((theirs_first if compiles_long else {}, 1), (first, 1), (later, LATER)):
+    long = theirs_first if compiles_long else {}
+    for commands, before, env in ((long, 1, environment), (first, 1, environment), (later, LATER, cached)):
         for _ in range(before):
             for command in commands.values():
-                runner(command)  # keeps the code, and each file in the kernel's cache
-        runs = {engine: lambda command=command: runner(command) for engine, command in commands.items()}
+                runner(command, env)  # keeps the code, and each file in the kernel's cache
+        runs = {engine: lambda command=command, env=env: runner(command, env) for engine, command in commands.items()}
         samples |= interleaved(runs, rounds, 1e3)
     return row_of("start", name, "ms", samples)

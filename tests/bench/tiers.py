@@ -27,6 +27,8 @@ from tools import programs as wheels
 FIVE: Final = tuple(name for name, program in PROGRAMS.items() if program.guest)
 KEPT: Final = ("CPython script", "QuickJS script")
 TIERS: Final = ("jit0", "jit1", "auto")
+COMPILING: Final = "tier-1"
+"""The suite of what compiling takes."""
 MEAN_LIMIT: Final = 1.0
 EACH_LIMIT: Final = 1.1
 COMPILE_LIMIT: Final = 0.5
@@ -97,14 +99,24 @@ class Sample(NamedTuple):
 
 
 def measure(rounds: int) -> Iterator[Row]:
-    """Rows of each program; one that says so where it is missing."""
+    """Rows of each program but for what compiling takes; one that says so where it is missing."""
+    return _measured("tiers", lambda bench: bench.rows(max(programs.LEAST_ROUNDS, rounds)))
+
+
+def measure_compiling(rounds: int) -> Iterator[Row]:
+    """What compiling takes of each program, which is a suite of its own: TIER-1 has a command that says whether it is
+    met."""
+    return _measured(COMPILING, lambda bench: iter((bench.compiling_row(max(programs.LEAST_ROUNDS, rounds)),)))
+
+
+def _measured(suite: str, rows: Callable[[Bench], Iterator[Row]]) -> Iterator[Row]:
     for name in FIVE:
         path = wheels.find(PROGRAMS[name].wasm)
         if path is None:
-            yield skipped("tiers", PROGRAMS[name].wasm)
+            yield skipped(suite, PROGRAMS[name].wasm)
             continue
         with tempfile.TemporaryDirectory() as folder:
-            yield from Bench(name, PROGRAMS[name], path, Path(folder)).rows(max(programs.LEAST_ROUNDS, rounds))
+            yield from rows(Bench(name, PROGRAMS[name], path, Path(folder)))
 
 
 class Bench(programs.Bench):
@@ -118,16 +130,13 @@ class Bench(programs.Bench):
         self.kept = {"STRATA_CACHE": "on", "XDG_CACHE_HOME": str(root), "XDG_STATE_HOME": str(root)}
 
     def rows(self, rounds: int) -> Iterator[Row]:
-        """Time to the end with all processors and with one, what compiling takes, and a second start."""
+        """Time to the end with all processors and with one, and a second start."""
         tiers = {tier: [sys.executable, "-c", RUN, tier, *self.rest] for tier in TIERS}
         for where, processors in (("", None), (", one processor", min(os.sched_getaffinity(0)))):
             samples = self._sampled(tiers, rounds, lambda command, at=processors: self.sample(command, at))
             for what in Sample._fields:
                 values = {tier: [getattr(s, what) for s in found] for tier, found in samples.items()}
                 yield row_of("tiers", f"{self.name}, {what}{where}", "ms", values)
-        ways = ("every called function", "all", "auto")
-        compiling = {way: [sys.executable, "-c", COMPILE, way, str(self.result), *self.rest] for way in ways}
-        yield row_of("tiers", f"{self.name}, compiling", "ms", self._sampled(compiling, rounds, self.compiling))
         if self.name in KEPT:
             kept = {"auto, code kept": tiers["auto"], "wasmtime, cached image": self.theirs}
             for _ in range(2):  # what the first one keeps; and what the second one, which has it, compiles again
@@ -136,6 +145,12 @@ class Bench(programs.Bench):
             for what in Sample._fields:
                 values = {engine: [getattr(s, what) for s in found] for engine, found in samples.items()}
                 yield row_of("tiers", f"{self.name}, {what}, second start", "ms", values)
+
+    def compiling_row(self, rounds: int) -> Row:
+        """Processor time of compiling until the program ends."""
+        ways = ("every called function", "all", "auto")
+        compiling = {way: [sys.executable, "-c", COMPILE, way, str(self.result), *self.rest] for way in ways}
+        return row_of(COMPILING, f"{self.name}, compiling", "ms", self._sampled(compiling, rounds, self.compiling))
 
     def _sampled(
         self, commands: Mapping[str, list[str]], rounds: int, sample: Callable[[list[str]], T]
@@ -184,7 +199,8 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
         by_name = {row.name: to_the_better(row) for row in own if row.name.endswith(ending)}
         found += [of_median(f"{name}: auto / the better", each, EACH_LIMIT) for name, each in by_name.items()]
         found += _of_mean(f"programs{ending}: auto / the better", list(by_name.values()), MEAN_LIMIT)
-    compiling = [ratios(row, "auto", "every called function") for row in own if row.name.endswith(", compiling")]
+    measured = [row for row in rows if row.suite == COMPILING and row.values]
+    compiling = [ratios(row, "auto", "every called function") for row in measured]
     found += _of_mean("TIER-1, compiling: auto / every called function at level 1", compiling, COMPILE_LIMIT)
     for row in own:
         if row.name.endswith(", wall, second start"):
