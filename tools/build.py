@@ -43,6 +43,8 @@ MARKER = b"# strata: hot"
 """Among a module's first five lines it says that the module must be compiled; the import hook of ``stratavm`` obeys."""
 KEEP_DAYS = 30
 KEEP_LINKS = 12
+TICK_NS = 20_000_000
+"""More than the kernel's clock of files stands still."""
 JOBS = int(os.environ.get("STRATA_BUILD_JOBS", "2"))
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
@@ -403,7 +405,8 @@ def make(root: Path, variant: Variant) -> int:
         modules = compile_stale(root, variant)
         old = guard.read_manifest() if manifest.is_file() else {"variant": {}, "module": {}, "file": {}}
         changed = [m for m in modules if not is_in_place(m, root, old, guard)]
-        one = [link_key(modules, pure_modules(root))] if variant.is_one else []
+        pure = pure_modules(root)
+        one = [link_key(modules, pure)] if variant.is_one else []
         head = (SUFFIX, *one)
         if changed or old["variant"].get(variant.name) != head:
             manifest.unlink(missing_ok=True)  # an interrupted build leaves nothing importable
@@ -416,6 +419,7 @@ def make(root: Path, variant: Variant) -> int:
             lines.append("\t".join(["module", module.name, module.key, *names]))
             files.update(names)
         lines += ["\t".join(["file", name, *guard.record(root / name)]) for name in sorted(files)]
+        lines += pure_lines(root, pure, guard)
         read.cache_clear()
         cimported.cache_clear()
         if [m.key for m in discover(root, variant)] != [m.key for m in modules]:
@@ -425,6 +429,18 @@ def make(root: Path, variant: Variant) -> int:
         scratch.write_text("\n".join(lines) + "\n")
         scratch.replace(manifest)
     return len(changed)
+
+
+def pure_lines(root: Path, pure: list[bytecode.PureModule], guard: ModuleType) -> list[str]:
+    """Times and sizes of the sources whose byte code the shared object has, of those that are still the same: they need
+    not be read at a start. Not of one that has just changed: if it changes again in the same tick of the clock, nothing
+    tells."""
+    lines, latest = [], time.time_ns() - TICK_NS
+    for module in pure:
+        changed, size, content = guard.record(root / "src" / module.file) or ("", "", "")
+        if content == blake2b(module.source, digest_size=16).hexdigest() and int(changed) < latest:
+            lines.append("\t".join(["pure", module.name, changed, size]))
+    return lines
 
 
 def put_in_place(root: Path, variant: Variant, modules: list[HotModule], changed: list[HotModule]) -> None:

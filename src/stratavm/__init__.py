@@ -63,6 +63,7 @@ class _HotModules:
         self.refusal = refusal  # of a compiled file, in a source checkout
         self.place = place  # of the one shared object; empty: each module is a file
         self.key = key  # of the build that made it, in a source checkout
+        self.times: dict[str, str] = {}  # of the files of other modules when it was made, in a source checkout
         self.hot: Any = None  # the object as a module, when it is open
         self.pure: dict[str, Any] = {}  # what it knows of the modules that are not hot
         self.code: Any = None  # their byte code
@@ -214,14 +215,10 @@ class _HotModules:
             folder, stem = f"{folder}/{stem}", "__init__"
         path = f"{folder}/{stem}.py"
         try:
-            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            now = os.stat(path)
+            if f"{now.st_ctime_ns}\t{now.st_size}" != self.times.get(name) and not _is_source(path, size, known):
+                return None
         except OSError:
-            return None
-        try:
-            source = os.read(file, size + 1)
-        finally:
-            os.close(file)
-        if len(source) != size or source_hash(_SOURCE_KEY, source) != known:
             return None
         spec = ModuleSpec(name, _FromCode(name, path, self.code[start:stop]), origin=path)
         spec.has_location = True
@@ -230,6 +227,16 @@ class _HotModules:
         if is_package:
             spec.submodule_search_locations = [folder]
         return spec
+
+
+def _is_source(path: str, size: int, known: bytes) -> bool:
+    """Whether a file has the bytes of which a hash is known."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        source = os.read(file, size + 1)
+    finally:
+        os.close(file)
+    return len(source) == size and source_hash(_SOURCE_KEY, source) == known
 
 
 _Module = type(sys)
@@ -304,6 +311,7 @@ except ModuleNotFoundError:  # an installed wheel: only a source checkout has th
     )
 else:
     _hook = _HotModules(_build.verify(), _build.HINT, _build.refusal, *_build.one_object())
+    _hook.times = _build.PURE
 sys.meta_path.insert(0, _hook)
 
 if TYPE_CHECKING:

@@ -18,6 +18,8 @@ PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
 COMMANDS = ("strata", "stratavm")
+PURE: dict[str, str] = {}
+"""Modules that are not hot: time and size of their files when they were built, for the import hook."""
 TEXT: list[str] = []
 """The manifest when this process imported ``stratavm``, if there was one."""
 BEGAN: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -62,7 +64,7 @@ def read_text() -> str:
 
 def read_manifest(text: str | None = None) -> dict[str, dict[str, tuple[str, ...]]]:
     """The manifest, or ``text``, as ``{kind: {name: fields}}``; lines are tab-separated."""
-    tables: dict[str, dict[str, tuple[str, ...]]] = {"variant": {}, "module": {}, "file": {}}
+    tables: dict[str, dict[str, tuple[str, ...]]] = {"variant": {}, "module": {}, "file": {}, "pure": {}}
     for line in (read_text() if text is None else text).splitlines():
         kind, name, *fields = line.split("\t")
         tables[kind][name] = tuple(fields)
@@ -97,8 +99,11 @@ def stale_modules() -> dict[str, str] | None:
         return None
     root = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     changed = set()
+    files, _, pure = rest[rest.find("\nfile\t") + 1 :].partition("\npure\t")
+    for line in pure.rstrip().split("\npure\t"):
+        module, _, PURE[module] = line.partition("\t")
     try:
-        for line in rest[rest.find("\nfile\t") + 1 :].splitlines():
+        for line in files.splitlines():
             kind, path, *recorded = line.split("\t")
             if kind == "file" and not is_unchanged(path, tuple(recorded), root):
                 changed.add(path)

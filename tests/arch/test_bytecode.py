@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,44 @@ def test_an_edited_source_is_never_shadowed(checkout):
     assert "stratavm.room.cold is not compiled for Python 3." in run(checkout, "-c", WHICH)
     path.unlink()
     assert "No module named 'stratavm.room.cold'" in run(checkout, "-c", WHICH)
+
+
+READS = """
+import os
+real, seen = os.open, []
+def noted(path, *words, **more):
+    seen.append(str(path))
+    return real(path, *words, **more)
+os.open = noted
+"""
+
+
+def test_a_source_that_has_the_time_of_the_build_is_not_read(checkout):
+    """There are hundreds. One that was touched is read, and runs from the object if it says the same."""
+    path = checkout / "src/stratavm/room/cold.py"
+    code = f"{READS}\n{WHICH}\nprint(any(path.endswith('cold.py') for path in seen))"
+    time.sleep(0.05)
+    make(checkout)
+    assert run(checkout, "-c", code) == f"{FROM_OBJECT}\nFalse"
+    os.utime(path)
+    assert run(checkout, "-c", code) == f"{FROM_OBJECT}\nTrue"
+    path.write_text(SOURCE.replace("VALUE = 1", "VALUE = 2"))
+    assert run(checkout, "-c", code) == "SourceFileLoader 2 Says so.\nTrue"
+
+
+def test_a_source_that_changed_while_it_was_built_is_read(checkout, monkeypatch):
+    """The object has the code of what was read, and the file another time by then, or one that is too new to tell."""
+    path = checkout / "src/stratavm/room/cold.py"
+    discover = bytecode.discover
+
+    def slow(*words):
+        found = discover(*words)
+        path.write_text(SOURCE.replace("VALUE = 1", "VALUE = 2"))
+        return found
+
+    monkeypatch.setattr(bytecode, "discover", slow)
+    make(checkout)
+    assert run(checkout, "-c", WHICH) == "SourceFileLoader 2 Says so."
 
 
 def test_a_package_that_lies_elsewhere_has_its_own_modules(checkout):

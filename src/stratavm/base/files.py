@@ -8,9 +8,10 @@ import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.errno import EINTR, errno
 from cython.cimports.libc.stdint import int64_t, uintptr_t
+from cython.cimports.libc.stdlib import free
 from cython.cimports.posix.mman import madvise
 from cython.cimports.posix.unistd import pread
-from cython.cimports.stratavm.base.files import DIR, Times, closedir, next_entry, opendir, times_of
+from cython.cimports.stratavm.base.files import DIR, Stamp, Times, closedir, next_entry, opendir, stamp_folder, times_of
 
 HUGE_PAGE = cython.declare(uintptr_t, 1 << 21)
 MADV_HUGEPAGE = cython.declare(cython.int, 14)
@@ -76,6 +77,28 @@ def files_below(folder: str, endings: tuple, skipped: str) -> list:
     found: list = []
     collect(os.fsencode(folder), b"", tuple([os.fsencode(ending) for ending in endings]), os.fsencode(skipped), found)
     return found
+
+
+def stamp_of(folder: str, endings: tuple, skipped: str) -> tuple:
+    """What ``files_below`` finds, as bytes that are others wherever that is, and the latest of all times: in a third of
+    the time, since nothing is made of each file.
+
+    Raises:
+        OSError, MemoryError: as ``files_below``.
+    """
+    stamp: Stamp
+    ends: list = [os.fsencode(ending) for ending in endings]
+    if len(ends) != 2:
+        raise ValueError("stamp_of: two endings")
+    failure: cython.int = stamp_folder(
+        os.fsencode(folder), ends[0], ends[1], os.fsencode(skipped), cython.address(stamp)
+    )
+    try:
+        if failure:
+            raise OSError(failure, os.strerror(failure), folder)
+        return PyBytes_FromStringAndSize(stamp.bytes, stamp.size), stamp.newest_ns
+    finally:
+        free(stamp.bytes)
 
 
 @cython.cfunc

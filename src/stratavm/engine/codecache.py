@@ -16,9 +16,9 @@ from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
-from stratavm.base.files import files_below
+from stratavm.base.files import files_below, stamp_of
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
-from stratavm.base.importing import cache, importing, lru_cache
+from stratavm.base.importing import cache, importing
 from stratavm.base.quiet import suppress
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
@@ -482,8 +482,10 @@ class KeptModule:
             from stratavm.engine.keptprofile import LEAST_CALLS, MOST_STARTS, KeptProfile
 
         profile = self._profile or KeptProfile()
+        if profile.starts >= MOST_STARTS:
+            return
         seen = code.counter.called(LEAST_CALLS)
-        if not seen or profile.starts >= MOST_STARTS:
+        if not seen:
             return
         profile = profile.having(seen)
         self._disk.keep(self._key(b"profile", code.code_key), profile.pack(), f"calls of {self._name}")
@@ -491,7 +493,7 @@ class KeptModule:
             self._source.emit(ProfileKept(self._name, len(profile.calls), profile.starts))
 
     def _key(self, kind: bytes, way: str) -> bytes:
-        return digest(kind, self._binary.result(), way.encode(), _mark_of(package_identity()))
+        return digest(kind, self._binary.result(), way.encode(), package_stamp()[0])
 
     def _find(self, kind: bytes, way: str) -> bytes | None:
         """An entry of this binary, if there can be one."""
@@ -510,16 +512,10 @@ class KeptModule:
             self._source.emit(CodeNotKept(self._name, why))
 
 
-@lru_cache(maxsize=2)
-def _mark_of(files: tuple[tuple[str, int, int, int], ...]) -> bytes:
-    """What stands for the files of the package in keys: there are hundreds."""
-    return digest(b"package", repr(files).encode())
-
-
 def check_package() -> None:
     """Raise CacheRefused if files of this package are not surely those that this process imported: they changed since,
     or are of a time that is still to come, as where the clock was set back."""
-    newest = max(changed for *_, changed in package_identity())
+    _, newest = package_stamp()
     if newest > time.time_ns():
         raise CacheRefused("files of stratavm are of a time that is still to come: is the clock right?")
     if newest > IMPORTED_NS - CLOCK_NS:
@@ -527,6 +523,14 @@ def check_package() -> None:
 
 
 @cache
+def package_stamp() -> tuple[bytes, int]:
+    """What stands for the files of this package in keys, hundreds of names, sizes and times: code that another build
+    compiled is not this one's. And the latest of the times."""
+    stamp, newest = stamp_of(PACKAGE, (".py", ".so"), "__pycache__")
+    return digest(b"package", stamp), newest
+
+
+@cache
 def package_identity() -> tuple[tuple[str, int, int, int], ...]:
-    """Every file of this package by name, bytes and times: code that another build compiled is not this one's."""
+    """Every file of this package by name, bytes and times."""
     return tuple(sorted(files_below(PACKAGE, (".py", ".so"), "__pycache__")))

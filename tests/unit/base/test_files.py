@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
-from stratavm.base.files import files_below, read_part
+from stratavm.base.files import files_below, read_part, stamp_of
 
 
 def expected(folder: Path) -> list[tuple[str, int, int, int]]:
@@ -40,6 +40,58 @@ def test_it_finds_what_the_standard_library_finds(tmp_path):
     assert found == expected(tmp_path)
     assert [name for name, *_ in found if "no.py" in name or "around" in name] == []
     assert ("x.py", 0, -2_500_000_001) in [(name, size, changed) for name, size, changed, _ in found]
+
+
+ENDINGS = (".py", ".so")
+
+
+def test_a_stamp_changes_with_every_name_size_and_time(tmp_path):
+    """And with nothing else; the latest time is that of all files, of links what they lead to."""
+    outside = tmp_path / "outside"
+    outside.write_text("")
+    package = tmp_path / "package"
+    for file in ("x.py", "a/y.so", "a/b/z.py", "a/__pycache__/no.py", "other.txt"):
+        (package / file).parent.mkdir(parents=True, exist_ok=True)
+        (package / file).write_text("1")
+    (package / "link.py").symlink_to(outside)
+    (package / "around").symlink_to(package, target_is_directory=True)
+    changes = {
+        "content": lambda: (package / "a/b/z.py").write_text("22"),
+        "time": lambda: os.utime(package / "x.py", ns=(1, 1)),
+        "name": lambda: (package / "x.py").rename(package / "w.py"),
+        "place": lambda: (package / "w.py").rename(package / "a/w.py"),
+        "link": lambda: outside.write_text("333"),
+        "new": lambda: (package / "a/new.py").write_text(""),
+        "gone": lambda: (package / "a/y.so").unlink(),
+        "folder": lambda: (package / "empty").mkdir(),
+    }
+    seen = [stamp_of(str(package), ENDINGS, "__pycache__")]
+    for change in changes.values():
+        change()
+        seen.append(stamp_of(str(package), ENDINGS, "__pycache__"))
+        assert seen[-1][1] == max(changed for *_, changed in files_below(str(package), ENDINGS, "__pycache__"))
+    assert len({stamp for stamp, _ in seen}) == len(seen)
+    (package / "other.txt").write_text("4444")
+    (package / "a/__pycache__/no.py").write_text("55555")
+    assert stamp_of(str(package), ENDINGS, "__pycache__") == seen[-1]
+
+
+def test_a_stamp_of_many_files_has_all_of_them(tmp_path):
+    """More than its memory has at first."""
+    for number in range(3000):
+        (tmp_path / f"a file with a name that is rather long {number}.py").touch()
+    stamp, newest = stamp_of(str(tmp_path), ENDINGS, "")
+    assert all(f"long {number}.py".encode() in stamp for number in range(3000)) and newest > 0
+
+
+def test_a_stamp_of_what_cannot_be_looked_at_is_an_error(tmp_path):
+    """A folder that is not there, and a link that leads nowhere."""
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        stamp_of(str(tmp_path / "nowhere"), ENDINGS, "")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/dangling.py").symlink_to(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError):
+        stamp_of(str(tmp_path), ENDINGS, "")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
