@@ -1,0 +1,1 @@
+"""Litmus tests: what threads may see of each other's writes to a shared memory."""
