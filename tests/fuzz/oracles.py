@@ -16,6 +16,7 @@ from stratavm.base.forms import dataclass
 from stratavm.engine import Config, Engine, Global, Linker, Memory, Module, Store, Tag
 from stratavm.engine.cache import LoadedModule, ModuleCache, NoModuleCache
 from stratavm.engine.config import ALLOCATORS
+from stratavm.engine.shared import SharedMemory
 from stratavm.ir.pipeline import FOR_CHECKS, PASSES
 from stratavm.module.decode import decode
 from stratavm.module.features import READY
@@ -229,6 +230,8 @@ def _state(store: Store, export: Any) -> Any:
     """What a memory, a table or a global holds."""
     if isinstance(export, Memory):
         return hash(bytes(export.view()))
+    if isinstance(export, SharedMemory):
+        return hash(export.read(0, export.size_pages * export.page_size))
     if isinstance(export, Tag):
         return repr(export)
     if isinstance(export, Global):

@@ -63,6 +63,8 @@ TO_BITS: Final = {
 }
 MEMORIES: Final = ((1, 3), (1, 1), (2, 3))
 """Pages that each memory has, and may grow to."""
+SHARED: Final = 0.3
+"""How likely a memory is shared."""
 STEPS: Final = 1500
 """What an exported function may take, roughly, with what it calls."""
 
@@ -611,7 +613,7 @@ class Body:
 class Program:
     """Writes one module: helpers that the table names, then functions that call what is before them."""
 
-    def __init__(self, seed: int, throws: bool, older: bool, vectors: bool, relaxed: bool) -> None:
+    def __init__(self, seed: int, throws: bool, older: bool, vectors: bool, relaxed: bool, shared: float) -> None:
         self.rng = random.Random(seed)
         self.vectors, self.relaxed = vectors, relaxed
         self.letters = LETTERS + "v" if vectors else LETTERS
@@ -629,6 +631,8 @@ class Program:
         self.wide_table = self.rng.random() < 0.3
         self.by_bytes = [self.rng.random() < 0.2 for _ in MEMORIES]
         """Which memories have pages of one byte."""
+        self.shared = [rng.random() < shared for rng in [random.Random(~seed)] for _ in MEMORIES]
+        """Which memories other threads could see."""
 
     @property
     def dearest(self) -> int:
@@ -662,9 +666,10 @@ class Program:
             if number and rng.random() < 0.4:  # those of the one before, which then may take its place
                 results = self.made[-1][1]
             self.function("".join(params), results, STEPS, rng.choice((3, 6, 10)), f"f{number}")
-        for (least, most), wide, by_bytes in zip(MEMORIES, self.wide, self.by_bytes, strict=True):
+        kinds = zip(MEMORIES, self.wide, self.by_bytes, self.shared, strict=True)
+        for (least, most), wide, by_bytes, shared in kinds:
             page, more = (PAGE, rng.choice((0, 0, 1, 3))) if by_bytes else (1, 0)
-            limits = Limits(least * page + more, most * page + more, wide)
+            limits = Limits(least * page + more, most * page + more, wide, shared)
             draft.memories.append(MemoryType(limits, 0 if by_bytes else 16))
         if self.throws[0]:
             draft.tags += [draft.type_index(_function_type(params, "")) for params in self.tags]
@@ -699,10 +704,11 @@ def program(
     older: bool | None = None,
     vectors: bool | None = None,
     relaxed: bool = True,
+    shared: float = SHARED if "threads" in READY else 0,
 ) -> bytes:
     """A module of functions that end, mostly without a trap; with exceptions, or without. ``older``: in the form that
     came before 3.0; None: every fourth. ``vectors``: with them; None: every third, if compilers have them; ``relaxed``:
-    of those, too, of which other engines have a meaning of their own."""
+    of those, too, of which other engines have a meaning of their own. ``shared``: how likely a memory is that."""
     form = seed % 4 == 3 if older is None else older
     some = "simd" in READY and seed % 3 == 1 if vectors is None else vectors
-    return Program(seed, throws, form, some, relaxed).module()
+    return Program(seed, throws, form, some, relaxed, shared).module()
