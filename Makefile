@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture fibers kept images docs accept wheel additions versions clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images docs accept wheel additions versions clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ fuzz: ## fuzz the checked build (ARGS="--seconds 60 --seed 1")
 
 torture: build ## threads, traps, signals, forks, collections (ARGS="--seconds 600 --seed 1")
 	$(RUN) -m tests.torture $(ARGS)
+
+litmus: build ## what threads see of each other's writes, a million times each (ARGS="--only coherence")
+	$(RUN) -m tests.litmus $(ARGS)
 
 fibers: build ## calls that are suspended and end in every way leave nothing behind (ARGS="--cycles 10000")
 	$(RUN) -m tests.fibers $(ARGS)

@@ -93,6 +93,7 @@ ATOMICS: Final = {
     for t in ("", "i", "I")
 }
 """Atomic instructions by what they give, without those that wait."""
+WAITS: Final = [r for r in BY_ID.values() if ".atomic.wait" in r.mnemonic]
 WRAP: Final = code("i32.wrap_i64")
 EXTEND: Final = code("i64.extend_i32_u")
 
@@ -256,12 +257,18 @@ class Body:
         return self.access(self.rng.choice(LOADS[letter]), depth)
 
     def atomic(self, letter: str, depth: int) -> bytes:
-        """An atomic instruction: of an aligned address, nearly always. The fence and stores give nothing."""
+        """An atomic instruction: of an aligned address, nearly always. The fence and stores give nothing. Nobody wakes
+        who waits, and no wait takes long."""
         row, memory = self.rng.choice(ATOMICS[letter]), self.memory()
+        if letter == "i" and self.program.shared[memory] and self.chance(0.2):
+            row = self.rng.choice(WAITS)
         if not row.access:
             return _opcode(row) + b"\0"
         address = self.placed(self.masked(0x3F8 if self.chance(0.97) else 0x3FF, depth - 1), memory)
-        values = b"".join(self.expr(t, depth - 1) for t in row.operands[1:])
+        letters = row.operands[1:-1] if row in WAITS else row.operands[1:]
+        values = b"".join(self.expr(t, depth - 1) for t in letters)
+        if row in WAITS:
+            values += constant("I", self.rng.choice((0, 0, 1, 1000)))
         align = row.access.bytes.bit_length() - 1
         return address + values + _opcode(row) + _memory_argument(align, memory, self.rng.choice((0, 0, 8, 64)))
 

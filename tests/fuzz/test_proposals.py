@@ -25,10 +25,11 @@ ADDED: Final = {
     "exceptions": {"try_table", "throw", "throw_ref"},
     "older exceptions": {"try", "catch", "catch_all", "delegate", "rethrow", "throw"},
     "wide arithmetic": {"i64.add128", "i64.sub128", "i64.mul_wide_s", "i64.mul_wide_u"},
-    "atomics": {"i32.atomic.load", "i64.atomic.store", "i32.atomic.rmw.add", "i64.atomic.rmw.cmpxchg", "atomic.fence"},
+    "atomics": {"i32.atomic.load", "i64.atomic.store", "i32.atomic.rmw.add", "i64.atomic.rmw16.xor_u", "atomic.fence"},
+    "waiting": {"memory.atomic.wait32", "memory.atomic.wait64", "memory.atomic.notify"},
 }
 CLAUSES: Final = {0, 1, 2, 3}
-LIMITS: Final = {"64-bit memory", "64-bit table", "bytes as pages", "several memories"}
+LIMITS: Final = {"64-bit memory", "64-bit table", "bytes as pages", "several memories", "shared memory"}
 
 
 def contents(binaries) -> tuple[set[str], set[int], set[str]]:
@@ -42,6 +43,7 @@ def contents(binaries) -> tuple[set[str], set[int], set[str]]:
                 if instruction.row.mnemonic == "try_table":
                     clauses |= {clause.kind for clause in instruction.imms[1]}
         limits |= {"64-bit memory" for memory in module.memory_types if memory.limits.is64}
+        limits |= {"shared memory" for memory in module.memory_types if memory.limits.shared}
         limits |= {"bytes as pages" for memory in module.memory_types if memory.page_shift == 0}
         limits |= {"64-bit table" for table in module.table_types if table.limits.is64}
         limits |= {"several memories"} if len(module.memory_types) > 1 else set()
@@ -58,10 +60,9 @@ def test_programs_have_all_that_was_added():
 
 
 def test_generated_modules_have_most_of_it():
-    """Those of the other generator: it has typed references with GC only, atomics with shared memories only, and no
-    older exceptions."""
+    """Those of the other generator: it has typed references with GC only, no older exceptions, and nobody waits."""
     found, clauses, limits = contents(smith(seed) for seed in range(400))
-    for what in ("tail calls", "exceptions"):
+    for what in ("tail calls", "exceptions", "atomics"):
         assert ADDED[what] - {"return_call_ref"} <= found, what
     assert ADDED["wide arithmetic"] & found  # one of four in a module of hundreds: rare
     assert clauses == CLAUSES
@@ -70,7 +71,8 @@ def test_generated_modules_have_most_of_it():
 
 GUEST: Final = """(module
   (type $f (func (result i32)))
-  (memory (export "m") i64 1 2) (memory (export "b") 5 9 (pagesize 1)) (table (export "t") i64 2 4 funcref)
+  (memory (export "m") i64 1 2) (memory (export "b") 5 9 (pagesize 1))
+  (memory (export "s") 1 1 shared) (table (export "t") i64 2 4 funcref)
   (tag $e (export "e") (param i32 i64)) (tag $d (param i32 i64)) (tag $none (export "none"))
   (global $g (export "g") (mut i64) (i64.const 0))
   (elem declare func $one $two)
@@ -112,6 +114,18 @@ FAULTS: Final = {
         "(i32.atomic.rmw.add (i64.const 8) (i32.const 1))",
         "(i32.atomic.rmw.sub (i64.const 8) (i32.const 1))",
     ),
+    "what a shared memory's gives": (
+        "(i32.atomic.rmw8.or_u 2 (i32.const 8) (i32.const 1))",
+        "(i32.or (i32.const 1) (i32.atomic.rmw8.or_u 2 (i32.const 8) (i32.const 1)))",
+    ),
+    "what it leaves there": (
+        "(i64.atomic.store16 2 (i32.const 8) (i64.const -1)) (i32.const 0)",
+        "(i64.atomic.store32 2 (i32.const 8) (i64.const -1)) (i32.const 0)",
+    ),
+    "how a wait ends": (
+        "(memory.atomic.wait32 2 (i32.const 8) (i32.const 0) (i64.const 0))",
+        "(memory.atomic.wait32 2 (i32.const 8) (i32.const 1) (i64.const 0))",
+    ),
     "its alignment": ("(i32.atomic.load (i64.const 6))", "(i32.load (i64.const 6))"),
     "a callee in the place of the caller": ("(return_call $one)", "(return_call $two)"),
     "a callee by reference": ("(call_ref $f (ref.func $one))", "(call_ref $f (ref.func $two))"),
@@ -146,5 +160,5 @@ def test_a_difference_in_what_was_added_is_a_finding(name, tier):
 def test_every_proposal_has_its_faults():
     """None of the instructions that were added is without one, by its family."""
     bodies = " ".join(chain.from_iterable(FAULTS.values()))
-    for word in ("return_call", "call_ref", "throw ", "throw_ref", "try_table", "add128", "atomic.rmw", "table.set"):
+    for word in ("return_call", "call_ref", "throw ", "throw_ref", "try_table", "add128", "atomic.rmw", "atomic.wait", "table.set"):
         assert word in bodies
