@@ -124,7 +124,7 @@ def check(valid: ValidModule, options: Options, change=lambda code: code) -> Cou
 
 
 def plain_stores(code: Code) -> Code:
-    """The code with ``mov`` in the place of each exchange with memory: what a rule that forgets the order would give."""
+    """The code with ``mov`` in the place of each exchange with memory: what a rule without order would give."""
     changed = bytearray(code.code)
     for i in _machine().disasm(code.code, 0):
         if i.mnemonic == "xchg" and "[" in i.op_str:

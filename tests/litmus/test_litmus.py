@@ -1,4 +1,4 @@
-"""Litmus tests, the short form: no run shows what no order of its accesses explains. ``make litmus`` is the long one."""
+"""Litmus tests, the short form: no run shows what no order of accesses explains. ``make litmus`` is the long one."""
 
 import pytest
 
