@@ -28,6 +28,8 @@ from tools import programs
 SUITE: Final = "flagship"
 GUESTS: Final = 1000
 SECONDS: Final = 3.0
+CALIBRATION: Final = 1.5
+"""Seconds for which the closed loop runs, before each round."""
 CALLERS: Final = 8
 CONNECTIONS: Final = 64
 LOOPS: Final = 300_000
@@ -273,16 +275,16 @@ async def served(engine: str) -> AsyncIterator[Client]:
 
 async def closed_rate(client: Client) -> float:
     """Requests per second that a few callers reach, each as soon as the last one is answered."""
-    done, ends = 0, time.perf_counter() + SECONDS
+    done, began = 0, time.perf_counter()
 
     async def caller() -> None:
         nonlocal done
-        while time.perf_counter() < ends:
+        while time.perf_counter() < began + CALIBRATION:
             await client.script()
             done += 1
 
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
-    return done / SECONDS
+    return done / (time.perf_counter() - began)
 
 
 async def open_p99(client: Client, rate: float, seed: int) -> float:
@@ -356,12 +358,12 @@ async def _measure(rounds: int) -> list[Row]:
                 rows.append(Row(SUITE, "a guest that is ready", "KB", {engine: await _bytes_of_a_guest(client) / 1000}))
             for _ in range(20):
                 await client.script()
-            rates[engine] = [await closed_rate(client)]
             names = ("", *ADVERSARIES) if engine == "strata" else ("", "spin")
             for seed in range(rounds):
+                rates.setdefault(engine, []).append(await closed_rate(client))
                 for name in names:
                     async with adversary(client, name):
-                        p99[name].setdefault(engine, []).append(await open_p99(client, rates[engine][0] / 2, seed))
+                        p99[name].setdefault(engine, []).append(await open_p99(client, rates[engine][-1] / 2, seed))
             if engine == "strata":
                 rows.append(row_of(SUITE, SHARE, "", {engine: [await share(client) for _ in range(rounds)]}))
     rows.append(row_of(SUITE, "requests, one after the other", "/s", rates))
