@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 SIZES: Final = {prefix + unit: size for prefix, size in PREFIXES.items() for unit in ("", "b", "ib")}
 LAST_PORT: Final = 0xFFFF
+MOST_THREADS: Final = 1 << 20
+"""More than any system has."""
 MODES: Final = {"ro": True, "rw": False}
 """Whether a directory is read-only, by how its option ends."""
 
@@ -188,6 +190,13 @@ def units(text: str) -> int:
     """A number of units of fuel, 0 to 2**63 - 1."""
     if not text.isascii() or not text.isdecimal() or int(text) >> 63:
         refuse(f"expected a whole number of units such as 1000000, got {text!r}")
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """How many threads, 0 to a million."""
+    if not text.isascii() or not text.isdecimal() or int(text) > MOST_THREADS:
+        refuse(f"expected a number of threads such as 8, got {text!r}")
     return int(text)
 
 

@@ -59,7 +59,7 @@ OPTIONS: Final[Table] = (
     (("--max-memory",), {"type": common.size, "metavar": "BYTES", "help": "cap on the guest's memory, e.g. 256M"}),
     (
         ("--threads",),
-        {"type": common.count, "metavar": "N",
+        {"type": common.threads, "metavar": "N",
          "help": "how many threads the guest may have at once besides its first (default 64); 0: none"},
     ),
     (("--invoke",), {"metavar": "EXPORT", "help": "call this export with ARGS and print its results"}),

@@ -107,12 +107,13 @@ class Team:
         self.store, self.watch = store, Watch(store)
         self.threads: Threads | None = None
 
-    def prepare(self, linker: Linker, module: Module, most: int) -> None:
+    def prepare(self, way: Way, linker: Linker, module: Module, most: int) -> None:
         """Offer what a program with threads imports for them."""
         if spawns(module):
             from stratavm.wasi.threads import Threads
 
-            self.threads = Threads(self.store, module, most, follow=self.watch.follow)
+            direct = way is DIRECTLY
+            self.threads = Threads(self.store, module, most, follow=self.watch.follow, may_wait=direct)
             self.threads.define(linker)
 
     @property
@@ -169,7 +170,7 @@ async def _run(
     try:
         linker = Linker(engine)
         linker.define_namespaces(world.namespaces())
-        team.prepare(linker, module, arguments.threads)
+        team.prepare(way, linker, module, arguments.threads)
         linker.check(module)
         begun()
         with store.deadline(time_left(arguments.timeout, begin)):

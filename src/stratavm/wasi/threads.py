@@ -16,7 +16,7 @@ from _contextvars import copy_context
 from threading import Event, Thread
 
 from stratavm.base.closing import Closing
-from stratavm.base.errors import LinkError, ResourceLimit
+from stratavm.base.errors import Interrupted, LinkError, ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
 from stratavm.base.numbers import whole
 from stratavm.base.text import printable
@@ -47,6 +47,9 @@ LAST_NUMBER: Final = 0x1FFF_FFFF
 """Numbers of threads begin at 1; the C library keeps the bits above for itself."""
 GRACE_S: Final = 5.0
 """How long the end waits for a thread that a host function holds up, which cannot be interrupted."""
+PLACE_S: Final = 0.1
+"""How long who wants one thread more than there may be waits for one to end: a guest that has joined another knows of
+its end before the host does."""
 REFUSED: Final = -Errno.AGAIN.value & 0xFFFF_FFFF
 """What ``thread-spawn`` gives where there is no thread."""
 
@@ -64,12 +67,14 @@ class Threads(Closing):
     which ends by raising what ended the program first, in whatever thread, when all of them are gone.
 
     Args:
-        store: the main thread's. What the others hold counts as held by it, and a fuel that it has is shared out: a new
-            thread gets half of what its maker has left, and all that threads which have ended left over. Deadlines
-            and interrupts of it end all of them.
+        store: the main thread's. What the others hold counts as held by it, and its fuel is shared out: each of
+            ``most`` threads would get as much as is left for the main one, and what they leave over goes to whoever
+            starts the next. Deadlines and interrupts of it end all of them.
         module: the program.
         most: how many may live at once; where the guest wants more it is told so (EAGAIN).
         follow: told of the store of each, before it runs.
+        may_wait: where there are as many as may be, ``thread-spawn`` waits a moment for one to end: not where the main
+            thread runs on an event loop.
 
     Attributes: ``ended_in`` is the number of the thread that ended the program; None: the main one, or none has.
     ``fuel_used`` is what threads that have ended have used.
@@ -82,11 +87,13 @@ class Threads(Closing):
         most: int = MOST_THREADS,
         *,
         follow: Callable[[Store], object] | None = None,
+        may_wait: bool = True,
     ) -> None:
         self.store, self.module, self.most = store, module, whole("most", most, unit="threads")
         self.ended_in: int | None = None
         self.fuel_used = 0
         self._follow = follow
+        self._may_wait = may_wait
         self._linker: Linker | None = None
         self._pre: InstancePre | None = None
         self._living: dict[int, _Guest] = {}
@@ -94,7 +101,7 @@ class Threads(Closing):
         self._process = os.getpid()
         self._cause: BaseException | None = None
         self._is_over = False
-        self._main_is_over = Event()
+        self._main_is_over, self._left = Event(), Event()
 
     def define(self, linker: Linker) -> None:
         """Offer what the module imports for threads: ``wasi.thread-spawn``, and the memories that they share.
@@ -122,25 +129,37 @@ class Threads(Closing):
 
     def _begin(self, maker: Store, argument: int) -> int:
         """Start a thread; its number, or 0."""
-        with TEAMS.lock:
-            self._forget_after_fork()
-            if self._is_over or len(self._living) >= self.most:
-                return 0
-            number = self._next_number()
-            guest = self._living[number] = _Guest(number, argument)
+        guest = self._place(argument)
+        if guest is None and self._may_wait and self.most and self._left.wait(PLACE_S):
+            guest = self._place(argument)
+        if guest is None:
+            return 0
         try:
             if self._pre is None:
                 assert self._linker is not None
                 self._pre = self._linker.instantiate_pre(self.module)
             guest.store = self._store(maker)
             guest.thread = Thread(
-                target=copy_context().run, args=(self._run, guest), name=f"stratavm-guest-{number}", daemon=True
+                target=copy_context().run, args=(self._run, guest), name=f"stratavm-guest-{guest.number}", daemon=True
             )
             guest.thread.start()
         except BaseException:
             self._leave(guest)
             raise
-        return number
+        return guest.number
+
+    def _place(self, argument: int) -> _Guest | None:
+        """One more that lives; None where there are as many as may be."""
+        with TEAMS.lock:
+            self._forget_after_fork()
+            if self._is_over:
+                raise Interrupted(detail="another thread has ended the program")
+            if len(self._living) >= self.most:
+                self._left.clear()
+                return None
+            guest = _Guest(self._next_number(), argument)
+            self._living[guest.number] = guest
+            return guest
 
     def _next_number(self) -> int:
         while True:
@@ -149,44 +168,45 @@ class Threads(Closing):
                 return self._last
 
     def _store(self, maker: Store) -> Store:
-        """A new thread's, with a part of its maker's fuel."""
+        """A new thread's. Of the fuel that its maker has, and those left over that have ended, it gets what each would
+        get if all were started that may be."""
         store = Store(self.store.engine, limits=self.store.limits)
         cast(Any, store).share_budget(self.store)
         if maker.fuel is not None:
-            half = maker.fuel // 2
             with TEAMS.lock:
-                given, self._fuel_left = half + self._fuel_left, 0
-            maker.fuel -= half
-            store.fuel = given
+                all_of_it, self._fuel_left = maker.fuel + self._fuel_left, 0
+                share = all_of_it // (self.most - len(self._living) + 2)  # it is among the living
+                store.fuel, maker.fuel = share, all_of_it - share
         if self._follow is not None:
             self._follow(store)
         return store
 
     def _run(self, guest: _Guest) -> None:
         """A thread, from its beginning to its end."""
-        store, error = guest.store, None
+        store = guest.store
         assert store is not None and self._pre is not None
         try:
             if not self._is_over:
                 cast(Any, store).request_tick()  # others go on at once, and not only when this one has run for a while
                 self._pre.instantiate(store).exports[START](guest.number, guest.argument)
-        except BaseException as raised:
-            error = raised
+        except BaseException as error:
+            self._ended_by(guest, error)
         finally:
             self._leave(guest)
-        if error is not None:
-            self._ended_by(guest, error)
 
     def _leave(self, guest: _Guest) -> None:
         """A thread has ended, or none began."""
         store = guest.store
-        with TEAMS.lock:
-            self._living.pop(guest.number, None)
-            if store is not None and store.fuel is not None:
-                self.fuel_used += store.fuel_used or 0
-                self._fuel_left += store.fuel
-        if store is not None:
-            store.close()
+        try:
+            if store is not None:
+                store.close()
+        finally:
+            with TEAMS.lock:
+                self._living.pop(guest.number, None)
+                self._left.set()
+                if store is not None and store.fuel is not None:
+                    self.fuel_used += store.fuel_used or 0
+                    self._fuel_left += store.fuel
 
     # ---- ends ---------------------------------------------------------------------------------------
 
