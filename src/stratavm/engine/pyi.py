@@ -18,9 +18,11 @@ HEADER: Final = '''"""{name}: exports of a WebAssembly module. Written by ``stra
 from stratavm.base.forms import Any
 
 from stratavm import Func, Global, Instance, Memory, Table, Tag
-
+{more}
 __wasm__: Instance
 '''
+BUFFERS: Final = "from typing_extensions import Buffer\n"
+"""What type checkers call objects whose bytes can be read: they know it in stubs, installed or not."""
 _NUMBERS: Final = {I32: "int", I64: "int", F32: "float", F64: "float", V128: "bytes"}
 _CLASSES: Final = {"memory": "Memory", "table": "Table", "global": "Global", "tag": "Tag"}
 
@@ -28,7 +30,7 @@ _CLASSES: Final = {"memory": "Memory", "table": "Table", "global": "Global", "ta
 def type_stub(module: Module) -> str:
     """The text of a ``.pyi`` file. Exports whose names are no Python names are listed in a comment."""
     name = printable(module.name).replace("\\", "\\\\").replace('"', '\\"')  # a file may be called anything
-    lines, others = [HEADER.format(name=name)], []
+    lines, others = [], []
     for export in module.exports:
         if not export.name.isidentifier() or keyword.iskeyword(export.name):
             others.append(f"#   {export.name!a}: {describe_extern(module.export_type(export))}")
@@ -38,13 +40,15 @@ def type_stub(module: Module) -> str:
             lines.append(_function(export.name, type_))
         else:
             lines.append(f"{export.name}: {_CLASSES.get(export.kind, 'Any')}  # {describe_extern(type_)}")
+    more = BUFFERS if any("Buffer | int" in line for line in lines) else ""
+    lines.insert(0, HEADER.format(name=name, more=more))
     if others:
         lines += ["", "# Use getattr for:", *others]
     return "\n".join(lines) + "\n"
 
 
 def _function(name: str, type_: FuncType) -> str:
-    parameters = [f"p{i}: {python_type(t)}" for i, t in enumerate(type_.params)]
+    parameters = [f"p{i}: {'Buffer | int' if t == V128 else python_type(t)}" for i, t in enumerate(type_.params)]
     if parameters:
         parameters.append("/")
     results = [python_type(t) for t in type_.results]

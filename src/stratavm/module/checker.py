@@ -605,6 +605,8 @@ def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
         return "a local that is set before it is read", f"local {found}"
     if fault == F_RETHROW:
         return "an arm that catches", f"label {found}"
+    if fault == F_ILLEGAL and expected != cython.cast(uint32_t, NOTHING):
+        return "", f"{found:#x} {expected:#x}"
     if fault == F_LANE:
         return f"a lane below {expected}", f"{found}"
     if fault == F_CLAUSE:

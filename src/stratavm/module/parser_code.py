@@ -428,7 +428,7 @@ IMMEDIATES: Final[dict[str, Immediate]] = {
     "f32": lambda p: p.float_bits(32).to_bytes(4, "little"),
     "f64": lambda p: p.float_bits(64).to_bytes(8, "little"),
     "v128": lambda p: p.vector_constant().to_bytes(16, "little"),
-    "lane": lambda p: bytes((p.natural(8),)),
+    "lane": lambda p: bytes((p.natural(8, "a lane index"),)),
     "lanes16": CodeParser.lanes,
     "heaptype": lambda p: heap_type(p.heap_type()),
     "u32": lambda p: uleb(p.natural(32)),

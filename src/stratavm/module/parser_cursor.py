@@ -15,6 +15,8 @@ from stratavm.module.lexer import RESERVED, Tokens, string_bytes
 from stratavm.module.parser_numbers import OutOfRange, is_number, parse_natural
 from stratavm.spec import types as t
 
+LANED: Final = frozenset({"i8x16", "i16x8", "i32x4", "i64x2", "f32x4", "f64x2"})
+"""Words that say how a vector is cut, and are no types."""
 NUMBER_TYPES: Final = {"i32": t.I32, "i64": t.I64, "f32": t.F32, "f64": t.F64, "v128": t.V128}
 PACKED_TYPES: Final = {"i8": t.I8, "i16": t.I16}
 ABSTRACT_HEAPS: Final = {name: heap for heap, name in t.HEAP_NAMES.items()}
@@ -203,6 +205,9 @@ class Cursor:
             self.i += 1
             return found
         if not self.accept_open("ref"):
+            token = self.toks[self.i]
+            if token in LANED:
+                raise self.source.error(self.i, "unexpected token", "a value type", token, "did you mean v128?")
             raise self.unexpected("a value type")
         nullable = self.accept("null")
         heap = self.heap_type()

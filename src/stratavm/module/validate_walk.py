@@ -590,7 +590,8 @@ class ValidateWalk(Checker):
                 if self.leb != 0:
                     return self.fail(self.leb, NOTHING, NOTHING)
                 if OP_FEATURE[op] == FEAT_NONE:
-                    return self.fail(F_ILLEGAL, NOTHING, byte)
+                    self.p = self.at + 1
+                    return self.fail(F_ILLEGAL, NOTHING if byte < FIRST_PREFIX else self.index(), byte)
                 return self.fail(F_FEATURE, 0, OP_FEATURE[op])
             if self.sp > self.body.max_stack:
                 self.body.max_stack = self.sp

@@ -57,7 +57,7 @@ def test_info_says_what_an_image_is_for_and_whether_its_code_is_used(strata, her
     """And why not."""
     strata("build", "--cpu", "v2", "app.wat")
     out = strata("info", "app.strata")[1]
-    assert "features     popcnt sse41" in out and "used         yes" in out
+    assert "features     popcnt sse42" in out and "used         yes" in out
     (here / "state/stratavm/cache.key").unlink()
     rows = dict(json.loads(strata("info", "--json", "app.strata")[1])["image"])
     assert rows["used"].startswith("no: this user has no key") and rows["tier"] == "jit1"

@@ -108,3 +108,12 @@ def test_stubs_say_what_type_checkers_need(tmp_path, capsys):
     capsys.readouterr()
     assert main(["stubs", str(source), "-o", "-"]) == 0
     assert capsys.readouterr().out == text == type_stub(Module(source))
+    assert "Buffer" not in text
+
+
+def test_stubs_take_what_a_vector_is_made_of_and_give_bytes():
+    """An argument is anything with 16 bytes, or an int; a result is bytes."""
+    text = type_stub(Module(b'(module (func (export "f") (param v128 i32) (result v128) (local.get 0)))'))
+    compile(text, "app.pyi", "exec")
+    assert "from typing_extensions import Buffer\n" in text
+    assert "def f(p0: Buffer | int, p1: int, /) -> bytes: ..." in text

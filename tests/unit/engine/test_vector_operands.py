@@ -99,7 +99,7 @@ def instructions(text: str, features: frozenset[str]) -> list[tuple[str, str]]:
     return found
 
 
-OLD = frozenset({"sse41", "popcnt"})
+OLD = frozenset({"sse42", "popcnt"})
 NEW = OLD | {"avx"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import stratavm
 from stratavm import Config, Engine, Func, Global, Instance, Linker, Module, Store, Tag, Trap, WasmException
-from stratavm.base.errors import ValidationError
+from stratavm.base.errors import DecodeError, ParseError, ValidationError
 from stratavm.module.decode import decode
 from stratavm.module.features import DEFAULT, READY
 from stratavm.module.parser import parse_module
@@ -338,6 +338,31 @@ def test_immediates_that_end_too_soon_are_malformed():
         binary = b"\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0" + function
         with pytest.raises(stratavm.ModuleError):
             validate(decode(binary, features=FEATURES), features=FEATURES)
+
+
+def test_an_unknown_vector_instruction_is_named_by_both_its_numbers():
+    """The prefix alone is that of hundreds."""
+    for code, shown in ((b"\xfd\x9a\x01", "0xfd 0x9a"), (b"\xfd\xff\xff\x03", "0xfd 0xffff"), (b"\x27", "0x27")):
+        body = b"\0" + code + b"\x0b"
+        function = b"\x0a" + bytes([len(body) + 2, 1, len(body)]) + body
+        with pytest.raises(DecodeError, match="illegal opcode") as caught:
+            validate(decode(b"\0asm\1\0\0\0\1\4\1\x60\0\0\3\2\1\0" + function, features=FEATURES), features=FEATURES)
+        assert caught.value.found == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "hint"),
+    [
+        ("(module (func (drop (i8x16.extract_lane_s (v128.const i64x2 0 0)))))", "a lane index", ""),
+        ("(module (func (param f32x4)))", "a value type", "did you mean v128?"),
+        ("(module (func (local i8x16)))", "a value type", "did you mean v128?"),
+    ],
+)
+def test_what_is_wrong_in_the_text_of_vectors_says_what_was_expected(text, expected, hint):
+    """A lane that was forgotten, and a shape where a type belongs."""
+    with pytest.raises(ParseError) as caught:
+        parse_module(text)
+    assert (caught.value.expected, caught.value.hint or "") == (expected, hint)
 
 
 def test_the_relaxed_rows_have_their_one_meaning(engine):

@@ -5,7 +5,7 @@ is found by its name: where a scalar row says what is done in each lane, it is t
 Source: WebAssembly 3.0, sections 4.3.5 (vector operations) and 5.4.8 (vector instructions) of the binary format.
 
 A relaxed row has the one meaning, of those that the specification allows, that ADR-0051 states: the same on every
-processor, and one instruction of SSE4.1 wherever there is one.
+processor, and one instruction of SSE4.2 wherever there is one.
 """
 
 from __future__ import annotations

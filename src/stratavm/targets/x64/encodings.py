@@ -366,7 +366,7 @@ def _float() -> list[Row]:
     ]
     for width, opcode in ((4, 0x0A), (8, 0x0B)):
         base = partial(
-            Row, opcode=opcode, escape=3, prefix=0x66, reg=0, wmode=W_NONE, widths=(width,), imm=IMM_8, cpu="sse41",
+            Row, opcode=opcode, escape=3, prefix=0x66, reg=0, wmode=W_NONE, widths=(width,), imm=IMM_8, cpu="sse42",
             flags=F_MERGES,
         )  # fmt: skip
         name = f"rounds{'s' if width == 4 else 'd'}"

@@ -58,7 +58,7 @@ cdef class ModulePlan:
 cdef extern from *:
     """
     #include <cpuid.h>
-    static unsigned strata_cpu(void) {  /* bits by CPU_*: 1 sse41 (with SSSE3 and SSE4.2), 2 popcnt, 3 lzcnt, 4 bmi1, 5 bmi2, 6 avx */
+    static unsigned strata_cpu(void) {  /* bits by CPU_*: 1 sse42 (with SSSE3 and SSE4.1), 2 popcnt, 3 lzcnt, 4 bmi1, 5 bmi2, 6 avx */
         unsigned a = 0, b = 0, c = 0, d = 0, found = 0;
         if (__get_cpuid(1, &a, &b, &c, &d)) {
             found |= (c >> 9 & c >> 19 & c >> 20 & 1) << 1 | (c >> 23 & 1) << 2;

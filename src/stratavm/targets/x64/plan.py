@@ -17,7 +17,7 @@ from stratavm.targets.x64.regs import CPU_FEATURES
 
 VALUE_TYPES = {types.I32: T_I32, types.I64: T_I64, types.F32: T_F32, types.F64: T_F64, types.V128: T_V128}
 """ValueType by packed type; every reference is ``T_REF``."""
-REQUIRED = frozenset({"sse41", "popcnt"})
+REQUIRED = frozenset({"sse42", "popcnt"})
 """Extensions (x86-64-v2) without which there is no native tier."""
 _FIXED_REACH = 1 << 30
 _MEM0 = VMCTX.offset("mem0_base")

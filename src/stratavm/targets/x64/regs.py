@@ -38,7 +38,7 @@ STARVED: Final = tuple(NUMBER[name] for name in ("rax", "rcx", "rdx", "rbx", "xm
 CONDITIONS: Final = ("o", "no", "b", "ae", "e", "ne", "be", "a", "s", "ns", "p", "np", "l", "ge", "le", "g")
 """Condition codes by number."""
 
-CPU_FEATURES: Final = ("", "sse41", "popcnt", "lzcnt", "bmi1", "bmi2", "avx")
+CPU_FEATURES: Final = ("", "sse42", "popcnt", "lzcnt", "bmi1", "bmi2", "avx")
 """Extensions that a row may need, by number; the first is none."""
 
 _BYTE = ("al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil")

@@ -83,6 +83,6 @@ def test_this_machine_has_what_the_tier_needs():
             if line.startswith("flags"):
                 flags = set(line.split())
                 break
-    names = {"sse41": "sse4_1", "popcnt": "popcnt", "lzcnt": "abm", "bmi1": "bmi1", "bmi2": "bmi2", "avx": "avx"}
+    names = {"sse42": "sse4_2", "popcnt": "popcnt", "lzcnt": "abm", "bmi1": "bmi1", "bmi2": "bmi2", "avx": "avx"}
     assert host_features() == {name for name, flag in names.items() if flag in flags}
-    assert {"sse41", "popcnt"} <= host_features()
+    assert {"sse42", "popcnt"} <= host_features()

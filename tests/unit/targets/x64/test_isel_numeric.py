@@ -194,13 +194,13 @@ def test_a_comparison_fused_into_a_branch_and_a_select(op, negations):
 def test_a_processor_without_the_extensions(op):
     """x86-64-v2 alone: bit scans and shifts by cl."""
     draft, runner = arguments_function(op), Runner()
-    plan = ModulePlan(module_of(draft.type), features={"sse41", "popcnt"})
+    plan = ModulePlan(module_of(draft.type), features={"sse42", "popcnt"})
     rec = runner.add(compile_draft(draft, plan), draft.type)
     for operands in samples(op):
         check(op, operands, runner.world.call(rec, draft.type, list(operands))[1][0])
 
 
-@pytest.mark.parametrize("features", [{"sse41", "popcnt"}, host_features()], ids=["old", "this processor"])
+@pytest.mark.parametrize("features", [{"sse42", "popcnt"}, host_features()], ids=["old", "this processor"])
 @pytest.mark.parametrize("op", ["i32.rotl", "i32.rotr", "i64.rotl", "i64.rotr", "i32.shl", "i64.shr_s"])
 def test_a_shift_by_a_constant_whose_input_lives_on(op, features):
     """Every count, and more than the width: what is shifted is returned too."""
@@ -221,7 +221,7 @@ def test_the_extensions_matter():
     """The two variants are different code (or the test above would test nothing)."""
     for op in ("i32.clz", "i64.ctz", "i32.shl"):
         draft = arguments_function(op)
-        old, new = (ModulePlan(module_of(draft.type), features=f) for f in ({"sse41", "popcnt"}, set(CPU_FEATURES[1:])))
+        old, new = (ModulePlan(module_of(draft.type), features=f) for f in ({"sse42", "popcnt"}, set(CPU_FEATURES[1:])))
         assert compile_draft(draft, new).code != compile_draft(draft, old).code
 
 

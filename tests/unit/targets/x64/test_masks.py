@@ -107,7 +107,7 @@ def test_bit_tricks(name, t):
 def machine(source: str, features: set[str], *passes: str) -> str:
     """Machine IR of the one function."""
     valid = Module(source, engine=Engine()).valid
-    compiler = wasm_compiler(valid, Options(machine=passes, features=frozenset({"sse41", "popcnt", *features})))
+    compiler = wasm_compiler(valid, Options(machine=passes, features=frozenset({"sse42", "popcnt", *features})))
     with compiler.worker() as worker:
         worker.build(compiler.front, 0)
         return str(worker.machine_ir("minst"))

@@ -20,7 +20,7 @@ IMMEDIATES = {
 }  # fmt: skip
 SIZES = {"b": 1, "h": 2, "d": 4, "q": 8, "x": 16}
 SLOT = 8
-OLD = frozenset({"sse41", "popcnt"})
+OLD = frozenset({"sse42", "popcnt"})
 BY_NAME = {row.name: row for row in ROWS}
 
 

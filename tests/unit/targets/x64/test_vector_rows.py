@@ -205,7 +205,7 @@ def draft_of(row: Declared, imm: object, form: str, values: tuple[int, ...]) -> 
     return draft
 
 
-OLD = {"sse41", "popcnt"}
+OLD = {"sse42", "popcnt"}
 VARIANTS = {
     "linear": ("linear", None, False, None),
     "level1": ("splitting", None, True, None),

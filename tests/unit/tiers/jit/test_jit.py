@@ -267,7 +267,7 @@ def test_options_change_the_code():
         Options(),
         Options(memory_plan="bounded"),
         Options(poison=True),
-        Options(features=frozenset({"sse41", "popcnt"})),
+        Options(features=frozenset({"sse42", "popcnt"})),
     )
     codes = {compile_function(valid, 0, options=options).code for options in variants}
     assert len(codes) == len(variants)
@@ -277,7 +277,7 @@ def test_a_processor_that_is_too_old_is_refused():
     """Below x86-64-v2 there is no native tier, and the error says what is missing."""
     valid = validate(parse_module("(module (func))"))
     with pytest.raises(Unsupported, match=r"popcnt.*x86-64-v2"):
-        compile_function(valid, 0, options=Options(features=frozenset({"sse41"})))
+        compile_function(valid, 0, options=Options(features=frozenset({"sse42"})))
 
 
 def test_code_outlives_the_module_as_long_as_a_function_does():
