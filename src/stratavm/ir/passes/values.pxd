@@ -46,5 +46,7 @@ cdef class Values(Identities):
     cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil
     cdef uint32_t hash(self, uint16_t op, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
     cdef bint is_near(self, uint32_t op) noexcept nogil
+    cdef uint32_t find_vector(self, uint64_t low, uint64_t high) noexcept nogil
+    cdef uint32_t learn_vector(self, uint64_t low, uint64_t high, uint32_t value) except? 0xFFFFFFFF nogil
     cdef uint32_t alike(self, uint32_t value) noexcept nogil
     cdef int64_t reduce(self, Node* node) except -1 nogil

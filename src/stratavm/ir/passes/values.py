@@ -39,12 +39,14 @@ from cython.cimports.stratavm.ir.ssa import (
     BF_LOOP_HEADER,
     IR_BR_IF,
     IR_CONST,
+    IR_CONST_V128,
     IR_MULHI_S,
     IR_MULHI_U,
     IR_NOP,
     IR_POLL,
     NF_CHECKED,
     NO_VALUE,
+    T_V128,
     MemArg,
     Node,
 )
@@ -152,6 +154,11 @@ class Values(Identities):
         if node.op >= 0x8000:
             if node.op == IR_CONST:
                 return self.constant(node.type, node.a | cython.cast(uint64_t, node.b) << 32)
+            if node.op == IR_CONST_V128:
+                low: uint64_t = self.ssa.constants[node.a]
+                high: uint64_t = self.ssa.constants[node.a + 1]
+                value: uint32_t = self.find_vector(low, high)
+                return value if value != NO_VALUE else self.learn_vector(low, high, self.emit(cython.address(node)))
             if node.op == IR_POLL:
                 return self.effect(cython.address(node))
             if node.op == IR_MULHI_U or node.op == IR_MULHI_S:
@@ -340,6 +347,23 @@ class Values(Identities):
             self.same[value] = value
             self.learn(IR_CONST, type, low, high, NO_VALUE, 0, value)
             self.entries[self.n_entries - 1].block = 0  # whatever block asks
+        return value
+
+    def find_vector(self, low, high):
+        """A constant of 128 bits, if it is known here."""
+        if not self.flags & VF_SHARE:
+            return NO_VALUE
+        return self.find(
+            IR_CONST_V128, T_V128, cython.cast(uint32_t, low), cython.cast(uint32_t, low >> 32),
+            cython.cast(uint32_t, high), cython.cast(uint32_t, high >> 32),
+        )  # fmt: skip
+
+    def learn_vector(self, low, high, value):
+        """A constant of 128 bits is known from here on."""
+        self.learn(
+            IR_CONST_V128, T_V128, cython.cast(uint32_t, low), cython.cast(uint32_t, low >> 32),
+            cython.cast(uint32_t, high), cython.cast(uint32_t, high >> 32), value,
+        )  # fmt: skip
         return value
 
     def alike(self, value):

@@ -1041,7 +1041,7 @@ cdef enum:
     CC_G = 15
 
 cdef enum:
-    CPU_SSE41 = 1
+    CPU_SSE42 = 1
     CPU_POPCNT = 2
     CPU_LZCNT = 3
     CPU_BMI1 = 4

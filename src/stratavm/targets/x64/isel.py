@@ -458,7 +458,9 @@ class Selector(AtomicSelector):
                 self.close_block()
             elif IR_THROW <= op <= IR_EXN:
                 self.exceptional(i)
-            elif op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP and op != IR_CONST_V128:
+            elif op == IR_CONST_V128:
+                self.keep(i)
+            elif op != IR_PARAM and op != IR_BLOCK_PARAM and op != IR_RESULT and op != IR_NOP:
                 self.unsupported(op)
         return 0
 

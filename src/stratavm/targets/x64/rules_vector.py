@@ -137,7 +137,7 @@ def _lanes() -> Iterator[Rule]:
             yield Rule(lane, "v_extract", "pextrd_rri", width=bits // 8, extra=bits)
             yield Rule(f"{t}.replace_lane", "v_replace", "pinsrd_rri", "pinsrd_rmi", width=bits // 8, extra=bits)
         yield Rule(f"{t}.neg", "v_neg", f"psub{b}_rr", width=16)
-        yield Rule(f"{t}.all_true", "v_test", f"pcmpeq{b}_rr", width=16, cc="e")
+        yield Rule(f"{t}.all_true", "v_test", f"pcmpeq{b}_rr", width=16, cc="e", extra=bits // 8)
     for t, _, bits in _FLOATS:
         yield Rule(f"{t}.splat", "v_fsplat", width=16, extra=bits)
         yield Rule(f"{t}.extract_lane", "v_fextract", width=16, extra=bits)

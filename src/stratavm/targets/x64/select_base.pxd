@@ -13,6 +13,8 @@ cdef enum:
     NODE_LATE = 8         # computed where a later node of its block is, with it; of the upper half of a product: so is its lower
     NODE_SUM = 16         # of a shift: the users found so far that can do it themselves, times this; the highest mark
     ANY_WIDTH = 0
+    MOST_KEPT = 8         # constants of vectors that loops have in registers
+    UNKNOWN_KEPT = 0xFFFFFFFF   # for n_kept: nobody has looked
     NEAR = 16             # nodes between two that become one instruction, or two that share the carry flag
 
 cdef class BaseSelector:
@@ -31,6 +33,8 @@ cdef class BaseSelector:
     cdef bint zeroing          # zero is xor of a register with itself (level 1)
     cdef bint avx              # results of XMM rows have registers of their own, and memory operands need no alignment
     cdef bint again            # say what the allocator may compute again (level 1)
+    cdef uint32_t[8] kept      # nodes of constants of vectors that stay in registers (level 1)
+    cdef uint32_t n_kept
     cdef MInst* early          # instructions for the head of the function
     cdef uint32_t n_early, cap_early
 

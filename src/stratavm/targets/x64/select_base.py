@@ -65,6 +65,7 @@ class BaseSelector:
         memset(self.marks, 0, n)
         self.m.clear()
         self.n_early = 0
+        self.n_kept = UNKNOWN_KEPT
         return 0
 
     def fresh(self, type):
@@ -80,11 +81,12 @@ class BaseSelector:
         return v
 
     def value(self, node):
-        """The register that holds an operand; a constant is loaded anew at each use, so that none lives long."""
+        """The register that holds an operand; a constant is loaded anew at each use, so that none lives long, but for
+        vectors that ``keep`` has."""
         if is_const(self.ssa, node):
             return self.constant(self.const_bits(node), self.ssa.nodes[node].type)
         if self.ssa.nodes[node].op == IR_CONST_V128:
-            return self.vector_constant(node)
+            return self.vector_constant(node) if self.vregs[node] == NO_VREG else self.vregs[node]
         return self.define(node)
 
     def const_bits(self, node):

@@ -3,8 +3,14 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.targets.x64.select_num cimport NumericSelector
 from stratavm.targets.x64.select_vecseq cimport VectorSequences
 
+cdef enum:
+    SEEN = 32   # constants, the last ones, that are looked at for a use
+
 cdef class VectorSelector(VectorSequences):
     cdef bint vector(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef int keep(self, uint32_t n) except -1 nogil
+    cdef int find_kept(self) noexcept nogil
+    cdef bint in_register(self, uint32_t n, uint32_t k, uint32_t constant) noexcept nogil
     cdef bint is_condition(self, uint32_t node) noexcept nogil
     cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef uint32_t load_width(self, uint32_t load) noexcept nogil

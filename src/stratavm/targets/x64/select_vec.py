@@ -4,8 +4,8 @@
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.ir.ops import N_OPS
-from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, T_F32, T_F64, T_I32, T_I64, T_V128, Node
+from cython.cimports.stratavm.ir.ops import N_OPS, OP_OPERANDS
+from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, T_F32, T_F64, T_I32, T_I64, T_V128, Block, Node
 from cython.cimports.stratavm.machine.minst import C_REG, NO_VREG
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_COMMUTES,
@@ -31,6 +31,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_PSHUFD_RRI,
     MOP_PSHUFHW_RRI,
     MOP_PSHUFLW_RRI,
+    MOP_PTEST_RM,
     MOP_PTEST_RR,
     MOP_PUNPCKHBW_RR,
     MOP_PUNPCKHDQ_RR,
@@ -41,6 +42,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_PUNPCKLQDQ_RR,
     MOP_PUNPCKLWD_RR,
     MOP_SHUFPS_RRI,
+    RIP,
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_CC,
@@ -50,6 +52,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_SHAPE,
     RULE_WIDTH,
     S_V_BITMASK,
+    S_V_BITSELECT,
     S_V_EXTRACT,
     S_V_FCOMPARE,
     S_V_FEXTRACT,
@@ -71,13 +74,16 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_V_TRUNC_ZERO_U,
     S_V_TWO,
 )
-from cython.cimports.stratavm.targets.x64.select_base import NODE_FOLDED, is_const
+from cython.cimports.stratavm.targets.x64.pseudo import CC_B
+from cython.cimports.stratavm.targets.x64.rows import row_address_reg
+from cython.cimports.stratavm.targets.x64.select_base import MOST_KEPT, NODE_FOLDED, UNKNOWN_KEPT, is_const
 
 SWAPPED = cython.declare(uint32_t, 1)  # bits of a rule's extra
 INVERTED = cython.declare(uint32_t, 2)
 TURNED = cython.declare(uint32_t, SWAPPED << 4)  # the same of a comparison of floats
 NOTHING = cython.declare(uint32_t, NO_VREG)
 """No such pattern."""
+ALL = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 CLEARED = cython.declare(uint64_t, 0x80)
 """Of pshufb: a byte becomes zero."""
 
@@ -168,6 +174,67 @@ class VectorSelector(VectorSequences):
             return False
         self.finish(n, v)
         return True
+
+    # ---- constants that loops have in registers ------------------------------------------------
+
+    def keep(self, n):
+        """A constant that loops behind it want in a register is loaded here, and stays in one as long as there is room;
+        the allocator may read it from memory, or load it again. With AVX, since elsewhere it is copied anyhow."""
+        i: uint32_t
+        if not self.again or not self.avx:
+            return 0
+        if self.n_kept == UNKNOWN_KEPT:
+            self.find_kept()
+        for i in range(self.n_kept):
+            if self.kept[i] == n:
+                self.vregs[n] = self.vector_constant(n)
+        return 0
+
+    def find_kept(self):
+        """Find the constants that are wanted in registers deeper in loops than they stand."""
+        i: uint32_t
+        j: uint32_t
+        k: uint32_t
+        x: uint32_t
+        number: uint32_t
+        block: cython.pointer(Block)
+        at: cython.pointer(Node)
+        nodes: uint32_t[32]
+        depths: uint32_t[32]
+        seen: uint32_t = 0
+        self.n_kept = 0
+        for number in range(self.ssa.n_blocks):
+            block = cython.address(self.ssa.blocks[number])
+            for i in range(block.first, block.last):
+                at = cython.address(self.ssa.nodes[i])
+                if at.op == IR_CONST_V128:
+                    nodes[seen % SEEN] = i
+                    depths[seen % SEEN] = block.depth
+                    seen += 1
+                if at.op >= N_OPS or RULE_SHAPE[at.op] < S_V_TWO or RULE_SHAPE[at.op] > S_V_TRUNC_ZERO_U:
+                    continue
+                for k in range(OP_OPERANDS[at.op]):
+                    x = at.a if k == 0 else at.b if k == 1 else at.c
+                    if self.ssa.nodes[x].op != IR_CONST_V128 or not self.in_register(i, k, x):
+                        continue
+                    for j in range(seen if seen < SEEN else SEEN):
+                        if nodes[j] == x and depths[j] < block.depth and self.n_kept < MOST_KEPT:
+                            depths[j] = block.depth  # once
+                            self.kept[self.n_kept] = x
+                            self.n_kept += 1
+        return 0
+
+    def in_register(self, n, k, constant):
+        """Whether an operand that is a constant has to be in a register: memory can be the right one of most rows."""
+        op: uint32_t = self.ssa.nodes[n].op
+        other: uint32_t = self.ssa.nodes[n].a
+        if RULE_SHAPE[op] == S_V_TWO:
+            if k and ENC_ROWS[RULE_ROW[op]].flags & ENC_F_COMMUTES and self.uses[other] == 1:
+                return (
+                    RULE_ROW[self.ssa.nodes[other].op] == MOP_MOVUPS_RM if self.ssa.nodes[other].op < N_OPS else False
+                )
+            return (k == 0) == (RULE_EXTRA[op] & SWAPPED == 0)
+        return RULE_SHAPE[op] != S_V_BITSELECT or not self.is_zero(constant)
 
     # ---- loads as memory operands --------------------------------------------------------------
 
@@ -300,8 +367,12 @@ class VectorSelector(VectorSequences):
         if RULE_SHAPE[op] != S_V_TEST:
             return NumericSelector.flags_of(self, node)
         v = self.value(self.ssa.nodes[node].a)
-        if RULE_ROW[op]:  # whether all lanes are true: none equals zero
-            v = self.two(RULE_ROW[op], self.zero(), v)
+        if RULE_ROW[op]:  # whether all lanes are true
+            if self.mask_lane(self.ssa.nodes[node].a, 4) >= RULE_EXTRA[op]:  # no bit of them is clear
+                self.row(MOP_PTEST_RM, 16, v, NO_VREG, NO_VREG)
+                row_address_reg(self.m, RIP, NO_VREG, 0, self.m.constant16(ALL, ALL))
+                return CC_B
+            v = self.two(RULE_ROW[op], self.zero(), v)  # none equals zero
         self.row(MOP_PTEST_RR, 16, v, v, NO_VREG)
         self.m.operands[self.m.last().ops + 1].constraint = C_REG
         return RULE_CC[op]

@@ -20,6 +20,10 @@ cdef class VectorSequences(NumericSelector):
     cdef uint32_t beyond(self, uint32_t v) except? 0xFFFFFFFF nogil
     cdef bint in_table(self, uint32_t node) noexcept nogil
     cdef bint below_16(self, uint32_t node) noexcept nogil
+    cdef uint32_t most(self, uint32_t node, uint32_t depth) noexcept nogil
+    cdef uint32_t least(self, uint32_t node) noexcept nogil
+    cdef bint small_words(self, uint32_t node) noexcept nogil
+    cdef uint32_t mask_lane(self, uint32_t node, uint32_t depth) noexcept nogil
     cdef bint is_zero(self, uint32_t node) noexcept nogil
     cdef uint32_t bitselect(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t popcnt(self, uint32_t v) except? 0xFFFFFFFF nogil

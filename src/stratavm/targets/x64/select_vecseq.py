@@ -3,7 +3,22 @@
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.stratavm.ir.ops import OP_I8X16_SHR_U, OP_V128_AND
+from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
+    OP_I8X16_MIN_U,
+    OP_I8X16_SHR_U,
+    OP_I8X16_SUB_SAT_U,
+    OP_I16X8_EXTADD_PAIRWISE_I8X16_U,
+    OP_I16X8_EXTEND_HIGH_I8X16_U,
+    OP_I16X8_EXTEND_LOW_I8X16_U,
+    OP_I16X8_SHR_U,
+    OP_V128_AND,
+    OP_V128_ANDNOT,
+    OP_V128_BITSELECT,
+    OP_V128_NOT,
+    OP_V128_OR,
+    OP_V128_XOR,
+)
 from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, T_I32, T_V128, Node
 from cython.cimports.stratavm.machine.minst import C_REG, MI_HOME, MI_REMAT, NO_VREG, R_DEF
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
@@ -40,9 +55,15 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_PANDN_RR,
     MOP_PBLENDW_RMI,
     MOP_PBLENDW_RRI,
+    MOP_PCMPEQB_RR,
+    MOP_PCMPEQD_RR,
+    MOP_PCMPEQQ_RR,
     MOP_PCMPEQW_RM,
+    MOP_PCMPEQW_RR,
     MOP_PCMPGTB_RR,
+    MOP_PCMPGTD_RR,
     MOP_PCMPGTQ_RR,
+    MOP_PCMPGTW_RR,
     MOP_PMADDUBSW_RM,
     MOP_PMADDUBSW_RR,
     MOP_PMADDWD_RM,
@@ -78,6 +99,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_ROW,
     RULE_ROW2,
     RULE_ROW3,
+    RULE_SHAPE,
     S_V_ABS64,
     S_V_BITSELECT,
     S_V_CONVERT_LOW_U,
@@ -86,6 +108,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_V_EXTMUL16,
     S_V_EXTMUL32,
     S_V_EXTMUL64,
+    S_V_FCOMPARE,
     S_V_HIGH,
     S_V_HIGH_U,
     S_V_MADD,
@@ -93,6 +116,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_V_MUL64,
     S_V_NEG,
     S_V_NOT,
+    S_V_ORDER,
     S_V_PAIRS8,
     S_V_PAIRS16,
     S_V_POPCNT,
@@ -103,6 +127,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_V_TRUNC_U,
     S_V_TRUNC_ZERO_S,
     S_V_TRUNC_ZERO_U,
+    S_V_TWO,
 )
 from cython.cimports.stratavm.targets.x64.pseudo import P_ZERO
 from cython.cimports.stratavm.targets.x64.rows import row_address_reg
@@ -124,12 +149,54 @@ F32_2_23 = cython.declare(uint64_t, 0x4B000000)
 F32_2_39 = cython.declare(uint64_t, 0x53000000)
 F32_2_39_2_23 = cython.declare(uint64_t, 0x53000080)
 EQUAL = cython.declare(uint32_t, 0)  # predicates of cmpps
+DEPTH = cython.declare(uint32_t, 6)
+"""How many operations deep a vector's bytes are looked into."""
 LESS_EQUAL = cython.declare(uint32_t, 2)
 UNORDERED = cython.declare(uint32_t, 3)
 UPPER_HALF = cython.declare(uint32_t, 0xEE)  # of pshufd: the upper eight bytes, twice
 ODD_LANES = cython.declare(uint32_t, 0xF5)  # of pshufd: lanes 1, 1, 3, 3
 ODD_WORD_PAIRS = cython.declare(uint32_t, 0xCC)  # of pblendw: lanes 1 and 3 of four
 ODD_WORDS = cython.declare(uint32_t, 0xAA)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def filled(most: uint32_t) -> uint32_t:
+    """All bits up to the highest that a byte has."""
+    most |= most >> 1
+    most |= most >> 2
+    return most | most >> 4
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def byte_of(low: uint64_t, high: uint64_t, greatest: cython.bint) -> uint32_t:
+    """The greatest byte of two words, or the least."""
+    i: uint32_t
+    byte: uint32_t
+    found: uint32_t = low & 0xFF
+    for i in range(16):
+        byte = (low if i < 8 else high) >> 8 * (i & 7) & 0xFF
+        if byte > found if greatest else byte < found:
+            found = byte
+    return found
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def lane_of(mop: uint32_t) -> uint32_t:
+    """Bytes of the lanes that an instruction compares; 0 if it does something else."""
+    if mop == MOP_PCMPEQB_RR or mop == MOP_PCMPGTB_RR:
+        return 1
+    if mop == MOP_PCMPEQW_RR or mop == MOP_PCMPGTW_RR:
+        return 2
+    if mop == MOP_PCMPEQD_RR or mop == MOP_PCMPGTD_RR or mop == MOP_CMPPS_RRI:
+        return 4
+    return 8 if mop == MOP_PCMPEQQ_RR or mop == MOP_PCMPGTQ_RR or mop == MOP_CMPPD_RRI else 0
 
 
 @cython.cclass
@@ -241,6 +308,7 @@ class VectorSequences(NumericSelector):
         op: uint32_t = self.ssa.nodes[n].op
         a: uint32_t = self.value(self.ssa.nodes[n].a)
         mop: uint32_t = RULE_ROW[op]
+        unsigned: cython.bint
         if shape == S_V_HIGH:
             a = self.two(mop, self.by(MOP_PSHUFD_RRI, a, UPPER_HALF), NO_VREG)
         elif shape == S_V_HIGH_U:
@@ -251,10 +319,11 @@ class VectorSequences(NumericSelector):
             else:
                 a = self.two(MOP_PMADDUBSW_RR, self.words(BYTES, BYTES), a)
         elif shape == S_V_PAIRS16:
-            if RULE_EXTRA[op]:  # as signed, each 2**15 too low
+            unsigned = RULE_EXTRA[op] != 0 and not self.small_words(self.ssa.nodes[n].a)
+            if unsigned:  # as signed, each 2**15 too low
                 a = self.with_words(MOP_PXOR_RM, a, WORDS << 15, WORDS << 15)
             a = self.with_words(MOP_PMADDWD_RM, a, WORDS, WORDS)
-            if RULE_EXTRA[op]:
+            if unsigned:
                 a = self.with_words(MOP_PADDD_RM, a, DWORDS << 16, DWORDS << 16)
         elif shape == S_V_EXTMUL16 or shape == S_V_EXTMUL32 or shape == S_V_EXTMUL64:
             a = self.wide_product(op, shape, a, self.value(self.ssa.nodes[n].b))
@@ -310,9 +379,9 @@ class VectorSequences(NumericSelector):
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
         if at.op == OP_I8X16_SHR_U:
             return is_const(self.ssa, at.b) and self.const_bits(at.b) & 7 >= 4
-        if at.op != OP_V128_AND:
-            return False
-        return self.below_16(at.a) or self.below_16(at.b)
+        if at.op == OP_V128_AND and (self.below_16(at.a) or self.below_16(at.b)):
+            return True
+        return self.most(node, DEPTH) < 16
 
     def below_16(self, node):
         """Whether a vector is a constant of such bytes."""
@@ -320,6 +389,66 @@ class VectorSequences(NumericSelector):
         if at.op != IR_CONST_V128:
             return False
         return (self.ssa.constants[at.a] | self.ssa.constants[at.a + 1]) & (BYTES * 0x70) == 0
+
+    def most(self, node, depth):
+        """The greatest that a byte of a vector can be, as the operations say that make it."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        a: uint32_t
+        b: uint32_t
+        if at.op == IR_CONST_V128:
+            return byte_of(self.ssa.constants[at.a], self.ssa.constants[at.a + 1], True)
+        if depth == 0 or at.op >= N_OPS:
+            return 255
+        if at.op == OP_I8X16_SHR_U:
+            return self.most(at.a, depth - 1) >> (self.const_bits(at.b) & 7) if is_const(self.ssa, at.b) else 255
+        if at.op == OP_I8X16_SUB_SAT_U:
+            a = self.most(at.a, depth - 1)
+            b = self.least(at.b)
+            return a - b if a > b else 0
+        if at.op == OP_V128_ANDNOT:
+            return filled(self.most(at.a, depth - 1))
+        if at.op == OP_V128_AND or at.op == OP_I8X16_MIN_U:
+            a = self.most(at.a, depth - 1)
+            b = self.most(at.b, depth - 1)
+            return a if a < b else b
+        if at.op == OP_V128_OR or at.op == OP_V128_XOR or at.op == OP_V128_BITSELECT:
+            return filled(self.most(at.a, depth - 1) | self.most(at.b, depth - 1))
+        return 255
+
+    def least(self, node):
+        """The least byte of a constant."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        return byte_of(self.ssa.constants[at.a], self.ssa.constants[at.a + 1], False) if at.op == IR_CONST_V128 else 0
+
+    def small_words(self, node):
+        """Whether no lane of two bytes is negative, as its operation says."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        if at.op == OP_I16X8_SHR_U:
+            return is_const(self.ssa, at.b) and self.const_bits(at.b) & 15 != 0
+        return (
+            at.op == OP_I16X8_EXTADD_PAIRWISE_I8X16_U
+            or at.op == OP_I16X8_EXTEND_LOW_I8X16_U
+            or at.op == OP_I16X8_EXTEND_HIGH_I8X16_U
+        )
+
+    def mask_lane(self, node, depth):
+        """Bytes of the lanes that are all ones or all zeros, as a comparison leaves them; 0 where that is not known."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        shape: uint32_t
+        a: uint32_t
+        b: uint32_t
+        if at.op >= N_OPS or depth == 0:
+            return 0
+        if at.op == OP_V128_NOT:
+            return self.mask_lane(at.a, depth - 1)
+        if at.op == OP_V128_AND or at.op == OP_V128_OR or at.op == OP_V128_XOR or at.op == OP_V128_ANDNOT:
+            a = self.mask_lane(at.a, depth - 1)
+            b = self.mask_lane(at.b, depth - 1) if a else 0
+            return a if a < b else b
+        shape = RULE_SHAPE[at.op]
+        if shape == S_V_ORDER:
+            return lane_of(RULE_ROW2[at.op])
+        return lane_of(RULE_ROW[at.op]) if shape == S_V_TWO or shape == S_V_FCOMPARE else 0
 
     def bitselect(self, n):
         """Bits of the first input where the third has ones, of the second elsewhere."""
