@@ -148,12 +148,9 @@ class Context(WorldState):
     def renumber(self, guest: Guest, source_fd: int, target_fd: int) -> None:
         """Move a descriptor onto another open one, which is closed."""
         self.get(guest, source_fd)
-        old = self.get(guest, target_fd)
+        self.get(guest, target_fd)
         if source_fd != target_fd:
-            moved = self.table.pop(source_fd, None)
-            if moved is None:
-                raise WasiError(Errno.BADF)
-            self.table[target_fd] = moved
+            old = self.move(source_fd, target_fd)
             bisect.insort(self._free, source_fd)
             self._retire(old)
 

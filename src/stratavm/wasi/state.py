@@ -43,6 +43,17 @@ class WorldState:
             item.require(rights)
         return found
 
+    def move(self, source: object, target: object) -> DescriptorState:
+        """Move a descriptor onto another number, in one step for all threads; returns what that number was of."""
+        table: object = self.table
+        moved: object = table.get(source)
+        old: object = table.get(target)
+        if moved is None or old is None:
+            raise WasiError(Errno.BADF)
+        table[target] = moved
+        del table[source]
+        return old
+
     def release(self, guest: object) -> None:
         """The guest's call has ended: what was closed meanwhile is closed now."""
         pins: list = guest.pins

@@ -15,6 +15,7 @@ from stratavm.wasi import FixedClock, MemoryTree, Wasi, abi
 from stratavm.wasi.abi import Clockid, Eventtype, Oflags
 from stratavm.wasi.errno import Errno
 from stratavm.wasi.memfs import TREES
+from stratavm.wasi.quotas import HOST_DESCRIPTORS
 from stratavm.wasi.sockets import ACCEPTING
 from tests.threads import at_once
 from tests.unit.wasi.guest import DATA, OUT, RW, FakeMemory, Guest
@@ -215,6 +216,32 @@ def test_a_number_that_another_thread_takes_away_ends_the_wait_for_it(kind, by, 
     with host_goes_on(tmp_path):
         assert one.ended() is Errno.BADF
         assert SECRET[:4] not in one.guest.memory.data
+
+
+@pytest.mark.parametrize("by", ["fd_close", "fd_renumber"])
+def test_nothing_is_lost_where_two_threads_take_the_same_number_away(by, tmp_path):
+    """While one moves a descriptor onto a number, another thread closes that, or moves a third descriptor there."""
+    before = open_numbers(), len(HOST_DESCRIPTORS)
+    with Wasi(preopens=[(tmp_path, "/", "rw")]) as wasi:
+        guest, other, ctx = Guest(wasi), Guest(wasi), wasi._context
+        source, third, target = (guest.create(name) for name in ("source", "third", "target"))
+        get = ctx.get
+
+        def found(call, fd, rights=0):
+            """At the last look, the other thread comes between."""
+            descriptor = get(call, fd, rights)
+            if fd == target and ctx.get is found:
+                ctx.get = get
+                other.ok(by, *((target,) if by == "fd_close" else (third, target)))
+            return descriptor
+
+        ctx.get = found
+        guest.call("fd_renumber", source, target)
+        del ctx.get
+        made = [guest.create(f"{n}") for n in range(3)]
+        assert len(set(made)) == 3
+        assert sorted(ctx._free) == sorted(set(ctx._free) - set(ctx.table))
+    assert (open_numbers(), len(HOST_DESCRIPTORS)) == before
 
 
 def test_a_descriptor_is_closed_when_the_last_call_that_uses_it_ends(tmp_path):
