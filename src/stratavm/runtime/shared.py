@@ -33,7 +33,7 @@ from cython.cimports.stratavm.runtime.memory import (
     size_of_format,
     too_large,
 )
-from cython.cimports.stratavm.runtime.native import load_64, now_ns, store_64
+from cython.cimports.stratavm.runtime.native import load_32, load_64, now_ns, store_64
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.region import HOST_PAGE, Region
@@ -54,6 +54,7 @@ MOST_WAITERS = 10_000
 WAIT_RESULTS = ("ok", "not-equal", "timed-out")
 engine_of = None
 WIDTHS = (1, 2, 4, 8)
+FARTHEST = cython.declare(cython.Py_ssize_t, 0x7FFFFFFFFFFFFFFF)  # what ``clip`` makes of what is no machine word
 
 
 def engines_are_found_by(function: object) -> None:
@@ -224,6 +225,11 @@ class SharedMemory:
         """Size in pages. It may have grown by the time that you look at it."""
         return load_64(cython.address(self.own.d.bytes)) >> self.own.d.page_shift
 
+    @property
+    def waiters(self) -> int:
+        """Threads and asynchronous calls that wait at it now."""
+        return load_32(cython.address(self.own.waiters))
+
     def __len__(self) -> int:
         return load_64(cython.address(self.own.d.bytes))
 
@@ -278,7 +284,7 @@ class SharedMemory:
             raise ValueError(f"width must be 1, 2, 4 or 8 bytes, got {width!r:.60}")
         size: cython.Py_ssize_t = width
         at: cython.Py_ssize_t = clip("address", address)
-        if at % size:
+        if at % size and -FARTHEST < at < FARTHEST:
             raise Trap("unaligned_atomic", detail=f"{size} bytes at {shown(integer('address', address))}")
         return self.own.d.base + self.place(at, size)
 
