@@ -45,7 +45,6 @@ cdef extern from * nogil:
     """
     ctypedef struct Parker "strata_parker":
         uint32_t word             # changes whenever the thread has something to look at
-        uint32_t sleeps
         Parker* next              # among those that no thread has
 
     void unpark "strata_unpark"(Parker*)

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -27,7 +26,7 @@ from stratavm import (
     StoreBusy,
     Trap,
 )
-from tests.alarms import Enough, alarm, enough
+from tests.alarms import Enough, alarm
 from tests.shared import TIERS, Threads, guest, until
 
 NATIVE = TIERS[1:]
@@ -60,6 +59,11 @@ def test_results(engine, memory):
     assert exports_notify(engine, memory, 16, -1) == 3 and memory.waiters == 0
     assert threads.join() == [0, "ok", "ok"]
     assert memory.notify(16) == 0
+
+
+def has_waiters(memory, count):
+    """So many wait."""
+    return memory.waiters == count
 
 
 def exports_notify(engine, memory, address, count):
@@ -103,12 +107,12 @@ def test_the_first_comes_first(engine, memory):
     for number in range(5):
         g = guest(engine, memory)
         threads.append(Threads(lambda g=g, number=number: woken.append((g.exports.wait(32, 0, -1), number))))
-        until(lambda: memory.waiters == number + 1)
+        until(partial(has_waiters, memory, number + 1))
     beside = Threads(partial(memory.wait, 36, 0))
     until(lambda: memory.waiters == 6)
     for number in range(3):
         assert memory.notify(32, 1) == 1
-        until(lambda: len(woken) == number + 1)
+        until(lambda many=number + 1: len(woken) == many)
     assert woken == [(0, 0), (0, 1), (0, 2)] and memory.notify(32, 0) == 0
     assert exports_notify(engine, memory, 32, -1) == 2
     for thread in threads:
@@ -173,7 +177,7 @@ def test_a_ping_pong_that_loses_a_wake_up_hangs():
 
 
 def test_spinning_guests_do_not_hold_each_other_up(engine, memory):
-    """Two threads that never wait, only look again and again for what the other does: neither needs the GIL for that."""
+    """Two threads that never wait, only look again and again for what the other does: neither needs the GIL."""
     turns = 20 if engine.config.tier == "oracle" else 2_000
     guests = [guest(engine, memory) for _ in range(2)]
     threads = Threads(*[partial(g.exports.spin, i, turns) for i, g in enumerate(guests)])
@@ -310,7 +314,7 @@ def test_the_memory_stays_while_somebody_waits():
     """Though nobody else has it."""
     memory = SharedMemory(Engine(), 1, 1)
     threads = Threads(partial(memory.wait, 0, 0, 0.2))
-    until(lambda: memory.waiters == 1)
+    until(partial(has_waiters, memory, 1))
     del memory
     gc.collect()
     assert threads.join() == ["timed-out"]
@@ -562,10 +566,9 @@ def test_an_asynchronous_wait_that_nobody_awaits_any_more_leaves_its_queue():
     engine = Engine(tier="jit0")
     memory = SharedMemory(engine, 1, 100)
     g = guest(engine, memory)
-    driver = g.exports.wait.call_async(0, 0, -1)
 
     async def begin():
-        task = asyncio.ensure_future(driver)
+        task = asyncio.ensure_future(g.exports.wait.call_async(0, 0, -1))
         await waiting(memory, 1)
         return task
 
@@ -574,7 +577,6 @@ def test_an_asynchronous_wait_that_nobody_awaits_any_more_leaves_its_queue():
     assert memory.waiters == 1
     loop.close()
     assert memory.notify(0) == 1, "the loop is closed: nobody is told"
-    del driver
     g.store.close()
     gc.collect()
     assert memory.waiters == 0
