@@ -20,6 +20,7 @@ What modules and guests do wrong is a ``StrataError``: ``ModuleError`` for modul
 for imports, ``Trap`` for what guests do. Wrong arguments are Python's own errors. `strata --help` shows the command.
 """
 
+import gc
 import os
 import sys
 from _frozen_importlib import ModuleSpec  # importlib.machinery, without importing it
@@ -146,6 +147,8 @@ class _HotModules:
         codes = dict(zip(names, loads(self.code[start:stop]), strict=True))
         begun: dict[str, Any] = {}
         done: list[str] = []
+        collects = gc.isenabled()
+        gc.disable()  # an import makes objects by the thousand, and none that go
         try:
             self._check_file(name, self.place)
             specs = {each: self._spec_ahead(each, codes[each]) for each in names if each not in sys.modules}
@@ -160,6 +163,9 @@ class _HotModules:
                     sys.modules.pop(each, None)
             if not isinstance(error, Exception):
                 raise
+        finally:
+            if collects:
+                _collect_again()
 
     def _spec_ahead(self, name: str, code: "Any") -> "Any":
         """The spec of a module, whose package may not be there yet.
@@ -227,6 +233,15 @@ class _HotModules:
         if is_package:
             spec.submodule_search_locations = [folder]
         return spec
+
+
+def _collect_again() -> None:
+    """The garbage collector runs again. What an import has made stays: it goes where what is old is at once, instead of
+    being looked through twice on its way there."""
+    if not gc.get_freeze_count():  # else somebody has frozen something himself
+        gc.freeze()
+        gc.unfreeze()
+    gc.enable()
 
 
 def _is_source(path: str, size: int, known: bytes) -> bool:
@@ -459,7 +474,13 @@ def __getattr__(name: str) -> object:
 
     module, _, attribute = _EXPORTS[name].rpartition(".")
     with importing:
-        value = getattr(importlib.import_module(module), attribute)
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            value = getattr(importlib.import_module(module), attribute)
+        finally:
+            if collects:
+                _collect_again()
     globals()[name] = value
     return value
 
