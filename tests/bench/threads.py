@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, Final, Self
 
-from tests.bench import thresholds
+from tests.bench import atomics, thresholds
 from tests.bench.kernels import FOLDER
 from tests.bench.measure import Row, row_of
 from tests.programs.pthreads import PROGRAM
@@ -107,6 +107,7 @@ def measure(rounds: int) -> Iterator[Row]:
     for name, size in SIZES.items():
         yield row_of(SUITE, name, "ms", _times(kernel(name, size), rounds))
     yield row_of(SUITE, "a program with threads", "ms", _program_times(rounds))
+    yield from atomics.rows(rounds)
 
 
 def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
@@ -116,7 +117,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         if row.suite == SUITE and {THREADS, PROCESSES} <= row.samples.keys():
             ratios = [t / p for t, p in zip(row.samples[THREADS], row.samples[PROCESSES], strict=True)]
             found.append(thresholds.of_median(f"{SUITE}: {row.name}, two threads / two processes", ratios, MOST))
-    return found
+    return found + atomics.verdicts(rows)
 
 
 def kernel(name: str, size: int) -> Callable[[], Work]:

@@ -11,7 +11,7 @@ cdef extern from * nogil:
     #include <unistd.h>
 
     typedef struct strata_parker {
-        uint32_t word, sleeps;
+        uint32_t word, sleeps, turns, waits;
         struct strata_parker *next;
     } strata_parker;
 
@@ -38,9 +38,14 @@ cdef extern from * nogil:
         __atomic_store_n(&parker->sleeps, 0, __ATOMIC_RELEASE);
         return failed;
     }
-    static inline void strata_spin(uint32_t *flag, uint32_t turns) {
-        while (turns-- && !__atomic_load_n(flag, __ATOMIC_ACQUIRE))
+    /* For as long as it was worth lately; to find out, every 64th time for longer. */
+    static inline void strata_spin(strata_parker *parker, uint32_t *flag, uint32_t most) {
+        uint32_t turns = ++parker->waits % 64 ? parker->turns : most, left = turns;
+        while (left && !__atomic_load_n(flag, __ATOMIC_ACQUIRE)) {
             strata_relax();
+            left--;
+        }
+        parker->turns = !left ? turns / 2 : turns > most / 2 ? most : 2 * turns;
     }
     """
     ctypedef struct Parker "strata_parker":
@@ -51,5 +56,5 @@ cdef extern from * nogil:
     # Sleep until the word is another one than it was, or until a time of CLOCK_MONOTONIC (0: no end); 0 or an errno.
     # It may end for no reason.
     int park "strata_park"(Parker*, uint32_t seen, uint64_t until_ns)
-    void spin "strata_spin"(uint32_t* flag, uint32_t turns)  # until it is set, or for so many looks
+    void spin "strata_spin"(Parker*, uint32_t* flag, uint32_t most)  # until it is set, for at most so many looks
     int EINTR

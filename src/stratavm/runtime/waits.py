@@ -46,7 +46,7 @@ from stratavm.base.errors import ResourceLimit
 
 QUEUES = cython.declare(uint32_t, 256)
 QUEUE_BITS = cython.declare(uint32_t, 8)
-SPIN_TURNS = cython.declare(uint32_t, 100)  # looks at the flag before the thread sleeps
+SPIN_TURNS = cython.declare(uint32_t, 100)  # looks at the flag before the thread sleeps, where that helps
 QUIET_NS = cython.declare(uint64_t, 20_000_000)  # of sleep, behind which the ticker forgets the thread
 SLICE_NS = cython.declare(uint64_t, 100_000_000)  # a signal that came just before the sleep is heard then
 NOTIFIED = cython.declare(uint32_t, 0)
@@ -196,7 +196,7 @@ def sleep(
     now: uint64_t
     limit: uint64_t
     began_ns: uint64_t = 0
-    spin(cython.address(waiter.is_notified), SPIN_TURNS)
+    spin(waiter.parker, cython.address(waiter.is_notified), SPIN_TURNS)
     while True:
         seen = load_32(cython.address(waiter.parker.word))
         if load_32(cython.address(waiter.is_notified)):
