@@ -27,7 +27,7 @@ from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.targets.x64.regs import CPU_FEATURES
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = (ROOT / "tests/bench/kernels", ROOT / "tests/bench/dwarfs")
+FOLDERS = (ROOT / "tests/bench/kernels", ROOT / "tests/bench/dwarfs", ROOT / "tests/bench/atomics")
 ACCEPTED = ROOT / "tests/bench/counters.json"
 TOLERANCE_PERCENT = 3.0
 CPU = frozenset(CPU_FEATURES[1:]) - {"avx"}

@@ -18,7 +18,7 @@ from stratavm import Config, Engine, Linker, Module, SharedMemory, Store
 from tests.bench.measure import Row, row_of
 from tests.bench.thresholds import Verdict, of_median
 
-FOLDER: Final = Path(__file__).parent / "atomic"
+FOLDER: Final = Path(__file__).parent / "atomics"
 SUITE: Final = "threads"
 ROUNDS: Final = {"counter": 10_000_000, "exchange": 2_000_000, "pingpong": 20_000}
 """Of each thread."""

@@ -9,8 +9,10 @@ from stratavm.ir.pipeline import LEVELS
 from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
+from stratavm.module.wast_runner import run_script
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.spec.index import BY_ID
+from tests.unit.ir.ssa_host import SsaHost, SsaProgram
 from tests.unit.targets.x64.test_shared_code import generated
 
 LEVEL_0 = Options()
@@ -116,3 +118,11 @@ def is_access(op: int) -> bool:
     """Whether an operation reads or writes memory itself."""
     row = BY_ID.get(op)
     return row is not None and row.access is not None and ".wait" not in row.mnemonic and "notify" not in row.mnemonic
+
+
+@pytest.mark.parametrize("passes", [(), LEVELS[1]], ids=["built", "optimised"])
+def test_the_evaluator_does_what_the_script_says(spec_dir, monkeypatch, passes):
+    """Every access of a shared memory, on the form as it was built and behind all passes; nobody is woken."""
+    monkeypatch.setattr(SsaProgram, "passes", passes)
+    report = run_script((spec_dir / "proposals/threads/atomic.wast").read_text(), SsaHost())
+    assert report.passed > 200 and report.failed == 0, report.failures
