@@ -20,8 +20,12 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOVLHPS_RR,
     MOP_MOVLPS_RM,
     MOP_MOVSD_RR,
+    MOP_MOVSX8_RM,
+    MOP_MOVSX16_RM,
     MOP_MOVUPS_RM,
     MOP_MOVX2G_RR,
+    MOP_MOVZX8_RM,
+    MOP_MOVZX16_RM,
     MOP_PACKSSWB_RR,
     MOP_PALIGNR_RRI,
     MOP_PBLENDW_RRI,
@@ -239,11 +243,18 @@ class VectorSelector(VectorSequences):
     # ---- loads as memory operands --------------------------------------------------------------
 
     def load_width(self, load):
-        """Bytes of a load with one use that can move, else 0: of whole vectors, which need not be aligned, with AVX."""
+        """Bytes of a load with one use that can move, else 0: of whole vectors, which need not be aligned, with AVX; of
+        bytes and words, whose upper bits nobody but a scalar operation asks for."""
         width: uint32_t = NumericSelector.load_width(self, load)
-        if width == 0 and self.avx and self.folding and self.uses[load] == 1:
-            width = 16 if RULE_ROW[self.ssa.nodes[load].op] == MOP_MOVUPS_RM else 0
-        return width
+        row: uint32_t
+        if width or not self.folding or self.uses[load] != 1:
+            return width
+        row = RULE_ROW[self.ssa.nodes[load].op]
+        if row == MOP_MOVUPS_RM:
+            return 16 if self.avx else 0
+        if row == MOP_MOVZX8_RM or row == MOP_MOVSX8_RM:
+            return 1
+        return 2 if row == MOP_MOVZX16_RM or row == MOP_MOVSX16_RM else 0
 
     def fold_operand(self, n, barrier, width):
         """Mark the load in ``barrier``, of so many bytes, if it can be the memory operand of ``n``."""
