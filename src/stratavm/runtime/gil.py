@@ -73,6 +73,13 @@ def release_if_it_pays(block):
         let_go_of_gil(block)
 
 
+def expect_work() -> None:
+    """What the calling thread runs next counts as if it had run for a period: it lets go of the GIL at its first tick,
+    if that pays."""
+    block: cython.pointer(ThreadBlock) = thread_block()
+    block.ticked_cpu_ns = thread_cpu_ns() - period_ns  # may wrap around, and back in the comparison
+
+
 def let_go_of_gil(block):
     """The thread goes on without it, until something needs it; nothing where it has none."""
     if block.tstate == cython.NULL:

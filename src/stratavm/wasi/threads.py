@@ -22,6 +22,7 @@ from stratavm.base.numbers import whole
 from stratavm.base.text import printable
 from stratavm.engine.host import HostSpec
 from stratavm.engine.store import Store
+from stratavm.runtime.gil import expect_work
 from stratavm.runtime.shared import made_for
 from stratavm.runtime.values import signature
 from stratavm.spec.types import I32, FuncType, MemoryType
@@ -187,8 +188,10 @@ class Threads(Closing):
         assert store is not None and self._pre is not None
         try:
             if not self._is_over:
+                start = self._pre.instantiate(store).exports[START]
                 cast(Any, store).request_tick()  # others go on at once, and not only when this one has run for a while
-                self._pre.instantiate(store).exports[START](guest.number, guest.argument)
+                expect_work()
+                start(guest.number, guest.argument)
         except BaseException as error:
             self._ended_by(guest, error)
         finally:

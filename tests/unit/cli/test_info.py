@@ -98,6 +98,23 @@ def test_the_role_of_a_module_is_named(info, exports, role):
     assert f"role       {role}: " in out if role else "role" not in out
 
 
+def test_threads_are_named(info):
+    """What a program imports for them is offered, and how many there may be."""
+    memory = '(import "env" "memory" (memory 1 2 shared))'
+    out, facts = info(
+        parse_wat_to_bytes(
+            f"""(module {memory} (import "wasi" "thread-spawn" (func (param i32) (result i32)))
+                (import "wasi" "other" (func)) (func (export "_start")))"""
+        )
+    )
+    assert facts["threads"]
+    assert [row[-1] for row in facts["imports"]] == ["offered by strata run", "offered by strata run", "missing"]
+    assert "threads    besides its first, 64 at once: `strata run --threads N` lets it have N" in out
+    out, facts = info(parse_wat_to_bytes(f"(module {memory})"))
+    assert (facts["threads"], facts["imports"][0][-1]) == (False, "missing")
+    assert "threads  " not in out
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -1,6 +1,7 @@
 """``wasi.thread-spawn``: numbers, limits, and the end that all threads have together."""
 
 import os
+import sys
 import threading
 import time
 
@@ -15,6 +16,7 @@ from stratavm.wasi.errno import Errno
 HEAD = """(module (import "env" "memory" (memory 1 4 shared)) (export "memory" (memory 0))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
   (import "host" "call" (func $call (param i32)))"""
 WAIT = "(drop (memory.atomic.wait32 (i32.const 64) (i32.const 0) (i64.const -1)))"
 SPIN = "(loop (br 0))"
@@ -362,6 +364,25 @@ def test_a_forked_child_goes_on_alone():
         if os.getpid() != here:
             os._exit(code)
     assert os.waitstatus_to_exitcode(program.child) == 7
+
+
+def test_who_yields_lets_threads_of_the_guest_run():
+    """They want the GIL for what they ask of the host, and get it at once: here nobody is asked for it for long."""
+    program = Program(
+        """(loop (br_if 0 (i32.eqz (i32.atomic.load (i32.const 4)))))
+           (call $call (i32.const 0)) (i32.atomic.store (i32.const 0) (i32.const 1))""",
+        """(drop (call $spawn (i32.const 0))) (drop (call $yield)) (i32.atomic.store (i32.const 4) (i32.const 1))
+           (loop (drop (call $yield)) (i32.store (i32.const 8) (i32.add (i32.const 1) (i32.load (i32.const 8))))
+             (br_if 0 (i32.eqz (i32.atomic.load (i32.const 0)))))""",
+    )
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        with program.store.deadline(10):
+            program.run()
+    finally:
+        sys.setswitchinterval(before)
+    assert program.memory.load(8) < 200_000
 
 
 def test_a_budget_is_shared_before_anything_lives():

@@ -90,3 +90,5 @@ cdef class FdFdstatSetFlags(Short):
 
 cdef class SchedYield(Short):
     cdef readonly uint64_t yielded_ns # when the kernel was told last
+    cdef uint32_t yields              # of guests with threads
+    cdef int let_others_run(self) except -1

@@ -74,6 +74,7 @@ from stratavm.wasi.errno import Errno
 from stratavm.wasi.patience import SLICE_S
 
 YIELD_NS = cython.declare(uint64_t, 2000)  # between two that the kernel is told of
+YIELDS = cython.declare(uint32_t, 16)  # of them one lets go of the GIL for longer
 APPEND = cython.declare(uint32_t, Fdflags.APPEND)
 BADF = cython.declare(uint32_t, Errno.BADF.value)
 READ = cython.declare(uint64_t, Rights.FD_READ)
@@ -734,6 +735,18 @@ class SchedYield(Short):
     """``sched_yield`` where nobody wants to end the call: what comes right behind one that the kernel was told of is
     part of that."""
 
+    def let_others_run(self):
+        """Those whom the guest lets run may be threads of its own, which want the GIL: it is given back each time, and
+        now and then for so long that one who waits for it has the time to take it."""
+        self.yields += 1
+        until: uint64_t = read_clock(CLOCK_MONOTONIC) + 1 if self.yields % YIELDS == 0 else 0
+        with cython.nogil:
+            if until:
+                sleep_until(until)  # some 50 µs: no timer of the system's is finer
+            else:
+                sched_yield()
+        return 0
+
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
@@ -745,7 +758,9 @@ class SchedYield(Short):
             return 0
         if on_fiber(memory):
             return 0
-        if read_clock(CLOCK_MONOTONIC) - self.yielded_ns >= YIELD_NS:
+        if memory.shared is not None:
+            self.let_others_run()
+        elif read_clock(CLOCK_MONOTONIC) - self.yielded_ns >= YIELD_NS:
             sched_yield()
             self.yielded_ns = read_clock(CLOCK_MONOTONIC)
         cells[0] = 0
