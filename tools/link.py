@@ -81,7 +81,7 @@ static PyObject *alone(PyObject *self, PyObject *nothing) {
 #define LARGE_PAGE ((size_t)2 << 20)
 #define ARENA ((size_t)1 << 20)
 #define ARENAS 8
-#define HEAP_BYTES ((size_t)8 << 20)
+#define HEAP_BYTES ((size_t)12 << 20)
 static PyObjectArenaAllocator usual;
 static char *next_arena, *first_arena, *end_of_arenas;
 

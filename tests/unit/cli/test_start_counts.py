@@ -14,7 +14,7 @@ from tools import build, link
 
 MOST_CLASSES = {"import stratavm": 3, "run": 264}
 """Class statements after Python's own start, those of the standard library included. Each takes some 30 µs. What
-waits at shared memories is one."""
+a linker makes shared memories of is one."""
 MOST_STANDARD_OBJECTS = 2
 """Shared objects of the standard library that a plain run opens."""
 
