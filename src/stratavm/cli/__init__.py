@@ -32,6 +32,10 @@ def command() -> int:
         ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if ours:
             signal.signal(signal.SIGINT, _leave)
+        from stratavm import _hook
+
+        if _hook.hot is not None:
+            _hook.hot.large_pages()  # before anything is imported that fills some
         from stratavm.cli.main import command as run
 
         code = run(_answer if ours else _leave_as_it_is)

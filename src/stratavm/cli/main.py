@@ -13,7 +13,6 @@ import os
 import sys
 from _collections_abc import Callable, Sequence
 
-from stratavm import _hook
 from stratavm.base import switches
 from stratavm.base.forms import Any, Final
 from stratavm.base.text import printable
@@ -72,8 +71,6 @@ def _file_of(options: Any) -> str:
 
 def command(ready: Callable[[], None]) -> int:
     """``main`` in a process of its own, which ends with it."""
-    if _hook.hot is not None:
-        _hook.hot.large_pages()
     _reserve_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
