@@ -8,7 +8,22 @@ from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.engine.types import describe_extern
 from stratavm.runtime.values import signature
-from stratavm.spec.types import CONCRETE, F32, F64, FUNC, I32, I64, REF, V128, FuncType, ValType, heap, is_ref, kind
+from stratavm.spec.types import (
+    CONCRETE,
+    F32,
+    F64,
+    FUNC,
+    I32,
+    I64,
+    REF,
+    V128,
+    FuncType,
+    MemoryType,
+    ValType,
+    heap,
+    is_ref,
+    kind,
+)
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
@@ -17,7 +32,7 @@ HEADER: Final = '''"""{name}: exports of a WebAssembly module. Written by ``stra
 
 from stratavm.base.forms import Any
 
-from stratavm import Func, Global, Instance, Memory, Table, Tag
+from stratavm import Func, Global, Instance, Memory, SharedMemory, Table, Tag
 {more}
 __wasm__: Instance
 '''
@@ -39,7 +54,9 @@ def type_stub(module: Module) -> str:
         if isinstance(type_, FuncType):
             lines.append(_function(export.name, type_))
         else:
-            lines.append(f"{export.name}: {_CLASSES.get(export.kind, 'Any')}  # {describe_extern(type_)}")
+            shared = isinstance(type_, MemoryType) and type_.limits.shared
+            class_ = "SharedMemory" if shared else _CLASSES.get(export.kind, "Any")
+            lines.append(f"{export.name}: {class_}  # {describe_extern(type_)}")
     more = BUFFERS if any("Buffer | int" in line for line in lines) else ""
     lines.insert(0, HEADER.format(name=name, more=more))
     if others:

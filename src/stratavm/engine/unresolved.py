@@ -51,7 +51,7 @@ ASSEMBLYSCRIPT: Final = (
 BY_MODULE: Final[dict[str, str]] = {
     "wasi_snapshot_preview1": WASI,
     "wasi_unstable": WASI,
-    "wasi": "threads of WASI are not supported: build for wasm32-wasip1 instead of wasm32-wasip1-threads",
+    "wasi": "threads come with `strata run`, stratavm.run and run_async, and by stratavm.wasi.Threads.define(linker)",
     "wbg": BINDGEN,
     "__wbindgen_placeholder__": BINDGEN,
     "__wbindgen_externref_xform__": BINDGEN,
@@ -175,7 +175,8 @@ def _maker(type_: ExternType, place: str) -> str:
     """An expression that makes what fits. Types that have no name in Python are taken from their ``place``."""
     if isinstance(type_, MemoryType):
         page = "" if type_.page_shift == 16 else f", page_size={1 << type_.page_shift}"
-        return f"stratavm.Memory.new(store, {_sizes(type_.limits)}{page}{_wide(type_.limits)})"
+        maker = "SharedMemory(engine" if type_.limits.shared else "Memory.new(store"
+        return f"stratavm.{maker}, {_sizes(type_.limits)}{page}{_wide(type_.limits)})"
     if isinstance(type_, TableType):
         shown = type_name(type_.element)
         if kind(type_.element) == REF:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stratavm import importer
+from stratavm import importer, load
 from stratavm.base.errors import LinkError
 from stratavm.cli.main import main
 from stratavm.engine.module import Module
@@ -109,6 +109,17 @@ def test_stubs_say_what_type_checkers_need(tmp_path, capsys):
     assert main(["stubs", str(source), "-o", "-"]) == 0
     assert capsys.readouterr().out == text == type_stub(Module(source))
     assert "Buffer" not in text
+
+
+def test_stubs_tell_a_shared_memory_from_one_of_a_store():
+    """They have different methods."""
+    source = '(module (memory (export "own") 1 2) (memory (export "shared") 1 2 shared))'
+    text = type_stub(Module(source))
+    compile(text, "app.pyi", "exec")
+    assert "import Func, Global, Instance, Memory, SharedMemory, Table, Tag\n" in text
+    assert "\nown: Memory  # " in text and "\nshared: SharedMemory  # " in text
+    exports = load(source).exports
+    assert (type(exports.own).__name__, type(exports.shared).__name__) == ("Memory", "SharedMemory")
 
 
 def test_stubs_take_what_a_vector_is_made_of_and_give_bytes():

@@ -114,6 +114,7 @@ def test_following_the_hint_for_wasi_links():
         "(func)",
         "(memory 1)",
         "(memory 1 2)",
+        "(memory 1 2 shared)",
         "(table 1 funcref)",
         "(table 2 5 externref)",
         "(global i32)",
@@ -132,7 +133,8 @@ def test_following_the_hint_for_a_definition_links(kind):
     error = refused(text, store=store)
     pattern = r'define it: \{"own": \{"thing": …\}\} as imports; the item is (.*)'
     what = re.fullmatch(pattern, error.hint)[1]
-    made = print if what == "any callable" else eval(what, {"stratavm": stratavm, "store": store, "module": module})
+    names = {"stratavm": stratavm, "store": store, "engine": store.engine, "module": module}
+    made = print if what == "any callable" else eval(what, names)
     assert isinstance(load(text, {"own": {"thing": made}}, store=store), Instance)
 
 
