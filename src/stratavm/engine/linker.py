@@ -23,7 +23,7 @@ from stratavm.engine.store import Store
 from stratavm.module.model import Import
 from stratavm.runtime.exceptions import Tag
 from stratavm.runtime.globals import Global
-from stratavm.runtime.link import check_import, check_shared, is_shared
+from stratavm.runtime.link import check_import, is_shared
 from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
 from stratavm.runtime.values import signature
@@ -170,7 +170,7 @@ class Linker:
         if isinstance(item, (Func, Memory, Table, Global, Tag)):
             return _Owned.checked(module, wanted, item)
         if is_shared(item):
-            return _Shared.checked(module, wanted, item)
+            return _shared(module, wanted, item)
         if not isinstance(item, HostSpec) and not callable(item):
             raise LinkError(f"its definition is of type {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
@@ -247,23 +247,12 @@ class _Owned:
         return _native(self.item)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """A shared memory, for instances in any store of its engine."""
+def _shared(module: Module, wanted: Import, item: SharedMemory) -> Binder:
+    """How to get a shared memory, of which most programs have none."""
+    with importing:
+        from stratavm.engine.shared import OfEngine
 
-    makes: ClassVar[bool] = False
-    where: str
-    item: SharedMemory
-
-    @classmethod
-    def checked(cls, module: Module, wanted: Import, item: SharedMemory) -> _Shared:
-        """One whose type fits now."""
-        check_shared(module.engine.runtime, module.blueprint, wanted, item)
-        return cls(wanted.label, item)
-
-    def bind(self, store: Store, caller: Caller) -> Any:
-        """Itself; what the store has of it is made with the instance, where its type is checked again."""
-        return self.item
+    return OfEngine.checked(module, wanted, item)
 
 
 def _native(item: Func | Memory | Table | Global | Tag) -> Any:

@@ -18,11 +18,11 @@ cdef class SharedMemory:
     cdef Quota quota                 # what it takes is charged here, or None: nobody but the process pays
     cdef Quota memory_quota
     cdef object __weakref__
-    cdef int begin(self, StoreTemplate template, MemorySpec spec, Store maker) except -1
+    cdef int begin(self, StoreTemplate template, MemorySpec spec, Store maker, uint32_t waiters) except -1
     cdef int reserve(self, uint64_t size) except -1
     cdef int commit(self, uint64_t size) except -1
     cdef void take_less(self, uint64_t count) noexcept
     cpdef Memory view_in(self, Store store)
     cdef Py_ssize_t place(self, object address, Py_ssize_t count) except -1
-    cdef void* atom(self, object address, object width) except NULL
+    cdef void* atom(self, object address, uint32_t width) except NULL
     cdef object change(self, Change change, object address, object value, object expected, object width)

@@ -110,10 +110,10 @@ class SharedMemory:
         least: object = whole("minimum", minimum, most=reach, unit="pages")
         most: object = whole("maximum", maximum, least, reach, "pages")
         type: object = MemoryType(Limits(least, most, is64, True), shift)
-        self.own.most_waiters = whole("waiters", waiters, most=MOST_WAITERS)
-        self.begin(template, MemorySpec(type, template.memory_plan), None)
+        count: uint32_t = whole("waiters", waiters, most=MOST_WAITERS)
+        self.begin(template, MemorySpec(type, template.memory_plan), None, count)
 
-    def begin(self, template, spec, maker):
+    def begin(self, template, spec, maker, waiters):
         """Become a memory. ResourceLimit where limits, or the kernel, do not allow it."""
         if self.template is not None:
             raise TypeError("a memory is initialised once")
@@ -123,6 +123,7 @@ class SharedMemory:
             raise too_large(spec.minimum, shift, template.memory_bytes)
         self.template = template
         self.spec = spec
+        self.own.most_waiters = waiters
         if maker is not None:
             self.quota = maker.quota
             self.memory_quota = maker.memory_quota
@@ -280,8 +281,6 @@ class SharedMemory:
 
     def atom(self, address, width):
         """Where so many bytes lie that are accessed as one."""
-        if width not in WIDTHS:
-            raise ValueError(f"width must be 1, 2, 4 or 8 bytes, got {width!r:.60}")
         size: cython.Py_ssize_t = width
         at: cython.Py_ssize_t = clip("address", address)
         if at % size and -FARTHEST < at < FARTHEST:
@@ -290,8 +289,8 @@ class SharedMemory:
 
     def change(self, change, address, value, expected, width):
         """One atomic access; what was there."""
-        at: cython.p_void = self.atom(address, width)
-        size: uint32_t = width
+        size: uint32_t = width_of(width, 1)
+        at: cython.p_void = self.atom(address, size)
         new: uint64_t = word("value", value, size)
         wanted: uint64_t = word("expected", expected, size)
         return change_atomically(change, size, at, new, wanted)
@@ -353,10 +352,8 @@ class SharedMemory:
             ResourceLimit: too many wait already.
         """
         limit: object = seconds_or_none("timeout", timeout)
-        if width not in (4, 8):
-            raise ValueError(f"width must be 4 or 8 bytes, got {width!r:.60}")
-        at: cython.p_char = cython.cast(cython.p_char, self.atom(address, width))
-        size: uint32_t = width
+        size: uint32_t = width_of(width, 4)
+        at: cython.p_char = cython.cast(cython.p_char, self.atom(address, size))
         until_ns: uint64_t = 0
         if limit is not None:
             until_ns = now_ns() + cython.cast(uint64_t, limit * 1e9)
@@ -469,6 +466,17 @@ class SharedMemory:
 
 
 @cython.cfunc
+@cython.exceptval(0, check=False)
+def width_of(width: object, least: uint32_t) -> uint32_t:
+    """A number of bytes that are accessed as one: as a native number, for one that is an object may say this and
+    that."""
+    number: object = integer("width", width)
+    if number not in WIDTHS or number < least:
+        raise ValueError(f"width must be {'1, 2, ' if least == 1 else ''}4 or 8 bytes, got {shown(number)}")
+    return number
+
+
+@cython.cfunc
 @cython.exceptval(-1, check=True)
 def word(name: str, value: object, width: uint32_t) -> uint64_t:
     """A number of so many bytes, signed or not, as their bits."""
@@ -496,6 +504,5 @@ def made_of(store: Store, spec: MemorySpec) -> SharedMemory:
     if is_closed(store):
         raise store.why_closed()
     shared: SharedMemory = SharedMemory.__new__(SharedMemory)
-    shared.own.most_waiters = MOST_WAITERS
-    shared.begin(store.template, spec, store)
+    shared.begin(store.template, spec, store, MOST_WAITERS)
     return shared

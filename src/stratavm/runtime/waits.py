@@ -311,8 +311,17 @@ def wait_in_python(memory, at, width, expected, until_ns):
                     request(context, PENDING_DEADLINE)
                 cython.cast(Store, context.store).poll()
     except BaseException:
-        abandon(cython.address(waiter))
+        abandon_and_tell(cython.address(waiter))
         raise
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def abandon_and_tell(waiter: cython.pointer(Waiter)) -> cython.void:
+    """``abandon`` with the GIL."""
+    abandon(waiter)
+    if to_tell.count:
+        tell()
 
 
 def notify(at, count):
@@ -412,7 +421,7 @@ def sleep_in_guest(
     """``memory_wait``, once it has queued up; comes back without the GIL, if that is no longer needed."""
     found: uint32_t
     status: uint32_t = 0
-    while status == 0:
+    while True:
         let_go_of_gil(block)
         found = sleep(context, block, waiter, until_ns)
         if block.running != context or found == SIGNALS:
@@ -420,17 +429,30 @@ def sleep_in_guest(
             block.in_guest = 0
             status = 0 if look_around(context, block, found == SIGNALS) else TRAP_HOST_EXCEPTION
             block.in_guest = 1
-        if found == TOO_LATE:
-            found = NOTIFIED if withdraw(waiter) else TOO_LATE
-        if found == NOTIFIED or found == TOO_LATE:
-            context.waited = found
-            return status
-        if found == ASKED and status == 0:
+        if status == 0 and found == ASKED:
             if past_deadline(context):
                 request(context, PENDING_DEADLINE)
             status = poll_status(context, True)
+        if status:
+            break
+        if found == TOO_LATE and withdraw(waiter):
+            found = NOTIFIED
+        if found == NOTIFIED or found == TOO_LATE:
+            context.waited = found
+            return 0
     abandon(waiter)
+    tell_from_guest(block)
     return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def tell_from_guest(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """``tell``, where there is somebody to be told."""
+    if to_tell.count:
+        leave_guest(block)
+        tell()
+        block.in_guest = 1
 
 
 @cython.cfunc
@@ -460,15 +482,10 @@ def memory_notify(
     """Builtin ``memory_notify``: nobody waits at a memory that is not shared."""
     definition: cython.pointer(MemDef) = memory_at(vm, cython.cast(uint32_t, memory))
     status: uint32_t = trouble(definition, address, 4)
-    block: cython.pointer(ThreadBlock)
     context.waited = 0
     if status == 0 and definition.flags & SHARED:
         context.waited = wake(cython.cast(cython.p_char, definition.base + address), cython.cast(uint32_t, count))
-        if to_tell.count:
-            block = current_block()
-            leave_guest(block)
-            tell()
-            block.in_guest = 1
+        tell_from_guest(current_block())
     return status
 
 
@@ -492,7 +509,7 @@ class Notice:
 
     def __dealloc__(self):
         if self.waiter.is_queued:
-            abandon(cython.address(self.waiter))
+            abandon_and_tell(cython.address(self.waiter))
 
     def __await__(self):
         return self.driver(self).__await__()
@@ -518,7 +535,7 @@ class Notice:
     def give_up(self) -> None:
         """Nobody wants to know any more."""
         self.tell = None
-        abandon(cython.address(self.waiter))
+        abandon_and_tell(cython.address(self.waiter))
 
     def __reduce__(self):
         raise TypeError("what a guest waits for cannot be pickled")

@@ -156,6 +156,36 @@ def test_atomic_accesses_of_python():
             memory.load(wrong)
 
 
+def test_a_width_is_one_number():
+    """Also where an object says another one each time, or is equal to all: bounds and access have the same."""
+
+    class Odd(int):
+        numbers = [0, 1, 8, 8, 1]
+
+        def __eq__(self, other):
+            return True
+
+        def __hash__(self):
+            return 4
+
+        def __index__(self):
+            return self.numbers[0]
+
+        __int__ = __index__
+
+    memory = SharedMemory(None, 1, 1)
+    for number in (0, 3, 16):
+        with pytest.raises(ValueError, match="width must be"):
+            memory.load(0, Odd(number))
+        with pytest.raises(ValueError, match="width must be"):
+            memory.wait(0, 0, 0, Odd(number))
+    with pytest.raises(Trap):
+        memory.load((1 << 16) - 4, Odd(8))
+    with pytest.raises(TypeError, match="initialised once"):
+        memory.__init__(None, 1, 1, waiters=0)
+    assert memory.wait(0, 0, 0.001) == "timed-out", "and has room for waiters as before"
+
+
 def test_copies():
     """Bytes, structures and text go in and out as with any memory."""
     memory = SharedMemory(None, 1, 2)
