@@ -50,6 +50,7 @@ cdef extern from * nogil:
     """
     ctypedef struct Parker "strata_parker":
         uint32_t word             # changes whenever the thread has something to look at
+        uint32_t sleeps           # whether it sleeps
         Parker* next              # among those that no thread has
 
     void unpark "strata_unpark"(Parker*)

@@ -84,7 +84,7 @@ def look(tick: cython.bint, whole: cython.bint) -> cython.bint:
     while link != cython.NULL:
         block = cython.cast(cython.pointer(ThreadBlock), link)
         context = cython.cast(cython.pointer(ExecContext), load_ptr(cython.address(block.running)))
-        if context != cython.NULL:
+        if context != cython.NULL and not sleeps(block):
             any_runs = True
             bits = asked_of(block, context, whole)
             if context.deadline_ns != 0 and now >= context.deadline_ns:
@@ -95,6 +95,15 @@ def look(tick: cython.bint, whole: cython.bint) -> cython.bint:
         link = link.next
     unlock(cython.address(threads))
     return any_runs
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def sleeps(block: cython.pointer(ThreadBlock)) -> cython.bint:
+    """Whether a thread waits at a shared memory: it looks at its deadline itself, and wakes us when it goes on."""
+    return block.parker != cython.NULL and load_32(cython.address(block.parker.sleeps)) != 0
 
 
 @cython.cfunc

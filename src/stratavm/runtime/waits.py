@@ -31,7 +31,7 @@ from cython.cimports.stratavm.runtime.builtin_calls import suspend_for
 from cython.cimports.stratavm.runtime.gil import leave_guest, let_go_of_gil, let_python_run, regain_gil
 from cython.cimports.stratavm.runtime.instance import memory_at
 from cython.cimports.stratavm.runtime.memory import SHARED
-from cython.cimports.stratavm.runtime.native import compiler_fence, load_32, load_64, now_ns, or_32, store_relaxed
+from cython.cimports.stratavm.runtime.native import compiler_fence, load_32, load_64, now_ns, or_32
 from cython.cimports.stratavm.runtime.occupancy import earlier, fiber_here, request
 from cython.cimports.stratavm.runtime.own_threads import Link, Monitor, Queue, begin_monitor, put_last, take_out
 from cython.cimports.stratavm.runtime.own_threads import lock as hold
@@ -47,8 +47,8 @@ from stratavm.base.errors import ResourceLimit
 QUEUES = cython.declare(uint32_t, 256)
 QUEUE_BITS = cython.declare(uint32_t, 8)
 SPIN_TURNS = cython.declare(uint32_t, 100)  # looks at the flag before the thread sleeps, where that helps
-QUIET_NS = cython.declare(uint64_t, 20_000_000)  # of sleep, behind which the ticker forgets the thread
 SLICE_NS = cython.declare(uint64_t, 100_000_000)  # a signal that came just before the sleep is heard then
+TO_END = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_SIGNAL)
 NOTIFIED = cython.declare(uint32_t, 0)
 DIFFERS = cython.declare(uint32_t, 1)
 TOO_LATE = cython.declare(uint32_t, 2)
@@ -191,50 +191,42 @@ def sleep(
     until_ns: uint64_t,
 ) -> uint32_t:
     """Without the GIL, until it is NOTIFIED or TOO_LATE, or the call, if there is one, is ASKED to end, or SIGNALS may
-    be due. The ticker may forget the thread meanwhile: see ``be_seen``."""
+    be due. The ticker does not see who sleeps: see ``is_seen``."""
     seen: uint32_t
-    now: uint64_t
     limit: uint64_t
-    began_ns: uint64_t = 0
-    spin(waiter.parker, cython.address(waiter.is_notified), SPIN_TURNS)
+    now: uint64_t = 0
+    slice_ns: uint64_t = now_ns() + SLICE_NS if block.is_main else 0
+    parker: cython.pointer(Parker) = waiter.parker
+    spin(parker, cython.address(waiter.is_notified), SPIN_TURNS)
     while True:
-        seen = load_32(cython.address(waiter.parker.word))
+        seen = load_32(cython.address(parker.word))
         if load_32(cython.address(waiter.is_notified)):
             return NOTIFIED
-        now = now_ns()
-        if began_ns == 0:
-            began_ns = now
         limit = until_ns
         if context != cython.NULL:
-            if load_32(cython.address(context.pending)) & (PENDING_INTERRUPT | PENDING_SIGNAL) or past_deadline(
-                context
-            ):
+            if load_32(cython.address(context.pending)) & TO_END or past_deadline(context):
                 return ASKED
             limit = earlier(limit, context.deadline_ns)
-        if until_ns and now >= until_ns:
-            return TOO_LATE
-        if block.is_main:
-            if now - began_ns >= SLICE_NS:
+        limit = earlier(limit, slice_ns)
+        if limit:  # else it has no end: no clock is asked, nor set, which takes longer than all else
+            now = now_ns()
+            if until_ns and now >= until_ns:
+                return TOO_LATE
+            if slice_ns and now >= slice_ns:
                 return SIGNALS
-            limit = earlier(limit, began_ns + SLICE_NS)
-        if block.running != cython.NULL:
-            if now - began_ns < QUIET_NS:
-                limit = earlier(limit, began_ns + QUIET_NS)
-            else:
-                store_relaxed(cython.address(block.running), cython.NULL)
-        if park(waiter.parker, seen, limit) == EINTR and block.is_main:
+        if park(parker, seen, limit) == EINTR and block.is_main:
             return SIGNALS
 
 
 @cython.cfunc
-@cython.exceptval(-1, check=False)
-def be_seen(context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock)) -> cython.int:
-    """With the GIL: the ticker looks at the thread again."""
-    if block.running == context:
-        return 0
-    store_relaxed(cython.address(block.running), context)
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_seen() -> cython.bint:
+    """Whether there is a ticker that sees who sleeps no longer: either it, before it parks, has seen this thread awake,
+    or this thread, awake, sees it parked: the ticker runs a barrier on every thread, so that none is needed here."""
     compiler_fence()
-    return 0 if load_32(cython.address(ticker_state)) == TICKER_TICKS else wake_ticker()
+    return load_32(cython.address(ticker_state)) == TICKER_TICKS
 
 
 @cython.cfunc
@@ -299,7 +291,8 @@ def wait_in_python(memory, at, width, expected, until_ns):
     try:
         while True:
             found = sleep_loose(context, block, cython.address(waiter), until_ns)
-            be_seen(context, block)
+            if context != cython.NULL and not is_seen():
+                wake_ticker()
             if found == NOTIFIED:
                 return NOTIFIED
             if found == TOO_LATE:
@@ -424,7 +417,7 @@ def sleep_in_guest(
     while True:
         let_go_of_gil(block)
         found = sleep(context, block, waiter, until_ns)
-        if block.running != context or found == SIGNALS:
+        if found == SIGNALS or not is_seen():
             regain_gil(block)
             block.in_guest = 0
             status = 0 if look_around(context, block, found == SIGNALS) else TRAP_HOST_EXCEPTION
@@ -460,10 +453,10 @@ def tell_from_guest(block: cython.pointer(ThreadBlock)) -> cython.void:
 def look_around(
     context: cython.pointer(ExecContext), block: cython.pointer(ThreadBlock), for_signals: cython.bint
 ) -> cython.bint:
-    """With the GIL, between two sleeps: false if something was raised, which is kept for the end of the call."""
+    """With the GIL, after a sleep: false if something was raised, which is kept for the end of the call."""
     store: Store = cython.cast(Store, context.store)
     try:
-        be_seen(context, block)
+        wake_ticker()
     except BaseException as error:
         store.in_flight = error
         return False

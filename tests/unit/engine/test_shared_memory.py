@@ -160,8 +160,6 @@ def test_a_width_is_one_number():
     """Also where an object says another one each time, or is equal to all: bounds and access have the same."""
 
     class Odd(int):
-        numbers = [0, 1, 8, 8, 1]
-
         def __eq__(self, other):
             return True
 
@@ -169,7 +167,7 @@ def test_a_width_is_one_number():
             return 4
 
         def __index__(self):
-            return self.numbers[0]
+            return 0
 
         __int__ = __index__
 
