@@ -107,7 +107,8 @@ def run(
             WebAssembly allows, with ``isolate`` 1 GiB.
         max_output: bytes that are kept of each output; what is more is dropped, and ``truncated`` says so.
         threads: how many threads it may have at once besides its first, each a thread of this process; where it wants
-            more it is told that there are none. What it may take otherwise is for all of them together.
+            more it is told that there are none. What it may take otherwise is for all of them together; of fuel each
+            new one gets a share, so that a program with threads should be given some times what it takes.
         isolate: run it in a process of its own, behind the wall of ``strata run --isolate``.
         text: give both outputs as ``str``, decoded as UTF-8; what is not UTF-8 becomes ``U+FFFD``.
         check: raise ``GuestFailed`` unless it exits by itself with code 0.

@@ -121,11 +121,12 @@ class Team:
         """What all of them have used."""
         return (self.store.fuel_used or 0) + (0 if self.threads is None else self.threads.fuel_used)
 
-    @property
-    def ended_in(self) -> str:
+    def ended_in(self, reason: Reason) -> str:
         """The thread that ended the program, for a message; empty where that is the first."""
-        number = None if self.threads is None else self.threads.ended_in
-        return "" if number is None else f" in thread {number}"
+        if self.threads is None or self.threads.ended_in is None:
+            return ""
+        share = f", whose share was {self.threads.share}" if reason == "fuel" else ""
+        return f" in thread {self.threads.ended_in}{share}"
 
     async def ended(self, way: Way, running: Coroutine[Any, Any, None]) -> None:
         """Run the first thread to its end, and end the others with it."""
@@ -154,7 +155,7 @@ async def _reason(run: Coroutine[Any, Any, None], team: Team) -> tuple[Reason, i
         reason = team.watch.reason(error)
         if reason is None:
             raise
-        return reason, CODES[reason], _describe(error, reason) + team.ended_in
+        return reason, CODES[reason], _describe(error, reason) + team.ended_in(reason)
 
 
 async def _run(

@@ -16,7 +16,7 @@ from _contextvars import copy_context
 from threading import Event, Thread
 
 from stratavm.base.closing import Closing
-from stratavm.base.errors import Interrupted, LinkError, ResourceLimit
+from stratavm.base.errors import Interrupted, LinkError, OutOfFuel, ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
 from stratavm.base.numbers import whole
 from stratavm.base.text import printable
@@ -48,6 +48,8 @@ LAST_NUMBER: Final = 0x1FFF_FFFF
 """Numbers of threads begin at 1; the C library keeps the bits above for itself."""
 GRACE_S: Final = 5.0
 """How long the end waits for a thread that a host function holds up, which cannot be interrupted."""
+LEAST_SHARE: Final = 8
+"""A new thread gets at least one part in so many of the fuel that its maker has, and those left over that have ended."""
 PLACE_S: Final = 0.1
 """How long who wants one thread more than there may be waits for one to end: a guest that has joined another knows of
 its end before the host does."""
@@ -69,8 +71,9 @@ class Threads(Closing):
 
     Args:
         store: the main thread's. What the others hold counts as held by it, and its fuel is shared out: each of
-            ``most`` threads would get as much as is left for the main one, and what they leave over goes to whoever
-            starts the next. Deadlines and interrupts of it end all of them.
+            ``most`` threads would get as much as is left for the main one, or an eighth of what its maker has, whichever
+            is more; what they leave over goes to whoever starts the next. Deadlines and interrupts of it end all
+            of them.
         module: the program.
         most: how many may live at once; where the guest wants more it is told so (EAGAIN).
         follow: told of the store of each, before it runs.
@@ -78,7 +81,7 @@ class Threads(Closing):
             thread runs on an event loop.
 
     Attributes: ``ended_in`` is the number of the thread that ended the program; None: the main one, or none has.
-    ``fuel_used`` is what threads that have ended have used.
+    ``share`` is what that had of the fuel. ``fuel_used`` is what threads that have ended have used.
     """
 
     def __init__(
@@ -92,7 +95,7 @@ class Threads(Closing):
     ) -> None:
         self.store, self.module, self.most = store, module, whole("most", most, unit="threads")
         self.ended_in: int | None = None
-        self.fuel_used = 0
+        self.fuel_used = self.share = 0
         self._follow = follow
         self._may_wait = may_wait
         self._linker: Linker | None = None
@@ -139,7 +142,7 @@ class Threads(Closing):
             if self._pre is None:
                 assert self._linker is not None
                 self._pre = self._linker.instantiate_pre(self.module)
-            guest.store = self._store(maker)
+            guest.store = self._store(maker, guest)
             guest.thread = Thread(
                 target=copy_context().run, args=(self._run, guest), name=f"stratavm-guest-{guest.number}", daemon=True
             )
@@ -168,16 +171,16 @@ class Threads(Closing):
             if self._last not in self._living:
                 return self._last
 
-    def _store(self, maker: Store) -> Store:
+    def _store(self, maker: Store, guest: _Guest) -> Store:
         """A new thread's. Of the fuel that its maker has, and those left over that have ended, it gets what each would
-        get if all were started that may be."""
+        get if all were started that may be, or an eighth."""
         store = Store(self.store.engine, limits=self.store.limits)
         cast(Any, store).share_budget(self.store)
         if maker.fuel is not None:
             with TEAMS.lock:
                 all_of_it, self._fuel_left = maker.fuel + self._fuel_left, 0
-                share = all_of_it // (self.most - len(self._living) + 2)  # it is among the living
-                store.fuel, maker.fuel = share, all_of_it - share
+                share = all_of_it // min(self.most - len(self._living) + 2, LEAST_SHARE)  # it is among the living
+                store.fuel, maker.fuel, guest.share = share, all_of_it - share, share
         if self._follow is not None:
             self._follow(store)
         return store
@@ -220,7 +223,9 @@ class Threads(Closing):
                 return
             self._is_over = True
             self._cause, self.ended_in = error, guest.number
-        error.add_note(f"in thread {guest.number} of the guest")
+        share = f", whose share of the fuel was {guest.share}" if isinstance(error, OutOfFuel) else ""
+        error.add_note(f"in thread {guest.number} of the guest{share}")
+        self.share = guest.share
         while not self._main_is_over.wait(SLICE_S):  # it may be about to enter its store, where none is inside
             self.store.interrupt()
 
@@ -299,3 +304,4 @@ class _Guest:
         self.number, self.argument = number, argument
         self.store: Store | None = None
         self.thread: Thread | None = None
+        self.share = 0
