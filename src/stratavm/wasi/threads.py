@@ -49,7 +49,7 @@ LAST_NUMBER: Final = 0x1FFF_FFFF
 GRACE_S: Final = 5.0
 """How long the end waits for a thread that a host function holds up, which cannot be interrupted."""
 LEAST_SHARE: Final = 8
-"""A new thread gets at least one part in so many of the fuel that its maker has, and those left over that have ended."""
+"""A new thread gets at least one part in so many of the fuel that its maker has and those left that have ended."""
 PLACE_S: Final = 0.1
 """How long who wants one thread more than there may be waits for one to end: a guest that has joined another knows of
 its end before the host does."""
@@ -71,9 +71,9 @@ class Threads(Closing):
 
     Args:
         store: the main thread's. What the others hold counts as held by it, and its fuel is shared out: each of
-            ``most`` threads would get as much as is left for the main one, or an eighth of what its maker has, whichever
-            is more; what they leave over goes to whoever starts the next. Deadlines and interrupts of it end all
-            of them.
+            ``most`` threads would get as much as is left for the main one, or an eighth of what its maker has if that
+            is more; what they leave over goes to whoever starts the next. Deadlines and interrupts of it end all of
+            them.
         module: the program.
         most: how many may live at once; where the guest wants more it is told so (EAGAIN).
         follow: told of the store of each, before it runs.
