@@ -12,8 +12,8 @@ from typing import Final
 from stratavm import Config, Engine, Linker, Module, SharedMemory, Store
 from tests.litmus.shapes import COUNTS, PAGES, Digits, Litmus, Way, guest
 
-PAIR: Final = 4
-CROWD: Final = 256
+PAIR: Final = 16
+CROWD: Final = 16
 """Rounds between two meetings of two threads, and of more: where these are more than there are processors, they spend
 their time waiting for each other."""
 

@@ -28,6 +28,9 @@ MOST_ROUNDS: Final = 1024
 LONGEST: Final = 511
 """Turns of an empty loop by which threads may begin later than others that they have met: who came last knows first
 that all are there."""
+PATIENCE: Final = {2: 0xFFFF_FFFF, 3: 1000, 4: 1000}
+"""Looks at who is there before one of so many threads sleeps. Two never do: who is woken is put on the processor of who
+wakes it, and there they never meet."""
 PAGES: Final = (PLACES + MOST_ROUNDS * VARIABLES * STRIDE) >> 16
 
 
@@ -181,13 +184,19 @@ def guest(litmus: Litmus, way: Way) -> str:
     return f"""(module (import "env" "memory" (memory {PAGES} {PAGES} shared))
   {" ".join(threads)}
   (func $meet (param $turn i32) (param $me i32)
-    (local $wanted i32) (local $delay i32)
+    (local $wanted i32) (local $delay i32) (local $found i32) (local $looks i32)
     (local.set $delay (i32.and (i32.const {LONGEST}) (i32.shr_u
       (i32.mul (i32.add (i32.shl (local.get $turn) (i32.const 2)) (local.get $me)) (i32.const 0x9E3779B1))
       (i32.const 20))))
     (local.set $wanted (i32.mul (local.get $turn) (i32.const {len(threads)})))
-    (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1)))
-    (loop $spin (br_if $spin (i32.lt_u (i32.atomic.load (i32.const 0)) (local.get $wanted))))
+    (local.set $found (i32.add (i32.atomic.rmw.add (i32.const 0) (i32.const 1)) (i32.const 1)))
+    (if (i32.ge_u (local.get $found) (local.get $wanted))
+      (then (drop (memory.atomic.notify (i32.const 0) (i32.const -1))))
+      (else (loop $spin
+        (local.set $looks (i32.add (local.get $looks) (i32.const 1)))
+        (if (i32.ge_u (local.get $looks) (i32.const {PATIENCE[len(threads)]}))
+          (then (drop (memory.atomic.wait32 (i32.const 0) (local.get $found) (i64.const 1_000_000)))))
+        (br_if $spin (i32.lt_u (local.tee $found (i32.atomic.load (i32.const 0))) (local.get $wanted))))))
     (loop $later (br_if $later (i32.ge_s (local.tee $delay (i32.sub (local.get $delay) (i32.const 1))) (i32.const 0)))))
   (func $count (param $rounds i32)
     (local $i i32) (local $at i32)
