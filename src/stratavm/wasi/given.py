@@ -65,8 +65,9 @@ def check_entries(module: Module) -> None:
 
 
 def spawns(module: Module) -> bool:
-    """Whether a module imports what makes threads: ``wasi.threads`` has what it needs."""
-    return any((i.module, i.name) == SPAWN for i in module.model.imports)
+    """Whether a module imports what makes threads, or the memory that they would share: one that was compiled for them
+    and starts none. ``wasi.threads`` has what it needs."""
+    return any(is_for_threads(i) for i in module.model.imports)
 
 
 def is_for_threads(wanted: Import) -> bool:

@@ -13,6 +13,7 @@ import os
 import time
 from _collections_abc import Callable
 from _contextvars import copy_context
+from contextlib import suppress
 from threading import Event, Thread
 
 from stratavm.base.closing import Closing
@@ -114,9 +115,10 @@ class Threads(Closing):
             LinkError: its threads could not run: nothing is exported that begins them, or each would have a memory of
                 its own.
         """
-        _must_have_threads(self.module)
         for wanted in self.module.model.imports:
-            if wanted.kind == "memory" and is_for_threads(wanted):
+            if (wanted.module, wanted.name) == SPAWN:
+                _must_have_threads(self.module)
+            elif is_for_threads(wanted):
                 linker.define(wanted.module, wanted.name, made_for(self.store, cast(MemoryType, wanted.type)))
         linker.define(*SPAWN, HostSpec(SPAWN_TYPE, self._spawn))
         self._linker = linker
@@ -223,11 +225,12 @@ class Threads(Closing):
                 return
             self._is_over = True
             self._cause, self.ended_in = error, guest.number
-        share = f", whose share of the fuel was {guest.share}" if isinstance(error, OutOfFuel) else ""
-        error.add_note(f"in thread {guest.number} of the guest{share}")
         self.share = guest.share
+        share = f", whose share of the fuel was {guest.share}" if isinstance(error, OutOfFuel) else ""
+        with suppress(Exception):  # an error of the embedder's takes no notes, perhaps
+            error.add_note(f"in thread {guest.number} of the guest{share}")
         while not self._main_is_over.wait(SLICE_S):  # it may be about to enter its store, where none is inside
-            self.store.interrupt()
+            _interrupt(self.store)
 
     def finish(self, error: BaseException | None) -> BaseException | None:
         """The main thread has ended, with this error: the others are to end. Gives what ended the program."""
@@ -258,7 +261,7 @@ class Threads(Closing):
             guests = list(self._living.values())
         for guest in guests:
             if guest.store is not None:
-                guest.store.interrupt()
+                _interrupt(guest.store)
         return guests
 
     def _forget_after_fork(self) -> None:
@@ -278,6 +281,12 @@ class Threads(Closing):
 
     def __repr__(self) -> str:
         return f"<Threads: {len(self._living)} of at most {self.most}>"
+
+
+def _interrupt(store: Store) -> None:
+    """End the call inside, if there is one, whatever those say who hear of it."""
+    with suppress(Exception):
+        store.interrupt()
 
 
 def _must_have_threads(module: Module) -> None:

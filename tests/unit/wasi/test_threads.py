@@ -182,6 +182,34 @@ def test_what_cannot_have_threads_is_told(text, said):
         linker.check(module)
 
 
+def test_a_program_that_starts_none_has_its_memory():
+    """It was compiled for threads, and imports what they would share."""
+    text = """(module (import "env" "memory" (memory 1 2 shared)) (export "memory" (memory 0))
+                (func (export "_start") (i32.atomic.store (i32.const 0) (memory.grow (i32.const 1)))
+                  (if (i32.ne (i32.atomic.load (i32.const 0)) (i32.const 1)) (then unreachable))
+                  (if (i32.ne (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))))"""
+    assert stratavm.run(text).ok
+    assert stratavm.run(text, threads=0, isolate=True).ok
+    assert stratavm.run(text, max_memory=64 << 10).reason == "memory"
+
+
+class Silent(Exception):
+    """One that takes no notes."""
+
+    def add_note(self, note):
+        raise ValueError(note)
+
+
+def test_an_error_without_notes_ends_all_too():
+    """What the embedder's own exceptions do when they are asked for something."""
+
+    def call(number):
+        raise Silent
+
+    with pytest.raises(Silent):
+        Program("(call $call (i32.const 0))", "(drop (call $spawn (i32.const 0)))" + WAIT, call=call).run()
+
+
 # ---- ends -----------------------------------------------------------------------------------------
 
 OTHERS = f"(if (i32.eq (local.get 1) (i32.const 1)) (then {WAIT}) (else (call $call (i32.const 1)) {SPIN}))"
