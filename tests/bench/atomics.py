@@ -20,7 +20,7 @@ from tests.bench.thresholds import Verdict, of_median
 
 FOLDER: Final = Path(__file__).parent / "atomics"
 SUITE: Final = "threads"
-ROUNDS: Final = {"counter": 10_000_000, "exchange": 2_000_000, "pingpong": 20_000}
+ROUNDS: Final = {"counter": 30_000_000, "exchange": 10_000_000, "pingpong": 20_000}
 """Of each thread."""
 NAMES: Final = {"counter": "counter", "exchange": "compare and exchange", "pingpong": "wait and notify, in turns"}
 MOST: Final = {"counter": 1.2, "exchange": 1.2, "pingpong": 1.5}
