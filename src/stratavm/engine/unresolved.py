@@ -43,6 +43,10 @@ EMSCRIPTEN: Final = (
     "this needs the JavaScript that emscripten writes: link with -sSTANDALONE_WASM, and with --no-entry if there is "
     "no main"
 )
+EMSCRIPTEN_THREADS: Final = (
+    "threads of emscripten are begun by its JavaScript: build without -pthread, or by the WASI SDK for "
+    "wasm32-wasip1-threads"
+)
 ASSEMBLYSCRIPT: Final = (
     'AssemblyScript calls env.abort when it gives up: {"env": {"abort": lambda message, file, line, column: None}}, '
     "or compile with `asc --use abort=`"
@@ -73,6 +77,7 @@ IN_ENV: Final[tuple[tuple[str, str], ...]] = (
     ("_emscripten_", EMSCRIPTEN),
     ("__syscall_", EMSCRIPTEN),
     ("__cxa_", EMSCRIPTEN),
+    ("__pthread_create_js", EMSCRIPTEN_THREADS),
     ("invoke_", EMSCRIPTEN),
     ("_embind_", EMSCRIPTEN),
 )
