@@ -188,6 +188,38 @@ def test_a_loop_reads_no_constant_that_has_to_be_in_a_register():
     assert {line.split()[0] for line in inner if "rip" in line} == {"vpaddusb", "vpand"}
 
 
+def test_constants_of_a_loop_are_loaded_again_behind_it():
+    """What stands in front of two loops, one of which may be passed by, is known on every way."""
+    constant = "(v128.const i64x2 0x0123456789abcdef 0x1122334455667788)"
+    loop = """(loop $l{0} (local.set $s (i8x16.add (local.get $s) (i8x16.gt_s (local.get $c) (local.get $v))))
+        (local.set $k (i32.sub (local.get $k) (i32.const 1))) (br_if $l{0} (local.get $k)))"""
+    text = f"""(module (func (export "f") (param $v v128) (param $n i32) (result v128)
+      (local $c v128) (local $s v128) (local $k i32)
+      (local.set $c {constant})
+      (if (i32.and (local.get $n) (i32.const 1)) (then (local.set $k (i32.const 3)) {loop.format(1)}))
+      (local.set $s (i8x16.swizzle (local.get $c) (local.get $s)))
+      (if (i32.and (local.get $n) (i32.const 2)) (then (local.set $k (i32.const 2)) {loop.format(2)})
+        (else (local.set $s (i8x16.swizzle (local.get $c) (local.get $v)))))
+      (i8x16.add (local.get $s) (i8x16.gt_s (local.get $c) (local.get $s)))))"""
+    agree(text, *((value, n) for value in SPECIAL for n in range(4)))
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_small_loop_has_its_constant_in_a_register(level):
+    """A look for a byte: nothing is loaded in it but the bytes, and zero is not made anew."""
+    text = """(module (memory 1) (func (export "f") (param $a i32) (result i32)
+      (loop $l
+        (local.set $a (i32.add (local.get $a) (i32.const 16)))
+        (br_if $l (i32.eqz (v128.any_true
+          (i8x16.eq (v128.load (local.get $a)) (v128.const i64x2 0 0))))))
+      (local.get $a)))"""
+    names = [name for name, _ in listed(text, NEW, level)]
+    assert "vpcmpeqb" in names
+    poll = max(i for i in range(names.index("vpcmpeqb")) if names[i] == "cmp")
+    assert names.index("vpxor") < poll
+    assert sum(name in ("vpxor", "vxorps") for name in names) == 1
+
+
 def test_equal_constants_make_equal_values():
     """What is computed from them is computed once at level 1."""
     one = "(i16x8.mul (local.get 0) (v128.const i16x8 3 5 7 9 3 5 7 9))"

@@ -205,7 +205,7 @@ class Selector(AtomicSelector):
     def run(self):
         """Fill ``m`` from ``ssa``."""
         self.prepare()
-        self.result_pointer = NO_VREG
+        self.result_pointer = self.held_until = NO_VREG
         self.n_pointers = self.n_leavers = 0
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
             fail_wrong(b"function {} has a type that is none of a function", self.ssa.func, 0)
@@ -413,6 +413,8 @@ class Selector(AtomicSelector):
             return 0
         self.open_block(block.depth, block.flags)
         self.at = block.first
+        if block.first >= self.held_until:
+            self.let_go()
         self.quotient = NO_VREG
         if number == 0:
             self.incoming(block)
@@ -498,6 +500,8 @@ class Selector(AtomicSelector):
         self.n_leavers = 0
         if last:
             self.find_leavers(self.ssa.blocks[header].first, last)
+            if self.avx and self.ssa.n_constants:
+                self.hold(self.ssa.blocks[header].first, last)
         for i in range(self.n_leavers):
             n = self.leavers[i]
             self.at = n

@@ -4,12 +4,16 @@ from stratavm.targets.x64.select_num cimport NumericSelector
 from stratavm.targets.x64.select_vecseq cimport VectorSequences
 
 cdef enum:
+    MOST_HELD = 4
     SEEN = 32   # constants, the last ones, that are looked at for a use
 
 cdef class VectorSelector(VectorSequences):
+    cdef uint32_t held_until   # the node behind the loop whose constants are in registers (level 0); NO_VREG: none are
     cdef bint vector(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef int keep(self, uint32_t n) except -1 nogil
     cdef int find_kept(self) noexcept nogil
+    cdef int hold(self, uint32_t first, uint32_t last) except -1 nogil
+    cdef int let_go(self) noexcept nogil
     cdef bint in_register(self, uint32_t n, uint32_t k, uint32_t constant) noexcept nogil
     cdef bint is_condition(self, uint32_t node) noexcept nogil
     cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil

@@ -4,7 +4,7 @@
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.ir.ops import N_OPS, OP_OPERANDS
+from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OP_FLAGS, OP_OPERANDS
 from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, T_F32, T_F64, T_I32, T_I64, T_V128, Block, Node
 from cython.cimports.stratavm.machine.minst import C_REG, NO_VREG
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
@@ -80,7 +80,12 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
 )
 from cython.cimports.stratavm.targets.x64.pseudo import CC_B
 from cython.cimports.stratavm.targets.x64.rows import row_address_reg
-from cython.cimports.stratavm.targets.x64.select_base import MOST_KEPT, NODE_FOLDED, UNKNOWN_KEPT, is_const
+from cython.cimports.stratavm.targets.x64.select_base import (
+    MOST_KEPT,
+    NODE_FOLDED,
+    UNKNOWN_KEPT,
+    is_const,
+)
 
 SWAPPED = cython.declare(uint32_t, 1)  # bits of a rule's extra
 INVERTED = cython.declare(uint32_t, 2)
@@ -192,6 +197,48 @@ class VectorSelector(VectorSequences):
         for i in range(self.n_kept):
             if self.kept[i] == n:
                 self.vregs[n] = self.vector_constant(n)
+        return 0
+
+    def hold(self, first, last):
+        """Load the constants that the nodes [first, last) of an innermost loop want in registers, where no pass ran; a
+        loop that calls has none."""
+        i: uint32_t
+        j: uint32_t
+        k: uint32_t
+        x: uint32_t
+        at: cython.pointer(Node)
+        self.n_kept = 0
+        for i in range(first, last):
+            at = cython.address(self.ssa.nodes[i])
+            if at.op >= N_OPS:
+                continue
+            if OP_FLAGS[at.op] & OF_CALLS:
+                self.n_kept = 0
+                break
+            if RULE_SHAPE[at.op] < S_V_TWO or RULE_SHAPE[at.op] > S_V_TRUNC_ZERO_U:
+                continue
+            for k in range(OP_OPERANDS[at.op]):
+                x = at.a if k == 0 else at.b if k == 1 else at.c
+                if self.ssa.nodes[x].op != IR_CONST_V128 or not self.in_register(i, k, x):
+                    continue
+                j = 0
+                while j < self.n_kept and self.kept[j] != x:
+                    j += 1
+                if j == self.n_kept and j < MOST_HELD:
+                    self.kept[j] = x
+                    self.n_kept += 1
+        for i in range(self.n_kept):
+            self.vregs[self.kept[i]] = self.vector_constant(self.kept[i])
+        self.held_until = last
+        return 0
+
+    def let_go(self):
+        """Behind that loop, they are loaded where they are used: other ways may lead there."""
+        i: uint32_t
+        for i in range(self.n_kept):
+            self.vregs[self.kept[i]] = NO_VREG
+        self.n_kept = 0
+        self.held_until = NO_VREG
         return 0
 
     def find_kept(self):
