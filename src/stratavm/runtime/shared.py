@@ -43,9 +43,10 @@ from cython.cimports.stratavm.runtime.waits import notify, wait_in_python
 
 from stratavm.base.errors import AllocatorFault, Closed, LinkError, ResourceLimit, Trap
 from stratavm.base.importing import struct
+from stratavm.base.keywords import unexpected
 from stratavm.base.numbers import integer, seconds_or_none, shown, truth, whole
 from stratavm.runtime.allocator import checked
-from stratavm.runtime.introspect import Signed
+from stratavm.runtime.introspect import Signed, constructor
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.memory import MOST, NO_BUFFER, PAGE_SHIFTS
 from stratavm.spec.types import Limits, MemoryType
@@ -90,14 +91,17 @@ class SharedMemory:
 
     def __init__(
         self,
-        engine: object,
-        minimum: object,
-        maximum: object,
+        engine: object = None,
+        minimum: object = None,
+        maximum: object = None,
         *,
         page_size: object = 1 << 16,
         is64: object = False,
         waiters: object = MOST_WAITERS,
+        **unknown: object,
     ):
+        if unknown:
+            raise unexpected("SharedMemory()", unknown, constructor("SharedMemory").parameters)
         template: object = engine_of(engine).template
         if template is None:
             raise Closed("the engine is closed")
@@ -105,8 +109,11 @@ class SharedMemory:
         if shift is None:
             raise ValueError(f"page_size: a page has 65536 bytes or 1, got {shown(page_size)}")
         reach: object = most_pages(shift, truth("is64", is64))
-        if maximum is None:
-            raise TypeError("a shared memory needs a maximum: its address space is reserved at once")
+        if minimum is None or maximum is None:
+            raise TypeError(
+                "SharedMemory() takes an engine (or None), a minimum and a maximum, which a shared memory needs: its "
+                "address space is reserved at once"
+            )
         least: object = whole("minimum", minimum, most=reach, unit="pages")
         most: object = whole("maximum", maximum, least, reach, "pages")
         type: object = MemoryType(Limits(least, most, is64, True), shift)
@@ -386,6 +393,10 @@ class SharedMemory:
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         raise BufferError(NO_BUFFER)
 
+    def view(self, *arguments: object, **options: object):
+        """What a ``Memory`` has, and a shared one does not: raises BufferError."""
+        raise BufferError(NO_BUFFER)
+
     def read(self, address: object, count: object) -> bytes:
         """Copy ``count`` bytes out.
 
@@ -484,7 +495,7 @@ def word(name: str, value: object, width: uint32_t) -> uint64_t:
     one: object = 1
     bits: object = 8 * width
     if not -(one << (bits - 1)) <= number < one << bits:
-        raise ValueError(f"{name} must have {bits} bits, got {shown(number)}")
+        raise ValueError(f"{name} must have at most {bits} bits, got {shown(number)}")
     return number & ((one << bits) - 1)
 
 

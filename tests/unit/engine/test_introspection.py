@@ -293,7 +293,7 @@ def test_the_limits_of_a_configuration_hold_for_text_and_for_what_the_validator_
 def test_a_refusal_of_a_text_is_one_error_and_not_two():
     """No "during handling of the above exception" about a binary that nobody has seen."""
     with pytest.raises(Unsupported) as caught:
-        Module("(module (memory 1 1 shared))")
+        Module("(module (type (struct)))")
     assert caught.value.__context__ is None and caught.value.line == 1
 
 
