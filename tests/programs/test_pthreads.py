@@ -27,7 +27,7 @@ ENGINES = {
 }
 FAST = [name for name in ENGINES if name != "oracle"]
 STARTED = b"started\n"
-SECONDS = 60
+SECONDS = 30
 """For what ends in moments, on a machine that does much else."""
 CASES = ("spin", "wait", "sleep", "read")
 """What the main thread does when the end comes; others do the same, one each."""
@@ -53,6 +53,14 @@ def nobody_stays():
         if thread.name.startswith("stratavm-guest"):
             thread.join(5)  # what is left to do for one that has let go of everything
             assert not thread.is_alive()
+
+
+@pytest.fixture
+def silent():
+    """An input that has nothing for ever."""
+    nothing, never = os.pipe()
+    with open(nothing, "rb") as stdin, open(never, "wb"):
+        yield stdin
 
 
 def lines_of(count, each):
@@ -156,38 +164,36 @@ def test_there_are_no_more_threads_than_allowed(program, most, wanted):
 
 
 @pytest.mark.parametrize("tier", FAST)
-def test_main_returns_and_all_end(tier):
+def test_main_returns_and_all_end(tier, silent):
     """Whatever they do."""
-    done = stratavm.run(Module(PROGRAM, engine=Engine(**ENGINES[tier])), ["return"], timeout=SECONDS)
+    done = stratavm.run(Module(PROGRAM, engine=Engine(**ENGINES[tier])), ["return"], stdin=silent, timeout=SECONDS)
     assert (done.reason, done.code, done.stdout) == ("exit", 3, STARTED)
 
 
 @pytest.mark.parametrize("tier", FAST)
-def test_any_thread_exits_for_all(tier):
+def test_any_thread_exits_for_all(tier, silent):
     """By its own code, while the main one waits."""
-    done = stratavm.run(Module(PROGRAM, engine=Engine(**ENGINES[tier])), ["exit"], timeout=SECONDS)
+    done = stratavm.run(Module(PROGRAM, engine=Engine(**ENGINES[tier])), ["exit"], stdin=silent, timeout=SECONDS)
     assert (done.reason, done.code, done.stdout) == ("exit", 7, STARTED)
 
 
 @pytest.mark.parametrize("tier", FAST)
-def test_a_trap_in_a_thread_ends_all(tier):
+def test_a_trap_in_a_thread_ends_all(tier, silent):
     """It says in which."""
-    done = stratavm.run(Module(PROGRAM, engine=Engine(**ENGINES[tier])), ["trap"], timeout=SECONDS)
+    done = stratavm.run(Module(PROGRAM, engine=Engine(**ENGINES[tier])), ["trap"], stdin=silent, timeout=SECONDS)
     assert (done.reason, done.code) == ("trap", 134)
     assert done.message.startswith("unreachable")
     assert done.message.endswith("in thread 5")
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_time_runs_out_for_all(program, case):
+def test_time_runs_out_for_all(program, case, silent):
     """Of a run, in a loop, and behind the wall."""
-    nothing, silent = os.pipe()
-    with open(nothing, "rb") as stdin, open(silent, "wb"):
-        done = stratavm.run(program, [case], stdin=stdin, timeout=0.7)
-        assert (done.reason, done.code) == ("timeout", 124)
-        assert done.stdout in (STARTED, b"")  # on a machine that does much else
-        done = asyncio.run(stratavm.run_async(program, [case], stdin=stdin, timeout=0.7))
-        assert (done.reason, done.code) == ("timeout", 124)
+    done = stratavm.run(program, [case], stdin=silent, timeout=0.7)
+    assert (done.reason, done.code) == ("timeout", 124)
+    assert done.stdout in (STARTED, b"")  # on a machine that does much else
+    done = asyncio.run(stratavm.run_async(program, [case], stdin=silent, timeout=0.7))
+    assert (done.reason, done.code) == ("timeout", 124)
 
 
 def test_time_runs_out_behind_the_wall(program):
@@ -197,9 +203,10 @@ def test_time_runs_out_behind_the_wall(program):
 
 
 @pytest.mark.parametrize("case", ["exit", "trap", "return"])
-def test_a_loop_sees_the_same_ends(program, case):
+def test_a_loop_sees_the_same_ends(program, case, silent):
     """As a run does."""
-    here, there = stratavm.run(program, [case]), asyncio.run(stratavm.run_async(program, [case]))
+    here = stratavm.run(program, [case], stdin=silent)
+    there = asyncio.run(stratavm.run_async(program, [case], stdin=silent))
     assert (here.reason, here.code, here.message) == (there.reason, there.code, there.message)
 
 
@@ -232,11 +239,24 @@ def test_ctrl_c_ends_all(case, isolated):
         assert b"interrupted" in child.stderr.read()
 
 
+@pytest.mark.parametrize("isolated", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_ends_all(number, isolated):
+    """The process of the guest goes as well: its output is at its end."""
+    words = [*(["--isolate"] if isolated else []), str(PROGRAM), "wait"]
+    command = [sys.executable, "-m", "stratavm", "run", *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout.readline() == STARTED
+        child.send_signal(number)
+        assert child.wait(SECONDS) == -number
+        assert child.stdout.read() == b""
+
+
 @pytest.mark.parametrize("case", ["exit", "trap", "return"])
-def test_the_command_ends_as_the_program_does(case):
+def test_the_command_ends_as_the_program_does(case, silent):
     """Exit codes, and where the trap was."""
     command = [sys.executable, "-m", "stratavm", "run", "--threads", "5", str(PROGRAM), case]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(command, stdin=silent, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.stdout == STARTED.decode()
     assert done.returncode == {"exit": 7, "trap": 134, "return": 3}[case]
     assert ("thread 5" in done.stderr) == (case == "trap")
