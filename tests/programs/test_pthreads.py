@@ -4,6 +4,7 @@ ends: each of its threads computes, waits for another, sleeps or reads when that
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -260,6 +261,15 @@ def test_the_command_ends_as_the_program_does(case, silent):
     assert done.stdout == STARTED.decode()
     assert done.returncode == {"exit": 7, "trap": 134, "return": 3}[case]
     assert ("thread 5" in done.stderr) == (case == "trap")
+
+
+def test_the_command_tells_programs_which_thread_it_was(silent):
+    """As JSON."""
+    command = [sys.executable, "-m", "stratavm", "run", "--json", str(PROGRAM), "trap"]
+    done = subprocess.run(command, stdin=silent, capture_output=True, timeout=SECONDS, check=False)
+    assert done.stdout.startswith(STARTED)
+    told = json.loads(done.stdout.removeprefix(STARTED))
+    assert (told["error"]["thread"], told["reason"], told["exit_code"]) == (5, "trap", 134)
 
 
 def test_the_command_takes_threads_away():

@@ -68,7 +68,8 @@ class Threads(Closing):
             threads.define(linker)
             linker.instantiate(store, module).exports._start()
 
-    which ends by raising what ended the program first, in whatever thread, when all of them are gone.
+    which ends by raising what ended the program first, in whatever thread, when all of them are gone. Of another than
+    the main one the error says so: a note, and the number as its attribute ``thread``.
 
     Args:
         store: the main thread's. What the others hold counts as held by it, and its fuel is shared out: each of
@@ -227,7 +228,8 @@ class Threads(Closing):
             self._cause, self.ended_in = error, guest.number
         self.share = guest.share
         share = f", whose share of the fuel was {guest.share}" if isinstance(error, OutOfFuel) else ""
-        with suppress(Exception):  # an error of the embedder's takes no notes, perhaps
+        with suppress(Exception):  # an error of the embedder's takes neither, perhaps
+            cast(Any, error).thread = guest.number
             error.add_note(f"in thread {guest.number} of the guest{share}")
         while not self._main_is_over.wait(SLICE_S):  # it may be about to enter its store, where none is inside
             _interrupt(self.store)
