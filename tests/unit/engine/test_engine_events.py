@@ -181,6 +181,31 @@ EXEMPT = {
     "Restart.__delattr__": "frozen: raises",
     "Restart.delay_s": READS,
     "Linker.__init__": "an empty table of names; each definition emits",
+    "SharedMemory.__init__": "belongs to no store, whose events these are; each store that has it emits MemoryCreated",
+    "SharedMemory.grow": "by no store; guests that grow it emit MemoryGrown",
+    **dict.fromkeys(
+        [
+            f"SharedMemory.{name}"
+            for name in (
+                "add",
+                "and_",
+                "compare_exchange",
+                "exchange",
+                "or_",
+                "pack",
+                "store",
+                "sub",
+                "write",
+                "xor",
+                "__setitem__",
+            )
+        ],
+        "other threads write to it at any time, which cannot be seen, as stores of guests",
+    ),
+    **dict.fromkeys([f"SharedMemory.{name}" for name in ("load", "read", "read_cstring", "unpack")], READS),
+    "SharedMemory.wait": "waits, as instructions of guests do",
+    "SharedMemory.notify": "wakes, as instructions of guests do",
+    "SharedMemory.view": "raises, whatever it is given",
     "Memory.poll": "raises what is pending already; the call's end emits",
     "Memory.read": READS,
     "Memory.read_cstring": READS,
