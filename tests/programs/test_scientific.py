@@ -9,6 +9,7 @@ import pytest
 from tests import needed
 from tests.programs.pythons import HERE, MODULE, SCRIPTS, Guest, library
 
+pytestmark = pytest.mark.trace_slow
 RUNS = [(script, "auto") for script in SCRIPTS] + [(s, t) for s in ("arrays", "science") for t in ("jit0", "jit1")]
 
 
@@ -20,7 +21,6 @@ def given(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.trace_slow
 @pytest.mark.parametrize(("script", "tier"), RUNS)
 def test_scripts_print_what_they_print_on_wasmtime(given, tmp_path, script, tier):
     """Every digit, every digest of an array's bytes, every pixel of the picture."""

@@ -18,6 +18,7 @@ import stratavm
 from tests import needed
 from tests.programs import codec
 
+pytestmark = pytest.mark.trace_slow
 TIERS = ["auto", "jit0", "jit1"]
 CONVERSIONS: dict[str, tuple[Any, ...]] = {
     "yamlMetricToDeclarative": (
