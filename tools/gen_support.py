@@ -75,6 +75,7 @@ def overview(wasi: int) -> Iterator[str]:
     """The table in README: what works, then what does not."""
     yield from ("| works | |", "|---|---|", *proposals(ready=True), f"| WASI, preview 1 | all {wasi} functions |")
     yield from (
+        "| wasi-threads | programs with POSIX threads ([how](docs/how-to/compile.md#posix-threads)) |",
         "| compilers | clang, rustc, Zig and AssemblyScript, as they come ([how](docs/how-to/compile.md)) |",
         "",
     )
