@@ -23,6 +23,7 @@ from stratavm import (
     Rejected,
     ResourceLimit,
     Restart,
+    SharedMemory,
     Store,
     StoreLimits,
     Table,
@@ -48,6 +49,22 @@ PUBLIC = Path(__file__).parents[2] / "arch" / "_gen_public_api.txt"
 def memory():
     """A new memory of a page that may have three."""
     return Memory.new(Store(), 1, 3)
+
+
+def shared():
+    """A new shared memory of a page."""
+    return SharedMemory(None, 1, 3)
+
+
+def changed(name, what, number):
+    """What a change of a shared memory by one number more returns."""
+    given = {"address": 0, "value": 0, "width": 4} | {what: number}
+    return getattr(shared(), name)(given["address"], given["value"], given["width"])
+
+
+def exchanged(what, number):
+    """The same for the one with an expected number."""
+    return shared().compare_exchange(**({"address": 0, "expected": 0, "value": 0} | {what: number}))
 
 
 def table():
@@ -119,6 +136,12 @@ WHOLE = {
     "listen(capacity=)": lambda n: listened(capacity=n),
     "Store(fuel=)": lambda n: Store(Engine(fuel=True), fuel=n),
     "fuel(fuel=)": lambda n: setattr(Store(Engine(fuel=True)), "fuel", n),
+    "run(threads=)": lambda n: stratavm.run('(module (func (export "_start")))', threads=n),
+    "SharedMemory(minimum=)": lambda n: SharedMemory(None, n, 65536),
+    "SharedMemory(maximum=)": lambda n: SharedMemory(None, 0, n),
+    "SharedMemory(page_size=)": lambda n: SharedMemory(None, 0, 1, page_size=n),
+    "SharedMemory(waiters=)": lambda n: SharedMemory(None, 0, 1, waiters=n),
+    "SharedMemory.notify(count=)": lambda n: shared().notify(0, n),
     "charge_bytes(count=)": lambda n: Store().charge_bytes(n),
     "refund_bytes(count=)": lambda n: Store().refund_bytes(n),
 }  # fmt: skip
@@ -150,6 +173,33 @@ PLACES = {
     "Memory.pack(address)": (lambda n: memory().pack("<I", n, 0), Trap, "address"),
     "Memory.read_cstring(address)": (lambda n: memory().read_cstring(n), Trap, "address"),
     "Memory.read_cstring(limit)": (lambda n: memory().read_cstring(65536, n), Trap, "limit"),
+    "SharedMemory.grow(pages)": (lambda n: shared().grow(n), -1, "pages"),
+    "SharedMemory.read(address)": (lambda n: shared().read(n, 1), Trap, "address"),
+    "SharedMemory.read(count)": (lambda n: shared().read(0, n), Trap, "count"),
+    "SharedMemory.write(address)": (lambda n: shared().write(n, b"a"), Trap, "address"),
+    "SharedMemory.unpack(address)": (lambda n: shared().unpack("<I", n), Trap, "address"),
+    "SharedMemory.pack(address)": (lambda n: shared().pack("<I", n, 0), Trap, "address"),
+    "SharedMemory.read_cstring(address)": (lambda n: shared().read_cstring(n), Trap, "address"),
+    "SharedMemory.read_cstring(limit)": (lambda n: shared().read_cstring(65536, n), Trap, "limit"),
+    "SharedMemory.load(address)": (lambda n: shared().load(n), Trap, "address"),
+    "SharedMemory.load(width)": (lambda n: shared().load(0, n), ValueError, "width"),
+    **{
+        f"SharedMemory.{name}({what})": (partial(changed, name, what), Trap if what == "address" else ValueError, what)
+        for name in ("store", "add", "sub", "and_", "or_", "xor", "exchange")
+        for what in ("address", "value", "width")
+    },
+    **{
+        f"SharedMemory.compare_exchange({what})": (
+            partial(exchanged, what),
+            Trap if what == "address" else ValueError,
+            what,
+        )
+        for what in ("address", "expected", "value", "width")
+    },
+    "SharedMemory.wait(address)": (lambda n: shared().wait(n, 0, 0), Trap, "address"),
+    "SharedMemory.wait(expected)": (lambda n: shared().wait(0, n, 0), ValueError, "expected"),
+    "SharedMemory.wait(width)": (lambda n: shared().wait(0, 0, 0, n), ValueError, "width"),
+    "SharedMemory.notify(address)": (lambda n: shared().notify(n), Trap, "address"),
     "table[index]": (lambda n: table()[n], IndexError, "table index"),
     "table[index] = None": (lambda n: table().__setitem__(n, None), IndexError, "table index"),
     "Table.grow(delta)": (lambda n: table().grow(n), -1, "delta"),
@@ -285,7 +335,16 @@ def test_a_choice_is_true_or_false(choice):
 
 
 INSIDE = {
-    *("Memory.extend", "Memory.may_grow", "Memory.where", "Memory.put", "Table.__init__", "Table.set", "Table.fits"),
+    *(
+        "SharedMemory.may_grow",
+        "Memory.extend",
+        "Memory.may_grow",
+        "Memory.where",
+        "Memory.put",
+        "Table.__init__",
+        "Table.set",
+        "Table.fits",
+    ),
     *("Table.extend", "Table.may_grow", "Restart.delay_s", "Store.add_fuel", "Completed.__init__"),
     *("Store.extern_from_raw", "Pool.rest"),
     *("EngineMetrics.__init__", "PoolMetrics.__init__", "TenantMetrics.__init__"),
@@ -377,6 +436,7 @@ def image_file():
 
 
 SECONDS = {
+    "SharedMemory.wait(timeout=)": lambda n: shared().wait(0, 1, n),
     "Config(load_timeout=)": lambda n: Config(load_timeout=n),
     "Module(timeout=)": lambda n: Module("(module)", timeout=n),
     "compile_all(timeout=)": lambda n: Module("(module)").compile_all(timeout=n),
