@@ -56,6 +56,7 @@ class Guest:
         """In this block eight bytes change all the time."""
         flip = self._instance(FLIP).flip
         self.memory.store(0, 0)
+        self.memory.store(at, one, 8)  # it may be a while until the thread begins
         thread = threading.Thread(target=flip, args=(at, one, other))
         thread.start()
         try:
