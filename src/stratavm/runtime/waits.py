@@ -522,6 +522,8 @@ class Notice:
 
     def end(self) -> None:
         """It is over: the guest learns whether it was notified."""
+        if self.store is None:
+            raise TypeError("this was never initialised")
         self.tell = None
         self.store.exec.waited = NOTIFIED if withdraw(cython.address(self.waiter)) else TOO_LATE
 
