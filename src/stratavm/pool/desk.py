@@ -45,6 +45,9 @@ class Line:
         self.place = NOWHERE
         self.codel = Codel()
 
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
+
 
 @cython.cclass
 class Ticket:
@@ -71,6 +74,9 @@ class Ticket:
     def is_gone(self) -> bool:
         """It was not let in yet, or has ended, or was refused."""
         return self.place == GONE
+
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
 
 
 @cython.cfunc
@@ -525,6 +531,9 @@ class Desk:
         line.running += 1
         self.running += 1
         return ticket
+
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
 
 
 @cython.cfunc

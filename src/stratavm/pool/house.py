@@ -103,6 +103,9 @@ class House:
         else:
             asyncio.get_running_loop().call_soon(self._round)
 
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
+
 
 def used(floor: Floor) -> int:
     """What the turns of a pool took, as its house counts."""
@@ -240,6 +243,9 @@ class Floor:
         if ticket.future is not None and not ticket.future.done():
             ticket.future.set_result(None)
         return 0
+
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
 
 
 HOUSES = WeakKeyDictionary()

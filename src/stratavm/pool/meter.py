@@ -32,6 +32,9 @@ class Meter:
             took = min(took, self.asked_ns - before)
         return took
 
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
+
 
 @cython.cclass
 class Area:
@@ -50,3 +53,6 @@ class Area:
     def upto(self, now: float) -> float:
         """Seconds until now."""
         return self.seconds + self.count * (now - self.since)
+
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")

@@ -130,6 +130,9 @@ class Seat:
         """End what it waits for, from any thread."""
         WAITS.wake(call)
 
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
+
 
 @cython.cfunc
 def expire(call: object) -> cython.int:

@@ -58,6 +58,9 @@ class Steering:
         self.ready = ready_wanted(seen, self.policy)
         return next_limit(desk.limit, seen, self.policy)
 
+    def __reduce__(self):
+        raise TypeError("a part of a pool can neither be copied nor pickled")
+
 
 @cython.cfunc
 def least_seen(least: cython.double) -> cython.double:
