@@ -290,10 +290,9 @@ class Cursor:
         """Take a memory type."""
         is64 = self.address_type()
         limits = self.limits(is64)
-        shift = self.page_shift()
         if self.accept("shared"):
             limits = t.Limits(limits.minimum, limits.maximum, is64, shared=True)
-        return t.MemoryType(limits, shift)
+        return t.MemoryType(limits, self.page_shift())
 
     def global_type(self) -> t.GlobalType:
         """Take a global's type."""

@@ -189,7 +189,7 @@ class ModulePrinter:
                 return f"{self._limits(type_.limits)} {self._value(type_.element)}"
             case t.MemoryType():
                 size = "" if type_.page_shift == 16 else f" (pagesize {1 << type_.page_shift})"
-                return self._limits(type_.limits) + size + (" shared" if type_.limits.shared else "")
+                return self._limits(type_.limits) + (" shared" if type_.limits.shared else "") + size
             case t.GlobalType():
                 value = self._value(type_.value)
                 return f"(mut {value})" if type_.mutable else value

@@ -66,7 +66,7 @@ def extern_matches(found: ExternType, wanted: ExternType) -> bool:
 def _pages(type_: MemoryType) -> str:
     """What is not plain of a memory."""
     size = "" if type_.page_shift == 16 else f" (pagesize {1 << type_.page_shift})"
-    return size + (" shared" if type_.limits.shared else "")
+    return (" shared" if type_.limits.shared else "") + size
 
 
 def describe(type_: ExternType) -> str:

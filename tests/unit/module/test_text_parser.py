@@ -13,6 +13,7 @@ from stratavm.module.features import FEATURES, READY
 from stratavm.module.lexer import RESERVED, tokenize
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer
+from stratavm.module.printer import to_wat
 from stratavm.module.validate import validate
 from stratavm.spec.types import FUNCREF, I32, I64, FuncType
 
@@ -387,6 +388,16 @@ def test_instructions_of_later_proposals(text, expected):
     )
     first = module.functions[0]
     assert module.binary[first.start : first.end - 1] == bytes.fromhex(expected)
+
+
+def test_a_shared_memory_has_its_page_size_behind_the_word():
+    """As other tools read and write it; the other way round is refused."""
+    features = READY | {"custom-page-sizes"}
+    module = parse_module("(memory 1 2 shared (pagesize 1))", features=features)
+    assert module.memories[0].limits.shared and module.memories[0].page_shift == 0
+    assert " 1 2 shared (pagesize 1))" in to_wat(module)
+    with pytest.raises(ParseError, match="shared"):
+        parse_module("(memory 1 2 (pagesize 1) shared)", features=features)
 
 
 def test_subtypes_and_recursion_groups():
