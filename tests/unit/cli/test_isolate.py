@@ -288,10 +288,11 @@ def test_the_wall_follows_the_options(program):
         "dir": [("a", "/a", False), ("b", "/b", True)],
         "timeout": 2.0,
         "max_memory": 5,
+        "threads": 3,
     }
     wall = isolate.wall_of(Options(**parsed))
     assert (wall.readable, wall.writable) == ((program, "in", "b"), ("a",))
-    assert (wall.timeout, wall.memory_bytes) == (2.0, 5)
+    assert (wall.timeout, wall.memory_bytes, wall.threads) == (2.0, 5, 4)
 
 
 def test_signals_of_the_caller_come_back(program, capfd):
