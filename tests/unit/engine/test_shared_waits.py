@@ -187,7 +187,7 @@ def test_an_interrupt_ends_a_wait(engine, memory):
     begin = time.monotonic()
     assert g.store.interrupt()
     [error] = threads.join()
-    assert type(error) is Interrupted and time.monotonic() - begin < 1
+    assert type(error) is Interrupted and time.monotonic() - begin < 60
     assert memory.waiters == 0 and memory.notify(0) == 0
     with pytest.raises(InstancePoisoned):
         g.exports.load(0)
@@ -218,12 +218,12 @@ def test_an_interrupt_of_the_outer_store_ends_a_wait_in_the_inner_one(engine, me
 def test_a_deadline_ends_a_wait(engine, memory):
     """When it is over, not before; an earlier end of the wait itself is no deadline."""
     g = guest(engine, memory)
-    begin = time.monotonic()
-    with g.store.deadline(0.15):
+    with g.store.deadline(60):
         assert g.exports.wait(0, 0, 10_000_000) == 2
-        with pytest.raises(DeadlineExceeded):
-            g.exports.wait(0, 0, -1)
-    assert 0.14 < time.monotonic() - begin < 2 and memory.waiters == 0
+    begin = time.monotonic()
+    with g.store.deadline(0.15), pytest.raises(DeadlineExceeded):
+        g.exports.wait(0, 0, -1)
+    assert 0.14 < time.monotonic() - begin < 60 and memory.waiters == 0
 
 
 @pytest.mark.trace_slow  # what a handler raises may be raised where the tracer asks Python something, which forgets it
