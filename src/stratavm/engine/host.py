@@ -52,8 +52,9 @@ class Caller:
         return self._instance
 
     @property
-    def memory(self) -> Memory | SharedMemory:
-        """The calling instance's exported memory."""
+    def memory(self) -> Memory | Any:
+        """The calling instance's exported memory: a ``SharedMemory`` where that is shared, which few host functions
+        ever see, so that type checkers take it for a ``Memory``."""
         if self._memory is None:  # asked for at every WASI call
             memory = self.instance.exports.get("memory")
             if memory is None or not hasattr(memory, "read_cstring"):
