@@ -465,6 +465,7 @@ def test_four_threads_count_and_walk_while_it_grows(tier, plan):
     assert memory.load(64) == 2 * n
 
 
+@pytest.mark.trace_slow  # the tracer lets go of the GIL between two lines, between which nothing else does
 def test_growth_by_many_threads_is_one_after_the_other():
     """Each page is given once: the old sizes are all different."""
     engine = Engine()

@@ -168,11 +168,9 @@ def test_spinning_guests_do_not_hold_each_other_up(engine, memory):
     turns = 20 if engine.config.tier == "oracle" else 2_000
     guests = [guest(engine, memory) for _ in range(2)]
     threads = Threads(*[partial(g.exports.spin, i, turns) for i, g in enumerate(guests)])
-    ticks = 0
-    while any(t.is_alive() for t in threads.threads):
-        ticks += 1
+    while any(t.is_alive() for t in threads.threads):  # Python runs beside them, if they have not ended by then
         time.sleep(0.002)
-    assert threads.join() == [None, None] and ticks, "and Python ran beside them"
+    assert threads.join() == [None, None]
 
 
 # ---- what ends a wait ----
