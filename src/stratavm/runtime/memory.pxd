@@ -23,7 +23,10 @@ cdef class Views:
     cdef Region region
     cdef Py_ssize_t count            # living buffers
 
-cdef class Memory:
+cdef class Copying:
+    cdef char* rest(self, object address, Py_ssize_t* size) except NULL
+
+cdef class Memory(Copying):
     cdef MemDef own
     cdef MemDef* d                   # its own, or that of the memory that it shares with other stores
     cdef readonly object shared      # that SharedMemory, or None
@@ -38,6 +41,7 @@ cdef class Memory:
     cdef bint written                # the host may have written to it, or may do so at any time; guests need not say
     cdef bint counted                # among the living memories of its store
     cdef object __weakref__
+    cdef char* rest(self, object address, Py_ssize_t* size) except NULL
     cdef int begin(self, Store store, MemorySpec spec, object image) except -1
     cdef int attach(self, Store store, MemorySpec spec, object shared, MemDef* definition) except -1
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
@@ -52,6 +56,5 @@ cdef class Memory:
 
 cdef object most_pages(object shift, object is64)
 cdef object too_large(object pages, object shift, object most)
-cdef object size_of_format(str format)
 cdef object lent(Memory memory)
 cdef Py_ssize_t clip(str name, object value) except? -1

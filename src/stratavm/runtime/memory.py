@@ -93,11 +93,65 @@ def too_large(pages, shift, most):
     )
 
 
-@cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
-@cython.freelist(8)
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
-class Memory:
+class Copying:
+    """What copies out of bytes that others may change, and into them: the same for a memory of one store and of many.
+
+    ``read`` and ``write`` are the memory's own.
+    """
+
+    def rest(self, address, size):
+        """The place of an address, and how many bytes there are behind it; traps unless it is inside."""
+        raise NotImplementedError
+
+    def __reduce__(self):
+        raise TypeError("what copies out of a memory cannot be pickled")
+
+    def unpack(self, format: str, address: object) -> tuple:
+        """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module.
+
+        Raises:
+            Trap: the range is not inside the memory.
+            struct.error: the format is none.
+        """
+        return struct.unpack(format, self.read(address, size_of_format(format)))
+
+    def pack(self, format: str, address: object, *values: object) -> None:
+        """Write a C structure: ``memory.pack("<IHH", address, 1, 2, 3)``; see the ``struct`` module.
+
+        Raises:
+            Trap: the range is not inside the memory.
+            struct.error: the format is none, or the values do not fit it.
+        """
+        size_of_format(format)
+        self.write(address, struct.pack(format, *values))
+
+    def read_cstring(self, address: object, limit: object = None, encoding: str = "utf-8") -> str:
+        """The text before the next zero byte.
+
+        Args:
+            limit: how many bytes to look at, at most; up to the memory's end where absent.
+
+        Raises:
+            Trap: there is no zero byte.
+            UnicodeDecodeError: it is not text of that encoding.
+        """
+        most: cython.Py_ssize_t = FARTHEST if limit is None else max(0, clipped("limit", limit))
+        size: cython.Py_ssize_t = 0
+        start: cython.p_char = self.rest(address, cython.address(size))
+        size = min(most, size)
+        end: cython.p_char = cython.cast(cython.p_char, memchr(start, 0, size))
+        if end == cython.NULL:
+            detail: str = f"no zero byte in the {size} bytes at {shown(integer('address', address))}"
+            raise Trap("memory_out_of_bounds", detail=detail)
+        return PyBytes_FromStringAndSize(start, end - start).decode(encoding)
+
+
+@cython.no_gc_clear  # __dealloc__ uses the store; in the .pxd the directive has no effect
+@cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
+@cython.cclass
+class Memory(Copying):
     """A linear memory: ``memory[5]``, ``memory[8:16]`` (a writable view without a copy), ``numpy.frombuffer(memory)``.
 
     ``read``, ``write``, ``unpack``, ``pack`` and ``read_cstring`` copy, and trap where the range is not inside.
@@ -519,45 +573,13 @@ class Memory:
         if channel is not None and channel.heard:
             channel.post(MemoryWritten(self.number, at, count), self.store.source)
 
-    def unpack(self, format: str, address: object) -> tuple:
-        """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module.
-
-        Raises:
-            Trap: the range is not inside the memory.
-            struct.error: the format is none.
-        """
-        return struct.unpack(format, self.read(address, size_of_format(format)))
-
-    def pack(self, format: str, address: object, *values: object) -> None:
-        """Write a C structure: ``memory.pack("<IHH", address, 1, 2, 3)``; see the ``struct`` module.
-
-        Raises:
-            Trap: the range is not inside the memory.
-            struct.error: the format is none, or the values do not fit it.
-        """
-        size_of_format(format)
-        self.write(address, struct.pack(format, *values))
-
-    def read_cstring(self, address: object, limit: object = None, encoding: str = "utf-8") -> str:
-        """The text before the next zero byte.
-
-        Args:
-            limit: how many bytes to look at, at most; up to the memory's end where absent.
-
-        Raises:
-            Trap: there is no zero byte.
-            UnicodeDecodeError: it is not text of that encoding.
-        """
-        most: cython.Py_ssize_t = FARTHEST if limit is None else max(0, clipped("limit", limit))
-        at: cython.Py_ssize_t = self.place(address, 0)
-        start: cython.p_char = self.d.base + at
-        size: cython.size_t = min(cython.cast(uint64_t, most), self.d.bytes - at)
-        end: cython.p_char = cython.cast(cython.p_char, memchr(start, 0, size))
-        if end == cython.NULL:
-            raise self.out_of_bounds(address, size + 1)
-        return PyBytes_FromStringAndSize(start, end - start).decode(encoding)
-
     # ---- for guests and tiers ----
+
+    def rest(self, address, size):
+        """The place of an address, and how many bytes there are behind it."""
+        at: cython.Py_ssize_t = self.place(address, 0)
+        size[0] = self.d.bytes - cython.cast(uint64_t, at)
+        return self.d.base + at
 
     def out_of_bounds(self, address: object, count: object) -> Trap:
         """The trap for a range that is not inside."""

@@ -2,7 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime.atomics cimport Change
-from stratavm.runtime.memory cimport Memory, MemorySpec
+from stratavm.runtime.memory cimport Copying, Memory, MemorySpec
 from stratavm.runtime.quota cimport Quota
 from stratavm.runtime.region cimport Region
 from stratavm.runtime.store cimport Store
@@ -10,7 +10,7 @@ from stratavm.runtime.template cimport StoreTemplate
 from stratavm.runtime.waits cimport SharedDef
 
 @cython.final
-cdef class SharedMemory:
+cdef class SharedMemory(Copying):
     cdef SharedDef own               # its size is published with one store, behind the pages
     cdef readonly MemorySpec spec
     cdef readonly Region region      # its address space, as long as anybody has the memory
@@ -18,6 +18,7 @@ cdef class SharedMemory:
     cdef Quota quota                 # what it takes is charged here, or None: nobody but the process pays
     cdef Quota memory_quota
     cdef object __weakref__
+    cdef char* rest(self, object address, Py_ssize_t* size) except NULL
     cdef int begin(self, StoreTemplate template, MemorySpec spec, Store maker, uint32_t waiters) except -1
     cdef int reserve(self, uint64_t size) except -1
     cdef int commit(self, uint64_t size) except -1

@@ -10,7 +10,7 @@ import cython
 from cython.cimports.cpython.buffer import PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.string import memchr, memmove
+from cython.cimports.libc.string import memmove
 from cython.cimports.stratavm.contract._gen_layout import PLAN_BOUNDED, PLAN_GUARD
 from cython.cimports.stratavm.runtime.atomics import (
     CHANGE_ADD,
@@ -26,11 +26,11 @@ from cython.cimports.stratavm.runtime.atomics import (
 )
 from cython.cimports.stratavm.runtime.memory import (
     GUARD_BYTES,
+    Copying,
     Memory,
     MemorySpec,
     clip,
     most_pages,
-    size_of_format,
     too_large,
 )
 from cython.cimports.stratavm.runtime.native import load_32, load_64, now_ns, store_64
@@ -42,7 +42,6 @@ from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.waits import notify, wait_in_python
 
 from stratavm.base.errors import AllocatorFault, Closed, LinkError, ResourceLimit, Trap
-from stratavm.base.importing import struct
 from stratavm.base.keywords import unexpected
 from stratavm.base.numbers import integer, seconds_or_none, shown, truth, whole
 from stratavm.runtime.allocator import checked
@@ -67,7 +66,7 @@ def engines_are_found_by(function: object) -> None:
 @cython.no_gc_clear  # what it gives back goes to the quotas
 @cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
-class SharedMemory:
+class SharedMemory(Copying):
     """A linear memory of an engine that any stores of it may import, and any threads use, at the same time.
 
     ``load``, ``store``, ``add`` and so on are atomic, for Python and for guests. ``read`` and ``write`` copy, and see
@@ -302,6 +301,12 @@ class SharedMemory:
         wanted: uint64_t = word("expected", expected, size)
         return change_atomically(change, size, at, new, wanted)
 
+    def rest(self, address, size):
+        """The place of an address, and how many bytes there are behind it at least: it only grows."""
+        at: cython.Py_ssize_t = self.place(address, 0)
+        size[0] = load_64(cython.address(self.own.d.bytes)) - cython.cast(uint64_t, at)
+        return self.own.d.base + at
+
     def load(self, address: object, width: object = 4) -> int:
         """The unsigned number of ``width`` bytes (1, 2, 4 or 8) at an address that is a multiple of it.
 
@@ -425,45 +430,6 @@ class SharedMemory:
             memmove(self.own.d.base + at, source.buf, source.len)
         finally:
             PyBuffer_Release(cython.address(source))
-
-    def unpack(self, format: str, address: object) -> tuple:
-        """Read a C structure: ``memory.unpack("<IHH", address)``; see the ``struct`` module.
-
-        Raises:
-            Trap: the range is not inside the memory.
-            struct.error: the format is none.
-        """
-        return struct.unpack(format, self.read(address, size_of_format(format)))
-
-    def pack(self, format: str, address: object, *values: object) -> None:
-        """Write a C structure: ``memory.pack("<IHH", address, 1, 2, 3)``; see the ``struct`` module.
-
-        Raises:
-            Trap: the range is not inside the memory.
-            struct.error: the format is none, or the values do not fit it.
-        """
-        size_of_format(format)
-        self.write(address, struct.pack(format, *values))
-
-    def read_cstring(self, address: object, limit: object = None, encoding: str = "utf-8") -> str:
-        """The text before the next zero byte.
-
-        Args:
-            limit: how many bytes to look at, at most; up to the memory's end where absent.
-
-        Raises:
-            Trap: there is no zero byte.
-            UnicodeDecodeError: it is not text of that encoding.
-        """
-        at: cython.Py_ssize_t = self.place(address, 0)
-        size: cython.Py_ssize_t = self.own.d.bytes - cython.cast(uint64_t, at)
-        if limit is not None:
-            size = min(size, max(0, clip("limit", limit)))
-        start: cython.p_char = self.own.d.base + at
-        end: cython.p_char = cython.cast(cython.p_char, memchr(start, 0, size))
-        if end == cython.NULL:
-            raise Trap("memory_out_of_bounds", detail=f"no zero byte in the {size} bytes at {at:#x}")
-        return PyBytes_FromStringAndSize(start, end - start).decode(encoding)
 
     def __reduce__(self):
         raise TypeError("a shared memory cannot be pickled: it is shared by threads, not by processes")
