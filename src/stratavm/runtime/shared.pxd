@@ -18,7 +18,6 @@ cdef class SharedMemory(Copying):
     cdef Quota quota                 # what it takes is charged here, or None: nobody but the process pays
     cdef Quota memory_quota
     cdef object __weakref__
-    cdef char* rest(self, object address, Py_ssize_t* size) except NULL
     cdef int begin(self, StoreTemplate template, MemorySpec spec, Store maker, uint32_t waiters) except -1
     cdef int reserve(self, uint64_t size) except -1
     cdef int commit(self, uint64_t size) except -1
