@@ -23,9 +23,6 @@ SCRIPTS = scripts(DIRECTORY) if DIRECTORY else []
 LONG = ("return_call", "memory_copy", "memory_fill", "memory_grow64")
 """Scripts that begin so make a hundred thousand calls or touch a hundred thousand bytes, one by one."""
 
-SKIPPED = {"custom/branch_hint.wast": 3}
-"""What says nothing of an engine: hints of branches in texts, which are ignored wherever they stand."""
-
 
 def is_traced(script: str, tier: str) -> bool:
     """Whether the traced build, which measures coverage, runs it. Variants of a tier run the same lines again, and
@@ -46,7 +43,7 @@ def test_a_script_does_what_its_assertions_say(script, tier, spec_dir):
     report = run(spec_dir, script, tier)
     expected = expected_failures(tier).get(script, Expected())
     assert observed(report) == expected, format_report(report, limit=10)
-    assert report.skipped == SKIPPED.get(script, 0), format_report(report, limit=10)
+    assert report.skipped == 0, format_report(report, limit=10)
 
 
 @pytest.mark.parametrize("tier", HOSTS)

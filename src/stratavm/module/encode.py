@@ -61,6 +61,10 @@ class FunctionDraft:
     body: bytes
     locals: Sequence[tuple[int, ValType]] = ()
 
+    def encoded_locals(self) -> bytes:
+        """What stands before the instructions."""
+        return vector(self.locals, lambda run: uleb(run[0]) + val_type(run[1]))
+
 
 @dataclass(slots=True)
 class DataDraft:
@@ -293,7 +297,7 @@ def _element(e: Element) -> bytes:
 
 
 def _code(f: FunctionDraft) -> bytes:
-    body = vector(f.locals, lambda run: uleb(run[0]) + val_type(run[1])) + f.body
+    body = f.encoded_locals() + f.body
     return uleb(len(body)) + body
 
 

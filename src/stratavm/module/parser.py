@@ -18,7 +18,14 @@ from stratavm.module.features import DEFAULT
 from stratavm.module.lexer import Tokens, tokenize
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import ConstExpr, Element, Export, ExternKind, Global, Import, Module, Names, Table
-from stratavm.module.parser_annotations import custom_section, debug_name, misplaced, within
+from stratavm.module.parser_annotations import (
+    BRANCH_HINT,
+    custom_section,
+    debug_name,
+    hint_section,
+    misplaced,
+    within,
+)
 from stratavm.module.parser_code import CodeParser
 from stratavm.module.parser_cursor import SPACE_WORDS, Space
 from stratavm.module.parser_types import TypeTable
@@ -71,6 +78,8 @@ class ModuleParser(CodeParser):
         self.last_definition = ""
         self.field_starts: set[int] = set()
         self.name_places: dict[int, tuple[Space, int]] = {}
+        self.hints = {}
+        self.hinted_functions: dict[int, list[tuple[int, int]]] = {}
 
     # ---- the module ----------------------------------------------------------------------------
 
@@ -99,6 +108,8 @@ class ModuleParser(CodeParser):
         self._number_fields()
         if self.toks[self.i] not in (")", ""):
             raise self.unexpected("a module field")
+        if self.source.annotations:
+            self._find_hints(start)
         self.i = start
         while self.accept("("):
             check()
@@ -118,9 +129,28 @@ class ModuleParser(CodeParser):
         self.i += 1
         FIELDS[keyword](self)
 
+    def _find_hints(self, start: int) -> None:
+        """Branch hints of the module by the token behind them; instructions will take them."""
+        for annotation in within(self.source, start, self.i):
+            if annotation.name == BRANCH_HINT:
+                if annotation.before in self.hints:
+                    raise self.source.error_at(annotation.offset, f"@{BRANCH_HINT} annotation: duplicate annotation")
+                self.hints[annotation.before] = annotation
+
+    def _hints_left(self) -> None:
+        """Refuse a branch hint that no instruction has taken."""
+        for annotation in self.hints.values():
+            field = max((at for at in self.field_starts if at < annotation.before), default=-1)
+            within_function = annotation.before not in self.field_starts and self.toks[field + 1] == "func"
+            why = "invalid target" if within_function else "not in a function"
+            raise self.source.error_at(annotation.offset, f"@{BRANCH_HINT} annotation: {why}")
+
     def _annotations(self, start: int) -> None:
         """Take what the annotations of the module say; ``start`` is its first field's token."""
         source, named = self.source, False
+        self._hints_left()
+        if self.hinted_functions:
+            self.draft.customs.append(hint_section(self.hinted_functions))
         for annotation in within(source, start, self.i):
             if annotation.name == "custom":
                 if annotation.before not in self.field_starts:
@@ -328,7 +358,11 @@ class ModuleParser(CodeParser):
             _add_runs(runs, found)
         body = self.expression()
         self.expect(")")
-        self.draft.functions.append(FunctionDraft(type_index, body, runs))
+        function = FunctionDraft(type_index, body, runs)
+        self.draft.functions.append(function)
+        if self.hinted:
+            before = len(function.encoded_locals())
+            self.hinted_functions[index] = [(before + at, hint) for at, hint in self.hinted]
         if self.locals.ids:
             self.collected.locals[index] = self.locals.names()
         if self.label_names:

@@ -1,15 +1,19 @@
-"""Annotations that mean something to a module: ``(@custom …)``, a custom section, ``(@name …)``, a debug name.
+"""Annotations that mean something to a module: ``(@custom …)``, a custom section, ``(@name …)``, a debug name,
+``(@metadata.code.branch_hint …)``, whether a branch is likely.
 
-Others are ignored, as the specification wants. Source: WebAssembly 3.0, appendix A.4 (custom annotations).
+Others are ignored, as the specification wants. Source: WebAssembly 3.0, appendix A.4 (custom annotations), and the
+proposal of branch hints.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 
 from stratavm.base.errors import ParseError
 from stratavm.base.forms import Final
-from stratavm.module.encode import SECTION_ORDER
+from stratavm.base.leb import uleb
+from stratavm.module.encode import SECTION_ORDER, vector
 from stratavm.module.lexer import Annotation, Tokens, string_bytes
 from stratavm.module.model import Custom
 
@@ -18,6 +22,9 @@ SECTIONS: Final = {
     "elem": 9, "datacount": 12, "code": 10, "data": 11,
 }  # fmt: skip
 LAST: Final = SECTION_ORDER[-1]
+BRANCH_HINT: Final = "metadata.code.branch_hint"
+HINTED: Final = ("if", "br_if")
+"""What a branch hint may stand before."""
 
 
 def within(source: Tokens, start: int, end: int) -> list[Annotation]:
@@ -78,6 +85,27 @@ def debug_name(source: Tokens, annotation: Annotation) -> str:
     if len(tokens) != 1 or tokens[0][0] != '"':
         raise _error(source, annotation, "@name annotation: unexpected token")
     return _utf8(source, annotation, tokens[0])
+
+
+def branch_hint(source: Tokens, annotation: Annotation) -> int:
+    """The byte of ``(@metadata.code.branch_hint "\\00")``: 1 where the branch is likely."""
+    tokens = annotation.tokens
+    if not tokens or any(token[0] != '"' for token in tokens):
+        raise _error(source, annotation, f"@{BRANCH_HINT} annotation: unexpected token")
+    data = b"".join(string_bytes(source, token, annotation.offset) for token in tokens)
+    if data not in (b"\0", b"\1"):
+        raise _error(source, annotation, f"@{BRANCH_HINT} annotation: invalid value")
+    return data[0]
+
+
+def hint_section(hints: Mapping[int, Sequence[tuple[int, int]]]) -> Custom:
+    """The custom section of hints: by function index, in order, offsets in the function's entry of the code section
+    and bytes. It stands before that section, so that it is known when code is read."""
+    functions = [
+        uleb(index) + vector(found, lambda hint: uleb(hint[0]) + b"\1" + bytes((hint[1],)))
+        for index, found in sorted(hints.items())
+    ]
+    return Custom(BRANCH_HINT, vector(functions, bytes), 0, SECTIONS["datacount"])
 
 
 def misplaced(source: Tokens, annotation: Annotation) -> ParseError:

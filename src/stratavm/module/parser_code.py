@@ -11,6 +11,8 @@ from stratavm.base.budget import pause
 from stratavm.base.forms import Final, TypeAlias, dataclass
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.encode import heap_type, val_type, vector
+from stratavm.module.lexer import Annotation
+from stratavm.module.parser_annotations import BRANCH_HINT, HINTED, branch_hint
 from stratavm.module.parser_cursor import KEYWORDS, Space, add_keywords
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer, parse_natural
 from stratavm.module.parser_types import TypeParser, TypeTable
@@ -44,13 +46,15 @@ SHAPES: Final = {
 
 @dataclass(slots=True)
 class Frame:
-    """An open parenthesis. ``labels`` is how many labels were open when it began, its own included."""
+    """An open parenthesis. ``labels`` is how many labels were open when it began, its own included; ``hint`` that
+    of the branch that it is, or -1."""
 
     kind: int
     labels: int
     pending: bytes = b""
     label: str | None = None
     arms: int = 0
+    hint: int = -1
 
 
 def opcode_bytes(row: Row) -> bytes:
@@ -71,9 +75,28 @@ class CodeParser(TypeParser):
         self.label_places: dict[str, list[int]] = {}
         self.label_names: dict[int, str] = {}
         self.label_count = 0
+        self.hinted: list[tuple[int, int]] = []
+
+    hints: dict[int, Annotation]
+    """Branch hints that have found no branch so far, by the token behind them."""
 
     uses_data = False
     """Whether an instruction named a data segment: the binary then needs a data count."""
+
+    def hint_at(self, at: int, keyword: str) -> int:
+        """The hint of the instruction that begins at a token, -1 where it has none."""
+        annotation = self.hints.pop(at, None)
+        if annotation is None:
+            return -1
+        if keyword not in HINTED:
+            message = f"@{BRANCH_HINT} annotation: invalid target"
+            raise self.source.error_at(annotation.offset, message, expected="an if or br_if behind it", found=keyword)
+        return branch_hint(self.source, annotation)
+
+    def hint_here(self, hint: int, out: bytearray) -> None:
+        """What comes next is the branch of a hint, if there is one."""
+        if hint >= 0:
+            self.hinted.append((len(out), hint))
 
     # ---- labels --------------------------------------------------------------------------------
 
@@ -148,6 +171,7 @@ class CodeParser(TypeParser):
             if keyword != ("then", "else", "")[frame.arms]:
                 raise self.unexpected("`)`" if frame.arms == 2 else "`(else` or `)`")
             if frame.arms == 0:
+                self.hint_here(frame.hint, out)
                 out += frame.pending
                 self.push_label(frame.label, "if")
             else:
@@ -159,19 +183,20 @@ class CodeParser(TypeParser):
         if frame.kind == TRY:
             self._open_arm(keyword, frame, frames, out)
             return
+        hint = self.hint_at(self.i, keyword) if self.hints else -1
         self.i += 1
         if keyword in BLOCK_KEYWORDS:
             self.i += 1
             name = self.accept_id()
             code = self._block_head(keyword)
             if keyword == "if" or keyword == "try":
-                frames.append(Frame(IF if keyword == "if" else TRY, len(self.labels), code, name))
+                frames.append(Frame(IF if keyword == "if" else TRY, len(self.labels), code, name, hint=hint))
                 return
             out += code
             self.push_label(name, keyword)
             frames.append(Frame(BLOCK, len(self.labels)))
         else:
-            frames.append(Frame(FOLD, len(self.labels), self._instruction(keyword)))
+            frames.append(Frame(FOLD, len(self.labels), self._instruction(keyword), hint=hint))
 
     def _open_arm(self, keyword: str, frame: Frame, frames: list[Frame], out: bytearray) -> None:
         """Take ``(`` and the arm of a folded ``try`` that it begins."""
@@ -208,6 +233,7 @@ class CodeParser(TypeParser):
         frame = frames[-1]
         self._check_closed(frame)
         if frame.kind == FOLD:
+            self.hint_here(frame.hint, out)
             out += frame.pending
         elif frame.kind in (BLOCK, IF, TRY) and frame.arms < 4:
             if frame.kind != BLOCK and not frame.arms:
@@ -226,6 +252,8 @@ class CodeParser(TypeParser):
         """Take an instruction that stands without parentheses."""
         if frame.kind in (FOLD, IF, TRY):
             raise self.unexpected(("a folded operand or `)`", "`(then`", "`(do`")[(FOLD, IF, TRY).index(frame.kind)])
+        if self.hints:
+            self.hint_here(self.hint_at(self.i, token), out)
         if token in ARM_KEYWORDS:
             if len(self.labels) == frame.labels or self.labels[-1][1] not in ARM_KEYWORDS[token]:
                 raise self.unexpected("an instruction or `)`")

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from stratavm.base.errors import DecodeError, ResourceLimit
 from stratavm.base.forms import Final
 from stratavm.base.text import is_visible
+from stratavm.module.custom import spoken_hints
 from stratavm.module.instructions import read_instructions
 from stratavm.module.model import ConstExpr, Custom, Data, Element, Function, Import, Module
-from stratavm.module.parser_annotations import SECTIONS
+from stratavm.module.parser_annotations import BRANCH_HINT, SECTIONS
 from stratavm.module.printer_code import (
     CodeText,
     Folder,
@@ -70,6 +71,7 @@ class ModulePrinter:
         self.module = module
         self.folded = folded
         self.ids = {kind: identifiers(getattr(module.names, field)) for kind, field in SPACES.items()}
+        self.hints = spoken_hints(module)
         self.local_ids: dict[int, str] = {}
         self.printed_locals = 0
 
@@ -104,7 +106,8 @@ class ModulePrinter:
         for i, function in enumerate(self.module.functions):
             lines += self._function(counts["func"] + i, function, skeleton)
         lines += [f"  {self._data(i, d, skeleton)}" for i, d in enumerate(self.module.datas)]
-        lines += [f"  {self._custom(c, skeleton)}" for c in self.module.customs if c.name != "name"]
+        spoken = ("name", BRANCH_HINT) if self.hints and not skeleton else ("name",)
+        lines += [f"  {self._custom(c, skeleton)}" for c in self.module.customs if c.name not in spoken]
         return "\n".join(lines) + ")\n"
 
     def _types(self) -> list[str]:
@@ -257,7 +260,7 @@ class ModulePrinter:
     def _body(self, index: int, function: Function, depth: int) -> list[str]:
         """The instructions of a function."""
         labels = identifiers_of_labels(self.module.names.labels.get(index, {}))
-        code = CodeText(self.module, self.name_of, labels)
+        code = CodeText(self.module, self.name_of, labels, self.hints.get(index))
         instructions = read_instructions(self.module.binary, function.start, function.end)
         if not self.folded:
             return code.flat(instructions, depth)
@@ -324,12 +327,12 @@ class ModulePrinter:
         blank = " " * (width + 2)
         lines = [f"{blank}{head}", *(f"{blank}  {line}" for line in locals_)]
         labels = identifiers_of_labels(self.module.names.labels.get(index, {}))
-        code = CodeText(self.module, self.name_of, labels)
+        code = CodeText(self.module, self.name_of, labels, self.hints.get(index))
         for instruction in read_instructions(self.module.binary, function.start, function.end):
             outer = 1 + len(code.labels)
             mnemonic = instruction.row.mnemonic
             last = mnemonic == "end" and not code.labels
-            text = "end" if last else code.spell(instruction)
+            text = "end" if last else code.annotation(instruction) + code.spell(instruction)
             level = outer - (mnemonic in ("end", "else"))
             lines.append(f"{instruction.offset:#{width}x}  {indent(level)}{text}")
         return "\n".join(lines) + ")\n"

@@ -7,13 +7,14 @@ make the output ugly, never wrong.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from stratavm.base.errors import DecodeError
 from stratavm.base.forms import Any, Final, dataclass, field
 from stratavm.module.instructions import BlockType, Catch, Instruction, MemArg
 from stratavm.module.model import Module
+from stratavm.module.parser_annotations import BRANCH_HINT
 from stratavm.module.parser_numbers import F32, F64, FloatFormat, OutOfRange, parse_float
 from stratavm.spec import types as t
 
@@ -67,10 +68,17 @@ def indent(depth: int) -> str:
 
 
 class CodeText:
-    """Spells the instructions of one body or constant expression."""
+    """Spells the instructions of one body or constant expression. ``hints``: which branches are likely, by offset."""
 
-    def __init__(self, module: Module, name_of: NameOf, label_names: dict[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        module: Module,
+        name_of: NameOf,
+        label_names: dict[int, str] | None = None,
+        hints: Mapping[int, bool] | None = None,
+    ) -> None:
         self.module = module
+        self.hints = hints or {}
         self.name_of = name_of
         self.label_names = label_names or {}
         self.labels: list[str | None] = []
@@ -91,6 +99,11 @@ class CodeText:
         special = SPELLINGS.get(row.imms)
         parts = special(self, instruction) if special else self._plain(row.imms, imms)
         return " ".join((row.spelling, *(p for p in parts if p)))
+
+    def annotation(self, instruction: Instruction) -> str:
+        """What stands before an instruction: its hint, or nothing."""
+        likely = self.hints.get(instruction.offset)
+        return "" if likely is None else f'(@{BRANCH_HINT} "\\0{likely:d}") '
 
     def _open_block(self, keyword: str, imms: Sequence[Any]) -> str:
         """The head of a block; catch clauses see the labels outside."""
@@ -142,7 +155,7 @@ class CodeText:
             if mnemonic == "end" and not self.labels:
                 return lines
             outer = depth + len(self.labels)
-            text = self.spell(instruction)
+            text = self.annotation(instruction) + self.spell(instruction)
             lines.append(indent(outer - (mnemonic in BETWEEN)) + text)
         raise DecodeError("END opcode expected")
 
@@ -256,16 +269,18 @@ IMMEDIATES: Final[dict[str, Callable[[CodeText, Any], str]]] = {
 
 @dataclass(slots=True)
 class Node:
-    """A folded instruction: its head, what stands inside its parentheses, how many values it leaves."""
+    """A folded instruction: its head, what stands inside its parentheses, how many values it leaves, and what stands
+    before it."""
 
     head: str
     children: list[Node] = field(default_factory=list)
     results: int = 0
     size: int = 0
+    before: str = ""
 
     def close(self) -> Node:
         """Compute the length on one line."""
-        self.size = len(self.head) + 2 + sum(c.size + 1 for c in self.children)
+        self.size = len(self.before) + len(self.head) + 2 + sum(c.size + 1 for c in self.children)
         return self
 
 
@@ -298,7 +313,7 @@ class Folder:
                 self._finish()
             else:
                 operands, results = self._arity(instruction)
-                node = Node(self.code.spell(instruction), results=results)
+                node = Node(self.code.spell(instruction), results=results, before=self.code.annotation(instruction))
                 node.children = self._take(operands)
                 self.nodes.append(node.close())
         raise DecodeError("END opcode expected")
@@ -317,7 +332,8 @@ class Folder:
         mnemonic = instruction.row.mnemonic
         condition = self._take(1) if mnemonic == "if" else []
         type_: BlockType = instruction.imms[0]
-        node = Node(self.code.spell(instruction), condition, self._block_results(type_))
+        results = self._block_results(type_)
+        node = Node(self.code.spell(instruction), condition, results, before=self.code.annotation(instruction))
         self.open.append((node, self.nodes))
         self.nodes = []
 
@@ -431,11 +447,11 @@ def print_nodes(nodes: Sequence[Node], depth: int) -> list[str]:
         if node is None:
             lines[-1] += ")"
         elif not node.children:
-            lines.append(f"{indent(level)}({node.head})")
+            lines.append(f"{indent(level)}{node.before}({node.head})")
         elif node.size <= LINE and not _has_arms(node):
             lines.append(indent(level) + one_line(node))
         else:
-            lines.append(f"{indent(level)}({node.head}")
+            lines.append(f"{indent(level)}{node.before}({node.head}")
             stack.append((None, 0))
             stack += [(c, level + 1) for c in reversed(node.children)]
     return lines
@@ -455,7 +471,7 @@ def one_line(node: Node) -> str:
         if isinstance(item, str):
             parts.append(item)
             continue
-        parts.append(f"({item.head}")
+        parts.append(f"{item.before}({item.head}")
         stack.append(")")
         for child in reversed(item.children):
             stack += [child, " "]

@@ -308,11 +308,8 @@ class Runner:
         self._refused(command, "malformed", (DecodeError, ParseError))
 
     def assert_custom(self, command: Command) -> None:
-        """An annotation is wrong. Annotations that Strata does not know, it ignores, as the specification wants."""
-        if "@custom" in command.message or "@name" in command.message:
-            self._refused(command, "malformed", (ParseError,))
-        else:
-            self.report.skip("branch hints")
+        """An annotation is wrong: the text is refused."""
+        self._refused(command, "malformed", (ParseError,))
 
     def assert_invalid(self, command: Command) -> None:
         """The module can be read and is not valid."""
