@@ -47,7 +47,8 @@ class Refused(griffe.Extension):
 
 
 class Inherited(griffe.Extension):
-    """Gives what a stub lists the docstrings of the classes above, where methods of a compiled class are written."""
+    """Gives what a stub lists the docstrings of the classes above, where methods of a compiled class are written, and
+    leaves out their C functions."""
 
     def on_package(self, *, pkg: griffe.Module, **_: Any) -> None:
         """Called when everything is known."""
@@ -57,7 +58,18 @@ class Inherited(griffe.Extension):
                 if isinstance(member, griffe.Module | griffe.Class):
                     pending.append(member)
                 if isinstance(member, griffe.Class):
-                    document(member, above(member, pkg))
+                    bases = above(member, pkg)
+                    leave_out(member, bases)
+                    document(member, bases)
+
+
+def leave_out(cls: griffe.Class, bases: list[griffe.Class]) -> None:
+    """Remove what overrides a function that exists for C only: where a class is final it cannot be declared again."""
+    for base in bases:
+        source: Any = base.filepath
+        for owner, name in for_c(source) if source.suffix == ".py" else ():
+            if owner == base.name and name in cls.members:
+                cls.del_member(name)
 
 
 def above(cls: griffe.Class, pkg: griffe.Module) -> list[griffe.Class]:
