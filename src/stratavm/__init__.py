@@ -189,6 +189,7 @@ class _HotModules:
         if parent not in sys.modules:
             self._begin(parent, specs, codes, begun)
         spec = specs[name]
+        spec._initializing = False  # as Python leaves it: each import statement asks, and its lack would cost each 1 µs
         if codes[name] is None:
             module: Any = spec.loader.create_module(spec)
             module.__spec__ = spec

@@ -239,6 +239,7 @@ for name, module in sorted(sys.modules.items()):
         own = {k: v for k, v in vars(module).items() if k[:2] == "__" and k not in ("__builtins__", "__doc__")}
         own |= {k: sys.modules[v.__name__] is v for k, v in vars(module).items() if type(v) is type(sys)}
         loader = own.pop("__loader__", None)
+        print(*sorted(vars(module.__spec__)))
         print(name, sorted((k, str(v)) for k, v in own.items() if not callable(v)), type(loader), vars(loader).keys())
         assert loader is module.__spec__.loader, name
         assert getattr(sys.modules[name.rpartition(".")[0]], name.rpartition(".")[2]) is module, name
