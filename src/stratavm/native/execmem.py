@@ -47,6 +47,10 @@ MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
 MADV_HUGEPAGE = cython.declare(cython.int, 14)
 HUGE_PAGE = cython.declare(uint64_t, 1 << 21)
 HUGE_CHUNKS = cython.declare(uint32_t, (1 << 21) >> codemap.CHUNK_SHIFT)
+LEAST_OF_HUGE = cython.declare(uint64_t, 1 << 20)
+"""Bytes of code that get a huge page of their own: to have that there takes as long as half of the small pages in it,
+and the processor finds all of it by one entry. Nothing else is written into it: a part with other rights would undo
+it."""
 ALIGN = cython.declare(uint64_t, 64)  # function starts: a line of the cache
 arena = cython.declare(Monitor)  # of the chunks
 chunk_used = cython.declare(uint8_t[32768])
@@ -122,6 +126,15 @@ def chunk_address(chunk: uint32_t) -> uint64_t:
 def whole_pages(size: uint64_t) -> uint64_t:
     """Rounded up."""
     return (size + PAGE - 1) & ~(PAGE - 1)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def with_huge_pages(size: uint64_t) -> uint64_t:
+    """What a batch takes with the last of its huge pages."""
+    last: uint64_t = size & (HUGE_PAGE - 1)
+    return size - last + HUGE_PAGE if last >= LEAST_OF_HUGE else size
 
 
 @cython.cfunc
@@ -303,13 +316,14 @@ class CodeOwner:
         """
         status: cython.int = PUBLISH_OK
         size: uint64_t = batch_bytes(sources, n)
-        huge: uint64_t = 0
+        room: uint64_t = with_huge_pages(size)
+        huge: uint64_t = room & ~(HUGE_PAGE - 1)
         if n == 0:
             return PUBLISH_OK
-        if size > codemap.ARENA_BYTES:
+        if room > codemap.ARENA_BYTES:
             return PUBLISH_ARENA_FULL
         lock(cython.address(arena))
-        run: cython.pointer(ChunkRun) = self.claim_run(size, alone, cython.address(status))
+        run: cython.pointer(ChunkRun) = self.claim_run(room, alone, cython.address(status))
         if run == cython.NULL:
             unlock(cython.address(arena))
             return status
@@ -318,12 +332,15 @@ class CodeOwner:
         if not shared:
             unlock(cython.address(arena))  # else kept: what a fork copies is executable
         if size >= LARGE_BATCH:  # a fault for each page would take as long as copying it
-            if size >= HUGE_PAGE and start % HUGE_PAGE == 0:  # of which the processor finds all code by one entry, too
-                huge = size & ~(HUGE_PAGE - 1)  # come as they are touched, which wants no lock of all the address space
+            if huge and start % HUGE_PAGE == 0:
+                # They come as they are touched, which wants no lock of all the address space.
                 madvise(cython.cast(cython.p_void, start), huge, MADV_HUGEPAGE)
-            populate((start & ~(PAGE - 1)) + huge, size - huge)
+                populate(start + huge, room - huge)
+            else:
+                room = size
+                populate(start & ~(PAGE - 1), size)
         recs: cython.pointer(CodeRec) = fill(self.serial, start, sources, n, addresses)
-        if not seal(start, size, shared):
+        if not seal(start, room, shared):
             status = PUBLISH_PROTECT
             free(recs)
         elif recs == cython.NULL:
@@ -334,8 +351,8 @@ class CodeOwner:
             if self.link_blocks(run, recs, n, start, start + size):
                 status = PUBLISH_NO_MEMORY
             self.code_bytes += size
-            self.pages_bytes += whole_pages(start + size) - (whole_pages(start) if shared else start & ~(PAGE - 1))
-        run.at = start + size  # also after a failure: there may be code
+            self.pages_bytes += whole_pages(start + room) - (whole_pages(start) if shared else start & ~(PAGE - 1))
+        run.at = start + room  # also after a failure: there may be code
         run.busy = False
         unlock(cython.address(arena))
         return status

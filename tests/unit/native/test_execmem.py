@@ -105,6 +105,28 @@ def test_much_code_at_once_begins_at_a_huge_page():
         assert describe(again) == (owner.serial, 99, 0)
 
 
+@pytest.mark.parametrize("size", [1 << 20, (1 << 21) - 12_345, (3 << 20) + 77])
+def test_what_is_half_of_a_huge_page_gets_all_of_it(size):
+    """With the same rights up to its end, else it is none; and nothing is written into it afterwards."""
+    owner = CodeOwner("large")
+    count = 64
+    first, *_ = addresses = owner.publish_many([(RET * (size // count), [], [], i) for i in range(count)])
+    last = addresses[-1] | ((1 << 21) - 1)
+    assert first % (1 << 21) == 0 and protection(first) == protection(last) == "r-xp"
+    again = owner.publish(RET * 100, func=99)
+    assert not first <= again <= last and protection(last) == "r-xp"
+    assert describe(again) == (owner.serial, 99, 0) and describe(last) is None
+
+
+def test_what_is_less_takes_no_more_than_it_needs():
+    """Pages of whole chunks."""
+    before = arena_usage()["chunks"]
+    owner = CodeOwner("m")
+    owner.publish_many([(RET * 10_000, [], [], i) for i in range(100)])
+    assert arena_usage()["chunks"] - before == 16
+    assert owner.code_bytes < 1 << 20
+
+
 def test_chunks_come_back_with_the_owner():
     """And what lay there is not found, readable or executable any more."""
     gc.collect()
