@@ -1,1 +1,37 @@
-"""Programs that nobody trusts, run in one call: in this process, or in one of its own behind a wall."""
+"""Programs that nobody trusts, run in one call: in this process, or one of its own behind a wall; and Python."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # true for type checkers only, which read what follows
+if TYPE_CHECKING:
+    from stratavm.sandbox.python.entry import Python as Python
+    from stratavm.sandbox.python.guests import GuestRefused as GuestRefused
+    from stratavm.sandbox.python.results import Frame as Frame
+    from stratavm.sandbox.python.results import PythonCompleted as PythonCompleted
+    from stratavm.sandbox.python.results import Raised as Raised
+
+# Public name → its module; resolved at first use: `stratavm.run` needs none of them.
+_EXPORTS = {
+    "Frame": "results",
+    "GuestRefused": "guests",
+    "Python": "entry",
+    "PythonCompleted": "results",
+    "Raised": "results",
+}
+
+if not TYPE_CHECKING:  # a type checker reads the imports above
+    __all__ = sorted(_EXPORTS)
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name at first use."""
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'stratavm.sandbox' has no attribute {name!r}")
+    value: object = getattr(__import__(f"stratavm.sandbox.python.{_EXPORTS[name]}", fromlist=[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Public names, loaded or not, and what every module has."""
+    return sorted({*_EXPORTS, *(name for name in globals() if name.startswith("__"))})

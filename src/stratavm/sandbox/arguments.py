@@ -83,10 +83,10 @@ def checked(
     given.environment(env)
     asked = Arguments(
         module=_module(module),
-        args=_texts(args),
+        args=texts(args),
         env={_plain(name): _plain(value) for name, value in (env or {}).items()},
-        stdin=_input(stdin),
-        files=None if files is None else _files(files),
+        stdin=input_of(stdin),
+        files=None if files is None else contents(files),
         folders=tuple(_folders(dirs or ())),
         timeout=seconds_or_none("timeout", timeout),
         fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),
@@ -117,7 +117,8 @@ def _module(value: Any) -> ModuleLike:
     raise TypeError(f"module must be a path, bytes, text or a Module, got {_kind(value)}{apart}")
 
 
-def _texts(values: Any) -> tuple[str, ...]:
+def texts(values: Any) -> tuple[str, ...]:
+    """A program's arguments."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(f'args must be a list of strings such as ["-c", "print(1)"], got {values!r:.60}')
     found = tuple(values)
@@ -125,7 +126,8 @@ def _texts(values: Any) -> tuple[str, ...]:
     return tuple(map(_plain, found))
 
 
-def _input(value: Any) -> bytes | io.IOBase:
+def input_of(value: Any) -> bytes | io.IOBase:
+    """What a program reads as its standard input."""
     if value is None:
         return b""
     if isinstance(value, str):
@@ -143,7 +145,8 @@ def _input(value: Any) -> bytes | io.IOBase:
     raise TypeError(f"{what}, got {_kind(value)}{world}")
 
 
-def _files(values: Any) -> dict[str, bytes]:
+def contents(values: Any) -> dict[str, bytes]:
+    """Contents of files by path."""
     if not isinstance(values, Mapping):
         raise TypeError(f'files must map paths to contents such as {{"in.txt": b"..."}}, got {_kind(values)}')
     found = {}

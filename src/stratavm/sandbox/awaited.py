@@ -44,9 +44,9 @@ class InLoop:
         await instance.initialize_async()
         return instance
 
-    async def call(self, function: Func) -> None:
+    async def call(self, function: Func, *arguments: int) -> Any:
         """Call it on a fiber."""
-        await function.call_async()
+        return await function.call_async(*arguments)
 
     async def beside(self, function: Callable[[], T]) -> T:
         """Call it in a thread; where none has begun when the task is cancelled, here."""

@@ -155,7 +155,7 @@ async def _reason(run: Coroutine[Any, Any, None], team: Team) -> tuple[Reason, i
         reason = team.watch.reason(error)
         if reason is None:
             raise
-        return reason, CODES[reason], _describe(error, reason) + team.ended_in(reason)
+        return reason, CODES[reason], described(error, reason) + team.ended_in(reason)
 
 
 async def _run(
@@ -210,7 +210,8 @@ def _world(arguments: Arguments, engine: Engine, streams: Streams) -> Wasi:
     )
 
 
-def _describe(error: BaseException, reason: Reason) -> str:
+def described(error: BaseException, reason: Reason) -> str:
+    """What happened, in a line."""
     if isinstance(error, ResourceLimit) and error.limit in ("memory_bytes", "memories_bytes"):
         return f"{str(error).partition(';')[0]}; max_memory must be at least {error.needed}"
     if not isinstance(error, Trap):

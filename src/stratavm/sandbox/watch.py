@@ -24,6 +24,7 @@ class Watch(Closing):
 
     def __init__(self, store: Store) -> None:
         self.refused: MemoryGrowthRefused | None = None
+        self.refusals = 0
         self._sources: set[str] = set()
         self.follow(store)
         self._bus = store.bus
@@ -38,12 +39,18 @@ class Watch(Closing):
 
     def _note(self, event: Event) -> None:
         self.refused = event if isinstance(event, MemoryGrowthRefused) else None
+        self.refusals += self.refused is not None
 
     def reason(self, error: BaseException) -> Reason | None:
         """What ended the guest, if it was an error of its own."""
         self._bus.drain()
         found = reason_of(error)
         return "memory" if found == "trap" and self.refused else found
+
+    def count(self) -> int:
+        """How many requests were refused until now."""
+        self._bus.drain()
+        return self.refusals
 
     def close(self) -> None:
         """Listen no more."""

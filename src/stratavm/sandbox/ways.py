@@ -39,8 +39,8 @@ class Way(Protocol):
         """``Linker.instantiate``, and ``Instance.initialize``."""
         ...
 
-    async def call(self, function: Func) -> None:
-        """Call a function without parameters."""
+    async def call(self, function: Func, *arguments: int) -> Any:
+        """Call a function; its result."""
         ...
 
     async def beside(self, function: Callable[[], T]) -> T:
@@ -67,9 +67,9 @@ class Directly:
         instance.initialize()
         return instance
 
-    async def call(self, function: Func) -> None:
+    async def call(self, function: Func, *arguments: int) -> Any:
         """Call it."""
-        function()
+        return function(*arguments)
 
     async def beside(self, function: Callable[[], T]) -> T:
         """Call it."""

@@ -8,7 +8,7 @@ from stratavm.base.closing import Closing
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.keywords import checks_keywords
 from stratavm.wasi import given, ports
-from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS
+from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Filetype, Rights
 from stratavm.wasi.clock import Clock
 from stratavm.wasi.context import Context
 from stratavm.wasi.descriptor import Descriptor, Directory, Tree
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from stratavm.engine.host import HostSpec
 
 
+STREAMS: Final = 3
+"""Descriptors that every guest has."""
 BACKLOG: Final = 128
 """Connections that the system keeps until the guest accepts them."""
 
@@ -83,7 +85,7 @@ class Wasi(Closing):
         folders, sockets = given.preopens(preopens), given.sockets(sockets)
         addresses = given.addresses(listen)
         sockets = ports.service(engine, ports.Sockets).admit(sockets)
-        count = 3 + len(folders) + len(sockets) + len(addresses)
+        count = STREAMS + len(folders) + len(sockets) + len(addresses)
         if count > quotas.descriptors:
             raise ValueError(f"{count} descriptors to begin with, the quota is {quotas.descriptors}")
         context = self._context = Context(
@@ -121,6 +123,11 @@ class Wasi(Closing):
                 none of a function of WASI.
         """
         return {name: imports(self._context, name, names) for name in NAMESPACES}
+
+    def holds_written(self) -> bool:
+        """Whether a regular file is open for writing: what the guest has not written yet would be lost."""
+        opened = [found for number, found in list(self._context.table.items()) if number >= STREAMS]
+        return any(d.filetype == Filetype.REGULAR_FILE and d.rights & Rights.FD_WRITE for d in opened)
 
     def __repr__(self) -> str:
         count = "closed" if self._context.closed else f"of {len(self._context.args)} arguments"

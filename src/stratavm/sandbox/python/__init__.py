@@ -1,0 +1,1 @@
+"""Python that nobody trusts, in interpreters that run inside of guests: runs, sessions, tools."""

@@ -1,0 +1,128 @@
+"""What a run of Python is asked for, checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
+from stratavm.base.numbers import integer, seconds_or_none, whole, whole_or_none
+from stratavm.base.text import utf8
+from stratavm.sandbox.arguments import MOST_BYTES, MOST_FUEL, contents, input_of, texts
+from stratavm.wasi import given
+
+if TYPE_CHECKING:
+    import io
+
+    from stratavm.sandbox.arguments import Input
+
+MOST_CALLS: Final = 1 << 31
+MAX_MEMORY: Final = 1 << 30
+MAX_OUTPUT: Final = 16 << 20
+MAX_FILES: Final = 64 << 20
+MAX_CALLS: Final = 1000
+TIMEOUT_S: Final = 60.0
+CODE_BYTES: Final = 64 << 20
+"""The longest program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run, or an interpreter, may use."""
+
+    timeout: float | None
+    fuel: int | None
+    max_memory: int | None
+    max_output: int
+    max_files: int
+    max_calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One piece of code, and what it is given."""
+
+    code: str
+    args: tuple[str, ...]
+    env: dict[str, str]
+    files: dict[str, bytes]
+    stdin: bytes | io.IOBase
+    name: str
+
+    def task(self, *, fresh: bool, ends: bool) -> dict[str, Any]:
+        """What the driver is told; ``ends``: the program ends with it."""
+        return {
+            "code": self.code,
+            "args": [self.name if self.args else "", *self.args],
+            "env": self.env,
+            "name": self.name,
+            "path": "/" if self.files else "",
+            "fresh": fresh,
+            "ends": ends,
+            "wants": True,
+        }
+
+
+def limits(
+    timeout: float | None,
+    fuel: int | None,
+    sizes: tuple[int | None, int, int, int],
+) -> Limits:
+    """Limits, checked.
+
+    Raises:
+        TypeError, ValueError: one is no number, or out of range.
+    """
+    max_memory, max_output, max_files, max_calls = sizes
+    return Limits(
+        timeout=seconds_or_none("timeout", timeout),
+        fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),
+        max_memory=whole_or_none("max_memory", max_memory, most=MOST_BYTES, unit="bytes"),
+        max_output=whole("max_output", max_output, most=MOST_BYTES, unit="bytes"),
+        max_files=whole("max_files", max_files, most=MOST_BYTES, unit="bytes"),
+        max_calls=whole("max_calls", max_calls, most=MOST_CALLS),
+    )
+
+
+def asked(
+    code: str,
+    args: Any,
+    env: Mapping[str, str] | None,
+    files: Mapping[str, bytes | str] | None,
+    stdin: Input,
+    name: str = "<run>",
+) -> Asked:
+    """Code and what it is given, checked.
+
+    Raises:
+        TypeError, ValueError: something is not what it must be.
+    """
+    if not isinstance(code, str):
+        raise TypeError(f"code must be a string, got {type(code).__name__}")
+    if len(utf8(code, "code")) > CODE_BYTES:
+        raise ValueError(f"code must have at most {CODE_BYTES} bytes")
+    if env is not None and not isinstance(env, Mapping):
+        raise TypeError(f'env must be a mapping such as {{"LANG": "C"}}, got {env!r:.60}')
+    given.environment(env)
+    variables = {str.__str__(key): str.__str__(value) for key, value in (env or {}).items()}
+    return Asked(
+        code=str.__str__(code),
+        args=texts(args),
+        env=variables,
+        files=contents(files or {}),
+        stdin=input_of(stdin),
+        name=name,
+    )
+
+
+def seed_of(deterministic: bool, seed: int | None) -> int:
+    """The seed of a deterministic run.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: the run is not deterministic.
+    """
+    if seed is None:
+        return 0
+    if not deterministic:
+        raise ValueError("seed is for deterministic=True: other runs draw from the system's random bytes")
+    return integer("seed", seed)

