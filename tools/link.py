@@ -4,8 +4,9 @@ Python would look for each of a hundred files on a path, open it, and have its s
 Here that happens once. The object is an extension module itself, ``stratavm._hot``: ``key`` tells one link from the
 next, ``numbers`` says which modules it has, ``create(spec, number)`` makes one of them as Python's own import does with
 a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``); ``alone()`` tells whether this thread is
-the only one. The import hook in ``stratavm/__init__.py`` uses them. ``large_pages()`` is for the command, which has its
-process for itself.
+the only one; between ``quick_imports(True)`` and ``quick_imports(False)`` import statements of what is there are
+answered at once. The import hook in ``stratavm/__init__.py`` uses them. ``large_pages()`` is for the command, which has
+its process for itself.
 """
 
 from __future__ import annotations
@@ -76,6 +77,88 @@ static PyObject *alone(PyObject *self, PyObject *nothing) {
     int first = PyInterpreterState_ThreadHead(PyThreadState_GetInterpreter(own)) == own;
     return PyBool_FromLong(first && PyThreadState_Next(own) == NULL);
 }
+
+/* What import statements call while modules are loaded ahead. Of a module that is there Python would ask whether it is
+   a package, by an attribute whose lack is an error that is made and dropped: half of what such a statement takes. */
+static PyObject *usual_import;
+static PyMethodDef import_method;
+
+static PyObject *entry_of(PyObject *dict, PyObject *name) {
+    PyObject *found = PyDict_GetItemWithError(dict, name);
+    if (found == NULL)
+        PyErr_Clear();
+    return found;
+}
+
+/* The module that an import gives, if it is there and that is all there is to do; nothing is raised. */
+static PyObject *imported(PyObject *name, PyObject *names) {
+    PyObject *modules = PyImport_GetModuleDict(), *path = NULL;
+    if (!PyUnicode_CheckExact(name) || !PyDict_CheckExact(modules))
+        return NULL;
+    PyObject *module = entry_of(modules, name);
+    if (module == NULL || !PyModule_CheckExact(module))
+        return NULL;
+    if (PyTuple_CheckExact(names) && PyTuple_GET_SIZE(names) > 0) {
+        PyObject *dict = PyModule_GetDict(module);
+        path = PyUnicode_InternFromString("__path__");
+        int is_package = path == NULL || entry_of(dict, path) != NULL;
+        Py_XDECREF(path);
+        for (Py_ssize_t i = 0; is_package && i < PyTuple_GET_SIZE(names); i++)
+            if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i)) || !entry_of(dict, PyTuple_GET_ITEM(names, i)))
+                return NULL;  /* perhaps a module of the package */
+        return module;
+    }
+    if (names != Py_None && !(PyList_CheckExact(names) && PyList_GET_SIZE(names) == 0))
+        return NULL;
+    Py_ssize_t dot = PyUnicode_FindChar(name, '.', 0, PyUnicode_GET_LENGTH(name), 1);
+    if (dot < 0)
+        return dot == -1 ? module : NULL;
+    PyObject *front = PyUnicode_Substring(name, 0, dot);
+    PyObject *package = front == NULL ? NULL : entry_of(modules, front);
+    if (front == NULL)
+        PyErr_Clear();
+    Py_XDECREF(front);
+    return package;
+}
+
+static PyObject *import_known(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords) {
+    if (count == 5 && keywords == NULL && PyLong_CheckExact(arguments[4]) && PyLong_AsLong(arguments[4]) == 0) {
+        PyObject *module = imported(arguments[0], arguments[3]);
+        if (module != NULL)
+            return Py_NewRef(module);
+    }
+    return PyObject_Vectorcall(usual_import, arguments, count, keywords);
+}
+
+/* Begin to answer import statements, or end it, and whether that was done: not where somebody else answers them. */
+static PyObject *quick_imports(PyObject *self, PyObject *begins) {
+    PyObject *builtins = PyEval_GetBuiltins();
+    PyObject *now = PyDict_GetItemString(builtins, "__import__");
+    if (now == NULL || !PyCFunction_CheckExact(now))
+        Py_RETURN_FALSE;
+    PyCFunction function = PyCFunction_GET_FUNCTION(now);
+    if (begins == Py_True && usual_import == NULL) {
+        PyObject *name = PyObject_GetAttrString(now, "__module__");
+        int is_usual = name != NULL && PyUnicode_Check(name) && PyUnicode_CompareWithASCIIString(name, "builtins") == 0;
+        Py_XDECREF(name);
+        PyObject *ours = is_usual ? PyCFunction_New(&import_method, NULL) : NULL;
+        if (ours != NULL && PyDict_SetItemString(builtins, "__import__", ours) == 0)
+            usual_import = Py_NewRef(now);
+        Py_XDECREF(ours);
+        return PyErr_Occurred() ? NULL : PyBool_FromLong(usual_import != NULL);
+    }
+    if (begins != Py_True && usual_import != NULL && function == import_method.ml_meth) {
+        if (PyDict_SetItemString(builtins, "__import__", usual_import) < 0)
+            return NULL;
+        Py_CLEAR(usual_import);
+        Py_RETURN_TRUE;
+    }
+    Py_RETURN_FALSE;
+}
+
+static PyMethodDef import_method = {
+    "__import__", (PyCFunction)(void (*)(void))import_known, METH_FASTCALL | METH_KEYWORDS, "Import a module.",
+};
 
 /* The first touch of a page of 4 KiB takes 2 us, as long as that of 24 KiB in a page of 2 MiB. */
 #define LARGE_PAGE ((size_t)2 << 20)
@@ -162,6 +245,7 @@ static int fill(PyObject *module) {
 static PyMethodDef methods[] = {
     {"create", (PyCFunction)(void (*)(void))create, METH_FASTCALL, "Make the module with that number for its spec."},
     {"alone", alone, METH_NOARGS, "Whether no other thread runs Python, or is about to."},
+    {"quick_imports", quick_imports, METH_O, "Answer import statements for what is there, or end it."},
     {"large_pages", large_pages, METH_NOARGS, "Have the process's memory come in large pages."},
     {NULL, NULL, 0, NULL},
 };

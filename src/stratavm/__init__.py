@@ -149,8 +149,10 @@ class _HotModules:
         done: list[str] = []
         collects = gc.isenabled()
         gc.disable()  # an import makes objects by the thousand, and none that go
+        is_quick = False
         try:
             self._check_file(name, self.place)
+            is_quick = self.hot.quick_imports(True)
             specs = {each: self._spec_ahead(each, codes[each]) for each in names if each not in sys.modules}
             for each in specs:
                 if each in begun or each not in sys.modules:
@@ -164,6 +166,8 @@ class _HotModules:
             if not isinstance(error, Exception):
                 raise
         finally:
+            if is_quick:
+                self.hot.quick_imports(False)
             if collects:
                 _collect_again()
 

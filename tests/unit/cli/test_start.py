@@ -258,6 +258,71 @@ def test_modules_that_are_loaded_ahead_are_as_imported_ones(program):
     assert int(groups) > 1
 
 
+QUICK = """
+import builtins, os, sys
+import stratavm.base.errors
+hot, usual = stratavm._hook.hot, builtins.__import__
+"""
+
+
+@ONE_OBJECT
+def test_import_statements_are_answered_at_once_and_mean_the_same():
+    """Of modules, packages, what is not there yet and what is nowhere; until that is ended."""
+    code = """
+if not quick or hot.quick_imports(True):
+    print(quick == (builtins.__import__ is not usual), builtins.__import__.__name__)
+import os.path, stratavm.base.errors as errors
+from os import path
+from stratavm.base import errors as found
+from stratavm.base.errors import Trap
+print(os.path is path, errors is found is sys.modules["stratavm.base.errors"], Trap.__name__)
+print(__import__("stratavm.base.errors").__name__, __import__("stratavm.base.errors", fromlist=["Trap"]).__name__)
+print(__import__("stratavm.base.errors", {}, {}, [], 0).__name__, __import__("os", None, None, ["path"], 0).__name__)
+from stratavm.base import quiet
+from json import decoder
+print(quiet.__name__, decoder.__name__)
+def wrong(*what):
+    try:
+        print(__import__(*what))
+    except Exception as error:
+        print(type(error).__name__, error)
+sys.modules["nowhere"] = None
+for name in ("stratavm.nothing", "nowhere", "", 3):
+    wrong(name, None, None, (), 0)
+wrong("base", {}, {}, (), 1)
+wrong("base", {"__package__": "stratavm"}, {}, ("errors",), 1)
+try:
+    from stratavm.base.errors import nothing
+except ImportError as error:
+    print(error.name, error)
+if quick:
+    print(hot.quick_imports(True), hot.quick_imports(False), hot.quick_imports(False))
+    print(builtins.__import__ is usual)
+"""
+    quick = fresh("-c", f"{QUICK}quick = True{code}").stdout.splitlines()
+    plain = fresh("-c", f"{QUICK}quick = False{code}").stdout.splitlines()
+    assert quick[:-2] == plain and len(plain) == 12
+    assert quick[-2:] == ["False True False", "True"]
+
+
+@ONE_OBJECT
+@pytest.mark.parametrize("replaced", [False, True])
+def test_who_answers_import_statements_himself_sees_all_of_them(program, replaced):
+    """Also those of modules that are loaded ahead; and they are Python's again when a run is over."""
+    code = f"""
+seen = []
+def own(name, *rest):
+    seen.append(name)
+    return usual(name, *rest)
+if {replaced}:
+    builtins.__import__ = own
+from stratavm.cli.main import main
+main(["run", {str(program)!r}])
+print(builtins.__import__ is (own if {replaced} else usual), "stratavm.runtime.store" in seen, len(seen) > 500)
+"""
+    assert fresh("-c", QUICK + code).stdout.split() == ["True", str(replaced), str(replaced)]
+
+
 @ONE_OBJECT
 def test_nothing_of_ours_is_left_to_import_in_a_run(program):
     """A module that joins a plain run joins the list; those that end a group are all that Python imports."""
