@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tools.gen import ROOT, write
 
-MODULES = ("identities", "constant_rules", "divisions")
+MODULES = ("identities", "constant_rules", "divisions", "float_rules", "lane_rules")
 FIRST = 64
 """The first number: those below are the passes' own (``SWITCHES`` of ``ir/passes/values.py``)."""
 NUMBER = re.compile(r"\bR_[A-Z0-9_]+\b")

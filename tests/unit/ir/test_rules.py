@@ -22,6 +22,10 @@ z3 = needed.module("z3")
 PASSES = ("fold", "share", "strength")
 X, Y, W, V = (f"(local.get {i})" for i in range(4))
 """The parameters: two i32, two i64."""
+XV = f"(i32x4.replace_lane 1 (i32x4.replace_lane 2 (i64x2.splat {W}) {X}) {Y})"
+YV = f"(i64x2.replace_lane 1 (i64x2.splat {W}) {V})"
+"""Two vectors of which each bit depends on a parameter."""
+NONE_SET, ALL_SET = "(v128.const i64x2 0 0)", "(v128.const i64x2 -1 -1)"
 BYTE, WORD = f"(i32.load8_u {X})", f"(i64.extend_i32_u {X})"
 
 
@@ -29,6 +33,19 @@ def upper_half(product: str) -> str:
     """The second result of a row that has two."""
     return f"(block (result i64) {product} (local.set 2) (drop) (local.get 2))"
 
+
+def halves(vector: str) -> tuple[str, str]:
+    """Both halves of a vector."""
+    return tuple(f"(i64x2.extract_lane {i} {vector})" for i in range(2))  # type: ignore[return-value]
+
+
+def of_floats(name: str, *operands: str) -> str:
+    """An operation of floats on the bits of integers; its result as an integer."""
+    return f"(i{name[1:3]}.reinterpret_{name[:3]} ({name} {' '.join(operands)}))"
+
+
+F, G = f"(f64.reinterpret_i64 {W})", f"(f32.reinterpret_i32 {X})"
+"""Two floats."""
 
 PROVED: dict[str, tuple[str, ...]] = {
     "fold_constants": (
@@ -148,10 +165,101 @@ PROVED: dict[str, tuple[str, ...]] = {
     "divide_by_power": (f"(i32.div_u {X} (i32.const 8))", f"(i64.div_u {W} (i64.const 0x8000000000000000))"),
     "remainder_by_power": (f"(i32.rem_u {X} (i32.const 8))", f"(i64.rem_u {W} (i64.const 0x8000000000000000))"),
     "remainder_by_minus_one": (f"(i32.rem_s {X} (i32.const -1))", f"(i64.rem_s {W} (i64.const -1))"),
+    "and_of_lanes": (*halves(f"(v128.and {XV} {NONE_SET})"), *halves(f"(v128.and {ALL_SET} {YV})")),
+    "meet_of_complement": (
+        *halves(f"(v128.and {XV} (v128.not {YV}))"),
+        *halves(f"(v128.and (v128.not {XV}) {YV})"),
+    ),
+    "or_of_lanes": (*halves(f"(v128.or {XV} {NONE_SET})"), *halves(f"(v128.or {ALL_SET} {YV})")),
+    "xor_of_lanes": (*halves(f"(v128.xor {NONE_SET} {XV})"), *halves(f"(v128.xor {YV} {ALL_SET})")),
+    "andnot_of_lanes": tuple(
+        half
+        for a, b in (
+            (XV, NONE_SET),
+            (NONE_SET, YV),
+            (XV, ALL_SET),
+            (ALL_SET, YV),
+            (XV, f"(v128.not {YV})"),
+        )
+        for half in halves(f"(v128.andnot {a} {b})")
+    ),
+    "complement_of_complement": halves(f"(v128.not (v128.not {XV}))"),
+    "lanes_with_themselves": tuple(
+        half
+        for name in (
+            "v128.and",
+            "v128.or",
+            "v128.xor",
+            "v128.andnot",
+            "i8x16.sub",
+            "i16x8.sub",
+            "i32x4.sub",
+            "i64x2.sub",
+        )
+        for half in halves(f"({name} {XV} {XV})")
+    ),
+    "sum_of_lanes": tuple(
+        half
+        for shape in ("i8x16", "i16x8", "i32x4", "i64x2")
+        for name, a, b in (("add", XV, NONE_SET), ("add", NONE_SET, YV), ("sub", XV, NONE_SET))
+        for half in halves(f"({shape}.{name} {a} {b})")
+    ),
+    "bitselect_of_equals": halves(f"(v128.bitselect {XV} {XV} {YV})"),
+    "bitselect_by_constant": tuple(
+        half
+        for operands in (
+            (XV, YV, NONE_SET),
+            (XV, YV, ALL_SET),
+            (XV, NONE_SET, YV),
+            (NONE_SET, XV, YV),
+        )
+        for half in halves(f"(v128.bitselect {' '.join(operands)})")
+    ),
+    "extract_of_splat": (
+        *(f"(i8x16.extract_lane_{sign} 9 (i8x16.splat {X}))" for sign in "su"),
+        *(f"(i16x8.extract_lane_{sign} 7 (i16x8.splat {X}))" for sign in "su"),
+        f"(i32x4.extract_lane 3 (i32x4.splat {X}))",
+        f"(i64x2.extract_lane 1 (i64x2.splat {W}))",
+    ),
+    "extract_of_replace": (
+        *(f"(i8x16.extract_lane_{sign} 9 (i8x16.replace_lane 9 {YV} {X}))" for sign in "su"),
+        *(f"(i8x16.extract_lane_{sign} 8 (i8x16.replace_lane 9 {YV} {X}))" for sign in "su"),
+        *(f"(i16x8.extract_lane_{sign} 7 (i16x8.replace_lane 7 {YV} {X}))" for sign in "su"),
+        f"(i32x4.extract_lane 3 (i32x4.replace_lane 3 {YV} {X}))",
+        f"(i32x4.extract_lane 2 (i32x4.replace_lane 3 {YV} {X}))",
+        f"(i64x2.extract_lane 1 (i64x2.replace_lane 1 {XV} {V}))",
+    ),
+    "replace_of_extract": (
+        *halves(f"(i8x16.replace_lane 5 {XV} (i8x16.extract_lane_s 5 {XV}))"),
+        *halves(f"(i16x8.replace_lane 5 {XV} (i16x8.extract_lane_u 5 {XV}))"),
+        *halves(f"(i32x4.replace_lane 2 {YV} (i32x4.extract_lane 2 {YV}))"),
+    ),
 }
 """Rules and functions in which they apply, for Z3."""
 
 TESTED: dict[str, tuple[str, ...]] = {
+    "shuffle_of_nothing": (
+        *halves(f"(i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 {XV} {YV})"),
+        *halves(f"(i8x16.shuffle 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 {XV} {YV})"),
+        *halves(f"(i8x16.shuffle 0 17 2 3 4 5 6 23 8 9 10 11 12 13 30 15 {XV} {XV})"),
+    ),
+    "swizzle_by_constant": halves(f"(i8x16.swizzle {XV} (v128.const i8x16 15 3 3 0 8 7 1 2 4 5 6 11 12 13 14 9))"),
+    "bitselect_by_words": halves(f"(v128.bitselect {XV} {YV} (v128.const i16x8 0 -1 -1 0 -1 0 0 -1))"),
+    "order_float_operands": (
+        of_floats("f64.mul", "(f64.const 1.1)", F),
+        of_floats("f64.add", "(f64.const -inf)", F),
+        of_floats("f32.mul", "(f32.const 1.1)", G),
+        of_floats("f32.add", "(f32.const -0)", G),
+    ),
+    "double_of_float": (of_floats("f64.mul", F, "(f64.const 2)"), of_floats("f32.mul", "(f32.const 2)", G)),
+    "divide_by_float_power": tuple(
+        of_floats(f"{name}.div", operand, f"({name}.const {c})")
+        for name, operand, powers in (
+            ("f64", F, ("1", "-8", "0x1p-1022", "0x1p+1022", "0.5")),
+            ("f32", G, ("1", "-8", "0x1p-126", "0x1p+126", "0.5")),
+        )
+        for c in powers
+    ),
     "branch_by_negation": (f"(if (result i32) (i32.eqz {X}) (then (i32.const 3)) (else {Y}))",),
     "branch_by_nonzero": (f"(if (result i32) (i32.ne {X} (i32.const 0)) (then (i32.const 3)) (else {Y}))",),
     "divide_by_constant": tuple(
@@ -173,8 +281,9 @@ TESTED: dict[str, tuple[str, ...]] = {
         for c in (-2, -7, -641)
     ),
 }
-"""Rules that need several blocks, or products twice as wide. That factors of divisions are exact for all operands is a
-theorem, which ``test_factors_satisfy_the_theorem`` of test_identities and test_strength hold them to.
+"""Rules that need several blocks, or products twice as wide, or shuffles, or floats. That factors of divisions are
+exact for all operands is a theorem, which ``test_factors_satisfy_the_theorem`` of test_identities and test_strength
+hold them to.
 """
 
 
@@ -224,9 +333,11 @@ def prove(before: Ssa, after: Ssa, expression: str) -> None:
 
 
 def hold(before: Ssa, after: Ssa, expression: str) -> None:
-    """Both forms give the same on operands around multiples of small numbers and at both ends."""
+    """Both forms give the same around multiples of small numbers, at both ends, and on floats of all kinds."""
     small = [k * c + d for c in (0, 3, 7, 641) for k in (1, 2, 1000) for d in (-1, 0, 1)]
-    for n in [*small, *(-n for n in small), 0x7FFF_FFFF, 1 << 31, (1 << 63) - 1, 1 << 63]:
+    floats = [k << 52 | k >> 3 << 23 | f for k in (0, 1, 2, 1023, 1024, 2045, 2046, 2047) for f in (0, 1, 3, 0x7F_FFFF)]
+    floats += [n ^ (1 << 63 | 1 << 31) for n in floats]
+    for n in [*small, *(-n for n in small), *floats, 0x7FFF_FFFF, 1 << 31, (1 << 63) - 1, 1 << 63]:
         operands = [n & 0xFFFF_FFFF, 5, n & (1 << 64) - 1, 0]
         assert evaluate(before.dump(), None, operands) == evaluate(after.dump(), None, operands), (expression, n)
 
@@ -251,3 +362,30 @@ def test_what_was_done_is_told_with_its_place():
     offsets = [offset for _, (func, offset), _ in steps if func == body.func]
     assert offsets == sorted(offsets)
     assert len(offsets) == len(steps) and 0 < offsets[0] < body.end - body.start
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        of_floats("f64.div", F, "(f64.const 0x1p-1023)"),  # the reciprocal would be too large
+        of_floats("f64.div", F, "(f64.const 0x1p+1023)"),  # and here not normal
+        of_floats("f64.div", F, "(f64.const 3)"),
+        of_floats("f64.div", F, "(f64.const inf)"),
+        of_floats("f64.div", "(f64.const 2)", F),
+        of_floats("f64.mul", "(f64.const nan)", F),
+        of_floats("f64.sub", "(f64.const 2)", F),
+        of_floats("f32.div", G, "(f32.const 0x1p+127)"),
+        of_floats("f32.add", "(f32.const nan:0x400001)", G),
+        f"(i32x4.extract_lane 1 (f32x4.splat (f32.reinterpret_i32 {X})))",  # the lane has another type
+        f"(i32x4.extract_lane 1 (i8x16.splat {X}))",
+        f"(i64x2.extract_lane 0 (i8x16.swizzle {XV} (v128.const i8x16 16 3 3 0 8 7 1 2 4 5 6 11 12 13 14 9)))",
+        f"(i64x2.extract_lane 0 (v128.bitselect {XV} {YV} (v128.const i16x8 1 -1 -1 0 -1 0 0 -1)))",
+        f"(i64x2.extract_lane 0 (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 14 {XV} {YV}))",
+        f"(i64x2.extract_lane 0 (i8x16.shuffle 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 31 {XV} {YV}))",
+    ],
+)
+def test_where_a_rule_of_floats_or_lanes_would_be_wrong_it_does_not_apply(expression):
+    """Of the rules that build vectors here, only those of other lanes may."""
+    before, after, applied = forms(expression)
+    assert not applied - {"extract_of_replace", "share"}, applied
+    hold(before, after, expression)

@@ -305,5 +305,100 @@ RULES: Final[dict[str, tuple[int, str, str]]] = {
         "divisions",
         "x % c is x - x / c * c, where the quotient is a product or a shift.",
     ),
+    "order_float_operands": (
+        124,
+        "float_rules",
+        "A constant goes right in sums and products of floats; not NaN: of two of those the left one is the result.",
+    ),
+    "double_of_float": (
+        125,
+        "float_rules",
+        "x * 2.0 is x + x.",
+    ),
+    "divide_by_float_power": (
+        126,
+        "float_rules",
+        "x / 2**k is x * 2**-k, where both are normal.",
+    ),
+    "and_of_lanes": (
+        127,
+        "lane_rules",
+        "In vectors, x & 0 is 0 and x & -1 is x.",
+    ),
+    "meet_of_complement": (
+        128,
+        "lane_rules",
+        "In vectors, x & ~y is one operation.",
+    ),
+    "or_of_lanes": (
+        129,
+        "lane_rules",
+        "In vectors, x | 0 is x and x | -1 is -1.",
+    ),
+    "xor_of_lanes": (
+        130,
+        "lane_rules",
+        "In vectors, x ^ 0 is x and x ^ -1 is ~x.",
+    ),
+    "andnot_of_lanes": (
+        131,
+        "lane_rules",
+        "In vectors, x & ~0 is x, x & ~-1 and 0 & ~x are 0, -1 & ~x is ~x, x & ~~y is x & y.",
+    ),
+    "complement_of_complement": (
+        132,
+        "lane_rules",
+        "In vectors, ~~x is x.",
+    ),
+    "lanes_with_themselves": (
+        133,
+        "lane_rules",
+        "In vectors, x & x and x | x are x; x ^ x, x & ~x and x - x are 0.",
+    ),
+    "sum_of_lanes": (
+        134,
+        "lane_rules",
+        "In lanes, x + 0 and x - 0 are x.",
+    ),
+    "bitselect_of_equals": (
+        135,
+        "lane_rules",
+        "A choice between the bits of x and those of x is x.",
+    ),
+    "bitselect_by_constant": (
+        136,
+        "lane_rules",
+        "A choice of all bits, or of none, is known; and a choice between x and nothing is a mask of x.",
+    ),
+    "bitselect_by_words": (
+        137,
+        "lane_rules",
+        "A choice by a constant that takes words whole is a shuffle, which is one instruction for that.",
+    ),
+    "extract_of_splat": (
+        138,
+        "lane_rules",
+        "A lane of what has x in each lane is x.",
+    ),
+    "extract_of_replace": (
+        139,
+        "lane_rules",
+        "A lane that was replaced by x is x; another lane is what it was before.",
+    ),
+    "replace_of_extract": (
+        140,
+        "lane_rules",
+        "A vector with a lane of its own in that lane is the vector.",
+    ),
+    "shuffle_of_nothing": (
+        141,
+        "lane_rules",
+        "A shuffle that leaves all bytes of x where they are is x.",
+    ),
+    "swizzle_by_constant": (
+        142,
+        "lane_rules",
+        "A swizzle by a constant all of whose bytes are there is a shuffle.",
+    ),
 }
 """Every rewrite rule: its number, the module that defines it, and what it says."""

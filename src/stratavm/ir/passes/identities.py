@@ -81,10 +81,14 @@ from cython.cimports.stratavm.ir.passes.algebra import (
     width_of,
 )
 from cython.cimports.stratavm.ir.passes.constant_rules import with_constant
+from cython.cimports.stratavm.ir.passes.float_rules import floating
 from cython.cimports.stratavm.ir.passes.fold import fold, fold_vector
+from cython.cimports.stratavm.ir.passes.lane_rules import of_lanes
 from cython.cimports.stratavm.ir.ssa import (
     IR_CONST_V128,
     NO_VALUE,
+    T_F32,
+    T_F64,
     T_I32,
     T_I64,
     T_V128,
@@ -497,9 +501,14 @@ def order_operands(r, node):
     """Where operands may be exchanged, a constant goes right, else the older value left."""
     bits: uint64_t = 0
     value: uint32_t = node.a
+    known: cython.bint = is_const(r, node.a, cython.address(bits))
     if not flags_of(node.op) & OF_COMMUTES or is_const(r, node.b, cython.address(bits)):
         return NONE
-    if not is_const(r, node.a, cython.address(bits)) and node.a <= node.b:
+    if node.type == T_V128:
+        if r.out.nodes[node.b].op == IR_CONST_V128:
+            return NONE
+        known = r.out.nodes[node.a].op == IR_CONST_V128
+    if not known and node.a <= node.b:
         return NONE
     node.a = node.b
     node.b = value
@@ -528,7 +537,10 @@ class Identities(Algebra):
         if node.a == NO_VALUE:
             return NONE
         if node.type == T_V128 or self.out.nodes[node.a].type == T_V128:
-            return fold_vectors(self, node)
+            equal = fold_vectors(self, node)
+            return of_lanes(self, node) if equal == NONE else equal
+        if (node.type == T_F64 or node.type == T_F32) and operand_count(node.op, node.flags) == 2:
+            return floating(self, node)
         if operand_count(node.op, node.flags) == 1:
             return fold_constants(self, node, a, 0) if is_const(self, node.a, cython.address(a)) else unary(self, node)
         if is_const(self, node.b, cython.address(b)):

@@ -366,6 +366,11 @@ class Values(Identities):
         )  # fmt: skip
         return value
 
+    def vector(self, low, high):
+        """A constant of 128 bits that a rule needs: known already, or made here."""
+        value: uint32_t = self.find_vector(low, high)
+        return value if value != NO_VALUE else self.learn_vector(low, high, Identities.vector(self, low, high))
+
     def alike(self, value):
         """What an operand is known by: equal constants of all blocks by the first of them."""
         if value == NO_VALUE or self.out.nodes[value].op != IR_CONST:
