@@ -36,7 +36,6 @@ Excuse: TypeAlias = tuple[str, str, str]
 NATIVE = "tests look at native state that has no other window"
 KEPT: Final[tuple[Excuse, ...]] = (
     ("wasi/errno.py", "*", "the interface's numbers, whether or not we answer with them"),
-    ("wasi/descriptor.py", "dev", "a field of a tuple"),
     ("spec/domain.py", "primitive", "a parameter of a protocol"),
     ("spec/prims.py", "PRIMS static", "what the primitives mean: tests hold every domain to it"),
     ("module/facts.py", "complex", "a field of a tuple"),
@@ -56,11 +55,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("cli/program.py", "required", "argparse reads it"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),
     ("testing/*.py", "global_ controlling submits", "public: for the tests of others"),
-    (
-        "base/switches.py",
-        "STALE",
-        "the guard reads it without importing anything; here it is listed for `strata doctor`",
-    ),
     ("base/leb.pxd", "LEB_OK", "the zero of its enumeration"),
     ("base/events/*", "tp_vectorcall", "CPython reads it"),
     ("engine/*.py", "tp_*", "CPython reads it"),

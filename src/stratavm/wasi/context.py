@@ -113,7 +113,13 @@ class Context(WorldState):
             self._opening.pop()
 
     def _opened(self, on_host: bool, descriptor: Descriptor) -> int:
-        descriptor.counted = on_host
+        """Its number. What was expected to be on the host, or not to be, may have turned out otherwise."""
+        if on_host and not descriptor.on_host:
+            HOST_DESCRIPTORS.give_back()
+        elif descriptor.on_host and not on_host and not HOST_DESCRIPTORS.take():
+            descriptor.close()
+            raise WasiError(Errno.MFILE)
+        descriptor.counted = descriptor.on_host
         return self.insert(descriptor)
 
     def directory(self, guest: Guest, fd: int, rights: int) -> Directory:

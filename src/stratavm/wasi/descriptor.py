@@ -253,6 +253,18 @@ class Directory(Descriptor):
     """An open directory: operations on paths beneath it, which can never leave it."""
 
     filetype = Filetype.DIRECTORY
+    realm: object = None
+    """Links and renames stay within: what was opened from a mount has the mount's."""
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether a path may lead into a mount."""
+        return False
+
+    def landing(self, path: bytes, follow: bool = False, entering: bool = False) -> tuple[Directory, bytes]:
+        """The directory that really looks a path up, and what it makes of it: another one where a mount is entered;
+        ``entering`` says whether a mount is that the path itself names."""
+        return self, path
 
     @property
     def cursor(self) -> Listing | None:
@@ -308,6 +320,25 @@ class Directory(Descriptor):
     def rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
         """Move to ``other``."""
         raise NotImplementedError
+
+
+class Mount:
+    """A place in a tree where something else begins, seen by a directory that guests may change or may not.
+
+    Args:
+        view: the directory.
+        read_only: the same, for who may change nothing.
+    """
+
+    __slots__ = ("read_only", "view")
+
+    def __init__(self, view: Directory, read_only: Directory) -> None:
+        self.view, self.read_only = view, read_only
+        view.realm = read_only.realm = object()
+
+    def seen(self, read_only: bool) -> Directory:
+        """What is mounted, as a tree shows it of which nothing may be changed, or something."""
+        return self.read_only if read_only else self.view
 
 
 class Tree:

@@ -67,6 +67,17 @@ def guard_of(root: int, path: object) -> GuardedResolver | None:
     return GuardedResolver(folders) if given in above else None
 
 
+def refuse_beneath(folder: str, path: object) -> None:
+    """Refuse a file by the folder that holds it.
+
+    Raises:
+        PermissionError: it lies in one of the folders, or below one.
+    """
+    refused = set(_identities(folders_in_use()))
+    if refused.intersection(_identities((folder, *_parents(folder)))):
+        raise PermissionError(errno.EPERM, "no guest gets the code that Strata keeps, or its key; give another", path)
+
+
 def _checked(found: int, refused: set[Identity]) -> int:
     """A descriptor, if it is none of the folders."""
     now = os.fstat(found)

@@ -215,7 +215,9 @@ class HostDirectory(Directory):
         try:
             mode = os.fstat(fd).st_mode
             if stat.S_ISDIR(mode):
-                return HostDirectory(fd, self.resolver, self.read_only)
+                found = HostDirectory(fd, self.resolver, self.read_only)
+                found.realm = self.realm
+                return found
             if stat.S_ISREG(mode):
                 return HostFile(fd, how.flags, self.read_only)
             raise WasiError(Errno.PERM)
@@ -300,8 +302,9 @@ class HostDirectory(Directory):
     def link(self, path: bytes, follow: bool, other: Directory, new_path: bytes) -> None:
         """Create a hard link. Both directories must be writable: the new name gives write access to the file."""
         self.changing()
+        other, new_path = other.landing(new_path)
         other.changing()
-        target = _same_kind(other)
+        target = self._same_realm(other)
 
         def act(parent: int, name: bytes) -> None:
             os.stat(name, dir_fd=parent, follow_symlinks=False)  # what is not there is reported before the new name is
@@ -317,8 +320,9 @@ class HostDirectory(Directory):
     def rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
         """Move. Both directories must be writable."""
         self.changing()
+        other, new_path = other.landing(new_path)
         other.changing()
-        target = _same_kind(other)
+        target = self._same_realm(other)
 
         slashed = path.endswith(b"/") or new_path.endswith(b"/")
 
@@ -331,6 +335,12 @@ class HostDirectory(Directory):
             target._on_entry(new_path, move, dots=Errno.BUSY)
 
         self._on_entry(path, act, dots=Errno.BUSY)
+
+    def _same_realm(self, other: Directory) -> HostDirectory:
+        """Links and renames stay on the host's file systems, and within a mount."""
+        if not isinstance(other, HostDirectory) or other.realm is not self.realm:
+            raise WasiError(Errno.XDEV)
+        return other
 
     def _on_entry(
         self,
@@ -410,13 +420,6 @@ def _entry_type(item: os.DirEntry[str]) -> Filetype:
         return filetype_of(item.stat(follow_symlinks=False).st_mode)
     except OSError:
         return Filetype.UNKNOWN
-
-
-def _same_kind(other: Directory) -> HostDirectory:
-    """Links and renames stay on the host's file systems."""
-    if not isinstance(other, HostDirectory):
-        raise WasiError(Errno.XDEV)
-    return other
 
 
 def open_host_directory(path: object) -> HostDirectory:

@@ -13,10 +13,11 @@ from functools import wraps
 from itertools import count
 
 from stratavm.base.forms import Any, ClassVar, Final, TypeVar, cast
+from stratavm.base.importing import importing
 from stratavm.base.numbers import whole_or_none
 from stratavm.base.text import utf8
 from stratavm.wasi.abi import DIRECTORY_RIGHTS, FILE_RIGHTS, Fdflags, Filetype, Oflags, Whence
-from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Opening, Stat, Times, Tree
+from stratavm.wasi.descriptor import FILE_PIECE, Descriptor, Directory, Entry, Mount, Opening, Stat, Times, Tree
 from stratavm.wasi.errno import Errno, WasiError
 from stratavm.wasi.held import ForkLock
 from stratavm.wasi.quotas import Quotas
@@ -48,9 +49,13 @@ def one_at_a_time(method: Method) -> Method:
 
 
 class Node:
-    """A file, directory or link. ``nlink`` counts names; content stays while a descriptor has it open."""
+    """A file, directory or link. ``nlink`` counts names; content stays while a descriptor has it open.
 
-    __slots__ = ("atim", "children", "content", "ctim", "filetype", "ino", "mtim", "nlink", "opens", "parent")
+    Attributes: ``mount`` is the number of what its tree has mounted there. (The number, since nodes are cycles, and
+    what is mounted shall go with the tree.)
+    """
+
+    __slots__ = ("atim", "children", "content", "ctim", "filetype", "ino", "mount", "mtim", "nlink", "opens", "parent")
 
     def __init__(self, ino: int, filetype: Filetype, now: int) -> None:
         self.ino, self.filetype = ino, filetype
@@ -59,6 +64,7 @@ class Node:
         self.content = bytearray()
         self.children: dict[bytes, Node] = {}
         self.parent: Node | None = None
+        self.mount: int | None = None
 
     def stat(self) -> Stat:
         """Attributes."""
@@ -77,8 +83,36 @@ class Node:
         self.ctim = now
 
 
+class Crossing(Exception):
+    """Raised by a walk that has come to a mount: the rest of the path is the mounted directory's to look up."""
+
+    def __init__(self, mount: Mount, rest: bytes) -> None:
+        self.mount, self.rest = mount, rest
+        super().__init__()
+
+
+def handing_over(position: int) -> Callable[[Method], Method]:
+    """The method, with the trees locked; where it comes to a mount it goes on there, with no lock held, as what has the
+    same name. ``position`` is that of the path among its arguments."""
+
+    def decorate(method: Method) -> Method:
+        @wraps(method)
+        def call(self: Any, *arguments: Any) -> Any:
+            try:
+                with TREES.lock:
+                    return method(self, *arguments)
+            except Crossing as crossing:
+                onward = getattr(crossing.mount.seen(self.read_only), method.__name__)
+                rest = crossing.rest
+            return onward(*arguments[:position], rest, *arguments[position + 1 :])
+
+        return cast(Method, call)
+
+    return decorate
+
+
 class MemoryTree(Tree):
-    """A tree of files in memory. Give it to ``Wasi(preopens={tree: "/work"})``.
+    """A tree of files in memory, in which more can be mounted. Give it to ``Wasi(preopens={tree: "/work"})``.
 
     Args:
         files: content by path, for a start; directories are made as needed.
@@ -108,6 +142,7 @@ class MemoryTree(Tree):
         self.used_bytes = 0
         self.now_ns = now_ns
         self._inodes = count(2)
+        self.mounted: list[Mount] = []
         self.root = Node(1, Filetype.DIRECTORY, now_ns())
         self.root.nlink = 2
         for path, content in given.items():
@@ -124,19 +159,82 @@ class MemoryTree(Tree):
             raise TypeError(f"the content of {path!r:.80} must be bytes, got {content!r:.60}{hint}")
         *parents, name = _parts(path, "a file")
         try:
-            node = self.root
-            for part in parents:
-                node = node.children.get(part) or self.add(node, part, Filetype.DIRECTORY)
-                if not node.is_directory:
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
-            file = node.children.get(name) or self.add(node, name, Filetype.REGULAR_FILE)
+            node = self._folder(parents, path)
+            file = self._here(node.children.get(name), path) or self.add(node, name, Filetype.REGULAR_FILE)
             if file.filetype != Filetype.REGULAR_FILE:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             self.resize(file, len(content))
         except WasiError as error:
-            number = errno.ENAMETOOLONG if error.errno == Errno.NAMETOOLONG else errno.ENOSPC
-            raise OSError(number, f"{os.strerror(number)}: a MemoryTree of {self.limit_bytes} bytes", path) from None
+            raise self._full(error, path) from None
         file.content[:] = content
+
+    def mount(self, path: str, origin: str | os.PathLike[str] | MemoryTree, *, writable: bool = False) -> None:
+        """Show a folder of the host, a file of the host, or another tree at a path, for good; directories on the way
+        are made.
+
+        Paths in what is mounted are resolved as below a folder of its own: nothing leads out of it, ``..`` included,
+        and links and renames stay within it. The host's descriptor is opened once for all trees of the process.
+
+        Args:
+            path: a name that is free, or that of an empty directory.
+            origin: the folder, file or tree.
+            writable: whether guests may change what is mounted, where they may change the tree.
+
+        Raises:
+            TypeError, ValueError: an argument is not as said above.
+            OSError: the origin cannot be opened, is neither a folder nor a regular file, or the path cannot be made.
+        """
+        given: object = writable
+        if not isinstance(given, bool):
+            raise TypeError(f"writable must be True or False, got {writable!r:.80}")
+        *parents, name = _parts(path, "a mount")
+        if isinstance(origin, MemoryTree):
+            if self is origin or self in origin.within():
+                raise ValueError(f"a tree cannot be mounted below itself, at {path!r:.80}")
+            views = [MemoryDirectory(origin, origin.root, read_only) for read_only in (not writable, True)]
+            mount, is_folder = Mount(*views), True
+        else:
+            mount, is_folder = _host_mount(origin, writable)
+        with TREES.lock:
+            self._mount(parents, name, path, mount, is_folder)
+
+    def within(self) -> list[MemoryTree]:
+        """The trees that are mounted in this one, and in those."""
+        below = [mount.view.tree for mount in self.mounted if isinstance(mount.view, MemoryDirectory)]
+        return below + [tree for near in below for tree in near.within()]
+
+    def _mount(self, parents: list[bytes], name: bytes, path: str, mount: Mount, is_folder: bool) -> None:
+        try:
+            parent = self._folder(parents, path)
+            there = self._here(parent.children.get(name), path)
+            if there is None:
+                there = self.add(parent, name, Filetype.DIRECTORY if is_folder else Filetype.REGULAR_FILE)
+            elif not (is_folder and there.is_directory and not there.children):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        except WasiError as error:
+            raise self._full(error, path) from None
+        there.mount = len(self.mounted)
+        self.mounted.append(mount)
+
+    def _folder(self, parts: list[bytes], path: str) -> Node:
+        """A directory, made where it is not there."""
+        node = self.root
+        for part in parts:
+            node = self._here(node.children.get(part), path) or self.add(node, part, Filetype.DIRECTORY)
+            if not node.is_directory:
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        return node
+
+    @staticmethod
+    def _here(node: Node | None, path: str) -> Node | None:
+        """The node, unless something is mounted there."""
+        if node is not None and node.mount is not None:
+            raise OSError(errno.EXDEV, "what is mounted in a MemoryTree is not reached through it", path)
+        return node
+
+    def _full(self, error: WasiError, path: str) -> OSError:
+        number = errno.ENAMETOOLONG if error.errno == Errno.NAMETOOLONG else errno.ENOSPC
+        return OSError(number, f"{os.strerror(number)}: a MemoryTree of {self.limit_bytes} bytes", path)
 
     @one_at_a_time
     def read(self, path: str) -> bytes:
@@ -160,14 +258,16 @@ class MemoryTree(Tree):
             if part not in node.children:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
             node = node.children[part]
+            self._here(node, path)
         return node
 
     # ---- for descriptors ------------------------------------------------------------------------
 
     def open_root(self, quotas: Quotas) -> MemoryDirectory:
         """A descriptor of the root; a tree without its own limit gets the context's."""
-        if self.limit_bytes is None:
-            self.limit_bytes = quotas.memory_bytes
+        for tree in (self, *self.within()):
+            if tree.limit_bytes is None:
+                tree.limit_bytes = quotas.memory_bytes
         return MemoryDirectory(self, self.root)
 
     def remove(self, parent: Node, name: bytes) -> None:
@@ -253,6 +353,16 @@ class MemoryTree(Tree):
             del node.content[size:]
             self.used_bytes += growth
         node.mtim = node.ctim = self.now_ns()
+
+
+def _host_mount(origin: Any, writable: bool) -> tuple[Mount, bool]:
+    """What is mounted of the host, and whether it is a folder."""
+    if not isinstance(origin, str | os.PathLike) or not origin:
+        raise TypeError(f"what is mounted must be a path or a MemoryTree, got {origin!r:.80}")
+    with importing:
+        from stratavm.wasi.mounts import mount_host  # here, for few use it
+
+    return mount_host(os.fsdecode(origin), writable)
 
 
 def _parts(path: str, what: str = "a path") -> list[bytes]:
@@ -383,15 +493,31 @@ class Place:
             raise WasiError(Errno.NOTDIR)
         return self.node
 
+    def movable(self) -> None:
+        """BUSY where something is mounted there."""
+        if self.node is not None and self.node.mount is not None:
+            raise WasiError(Errno.BUSY)
+
+
+def beneath(pending: Sequence[bytes], slashed: bool) -> bytes:
+    """What is left of a path at a mount, of components in reverse; XDEV where it leads out of the mount again."""
+    depth = 0
+    for part in reversed(pending):
+        depth += -1 if part == b".." else part != b"."
+        if depth < 0:
+            raise WasiError(Errno.XDEV)
+    return (b"/".join(reversed(pending)) or b".") + (b"/" if slashed else b"")
+
 
 class MemoryDirectory(Directory):
-    """A directory in memory. Paths are walked with a stack, so ``..`` never leaves it."""
+    """A directory in memory. Paths are walked with a stack, so ``..`` never leaves it; what is behind a mount is looked
+    up by what is mounted there."""
 
     default_rights: ClassVar[int] = DIRECTORY_RIGHTS
 
-    def __init__(self, tree: MemoryTree, node: Node, read_only: bool = False) -> None:
+    def __init__(self, tree: MemoryTree, node: Node, read_only: bool = False, realm: object = None) -> None:
         super().__init__()
-        self.tree, self.node, self.read_only = tree, node, read_only
+        self.tree, self.node, self.read_only, self.realm = tree, node, read_only, realm
         node.opens += 1
 
     @one_at_a_time
@@ -416,10 +542,33 @@ class MemoryDirectory(Directory):
         for name, node in list(self.node.children.items()):
             yield Entry(name, node.ino, node.filetype)
 
-    def _walk(self, path: bytes, follow: bool, creating: bool = False) -> Place:
+    @property
+    def is_composed(self) -> bool:
+        """Whether something is mounted in the tree."""
+        return bool(self.tree.mounted)
+
+    def landing(self, path: bytes, follow: bool = False, entering: bool = False) -> tuple[Directory, bytes]:
+        """Where a path leads; what is wrong with it is left to whoever uses it."""
+        if not self.tree.mounted:
+            return self, path
+        stripped = path.rstrip(b"/") or path
+        try:
+            with TREES.lock:
+                self._walk(stripped, follow, entering=entering)
+        except Crossing as crossing:
+            rest = crossing.rest + path[len(stripped) :]
+            return crossing.mount.seen(self.read_only).landing(rest, follow, entering)
+        except WasiError:
+            pass
+        return self, path
+
+    def _walk(self, path: bytes, follow: bool, creating: bool = False, entering: bool = True) -> Place:
         """Resolve a path; a link in the last place is followed where asked, or where a slash follows it.
 
         ISDIR where something is to be created and a link in the last place leads to a name with a slash behind it.
+
+        Raises:
+            Crossing: it leads into a mount; one that it names itself is entered where ``entering`` says so.
         """
         pending, stack, links = split(path), [self.node], 0
         slashed = pending[0] == b""
@@ -441,6 +590,10 @@ class MemoryDirectory(Directory):
                     slashed = True
                 pending.extend(t for t in target if t)
                 continue
+            if node is not None and node.mount is not None and (pending or entering):
+                if not node.is_directory and (pending or slashed):
+                    raise WasiError(Errno.NOTDIR)
+                raise Crossing(self.tree.mounted[node.mount], beneath(pending, slashed))
             if not pending:
                 return Place(stack, None if name in (b".", b"..") else name, node, slashed)
             if node is None:
@@ -464,7 +617,7 @@ class MemoryDirectory(Directory):
             raise WasiError(Errno.NAMETOOLONG)
         return stack[-1].children.get(name)
 
-    @one_at_a_time
+    @handing_over(0)
     def open(self, path: bytes, how: Opening) -> Descriptor:
         """Open or create."""
         creating = bool(how.oflags & Oflags.CREAT)
@@ -487,25 +640,25 @@ class MemoryDirectory(Directory):
         if node.is_directory:
             if how.write or creating or how.oflags & Oflags.TRUNC:
                 raise WasiError(Errno.ISDIR)
-            return MemoryDirectory(self.tree, node, self.read_only)
+            return MemoryDirectory(self.tree, node, self.read_only, self.realm)
         if how.oflags & Oflags.DIRECTORY:
             raise WasiError(Errno.NOTDIR)
         if how.oflags & Oflags.TRUNC:
             self.tree.resize(node, 0)
         return MemoryFile(self.tree, node, how.flags, self.read_only)
 
-    @one_at_a_time
+    @handing_over(0)
     def path_stat(self, path: bytes, follow: bool) -> Stat:
         """Attributes of a path."""
         return self._walk(path, follow).found().stat()
 
-    @one_at_a_time
+    @handing_over(0)
     def path_set_times(self, path: bytes, follow: bool, times: Times) -> None:
         """Timestamps of a path."""
         self.changing()
         self._walk(path, follow).found().set_times(times, self.tree.now_ns())
 
-    @one_at_a_time
+    @handing_over(0)
     def readlink(self, path: bytes) -> bytes:
         """Target of a link."""
         if path.endswith(b"/"):
@@ -517,7 +670,11 @@ class MemoryDirectory(Directory):
 
     def _entry(self, path: bytes, dots: Errno) -> Place:
         """The place of a name itself. ``.`` and ``..`` in the end are refused with ``dots``."""
-        place = self._walk(path.rstrip(b"/") or path, False)
+        stripped = path.rstrip(b"/") or path
+        try:
+            place = self._walk(stripped, False, entering=False)
+        except Crossing as crossing:
+            raise Crossing(crossing.mount, crossing.rest + path[len(stripped) :]) from None
         if place.name is None:
             raise WasiError(dots)
         place.slashed = path.endswith(b"/")
@@ -532,7 +689,7 @@ class MemoryDirectory(Directory):
             raise WasiError(Errno.EXIST)
         return place
 
-    @one_at_a_time
+    @handing_over(0)
     def mkdir(self, path: bytes) -> None:
         """Create a directory."""
         self.changing()
@@ -540,7 +697,7 @@ class MemoryDirectory(Directory):
         assert place.name is not None
         self.tree.add(place.parent, place.name, Filetype.DIRECTORY)
 
-    @one_at_a_time
+    @handing_over(0)
     def rmdir(self, path: bytes) -> None:
         """Remove an empty directory."""
         self.changing()
@@ -549,12 +706,13 @@ class MemoryDirectory(Directory):
             raise WasiError(Errno.NOENT)
         if not place.node.is_directory:
             raise WasiError(Errno.NOTDIR)
+        place.movable()
         if place.node.children:
             raise WasiError(Errno.NOTEMPTY)
         assert place.name is not None
         self.tree.remove(place.parent, place.name)
 
-    @one_at_a_time
+    @handing_over(0)
     def unlink(self, path: bytes) -> None:
         """Remove a file or link."""
         self.changing()
@@ -562,10 +720,11 @@ class MemoryDirectory(Directory):
         if place.node is not None and place.node.is_directory:
             raise WasiError(Errno.ISDIR)
         place.found()
+        place.movable()
         assert place.name is not None
         self.tree.remove(place.parent, place.name)
 
-    @one_at_a_time
+    @handing_over(1)
     def symlink(self, target: bytes, path: bytes) -> None:
         """Create a link."""
         self.changing()
@@ -575,11 +734,17 @@ class MemoryDirectory(Directory):
         assert place.name is not None
         self.tree.add(place.parent, place.name, Filetype.SYMBOLIC_LINK, target)
 
-    @one_at_a_time
     def link(self, path: bytes, follow: bool, other: Directory, new_path: bytes) -> None:
         """Create a hard link."""
         self.changing()
+        here, path = self.landing(path, follow, True)
+        if here is not self:
+            return here.link(path, follow, other, new_path)
+        other, new_path = other.landing(new_path)
         other.changing()
+        return self._within(self._link, path, follow, other, new_path)
+
+    def _link(self, path: bytes, follow: bool, other: Directory, new_path: bytes) -> None:
         target = self._same_tree(other)
         node = self._walk(path, follow).found()
         place = target._new(new_path, slash=Errno.NOENT)
@@ -589,17 +754,25 @@ class MemoryDirectory(Directory):
         self.tree.may_attach(place.parent, place.name)
         self.tree.attach(place.parent, place.name, node)
 
-    @one_at_a_time
     def rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
         """Move; what has the new name is replaced."""
         self.changing()
+        here, path = self.landing(path)
+        if here is not self:
+            return here.rename(path, other, new_path)
+        other, new_path = other.landing(new_path)
         other.changing()
+        return self._within(self._rename, path, other, new_path)
+
+    def _rename(self, path: bytes, other: Directory, new_path: bytes) -> None:
         target = self._same_tree(other)
         old = self._entry(path, Errno.BUSY)
         new = target._entry(new_path, Errno.BUSY)
         node = old.found()
         if new.slashed and not node.is_directory:
             raise WasiError(Errno.NOTDIR)
+        old.movable()
+        new.movable()
         if new.node is node:
             return
         self._may_move(node, new)
@@ -609,6 +782,15 @@ class MemoryDirectory(Directory):
             self.tree.remove(new.parent, new.name)
         self.tree.detach(old.parent, old.name)
         self.tree.attach(new.parent, new.name, node)
+
+    @staticmethod
+    def _within(act: Callable[..., None], *arguments: Any) -> None:
+        """Act with the trees locked. The paths lead into no mount, unless another thread has made them do so."""
+        try:
+            with TREES.lock:
+                act(*arguments)
+        except Crossing:
+            raise WasiError(Errno.XDEV) from None
 
     @staticmethod
     def _may_move(node: Node, new: Place) -> None:
@@ -628,7 +810,7 @@ class MemoryDirectory(Directory):
             raise WasiError(Errno.NOTEMPTY)
 
     def _same_tree(self, other: Directory) -> MemoryDirectory:
-        """Links and renames stay within one tree."""
-        if not isinstance(other, MemoryDirectory) or other.tree is not self.tree:
+        """Links and renames stay within one tree, and within a mount."""
+        if not isinstance(other, MemoryDirectory) or other.tree is not self.tree or other.realm is not self.realm:
             raise WasiError(Errno.XDEV)
         return other

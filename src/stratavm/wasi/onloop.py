@@ -20,7 +20,7 @@ from stratavm.wasi.abi import Fdflags
 from stratavm.wasi.buffers import size_of
 from stratavm.wasi.channel import DISK_DIRECT, would_block
 from stratavm.wasi.clock import SystemClock
-from stratavm.wasi.descriptor import Descriptor
+from stratavm.wasi.descriptor import Descriptor, Directory
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
 from stratavm.wasi.guest import end_call, number_of
 from stratavm.wasi.hands import hop
@@ -210,7 +210,7 @@ BLOCKING_WAY: Final = Apart()
 
 def begin(body: Body, ctx: Context, guest: Guest, arguments: tuple[int, ...]) -> int | Coroutine[Any, Any, int]:
     """Run a body on a fiber: its error number, or what to await for it. Raises what the body raises at once."""
-    if any(_is_slow(ctx, arguments[place]) for place in APART.get(body, ())):
+    if any(_is_slow(ctx, guest, arguments, place) for place in APART.get(body, ())):
         guest.waits = BLOCKING_WAY
         return _apart(body, ctx, guest, arguments)
     guest.waits = LOOPING
@@ -223,9 +223,17 @@ def begin(body: Body, ctx: Context, guest: Guest, arguments: tuple[int, ...]) ->
     return 0 if rest is None else _go_on(rest, ctx, guest)
 
 
-def _is_slow(ctx: Context, number: int) -> bool:
-    found = ctx.table.get(number)
-    return found is not None and found.is_slow()
+def _is_slow(ctx: Context, guest: Guest, arguments: tuple[int, ...], place: int | tuple[int, int]) -> bool:
+    """Whether the descriptor there is slow, or what is mounted where the path there leads."""
+    number, path = place if isinstance(place, tuple) else (place, None)
+    found = ctx.table.get(arguments[number])
+    if found is None or path is None or not isinstance(found, Directory) or not found.is_composed:
+        return found is not None and found.is_slow()
+    try:
+        name = guest.path(arguments[path], arguments[path + 1], ctx.quotas.path_bytes)
+    except WasiError:  # the body will say so
+        return False
+    return found.landing(name, True, True)[0].is_slow()
 
 
 async def _go_on(rest: Coroutine[Any, Any, None], ctx: Context, guest: Guest) -> int:

@@ -16,9 +16,13 @@ Body: TypeAlias = "Callable[..., Coroutine[Any, Any, None] | None]"
 """``body(ctx, guest, *ints)``: returns on success, raises ``WasiError`` or ``OSError`` otherwise. Where it has to wait
 it returns the rest of itself."""
 
-APART: Final[dict[Body, tuple[int, ...]]] = {}
-"""Bodies that ask a file system, and which of their integers are the numbers of descriptors that they ask it by: where
-one of those is slow, and nothing may wait, a thread runs the whole body."""
+Apart: TypeAlias = "tuple[int | tuple[int, int], ...]"
+"""Which integers of a body are the numbers of descriptors that it asks a file system by; where it asks by a path below,
+with the place of that one's pointer, which its length follows."""
+
+APART: Final[dict[Body, Apart]] = {}
+"""Bodies that ask a file system, and by what: where a descriptor is slow, or what a path below it leads to, and nothing
+may wait, a thread runs the whole body."""
 
 LETTERS: Final[dict[str, ValType]] = {"i": I32, "I": I64}
 
@@ -63,7 +67,7 @@ class Registry(dict[str, Function]):
     """Functions of one namespace by name."""
 
     def function(
-        self, name: str, signature: str, short: type[Short] | None = None, apart: tuple[int, ...] = ()
+        self, name: str, signature: str, short: type[Short] | None = None, apart: Apart = ()
     ) -> Callable[[Body], Body]:
         """Declare the decorated body as the function ``name``, e.g. with the signature ``iiIi->i``, its short way, if
         it has one, and where it is among ``APART`` its integers there."""

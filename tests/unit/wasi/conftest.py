@@ -9,17 +9,20 @@ import pytest
 
 from stratavm.wasi import MemoryTree, Wasi, channel
 from stratavm.wasi.hostfs import HostDirectory
+from stratavm.wasi.memfs import MemoryDirectory
 from stratavm.wasi.openat2 import KernelResolver
 from stratavm.wasi.resolve import WalkResolver
 from tests.unit.wasi.ends import KINDS, Ends
-from tests.unit.wasi.guest import Guest
+from tests.unit.wasi.guest import Guest, Mounted
 
 RESOLVERS = {"openat2": KernelResolver, "walk": WalkResolver}
 
 
 def use_resolver(ctx: Wasi, name: str, root: Path) -> None:
     """Make every pre-opened host directory of a context resolve in one way."""
-    for descriptor in ctx._context.table.values():
+    trees = [descriptor.tree for descriptor in ctx._context.table.values() if isinstance(descriptor, MemoryDirectory)]
+    mounted = [mount.seen(ro) for tree in trees for mount in tree.mounted for ro in (False, True)]
+    for descriptor in (*ctx._context.table.values(), *mounted):
         if isinstance(descriptor, HostDirectory):
             if name == "openat2" and not KernelResolver.works_on(descriptor.fd):
                 pytest.skip("no openat2 here")
@@ -32,25 +35,38 @@ def resolver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def host(resolver: str, tmp_path: Path) -> Iterator[Guest]:
-    """A guest with ``tmp_path/root`` as descriptor 3."""
+def mounted(root: Path | MemoryTree) -> MemoryTree:
+    """A tree in which something is mounted, and names beside it that nobody must meet."""
+    tree = MemoryTree({"file": b"beside", "dir/inner": b"beside"})
+    tree.mount("m", root, writable=True)
+    return tree
+
+
+@pytest.fixture(params=["preopened", "mounted"])
+def host(request: pytest.FixtureRequest, resolver: str, tmp_path: Path) -> Iterator[Guest]:
+    """A guest with ``tmp_path/root`` as descriptor 3, or mounted there."""
     root = tmp_path / "root"
     root.mkdir()
+    if request.param == "mounted":
+        with Wasi(preopens=[(mounted(root), "/")]) as ctx:
+            use_resolver(ctx, resolver, root)
+            yield Mounted(ctx)
+        return
     with Wasi(preopens=[(root, "/", "rw")]) as ctx:
         use_resolver(ctx, resolver, root)
         yield Guest(ctx)
 
 
-@pytest.fixture(params=["openat2", "walk", "memory"])
+@pytest.fixture(params=["openat2", "walk", "memory", "mounted-openat2", "mounted-walk", "mounted-memory"])
 def guest(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Guest]:
     """A guest with an empty writable directory as descriptor 3, of each kind."""
     root = tmp_path / "root"
     root.mkdir()
-    origin = MemoryTree() if request.param == "memory" else root
-    with Wasi(preopens=[(origin, "/", "rw")]) as ctx:
-        use_resolver(ctx, request.param, root)
-        yield Guest(ctx)
+    below, _, kind = request.param.rpartition("-")
+    origin = MemoryTree() if kind == "memory" else root
+    with Wasi(preopens=[(mounted(origin) if below else origin, "/", "rw")]) as ctx:
+        use_resolver(ctx, kind, root)
+        yield (Mounted if below else Guest)(ctx)
 
 
 @pytest.fixture(params=KINDS)

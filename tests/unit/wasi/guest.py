@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, Final
 
 from stratavm.wasi import Wasi, abi
 from stratavm.wasi.abi import Fdflags, Oflags, Rights
@@ -155,6 +155,54 @@ class Guest:
             if used < buffer:
                 return found
             assert offset, "the buffer does not hold one entry"
+
+
+PATHS: Final = {
+    "path_create_directory": ((0, 1),), "path_filestat_get": ((0, 2),), "path_filestat_set_times": ((0, 2),),
+    "path_link": ((0, 2), (4, 5)), "path_open": ((0, 2),), "path_readlink": ((0, 1),),
+    "path_remove_directory": ((0, 1),), "path_rename": ((0, 1), (3, 4)), "path_symlink": ((2, 3),),
+    "path_unlink_file": ((0, 1),),
+}  # fmt: skip
+"""Functions that take paths: where the number of the directory is, and the pointer."""
+
+
+def leads_out(path: bytes) -> bool:
+    """Whether a path is absolute, or has at some place more ``..`` than names before it."""
+    depth = -1 if path.startswith(b"/") else 0
+    for part in path.split(b"/"):
+        if depth < 0:
+            return True
+        depth += -1 if part == b".." else part not in (b"", b".")
+    return depth < 0
+
+
+class Mounted(Guest):
+    """A guest whose descriptor 3 is a tree with a mount ``m``: all its paths there go through the mount, and what it
+    sees is what it would see in a folder of its own. Only paths that say themselves that they lead out are XDEV."""
+
+    def call(self, name: str, *arguments: int) -> Errno:
+        """The error number; PERM for XDEV, which must have been right."""
+        given = list(arguments)
+        out, room = [], len(self.memory.data) - 0x8000
+        for number, at in PATHS.get(name, ()):
+            path = bytes(self.memory.data[given[at] : given[at] + given[at + 1]])
+            if given[number] != 3 or len(path) < given[at + 1] or not path:
+                continue
+            out.append(leads_out(path))
+            if not path.startswith(b"/"):
+                given[at], given[at + 1] = self.put(b"m/" + path, room)
+                room += 0x4000
+        if name == "fd_readdir" and given[0] == 3:
+            assert (
+                super().call("path_open", 3, 1, *self.put(b"m", room), Oflags.DIRECTORY, 0, 0, 0, 0x8) is Errno.SUCCESS
+            )
+            given[0] = self.u32(0x8)
+        found = super().call(name, *given)
+        if given[0] != arguments[0]:
+            self.ok("fd_close", given[0])
+        if any(out):
+            return Errno.PERM if found is Errno.XDEV else found
+        return found
 
 
 RW = Rights.FD_READ | Rights.FD_WRITE

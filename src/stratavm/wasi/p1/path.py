@@ -33,19 +33,19 @@ def follows(flags: int) -> bool:
     return flags == SYMLINK_FOLLOW
 
 
-@PREVIEW1.function("path_create_directory", "iii->i", apart=(0,))
+@PREVIEW1.function("path_create_directory", "iii->i", apart=((0, 1),))
 def path_create_directory(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Create a directory."""
     ctx.directory(guest, fd, Rights.PATH_CREATE_DIRECTORY).mkdir(path_of(ctx, guest, path, length))
 
 
-@PREVIEW1.function("path_filestat_get", "iiiii->i", apart=(0,))
+@PREVIEW1.function("path_filestat_get", "iiiii->i", apart=((0, 2),))
 def path_filestat_get(ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, out: int) -> None:
     """Write a file's attributes."""
     write_stat(guest, out, _stat(ctx, guest, fd, flags, path, length))
 
 
-@UNSTABLE.function("path_filestat_get", "iiiii->i", apart=(0,))
+@UNSTABLE.function("path_filestat_get", "iiiii->i", apart=((0, 2),))
 def path_filestat_get_unstable(
     ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, out: int
 ) -> None:
@@ -58,7 +58,7 @@ def _stat(ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: in
     return directory.path_stat(path_of(ctx, guest, path, length), follows(flags))
 
 
-@PREVIEW1.function("path_filestat_set_times", "iiiiIIi->i", apart=(0,))
+@PREVIEW1.function("path_filestat_set_times", "iiiiIIi->i", apart=((0, 2),))
 def path_filestat_set_times(
     ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, atim: int, mtim: int, chosen: int
 ) -> None:
@@ -68,7 +68,7 @@ def path_filestat_set_times(
     directory.path_set_times(path_of(ctx, guest, path, length), follows(flags), times)
 
 
-@PREVIEW1.function("path_link", "iiiiiii->i", apart=(0, 4))
+@PREVIEW1.function("path_link", "iiiiiii->i", apart=((0, 2), (4, 5)))
 def path_link(
     ctx: Context, guest: Guest, fd: int, flags: int, path: int, length: int, to: int, new_path: int, new_length: int
 ) -> None:
@@ -79,7 +79,7 @@ def path_link(
     source.link(path_of(ctx, guest, path, length), follows(flags), target, new)
 
 
-@PREVIEW1.function("path_open", "iiiiiIIii->i", apart=(0,))
+@PREVIEW1.function("path_open", "iiiiiIIii->i", apart=((0, 2),))
 def path_open(
     ctx: Context,
     guest: Guest,
@@ -116,7 +116,8 @@ def path_open(
         opened.inheriting = directory.inheriting
         return opened
 
-    tell_number(ctx, guest, out, cast(int, ctx.open(directory.on_host, make)))
+    on_host = directory.landing(name, how.follow, True)[0].on_host if directory.is_composed else directory.on_host
+    tell_number(ctx, guest, out, cast(int, ctx.open(on_host, make)))
 
 
 def _opening(flags: int, oflags: int, fdflags: int, rights: int) -> Opening:
@@ -127,7 +128,7 @@ def _opening(flags: int, oflags: int, fdflags: int, rights: int) -> Opening:
     return Opening(oflags, fdflags, follows(flags), read, bool(rights & Rights.FD_WRITE))
 
 
-@PREVIEW1.function("path_readlink", "iiiiii->i", apart=(0,))
+@PREVIEW1.function("path_readlink", "iiiiii->i", apart=((0, 1),))
 def path_readlink(
     ctx: Context, guest: Guest, fd: int, path: int, length: int, buffer: int, buffer_length: int, out: int
 ) -> None:
@@ -140,13 +141,13 @@ def path_readlink(
     guest.write_u32(out, len(target))
 
 
-@PREVIEW1.function("path_remove_directory", "iii->i", apart=(0,))
+@PREVIEW1.function("path_remove_directory", "iii->i", apart=((0, 1),))
 def path_remove_directory(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Remove an empty directory."""
     ctx.directory(guest, fd, Rights.PATH_REMOVE_DIRECTORY).rmdir(path_of(ctx, guest, path, length))
 
 
-@PREVIEW1.function("path_rename", "iiiiii->i", apart=(0, 3))
+@PREVIEW1.function("path_rename", "iiiiii->i", apart=((0, 1), (3, 4)))
 def path_rename(
     ctx: Context, guest: Guest, fd: int, path: int, length: int, to: int, new_path: int, new_length: int
 ) -> None:
@@ -156,14 +157,14 @@ def path_rename(
     source.rename(path_of(ctx, guest, path, length), target, path_of(ctx, guest, new_path, new_length))
 
 
-@PREVIEW1.function("path_symlink", "iiiii->i", apart=(2,))
+@PREVIEW1.function("path_symlink", "iiiii->i", apart=((2, 3),))
 def path_symlink(ctx: Context, guest: Guest, old: int, old_length: int, fd: int, path: int, length: int) -> None:
     """Create a symbolic link."""
     directory = ctx.directory(guest, fd, Rights.PATH_SYMLINK)
     directory.symlink(path_of(ctx, guest, old, old_length), path_of(ctx, guest, path, length))
 
 
-@PREVIEW1.function("path_unlink_file", "iii->i", apart=(0,))
+@PREVIEW1.function("path_unlink_file", "iii->i", apart=((0, 1),))
 def path_unlink_file(ctx: Context, guest: Guest, fd: int, path: int, length: int) -> None:
     """Remove a file or link."""
     ctx.directory(guest, fd, Rights.PATH_UNLINK_FILE).unlink(path_of(ctx, guest, path, length))
