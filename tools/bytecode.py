@@ -11,6 +11,7 @@ each with its code, or None if it is hot; in one piece, so that what several nam
 
 from __future__ import annotations
 
+import ast
 import marshal
 import os
 from collections.abc import Collection, Iterable, Sequence
@@ -22,6 +23,10 @@ from pathlib import Path
 START = Path(__file__).with_name("start.txt")
 """Which modules a plain run imports, one a line, in the order in which they are ready; groups end with an empty line.
 Written by ``make bless`` of the test that compares it with a run."""
+
+
+FORM = b"2"
+"""Of what is made of a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class PureModule:
     @property
     def key(self) -> str:
         """What its code follows from."""
-        return blake2b(MAGIC_NUMBER + self.name.encode() + b"\0" + self.source, digest_size=12).hexdigest()
+        text = FORM + MAGIC_NUMBER + self.name.encode() + b"\0" + self.source
+        return blake2b(text, digest_size=12).hexdigest()
 
 
 def discover(src: Path, sources: Iterable[tuple[Path, bytes]]) -> list[PureModule]:
@@ -62,12 +68,39 @@ def code_of(module: PureModule, cache: Path) -> bytes:
     if kept.is_file():
         kept.touch()  # used today: see build.prune_cache
         return kept.read_bytes()
-    code = marshal.dumps(compile(module.source, module.file, "exec", dont_inherit=True, optimize=0))
+    tree = once(ast.parse(module.source, module.file), module.name)
+    code = marshal.dumps(compile(tree, module.file, "exec", dont_inherit=True, optimize=0))
     scratch = kept.with_suffix(f".{os.getpid()}.tmp")
     scratch.parent.mkdir(parents=True, exist_ok=True)
     scratch.write_bytes(code)
     scratch.replace(kept)
     return code
+
+
+MAKERS = {"dataclass": ("stratavm.base.forms",), "event": ("stratavm.base.events", "stratavm.base.events.declare")}
+"""Decorators that make a class a second time, since slots cannot be added to one, and where they are imported from."""
+
+
+def once(tree: ast.Module, name: str) -> ast.Module:
+    """A module whose class statements with such a decorator alone hand over their bodies, for it to make the class."""
+    known = {
+        alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname is None and node.module in MAKERS.get(alias.name, ())
+    } | {maker for maker, places in MAKERS.items() if name == places[-1]}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and len(node.decorator_list) == 1 and not node.keywords:
+            [maker] = node.decorator_list
+            slots = isinstance(maker, ast.Call) and ("slots", True) in [
+                (word.arg, word.value.value) for word in maker.keywords if isinstance(word.value, ast.Constant)
+            ]
+            called = maker.func if isinstance(maker, ast.Call) else maker
+            if isinstance(called, ast.Name) and called.id in known and slots == (called.id == "dataclass"):
+                hands_over = ast.Attribute(ast.Name(called.id, ast.Load()), "unmade", ast.Load())
+                node.keywords.append(ast.keyword("metaclass", hands_over))
+    return ast.fix_missing_locations(tree)
 
 
 def groups_of(text: str, known: Collection[str]) -> dict[str, tuple[str, ...]]:

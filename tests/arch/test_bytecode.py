@@ -1,5 +1,6 @@
 """Claims about byte code in the shared object: it is at most slower without, and never of another source."""
 
+import ast
 import os
 import shutil
 import time
@@ -298,3 +299,55 @@ def test_an_edited_module_is_not_loaded_ahead(grouped):
     low.write_text("raise SystemExit('stops')\n")
     make(grouped)
     assert ahead(grouped) == "stops"
+
+
+MAKERS = '''
+from stratavm.base.forms import dataclass{name}
+@dataclass(frozen=True, slots={slots})
+class Point:
+    """A point."""
+    x: int
+    y: int = 3
+    {more}
+'''
+
+
+@pytest.mark.parametrize(
+    ("name", "slots", "more", "hands_over"),
+    [
+        ("", True, "", True),
+        ("", True, "def twice(self): return __class__, super().__hash__", True),
+        ("", False, "", False),
+        (" as dataclass", True, "", False),
+        ("\nfrom dataclasses import dataclass as other", True, "", True),
+        ("\nfrom stratavm.base.forms import field", True, "z: int = field(default=4)", True),
+    ],
+)
+def test_a_class_with_slots_is_made_once(name, slots, more, hands_over):
+    """It is what its source says, and the byte code names what hands the body over."""
+    source = MAKERS.format(name=name, slots=slots, more=more)
+    made, plain = {"__name__": "room"}, {"__name__": "room"}
+    code = compile(bytecode.once(ast.parse(source), "room"), "room.py", "exec", dont_inherit=True)
+    exec(code, made)
+    exec(compile(source, "room.py", "exec", dont_inherit=True), plain)
+    found, expected = made["Point"], plain["Point"]
+    assert ("unmade" in code.co_names) == hands_over
+    assert sorted(vars(found)) == sorted(vars(expected)) and found.__bases__ == expected.__bases__
+    assert (found.__name__, found.__qualname__, found.__doc__) == ("Point", "Point", "A point.")
+    if "twice" in more:
+        assert found.twice(found.__new__(found))[0] is found
+
+
+def test_a_class_of_another_decorator_is_left_alone():
+    """Of one of the same name, or with others, or with a metaclass."""
+    ours = "from stratavm.base.forms import dataclass\n"
+    for source in (
+        "from dataclasses import dataclass\n@dataclass(slots=True)\nclass A: x: int",
+        f"{ours}@other\n@dataclass(slots=True)\nclass A: x: int",
+        f"{ours}@dataclass(slots=True)\nclass A(metaclass=M): x: int",
+        f"{ours}@dataclass\nclass A: x: int",
+        "def event(c): pass\n@event\nclass A: x: int",
+    ):
+        assert ast.dump(bytecode.once(ast.parse(source), "room")) == ast.dump(ast.parse(source))
+    event = "from stratavm.base.events import event\n@event\nclass A: x: int"
+    assert "metaclass" in ast.dump(bytecode.once(ast.parse(event), "room"))

@@ -14,7 +14,7 @@ are classes that behave as the originals do, and are made in a tenth of the time
 from __future__ import annotations
 
 import sys
-from _collections_abc import Callable
+from _collections_abc import Callable, Iterable
 from _operator import attrgetter
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
@@ -172,20 +172,18 @@ else:
         def __new__(meta, name, bases, body):
             if body.get("__slots__") is meta:  # the base itself
                 return super().__new__(meta, name, bases, {})
-            made = type(name, (tuple,), METHODS | body)
-            annotations = made.__annotations__
+            annotations = annotations_of(body)
             fields = tuple(annotations)
-            defaults = {field: body[field] for field in fields if field in body}
-            for index, field in enumerate(fields):
-                setattr(made, field, _tuplegetter(index, f"Alias for field number {index}"))
             code = CONSTRUCTORS[len(fields)].__code__.replace(
-                co_varnames=("_cls", *fields), co_name="__new__", co_qualname=f"{made.__qualname__}.__new__"
+                co_varnames=("_cls", *fields), co_name="__new__", co_qualname=f"{body['__qualname__']}.__new__"
             )
-            made.__new__ = FunctionType(code, {"new": new}, "__new__", tuple(defaults.values()))
-            made.__new__.__annotations__ = dict(annotations)
-            made._fields = made.__match_args__ = fields
-            made._field_defaults = defaults
-            return made
+            defaults = {field: body[field] for field in fields if field in body}
+            make = FunctionType(code, {"new": new}, "__new__", tuple(defaults.values()))
+            make.__annotations__ = dict(annotations)
+            added = {"__new__": make, "_fields": fields, "__match_args__": fields, "_field_defaults": defaults}
+            for index, field in enumerate(fields):
+                added[field] = _tuplegetter(index, f"Alias for field number {index}")
+            return type(name, (tuple,), METHODS | body | added)
 
     class _NamedTuple(metaclass=NamedTupleType):
         __slots__ = NamedTupleType
@@ -329,6 +327,51 @@ TEMPLATES: Final = _templates(object.__setattr__)
 LETTERS: Final = "abcdefg"
 
 
+def annotations_of(body: dict[str, Any]) -> dict[str, Any]:
+    """Those in the body of a class statement."""
+    if "__annotations__" not in body and "__annotate_func__" in body:  # Python 3.14, without the import of annotations
+        return type("Annotated", (), dict(body)).__annotations__
+    found: dict[str, Any] = body.get("__annotations__", {})
+    return found
+
+
+class Body:
+    """A class statement whose class is not made yet. Where a class gets slots from a decorator, which has to make it a
+    second time, byte code of the shared object gives the decorator this (``tools/bytecode.py``): nobody sees the first
+    one, and it takes as long as three imports.
+    """
+
+    __slots__ = ("bases", "given", "name")
+
+    def __init__(self, name: str, bases: tuple[type, ...], given: dict[str, Any]) -> None:
+        self.name = name
+        self.bases = bases
+        self.given = given
+
+    @classmethod
+    def of(cls, made: Any) -> Body:
+        """That of a class, or what is one already."""
+        if type(made) is Body:
+            return made
+        given = {k: v for k, v in made.__dict__.items() if k not in ("__dict__", "__weakref__")}
+        return cls(made.__name__, made.__bases__, given | {"__qualname__": made.__qualname__})
+
+    def made(self, own: Iterable[str], added: dict[str, Any]) -> Any:
+        """The class: without what stands in the statement for the fields ``own``, and with what is added."""
+        body = {k: v for k, v in self.given.items() if k not in own} | added
+        metaclass = type(self.bases[0]) if self.bases else type
+        return metaclass(self.name, self.bases, body)
+
+    def inherited(self, name: str) -> Any:
+        """An attribute that the class will have from others; an empty dictionary where there is none."""
+        return next((getattr(base, name) for base in self.bases if hasattr(base, name)), {})
+
+
+def unmade(name: str, bases: tuple[type, ...], given: dict[str, Any]) -> Body:
+    """Stands for the metaclass of a class statement that a decorator carries out."""
+    return Body(name, bases, given)
+
+
 class Field:
     """What ``field`` says about one field."""
 
@@ -405,17 +448,18 @@ def make_field(
 
 
 def make_class(
-    cls: type | None = None, /, *, frozen: bool = False, slots: bool = False, weakref_slot: bool = False,
+    cls: type | Body | None = None, /, *, frozen: bool = False, slots: bool = False, weakref_slot: bool = False,
     eq: bool = True,
 ) -> Any:  # fmt: skip
     """``dataclasses.dataclass``, without order, ``InitVar`` and fields by keyword only."""
     if cls is None:
         return lambda cls: make_class(cls, frozen=frozen, slots=slots, weakref_slot=weakref_slot, eq=eq)
-    inherited: dict[str, Field] = getattr(cls, "__fields__", {})
-    given = cls.__dict__
+    body = Body.of(cls)
+    inherited: dict[str, Field] = body.inherited("__fields__")
+    given = body.given
     own = {
         name: _field(given.get(name, MISSING), type_)
-        for name, type_ in cls.__annotations__.items()
+        for name, type_ in annotations_of(given).items()
         if not str(type_).removeprefix("typing.").startswith("ClassVar")
     }
     fields = inherited | own
@@ -424,7 +468,8 @@ def make_class(
     added |= {"__fields__": fields, "__init__": constructor, "__dataclass_fields__": standard}
     if slots:
         names = tuple([name for name in own if name not in inherited])
-        cls = _with_slots(cls, own, (*names, "__weakref__") if weakref_slot else names, added)
+        added["__slots__"] = (*names, "__weakref__") if weakref_slot else names
+        cls = body.made(own, added)
     else:
         for name in [n for n, f in own.items() if f is given.get(n)]:
             delattr(cls, name)
@@ -456,17 +501,6 @@ def _methods(fields: dict[str, Field], frozen: bool, slots: bool, eq: bool) -> d
         if slots:  # what copying and pickling do otherwise sets attributes
             methods |= {"__getstate__": _get_state, "__setstate__": _set_state}
     return methods
-
-
-def _with_slots(cls: type, own: dict[str, Field], names: tuple[str, ...], added: dict[str, Any]) -> type:
-    """The class again, with what it gets: slots cannot be added to one that exists."""
-    body = {k: v for k, v in cls.__dict__.items() if k not in own}
-    body.pop("__dict__", None)
-    body.pop("__weakref__", None)
-    body |= added
-    body["__slots__"] = names
-    body["__qualname__"] = cls.__qualname__
-    return type(cls)(cls.__name__, cls.__bases__, body)
 
 
 def _has_template(made: Any) -> bool:
@@ -585,4 +619,5 @@ def _standard_fields(made: Any) -> Any:
 
 
 if not TYPE_CHECKING:  # a type checker knows the standard ones
+    make_class.unmade = unmade
     dataclass, field, replace = make_class, make_field, make_changed

@@ -258,6 +258,27 @@ def test_modules_that_are_loaded_ahead_are_as_imported_ones(program):
     assert int(groups) > 1
 
 
+CLASSES = """
+import sys
+from stratavm.cli.main import main
+main(["run", sys.argv[1]])
+for name, module in sorted(sys.modules.items()):
+    if name.startswith("stratavm."):
+        for found in [c for c in vars(module).values() if type(c) is type and c.__module__ == name]:
+            print(name, found.__qualname__, found.__mro__, found.__basicsize__, sorted(map(str, vars(found))))
+            print(found.__doc__, vars(found).get("__slots__"), vars(found).get("__annotations__"), found.__module__)
+"""
+
+
+@ONE_OBJECT
+def test_classes_that_are_made_once_are_as_those_of_the_sources(program):
+    """What a decorator makes of the body of a class statement, and of a class."""
+    plain = fresh("-c", f"{NOT_AHEAD}; stratavm._hook.pure.clear(); {CLASSES}", str(program)).stdout
+    found = fresh("-c", CLASSES, str(program)).stdout
+    assert found.splitlines() == plain.splitlines()
+    assert found.count("__match_args__") > 80
+
+
 QUICK = """
 import builtins, os, sys
 import stratavm.base.errors

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from _collections_abc import Callable
-
 from stratavm.base.events.construct import install_constructor
 from stratavm.base.events.core import Event, failure_classes
-from stratavm.base.forms import Final, TypeVar, dataclass_transform
+from stratavm.base.forms import TYPE_CHECKING, Body, Final, TypeVar, annotations_of, dataclass_transform, unmade
 
 E = TypeVar("E", bound=Event)
 
@@ -29,24 +27,26 @@ def event(cls: type[E]) -> type[E]:
     Raises:
         TypeError: a field is of another type, or the class is no Event.
     """
-    if not issubclass(cls, Event):
-        raise TypeError(f"{cls.__name__} is declared as an event, but is no subclass of Event")
-    own = cls.__annotations__
+    body = Body.of(cls)
+    if not any(issubclass(base, Event) for base in body.bases):
+        raise TypeError(f"{body.name} is declared as an event, but is no subclass of Event")
+    own = annotations_of(body.given)
     types = {name: annotation if type(annotation) is str else type_name(annotation) for name, annotation in own.items()}
     for name, written in types.items():
         if written not in ALL_PLAIN:
-            raise TypeError(f"{cls.__name__}.{name}: expected plain data, found {written}")
-    inherited = next((FIELDS[base] for base in cls.__mro__ if base in FIELDS), {})
-    declared = {**inherited, **{n: (written, cls.__dict__.get(n, MISSING)) for n, written in types.items()}}
-    body = {k: v for k, v in cls.__dict__.items() if k not in own and k not in ("__dict__", "__weakref__")}
-    body |= {"__slots__": tuple(n for n in own if n not in inherited), "__match_args__": tuple(declared)}
-    body["__qualname__"] = cls.__qualname__
-    metaclass: Callable[..., type[E]] = type(cls)
-    made = metaclass(cls.__name__, cls.__bases__, body)
+            raise TypeError(f"{body.name}.{name}: expected plain data, found {written}")
+    inherited = next((FIELDS[c] for base in body.bases for c in base.__mro__ if c in FIELDS), {})
+    declared = {**inherited, **{n: (written, body.given.get(n, MISSING)) for n, written in types.items()}}
+    names = tuple([n for n in own if n not in inherited])
+    made: type[E] = body.made(own, {"__slots__": names, "__match_args__": tuple(declared)})
     install_constructor(made, {name: default for name, (_, default) in declared.items()}, MISSING)
     FIELDS[made] = declared
     CLASSES[class_name(made)] = made
     return made
+
+
+if not TYPE_CHECKING:
+    event.unmade = unmade
 
 
 def type_name(annotation: object) -> str:
