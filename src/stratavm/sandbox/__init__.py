@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from stratavm.sandbox.python.results import Frame as Frame
     from stratavm.sandbox.python.results import PythonCompleted as PythonCompleted
     from stratavm.sandbox.python.results import Raised as Raised
+    from stratavm.sandbox.python.results import ToolCall as ToolCall
+    from stratavm.sandbox.python.session import Session as Session
+    from stratavm.sandbox.python.session import SessionBusy as SessionBusy
+    from stratavm.sandbox.python.session import SessionEnded as SessionEnded
+    from stratavm.sandbox.python.tools import Tool as Tool
+    from stratavm.sandbox.python.tools import ToolDenied as ToolDenied
+    from stratavm.sandbox.python.tools import ToolError as ToolError
 
 # Public name → its module; resolved at first use: `stratavm.run` needs none of them.
 _EXPORTS = {
@@ -17,6 +24,13 @@ _EXPORTS = {
     "Python": "entry",
     "PythonCompleted": "results",
     "Raised": "results",
+    "Session": "session",
+    "SessionBusy": "session",
+    "SessionEnded": "session",
+    "Tool": "tools",
+    "ToolCall": "results",
+    "ToolDenied": "tools",
+    "ToolError": "tools",
 }
 
 if not TYPE_CHECKING:  # a type checker reads the imports above

@@ -67,7 +67,11 @@ class InLoop:
 IN_LOOP: Final = InLoop()
 
 
-def _for_asyncio(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+def for_asyncio(function: Callable[P, R], words: str) -> Callable[P, Coroutine[Any, Any, R]]:
+    """The function, which returns a coroutine where ``LATER`` says so, as one that is awaited; ``words`` begin its
+    documentation.
+    """
+
     @wraps(function)
     async def run_async(*given: P.args, **named: P.kwargs) -> R:
         before = LATER.set(IN_LOOP)
@@ -77,20 +81,20 @@ def _for_asyncio(function: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]
             LATER.reset(before)
         return await running
 
-    run_async.__name__ = run_async.__qualname__ = "run_async"
-    run_async.__doc__ = f"""``run`` for asyncio: the program runs in the loop's thread, which goes on while it waits.
+    run_async.__name__ += "_async"
+    run_async.__qualname__ += "_async"
+    run_async.__doc__ = f"{words}\n\n    {function.__doc__}"
+    return run_async
+
+
+WORDS: Final = """``run`` for asyncio: the program runs in the loop's thread, which goes on while it waits.
 
     Thousands may run at once: a program that waits for its streams or a clock is suspended, one that computes lets
     others run at ticks, some hundred times a second. Loading, files and closing have threads; with ``isolate`` the
     wait for the process has one.
 
     Cancelling the task, also by a timeout or a group of tasks, ends the program, and its process where it is isolated;
-    only then ``CancelledError`` goes on. Arguments, result and errors are those of ``run``:
-
-    {function.__doc__}"""
-    return run_async
-
-
-run_async = _for_asyncio(run)
+    only then ``CancelledError`` goes on. Arguments, result and errors are those of ``run``:"""
+run_async = for_asyncio(run, WORDS)
 """``run`` for asyncio: the program runs in the loop's thread, suspended while it waits, and cancelling the task ends
 it. The arguments are those of ``run``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass
 from stratavm.base.numbers import integer, seconds_or_none, whole, whole_or_none
 from stratavm.base.text import utf8
 from stratavm.sandbox.arguments import MOST_BYTES, MOST_FUEL, contents, input_of, texts
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import io
 
     from stratavm.sandbox.arguments import Input
+    from stratavm.sandbox.python.calls import Gate
+    from stratavm.sandbox.python.helpers import Helpers
+    from stratavm.sandbox.python.tools import Toolbox
 
 MOST_CALLS: Final = 1 << 31
 MAX_MEMORY: Final = 1 << 30
@@ -60,6 +63,25 @@ class Asked:
             "ends": ends,
             "wants": True,
         }
+
+
+class Offer(NamedTuple):
+    """The tools of a turn."""
+
+    box: Toolbox | None
+    gate: Gate | None
+    helpers: Helpers
+
+
+def gate_of(gate: Any) -> Gate | None:
+    """A gate, or None.
+
+    Raises:
+        TypeError: it cannot be asked.
+    """
+    if gate is not None and not callable(gate):
+        raise TypeError(f"gate must be callable, gate(tool, arguments), got {gate!r:.60}")
+    return cast("Gate | None", gate)
 
 
 def limits(

@@ -1,18 +1,17 @@
-"""``Python``: runs of Python code that nobody trusts, each in a fresh interpreter."""
+"""``Python``: runs of Python code that nobody trusts, each in a fresh interpreter, and sessions."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from stratavm.base.errors import StrataError
-from stratavm.base.forms import TYPE_CHECKING, Any
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
-from stratavm.sandbox.awaited import IN_LOOP
-from stratavm.sandbox.completed import CODES
-from stratavm.sandbox.execute import Streams, described
+from stratavm.sandbox.awaited import for_asyncio
+from stratavm.sandbox.execute import Streams
 from stratavm.sandbox.python import guests
 from stratavm.sandbox.python.asked import (
     MAX_CALLS,
@@ -22,18 +21,42 @@ from stratavm.sandbox.python.asked import (
     TIMEOUT_S,
     Asked,
     Limits,
+    Offer,
     asked,
+    gate_of,
     limits,
     seed_of,
 )
-from stratavm.sandbox.python.interpreter import ENVIRONMENT, Frame, Interpreter, Turned
-from stratavm.sandbox.python.results import Limit, PythonCompleted
-from stratavm.sandbox.timing import time_left
-from stratavm.sandbox.ways import DIRECTLY, Way, stepped
+from stratavm.sandbox.python.helpers import Helpers
+from stratavm.sandbox.python.interpreter import Frame, Interpreter
+from stratavm.sandbox.python.outcome import Turn
+from stratavm.sandbox.python.session import Session
+from stratavm.sandbox.python.tools import Tool, toolbox
+from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
 from stratavm.wasi.capture import Capture
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from stratavm.sandbox.arguments import Input
+    from stratavm.sandbox.python.calls import Gate
+    from stratavm.sandbox.python.results import PythonCompleted
+
+    Tools = Iterable[Tool | Callable[..., Any]] | Mapping[str, Callable[..., Any]]
+
+HABITS: Final = {
+    "globals": "each run begins anew; session() keeps names between turns",
+    "packages": "the interpreter has numpy, pandas, scipy, scikit-learn and matplotlib; there is no pip",
+    "network": "there is none but by a tool: tools=[fetch]",
+    "memory": "did you mean 'max_memory'?",
+    "output": "did you mean 'max_output'?",
+    "input": "what the program reads is stdin=",
+    "check": "call check() on the result",
+}
+"""What arguments of others are called here."""
+WORDS: Final = """``run`` for asyncio: the program runs in the loop's thread, which goes on while it waits or computes.
+
+    Cancelling the task ends the program. Arguments, result and errors are those of ``run``:"""
 
 
 class Python:
@@ -54,8 +77,9 @@ class Python:
     @checks_keywords
     def __init__(self, guest: str | os.PathLike[str] | None = None) -> None:
         self._opened = guests.opened(guests.find(guest))
+        self._helpers = Helpers()
 
-    @checks_keywords
+    @partial(checks_keywords, habits=HABITS)
     def run(
         self,
         code: str,
@@ -64,11 +88,14 @@ class Python:
         env: Mapping[str, str] | None = None,
         files: Mapping[str, bytes | str] | None = None,
         stdin: Input = None,
+        tools: Tools | None = None,
+        gate: Gate | None = None,
         timeout: float | None = TIMEOUT_S,
         fuel: int | None = None,
         max_memory: int | None = MAX_MEMORY,
         max_output: int = MAX_OUTPUT,
         max_files: int = MAX_FILES,
+        max_calls: int = MAX_CALLS,
         deterministic: bool = False,
         seed: int | None = None,
     ) -> PythonCompleted:
@@ -80,14 +107,19 @@ class Python:
             env: its environment variables, besides ``HOME`` and ``TMPDIR``.
             files: contents by path, put into a file system in memory at ``/``, which is where the program is.
             stdin: its standard input: bytes, a string, or a binary file that is open for reading.
-            timeout: seconds for the run; None, or infinity: no limit. Loading the interpreter, once in a process,
-                does not count.
+            tools: functions of the host that it may call, after ``from host import tools``, as ``tools.NAME(…)``:
+                functions with annotations, ``async`` or not, ``Tool`` objects, or a mapping from names to functions.
+                They run with the host's authority, on arguments that the program chooses.
+            gate: ``gate(tool, arguments)`` is asked before each call of a tool; False, or ``ToolDenied``, refuses it.
+            timeout: seconds for the run, tools included; None, or infinity: no limit. Loading the interpreter, once in
+                a process, does not count.
             fuel: operators that it may execute; None: not counted.
             max_memory: bytes of memory that the interpreter may have, of which it needs 40 MiB to begin with; None:
                 4 GiB.
             max_output: bytes that are kept of each output; what is more is dropped, and ``truncated`` says so.
             max_files: bytes that its files may take, those that it is given included; the guest is told that there is
                 no more room, and ``limits`` says so.
+            max_calls: how many calls of tools there may be; further ones fail, and ``limits`` says so.
             deterministic: clock and random numbers follow from ``seed``: the same code does the same again.
             seed: for deterministic runs; 0 where absent.
 
@@ -101,93 +133,62 @@ class Python:
             KeyboardInterrupt: Ctrl-C is for the host; the guest is stopped.
         """
         given = asked(code, args, env, files, stdin)
-        allowed = limits(timeout, fuel, (max_memory, max_output, max_files, MAX_CALLS))
-        truth("deterministic", deterministic)
-        return stepped(self._run(DIRECTLY, given, allowed, (deterministic, seed_of(deterministic, seed))))
+        allowed = limits(timeout, fuel, (max_memory, max_output, max_files, max_calls))
+        offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
+        chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
+        later = LATER.get()
+        running = self._run(later or DIRECTLY, given, allowed, offer, chance)
+        # ``run_async`` has asked for the coroutine, in this context
+        return stepped(running) if later is None else running  # type: ignore[return-value]
 
-    @checks_keywords
-    async def run_async(
+    run_async = for_asyncio(run, WORDS)
+
+    async def _run(
+        self, way: Way, given: Asked, allowed: Limits, offer: Offer, chance: tuple[bool, int]
+    ) -> PythonCompleted:
+        module = await self._opened.module(way, allowed.fuel is not None)
+        turn = Turn(given, allowed, offer, time.monotonic())
+        outputs = Capture(allowed.max_output), Capture(allowed.max_output)
+        frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, allowed.fuel is not None, *chance)
+        interpreter = Interpreter(frame, Streams(given.stdin, *outputs), given.files, self._opened)
+        try:
+            turned = await turn.made(way, interpreter, module, fresh=True, ends=True)
+            return turn.completed(turned, interpreter, outputs)
+        finally:
+            await interpreter.close(way)
+
+    @partial(checks_keywords, habits=HABITS)
+    def session(
         self,
-        code: str,
         *,
-        args: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
         files: Mapping[str, bytes | str] | None = None,
-        stdin: Input = None,
-        timeout: float | None = TIMEOUT_S,
-        fuel: int | None = None,
+        fuel: bool = False,
         max_memory: int | None = MAX_MEMORY,
         max_output: int = MAX_OUTPUT,
         max_files: int = MAX_FILES,
         deterministic: bool = False,
         seed: int | None = None,
-    ) -> PythonCompleted:
-        """``run`` for asyncio: the program runs in the loop's thread, which goes on while it waits or computes.
+    ) -> Session:
+        """An interpreter that keeps names, modules and files between turns: ``session.run(code)``.
 
-        Cancelling the task ends the program. Arguments, result and errors are those of ``run``.
+        It begins at its first turn. ``close`` it in the end, or use it as a context manager.
+
+        Args:
+            files: as for ``run``; they stay.
+            fuel: whether turns may be given fuel.
+            max_memory, max_files, deterministic, seed: as for ``run``, for all its turns together.
+            max_output: as for ``run``, for each of its turns.
+
+        Raises:
+            TypeError, ValueError: an argument is not what it must be.
+            OSError: the files take more than ``max_files``.
         """
-        given = asked(code, args, env, files, stdin)
-        allowed = limits(timeout, fuel, (max_memory, max_output, max_files, MAX_CALLS))
-        truth("deterministic", deterministic)
-        return await self._run(IN_LOOP, given, allowed, (deterministic, seed_of(deterministic, seed)))
-
-    async def _run(self, way: Way, given: Asked, allowed: Limits, chance: tuple[bool, int]) -> PythonCompleted:
-        module = await self._opened.module(way, allowed.fuel is not None)
-        begin = time.monotonic()
-        stdout, stderr = Capture(allowed.max_output), Capture(allowed.max_output)
-        frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, allowed.fuel is not None, *chance)
-        interpreter = Interpreter(frame, Streams(given.stdin, stdout, stderr), given.files, self._opened, way)
-        try:
-            turned = await _turned(way, interpreter, module, given, allowed, begin)
-            return _completed(turned, interpreter, (stdout, stderr), allowed, begin)
-        finally:
-            await interpreter.close(way)
+        given = asked("", (), None, files, None)
+        allowed = limits(None, None, (max_memory, max_output, max_files, 0))
+        chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
+        counted = truth("fuel", fuel, "; units are for each turn: session.run(code, fuel=…)")
+        frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, counted, *chance)
+        return Session(self._opened, frame, given.files, self._helpers)
 
     def __repr__(self) -> str:
         return f"<Python of {self._opened.guest.module.name}>"
-
-
-async def _turned(
-    way: Way, interpreter: Interpreter, module: Any, given: Asked, allowed: Limits, begin: float
-) -> Turned:
-    """A whole run: the interpreter begins, does one turn, and ends."""
-    if allowed.fuel is not None:
-        interpreter.store.fuel = allowed.fuel
-    task = given.task(fresh=True, ends=True)
-    task["env"] = {**ENVIRONMENT, **given.env}
-    try:
-        with interpreter.store.deadline(time_left(allowed.timeout, begin)):
-            await interpreter.begin(way, module)
-            return await interpreter.turn(way, task, None)
-    except (StrataError, MemoryError) as error:
-        reason = interpreter.watch.reason(error)
-        if reason is None:
-            raise
-        return Turned(reason, CODES[reason], described(error, reason), None)
-
-
-def _completed(
-    turned: Turned, interpreter: Interpreter, outputs: tuple[Capture, Capture], allowed: Limits, begin: float
-) -> PythonCompleted:
-    stdout, stderr = outputs
-    truncated = stdout.truncated or stderr.truncated
-    met: list[tuple[Limit, bool]] = [("output", truncated), ("files", interpreter.tree.refused)]
-    answer = turned.answer
-    return PythonCompleted(
-        bytes(stdout).decode(errors="replace"),
-        bytes(stderr).decode(errors="replace"),
-        turned.code,
-        turned.reason,
-        truncated,
-        interpreter.store.fuel_used if allowed.fuel is not None else None,
-        time.monotonic() - begin,
-        turned.message,
-        None if answer is None else answer.value,
-        answer is not None and answer.is_repr,
-        None if answer is None else answer.error,
-        interpreter.tree.changed(),
-        (),
-        tuple(name for name, is_met in met if is_met),
-        interpreter.memory_bytes,
-        interpreter.door.faults,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from stratavm.base.errors import ExitError, StrataError
@@ -40,6 +40,8 @@ del sys, _host, _driver
 TURN: Final = b'__import__("_driver").turn()'
 QUITS: Final = 256
 """From here on a status says that the guest wants to end, with a code."""
+STACK_BYTES: Final = (8 << 20) - (512 << 10)
+"""What is left of the stack of a main thread: with less, deep recursion ends in a trap, not in RecursionError."""
 CLOCK_STEP_NS: Final = 1000
 """What each reading of a deterministic clock adds: a program that waits for a time ends."""
 
@@ -85,17 +87,18 @@ class Interpreter:
 
     Attributes:
         store, world, tree: where it lives, what it sees, and its files.
+        has_begun: whether it has learned what turns are.
         alive: whether it can do another turn.
     """
 
-    def __init__(self, frame: Frame, streams: Streams, files: dict[str, bytes], opened: Opened, way: Way) -> None:
+    def __init__(self, frame: Frame, streams: Streams, files: dict[str, bytes], opened: Opened) -> None:
         self.frame = frame
         self.clock: Clock = FixedClock(step_ns=CLOCK_STEP_NS) if frame.deterministic else SystemClock()
         self.tree = RunTree(files, frame.max_files, self.clock.realtime_ns)
-        self.store = Store(engine(frame.fuel), limits=_limits(frame, way), fuel=0 if frame.fuel else None)
+        self.store = Store(engine(frame.fuel), limits=_limits(frame), fuel=0 if frame.fuel else None)
         self.watch = Watch(self.store)
         self.door = Door(driver())
-        self.alive = False
+        self.alive = self.has_begun = False
         self._refused_before = 0
         try:
             self.world = self._opened_world(streams, opened)
@@ -135,7 +138,7 @@ class Interpreter:
         status = await self._call(way, INSTALL)
         if status:
             raise ExitError(status if status < QUITS else status - QUITS)
-        self.alive = True
+        self.alive = self.has_begun = True
 
     async def turn(self, way: Way, task: dict[str, Any], tools: Tools | None) -> Turned:
         """Do one turn. Time and fuel are the caller's to set."""
@@ -203,9 +206,10 @@ class Interpreter:
             await way.beside(self.store.close)
 
 
-def _limits(frame: Frame, way: Way) -> StoreLimits | None:
-    if frame.max_memory is None:
-        return None if way.stack_bytes is None else StoreLimits(stack_bytes=way.stack_bytes)
+@lru_cache(maxsize=64)
+def _limits(frame: Frame) -> StoreLimits:
     memory = frame.max_memory
+    if memory is None:
+        return StoreLimits(stack_bytes=STACK_BYTES)
     total = memory + 2 * frame.max_output + BESIDE_BYTES
-    return StoreLimits(memory_bytes=memory, memories_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes)
+    return StoreLimits(memory_bytes=memory, memories_bytes=memory, total_bytes=total, stack_bytes=STACK_BYTES)

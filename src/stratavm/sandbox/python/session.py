@@ -1,0 +1,188 @@
+"""``Session``: an interpreter that keeps what it has made between turns."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Mapping, Sequence
+from threading import Lock
+
+from stratavm.base.closing import Closing
+from stratavm.base.errors import StrataError
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.keywords import checks_keywords
+from stratavm.sandbox.awaited import IN_LOOP, for_asyncio
+from stratavm.sandbox.execute import Streams
+from stratavm.sandbox.python.asked import MAX_CALLS, TIMEOUT_S, Asked, Limits, Offer, asked, gate_of, limits
+from stratavm.sandbox.python.interpreter import Frame, Interpreter
+from stratavm.sandbox.python.outcome import Turn
+from stratavm.sandbox.python.tools import Tool, toolbox
+from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
+from stratavm.wasi.capture import Capture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from stratavm.sandbox.arguments import Input
+    from stratavm.sandbox.python.calls import Gate
+    from stratavm.sandbox.python.guests import Opened
+    from stratavm.sandbox.python.helpers import Helpers
+    from stratavm.sandbox.python.results import PythonCompleted
+
+    Tools = Iterable[Tool | Callable[..., Any]] | Mapping[str, Callable[..., Any]]
+
+WORDS: Final = """``run`` for asyncio: the turn runs in the loop's thread, which goes on while it waits or computes.
+
+    Cancelling the task ends the session with the turn. Arguments, result and errors are those of ``run``:"""
+BUSY: Final = "a turn of this session is running; what it is called by, a tool perhaps, cannot have another"
+
+
+class SessionEnded(StrataError):
+    """The session's interpreter is gone: it was closed, or a turn ended it; the message says which."""
+
+
+class SessionBusy(StrataError):
+    """A turn of the session is running."""
+
+
+class Session(Closing):
+    """An interpreter that keeps names, modules and files between turns; ``Python.session`` makes them.
+
+    What ends a turn and not the session: an exception, ``SystemExit``. What ends both: its time, its fuel, a trap,
+    ``exit()``, ``os._exit``.
+
+    Attributes: ``ended`` says why there can be no other turn; None while there can.
+    """
+
+    def __init__(self, opened: Opened, frame: Frame, files: dict[str, bytes], helpers: Helpers) -> None:
+        self.ended: str | None = None
+        self._opened, self._frame, self._helpers = opened, frame, helpers
+        self._input = Feed()
+        self._outputs = Capture(frame.max_output), Capture(frame.max_output)
+        self._interpreter = Interpreter(frame, Streams(self._input, *self._outputs), files, opened)
+        self._turning = Lock()
+
+    @checks_keywords
+    def run(
+        self,
+        code: str,
+        *,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
+        stdin: Input = None,
+        tools: Tools | None = None,
+        gate: Gate | None = None,
+        timeout: float | None = TIMEOUT_S,
+        fuel: int | None = None,
+        max_calls: int = MAX_CALLS,
+    ) -> PythonCompleted:
+        """Run code with the names that earlier turns made. Whatever it does, the result says so.
+
+        Arguments, variables and tools are those of this turn alone; of files those that are given are added. The
+        guest's module ``host.tools`` knows the tools of the turn that imported it first.
+
+        Returns:
+            What became of it; ``files`` are those that are new or changed since the turn before.
+
+        Raises:
+            TypeError, ValueError, OSError: as ``Python.run``.
+            SessionEnded: there can be no other turn; ``ended`` says why.
+            SessionBusy: a turn is running.
+        """
+        given = asked(code, args, env, files, stdin, "<turn>")
+        frame = self._frame
+        sizes = (frame.max_memory, frame.max_output, frame.max_files, max_calls)
+        allowed = limits(timeout, fuel, sizes)
+        if fuel is None and frame.fuel:
+            allowed = limits(timeout, (1 << 63) - 1, sizes)
+        elif fuel is not None and not frame.fuel:
+            raise ValueError("fuel: this session does not count it; make it with session(fuel=True)")
+        offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
+        later = LATER.get()
+        running = self._run(later or DIRECTLY, given, allowed, offer)
+        # ``run_async`` has asked for the coroutine, in this context
+        return stepped(running) if later is None else running  # type: ignore[return-value]
+
+    run_async = for_asyncio(run, WORDS)
+
+    async def _run(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
+        if not self._turning.acquire(blocking=False):
+            raise SessionBusy(BUSY)
+        try:
+            if self.ended is not None:
+                raise SessionEnded(self.ended)
+            return await self._turned(way, given, allowed, offer)
+        finally:
+            self._turning.release()
+
+    async def _turned(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
+        interpreter = self._interpreter
+        module = await self._opened.module(way, self._frame.fuel)
+        for path, content in given.files.items():
+            interpreter.tree.write(path, content)
+        interpreter.tree.settle()
+        self._input.source = given.stdin
+        for output in self._outputs:
+            output.data.clear()
+            output.truncated = False
+        turn = Turn(given, allowed, offer, time.monotonic())
+        ending = True
+        try:
+            turned = await turn.made(way, interpreter, module, fresh=not interpreter.has_begun, ends=False)
+            ending = not interpreter.alive
+            done = turn.completed(turned, interpreter, self._outputs)
+            if ending:
+                self.ended = f"a turn ended the session: {turned.message or f'exit with code {turned.code}'}"
+            return done
+        finally:
+            self._input.source = b""
+            if ending:
+                self.ended = self.ended or "a turn of the session was cancelled, or failed"
+                await interpreter.close(way)
+
+    def close(self) -> None:
+        """Let go of the interpreter; no guest code runs. May be called twice.
+
+        Raises:
+            SessionBusy: a turn is running.
+        """
+        stepped(self._close(DIRECTLY))
+
+    async def close_async(self) -> None:
+        """``close`` for asyncio: much memory is given back in a thread."""
+        await self._close(IN_LOOP)
+
+    async def _close(self, way: Way) -> None:
+        if not self._turning.acquire(blocking=False):
+            raise SessionBusy(BUSY)
+        try:
+            if self.ended is None:
+                self.ended = "the session is closed"
+                await self._interpreter.close(way)
+        finally:
+            self._turning.release()
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close_async()
+
+    def __repr__(self) -> str:
+        return f"<Session of {self._opened.guest.module.name}{', ended' if self.ended else ''}>"
+
+
+class Feed:
+    """Standard input that is another one in each turn."""
+
+    def __init__(self) -> None:
+        self.source: bytes | io.IOBase = b""
+
+    def __call__(self, most: int) -> bytes:
+        """So many bytes at most; none at the end."""
+        if isinstance(self.source, bytes):
+            piece, self.source = self.source[:most], self.source[most:]
+            return piece
+        read: Any = getattr(self.source, "read1", self.source.read)
+        return bytes(read(most) or b"")
