@@ -74,6 +74,7 @@ def for_asyncio(function: Callable[P, R], words: str) -> Callable[P, Coroutine[A
 
     @wraps(function)
     async def run_async(*given: P.args, **named: P.kwargs) -> R:
+        """Replaced by the words."""
         before = LATER.set(IN_LOOP)
         try:
             running = cast("Coroutine[Any, Any, R]", partial(function, *given, **named)())

@@ -115,6 +115,7 @@ class Helpers:
         done = asyncio.Event()
 
         def told() -> None:
+            """Wake whoever waits."""
             try:
                 loop.call_soon_threadsafe(done.set)
             except RuntimeError:  # the loop is closed: nobody waits
