@@ -11,6 +11,7 @@ def test_two_threads_and_two_processes_do_the_same(monkeypatch):
     """Of each kernel, and of the program."""
     monkeypatch.setattr(threads, "SIZES", dict.fromkeys(threads.SIZES, 10))
     monkeypatch.setattr(threads, "STEPS", 1000)
+    monkeypatch.setattr(threads, "LEAST_ROUNDS", 1)
     monkeypatch.setattr(threads.atomics, "rows", lambda rounds: iter(()))
     rows = list(SUITES[threads.SUITE](1))
     assert [row.name for row in rows] == [*threads.SIZES, "a program with threads"]

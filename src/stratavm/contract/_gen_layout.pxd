@@ -316,6 +316,7 @@ cdef enum:
     PENDING_GC = 0x10
     PENDING_SWAP = 0x20
     PENDING_SAMPLE = 0x40
+    PENDING_TURN = 0x80
 
 cdef enum:
     ARG_CELL = 0x10

@@ -253,7 +253,16 @@ ATTENTION_BITS: Final = {
 """Why calls take the long way in and out: the store is closed; its last call was abandoned midway; it is bound to a
 thread; it has a deadline; its guests have a stack budget; the next call meets pending bits; an error was reported;
 many handles wait for a collection; a guest on a fiber is inside; an exception was thrown."""
-PENDING_BITS: Final = {"tick": 1, "interrupt": 2, "deadline": 4, "signal": 8, "gc": 16, "swap": 32, "sample": 64}
+PENDING_BITS: Final = {
+    "tick": 1,
+    "interrupt": 2,
+    "deadline": 4,
+    "signal": 8,
+    "gc": 16,
+    "swap": 32,
+    "sample": 64,
+    "turn": 128,
+}
 
 MEM_CELL: Final = 16
 TABLE_CELL: Final = 16

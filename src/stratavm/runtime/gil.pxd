@@ -5,6 +5,7 @@ cdef void regain_gil(ThreadBlock* block) noexcept nogil
 cdef int let_python_run(ThreadBlock* block) except -1
 cdef bint signals_are_due(ThreadBlock* block) noexcept nogil
 cdef void let_go_of_gil(ThreadBlock* block) noexcept nogil
+cdef void give_turn(ThreadBlock* block) noexcept nogil
 cdef void release_if_it_pays(ThreadBlock* block) noexcept nogil
 
 # The thread leaves the guest for something that needs the GIL, and has it.

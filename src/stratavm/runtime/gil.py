@@ -7,7 +7,7 @@ traps and polls has the policy as a table.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.runtime import threads
 from cython.cimports.stratavm.runtime.native import now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.python import PyEval_RestoreThread, PyEval_SaveThread
@@ -17,6 +17,8 @@ from cython.cimports.stratavm.runtime.ticker import period_ns, update_period
 from stratavm.runtime.breath import breathe
 
 MAX_SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
+DEAR_NS = cython.declare(uint64_t, 1_000_000)  # to wait for the GIL behind a turn
+MOST_LEFT_OUT = cython.declare(uint32_t, 16)
 SIGNAL_SHARE = cython.declare(uint64_t, 20)  # at most one part in so many of its time a guest waits to look for signals
 
 
@@ -29,6 +31,8 @@ def regain_gil(block):
         PyEval_RestoreThread(state)
         threads.loose_threads -= 1
         block.waited_ns = now_ns() - begin
+        if block.turn_ns:
+            end_turn(block, begin)
 
 
 def let_python_run(block):
@@ -73,6 +77,31 @@ def release_if_it_pays(block):
         let_go_of_gil(block)
 
 
+def give_turn(block):
+    """The guest has run for a moment, and threads of other guests may wait for the GIL: let go of it, unless that was
+    dear of late."""
+    if block.turns_left_out:
+        block.turns_left_out -= 1
+    elif block.tstate == cython.NULL:
+        block.turns += 1
+        block.turn_ns = now_ns()
+        let_go_of_gil(block)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def end_turn(block: cython.pointer(ThreadBlock), wanted_ns: uint64_t) -> cython.void:
+    """The thread wanted the GIL back then, and has it: learn whether the turn was dear. Where the guest ran on for two
+    periods a tick would have let go of the GIL as well."""
+    if block.waited_ns <= DEAR_NS or wanted_ns - block.turn_ns >= 2 * period_ns:
+        block.last_left_out -= (block.last_left_out + 3) // 4
+    else:
+        block.last_left_out = min(MOST_LEFT_OUT, max(1, 2 * block.last_left_out))
+    block.turns_left_out = block.last_left_out
+    block.turn_ns = 0
+
+
 def expect_work() -> None:
     """What the calling thread runs next counts as if it had run for a period: it lets go of the GIL at its first tick,
     if that pays."""
@@ -89,12 +118,14 @@ def let_go_of_gil(block):
 
 
 def gil_status() -> dict[str, int]:
-    """Of the calling thread: ``releases`` of the GIL by its guests, ``host_calls`` (all that need the GIL), and the
-    ``worked_ticks`` after which it was decided whether to release it; ``loose`` threads of the process run guests
-    without it now."""
+    """Of the calling thread: ``releases`` of the GIL by its guests, as many of them as were ``turns``, and how many of
+    these are ``left_out`` from now on; ``host_calls`` (all that need the GIL), and the ``worked_ticks`` after which it
+    was decided whether to release it; ``loose`` threads of the process run guests without it now."""
     block: cython.pointer(ThreadBlock) = thread_block()
     return {
         "releases": block.releases,
+        "turns": block.turns,
+        "left_out": block.turns_left_out,
         "host_calls": block.host_calls,
         "worked_ticks": block.worked_ticks,
         "loose": threads.loose_threads,

@@ -31,7 +31,7 @@ from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, fi
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
-from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
+from cython.cimports.stratavm.runtime.ticker import is_ticking, wake_ticker
 from cython.cimports.stratavm.runtime.typeids import UsedTypes
 
 from stratavm.base import switches
@@ -239,7 +239,7 @@ def call_python(
     how: cython.int = -1 if overflow else function.run(function, cells)
     if how != 0:
         status = STATUS_SUSPEND if how > 0 else keep_error(function, overflow)
-    elif ticker_state != TICKER_TICKS:  # it has forked, and is the child
+    elif not is_ticking():  # it has forked, and is the child
         status = wake_or_keep(function)
     return status
 

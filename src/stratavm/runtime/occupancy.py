@@ -23,6 +23,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     PENDING_SAMPLE,
     PENDING_SWAP,
     PENDING_TICK,
+    PENDING_TURN,
     TRAP_INTERRUPTED,
     Activation,
     ExecContext,
@@ -48,7 +49,14 @@ from cython.cimports.stratavm.runtime.own_threads import lock, unlock
 from cython.cimports.stratavm.runtime.parking import unpark
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, thread_block, threads
-from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, is_fine, quicken, ticker_state, wake_ticker
+from cython.cimports.stratavm.runtime.ticker import (
+    TICKER_TICKS,
+    is_fine,
+    meet_newcomer,
+    quicken,
+    ticker_state,
+    wake_ticker,
+)
 
 from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
@@ -60,6 +68,8 @@ PARKED = cython.declare(uint64_t, 0x8000000000000000)  # a bit of `occupant`: no
 # STRATA_POLL=always takes the slow path at every poll, to test that it changes nothing: a bit that stays, without
 # a meaning.
 FORCED = cython.declare(uint32_t, PENDING_SWAP if switches.POLL.value() == "always" else 0)
+
+ASKED = cython.declare(uint32_t, PENDING_TICK | PENDING_SAMPLE | PENDING_TURN)  # by the ticker, of who ran then
 
 
 SEED_STEP = cython.declare(uint32_t, 0x9E3779B9)
@@ -211,6 +221,7 @@ class Occupied:
         act: cython.pointer(Activation) = cython.address(entry.act)
         if block == cython.NULL:
             block = thread_block()
+            meet_newcomer()
         elsewhere: cython.bint = block.activation != cython.NULL and in_other_greenlet(block)
         entry.outermost = context.occupant == 0  # read now: other threads may have run meanwhile
         if (
@@ -361,8 +372,8 @@ class Occupied:
         block.activation = act
         if self.stack_bytes:
             budget(self, block, True)  # of what its host functions call
-        if load_32(cython.address(context.pending)) & (PENDING_TICK | PENDING_SAMPLE):
-            and_32(cython.address(context.pending), ~cython.cast(uint32_t, PENDING_TICK | PENDING_SAMPLE))
+        if load_32(cython.address(context.pending)) & ASKED:
+            and_32(cython.address(context.pending), ~ASKED)
         outer: cython.pointer(ExecContext) = block.running
         context.deadline_ns = earlier(self.own_deadline, 0 if outer == cython.NULL else outer.deadline_ns)
         if context.deadline_ns != 0 and now_ns() >= context.deadline_ns:

@@ -14,6 +14,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     PENDING_SIGNAL,
     PENDING_SWAP,
     PENDING_TICK,
+    PENDING_TURN,
     STATUS_SUSPEND,
     STATUS_THROW,
     TRAP_DEADLINE,
@@ -24,7 +25,13 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ExecContext,
     FuncRec,
 )
-from cython.cimports.stratavm.runtime.gil import let_python_run, regain_gil, release_if_it_pays, signals_are_due
+from cython.cimports.stratavm.runtime.gil import (
+    give_turn,
+    let_python_run,
+    regain_gil,
+    release_if_it_pays,
+    signals_are_due,
+)
 from cython.cimports.stratavm.runtime.kinds import KIND_STORE_CLOSED, RUNTIME_KINDS
 from cython.cimports.stratavm.runtime.native import and_32, array_entry_t, fence, load_32, now_ns, store_64
 from cython.cimports.stratavm.runtime.occupancy import (
@@ -273,6 +280,8 @@ def poll_status(context, in_machine_code):
         return TRAP_INTERRUPTED if bits & PENDING_INTERRUPT else TRAP_DEADLINE
     if bits & PENDING_TICK:
         return tick(context, block, in_machine_code)
+    if bits & PENDING_TURN and in_machine_code and fiber_here(context) == cython.NULL:
+        give_turn(block)
     return 0
 
 

@@ -26,7 +26,11 @@ cdef struct ThreadBlock:
     uint64_t worked_ticks     # ticks so far that came after work, not after waiting
     uint64_t ticked_host_calls  # `host_calls` at the last of them
     uint64_t ticked_cpu_ns    # this thread's processor time then
-    uint64_t releases         # how often a tick has released the GIL
+    uint64_t releases         # how often its guests have let go of the GIL
+    uint64_t turns            # and of these, how often to give other guests' threads a turn
+    uint64_t turn_ns          # when the last of them began; 0: the thread has had the GIL back since
+    uint32_t turns_left_out   # so many more are due without being given
+    uint32_t last_left_out    # and so many were behind the last one that was given
     uint64_t polls_per_tick   # on the average, of its guests on fibers; 0: the ticker is their clock
     uint64_t polls_left       # until the next of these ticks
     uint64_t polls_seed       # what decides how far the one behind it is
@@ -38,6 +42,7 @@ cdef struct ThreadBlock:
 cdef pthread_key_t block_key
 cdef Monitor threads          # of the living blocks; nobody waits
 cdef Queue blocks             # those, under it
+cdef uint32_t side_blocks     # of them: of other threads than Python's main one
 cdef uint64_t loose_threads   # that run guests without the GIL; whoever has the GIL reads and writes it
 cdef int64_t block_at         # distance of this thread's pointer to its block from the thread pointer
 

@@ -55,6 +55,7 @@ parkers = cython.declare(cython.pointer(Parker), cython.NULL)  # that no thread 
 
 def thread_block():
     """This thread's block, made at its first entry into a guest."""
+    global side_blocks
     block: cython.pointer(ThreadBlock) = current_block()
     if block != cython.NULL:
         return block
@@ -71,6 +72,7 @@ def thread_block():
         raise ResourceLimit("cannot find this thread's stack or give it a signal stack", limit="memory")
     lock(cython.address(threads))
     put_last(cython.address(blocks), block)
+    side_blocks += not block.is_main
     unlock(cython.address(threads))
     pthread_setspecific(block_key, block)  # for its destructor alone
     set_block(block)
@@ -196,10 +198,11 @@ def parker_of(block):
 def drop_block(memory: cython.p_void) -> cython.void:
     """The destructor of the thread's key: runs as the thread ends, without Python."""
     block: cython.pointer(ThreadBlock) = cython.cast(cython.pointer(ThreadBlock), memory)
-    global parkers
+    global parkers, side_blocks
     set_block(cython.NULL)
     lock(cython.address(threads))
     take_out(cython.address(blocks), block)
+    side_blocks -= not block.is_main
     if block.parker != cython.NULL:
         block.parker.next = parkers
         parkers = block.parker
@@ -214,10 +217,11 @@ def drop_block(memory: cython.p_void) -> cython.void:
 def after_fork_in_child() -> cython.void:
     """Only the forking thread lives on, and Python's main thread is now this one. Other blocks stay allocated: their
     stacks may still be in use by the C library's own bookkeeping, and a child does this once."""
-    global loose_threads
+    global loose_threads, side_blocks
     block: cython.pointer(ThreadBlock) = current_block()
     empty(cython.address(blocks))
     loose_threads = 0
+    side_blocks = 0
     if block != cython.NULL:
         block.is_main = 1
         block.cpu_clock = own_cpu_clock()

@@ -12,6 +12,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     PENDING_DEADLINE,
     PENDING_SAMPLE,
     PENDING_TICK,
+    PENDING_TURN,
     ExecContext,
 )
 from cython.cimports.stratavm.runtime.native import (
@@ -42,7 +43,7 @@ from cython.cimports.stratavm.runtime.own_threads import (
     wait_gone,
 )
 from cython.cimports.stratavm.runtime.signals import ensure_handlers, look_at_handlers
-from cython.cimports.stratavm.runtime.threads import ThreadBlock, blocks, cpu_ns_of, threads
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, blocks, cpu_ns_of, current_block, side_blocks, threads
 
 from stratavm.base.errors import ResourceLimit
 
@@ -53,6 +54,7 @@ IDLE_TICKS = cython.declare(uint32_t, 20)  # without a running call before the t
 # a period, and no more than one in a millisecond.
 LOOKS = cython.declare(uint64_t, 3)
 LEAST_NS = cython.declare(uint64_t, 1_000_000)
+WATCH_NS = cython.declare(uint64_t, 250_000)  # from an entry to its turn (ADR-0060)
 
 period_ns = 5_000_000  # until the first wake
 ticks = cython.declare(uint64_t, 0)
@@ -64,6 +66,14 @@ thread_id = cython.declare(cython.int, 0)  # the kernel's
 ending = cython.declare(cython.bint, False)  # it is asked to
 hurried = cython.declare(cython.bint, False)  # the pause that it makes may be too long
 look_ns = cython.declare(uint64_t, 0)  # when that pause will be over
+
+# The thread that is watched since it entered, what it had done then, when to look at it, and how long after that.
+watched = cython.declare(uint64_t, 0)  # its serial
+watched_calls = cython.declare(uint64_t, 0)
+watched_host_calls = cython.declare(uint64_t, 0)
+watch_ns = cython.declare(uint64_t, 0)  # 0: nobody is watched
+watch_pause = cython.declare(uint64_t, 0)
+watches = cython.declare(uint64_t, 0)  # so far
 
 
 @cython.cfunc
@@ -148,6 +158,8 @@ def run(unused: cython.p_void) -> cython.p_void:
             idle = 0 if look(True, True) else idle + 1
             look_at_handlers()
         lock(cython.address(monitor))
+        if looks == 0:
+            become_attentive(0)
         rest = pause_ns()
         if idle >= IDLE_TICKS:
             # As good as random: who calls seldom, and wakes the ticker each time, is found in the middle of it too.
@@ -171,12 +183,91 @@ def pause(rest: uint64_t) -> cython.bint:
     hurried = False
     look_ns = now_ns() + rest
     while not ending and not is_over:
-        is_over = await_work_until(cython.address(monitor), look_ns)
+        is_over = await_work_until(cython.address(monitor), watch_ns if 0 < watch_ns < look_ns else look_ns)
+        if is_over and watch_ns != 0 and now_ns() < look_ns:
+            watch()
+            is_over = False
         if hurried:
             hurried = False
             look_ns = min(look_ns, now_ns() + pause_ns())
     ticks += 1
     return not ending
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def become_attentive(to_others_than: uint64_t) -> cython.void:
+    """The next entry tells the ticker, if there is anybody to whom a turn could be given, and nobody is watched. Caller
+    holds the lock."""
+    global ticker_state, watched
+    if is_ticking() and watch_ns == 0 and load_32(cython.address(side_blocks)):
+        watched = to_others_than
+        ticker_state = TICKER_ATTENTIVE
+
+
+def meet_newcomer():
+    """A thread is about to enter for the first time: others may be behind it."""
+    lock(cython.address(monitor))
+    become_attentive(0)
+    unlock(cython.address(monitor))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def begin_watch(block: cython.pointer(ThreadBlock)) -> cython.void:
+    """The calling thread has entered, with the GIL; unless it was watched last. Caller holds the lock."""
+    global watched, watched_calls, watched_host_calls, watch_ns, watch_pause, watches
+    if block.serial != watched and load_32(cython.address(side_blocks)):
+        watched = block.serial
+        watched_calls = block.calls
+        watched_host_calls = block.host_calls
+        watch_pause = WATCH_NS
+        watch_ns = now_ns() + watch_pause
+        watches += 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def watch() -> cython.void:
+    """Look at the thread that is watched: give others their turn if it has the GIL and did nothing but run its guest;
+    else look again later, unless it has let go of it or is gone. Caller holds the lock."""
+    global watched_calls, watched_host_calls, watch_ns, watch_pause
+    context: cython.pointer(ExecContext)
+    block: cython.pointer(ThreadBlock)
+    watch_ns = 0
+    lock(cython.address(threads))
+    block = block_of(watched)
+    if block != cython.NULL and load_ptr(cython.address(block.tstate)) == cython.NULL:
+        context = cython.cast(cython.pointer(ExecContext), load_ptr(cython.address(block.running)))
+        if (
+            context != cython.NULL
+            and load_32(cython.address(block.in_guest))
+            and block.calls == watched_calls
+            and block.host_calls == watched_host_calls
+        ):
+            or_32(cython.address(context.pending), PENDING_TURN)
+            store_64(cython.address(context.poll_limit), 0xFFFFFFFFFFFFFFFF)
+            become_attentive(watched)
+        elif watch_pause < period_ns:
+            watched_calls = block.calls
+            watched_host_calls = block.host_calls
+            watch_pause *= 2
+            watch_ns = now_ns() + watch_pause
+    unlock(cython.address(threads))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def block_of(serial: uint64_t) -> cython.pointer(ThreadBlock):
+    """The block of a thread that lives, or NULL. Caller holds the lock of threads."""
+    link: cython.pointer(Link) = blocks.first
+    while link != cython.NULL and cython.cast(cython.pointer(ThreadBlock), link).serial != serial:
+        link = link.next
+    return cython.cast(cython.pointer(ThreadBlock), link)
 
 
 @cython.cfunc
@@ -226,10 +317,12 @@ def park() -> cython.bint:
 @cython.exceptval(check=False)
 def set_absent() -> cython.void:
     """There is no thread. Caller holds the lock."""
-    global ticker_state, ending, is_fine
+    global ticker_state, ending, is_fine, watch_ns, watched
     ticker_state = ABSENT
     ending = False
     is_fine = 0
+    watch_ns = 0
+    watched = 0
 
 
 @cython.cfunc
@@ -264,21 +357,25 @@ def start() -> cython.int:
 
 
 def wake_ticker():
-    """Called with ``running`` set, by an entry that does not see the ticker tick: start it or wake it.
+    """Called with ``running`` set, by an entry that does not see the ticker tick: start it, wake it, or tell it, if it
+    is attentive.
 
     It is where guests run again after a pause, and so the place to see whether somebody took over faults meanwhile.
     """
     failed: cython.int = 0
     if load_32(cython.address(ticker_state)) == TICKER_TICKS:
         return 0
-    ensure_handlers()
-    update_period()
+    if not is_ticking():
+        ensure_handlers()
+        update_period()
     lock(cython.address(monitor))
     if ticker_state == ABSENT:
         failed = start()
-    elif ticker_state == PARKED:
+    elif ticker_state != TICKER_TICKS:
         set_ticking()
         call_one(cython.address(monitor))
+    if not failed:
+        begin_watch(current_block())
     unlock(cython.address(monitor))
     if failed:
         raise ResourceLimit("cannot create the ticker thread", limit="threads")
@@ -289,7 +386,7 @@ def wake_ticker():
 @cython.nogil
 @cython.exceptval(check=False)
 def set_ticking() -> cython.void:
-    """Leave the park. Caller holds the lock."""
+    """Leave the park, or be attentive no longer. Caller holds the lock."""
     global ticker_state
     ticker_state = TICKER_TICKS
 
@@ -335,12 +432,14 @@ begin_monitor(cython.address(monitor), before_fork, after_fork_in_parent, after_
 
 
 def ticker_status() -> dict[str, int | str]:
-    """State, looks so far, threads started so far, period, from one look to the next, and when that is."""
-    names: tuple = ("absent", "ticking", "parked")
+    """State, looks so far, threads started so far, entries watched so far, period, from one look to the next, and when
+    that is."""
+    names: tuple = ("absent", "ticking", "parked", "attentive")
     return {
         "state": names[ticker_state],
         "ticks": ticks,
         "starts": starts,
+        "watches": watches,
         "period_ns": period_ns,
         "pause_ns": pause_ns(),
         "look_ns": look_ns,

@@ -40,7 +40,7 @@ from cython.cimports.stratavm.runtime.parking import EINTR, Parker, park, spin, 
 from cython.cimports.stratavm.runtime.store import Store, past_deadline, poll_status, python_is_quiet
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, parker_of, thread_block
-from cython.cimports.stratavm.runtime.ticker import TICKER_TICKS, ticker_state, wake_ticker
+from cython.cimports.stratavm.runtime.ticker import is_ticking, wake_ticker
 
 from stratavm.base.errors import ResourceLimit
 
@@ -226,7 +226,7 @@ def is_seen() -> cython.bint:
     """Whether there is a ticker that sees who sleeps no longer: either it, before it parks, has seen this thread awake,
     or this thread, awake, sees it parked: the ticker runs a barrier on every thread, so that none is needed here."""
     compiler_fence()
-    return load_32(cython.address(ticker_state)) == TICKER_TICKS
+    return is_ticking()
 
 
 @cython.cfunc
