@@ -351,6 +351,7 @@ if TYPE_CHECKING:
     from stratavm.base.errors import ParseError as ParseError
     from stratavm.base.errors import ResourceLimit as ResourceLimit
     from stratavm.base.errors import SlotsExhausted as SlotsExhausted
+    from stratavm.base.errors import SnapshotRefused as SnapshotRefused
     from stratavm.base.errors import StackOverflow as StackOverflow
     from stratavm.base.errors import StoreBusy as StoreBusy
     from stratavm.base.errors import StrataError as StrataError
@@ -377,6 +378,7 @@ if TYPE_CHECKING:
     from stratavm.engine.metrics import EngineMetrics as EngineMetrics
     from stratavm.engine.recovery import Recovering as Recovering
     from stratavm.engine.shared import SharedMemory as SharedMemory
+    from stratavm.engine.snapshot import Snapshot as Snapshot
     from stratavm.pool.metrics import PoolMetrics as PoolMetrics
     from stratavm.pool.metrics import TenantMetrics as TenantMetrics
     from stratavm.pool.policy import Policy as Policy
@@ -431,6 +433,7 @@ _EXPORTS: dict[str, str] = {
             "ParseError",
             "SlotsExhausted",
             "ResourceLimit",
+            "SnapshotRefused",
             "StackOverflow",
             "StoreBusy",
             "StrataError",
@@ -453,6 +456,7 @@ _EXPORTS: dict[str, str] = {
     "Recovering": "stratavm.engine.recovery.Recovering",
     "Rejected": "stratavm.pool.rejected.Rejected",
     "Restart": "stratavm.services.lifecycle.Restart",
+    "Snapshot": "stratavm.engine.snapshot.Snapshot",
     "StoreLimits": "stratavm.runtime.limits.StoreLimits",
     "Tenant": "stratavm.pool.policy.Tenant",
     "TenantMetrics": "stratavm.pool.metrics.TenantMetrics",

@@ -415,6 +415,14 @@ class InstancePoisoned(StrataError):
     """A call of this instance was abandoned midway; its memory may be inconsistent."""
 
 
+class SnapshotRefused(StrataError):
+    """An instance has something that a snapshot cannot keep: ``what`` it is, ``where`` it is, and a ``remedy``."""
+
+    def __init__(self, what: str, where: str, remedy: str = "") -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        super().__init__(printable(f"a snapshot cannot keep {what}: {where}" + (f"; {remedy}" if remedy else "")))
+
+
 class Closed(StrataError):
     """The object was closed."""
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from stratavm.engine.engine import Engine
+    from stratavm.engine.instance import Instance
     from stratavm.engine.metrics import EngineMetrics
+    from stratavm.engine.snapshot import Snapshot
     from stratavm.native.compile import Options
 
 SCOPES: Final = ("engine", "guest")
@@ -104,6 +106,14 @@ def machine_passes(level: int) -> tuple[str, ...]:
         from stratavm.native.compile import MACHINE_LEVELS
 
     return MACHINE_LEVELS[level]
+
+
+def snapshot(instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
+    """What an instance holds now; loaded at the first one."""
+    with importing:
+        from stratavm.engine.snapshot import take
+
+    return take(instance, first)
 
 
 def metrics(engine: Engine) -> EngineMetrics:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from _collections_abc import Mapping
+from _collections_abc import Callable, Mapping
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from stratavm.engine.config import Config
     from stratavm.engine.engine import Engine
+    from stratavm.engine.instance import Instance
     from stratavm.engine.metrics import EngineMetrics
+    from stratavm.engine.snapshot import Snapshot
     from stratavm.services.di import Container
 
 Replacements: TypeAlias = Mapping[Any, Any]
@@ -33,6 +35,10 @@ class Composition(Protocol):
 
     def metrics(self, engine: Engine) -> EngineMetrics:
         """What an engine has done since this was asked for first, and does now."""
+        ...
+
+    def snapshot(self, instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
+        """What an instance holds now."""
         ...
 
 

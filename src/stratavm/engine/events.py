@@ -104,6 +104,16 @@ class InstantiationFailed(Event):
 
 
 @event
+class SnapshotTaken(Event):
+    """What an instance held was taken as a snapshot: memories of so many ``bytes``, of which it keeps ``kept``."""
+
+    instance: int
+    module: str
+    bytes: int
+    kept: int
+
+
+@event
 class InstanceReplaced(Event):
     """``Recovering`` gave an instance up, after an error of this type; the ``number``-th that it gave up."""
 

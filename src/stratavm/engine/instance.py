@@ -8,6 +8,7 @@ from cython.cimports.stratavm.runtime.instance import Instance as RuntimeInstanc
 
 from stratavm.base.text import printable
 from stratavm.base.words import some
+from stratavm.engine.composition import composition
 from stratavm.runtime.introspect import Signed
 
 
@@ -61,6 +62,22 @@ class Instance(RuntimeInstance):
         self.initialized = True
         await self.exports["_initialize"].call_async()
         return True
+
+    def snapshot(self, first: object = None) -> object:
+        """What the instance holds now, for any number of instances that begin with it, in any stores of its engine.
+
+        Args:
+            first: called with each of them before anybody else has it, on whatever thread makes it; may call it. What
+                the guest drew of random numbers is the same in each, for example: here is where that is changed.
+
+        Raises:
+            SnapshotRefused: it has something that points out of it: a handle of a Python object, a function of others,
+                an imported memory, table or mutable global, a shared memory.
+            StoreBusy: a call is inside of its store.
+            InstancePoisoned, Closed: it cannot be called any more.
+            ResourceLimit: the process may have no more files.
+        """
+        return composition().snapshot(self, first)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

@@ -5,6 +5,7 @@ from stratavm.engine.instance cimport Instance
 from stratavm.engine.store cimport Store
 from stratavm.runtime.blueprint cimport Blueprint
 from stratavm.runtime.instance cimport Instance as RuntimeInstance
+from stratavm.runtime.snapshot cimport State
 from stratavm.runtime.store cimport Store as RuntimeStore
 
 ctypedef RuntimeInstance (*make_t)(RuntimeInstance, RuntimeStore, Blueprint, object, object, object)
@@ -16,9 +17,12 @@ cdef class InstancePre:
     cdef tuple binders                # Binders, one for each import
     cdef Blueprint blueprint
     cdef object images                # what memories begin with; None: the module knows
+    cdef State state                  # what instances begin with instead, or None
+    cdef object first                 # called with each instance before anybody else has it, or None
     cdef Channel created              # of the event that an instance was made
     cdef Instance begin(self, Store store)
     cdef Instance begin_with(self, Store store, make_t make)
     cdef Instance link_with(self, Store store, make_t make)
     cdef Instance unborn(self)
+    cdef int run_first(self, Instance instance) except -1
     cdef object begins(self)

@@ -6,6 +6,7 @@ from cython.cimports.stratavm.engine.instance import Instance
 from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.link import assemble, build
 from cython.cimports.stratavm.runtime.occupancy import deliver_events
+from cython.cimports.stratavm.runtime.snapshot import State, restore
 
 from stratavm.base.errors import LinkError
 from stratavm.base.text import printable
@@ -23,16 +24,26 @@ class InstancePre:
 
     Attributes:
         module: what it instantiates.
+
+    That of a snapshot makes instances that begin with what another held: nothing of the guest runs then, but for what
+    the snapshot's ``first`` calls.
     """
 
     __signature__ = Signed("InstancePre")
 
-    def __cinit__(self, module: object, binders: object, images: object = None):
+    def __cinit__(
+        self, module: object, binders: object, images: object = None, state: State | None = None, first: object = None
+    ):
         self.module = module
         self.engine = module.engine
         self.binders = tuple(binders)
         self.blueprint = module.blueprint
         self.images = images
+        self.first = first
+        if state is not None:
+            if state.blueprint is not self.blueprint:
+                raise ValueError("a state belongs to another module")
+            self.state = state
         self.created = module.engine.bus.channel(InstanceCreated)
 
     def instantiate(self, store: Store) -> Instance:
@@ -71,7 +82,7 @@ class InstancePre:
     @property
     def start_index(self) -> int | None:
         """The function that ``instantiate`` calls at last, or None."""
-        return self.blueprint.start
+        return self.blueprint.start if self.state is None else None
 
     def begin(self, store):
         """``start`` for compiled callers."""
@@ -83,16 +94,30 @@ class InstancePre:
         if self.engine is not store.engine:
             # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
             raise LinkError(f"module {printable(self.module.name)} and the store belong to different engines")
+        if self.state is not None:
+            make = restore
         if self.binders:
             instance = self.link_with(store, make)
         else:
             instance = self.unborn()
             make(instance, store, self.blueprint, (), self.begins(), None)
+        if self.first is not None:
+            self.run_first(instance)
         if self.created.heard:
             store.source.emit(InstanceCreated(instance.number, self.module.name))
         else:
             deliver_events(store)
         return instance
+
+    def run_first(self, instance):
+        """Call what runs before anybody has the instance; where it raises, nobody ever calls that."""
+        try:
+            self.first(instance)
+        except BaseException:
+            if not instance.store.busy:
+                instance.close()
+            raise
+        return 0
 
     def unborn(self):
         """What becomes an instance of the module."""
@@ -101,7 +126,9 @@ class InstancePre:
         return instance
 
     def begins(self):
-        """What memories begin with."""
+        """What memories begin with, or all of it."""
+        if self.state is not None:
+            return self.state
         return self.module.images() if self.images is None else self.images
 
     def link_with(self, store, make):

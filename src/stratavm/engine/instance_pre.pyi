@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import final
 
 from stratavm.engine.host import Binder
@@ -6,11 +6,19 @@ from stratavm.engine.instance import Instance
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.image import Images
+from stratavm.runtime.snapshot import State
 
 @final
 class InstancePre:
     module: Module
-    def __init__(self, module: Module, binders: Sequence[Binder], images: Images | None = None) -> None: ...
+    def __init__(
+        self,
+        module: Module,
+        binders: Sequence[Binder],
+        images: Images | None = None,
+        state: State | None = None,
+        first: Callable[[Instance], object] | None = None,
+    ) -> None: ...
     def instantiate(self, store: Store) -> Instance: ...
     async def instantiate_async(self, store: Store) -> Instance: ...
     def assemble(self, store: Store) -> Instance: ...

@@ -140,33 +140,56 @@ def image_in_file(covered: int, runs: Runs, descriptor: int) -> Images:
 
 def _image(runs_of_pages: list[tuple[int, bytes]]) -> MemoryImage:
     """Write and seal a file."""
-    if len(_living) * MAX_SHARE >= resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
-        raise OSError(errno.EMFILE, f"{len(_living)} images are open, one in {MAX_SHARE} of the files of this process")
+    check_files()
     mapped = sorted(sorted(runs_of_pages, key=lambda r: -len(r[1]))[:MAX_RUNS])
     descriptor = sealed_file([content for _, content in mapped])
     behind = itertools.accumulate((len(content) for _, content in mapped), initial=0)
     runs = tuple((start, len(content), at) for (start, content), at in zip(mapped, behind, strict=False))
     try:
-        original = Original(descriptor, runs)
+        return _image_of_runs(descriptor, runs, tuple(r for r in runs_of_pages if r not in mapped))
     except BaseException:
         os.close(descriptor)
         raise
-    image = MemoryImage(
-        next(_serials),
-        descriptor,
-        runs,
-        tuple(r for r in runs_of_pages if r not in mapped),
-        max(start + size for start, size, _ in runs),
-        original,
-    )
+
+
+def _image_of_runs(descriptor: int, runs: Runs, pieces: tuple[tuple[int, bytes], ...]) -> MemoryImage:
+    """The image of a sealed file, which is closed with it."""
+    end = max(start + size for start, size, _ in runs)
+    image = MemoryImage(next(_serials), descriptor, runs, pieces, end, Original(descriptor, runs))
     _living.add(ref(image, _living.discard))
     finalize(image, os.close, descriptor, at_exit=False)
     return image
 
 
+def check_files() -> None:
+    """Raise OSError where images have their part of the files of this process."""
+    if len(_living) * MAX_SHARE >= resource.getrlimit(resource.RLIMIT_NOFILE)[0]:
+        raise OSError(errno.EMFILE, f"{len(_living)} images are open, one in {MAX_SHARE} of the files of this process")
+
+
+def open_file() -> int:
+    """A descriptor of an anonymous file, for ``image_of_file``."""
+    return os.memfd_create("strata-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+
+
+def image_of_file(descriptor: int, size: int) -> MemoryImage:
+    """An image that is one run, of an anonymous file of so many bytes, whole pages; nobody can change it any more. The
+    file is closed with it, or at once where there can be none.
+
+    Raises:
+        OSError: the process may have no more files.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _seals())
+        return _image_of_runs(descriptor, ((0, size, 0),), ())
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
 def sealed_file(parts: Iterable[bytes]) -> int:
     """A descriptor of an anonymous file with this content, which nobody can change any more, whatever he does."""
-    descriptor = os.memfd_create("strata-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    descriptor = open_file()
     try:
         for part in parts:
             rest = memoryview(part)
@@ -185,7 +208,7 @@ def sealed_copy(file: int, place: int, size: int) -> int:
     Raises:
         OSError: the file ends before them, or there are no more descriptors.
     """
-    descriptor = os.memfd_create("strata-image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    descriptor = open_file()
     try:
         end = place + size
         while place < end:

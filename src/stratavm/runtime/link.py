@@ -17,7 +17,7 @@ from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.memory import SHARED, Memory, MemorySpec
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
-from cython.cimports.stratavm.runtime.table import Table
+from cython.cimports.stratavm.runtime.table import Table, TableSpec
 
 from stratavm.base.errors import LinkError
 from stratavm.base.forms import Any
@@ -66,19 +66,13 @@ def build(instance, store, blueprint, imports, images, created):
 
 def assemble(instance, store, blueprint, imports, images, created):
     """All of ``build`` but the start function."""
-    store.check_entry()
-    if len(imports) != len(blueprint.imports):
-        raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
-    for i in range(len(blueprint.imports)):
-        if not _is_function(store, imports[i], blueprint.import_ids[i]):
-            _check_import(store, blueprint.ids, blueprint.imports[i], imports[i], blueprint.plan)
+    check_imports(store, blueprint, imports)
     try:
         instance.begin(store, blueprint)
         _allocate(instance, blueprint, imports, images)
-        _attach(instance, blueprint)
+        attach(instance, blueprint)
     except BaseException:
-        store.forget(instance)  # nothing refers to it yet, and it would take a place for ever
-        give_back(store.quota, instance.charged)
+        take_back(instance, store)
         raise
     if created is not None:
         created(instance)
@@ -89,7 +83,25 @@ def assemble(instance, store, blueprint, imports, images, created):
     return instance
 
 
+def take_back(instance, store):
+    """An instance could not be made: nothing refers to it yet, and it would take a place for ever."""
+    store.forget(instance)
+    give_back(store.quota, instance.charged)
+    return 0
+
+
 # ---- imports ----
+
+
+def check_imports(store, blueprint, imports):
+    """Raise unless this thread may make an instance in a store, with these imports."""
+    store.check_entry()
+    if len(imports) != len(blueprint.imports):
+        raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
+    for i in range(len(blueprint.imports)):
+        if not _is_function(store, imports[i], blueprint.import_ids[i]):
+            _check_import(store, blueprint.ids, blueprint.imports[i], imports[i], blueprint.plan)
+    return 0
 
 
 @cython.cfunc
@@ -186,15 +198,9 @@ def shared_memories() -> Any:
 # ---- allocation ----
 
 
-@cython.cfunc
-def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images: object) -> object:
-    """Fill the index spaces: imports first, then what the module defines."""
-    memory: Memory
-    table: Table
-    shown: dict
-    variable: Global
+def take_imports(instance, blueprint, imports):
+    """Fill the index spaces with imports, that of tags: its own are made as well, anew in each instance."""
     at: cython.Py_ssize_t
-    i: uint32_t
     n_globals: uint32_t = 0
     for at in range(len(blueprint.imports)):
         wanted, given = blueprint.imports[at], imports[at]
@@ -211,6 +217,20 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
             n_globals += 1
     for type, type_id in blueprint.tags:
         instance.add_tag(instance_tag(instance.store, type, type_id))
+    return 0
+
+
+@cython.cfunc
+def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images: object) -> object:
+    """Fill the index spaces: imports first, then what the module defines."""
+    memory: Memory
+    table: Table
+    shown: dict
+    variable: Global
+    at: cython.Py_ssize_t
+    i: uint32_t
+    form: TableSpec
+    take_imports(instance, blueprint, imports)
     if blueprint.memories:
         shown = NOTHING_SHOWN if images is NO_IMAGES else images.by_memory
         for spec in blueprint.memories:
@@ -226,15 +246,14 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
     for at in range(len(blueprint.tables)):
         init: object = blueprint.table_inits[at]
         table = Table.__new__(Table)
-        table.begin(instance.store, blueprint.tables[at], 0 if init is None else evaluate(init, instance))
+        form = blueprint.tables[at]
+        table.begin(instance.store, form, 0 if init is None else evaluate(init, instance), form.minimum)
         instance.add_table(table)
     for i in range(blueprint.counts.n_elements):
         instance.set_element(i, evaluate)
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=False)
-def _attach(instance: Instance, blueprint: Blueprint) -> cython.int:
+def attach(instance, blueprint):
     """Have the code make an instance callable; without it from the second one on where it gives them a table."""
     instance.store.check_access()  # what an expression ran, or the collector, may have closed it
     table: CodeTable = blueprint.code_table

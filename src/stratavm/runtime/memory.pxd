@@ -43,6 +43,7 @@ cdef class Memory(Copying):
     cdef object __weakref__
     cdef char* rest(self, object address, Py_ssize_t* size) except NULL
     cdef int begin(self, Store store, MemorySpec spec, object image) except -1
+    cdef int begin_with(self, Store store, MemorySpec spec, object image, uint64_t pages) except -1
     cdef int attach(self, Store store, MemorySpec spec, object shared, MemDef* definition) except -1
     cdef bint inside(self, uint64_t address, uint64_t count) noexcept nogil
     cdef int commit(self, uint64_t size) except -1

@@ -195,6 +195,10 @@ class Memory(Copying):
 
     def begin(self, store, spec, image):
         """Become a memory of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
+        return self.begin_with(store, spec, image, spec.minimum)
+
+    def begin_with(self, store, spec, image, pages):
+        """``begin`` with another number of pages than its type says."""
         if self.store is not None:
             raise TypeError("a memory is initialised once")
         if spec.flags & SHARED:
@@ -203,12 +207,12 @@ class Memory(Copying):
             raise store.why_closed()
         shift: uint32_t = spec.shift
         top: uint64_t = min(spec.maximum, store.template.memory_bytes >> shift)
-        if spec.minimum > top:
-            raise too_large(spec.minimum, shift, store.template.memory_bytes)
+        if pages > top:
+            raise too_large(pages, shift, store.template.memory_bytes)
         self.store = store
         self.spec = spec
         if spec.plan == PLAN_BOUNDED and not spec.bounded:
-            top = max(spec.minimum, min(top, store.template.bounded_reservation >> shift))
+            top = max(pages, min(top, store.template.bounded_reservation >> shift))
         self.d.page_shift = shift
         self.d.plan = spec.plan
         self.d.flags = spec.flags
@@ -217,7 +221,7 @@ class Memory(Copying):
         store.count_memory()
         self.counted = True
         self.number = store.made_memories - 1
-        self.reserve(spec.minimum << shift, image)
+        self.reserve(pages << shift, image)
         store.note(KIND_MEMORY_CREATED, self.number, self.d.bytes >> shift, 0)
         return 0
 

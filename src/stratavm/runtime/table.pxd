@@ -32,7 +32,7 @@ cdef class Table:
     cdef readonly bint holds_handles
     cdef readonly bint holds_functions
     cdef object __weakref__
-    cdef int begin(self, Store store, TableSpec spec, object raw) except -1
+    cdef int begin(self, Store store, TableSpec spec, object raw, uint64_t length) except -1
     cdef int reserve(self, uint64_t top) except -1
     cdef int check_raw(self, uint64_t raw) except -1
     cdef uint64_t place(self, object index) except? 0xFFFFFFFFFFFFFFFF
@@ -45,3 +45,5 @@ cdef class Table:
     cdef int commit_for(self, uint64_t length) except -1
     cdef object extend_as_prepared(self, object delta, object raw)
     cdef int resize(self, uint64_t length, uint64_t raw) except -1
+
+cdef object too_long(object length, object top)

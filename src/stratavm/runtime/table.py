@@ -70,7 +70,11 @@ class Table:
     __signature__ = Signed("Table")
 
     def __init__(self, store: Store, type: TableType, raw: object = 0):
-        self.begin(store, TableSpec(type), exactly("raw", raw))
+        spec: TableSpec = TableSpec(type)
+        bits: object = exactly("raw", raw)
+        if self.store is None and spec.holds_functions and not is_closed(store):
+            store.check_reference(type.element, bits)
+        self.begin(store, spec, bits, spec.minimum)
 
     @classmethod
     @checks_keywords
@@ -92,33 +96,28 @@ class Table:
         with reporting(store, "table"):
             return cls(store, type_)
 
-    def begin(self, store, spec, raw):
-        """Become a table of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
+    def begin(self, store, spec, raw, length):
+        """Become a table of a store, of so many elements that are ``raw``, which is one of its type. ResourceLimit
+        where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a table is initialised once")
         if is_closed(store):
             raise store.why_closed()
         top: uint64_t = min(spec.maximum, store.template.table_elements)
-        if spec.minimum > top:
-            raise ResourceLimit(
-                f"a table of {spec.minimum:,} elements is over the limit of {top:,}; "
-                f"StoreLimits(table_elements={spec.minimum}) allows it",
-                limit="table_elements",
-                needed=spec.minimum,
-            )
+        if length > top:
+            raise too_long(length, top)
         self.store = store
         self.declared = spec.declared
         self.holds_handles = spec.holds_handles
         self.holds_functions = spec.holds_functions
         self.d.table = cython.cast(cython.p_void, self)
-        self.check_raw(raw)
         store.count_table()
         self.counted = True
         self.number = store.made_tables - 1
         self.reserve(top)
-        if self.resize(spec.minimum, raw):
+        if self.resize(length, raw):
             self.d.max_length = 0  # it holds nothing, whoever still has it: the store does not look at it
-            self.store.quota.check(8 * spec.minimum, "a table")
+            self.store.quota.check(8 * length, "a table")
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
         if self.holds_handles:
             store.add_root(self, heap(spec.declared.element) in (EXN, NOEXN))
@@ -373,6 +372,15 @@ class Table:
         maximum: object = self.declared.limits.maximum
         shown: str = type_name(self.declared.element)
         return f"<Table {self.d.length}..{'' if maximum is None else maximum} {shown}>"
+
+
+def too_long(length, top):
+    """The error for a table that begins with more elements than it may have."""
+    return ResourceLimit(
+        f"a table of {length:,} elements is over the limit of {top:,}; StoreLimits(table_elements={length}) allows it",
+        limit="table_elements",
+        needed=length,
+    )
 
 
 @cython.cfunc

@@ -1,0 +1,118 @@
+"""Snapshots of instances, and instances that begin with them."""
+
+from __future__ import annotations
+
+from _collections_abc import Callable
+
+from stratavm.base.errors import LinkError
+from stratavm.base.forms import TYPE_CHECKING, Any, final
+from stratavm.base.text import printable
+from stratavm.base.words import amount
+from stratavm.engine.events import SnapshotTaken
+from stratavm.engine.instance_pre import InstancePre, report_start
+from stratavm.engine.linker import Linker, Namespaces
+from stratavm.runtime.snapshot import state_of
+
+if TYPE_CHECKING:
+    from stratavm.engine.engine import Engine
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.module import Module
+    from stratavm.engine.store import Store
+    from stratavm.runtime.snapshot import State
+
+
+@final
+class Snapshot:
+    """What an instance held when ``instance.snapshot()`` was called: memories, globals, tables, dropped segments.
+
+    Instances that begin with it share its pages until they write to them, and the module's code. It is frozen, outlives
+    the instance and its store, and may be used from any threads at once.
+    """
+
+    __slots__ = ("__weakref__", "_first", "_module", "_state")
+    _first: Callable[[Instance], object] | None
+    _module: Module
+    _state: State
+
+    def __init__(self) -> None:
+        raise TypeError("snapshots are made by Instance.snapshot()")
+
+    @property
+    def module(self) -> Module:
+        """The module of its instances."""
+        return self._module
+
+    @property
+    def engine(self) -> Engine:
+        """The engine in whose stores it can be instantiated."""
+        return self.module.engine
+
+    @property
+    def memory_bytes(self) -> int:
+        """What the memories of each instance have; a store's limits must allow it."""
+        return int(self._state.memory_bytes)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the snapshot itself keeps: the pages that are not all zero, once for all its instances."""
+        return int(self._state.kept_bytes)
+
+    def instantiate(self, store: Store, imports: Linker | Namespaces | None = None) -> Instance:
+        """Make an instance that begins with the snapshot: no segment is copied, and no start function runs.
+
+        Args:
+            store: where to put it; of the snapshot's engine.
+            imports: what the module imports, as for ``load``, or a linker that defines it. All of it is bound anew.
+
+        Raises:
+            LinkError: an import is missing, of another type, or a constant of another value than before.
+            ResourceLimit: the limits of the store do not allow its size; nothing is mapped then.
+            Exception: what the snapshot's ``first`` raises; the instance is closed then.
+        """
+        try:
+            if not isinstance(imports, Linker):
+                linker = Linker(self.engine)
+                linker.define_namespaces(imports or {})
+                imports = linker
+            pre = self.instantiate_pre(imports)
+        except BaseException as error:
+            report_start(store, self.module, error)
+            raise
+        return pre.instantiate(store)
+
+    def instantiate_pre(self, linker: Linker) -> InstancePre:
+        """Resolve and check the imports once, for any number of instances in any stores of the engine.
+
+        Raises:
+            LinkError: an import is missing or of another type, or the linker is of another engine.
+        """
+        if not isinstance(linker, Linker):
+            raise TypeError(f"instantiate_pre() takes a Linker, got {linker!r:.60}")
+        if self.engine is not linker.engine:
+            raise LinkError(f"a snapshot of {printable(self.module.name)} and the linker belong to different engines")
+        return InstancePre(self.module, linker._resolved(self.module), None, self._state, self._first)
+
+    def __repr__(self) -> str:
+        name = printable(self.module.name)
+        return f"<Snapshot of {name}: {amount(self.memory_bytes)}, of which it keeps {amount(self.kept_bytes)}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a snapshot is not pickled")
+
+
+def made(module: Module, state: State, first: Callable[[Instance], object] | None) -> Snapshot:
+    """A snapshot of a state of a module."""
+    if first is not None and not callable(first):
+        raise TypeError(f"first must be callable, got {first!r:.60}")
+    snapshot = Snapshot.__new__(Snapshot)
+    snapshot._module, snapshot._state, snapshot._first = module, state, first
+    return snapshot
+
+
+def take(instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
+    """``Instance.snapshot``."""
+    snapshot = made(instance.module, state_of(instance), first)
+    source = instance.store.source
+    if source is not None and source.hears(SnapshotTaken):
+        source.emit(SnapshotTaken(instance.number, instance.module.name, snapshot.memory_bytes, snapshot.kept_bytes))
+    return snapshot

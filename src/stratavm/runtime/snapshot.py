@@ -1,0 +1,475 @@
+"""Snapshots: what an idle instance holds, taken out of its store, and instances that begin with it (ADR-0057).
+
+Owns what of an instance is state, and what cannot be; images of memories and slots are the same as for modules."""
+
+# strata: hot
+import os
+from errno import ENOSPC
+
+import cython
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memcmp, memcpy
+from cython.cimports.posix.unistd import pwrite
+from cython.cimports.stratavm.contract._gen_layout import GLOBAL_CELL, FuncRec
+from cython.cimports.stratavm.runtime.blueprint import Blueprint
+from cython.cimports.stratavm.runtime.func import FuncRef
+from cython.cimports.stratavm.runtime.globals import Global
+from cython.cimports.stratavm.runtime.instance import Instance
+from cython.cimports.stratavm.runtime.link import attach, check_imports, take_back, take_imports
+from cython.cimports.stratavm.runtime.memory import SHARED, Memory, MemorySpec, too_large
+from cython.cimports.stratavm.runtime.occupancy import PARKED
+from cython.cimports.stratavm.runtime.region import HOST_PAGE
+from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.table import Table, TableSpec, too_long
+from cython.cimports.stratavm.runtime.wipe import Original
+
+from stratavm.base.errors import Closed, InstancePoisoned, LinkError, ResourceLimit, SnapshotRefused, StoreBusy
+from stratavm.runtime.constexpr import evaluate
+from stratavm.runtime.image import check_files, image_of_file, open_file
+from stratavm.spec.types import is_ref
+
+SET_NULL: str = "set it to null before"
+FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+MOST_AT_ONCE = cython.declare(uint64_t, 1 << 30)  # bytes of one system call
+
+
+@cython.cclass
+class State:
+    """What an instance of a blueprint holds. Frozen; refers to no store."""
+
+    def __init__(self, *arguments: object):
+        raise TypeError("a state is taken of an instance")
+
+    def __reduce__(self):
+        raise TypeError("a state cannot be pickled; Snapshot.serialize() makes bytes of it")
+
+
+# ---- taking it ----
+
+
+def state_of(instance: Instance) -> State:
+    """The state of an idle instance.
+
+    Raises:
+        SnapshotRefused: something of it points out of it.
+        StoreBusy, Closed, InstancePoisoned: it is not idle, or not usable.
+        ResourceLimit: the process may have no more files.
+    """
+    store: Store = instance.store
+    check_idle(instance, store)
+    functions: dict = {
+        cython.cast(uint64_t, cython.cast(FuncRef, f).rec): place for place, f in enumerate(instance.imported_funcs)
+    }
+    state: State = State.__new__(State)
+    # Of no thread: nobody runs guests in it, or closes it, while pages are copied without the GIL.
+    store.exec.occupant = PARKED
+    try:
+        take_segments(state, instance)
+        take_globals(state, instance, functions)
+        state.tables = tuple([elements_of(instance, table, functions) for table in own_tables(instance)])
+        take_memories(state, instance)
+    finally:
+        store.exec.occupant = 0
+    state.blueprint = instance.blueprint
+    state.initialized = instance.initialized
+    return state
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_idle(instance: Instance, store: Store) -> cython.int:
+    """Raise unless nobody is inside, and the instance is whole and has all that it is made of to itself."""
+    if store is None:
+        raise TypeError("this instance was never initialised")
+    store.check_entry()
+    if store.parked is not None:
+        raise StoreBusy("a call that waits for the host is inside of the store: a snapshot is taken when it has ended")
+    if store.exec.occupant != 0 or store.pinned:
+        raise StoreBusy("a call is inside of the store: a snapshot is taken when it has ended, not by a host function")
+    if instance.closed:
+        raise Closed("the instance is closed: there is no snapshot of it")
+    if instance.poisoned:
+        raise InstancePoisoned("a call of the instance was abandoned midway: a snapshot would keep it as it was left")
+    if instance.all_datas != cython.NULL:
+        raise refusal("an instance whose initialisation failed", "its data segments", "make another instance")
+    for wanted in instance.blueprint.imports:
+        if wanted.kind in ("memory", "table") or (wanted.kind == "global" and wanted.type.mutable):
+            what: str = f"an imported {'mutable ' if wanted.kind == 'global' else ''}{wanted.kind}"
+            raise refusal(what, f"import {wanted.label}", "the module must define and may export it")
+    for spec in instance.blueprint.memories:
+        if cython.cast(MemorySpec, spec).flags & SHARED:
+            raise refusal("a shared memory", "the module's memory", "threads may change it at any time")
+    return 0
+
+
+@cython.cfunc
+def refusal(what: str, where: str, remedy: str) -> object:
+    """What cannot be kept."""
+    return SnapshotRefused(what, where, remedy)
+
+
+@cython.cfunc
+def named(instance: Instance, kind: str, index: object) -> str:
+    """An entry of an index space, with the name by which the module exports it."""
+    for export in instance.blueprint.module.exports:
+        if export.kind == kind and export.index == index:
+            return f"{kind} {index} ({export.name!r:.60})"
+    return f"{kind} {index}"
+
+
+@cython.cfunc
+def own_tables(instance: Instance) -> list:
+    """Tables that it defines, with their indices."""
+    first: object = len(instance.tables) - len(instance.blueprint.tables)
+    return [(first + i, instance.tables[first + i]) for i in range(len(instance.blueprint.tables))]
+
+
+@cython.cfunc
+def elements_of(instance: Instance, numbered: tuple, functions: dict) -> bytes:
+    """What a table holds, as functions by place."""
+    index, found = numbered
+    i: uint64_t
+    raw: uint64_t
+    table: Table = found
+    held: bytes = PyBytes_FromStringAndSize(cython.NULL, 4 * table.d.length)
+    to: cython.pointer(uint32_t) = cython.cast(
+        cython.pointer(uint32_t), cython.cast(cython.p_void, cython.cast(cython.p_char, held))
+    )
+    for i in range(table.d.length):
+        raw = table.d.base[i]
+        to[i] = 0
+        if raw != 0:
+            if table.holds_handles:
+                raise refusal("an object of the host", f"{named(instance, 'table', index)}, element {i}", SET_NULL)
+            to[i] = place_of(instance, raw, functions)
+            if to[i] == 0:
+                where: str = f"{named(instance, 'table', index)}, element {i}"
+                raise refusal("a function of another instance or of the host", where, SET_NULL)
+    return held
+
+
+@cython.cfunc
+@cython.exceptval(0xFFFFFFFF, check=False)
+def place_of(instance: Instance, raw: uint64_t, functions: dict) -> uint32_t:
+    """1 + the place of a function among the imported ones and those that have FuncRecs; 0: it is none of these."""
+    first: uint64_t = cython.cast(uint64_t, instance.vm.func_recs)
+    if raw - first < cython.sizeof(FuncRec) * cython.cast(uint64_t, instance.blueprint.n_recorded):
+        return 1 + instance.n_imported_funcs + cython.cast(uint32_t, (raw - first) // cython.sizeof(FuncRec))
+    return imported_place(raw, functions)
+
+
+@cython.cfunc
+@cython.exceptval(0xFFFFFFFF, check=False)
+def imported_place(raw: uint64_t, functions: dict) -> uint32_t:
+    """``place_of`` for imported functions."""
+    found: object = functions.get(raw)
+    return 0 if found is None else 1 + found
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def take_globals(state: State, instance: Instance, functions: dict) -> cython.int:
+    """Its own globals as bits, and imported constants, which are the same in each clone."""
+    i: uint32_t
+    constant: Global
+    blueprint: Blueprint = instance.blueprint
+    first: uint32_t = blueprint.n_imported_globals
+    own: uint32_t = blueprint.n_globals - first
+    at: cython.p_char = instance.cell(blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, first))
+    held: bytes = PyBytes_FromStringAndSize(cython.NULL, GLOBAL_CELL * own)
+    cells: cython.pointer(uint64_t) = cython.cast(
+        cython.pointer(uint64_t), cython.cast(cython.p_void, cython.cast(cython.p_char, held))
+    )
+    memcpy(cells, at, GLOBAL_CELL * cython.cast(uint64_t, own))
+    for i in range(own):
+        if is_ref(blueprint.globals[i].type.value) and cells[2 * i] != 0:
+            cells[2 * i] = place_of(instance, cells[2 * i], functions)
+            if cells[2 * i] == 0:
+                what: str = "an object of the host, or a function of another instance"
+                raise refusal(what, named(instance, "global", first + i), SET_NULL)
+    state.cells = held
+    constants: list = []
+    for variable in instance.made_globals[:first]:
+        constant = variable
+        bits: object = constant.cell[0]
+        if constant.width == 16:
+            bits = bits | (cython.cast(object, constant.cell[1]) << 64)
+        if bits and is_ref(constant.type.value):
+            where: str = named(instance, "global", len(constants))
+            raise refusal("a reference that is imported", where, "import a null reference")
+        constants.append(bits)
+    state.constants = tuple(constants)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def take_segments(state: State, instance: Instance) -> cython.int:
+    """Which passive segments are dropped."""
+    i: uint32_t
+    dropped: list = []
+    for i in range(instance.blueprint.n_passive):  # one that was empty from the beginning is as good as dropped
+        dropped.append(instance.seg.data[i].size == 0)
+    state.dropped_datas = bytes(dropped)
+    dropped = []
+    for i in range(instance.seg.n_elements):
+        dropped.append(instance.seg.elements[i].size == 0)
+    state.dropped_elements = bytes(dropped)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def take_memories(state: State, instance: Instance) -> cython.int:
+    """Images of its memories."""
+    memory: Memory
+    taken_ones: list = []
+    for memory in instance.memories:
+        image: object = None
+        if memory.d.bytes:
+            try:
+                image = image_of(state, memory)
+            except OSError as error:
+                raise ResourceLimit(f"the system has no file for a snapshot: {error}", limit="files") from error
+        taken_ones.append((memory.d.bytes >> memory.d.page_shift, image))
+        state.memory_bytes += memory.d.bytes
+    state.memories = tuple(taken_ones)
+    return 0
+
+
+@cython.cfunc
+def image_of(state: State, memory: Memory) -> object:
+    """An image of all of a memory."""
+    size: uint64_t = (memory.d.bytes + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+    region: object = memory.region  # the address space stays while other threads run
+    check_files()
+    number: object = open_file()
+    descriptor: cython.int = number
+    written: uint64_t
+    base: cython.p_char = memory.d.base
+    count: uint64_t = memory.d.bytes
+    try:
+        os.ftruncate(number, size)
+        with cython.nogil:
+            written = write_pages(descriptor, base, count)
+        if written == FAILED:
+            raise OSError(ENOSPC, os.strerror(ENOSPC))
+    except BaseException:
+        os.close(number)
+        raise
+    del region
+    state.kept_bytes += written
+    return image_of_file(number, size)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def write_pages(descriptor: cython.int, base: cython.p_char, size: uint64_t) -> uint64_t:
+    """Write the pages of a memory that are not all zero to where they are in a file; how many bytes, or FAILED."""
+    at: uint64_t = 0
+    end: uint64_t
+    written: uint64_t = 0
+    put: cython.Py_ssize_t
+    while at < size:
+        if is_zero(base + at, min(HOST_PAGE, size - at)):
+            at += HOST_PAGE
+            continue
+        end = at + min(HOST_PAGE, size - at)
+        while end < size and end - at < MOST_AT_ONCE and not is_zero(base + end, min(HOST_PAGE, size - end)):
+            end += min(HOST_PAGE, size - end)
+        while at < end:
+            put = pwrite(descriptor, base + at, end - at, at)
+            if put <= 0:
+                return FAILED
+            at += put
+            written += put
+        at = (at + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+    return written
+
+
+@cython.cfunc
+@cython.nogil
+@cython.inline
+@cython.exceptval(check=False)
+def is_zero(page: cython.p_char, size: uint64_t) -> cython.bint:
+    """Whether bytes of a page, at least one, are all zero."""
+    return page[0] == 0 and memcmp(page, page + 1, size - 1) == 0
+
+
+# ---- beginning with it ----
+
+
+def restore(instance, store, blueprint, imports, state, created):
+    """Make an instance that holds what a state says: as ``link.build``, but that nothing of the guest runs."""
+    begin: State = state
+    if begin.blueprint is not blueprint:
+        raise ValueError("a state belongs to another module")
+    check_imports(store, blueprint, imports)
+    check_constants(begin, imports)
+    check_limits(begin, store)
+    try:
+        instance.begin(store, blueprint)
+        take_imports(instance, blueprint, imports)
+        put_memories(begin, instance)
+        put_globals(begin, instance)
+        put_tables(begin, instance)
+        put_segments(begin, instance)
+        attach(instance, blueprint)
+    except BaseException:
+        take_back(instance, store)
+        raise
+    instance.initialized = begin.initialized
+    if created is not None:
+        created(instance)
+    return instance
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_constants(state: State, imports: object) -> cython.int:
+    """LinkError unless imported constants are what they were."""
+    at: cython.Py_ssize_t
+    n: object = 0
+    if not state.constants:
+        return 0
+    for at in range(len(imports)):
+        wanted = state.blueprint.imports[at]
+        if wanted.kind == "global":
+            bits: object = imports[at].bits
+            if bits != state.constants[n]:
+                where: str = f"incompatible import for {wanted.label}"
+                raise LinkError(f"{where}: a constant of bits {state.constants[n]:#x} in the snapshot, {bits:#x} here")
+            n += 1
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_limits(state: State, store: Store) -> cython.int:
+    """ResourceLimit unless the store may hold all of it. Nothing is mapped by then."""
+    i: cython.Py_ssize_t
+    spec: MemorySpec
+    form: TableSpec
+    pages: uint64_t
+    length: uint64_t
+    elements: uint64_t = 0
+    for i in range(len(state.memories)):
+        spec = state.blueprint.memories[i]
+        pages = state.memories[i][0]
+        if pages > min(spec.maximum, store.template.memory_bytes >> spec.shift):
+            raise too_large(pages, spec.shift, store.template.memory_bytes)
+    for i in range(len(state.tables)):
+        length = len(state.tables[i]) // 4
+        elements += length
+        if length > store.template.table_elements:
+            raise too_long(length, store.template.table_elements)
+    store.memory_quota.check(state.memory_bytes, "a snapshot's memory")
+    store.quota.check(state.memory_bytes + 8 * elements + state.blueprint.size, "a snapshot")
+    limiter: object = store.template.limits.limiter
+    if limiter is not None:
+        for i in range(len(state.memories)):
+            spec = state.blueprint.memories[i]
+            ask_limiter(store, limiter, "memory", spec.minimum << spec.shift, state.memories[i][0] << spec.shift)
+        for i in range(len(state.tables)):
+            form = state.blueprint.tables[i]
+            ask_limiter(store, limiter, "table", form.minimum, len(state.tables[i]) // 4)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def ask_limiter(store: Store, limiter: object, kind: str, now: object, wanted: object) -> cython.int:
+    """A limiter would have been asked for what is beyond the declared minimum when it was grown."""
+    if wanted > now and not limiter(kind, now, wanted):
+        raise ResourceLimit(f"the limiter of the store refuses a snapshot's {kind} of {wanted}", limit="limiter")
+    return store.check_access()
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def put_memories(state: State, instance: Instance) -> cython.int:
+    """Its memories, which show images; where they cannot, pages are copied."""
+    i: cython.Py_ssize_t
+    memory: Memory
+    for i in range(len(state.memories)):
+        pages, image = state.memories[i]
+        memory = Memory.__new__(Memory)
+        memory.begin_with(instance.store, state.blueprint.memories[i], image, pages)
+        if image is not None and not memory.shows:
+            memory.written = True
+            copy_pages(memory.d.base, memory.d.bytes, image.original)
+        instance.add_memory(memory)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def copy_pages(base: cython.p_char, size: uint64_t, original: Original) -> cython.void:
+    """Copy the pages of an image that are not all zero."""
+    at: uint64_t = 0
+    count: uint64_t
+    while at < size:
+        count = min(HOST_PAGE, size - at)
+        if not is_zero(cython.cast(cython.p_char, original.content) + at, count):
+            memcpy(base + at, original.content + at, count)
+        at += HOST_PAGE
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def put_globals(state: State, instance: Instance) -> cython.int:
+    """Its own globals."""
+    i: uint32_t
+    blueprint: Blueprint = instance.blueprint
+    first: uint32_t = blueprint.n_imported_globals
+    cells: cython.pointer(uint64_t) = cython.cast(
+        cython.pointer(uint64_t),
+        instance.cell(blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, first)),
+    )
+    memcpy(cells, cython.cast(cython.p_char, state.cells), len(state.cells))
+    for i in range(len(blueprint.globals)):
+        if cells[2 * i] != 0 and is_ref(blueprint.globals[i].type.value):
+            instance.store.check_access()
+            cells[2 * i] = instance.listed(cells[2 * i] - 1)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def put_tables(state: State, instance: Instance) -> cython.int:
+    """Its own tables."""
+    i: cython.Py_ssize_t
+    at: uint64_t
+    length: uint64_t
+    table: Table
+    places: cython.pointer(cython.const[uint32_t])
+    for i in range(len(state.tables)):
+        length = len(state.tables[i]) // 4
+        table = Table.__new__(Table)
+        table.begin(instance.store, state.blueprint.tables[i], 0, length)
+        instance.add_table(table)
+        instance.store.check_access()  # a limit or the collector may have closed it: nothing below runs anything
+        places = cython.cast(
+            cython.pointer(cython.const[uint32_t]),
+            cython.cast(cython.p_void, cython.cast(cython.p_char, cython.cast(bytes, state.tables[i]))),
+        )
+        for at in range(length):
+            if places[at] != 0:
+                table.d.base[at] = instance.listed(places[at] - 1)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def put_segments(state: State, instance: Instance) -> cython.int:
+    """Its passive segments, but for those that were dropped."""
+    i: uint32_t
+    for i in range(instance.blueprint.n_passive):
+        if cython.cast(cython.p_char, state.dropped_datas)[i]:
+            instance.seg.data[i].size = 0
+    for i in range(instance.seg.n_elements):
+        if not cython.cast(cython.p_char, state.dropped_elements)[i]:
+            instance.set_element(i, evaluate)
+    return 0

@@ -1,0 +1,539 @@
+"""Claims about snapshots: what an instance held is what its clones begin with, and nothing of it is shared."""
+
+import asyncio
+import gc
+import os
+import pickle
+import threading
+
+import pytest
+
+import stratavm
+from stratavm import (
+    Closed,
+    Engine,
+    Func,
+    Global,
+    InstancePoisoned,
+    Interrupted,
+    Linker,
+    LinkError,
+    Memory,
+    MemorySlots,
+    Module,
+    ResourceLimit,
+    Snapshot,
+    SnapshotRefused,
+    Store,
+    StoreBusy,
+    StoreLimits,
+    Table,
+    Trap,
+    load,
+)
+from stratavm.engine.events import InstantiationFailed, SnapshotTaken
+from stratavm.spec.types import FuncType
+
+GUEST = """(module
+  (import "env" "double" (func $double (param i32) (result i32)))
+  (memory (export "memory") 1 4)
+  (global $count (export "count") (mut i32) (i32.const 5))
+  (global (export "chosen") (mut funcref) (ref.func $add))
+  (global (export "wide") (mut v128) (v128.const i64x2 1 2))
+  (table $t (export "table") 4 10 funcref)
+  (elem (i32.const 0) $double $add)
+  (elem $later func $add $double)
+  (data $passive "hello")
+  (data (i32.const 8) "abc")
+  (type $unary (func (param i32) (result i32)))
+  (func $add (export "add") (type $unary) (i32.add (local.get 0) (global.get $count)))
+  (func (export "call") (param i32 i32) (result i32)
+    (call_indirect (type $unary) (local.get 1) (local.get 0)))
+  (func (export "call_chosen") (param i32) (result i32)
+    (table.set (i32.const 3) (global.get 1)) (call_indirect (type $unary) (local.get 0) (i32.const 3)))
+  (func (export "copy") (memory.init $passive (i32.const 100) (i32.const 0) (i32.const 5)))
+  (func (export "drop") (data.drop $passive) (elem.drop $later))
+  (func (export "place") (table.init $later (i32.const 2) (i32.const 0) (i32.const 2)))
+  (func (export "grow") (result i32)
+    (drop (table.grow (ref.null func) (i32.const 2)))
+    (memory.grow (i32.const 1)))
+  (func (export "wide") (result i64) (i64x2.extract_lane 1 (global.get 2))))"""
+GUEST = GUEST.replace('(func (export "wide")', '(func (export "wide_part")')
+
+
+def guest(engine, double=lambda x: 2 * x):
+    """An instance of ``GUEST``, and its linker."""
+    linker = Linker(engine)
+    linker.define("env", "double", double)
+    return linker.instantiate(Store(engine), Module(GUEST, engine)), linker
+
+
+@pytest.fixture(params=["oracle", "jit0", "jit1", "auto"])
+def engine(request):
+    """An engine of each tier."""
+    return Engine(tier=request.param)
+
+
+def test_a_clone_holds_what_the_instance_held(engine):
+    """Memory, its size, globals, tables and their sizes; also when instance and store are gone."""
+    instance, _ = guest(engine)
+    exports = instance.exports
+    exports.count.value = 7
+    exports.wide.value = bytes(range(16))
+    exports.copy()
+    assert exports.grow() == 1
+    exports.memory[2 * 65536 - 1] = 9
+    exports.table[2] = exports.add
+    snapshot = instance.snapshot()
+    exports.memory[100] = exports.count.value = 1
+    exports.table[2] = None
+    instance.store.close()
+    del instance, exports
+    gc.collect()
+    for factor in (3, 4):
+        clone = snapshot.instantiate(Store(engine), {"env": {"double": lambda x, by=factor: by * x}}).exports
+        assert (clone.count.value, len(clone.memory), len(clone.table)) == (7, 2 * 65536, 6)
+        assert bytes(clone.memory[100:105]) == b"hello"
+        assert bytes(clone.memory[8:11]) == b"abc"
+        assert clone.memory[2 * 65536 - 1] == 9
+        assert clone.wide.value == bytes(range(16))
+        assert clone.wide_part() == int.from_bytes(bytes(range(8, 16)), "little", signed=True)
+        assert [clone.call(i, 10) for i in range(3)] == [10 * factor, 17, 17]
+        assert [element is None for element in clone.table] == [False, False, False, True, True, True]
+        assert clone.call_chosen(1) == 8
+        assert clone.memory.grow(1) == 2
+
+
+def test_passive_segments_are_there_unless_they_were_dropped(engine):
+    """Dropped ones stay dropped; the others can be used, their functions are the clone's."""
+    instance, linker = guest(engine)
+    whole = instance.snapshot()
+    instance.exports.drop()
+    dropped = instance.snapshot()
+    clone = whole.instantiate(Store(engine), linker).exports
+    clone.copy()
+    clone.place()
+    clone.count.value = 30
+    assert bytes(clone.memory[100:105]) == b"hello"
+    assert (clone.call(2, 1), clone.call(3, 1)) == (31, 2)
+    clone = dropped.instantiate(Store(engine), linker).exports
+    for function in (clone.copy, clone.place):
+        with pytest.raises(Trap, match="out of bounds"):
+            function()
+
+
+def test_clones_share_nothing_that_they_write(engine):
+    """Not with each other, not with the instance, not with later clones."""
+    instance, linker = guest(engine)
+    snapshot = instance.snapshot()
+    clones = [snapshot.instantiate(Store(engine), linker).exports for _ in range(3)]
+    for number, clone in enumerate(clones):
+        clone.memory.write(0, bytes([number + 1]) * 65536)
+        clone.count.value = number
+        clone.table[0] = None
+    for number, clone in enumerate(clones):
+        assert bytes(clone.memory) == bytes([number + 1]) * 65536
+        assert clone.count.value == number
+    late = snapshot.instantiate(Store(engine), linker).exports
+    for exports in (late, instance.exports):
+        assert bytes(exports.memory[:12]) == b"\0" * 8 + b"abc\0"
+        assert (exports.count.value, exports.call(0, 4)) == (5, 8)
+
+
+def test_a_snapshot_of_a_clone_holds_what_the_clone_held(engine):
+    """As often as one likes."""
+    instance, linker = guest(engine)
+    for number in range(10):
+        instance.exports.memory.write(number * 4096, b"page %d" % number)
+        instance.exports.count.value += 1
+        instance = instance.snapshot().instantiate(Store(engine), linker)
+    assert [bytes(instance.exports.memory[n * 4096 :][:6]) for n in range(10)] == [b"page %d" % n for n in range(10)]
+    assert instance.exports.count.value == 15
+
+
+def test_clones_share_the_code(engine):
+    """A clone is of the same version of the module: what one has compiled, the next one calls."""
+    instance, linker = guest(engine)
+    snapshot = instance.snapshot()
+    assert snapshot.module is instance.module
+    assert snapshot.engine is engine
+    clone = snapshot.instantiate(Store(engine), linker)
+    before = instance.module.code_bytes
+    assert clone.exports.add(1) == 6
+    compiled = instance.module.code_bytes
+    assert instance.exports.add(1) == 6
+    assert instance.module.code_bytes == compiled >= before
+
+
+def test_no_start_function_and_no_segment_runs():
+    """What they did is in the snapshot; what was changed behind them stays changed."""
+    calls = []
+    engine = Engine()
+    source = """(module (import "env" "called" (func $called)) (memory (export "memory") 1)
+      (data (i32.const 0) "x") (func $start (call $called)) (start $start))"""
+    linker = Linker(engine)
+    linker.define("env", "called", lambda: calls.append(1))
+    instance = linker.instantiate(Store(engine), Module(source, engine))
+    instance.exports.memory[0] = 0
+    clone = instance.snapshot().instantiate(Store(engine), linker)
+    assert clone.exports.memory[0] == 0
+    assert calls == [1]
+
+
+def test_a_clone_knows_whether_it_was_initialised():
+    """The reactor's initialiser runs once, before or behind the snapshot."""
+    source = """(module (global (export "n") (mut i32) (i32.const 0))
+      (func (export "_initialize") (global.set 0 (i32.add (global.get 0) (i32.const 1)))))"""
+    instance = load(source)
+    early = instance.snapshot()
+    assert instance.initialize()
+    late = instance.snapshot()
+    clones = [s.instantiate(Store(early.engine)) for s in (early, late)]
+    assert [c.initialize() for c in clones] == [True, False]
+    assert [c.exports.n.value for c in clones] == [1, 1]
+
+
+def test_what_runs_first_sees_the_clone_alone():
+    """It can call it; and where it raises the clone is closed and the error comes out."""
+    instance, linker = guest(Engine())
+    made = []
+
+    def reseed(clone):
+        made.append(clone)
+        clone.exports.memory.write(0, b"seed %d" % len(made))
+        clone.exports.copy()
+        if len(made) == 3:
+            raise KeyError("entropy")
+
+    snapshot = instance.snapshot(first=reseed)
+    pre = snapshot.instantiate_pre(linker)
+    clones = [pre.instantiate(Store(snapshot.engine)) for _ in range(2)]
+    assert [bytes(c.exports.memory[:6]) for c in clones] == [b"seed 1", b"seed 2"]
+    assert made == clones
+    with pytest.raises(KeyError, match="entropy"):
+        pre.instantiate(Store(snapshot.engine))
+    assert made[2].closed
+    assert bytes(instance.exports.memory[:6]) == bytes(6)
+    with pytest.raises(TypeError, match="first must be callable"):
+        instance.snapshot(first=1)
+
+
+@pytest.mark.parametrize("options", [{}, {"memory_plan": "bounded"}, {"memory_slots": MemorySlots(memories=12)}])
+def test_several_memories_of_all_kinds(options):
+    """64-bit addresses, pages of one byte, none at all, and empty ones; in either plan and in slots."""
+    source = """(module (memory (export "a") 1) (memory (export "b") i64 2 3) (memory (export "c") 5 4099 (pagesize 1))
+      (memory (export "d") 0 1) (func (export "grow") (result i32) (memory.grow 2 (i32.const 4094))))"""
+    features = stratavm.Config().features | {"custom-page-sizes"}
+    engine = Engine(features=features, **options)
+    linker = Linker(engine)
+    instance = linker.instantiate(Store(engine), Module(source, engine))
+    for number, name in enumerate("ab"):
+        instance.exports[name].write(65530, bytes([number + 65]) * 6)
+    assert instance.exports.grow() == 5
+    instance.exports.c.write(4090, b"123456789")
+    snapshot = instance.snapshot()
+    assert snapshot.memory_bytes == 3 * 65536 + 4099
+    for _ in range(3):
+        store = Store(engine)
+        clone = snapshot.instantiate(store, linker).exports
+        assert [len(clone[name]) for name in "abcd"] == [65536, 131072, 4099, 0]
+        assert [bytes(clone[name][65530:65537]) for name in "ab"] == [b"AAAAAA", b"BBBBBB\0"]
+        assert bytes(clone.c[4088:]) == b"\0\x00123456789"
+        assert clone.d.grow(1) == 0
+        assert not any(clone.d)
+        for name in "abcd":
+            clone[name].write(0, b"\xff" * len(clone[name]))
+        store.close()
+
+
+# ---- what cannot be kept ----
+
+
+def refused(source, imports=None, prepare=lambda instance: None, features=frozenset()):
+    """The refusal of a snapshot, which names what and where and leaves the instance usable."""
+    engine = Engine(features=stratavm.Config().features | features)
+    store = Store(engine)
+    linker = Linker(engine)
+    linker.define_namespaces({} if imports is None else imports(store))
+    instance = linker.instantiate(store, Module(source, engine))
+    prepare(instance)
+    with pytest.raises(SnapshotRefused) as error:
+        instance.snapshot()
+    assert not store.busy
+    found = error.value
+    assert found.what in str(found)
+    assert found.where in str(found)
+    assert found.remedy in str(found)
+    return found
+
+
+def test_imported_state_is_refused():
+    """A memory, a table and a mutable global that somebody else has."""
+    found = refused('(module (import "env" "m" (memory 1)))', lambda s: {"env": {"m": Memory.new(s, 1)}})
+    assert (found.what, found.where) == ("an imported memory", "import env.m")
+    found = refused(
+        '(module (import "env" "t" (table 1 funcref)))', lambda s: {"env": {"t": Table.new(s, "funcref", 1)}}
+    )
+    assert (found.what, found.where) == ("an imported table", "import env.t")
+    source = '(module (import "env" "g" (global (mut i32))))'
+    found = refused(source, lambda s: {"env": {"g": Global.new(s, "i32", 1, mutable=True)}})
+    assert (found.what, found.where) == ("an imported mutable global", "import env.g")
+
+
+def test_a_shared_memory_is_refused():
+    """Whoever made it."""
+    found = refused('(module (memory (export "m") 1 2 shared))', features={"threads"})
+    assert found.what == "a shared memory"
+
+
+def test_handles_are_refused():
+    """An object of the host in a table or a global; null is none."""
+    source = """(module (table (export "t") 3 externref) (global (export "g") (mut externref) (ref.null extern)))"""
+    found = refused(source, prepare=lambda i: i.exports.t.__setitem__(1, "thing"))
+    assert (found.what, found.where) == ("an object of the host", "table 0 ('t'), element 1")
+    found = refused(source, prepare=lambda i: setattr(i.exports.g, "value", "thing"))
+    assert found.where == "global 0 ('g')"
+    instance = load(source)
+    clone = instance.snapshot().instantiate(Store(instance.module.engine))
+    assert list(clone.exports.t) == [None] * 3
+    clone.exports.t[0] = "another"
+    assert clone.exports.t[0] == "another"
+
+
+def test_exceptions_are_refused():
+    """An exnref that the guest has kept."""
+    source = """(module (tag $e) (global $kept (mut exnref) (ref.null exn))
+      (func (export "keep") (block $h (result exnref)
+        (try_table (catch_all_ref $h) (throw $e)) (unreachable)) (global.set $kept)))"""
+    assert refused(source, prepare=lambda i: i.exports.keep()).where == "global 0"
+
+
+def test_functions_of_others_are_refused():
+    """Of the host, or of another instance; those that the module imports are none."""
+    source = '(module (table (export "t") 2 funcref) (global (export "g") (mut funcref) (ref.null func)))'
+
+    def foreign(instance):
+        return Func.from_callable(instance.store, FuncType((), ()), lambda: None)
+
+    found = refused(source, prepare=lambda i: i.exports.t.__setitem__(1, foreign(i)))
+    assert (found.what, found.where) == ("a function of another instance or of the host", "table 0 ('t'), element 1")
+    assert refused(source, prepare=lambda i: setattr(i.exports.g, "value", foreign(i))).where == "global 0 ('g')"
+
+
+def test_an_imported_constant_stays_what_it_was():
+    """Offsets may have been computed of it."""
+    engine = Engine()
+    source = '(module (import "env" "base" (global i32)) (func (export "base") (result i32) (global.get 0)))'
+
+    def offering(number):
+        store = Store(engine)
+        linker = Linker(engine)
+        linker.define("env", "base", Global.new(store, "i32", number))
+        return store, linker
+
+    store, linker = offering(1024)
+    snapshot = linker.instantiate(store, Module(source, engine)).snapshot()
+    store, linker = offering(1024)
+    assert snapshot.instantiate(store, linker).exports.base() == 1024
+    store, linker = offering(2048)
+    with pytest.raises(LinkError, match=r"incompatible import for env\.base: a constant of bits 0x400 in the snapshot"):
+        snapshot.instantiate(store, linker)
+    assert not store.instances
+
+
+def test_a_busy_store_is_refused():
+    """From inside of a call, on its own thread."""
+    errors = []
+
+    def double(caller, x):
+        try:
+            caller.instance.snapshot()
+        except StoreBusy as error:
+            errors.append(str(error))
+        return x
+
+    instance, _ = guest(Engine(), double)
+    assert instance.exports.call(0, 3) == 3
+    assert "not by a host function" in errors[0]
+    instance.snapshot()
+
+
+def test_a_call_that_waits_is_refused():
+    """A guest that is suspended has frames, which a snapshot has not."""
+
+    async def main():
+        gate = asyncio.Event()
+
+        async def double(x):
+            await gate.wait()
+            return 2 * x
+
+        instance, _ = guest(Engine(), double)
+        call = asyncio.ensure_future(instance.exports.call.call_async(0, 4))
+        await asyncio.sleep(0.01)
+        with pytest.raises(StoreBusy, match="waits for the host"):
+            instance.snapshot()
+        gate.set()
+        assert await call == 8
+        instance.snapshot()
+
+    asyncio.run(main())
+
+
+def test_what_cannot_be_called_is_refused():
+    """Closed and poisoned instances, and those of closed stores."""
+    instance, linker = guest(Engine())
+    with Store(instance.module.engine) as store:
+        other = linker.instantiate(store, instance.module)
+    with pytest.raises(Closed):
+        other.snapshot()
+    instance.close()
+    with pytest.raises(Closed):
+        instance.snapshot()
+    spin = load('(module (func (export "spin") (loop (br 0))))')
+    timer = threading.Timer(0.05, spin.store.interrupt)
+    timer.start()
+    with pytest.raises(Interrupted):
+        spin.exports.spin()
+    timer.join()
+    with pytest.raises(InstancePoisoned):
+        spin.snapshot()
+
+
+def test_a_trap_does_not_hinder():
+    """An instance stays usable, and so what it holds stays what it is."""
+    instance, linker = guest(Engine())
+    with pytest.raises(Trap):
+        instance.exports.call(9, 9)
+    assert instance.snapshot().instantiate(Store(instance.module.engine), linker).exports.add(1) == 6
+
+
+# ---- who gets a clone ----
+
+
+def test_imports_are_bound_and_checked_anew():
+    """Missing ones and others of another type are told of as ever."""
+    engine = Engine()
+    instance, linker = guest(engine)
+    snapshot = instance.snapshot()
+    failures = []
+    engine.bus.subscribe(InstantiationFailed, failures.append)
+    with pytest.raises(LinkError, match="double"):
+        snapshot.instantiate(Store(engine))
+    store = Store(engine)
+    wrong = Func.from_callable(store, FuncType((), ()), lambda: None)
+    with pytest.raises(LinkError, match=r"incompatible import type for env\.double"):
+        snapshot.instantiate(store, {"env": {"double": wrong}})
+    assert len(failures) == 2
+    with pytest.raises(LinkError, match="different engines"):
+        snapshot.instantiate(Store(Engine()), linker)
+    with pytest.raises(LinkError, match="different engines"):
+        snapshot.instantiate_pre(Linker(Engine()))
+    with pytest.raises(TypeError, match="takes a Linker"):
+        snapshot.instantiate_pre({})
+
+
+def test_limits_admit_what_a_snapshot_holds():
+    """Its sizes, not those that the module declares; the limiter is asked for what was grown."""
+    engine = Engine()
+    instance, linker = guest(engine)
+    instance.exports.grow()
+    snapshot = instance.snapshot()
+    for limits, name in (
+        (StoreLimits(memory_bytes=65536), "memory_bytes"),
+        (StoreLimits(memories_bytes=65536), "memories_bytes"),
+        (StoreLimits(total_bytes=131072), "total_bytes"),
+        (StoreLimits(table_elements=5), "table_elements"),
+        (StoreLimits(instances=0), "instances"),
+        (StoreLimits(limiter=lambda kind, now, wanted: kind != "memory"), "limiter"),
+        (StoreLimits(limiter=lambda kind, now, wanted: kind != "table"), "limiter"),
+    ):
+        store = Store(engine, limits=limits)
+        with pytest.raises(ResourceLimit) as error:
+            snapshot.instantiate(store, linker)
+        assert error.value.limit == name
+        assert (store.bytes_held, store.memory_bytes_held, len(store.instances)) == (0, 0, 0)
+    asked = []
+    limits = StoreLimits(limiter=lambda *question: asked.append(question) or True)
+    snapshot.instantiate(Store(engine, limits=limits), linker)
+    assert asked == [("memory", 65536, 131072), ("table", 4, 6)]
+
+
+def test_threads_make_clones_of_one_snapshot():
+    """At once, and the first takes nothing of the second."""
+    engine = Engine()
+    instance, linker = guest(engine)
+    instance.exports.memory.write(0, b"origin")
+    pre = instance.snapshot().instantiate_pre(linker)
+    wrong = []
+
+    def work(number):
+        for turn in range(50):
+            with Store(engine) as store:
+                exports = pre.instantiate(store).exports
+                if bytes(exports.memory[:6]) != b"origin" or exports.add(number) != number + 5:
+                    wrong.append((number, turn))
+                exports.memory.write(0, bytes([number]) * 65536)
+                exports.count.value = number
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_slots_are_clean_for_the_next_tenant():
+    """Whether that is a clone of the same snapshot, of another one, or an instance of the module."""
+    engine = Engine(memory_slots=MemorySlots(memories=1))
+    instance, linker = guest(engine)
+    module = instance.module
+    first = instance.snapshot()
+    instance.exports.grow()
+    instance.exports.memory.write(70000, b"second")
+    second = instance.snapshot()
+    instance.store.close()
+    del instance
+    for number in range(12):
+        with Store(engine) as store:
+            what = (first, second, None)[number % 3]
+            made = linker.instantiate(store, module) if what is None else what.instantiate(store, linker)
+            memory = made.exports.memory
+            expected = bytearray(65536 if what is not second else 131072)
+            expected[8:11] = b"abc"
+            if what is second:
+                expected[70000:70006] = b"second"
+            assert bytes(memory) == expected
+            memory.grow(4 - memory.size_pages)
+            for page in range(0, len(memory), 4096 if number % 2 else 40960):
+                memory[page] = 255
+        del made, memory  # whose views keep the slot
+
+
+def test_a_snapshot_is_an_event():
+    """With what it has and what it keeps."""
+    engine = Engine()
+    seen = []
+    engine.bus.subscribe(SnapshotTaken, seen.append)
+    instance, _ = guest(engine)
+    snapshot = instance.snapshot()
+    assert [(e.instance, e.bytes, e.kept) for e in seen] == [(0, 65536, snapshot.kept_bytes)]
+    assert snapshot.kept_bytes <= 4096
+    assert "64 KiB" in repr(snapshot)
+
+
+def test_a_snapshot_is_made_by_instances_only():
+    """It is not made by hand, not pickled, and its files go with it."""
+    with pytest.raises(TypeError, match=r"Instance\.snapshot"):
+        Snapshot()
+    instance, _ = guest(Engine())
+    gc.collect()
+    before = len(os.listdir("/proc/self/fd"))
+    snapshot = instance.snapshot()
+    with pytest.raises(TypeError):
+        pickle.dumps(snapshot)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    del snapshot
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
