@@ -5,7 +5,7 @@ from stratavm.engine.instance cimport Instance
 from stratavm.engine.store cimport Store
 from stratavm.runtime.blueprint cimport Blueprint
 from stratavm.runtime.instance cimport Instance as RuntimeInstance
-from stratavm.runtime.snapshot cimport State
+from stratavm.runtime.link cimport Beginning
 from stratavm.runtime.store cimport Store as RuntimeStore
 
 ctypedef RuntimeInstance (*make_t)(RuntimeInstance, RuntimeStore, Blueprint, object, object, object)
@@ -17,7 +17,7 @@ cdef class InstancePre:
     cdef tuple binders                # Binders, one for each import
     cdef Blueprint blueprint
     cdef object images                # what memories begin with; None: the module knows
-    cdef State state                  # what instances begin with instead, or None
+    cdef Beginning state               # what instances begin with instead, or None
     cdef object first                 # called with each instance before anybody else has it, or None
     cdef Channel created              # of the event that an instance was made
     cdef Instance begin(self, Store store)

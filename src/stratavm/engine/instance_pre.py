@@ -4,9 +4,8 @@
 import cython
 from cython.cimports.stratavm.engine.instance import Instance
 from cython.cimports.stratavm.engine.store import Store
-from cython.cimports.stratavm.runtime.link import assemble, build
+from cython.cimports.stratavm.runtime.link import Beginning, assemble, build, resume
 from cython.cimports.stratavm.runtime.occupancy import deliver_events
-from cython.cimports.stratavm.runtime.snapshot import State, restore
 
 from stratavm.base.errors import LinkError
 from stratavm.base.text import printable
@@ -32,7 +31,12 @@ class InstancePre:
     __signature__ = Signed("InstancePre")
 
     def __cinit__(
-        self, module: object, binders: object, images: object = None, state: State | None = None, first: object = None
+        self,
+        module: object,
+        binders: object,
+        images: object = None,
+        state: Beginning | None = None,
+        first: object = None,
     ):
         self.module = module
         self.engine = module.engine
@@ -40,10 +44,7 @@ class InstancePre:
         self.blueprint = module.blueprint
         self.images = images
         self.first = first
-        if state is not None:
-            if state.blueprint is not self.blueprint:
-                raise ValueError("a state belongs to another module")
-            self.state = state
+        self.state = state
         self.created = module.engine.bus.channel(InstanceCreated)
 
     def instantiate(self, store: Store) -> Instance:
@@ -95,7 +96,7 @@ class InstancePre:
             # Its code relies on the memory plan, type ids and stubs of its engine: with others it leaves the sandbox.
             raise LinkError(f"module {printable(self.module.name)} and the store belong to different engines")
         if self.state is not None:
-            make = restore
+            make = resume
         if self.binders:
             instance = self.link_with(store, make)
         else:

@@ -6,7 +6,7 @@ from stratavm.engine.instance import Instance
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.image import Images
-from stratavm.runtime.snapshot import State
+from stratavm.runtime.link import Beginning
 
 @final
 class InstancePre:
@@ -16,7 +16,7 @@ class InstancePre:
         module: Module,
         binders: Sequence[Binder],
         images: Images | None = None,
-        state: State | None = None,
+        state: Beginning | None = None,
         first: Callable[[Instance], object] | None = None,
     ) -> None: ...
     def instantiate(self, store: Store) -> Instance: ...

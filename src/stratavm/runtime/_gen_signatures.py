@@ -8,7 +8,7 @@ SIGNATURES: Final[dict[str, str]] = {
     "Func": "(store: Store, native: Any)",
     "Offered": "(runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec, number: int=0)",
     "Instance": "()",
-    "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None, state: State | None=None, first: Callable[[Instance], object] | None=None)",
+    "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None, state: Beginning | None=None, first: Callable[[Instance], object] | None=None)",
     "ShortWay": "(general: Callable[..., Any])",
     "Store": "(engine: Engine | None=None, *, limits: StoreLimits | None=None, thread_bound: bool=False, on_abort: Literal['poison', 'keep']='poison', fuel: int | None=None)",
     "Tag": "(store: Store, type: TagType)",

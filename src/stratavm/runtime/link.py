@@ -83,6 +83,29 @@ def assemble(instance, store, blueprint, imports, images, created):
     return instance
 
 
+@cython.auto_pickle(False)
+@cython.cclass
+class Beginning:
+    """What the instances of a blueprint hold from the beginning. Frozen; ``snapshot`` has the one that there is, which
+    few programs load."""
+
+    def restore(self, instance, store, imports):
+        """Make an instance hold it; nothing of the guest runs."""
+        raise TypeError("this is the beginning of nothing")
+
+
+def resume(instance, store, blueprint, imports, beginning, created):
+    """``build`` for an instance that has a beginning of its own."""
+    what: Beginning = beginning
+    if what.blueprint is not blueprint:
+        raise ValueError("a state belongs to another module")
+    check_imports(store, blueprint, imports)
+    what.restore(instance, store, imports)
+    if created is not None:
+        created(instance)
+    return instance
+
+
 def take_back(instance, store):
     """An instance could not be made: nothing refers to it yet, and it would take a place for ever."""
     store.forget(instance)
@@ -93,7 +116,9 @@ def take_back(instance, store):
 # ---- imports ----
 
 
-def check_imports(store, blueprint, imports):
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_imports(store: Store, blueprint: Blueprint, imports: object) -> cython.int:
     """Raise unless this thread may make an instance in a store, with these imports."""
     store.check_entry()
     if len(imports) != len(blueprint.imports):

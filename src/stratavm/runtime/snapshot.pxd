@@ -1,13 +1,10 @@
 # Snapshots: what an instance holds, and instances that begin with it.
 cimport cython
-from libc.stdint cimport uint32_t, uint64_t
-from stratavm.runtime.blueprint cimport Blueprint
-from stratavm.runtime.instance cimport Instance
-from stratavm.runtime.store cimport Store
+from libc.stdint cimport uint64_t
+from stratavm.runtime.link cimport Beginning
 
 @cython.final
-cdef class State:
-    cdef readonly Blueprint blueprint
+cdef class State(Beginning):
     cdef readonly tuple memories         # of its own: (pages, MemoryImage or None)
     cdef readonly bytes cells            # of its own globals, 16 bytes each; functions as ``tables`` have them
     cdef readonly tuple tables           # of its own: 4 bytes for each element: 1 + the place of a function, or 0
@@ -17,7 +14,3 @@ cdef class State:
     cdef readonly bint initialized       # whether it was told to initialise itself
     cdef readonly uint64_t memory_bytes  # of all its memories
     cdef readonly uint64_t kept_bytes    # of pages that are not all zero
-
-cdef Instance restore(
-    Instance instance, Store store, Blueprint blueprint, object imports, object state, object created
-)

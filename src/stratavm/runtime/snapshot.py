@@ -16,7 +16,7 @@ from cython.cimports.stratavm.runtime.blueprint import Blueprint
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import Instance
-from cython.cimports.stratavm.runtime.link import attach, check_imports, take_back, take_imports
+from cython.cimports.stratavm.runtime.link import Beginning, attach, take_back, take_imports
 from cython.cimports.stratavm.runtime.memory import SHARED, Memory, MemorySpec, too_large
 from cython.cimports.stratavm.runtime.occupancy import PARKED
 from cython.cimports.stratavm.runtime.region import HOST_PAGE
@@ -35,11 +35,29 @@ MOST_AT_ONCE = cython.declare(uint64_t, 1 << 30)  # bytes of one system call
 
 
 @cython.cclass
-class State:
+class State(Beginning):
     """What an instance of a blueprint holds. Frozen; refers to no store."""
 
     def __init__(self, *arguments: object):
         raise TypeError("a state is taken of an instance")
+
+    def restore(self, instance, store, imports):
+        """Make an instance hold it."""
+        check_constants(self, imports)
+        check_limits(self, store)
+        try:
+            instance.begin(store, self.blueprint)
+            take_imports(instance, self.blueprint, imports)
+            put_memories(self, instance)
+            put_globals(self, instance)
+            put_tables(self, instance)
+            put_segments(self, instance)
+            attach(instance, self.blueprint)
+        except BaseException:
+            take_back(instance, store)
+            raise
+        instance.initialized = self.initialized
+        return 0
 
     def __reduce__(self):
         raise TypeError("a state cannot be pickled; Snapshot.serialize() makes bytes of it")
@@ -299,31 +317,6 @@ def is_zero(page: cython.p_char, size: uint64_t) -> cython.bint:
 
 
 # ---- beginning with it ----
-
-
-def restore(instance, store, blueprint, imports, state, created):
-    """Make an instance that holds what a state says: as ``link.build``, but that nothing of the guest runs."""
-    begin: State = state
-    if begin.blueprint is not blueprint:
-        raise ValueError("a state belongs to another module")
-    check_imports(store, blueprint, imports)
-    check_constants(begin, imports)
-    check_limits(begin, store)
-    try:
-        instance.begin(store, blueprint)
-        take_imports(instance, blueprint, imports)
-        put_memories(begin, instance)
-        put_globals(begin, instance)
-        put_tables(begin, instance)
-        put_segments(begin, instance)
-        attach(instance, blueprint)
-    except BaseException:
-        take_back(instance, store)
-        raise
-    instance.initialized = begin.initialized
-    if created is not None:
-        created(instance)
-    return instance
 
 
 @cython.cfunc
