@@ -264,7 +264,7 @@ class CodeOwner:
             page += PAGE
         if run.end - page < whole_pages(size):
             return 0
-        if alone:
+        if alone or size >= HUGE_PAGE:
             return page
         slack = whole_pages(size) - size
         return page + self.code_bytes % (slack + ALIGN)  # as where pages are filled
