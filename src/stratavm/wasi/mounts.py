@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from stratavm.base.forms import Final
@@ -30,8 +31,8 @@ class Anchor:
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
-    def __del__(self) -> None:
-        os.close(self.fd)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:  # at the end of the process ``os`` is gone
+        close(self.fd)
 
 
 ANCHORS: Final[WeakValueDictionary[Identity, Anchor]] = WeakValueDictionary()

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass
 from stratavm.base.numbers import integer, seconds_or_none, whole, whole_or_none
 from stratavm.base.text import utf8
-from stratavm.sandbox.arguments import MOST_BYTES, MOST_FUEL, contents, input_of, texts
+from stratavm.sandbox.arguments import MOST_BYTES, MOST_FUEL, Folder, contents, folders_of, input_of, texts
 from stratavm.wasi import given
 
 if TYPE_CHECKING:
     import io
 
-    from stratavm.sandbox.arguments import Input
+    from stratavm.sandbox.arguments import Dirs, Input
     from stratavm.sandbox.python.calls import Gate
     from stratavm.sandbox.python.helpers import Helpers
     from stratavm.sandbox.python.tools import Toolbox
@@ -24,6 +24,8 @@ MAX_OUTPUT: Final = 16 << 20
 MAX_FILES: Final = 64 << 20
 MAX_CALLS: Final = 1000
 TIMEOUT_S: Final = 60.0
+CODE_NAME: Final = "<run>"
+"""What tracebacks call code that is in no file."""
 CODE_BYTES: Final = 64 << 20
 """The longest program."""
 
@@ -49,16 +51,17 @@ class Asked:
     env: dict[str, str]
     files: dict[str, bytes]
     stdin: bytes | io.IOBase
-    name: str
+    folders: tuple[Folder, ...] = ()
+    name: str = CODE_NAME
 
     def task(self, *, fresh: bool, ends: bool) -> dict[str, Any]:
         """What the driver is told; ``ends``: the program ends with it."""
         return {
             "code": self.code,
-            "args": [self.name if self.args else "", *self.args],
+            "args": ["-c" if self.name == CODE_NAME else self.name, *self.args],
             "env": self.env,
             "name": self.name,
-            "path": "/" if self.files else "",
+            "path": "/" if self.files or self.folders else "",
             "fresh": fresh,
             "ends": ends,
             "wants": True,
@@ -111,7 +114,7 @@ def asked(
     env: Mapping[str, str] | None,
     files: Mapping[str, bytes | str] | None,
     stdin: Input,
-    name: str = "<run>",
+    dirs: Dirs | None = None,
 ) -> Asked:
     """Code and what it is given, checked.
 
@@ -132,8 +135,16 @@ def asked(
         env=variables,
         files=contents(files or {}),
         stdin=input_of(stdin),
-        name=name,
+        folders=tuple(_folder(folder) for folder in folders_of(dirs or ())),
     )
+
+
+def _folder(folder: Folder) -> Folder:
+    if not folder.guest.strip("/") or not folder.guest.startswith("/"):
+        raise ValueError(
+            f"dirs: a folder has a path of its own in the guest, such as '/data', not {folder.guest!r:.80}"
+        )
+    return folder
 
 
 def seed_of(deterministic: bool, seed: int | None) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -11,7 +10,6 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
 from stratavm.sandbox.awaited import for_asyncio
-from stratavm.sandbox.execute import Streams
 from stratavm.sandbox.python import guests
 from stratavm.sandbox.python.asked import (
     MAX_CALLS,
@@ -19,8 +17,6 @@ from stratavm.sandbox.python.asked import (
     MAX_MEMORY,
     MAX_OUTPUT,
     TIMEOUT_S,
-    Asked,
-    Limits,
     Offer,
     asked,
     gate_of,
@@ -28,17 +24,16 @@ from stratavm.sandbox.python.asked import (
     seed_of,
 )
 from stratavm.sandbox.python.helpers import Helpers
-from stratavm.sandbox.python.interpreter import Frame, Interpreter
-from stratavm.sandbox.python.outcome import Turn
+from stratavm.sandbox.python.interpreter import Begins, Frame
+from stratavm.sandbox.python.outcome import Once, run_once
 from stratavm.sandbox.python.session import Session
 from stratavm.sandbox.python.tools import Tool, toolbox
-from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
-from stratavm.wasi.capture import Capture
+from stratavm.sandbox.ways import DIRECTLY, LATER, stepped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from stratavm.sandbox.arguments import Input
+    from stratavm.sandbox.arguments import Dirs, Input
     from stratavm.sandbox.python.calls import Gate
     from stratavm.sandbox.python.results import PythonCompleted
 
@@ -48,6 +43,8 @@ HABITS: Final = {
     "globals": "each run begins anew; session() keeps names between turns",
     "packages": "the interpreter has numpy, pandas, scipy, scikit-learn and matplotlib; there is no pip",
     "network": "there is none but by a tool: tools=[fetch]",
+    "preopens": "folders of the host are dirs=",
+    "mounts": "folders of the host are dirs=",
     "memory": "did you mean 'max_memory'?",
     "output": "did you mean 'max_output'?",
     "input": "what the program reads is stdin=",
@@ -87,6 +84,7 @@ class Python:
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         files: Mapping[str, bytes | str] | None = None,
+        dirs: Dirs | None = None,
         stdin: Input = None,
         tools: Tools | None = None,
         gate: Gate | None = None,
@@ -106,6 +104,8 @@ class Python:
             args: its arguments: ``sys.argv[1:]``.
             env: its environment variables, besides ``HOME`` and ``TMPDIR``.
             files: contents by path, put into a file system in memory at ``/``, which is where the program is.
+            dirs: folders of the host by the guest's path for them: ``{"data": "/data"}`` for reading,
+                ``{"out": ("/out", "rw")}`` for writing too.
             stdin: its standard input: bytes, a string, or a binary file that is open for reading.
             tools: functions of the host that it may call, after ``from host import tools``, as ``tools.NAME(…)``:
                 functions with annotations, ``async`` or not, ``Tool`` objects, or a mapping from names to functions.
@@ -128,40 +128,27 @@ class Python:
 
         Raises:
             TypeError, ValueError: an argument is not what it must be.
-            OSError: the files that it is given take more than ``max_files``.
+            OSError: the files that it is given take more than ``max_files``; a folder cannot be opened.
             GuestRefused, ModuleError: the interpreter is not what it should be.
             KeyboardInterrupt: Ctrl-C is for the host; the guest is stopped.
         """
-        given = asked(code, args, env, files, stdin)
+        given = asked(code, args, env, files, stdin, dirs)
         allowed = limits(timeout, fuel, (max_memory, max_output, max_files, max_calls))
         offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         later = LATER.get()
-        running = self._run(later or DIRECTLY, given, allowed, offer, chance)
+        running = run_once(later or DIRECTLY, self._opened, Once(given, allowed, offer, chance))
         # ``run_async`` has asked for the coroutine, in this context
         return stepped(running) if later is None else running  # type: ignore[return-value]
 
     run_async = for_asyncio(run, WORDS)
-
-    async def _run(
-        self, way: Way, given: Asked, allowed: Limits, offer: Offer, chance: tuple[bool, int]
-    ) -> PythonCompleted:
-        module = await self._opened.module(way, allowed.fuel is not None)
-        turn = Turn(given, allowed, offer, time.monotonic())
-        outputs = Capture(allowed.max_output), Capture(allowed.max_output)
-        frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, allowed.fuel is not None, *chance)
-        interpreter = Interpreter(frame, Streams(given.stdin, *outputs), given.files, self._opened)
-        try:
-            turned = await turn.made(way, interpreter, module, fresh=True, ends=True)
-            return turn.completed(turned, interpreter, outputs)
-        finally:
-            await interpreter.close(way)
 
     @partial(checks_keywords, habits=HABITS)
     def session(
         self,
         *,
         files: Mapping[str, bytes | str] | None = None,
+        dirs: Dirs | None = None,
         fuel: bool = False,
         max_memory: int | None = MAX_MEMORY,
         max_output: int = MAX_OUTPUT,
@@ -174,21 +161,21 @@ class Python:
         It begins at its first turn. ``close`` it in the end, or use it as a context manager.
 
         Args:
-            files: as for ``run``; they stay.
+            files, dirs: as for ``run``; they stay.
             fuel: whether turns may be given fuel.
             max_memory, max_files, deterministic, seed: as for ``run``, for all its turns together.
             max_output: as for ``run``, for each of its turns.
 
         Raises:
             TypeError, ValueError: an argument is not what it must be.
-            OSError: the files take more than ``max_files``.
+            OSError: the files take more than ``max_files``; a folder cannot be opened.
         """
-        given = asked("", (), None, files, None)
+        given = asked("", (), None, files, None, dirs)
         allowed = limits(None, None, (max_memory, max_output, max_files, 0))
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         counted = truth("fuel", fuel, "; units are for each turn: session.run(code, fuel=…)")
         frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, counted, *chance)
-        return Session(self._opened, frame, given.files, self._helpers)
+        return Session(self._opened, frame, Begins(given.files, given.folders), self._helpers)
 
     def __repr__(self) -> str:
         return f"<Python of {self._opened.guest.module.name}>"

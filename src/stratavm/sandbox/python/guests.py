@@ -229,14 +229,14 @@ def read_library(archive: Path) -> Library:
     Raises:
         GuestRefused: it is no such archive.
     """
-    content = archive.read_bytes()
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as whole, zipfile.ZipFile(io.BytesIO(whole.read(DATA))) as inner:
+        with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(io.BytesIO(whole.read(DATA))) as inner:
             entries = [entry for entry in inner.infolist() if not entry.is_dir()]
             if sum(entry.file_size for entry in entries) > MOST_DATA_BYTES:
                 raise GuestRefused(f"{archive}: {DATA} is too large")
             files = {entry.filename: inner.read(entry) for entry in entries}
     except (zipfile.BadZipFile, KeyError) as error:
         raise GuestRefused(f"{archive} is not the library of an interpreter: {error}") from None
-    most = MOST_DATA_BYTES * 2
-    return Library(MemoryTree({SHOWN: content}, limit_bytes=len(content) + most), MemoryTree(files, limit_bytes=most))
+    folder, most = MemoryTree(limit_bytes=MOST_DATA_BYTES), 2 * MOST_DATA_BYTES
+    folder.mount(SHOWN, archive)
+    return Library(folder, MemoryTree(files, limit_bytes=most))

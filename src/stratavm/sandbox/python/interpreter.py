@@ -23,6 +23,7 @@ from stratavm.wasi.world import Wasi
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.module import Module
+    from stratavm.sandbox.arguments import Folder
     from stratavm.sandbox.python.door import Tools
     from stratavm.sandbox.python.frames import Answer
     from stratavm.sandbox.ways import Way
@@ -67,6 +68,13 @@ class Frame:
     seed: int
 
 
+class Begins(NamedTuple):
+    """What an interpreter's files are when it begins."""
+
+    files: dict[str, bytes]
+    folders: tuple[Folder, ...]
+
+
 class Turned(NamedTuple):
     """How a turn ended."""
 
@@ -91,10 +99,11 @@ class Interpreter:
         alive: whether it can do another turn.
     """
 
-    def __init__(self, frame: Frame, streams: Streams, files: dict[str, bytes], opened: Opened) -> None:
+    def __init__(self, frame: Frame, streams: Streams, begins: Begins, opened: Opened) -> None:
         self.frame = frame
         self.clock: Clock = FixedClock(step_ns=CLOCK_STEP_NS) if frame.deterministic else SystemClock()
-        self.tree = RunTree(files, frame.max_files, self.clock.realtime_ns)
+        self.tree = RunTree(begins.files, frame.max_files, self.clock.realtime_ns)
+        self.tree.show(begins.folders)
         self.store = Store(engine(frame.fuel), limits=_limits(frame), fuel=0 if frame.fuel else None)
         self.watch = Watch(self.store)
         self.door = Door(driver())

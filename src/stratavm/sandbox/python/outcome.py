@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 
 from stratavm.base.errors import StrataError
-from stratavm.base.forms import TYPE_CHECKING
+from stratavm.base.forms import TYPE_CHECKING, NamedTuple
 from stratavm.sandbox.completed import CODES
-from stratavm.sandbox.execute import described
+from stratavm.sandbox.execute import Streams, described
 from stratavm.sandbox.python.calls import Calls
-from stratavm.sandbox.python.interpreter import ENVIRONMENT, Turned
+from stratavm.sandbox.python.interpreter import ENVIRONMENT, Begins, Frame, Interpreter, Turned
 from stratavm.sandbox.python.results import Limit, PythonCompleted
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.ways import DIRECTLY, Way
+from stratavm.wasi.capture import Capture
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
     from stratavm.sandbox.python.asked import Asked, Limits, Offer
-    from stratavm.sandbox.python.interpreter import Interpreter
-    from stratavm.wasi.capture import Capture
+    from stratavm.sandbox.python.guests import Opened
+
+
+class Once(NamedTuple):
+    """A run: code and what it is given, limits, tools, and whether clock and random numbers follow from a seed."""
+
+    given: Asked
+    allowed: Limits
+    offer: Offer | None = None
+    chance: tuple[bool, int] = (False, 0)
 
 
 class Turn:
     """A piece of code, what it may use, and when it began."""
 
-    def __init__(self, given: Asked, allowed: Limits, offer: Offer, begin: float) -> None:
+    def __init__(self, given: Asked, allowed: Limits, offer: Offer | None, begin: float) -> None:
         self.given, self.allowed, self.offer, self.begin = given, allowed, offer, begin
         self.calls: Calls | None = None
         self.fuel_before = 0
@@ -53,7 +63,7 @@ class Turn:
 
     def _calls(self, way: Way) -> Calls | None:
         offer, timeout = self.offer, self.allowed.timeout
-        if offer.box is None:
+        if offer is None or offer.box is None:
             return None
         until = math.inf if timeout is None else self.begin + timeout
         return Calls(offer.box, offer.gate, self.allowed.max_calls, until, offer.helpers, waits=way is not DIRECTLY)
@@ -87,3 +97,21 @@ class Turn:
             interpreter.memory_bytes,
             interpreter.door.faults,
         )
+
+
+async def run_once(way: Way, opened: Opened, once: Once, streams: Streams | None = None) -> PythonCompleted:
+    """A run in a fresh interpreter; with ``streams`` its outputs go there, and are not kept."""
+    given, allowed = once.given, once.allowed
+    module = await opened.module(way, allowed.fuel is not None)
+    turn = Turn(given, allowed, once.offer, time.monotonic())
+    outputs = Capture(allowed.max_output), Capture(allowed.max_output)
+    frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, allowed.fuel is not None, *once.chance)
+    beside = (way if given.folders else DIRECTLY).beside  # without folders there are no files of the host
+    begins = Begins(given.files, given.folders)
+    shown = Streams(given.stdin, *outputs) if streams is None else streams
+    interpreter = await beside(partial(Interpreter, frame, shown, begins, opened))
+    try:
+        turned = await turn.made(way, interpreter, module, fresh=True, ends=True)
+        return turn.completed(turned, interpreter, outputs)
+    finally:
+        await interpreter.close(way)

@@ -14,7 +14,7 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.sandbox.awaited import IN_LOOP, for_asyncio
 from stratavm.sandbox.execute import Streams
 from stratavm.sandbox.python.asked import MAX_CALLS, TIMEOUT_S, Asked, Limits, Offer, asked, gate_of, limits
-from stratavm.sandbox.python.interpreter import Frame, Interpreter
+from stratavm.sandbox.python.interpreter import Begins, Frame, Interpreter
 from stratavm.sandbox.python.outcome import Turn
 from stratavm.sandbox.python.tools import Tool, toolbox
 from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
@@ -54,12 +54,12 @@ class Session(Closing):
     Attributes: ``ended`` says why there can be no other turn; None while there can.
     """
 
-    def __init__(self, opened: Opened, frame: Frame, files: dict[str, bytes], helpers: Helpers) -> None:
+    def __init__(self, opened: Opened, frame: Frame, begins: Begins, helpers: Helpers) -> None:
         self.ended: str | None = None
         self._opened, self._frame, self._helpers = opened, frame, helpers
         self._input = Feed()
         self._outputs = Capture(frame.max_output), Capture(frame.max_output)
-        self._interpreter = Interpreter(frame, Streams(self._input, *self._outputs), files, opened)
+        self._interpreter = Interpreter(frame, Streams(self._input, *self._outputs), begins, opened)
         self._turning = Lock()
 
     @checks_keywords
@@ -90,7 +90,7 @@ class Session(Closing):
             SessionEnded: there can be no other turn; ``ended`` says why.
             SessionBusy: a turn is running.
         """
-        given = asked(code, args, env, files, stdin, "<turn>")
+        given = asked(code, args, env, files, stdin)
         frame = self._frame
         sizes = (frame.max_memory, frame.max_output, frame.max_files, max_calls)
         allowed = limits(timeout, fuel, sizes)

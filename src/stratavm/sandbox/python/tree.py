@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from stratavm.base.forms import Final
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.wasi.abi import Filetype
 from stratavm.wasi.errno import WasiError
 from stratavm.wasi.memfs import MemoryTree, Node, one_at_a_time
+
+if TYPE_CHECKING:
+    from stratavm.sandbox.arguments import Folder
 
 TEMPORARY: Final = "tmp"
 """What lies there is not kept."""
@@ -36,6 +39,15 @@ class RunTree(MemoryTree):
             self.refused = True
             raise
 
+    def show(self, folders: Iterable[Folder]) -> None:
+        """Mount folders of the host.
+
+        Raises:
+            OSError: one cannot be opened, or its place is taken.
+        """
+        for folder in folders:
+            self.mount(folder.guest, folder.host, writable=folder.writable)
+
     @one_at_a_time
     def settle(self) -> None:
         """What there is now is known."""
@@ -54,12 +66,14 @@ def _edition(node: Node) -> tuple[int, int, int]:
 
 
 def _files(root: Node) -> Iterator[tuple[str, Node]]:
-    """Regular files outside of the folder for what is temporary; links are none."""
+    """Regular files outside of the folder for what is temporary, and of what is mounted; links are none."""
     waiting = [("", root)]
     while waiting:
         place, node = waiting.pop()
         for name, child in node.children.items():
             path = f"{place}{name.decode('utf-8', 'replace')}"
+            if child.mount is not None:
+                continue
             if child.is_directory:
                 if path != TEMPORARY:
                     waiting.append((f"{path}/", child))

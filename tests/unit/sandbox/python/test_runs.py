@@ -264,3 +264,32 @@ def test_arguments_that_are_wrong(python, options, error, words):
         python.run(**options)
     with pytest.raises(error, match=words):
         asyncio.run(python.run_async(**options))
+
+
+def test_folders_of_the_host(python, tmp_path):
+    """For reading, and where that is said for writing; a session has them for good."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "x.txt").write_text("x")
+    dirs = {tmp_path / "in": "/data", tmp_path / "out": ("/made", "rw")}
+    code = """\
+import os
+found = [open("/data/x.txt").read(), sorted(os.listdir("/"))]
+open("/made/y", "w").write("y")
+for act in (lambda: open("/data/z", "w"), lambda: os.rename("/made/y", "/y"), lambda: open("/data/../made/y")):
+    try:
+        act()
+    except OSError as error:
+        found.append(type(error).__name__)
+found
+"""
+    for done in (python.run(code, dirs=dirs), asyncio.run(python.run_async(code, dirs=dirs))):
+        assert done.value[:2] == ["x", ["data", "made", "tmp"]] and len(done.value) >= 4, done.value
+        assert done.files == {} and (tmp_path / "out" / "y").read_text() == "y"
+    with python.session(dirs=dirs) as session:
+        assert session.run("open('/data/x.txt').read()").value == "x"
+    for wrong in ({tmp_path: "/"}, {tmp_path: "."}):
+        with pytest.raises(ValueError, match="path of its own"):
+            python.run("1", dirs=wrong)
+    with pytest.raises(OSError, match="none"):
+        python.run("1", dirs={tmp_path / "none": "/data"})

