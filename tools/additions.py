@@ -213,7 +213,7 @@ def clock_uptime_get(ctx: Context, guest: Guest, out: int) -> None:
     """Write the monotonic clock's time."""
     guest.write_u64(out, read_clock(ctx, Clockid.MONOTONIC))
 ''',
-            "    guest.write_u64(out, read_clock(ctx, clock))",
+            "    guest.write_u64(out, ns)",
         ),
     ),
     '''

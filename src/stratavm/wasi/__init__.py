@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from stratavm.wasi.clock import Clock as Clock
     from stratavm.wasi.clock import FixedClock as FixedClock
     from stratavm.wasi.clock import SystemClock as SystemClock
+    from stratavm.wasi.frozen import FrozenNumber as FrozenNumber
+    from stratavm.wasi.frozen import FrozenWorld as FrozenWorld
     from stratavm.wasi.memfs import MemoryTree as MemoryTree
     from stratavm.wasi.ports import FileSystem as FileSystem
     from stratavm.wasi.ports import RandomSource as RandomSource
@@ -22,6 +24,8 @@ _EXPORTS = {
     "Clock": "clock",
     "FileSystem": "ports",
     "FixedClock": "clock",
+    "FrozenNumber": "frozen",
+    "FrozenWorld": "frozen",
     "MemoryTree": "memfs",
     "Quotas": "quotas",
     "RandomSource": "ports",

@@ -34,7 +34,8 @@ class Context(WorldState):
     """The state behind one guest's calls.
 
     Attributes: ``args`` and ``environ`` are C strings; ``random_bytes`` makes as many bytes as it is asked for.
-    ``waking`` has, for each call that an event loop lets wait, what makes it look again, from any thread.
+    ``waking`` has, for each call that an event loop lets wait, what makes it look again, from any thread. ``given`` are
+    the descriptors by number that the world began with.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Context(WorldState):
         self.checkpoint = checkpoint
         self.closed = False
         self.table: dict[int, Descriptor] = {}
+        self.given: dict[int, Descriptor] = {}
         self._numbers = count()
         self._free: list[int] = []
         self._opening: list[bool] = []

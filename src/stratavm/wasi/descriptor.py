@@ -104,6 +104,8 @@ class Descriptor(DescriptorState):
     """Whether a write goes on until everything is written, unless the guest asked for NONBLOCK."""
     read_only: bool = False
     counted: bool = False
+    opened_as: bytes | None = None
+    """The path by which a guest opened it."""
     slow: ClassVar[bool] = False
     """Whether its methods wait for a disk, or for a server of files: where nothing may wait, a thread calls them."""
     watch: Any = None

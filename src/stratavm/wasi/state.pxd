@@ -12,6 +12,14 @@ cdef class WorldState:
     cdef public uint64_t written_bytes     # in total
     cdef public uint64_t most_written_bytes
     cdef public uint64_t most_items        # of an iovec list
+    # What the guest has asked for, and keeps.
+    cdef public bint gave_args
+    cdef public bint gave_environ
+    cdef public bint gave_preopens
+    cdef public bint gave_random
+    cdef public bint gave_time
+    cdef public uint64_t monotonic_ns      # the greatest reading of these clocks
+    cdef public uint64_t cpu_ns
 
 cdef enum:
     UNKNOWN = -1      # the kernel has to be asked

@@ -18,6 +18,13 @@ class WorldState:
     written_bytes: int
     most_written_bytes: int
     most_items: int
+    gave_args: bool
+    gave_environ: bool
+    gave_preopens: bool
+    gave_random: bool
+    gave_time: bool
+    monotonic_ns: int
+    cpu_ns: int
 
 class DescriptorState:
     rights: int

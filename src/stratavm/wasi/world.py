@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from stratavm.engine.engine import Engine
     from stratavm.engine.host import HostSpec
+    from stratavm.wasi.frozen import FrozenWorld
 
 
 STREAMS: Final = 3
@@ -55,6 +56,12 @@ class Wasi(Closing):
             store end it without that.)
         engine: where services that are not given here come from (clock, random bytes, file system, sockets), and
             where the world's events go.
+        resumes: what ``freeze`` said of the world whose guest this one's was cloned from. Directories must be the same
+            by path, order and mode, arguments and variables the same or none if they were read; what lies behind the
+            paths may differ.
+
+    Raises:
+        LinkError: the world is not as the guest knows it.
 
     Under ``call_async`` nothing here holds up the event loop: what would wait suspends the guest.
 
@@ -80,6 +87,7 @@ class Wasi(Closing):
         quotas: Quotas | None = None,
         checkpoint: Callable[[], None] | None = None,
         engine: Engine | None = None,
+        resumes: FrozenWorld | None = None,
     ) -> None:
         quotas, engine = given.quotas(quotas), given.engine(engine)
         folders, sockets = given.preopens(preopens), given.sockets(sockets)
@@ -107,6 +115,9 @@ class Wasi(Closing):
             for connection in sockets:
                 context.insert(_socket(connection))
             self.listening = tuple(_listen(context, address) for address in addresses)
+            context.given = dict(context.table)
+            if resumes is not None:
+                _resume(context, resumes)
         except BaseException:
             context.close()
             raise
@@ -129,6 +140,19 @@ class Wasi(Closing):
         opened = [found for number, found in list(self._context.table.items()) if number >= STREAMS]
         return any(d.filetype == Filetype.REGULAR_FILE and d.rights & Rights.FD_WRITE for d in opened)
 
+    def freeze(self) -> FrozenWorld:
+        """What the guest has seen of this world and keeps, for the worlds of its clones: ``Wasi(resumes=…)``.
+
+        Take it when the snapshot is taken.
+
+        Raises:
+            SnapshotRefused: the guest has a descriptor besides standard streams and pre-opened directories.
+            Closed: the world is closed.
+        """
+        from stratavm.wasi.frozen import freeze  # here, for few use it
+
+        return freeze(self._context)
+
     def __repr__(self) -> str:
         count = "closed" if self._context.closed else f"of {len(self._context.args)} arguments"
         return f"<Wasi {count}>"
@@ -139,6 +163,15 @@ class Wasi(Closing):
         self._context.close()
         if was_open and self._source is not None and self._source.hears(WorldClosed):
             self._source.emit(WorldClosed())
+
+
+def _resume(context: Context, state: FrozenWorld) -> None:
+    """Go on where another world was frozen."""
+    from stratavm.wasi.frozen import FrozenWorld, resume
+
+    if not isinstance(state, FrozenWorld):
+        raise TypeError(f"resumes must be a FrozenWorld, which Wasi.freeze() gives, got {state!r:.80}")
+    resume(context, state)
 
 
 def _random_bytes(seed: int | None, engine: Engine | None) -> Callable[[int], bytes]:

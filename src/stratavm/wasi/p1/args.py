@@ -30,22 +30,26 @@ def write_sizes(guest: Guest, strings: Sequence[bytes], count: int, size: int) -
 @PREVIEW1.function("args_get", "ii->i", short.ArgsGet)
 def args_get(ctx: Context, guest: Guest, argv: int, argv_buf: int) -> None:
     """Write the arguments and pointers to them."""
+    ctx.gave_args = True
     write_strings(guest, ctx.args, argv, argv_buf)
 
 
 @PREVIEW1.function("args_sizes_get", "ii->i", short.ArgsSizesGet)
 def args_sizes_get(ctx: Context, guest: Guest, argc: int, argv_buf_size: int) -> None:
     """Write the number of arguments and the bytes they take."""
+    ctx.gave_args = True
     write_sizes(guest, ctx.args, argc, argv_buf_size)
 
 
 @PREVIEW1.function("environ_get", "ii->i", short.EnvironGet)
 def environ_get(ctx: Context, guest: Guest, environ: int, environ_buf: int) -> None:
     """Write the variables as ``NAME=value`` and pointers to them."""
+    ctx.gave_environ = True
     write_strings(guest, ctx.environ, environ, environ_buf)
 
 
 @PREVIEW1.function("environ_sizes_get", "ii->i", short.EnvironSizesGet)
 def environ_sizes_get(ctx: Context, guest: Guest, count: int, size: int) -> None:
     """Write the number of variables and the bytes they take."""
+    ctx.gave_environ = True
     write_sizes(guest, ctx.environ, count, size)

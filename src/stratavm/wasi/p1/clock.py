@@ -33,4 +33,10 @@ def clock_res_get(ctx: Context, guest: Guest, clock: int, out: int) -> None:
 @PREVIEW1.function("clock_time_get", "iIi->i", short.ClockTimeGet)
 def clock_time_get(ctx: Context, guest: Guest, clock: int, precision: int, out: int) -> None:
     """Write a clock's time; the precision is a wish that costs nothing to exceed."""
-    guest.write_u64(out, read_clock(ctx, clock))
+    ns = read_clock(ctx, clock)
+    ctx.gave_time = True
+    if clock == Clockid.MONOTONIC:
+        ctx.monotonic_ns = max(ctx.monotonic_ns, ns)
+    elif clock != Clockid.REALTIME:
+        ctx.cpu_ns = max(ctx.cpu_ns, ns)
+    guest.write_u64(out, ns)

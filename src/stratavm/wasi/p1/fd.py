@@ -234,6 +234,7 @@ def fd_prestat_dir_name(ctx: Context, guest: Guest, fd: int, path: int, length: 
 
 def _preopen(ctx: Context, guest: Guest, fd: int) -> bytes:
     """The name of a pre-opened directory; BADF for any other descriptor, which ends the guest's search."""
+    ctx.gave_preopens = True
     name = ctx.get(guest, fd).preopen
     if name is None:
         raise WasiError(Errno.BADF)

@@ -114,6 +114,7 @@ def path_open(
         opened.rights = directory.inheriting & opened.default_rights
         opened.rights &= ~((0 if how.read else Rights.FD_READ) | (0 if how.write else WRITING))
         opened.inheriting = directory.inheriting
+        opened.opened_as = name
         return opened
 
     on_host = directory.landing(name, how.follow, True)[0].on_host if directory.is_composed else directory.on_host

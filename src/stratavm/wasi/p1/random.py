@@ -17,6 +17,7 @@ CHUNK: Final = 1 << 18
 def random_get(ctx: Context, guest: Guest, buffer: int, length: int) -> Rest:
     """Fill a buffer from the system's secure source, or from the seed."""
     guest.check(buffer, length)
+    ctx.gave_random = True
     if length > CHUNK:
         return _fill(ctx, guest, buffer, length)
     guest.write_bytes(buffer, ctx.random_bytes(length))

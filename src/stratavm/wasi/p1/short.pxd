@@ -13,8 +13,8 @@ cdef class Short(ShortWay):
 cdef class Timed(Short):
     cdef object known                 # the clock that was looked at
     cdef bint is_system
-    cdef uint64_t start_ns
-    cdef uint64_t cpu_start_ns
+    cdef int64_t start_ns             # below zero, where a guest goes on that was frozen
+    cdef int64_t cpu_start_ns
     cdef int time_of(self, uint32_t clock, uint64_t* ns) except -1
 
 cdef class ClockTimeGet(Timed):

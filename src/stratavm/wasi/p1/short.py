@@ -155,16 +155,16 @@ class Timed(Short):
                 self.cpu_start_ns = self.known.cpu_start_ns
         if not self.is_system or clock > THREAD_CPUTIME:
             return False
-        start: uint64_t = 0
+        start: int64_t = 0
         if clock == REALTIME:
             ns[0] = read_clock(CLOCK_REALTIME)
         elif clock == MONOTONIC:
             ns[0], start = read_clock(CLOCK_MONOTONIC), self.start_ns
         else:
             ns[0], start = read_clock(CLOCK_PROCESS_CPUTIME_ID), self.cpu_start_ns
-        if ns[0] >> 63 or ns[0] < start:  # before 1970, or a process that was forked
+        if ns[0] >> 63 or cython.cast(int64_t, ns[0]) < start:  # before 1970, or a process that was forked
             return False
-        ns[0] -= start
+        ns[0] -= cython.cast(uint64_t, start)
         return True
 
 
@@ -177,11 +177,17 @@ class ClockTimeGet(Timed):
     def go(self, memory: Memory, cells: cython.pointer(uint64_t)) -> cython.int:
         """Clock, precision, where to."""
         ns: uint64_t = 0
+        clock: uint32_t = cython.cast(uint32_t, cells[0])
         out: uint64_t = cython.cast(uint32_t, cells[4])
         if self.world.closed or not memory.inside(out, 8):
             return 0
-        if not self.time_of(cython.cast(uint32_t, cells[0]), cython.address(ns)):
+        if not self.time_of(clock, cython.address(ns)):
             return 0
+        self.world.gave_time = True
+        if clock == MONOTONIC:
+            self.world.monotonic_ns = max(self.world.monotonic_ns, ns)
+        elif clock != REALTIME:
+            self.world.cpu_ns = max(self.world.cpu_ns, ns)
         memory.written = True
         put_64(memory.d.base + out, ns)
         cells[0] = 0
@@ -273,7 +279,7 @@ class RandomGet(Short):
             return 0
         if length > MOST_RANDOM_BYTES or not memory.inside(at, length):
             return 0
-        memory.written = True
+        memory.written = self.world.gave_random = True
         if getrandom(memory.d.base + at, length, GRND_NONBLOCK) != cython.cast(cython.Py_ssize_t, length):
             return 0
         cells[0] = 0
@@ -585,6 +591,10 @@ class Strings(Short):
         """The C strings, or None where they are not as usual."""
         world: WorldState = self.world
         found: object = world.environ if self.of_environ else world.args
+        if self.of_environ:
+            world.gave_environ = True
+        else:
+            world.gave_args = True
         return None if world.closed or not PyList_CheckExact(found) else found
 
 
@@ -670,6 +680,7 @@ class Preopened(Short):
     def name(self, cell):
         """The name of the directory of a number; None for any other, which is the general way's to say."""
         found: DescriptorState = self.find(cell, 0)
+        self.world.gave_preopens = True
         return None if found is None or not PyBytes_CheckExact(found.preopen) else found.preopen
 
 
