@@ -493,7 +493,8 @@ MOPS: Final[dict[str, tuple[int, int, int]]] = {
     "pinsrd_rmi": (486, 12, 1),
     "pextrd_rri": (487, 12, 0),
     "pextrd_mri": (488, 12, 0),
-    "insertps_rri": (489, 16, 1),
-    "insertps_rmi": (490, 16, 1),
+    "vbroadcastss_rm": (489, 16, 0),
+    "insertps_rri": (490, 16, 1),
+    "insertps_rmi": (491, 16, 1),
 }
 """Row by name: number, sum of its operand widths, operand that the definition is tied to (0 = none)."""

@@ -20,6 +20,7 @@ from stratavm.targets.x64.encodings_row import (
     F_COMMUTES,
     F_EFFECT,
     F_FLAGS_DEF,
+    F_VEX,
     IMM_8,
     UX,
     W_INT,
@@ -166,6 +167,8 @@ def _lanes() -> Iterator[Row]:
     yield base("pinsrd_rmi", "pinsr{g}", ("0:x", "m:w", "i"), (DX_SAME, UX), 0x22, mem=True)
     yield base("pextrd_rri", "pextr{g}", ("0:w", "1:x", "i"), (D, UX), 0x16, reg=1, rm=0)
     yield base("pextrd_mri", "pextr{g}", ("m:w", "0:x", "i"), (UX,), 0x16, mem=True, flags=F_EFFECT)
+    base = partial(_WHOLE, escape=2, prefix=0x66, reg=0, mem=True, flags=F_VEX, cpu="avx")
+    yield base("vbroadcastss_rm", "vbroadcastss", ("0:x", "m:d"), (DX,), 0x18)
     put = partial(_WHOLE, opcode=0x21, escape=3, prefix=0x66, imm=IMM_8, reg=0)
     yield put("insertps_rri", "insertps", ("0:x", "2:x", "i"), (DX_SAME, UX, UX), rm=2)
     yield put("insertps_rmi", "insertps", ("0:x", "m:d", "i"), (DX_SAME, UX), mem=True)

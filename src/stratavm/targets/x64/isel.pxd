@@ -33,6 +33,7 @@ cdef class Selector(AtomicSelector):
     cdef uint32_t straight(self, uint32_t edge) noexcept nogil
     cdef int fuse(self, Block* block) noexcept nogil
     cdef int mark(self, Block* block, uint32_t node) noexcept nogil
+    cdef int mark_shared(self, Block* block, uint32_t n) noexcept nogil
     cdef int mark_mask(self, Block* block, uint32_t node) noexcept nogil
     cdef int open_block(self, uint32_t depth, uint32_t flags) except -1 nogil
     cdef int close_block(self) except -1 nogil

@@ -107,6 +107,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_LOAD,
     S_SELECT,
     S_STORE,
+    S_V_TEST,
 )
 from cython.cimports.stratavm.targets.x64.plan import IN_STACK, ModulePlan, TypePlan, ValuePlace
 from cython.cimports.stratavm.targets.x64.pseudo import (
@@ -129,6 +130,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 )
 from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import (
+    NEAR,
     NODE_EARLY,
     NODE_FOLDED,
     NODE_FUSED,
@@ -155,6 +157,8 @@ TIGHT = cython.declare(uint32_t, 64)
 """Nodes of a loop that operations of one cycle leave."""
 MOST_ENTRIES = cython.declare(uint32_t, 256)
 """Entries of a br_table of which there is one for all that its index can be: as for a byte, as in interpreters."""
+MOST_TESTS = cython.declare(uint32_t, 3)
+"""Selects and branches that compare anew."""
 STEPS = cython.declare(cython.int, 3)
 """Operations between an index and what bounds it."""
 
@@ -205,7 +209,7 @@ class Selector(AtomicSelector):
     def run(self):
         """Fill ``m`` from ``ssa``."""
         self.prepare()
-        self.result_pointer = self.held_until = NO_VREG
+        self.result_pointer = self.held_until = self.tested = NO_VREG
         self.n_pointers = self.n_leavers = 0
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
             fail_wrong(b"function {} has a type that is none of a function", self.ssa.func, 0)
@@ -339,6 +343,9 @@ class Selector(AtomicSelector):
                     self.mark_product(i, block.first)
             elif RULE_SHAPE[nodes[i].op] == S_SELECT:
                 self.mark(block, nodes[i].c)
+                self.mark_shared(block, i)
+            elif RULE_SHAPE[nodes[i].op] == S_STORE or RULE_SHAPE[nodes[i].op] == S_V_TEST:
+                self.mark_vector(i, block.first)
             elif RULE_SHAPE[nodes[i].op] == S_ALU and nodes[i].type == T_I64:
                 self.mark_carry(i, block.first)
         if nodes[last].op == IR_BR_IF:
@@ -364,6 +371,24 @@ class Selector(AtomicSelector):
             return self.mark_mask(block, at.a)
         if self.uses[at.a] == 1 and at.a >= block.first and RULE_SHAPE[self.ssa.nodes[at.a].op] != S_EQZ:
             self.marks[at.a] |= NODE_FUSED
+        return 0
+
+    def mark_shared(self, block, n):
+        """Mark a comparison that several selects of a block, of which ``n`` is the first, and perhaps its branch make
+        into flags: each compares anew where they are not there any more, which is shorter than a number and its tests.
+        """
+        node: uint32_t = self.ssa.nodes[n].c
+        last: uint32_t = block.last - 1
+        i: uint32_t
+        found: uint32_t = self.ssa.nodes[last].op == IR_BR_IF and self.ssa.nodes[last].a == node
+        at: cython.pointer(Node)
+        if self.uses[node] == 1 or node < block.first or node >= block.last or self.marks[node]:
+            return 0
+        for i in range(n, min(last, n + NEAR)):
+            at = cython.address(self.ssa.nodes[i])
+            found += at.op < N_OPS and RULE_SHAPE[at.op] == S_SELECT and at.c == node
+        if found == self.uses[node] and found <= MOST_TESTS and self.is_condition(node):
+            self.marks[node] |= NODE_FUSED
         return 0
 
     def mark_mask(self, block, node):

@@ -27,6 +27,7 @@ cdef class MemorySelector(VectorSelector):
     cdef bint inside(self, uint32_t address, MemArg* memarg, MemoryPlan* memory, uint32_t bytes) noexcept nogil
     cdef int load(self, uint32_t n) except -1 nogil
     cdef int store(self, uint32_t n) except -1 nogil
+    cdef int store_lane(self, uint32_t n) except -1 nogil
     cdef bint scale_address(self, uint32_t n) noexcept nogil
     cdef uint32_t bits_of_index(self, uint32_t node) noexcept nogil
     cdef uint32_t span_of(self, uint32_t node, int steps, uint32_t* base) noexcept nogil

@@ -128,6 +128,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import (
     NODE_FOLDED,
+    NODE_FUSED,
     cell_width,
     is_const,
     load_of,
@@ -301,7 +302,21 @@ class MemorySelector(VectorSelector):
             if width < 4:
                 imm &= 0xFF if width == 1 else 0xFFFF
             return self.access(n, MOP_MOV_MI, NO_VREG, True, imm)
+        if self.marks[at.b] & NODE_FUSED:
+            return self.store_lane(n)
         return self.access(n, RULE_ROW[at.op], self.value(at.b), False, 0)
+
+    def store_lane(self, n):
+        """A store of a lane, which the same instruction takes."""
+        lane: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.nodes[n].b])
+        number: uint32_t = lane.c
+        bits: uint32_t = RULE_EXTRA[lane.op]
+        mop: uint32_t = self.lane_row(number, bits)
+        self.access(n, mop, self.value(lane.a), False, 0)
+        self.m.last().width = bits // 8 if ENC_ROWS[mop].widths & (bits // 8) else 16
+        if ENC_ROWS[mop].imm:
+            self.m.last().imm |= cython.cast(int64_t, number) << 32
+        return 0
 
     def scale_address(self, n):
         """Mark a short shift of an address that cannot lose a bit: the access does it. A check of bounds needs its

@@ -280,7 +280,7 @@ class NumericSelector(BaseSelector):
 
     def fold_condition(self, condition, barrier, width):
         """The same for a comparison that a branch or select makes into flags, where these stand."""
-        if not self.marks[condition] & NODE_FUSED:
+        if not self.marks[condition] & NODE_FUSED or self.uses[condition] > 1:
             return False
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[condition])
         if RULE_SHAPE[at.op] == S_EQZ and self.marks[at.a] & NODE_FUSED:
@@ -886,7 +886,10 @@ class NumericSelector(BaseSelector):
         return cc
 
     def condition(self, node):
-        """Flags and condition code that hold where an i32 is not zero; a fused comparison is emitted here."""
+        """Flags and condition code that hold where an i32 is not zero; a fused comparison is emitted here, unless its
+        flags are there still."""
+        if node == self.tested and self.m.n_insts == self.tested_end:
+            return self.tested_cc
         if self.marks[node] & NODE_FUSED and self.is_condition(node):
             inner: uint32_t = self.ssa.nodes[node].a
             if (
@@ -917,6 +920,7 @@ class NumericSelector(BaseSelector):
         if class_of(type) == 0 and cc < CC_FEQ:
             self.row(MOP_CMOVCC_RR, width_of(type), self.define(n), otherwise, taken)
             self.m.last().cc = cc
+            self.tested, self.tested_cc, self.tested_end = c, cc, self.m.n_insts
             return 0
         self.pseudo(P_SELECT, width_of(type), MI_FLAGS_USE)
         self.m.last().cc = cc

@@ -15,6 +15,9 @@ cdef class VectorSelector(VectorSequences):
     cdef int hold(self, uint32_t first, uint32_t last) except -1 nogil
     cdef int let_go(self) noexcept nogil
     cdef bint in_register(self, uint32_t n, uint32_t k, uint32_t constant) noexcept nogil
+    cdef int mark_vector(self, uint32_t n, uint32_t first) noexcept nogil
+    cdef uint32_t lane_row(self, uint32_t lane, uint32_t bits) noexcept nogil
+    cdef uint32_t common_bits(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef bint is_condition(self, uint32_t node) noexcept nogil
     cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef uint32_t load_width(self, uint32_t load) noexcept nogil
@@ -26,6 +29,7 @@ cdef class VectorSelector(VectorSequences):
     cdef uint32_t pair(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t shift_lanes(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t splat(self, uint32_t n) except? 0xFFFFFFFF nogil
+    cdef uint32_t splat_of(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t float_splat(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t extract(self, uint32_t n) except? 0xFFFFFFFF nogil
     cdef uint32_t float_extract(self, uint32_t n) except? 0xFFFFFFFF nogil

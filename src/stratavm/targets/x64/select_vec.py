@@ -4,7 +4,14 @@
 import cython
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.ir.ops import N_OPS, OF_CALLS, OP_FLAGS, OP_OPERANDS
+from cython.cimports.stratavm.ir.ops import (
+    N_OPS,
+    OF_CALLS,
+    OP_FLAGS,
+    OP_OPERANDS,
+    OP_V128_AND,
+    OP_V128_ANDNOT,
+)
 from cython.cimports.stratavm.ir.ssa import IR_CONST_V128, T_F32, T_F64, T_I32, T_I64, T_V128, Block, Node
 from cython.cimports.stratavm.machine.minst import C_REG, NO_VREG
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
@@ -15,7 +22,9 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOVAPS_RR,
     MOP_MOVDDUP_RM,
     MOP_MOVDDUP_RR,
+    MOP_MOVF_MR,
     MOP_MOVG2X_RR,
+    MOP_MOVHPS_MR,
     MOP_MOVHPS_RM,
     MOP_MOVLHPS_RR,
     MOP_MOVLPS_RM,
@@ -29,6 +38,9 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_PACKSSWB_RR,
     MOP_PALIGNR_RRI,
     MOP_PBLENDW_RRI,
+    MOP_PEXTRB_MRI,
+    MOP_PEXTRD_MRI,
+    MOP_PEXTRW_MRI,
     MOP_POR_RR,
     MOP_PSHUFB_RM,
     MOP_PSHUFB_RR,
@@ -46,6 +58,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_PUNPCKLQDQ_RR,
     MOP_PUNPCKLWD_RR,
     MOP_SHUFPS_RRI,
+    MOP_VBROADCASTSS_RM,
     RIP,
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import (
@@ -55,6 +68,7 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     RULE_ROW2,
     RULE_SHAPE,
     RULE_WIDTH,
+    S_STORE,
     S_V_BITMASK,
     S_V_BITSELECT,
     S_V_EXTRACT,
@@ -78,11 +92,12 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_V_TRUNC_ZERO_U,
     S_V_TWO,
 )
-from cython.cimports.stratavm.targets.x64.pseudo import CC_B
+from cython.cimports.stratavm.targets.x64.pseudo import CC_AE, CC_B, CC_NE
 from cython.cimports.stratavm.targets.x64.rows import row_address_reg
 from cython.cimports.stratavm.targets.x64.select_base import (
     MOST_KEPT,
     NODE_FOLDED,
+    NODE_FUSED,
     UNKNOWN_KEPT,
     is_const,
 )
@@ -319,9 +334,9 @@ class VectorSelector(VectorSequences):
         elif shape == S_V_ONE:
             right = at.a
             wanted = RULE_EXTRA[at.op]
-        elif shape == S_V_FSPLAT:
+        elif shape == S_V_FSPLAT or (shape == S_V_SPLAT and RULE_EXTRA[at.op] >= 32):
             right = at.a
-            wanted = 8 if RULE_EXTRA[at.op] == 64 else 0
+            wanted = 8 if RULE_EXTRA[at.op] == 64 else 4 if self.avx else 0
         elif shape == S_V_REPLACE or shape == S_V_FREPLACE:
             wanted = RULE_EXTRA[at.op] >> 3
         else:
@@ -411,6 +426,34 @@ class VectorSelector(VectorSequences):
             return v
         return self.by(RULE_ROW2[op], v, self.const_bits(count) & (RULE_EXTRA[op] - 1))
 
+    # ---- what a later node does itself ---------------------------------------------------------
+
+    def mark_vector(self, n, first):
+        """Mark the ``and`` whose bits a test asks for, and the lane that a store writes: either instruction does it."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        storing: cython.bint = RULE_SHAPE[at.op] == S_STORE
+        value: uint32_t = at.b if storing else at.a
+        inner: cython.pointer(Node) = cython.address(self.ssa.nodes[value])
+        if self.uses[value] != 1 or value < first or inner.op >= N_OPS or self.marks[value]:
+            return 0
+        if not storing:
+            if RULE_ROW[at.op] == 0 and (inner.op == OP_V128_AND or inner.op == OP_V128_ANDNOT):
+                self.marks[value] |= NODE_FUSED
+        elif RULE_EXTRA[inner.op] == 8 * RULE_EXTRA[at.op]:
+            if RULE_SHAPE[inner.op] == S_V_EXTRACT or (RULE_SHAPE[inner.op] == S_V_FEXTRACT and inner.c):
+                self.marks[value] |= NODE_FUSED
+        return 0
+
+    def lane_row(self, lane, bits):
+        """The instruction that stores a lane of so many bits."""
+        if bits == 8:
+            return MOP_PEXTRB_MRI
+        if bits == 16:
+            return MOP_PEXTRW_MRI
+        if lane == 0:
+            return MOP_MOVF_MR
+        return MOP_PEXTRD_MRI if bits == 32 else MOP_MOVHPS_MR
+
     # ---- tests ---------------------------------------------------------------------------------
 
     def is_condition(self, node):
@@ -424,6 +467,8 @@ class VectorSelector(VectorSequences):
         v: uint32_t
         if RULE_SHAPE[op] != S_V_TEST:
             return NumericSelector.flags_of(self, node)
+        if self.marks[self.ssa.nodes[node].a] & NODE_FUSED:
+            return self.common_bits(self.ssa.nodes[node].a)
         v = self.value(self.ssa.nodes[node].a)
         if RULE_ROW[op]:  # whether all lanes are true
             if self.mask_lane(self.ssa.nodes[node].a, 4) >= RULE_EXTRA[op]:  # no bit of them is clear
@@ -434,6 +479,29 @@ class VectorSelector(VectorSequences):
         self.row(MOP_PTEST_RR, 16, v, v, NO_VREG)
         self.m.operands[self.m.last().ops + 1].constraint = C_REG
         return RULE_CC[op]
+
+    def common_bits(self, node):
+        """Whether an ``and`` has a bit: of two vectors the zero flag tells it, of one and not the other the carry."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        a: uint32_t = at.a
+        b: uint32_t = at.b
+        without: cython.bint = at.op == OP_V128_ANDNOT
+        if without or self.ssa.nodes[a].op == IR_CONST_V128:
+            a, b = b, a
+        at = cython.address(self.ssa.nodes[b])
+        a = self.value(a)
+        if at.op == IR_CONST_V128 and not self.again:
+            self.row(MOP_PTEST_RM, 16, a, NO_VREG, NO_VREG)
+            row_address_reg(
+                self.m,
+                RIP,
+                NO_VREG,
+                0,
+                self.m.constant16(self.ssa.constants[at.a], self.ssa.constants[at.a + 1]),
+            )
+        else:
+            self.row(MOP_PTEST_RR, 16, a, self.value(b), NO_VREG)
+        return CC_AE if without else CC_NE
 
     # ---- lanes ---------------------------------------------------------------------------------
 
@@ -469,7 +537,10 @@ class VectorSelector(VectorSequences):
     def splat(self, n):
         """An integer in each lane."""
         bits: uint32_t = RULE_EXTRA[self.ssa.nodes[n].op]
-        v: uint32_t = self.fresh(T_V128)
+        v: uint32_t
+        if self.marks[self.ssa.nodes[n].a] & NODE_FOLDED:
+            return self.splat_of(n)
+        v = self.fresh(T_V128)
         self.row(MOP_MOVG2X_RR, 8 if bits == 64 else 4, v, self.value(self.ssa.nodes[n].a), NO_VREG)
         if bits == 8:
             return self.two(MOP_PSHUFB_RR, v, self.zero())
@@ -479,11 +550,17 @@ class VectorSelector(VectorSequences):
             v = self.by(MOP_PSHUFLW_RRI, v, 0)
         return self.by(MOP_PSHUFD_RRI, v, 0)
 
+    def splat_of(self, n):
+        """A load of four or eight bytes into each lane."""
+        wide: cython.bint = RULE_EXTRA[self.ssa.nodes[n].op] == 64
+        mop: uint32_t = MOP_MOVDDUP_RM if wide else MOP_VBROADCASTSS_RM
+        return self.from_memory(n, self.ssa.nodes[n].a, mop, NO_VREG, 0)
+
     def float_splat(self, n):
         """A float in each lane. Its slot is narrower than what is read."""
         v: uint32_t = self.ssa.nodes[n].a
         if self.marks[v] & NODE_FOLDED:
-            return self.from_memory(n, v, MOP_MOVDDUP_RM, NO_VREG, 0)
+            return self.splat_of(n)
         v = self.value(v)
         if RULE_EXTRA[self.ssa.nodes[n].op] == 64:
             return self.two(MOP_MOVDDUP_RR, v, NO_VREG)

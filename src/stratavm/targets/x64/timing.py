@@ -62,6 +62,7 @@ _VECTORS: Final[tuple[tuple[str, Timing], ...]] = (
     ("pmulld", Timing(10, _FLOAT, 2)),
     ("pcmpgtq", Timing(3, P5)),
     ("p?unpck.*|pack.*|pshuf.*|shufp[sd]|ps[lr]ldq|palignr|pblendw|insertps|movs?h?d(dup|up)", Timing(1, P5)),
+    ("vbroadcastss", Timing(1, P5)),
     ("pmov[sz]x.*|mov(hl|lh)ps|movs[sd]|mov[lh]ps|movq", Timing(1, P5)),
     ("(add|sub|mul|min|max|cmp)p[sd]|cvtt?(ps2dq|dq2ps)", Timing(4, _FLOAT)),
     ("divps", Timing(11, P0, 3)),
@@ -95,7 +96,7 @@ def timing(name: str) -> Timing:
     if form.startswith("m"):  # an address on the left: a store, or a comparison with memory
         return Timing(base.latency + LOAD_LATENCY, LOADS if stem in ("cmp", "test") else STORES)
     if "m" in form and stem != "lea":
-        move = stem.startswith("mov")
+        move = stem.startswith(("mov", "vbroadcast"))
         return Timing(LOAD_LATENCY + (0 if move else base.latency), LOADS if move else base.ports, base.busy)
     return base
 
