@@ -5,8 +5,8 @@ Here that happens once. The object is an extension module itself, ``stratavm._ho
 next, ``numbers`` says which modules it has, ``create(spec, number)`` makes one of them as Python's own import does with
 a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``); ``alone()`` tells whether this thread is
 the only one; between ``quick_imports(True)`` and ``quick_imports(False)`` import statements of what is there are
-answered at once. The import hook in ``stratavm/__init__.py`` uses them. ``large_pages()`` is for the command, which has
-its process for itself.
+answered at once; ``changed(folder, lines)`` says what of a manifest is not so any more. The import hook in
+``stratavm/__init__.py`` uses them. ``large_pages()`` is for the command, which has its process for itself.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ FORMAT = 2
 
 HEAD = r"""
 #include <Python.h>
+#include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 typedef PyObject *(*Initialise)(void);
 extern __attribute__((visibility("hidden"))) const char hot_code[], hot_code_end[];
@@ -160,6 +163,56 @@ static PyMethodDef import_method = {
     "__import__", (PyCFunction)(void (*)(void))import_known, METH_FASTCALL | METH_KEYWORDS, "Import a module.",
 };
 
+static int is_number(const char *text, const char *end, long long number) {
+    char shown[24];
+    size_t size = (size_t)snprintf(shown, sizeof shown, "%lld", number);
+    return (size_t)(end - text) == size && memcmp(text, shown, size) == 0;
+}
+
+/* Of lines "file, path, time of change, size, ..." with tabs in between those whose file, below an open folder, is not
+   so; a line without a time is of none. */
+static PyObject *changed(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    Py_ssize_t size;
+    int folder = count == 2 ? PyLong_AsLong(arguments[0]) : -1;
+    const char *line = count == 2 && !PyErr_Occurred() ? PyUnicode_AsUTF8AndSize(arguments[1], &size) : NULL;
+    if (line == NULL) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_TypeError, "changed(folder, lines)");
+        return NULL;
+    }
+    PyObject *found = PyList_New(0);
+    for (const char *end = line + size, *next; found != NULL && line < end; line = next) {
+        const char *stop = memchr(line, '\n', end - line), *fields[5] = {line};
+        stop = stop == NULL ? end : stop;
+        next = stop + 1;
+        int n = 1;
+        for (const char *at = line; n < 5 && (at = memchr(at, '\t', stop - at)) != NULL; at++)
+            fields[n++] = at + 1;
+        while (n < 5)
+            fields[n++] = stop + 1;
+        char path[PATH_MAX];
+        struct stat now;
+        size_t length = fields[2] > fields[1] ? fields[2] - fields[1] - 1 : PATH_MAX;
+        int is_same = length < PATH_MAX;
+        if (is_same) {
+            memcpy(path, fields[1], length);
+            path[length] = 0;
+            if (fstatat(folder, path, &now, 0) != 0)
+                is_same = errno == ENOENT && fields[2] > stop;
+            else
+                is_same = fields[4] > fields[3] &&
+                          is_number(fields[2], fields[3] - 1,
+                                    now.st_ctim.tv_sec * 1000000000ll + now.st_ctim.tv_nsec) &&
+                          is_number(fields[3], fields[4] - 1, now.st_size);
+        }
+        PyObject *text = is_same ? NULL : PyUnicode_DecodeUTF8(line, stop - line, NULL);
+        if (!is_same && (text == NULL || PyList_Append(found, text) < 0))
+            Py_CLEAR(found);
+        Py_XDECREF(text);
+    }
+    return found;
+}
+
 /* The first touch of a page of 4 KiB takes 2 us, as long as that of 24 KiB in a page of 2 MiB. */
 #define LARGE_PAGE ((size_t)2 << 20)
 #define ARENA ((size_t)1 << 20)
@@ -245,6 +298,7 @@ static int fill(PyObject *module) {
 static PyMethodDef methods[] = {
     {"create", (PyCFunction)(void (*)(void))create, METH_FASTCALL, "Make the module with that number for its spec."},
     {"alone", alone, METH_NOARGS, "Whether no other thread runs Python, or is about to."},
+    {"changed", (PyCFunction)(void (*)(void))changed, METH_FASTCALL, "Lines of a manifest whose file is another now."},
     {"quick_imports", quick_imports, METH_O, "Answer import statements for what is there, or end it."},
     {"large_pages", large_pages, METH_NOARGS, "Have the process's memory come in large pages."},
     {NULL, NULL, 0, NULL},

@@ -122,8 +122,7 @@ class _HotModules:
             return
         if not whole:
             raise ImportError(f"{self.place} is cut short: {self.remedy}", name=name)
-        hot = create_dynamic(ModuleSpec("stratavm._hot", None, origin=self.place))
-        exec_dynamic(hot)
+        hot = _opened(self.place)
         if self.key and hot.key != self.key:
             raise ImportError(f"{self.place} is of another build: start this process anew, or {self.remedy}", name=name)
         self.hot = hot
@@ -240,6 +239,23 @@ class _HotModules:
         return spec
 
 
+def _opened(place: str) -> "Any":
+    """The shared object there, which is opened once."""
+    hot = create_dynamic(ModuleSpec("stratavm._hot", None, origin=place))
+    exec_dynamic(hot)
+    return hot
+
+
+def _first_look(place: str, key: str) -> "Any":
+    """The shared object, if it is that of the last build, for who has to look at hundreds of files; else None, without
+    a word: who imports one of its modules says why."""
+    try:
+        hot = _opened(place) if key and _is_whole(place) else None
+    except (OSError, ImportError):
+        return None
+    return hot if hot is not None and hot.key == key else None
+
+
 def _collect_again() -> None:
     """The garbage collector runs again. What an import has made stays: it goes where what is old is at once, instead of
     being looked through twice on its way there."""
@@ -330,7 +346,10 @@ except ModuleNotFoundError:  # an installed wheel: only a source checkout has th
         place=os.path.join(__path__[0], "_hot.modules" + extension_suffixes()[0]),
     )
 else:
-    _hook = _HotModules(_build.verify(), _build.HINT, _build.refusal, *_build.one_object())
+    _text = _build.begin()
+    _one = _build.one_object()
+    _hook = _HotModules(_build.verify(_text, _first_look(*_one)), _build.HINT, _build.refusal, *_one)
+    del _text, _one
     _hook.times = _build.PURE
 sys.meta_path.insert(0, _hook)
 

@@ -14,6 +14,10 @@ import sys
 from _imp import extension_suffixes
 from os.path import abspath, basename, dirname, isfile, join
 
+TYPE_CHECKING = False  # true for type checkers only, which read what follows
+if TYPE_CHECKING:
+    from typing import Any
+
 PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
@@ -86,14 +90,29 @@ def variant() -> str:
         return ""
 
 
-def stale_modules() -> dict[str, str] | None:
-    """Module name → the file that makes it stale; None when nothing was ever built for this Python."""
+def begin() -> str | None:
+    """The manifest, if there is one; it is noted when the package is imported, and not when that is reloaded."""
     try:
         text = read_text()
     except FileNotFoundError:
         return None
-    if not TEXT:  # else the package was imported before, and reloaded
+    if not TEXT:
         TEXT.append(text)
+    return text
+
+
+def stale_modules(text: str | None = None, hot: "Any" = None) -> dict[str, str] | None:
+    """Module name → the file that makes it stale; None when nothing was ever built for this Python.
+
+    Args:
+        text: the manifest, if it was read.
+        hot: the shared object, which looks at the files in a third of the time.
+    """
+    if text is None:
+        try:
+            text = read_text()
+        except FileNotFoundError:
+            return None
     head, _, rest = text.partition("\n")
     if set(extension_suffixes()).isdisjoint(head.split("\t")):
         return None
@@ -103,7 +122,7 @@ def stale_modules() -> dict[str, str] | None:
     for line in pure.rstrip().split("\npure\t"):
         module, _, PURE[module] = line.partition("\t")
     try:
-        for line in files.splitlines():
+        for line in files.splitlines() if hot is None else hot.changed(root, files):
             kind, path, *recorded = line.split("\t")
             if kind == "file" and not is_unchanged(path, tuple(recorded), root):
                 changed.add(path)
@@ -161,14 +180,14 @@ def one_object() -> tuple[str, ...]:
     return (join(PACKAGE, "_hot.modules" + suffix), *keys) if keys else ("", "")
 
 
-def verify() -> dict[str, str] | None:
+def verify(text: str | None, hot: "Any") -> dict[str, str] | None:
     """Raise ImportError unless every hot module was built from the sources on disk.
 
     It takes most of the time before the command can say itself what it does about Ctrl-C. Under ``STRATA_STALE=defer``
     it returns ``stale_modules()`` instead, for the import hook.
     """
     try:
-        stale = stale_modules()
+        stale = stale_modules(text, hot)
     except KeyboardInterrupt:
         if sys.argv[0] != "-m" and basename(sys.argv[0]) not in COMMANDS:
             raise

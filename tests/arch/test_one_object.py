@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import stratavm
 from tests.arch.checkouts import OPT, ROOT, make, outcome
 from tools import build, bytecode, link
 
@@ -228,3 +229,42 @@ def test_only_the_latest_objects_are_kept(checkout, monkeypatch):
     assert [path.exists() for path in older] == [True] * (build.KEEP_LINKS - 1) + [False] * 4
     assert len(list(folder.glob(f"{link.STEM}-*"))) == build.KEEP_LINKS
     assert len(list(folder.glob("*.o"))) == 3
+
+
+@pytest.mark.skipif(not stratavm._hook.place, reason="one file per module")
+def test_the_object_says_which_files_are_others(tmp_path):
+    """As the guard's own look does: by time and size; of what is not there, whether it was not before."""
+    (tmp_path / "a").write_text("one")
+    (tmp_path / "b").write_text("two")
+    a, b = ((tmp_path / name).stat() for name in "ab")
+    same = [
+        f"file\ta\t{a.st_ctime_ns}\t3\thash",
+        f"file\tb\t{b.st_ctime_ns}\t3\t",
+        f"file\ta\t{a.st_ctime_ns}\t3",
+        "file\tc",
+    ]
+    others = [
+        f"file\ta\t{a.st_ctime_ns}\t4\thash",
+        f"file\ta\t{a.st_ctime_ns}\t33\thash",
+        f"file\ta\t{a.st_ctime_ns + 1}\t3\thash",
+        f"file\ta\t{a.st_ctime_ns}",
+        "file\ta\t\t\t",
+        "file\ta",
+        f"file\tc\t{a.st_ctime_ns}\t3\thash",
+        f"file\tb/c\t{a.st_ctime_ns}\t3\thash",
+        f"file\t{'d' * 5000}\t{a.st_ctime_ns}\t3\thash",
+        "file",
+        "",
+    ]
+    changed = stratavm._opened(stratavm._hook.place).changed
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert changed(folder, "\n".join(same)) == changed(folder, "") == []
+        assert changed(folder, "\n".join(others) + "\n") == others
+        mixed = [line for pair in zip(same, others, strict=False) for line in pair]
+        assert changed(folder, "\n".join(mixed)) == others[: len(same)]
+    finally:
+        os.close(folder)
+    for wrong in ((), (1,), ("1", ""), (1, b"x"), (1 << 80, "")):
+        with pytest.raises((TypeError, OverflowError)):
+            changed(*wrong)
