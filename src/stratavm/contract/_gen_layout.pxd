@@ -41,9 +41,11 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t catch_pc  # +184: where it is caught; 0: not in the innermost activation
     uint64_t catch_fp  # +192: and the frame pointer of who catches it
     uint64_t waited  # +200: the result of memory_wait and memory_notify, where their status is 0
-    void* builtins[64]  # +208: addresses of builtins, see contract/builtins.py
-    uint32_t counters[256]  # +720: entries until a word runs out; of a function: its defined index modulo
-    uint8_t spans[256]  # +1744: what each of them began with
+    void* pot  # +208: Pot that more fuel comes from where it runs out; NULL: none (runtime/pot.pxd)
+    void* builtins[64]  # +216: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +728: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1752: what each of them began with
+    uint8_t _pad[8]
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
@@ -74,10 +76,11 @@ cdef enum:
     EXEC_CATCH_PC = 0xb8
     EXEC_CATCH_FP = 0xc0
     EXEC_WAITED = 0xc8
-    EXEC_BUILTINS = 0xd0
-    EXEC_COUNTERS = 0x2d0
-    EXEC_SPANS = 0x6d0
-    EXEC_SIZE = 0x7d0
+    EXEC_POT = 0xd0
+    EXEC_BUILTINS = 0xd8
+    EXEC_COUNTERS = 0x2d8
+    EXEC_SPANS = 0x6d8
+    EXEC_SIZE = 0x7e0
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
     Activation* prev  # +0: the activation below on this thread

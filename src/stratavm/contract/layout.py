@@ -99,6 +99,7 @@ EXEC: Final = Struct(
         Field("catch_pc", "u64", "where it is caught; 0: not in the innermost activation"),
         Field("catch_fp", "u64", "and the frame pointer of who catches it"),
         Field("waited", "u64", "the result of memory_wait and memory_notify, where their status is 0"),
+        Field("pot", "ptr", "Pot that more fuel comes from where it runs out; NULL: none (runtime/pot.pxd)"),
         Field("builtins", "ptr", "addresses of builtins, see contract/builtins.py", MAX_BUILTINS),
         Field("counters", "u32", "entries until a word runs out; of a function: its defined index modulo", N_COUNTERS),
         Field("spans", "u8", "what each of them began with", N_COUNTERS),

@@ -64,6 +64,7 @@ from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
 from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr, now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
+from cython.cimports.stratavm.runtime.pot import refill
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, poll_status, set_aborted
 from cython.cimports.stratavm.runtime.table import Table
 from cython.cimports.stratavm.runtime.template import builtin_table
@@ -665,8 +666,9 @@ def take_fuel(context: cython.pointer(ExecContext), units: uint64_t) -> cython.b
     """Charge a bulk operation; false if the fuel does not suffice, and then none is taken."""
     if context.fuel == NO_FUEL:
         return True
-    if units > context.fuel:
-        return False
+    while units > context.fuel:
+        if not refill(context):
+            return False
     context.fuel -= units
     return True
 

@@ -8,7 +8,7 @@ from stratavm.base.events.ring cimport Ring
 from stratavm.contract._gen_layout cimport Activation, ATTENTION_CLOSED, ATTENTION_FIBER, ExecContext, FiberState
 from stratavm.runtime.handles cimport FuncIndex, Handles
 from stratavm.runtime.kinds cimport RUNTIME_KINDS
-from stratavm.runtime.quota cimport Quota
+from stratavm.runtime.quota cimport FuelPot, Quota
 from stratavm.runtime.template cimport StoreTemplate
 from stratavm.runtime.threads cimport ThreadBlock
 
@@ -52,6 +52,8 @@ cdef class Occupied:
     cdef Handles handles              # or None
     cdef uint32_t pinned              # > 0: the boundary holds handles that no guest holds yet
     cdef object fuel_given            # units that the host has given so far; a Python int, which cannot overflow
+    cdef FuelPot fuel_pot             # that it draws from with others, or None
+    cdef object fuel_seen             # what of it was read last, and in vain until then
     cdef readonly uint32_t n_memories # living ones: what the limits count
     cdef readonly uint32_t n_tables
     cdef uint32_t made_memories       # ever made: what they are numbered by

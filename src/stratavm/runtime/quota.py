@@ -1,8 +1,10 @@
-"""The quota: one number of bytes that everything shares which guests make a store hold."""
+"""The quota: one number of bytes that everything shares which guests make a store hold. The pot: one number of units of
+fuel, from which the stores of a program's threads draw."""
 
 # strata: hot
 import cython
 from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.stratavm.runtime.pot import pot_give, pot_left, pot_take
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.numbers import whole
@@ -57,6 +59,40 @@ class Quota:
 
     def __repr__(self) -> str:
         return f"<quota: {self.held} of {self.total} bytes>"
+
+
+@cython.auto_pickle(False)
+@cython.cclass
+class FuelPot:
+    """Fuel of several stores, which is the host's to give and each one's to use."""
+
+    def open(self, context, given):
+        """It begins with what one store has, of what the host has given that."""
+        self.given = given
+        self.pot.left = context.fuel
+        self.pot.least = max(1, context.fuel >> 11)
+        context.fuel = 0
+        return 0
+
+    def total(self, context):
+        """What guests of one of the stores may still use."""
+        return context.fuel + pot_left(cython.address(self.pot))
+
+    def change(self, context, more):
+        """The host gives ``more``, or takes as much where it is negative, or all there is; first from this store."""
+        taken: uint64_t = 0
+        if more >= 0:
+            pot_give(cython.address(self.pot), more)
+            self.given += more
+        else:
+            taken = min(-more, context.fuel)
+            context.fuel -= taken
+            taken += pot_take(cython.address(self.pot), -more - taken)
+            self.given -= taken
+        return 0
+
+    def __repr__(self) -> str:
+        return f"<pot of fuel: {pot_left(cython.address(self.pot))} of {self.given} units>"
 
 
 def new_quota(total, limit):

@@ -7,8 +7,9 @@ from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, ATT
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
+from cython.cimports.stratavm.runtime.pot import put_back, refill
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
-from cython.cimports.stratavm.runtime.quota import new_quota
+from cython.cimports.stratavm.runtime.quota import FuelPot, new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
@@ -123,7 +124,10 @@ class Residence(Occupied):
             ValueError: on setting: the engine does not count fuel, or the number is below 0 or beyond 63 bits.
             StoreBusy: on setting: another thread is inside.
         """
-        return None if self.exec.fuel == NO_FUEL else self.exec.fuel
+        if self.exec.fuel == NO_FUEL or self.fuel_pot is None:
+            return None if self.exec.fuel == NO_FUEL else self.exec.fuel
+        self.fuel_seen = self.fuel_pot.total(self.exec)
+        return self.fuel_seen
 
     @fuel.setter
     def fuel(self, units: object):
@@ -132,6 +136,10 @@ class Residence(Occupied):
         self.check_access()
         if self.exec.fuel == NO_FUEL:
             raise ValueError("this engine does not count fuel: make it with Config(fuel=True)")
+        if self.fuel_pot is not None:  # others have used some since it was read: what they have is not given again
+            self.fuel_pot.change(self.exec, units - (self.fuel if self.fuel_seen is None else self.fuel_seen))
+            self.fuel_seen = None
+            return
         self.fuel_given = (self.fuel_given or 0) + units - self.exec.fuel
         self.exec.fuel = left
 
@@ -142,18 +150,44 @@ class Residence(Occupied):
 
     @property
     def fuel_used(self) -> int | None:
-        """What guests have used since the store was made; None where the engine does not count fuel."""
-        return None if self.exec.fuel == NO_FUEL else (self.fuel_given or 0) - self.exec.fuel
+        """What guests have used since the store was made; None where the engine does not count fuel. Of a program with
+        threads: all of them, and what those have drawn that run."""
+        if self.exec.fuel == NO_FUEL:
+            return None
+        if self.fuel_pot is not None:
+            return self.fuel_pot.given - self.fuel_pot.total(self.exec)
+        return (self.fuel_given or 0) - self.exec.fuel
+
+    def share_fuel(self, other: Residence) -> None:
+        """Draw fuel from where another store draws it, part by part, when the part at hand runs out: the two have its
+        fuel. For a store that has none; where there is no pot yet, no other thread may be inside the other one."""
+        if other.exec.fuel == NO_FUEL:
+            return
+        if other.fuel_pot is None:
+            other.check_access()
+            other.fuel_pot = FuelPot()
+            other.fuel_pot.open(other.exec, other.fuel_given or 0)
+            other.exec.pot = cython.address(other.fuel_pot.pot)
+        self.fuel_pot = other.fuel_pot
+        self.exec.pot = other.exec.pot
+        self.exec.fuel = 0
+
+    def put_fuel_back(self) -> None:
+        """What it has drawn and not used is the others' again. StoreBusy if another thread is inside."""
+        self.check_thread()
+        put_back(self.exec)
 
     def out_of_fuel(self, frames: object = ()) -> OutOfFuel:
         """The error of a guest whose fuel is used up; where nobody gave the store any, it says how that is done."""
-        return OutOfFuel(frames, "" if self.fuel_given is not None else NO_FUEL_GIVEN)
+        has_some: cython.bint = self.fuel_given is not None or self.fuel_pot is not None
+        return OutOfFuel(frames, "" if has_some else NO_FUEL_GIVEN)
 
     def charge(self, units: object) -> None:
         """Take fuel for a guest that runs without machine code. OutOfFuel, and nothing is taken, if less is left."""
         if self.exec.fuel != NO_FUEL:
-            if units > self.exec.fuel:
-                raise self.out_of_fuel()
+            while units > self.exec.fuel:
+                if not refill(self.exec):
+                    raise self.out_of_fuel()
             self.exec.fuel -= cython.cast(uint64_t, units)
 
     # ---- how much ----

@@ -22,6 +22,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     MAX_TRAP_FRAMES,
     NO_FRAME,
     TRAP_DYNAMIC,
+    TRAP_OUT_OF_FUEL,
     Activation,
     ExecContext,
 )
@@ -42,10 +43,12 @@ from cython.cimports.stratavm.runtime.native import (
     uc_sp,
     uc_vmctx,
 )
+from cython.cimports.stratavm.runtime.pot import refill
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, tend
 
 from stratavm.runtime.takeover import follow
 
+HALT_BYTES = cython.declare(cython.int, 1)  # of an explicit trap
 LOOK_NS = cython.declare(uint64_t, 1_000_000)  # between two looks at all four by new stores
 REPLACED = cython.declare(cython.int, 1)
 REFUSED = cython.declare(cython.int, 2)
@@ -89,6 +92,9 @@ def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t
     if trap == cython.NULL:
         return False
     context = act.exec
+    if trap.kind & ~cython.cast(uint32_t, NO_FRAME) == TRAP_OUT_OF_FUEL and refill(context):
+        uc_go(uc, uc_pc(uc) + HALT_BYTES, context)  # where the charge is tried again
+        return True
     # Before anything else runs: the next C call overwrites the dead frames.
     walk_frames(act, uc_fp(uc), uc_sp(uc), trap.kind & NO_FRAME != 0)
     act.trap_kind = context.trap_code if trap.kind == TRAP_DYNAMIC else trap.kind & ~cython.cast(uint32_t, NO_FRAME)

@@ -37,6 +37,7 @@ from cython.cimports.stratavm.runtime.own_threads import Link, Monitor, Queue, b
 from cython.cimports.stratavm.runtime.own_threads import lock as hold
 from cython.cimports.stratavm.runtime.own_threads import unlock as let_go
 from cython.cimports.stratavm.runtime.parking import EINTR, Parker, park, spin, unpark
+from cython.cimports.stratavm.runtime.pot import put_back, refill
 from cython.cimports.stratavm.runtime.store import Store, past_deadline, poll_status, python_is_quiet
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, parker_of, thread_block
@@ -416,7 +417,9 @@ def sleep_in_guest(
     status: uint32_t = 0
     while True:
         let_go_of_gil(block)
+        put_back(context)
         found = sleep(context, block, waiter, until_ns)
+        refill(context)
         if found == SIGNALS or not is_seen():
             regain_gil(block)
             block.in_guest = 0

@@ -86,7 +86,7 @@ async def executed(
             reason, code, message = await _reason(_run(way, arguments, team, streams, begin, begun), team)
         finally:
             team.watch.close()
-        used = None if arguments.fuel is None else team.fuel_used
+        used = None if arguments.fuel is None else store.fuel_used
         return Ended(code, reason, message, used, time.monotonic() - begin)
     finally:
         await way.beside(store.close)
@@ -116,17 +116,11 @@ class Team:
             self.threads = Threads(self.store, module, most, follow=self.watch.follow, may_wait=direct)
             self.threads.define(linker)
 
-    @property
-    def fuel_used(self) -> int:
-        """What all of them have used."""
-        return (self.store.fuel_used or 0) + (0 if self.threads is None else self.threads.fuel_used)
-
     def ended_in(self, reason: Reason) -> str:
-        """The thread that ended the program, for a message; empty where that is the first."""
-        if self.threads is None or self.threads.ended_in is None:
+        """The thread that ended the program, for a message; empty where that is the first, or chance decides."""
+        if self.threads is None or self.threads.ended_in is None or reason == "fuel":
             return ""
-        share = f", whose share was {self.threads.share}" if reason == "fuel" else ""
-        return f" in thread {self.threads.ended_in}{share}"
+        return f" in thread {self.threads.ended_in}"
 
     async def ended(self, way: Way, running: Coroutine[Any, Any, None]) -> None:
         """Run the first thread to its end, and end the others with it."""

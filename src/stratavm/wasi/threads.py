@@ -17,7 +17,7 @@ from contextlib import suppress
 from threading import Event, Thread
 
 from stratavm.base.closing import Closing
-from stratavm.base.errors import Interrupted, LinkError, OutOfFuel, ResourceLimit
+from stratavm.base.errors import Interrupted, LinkError, ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
 from stratavm.base.numbers import whole
 from stratavm.base.text import printable
@@ -49,8 +49,6 @@ LAST_NUMBER: Final = 0x1FFF_FFFF
 """Numbers of threads begin at 1; the C library keeps the bits above for itself."""
 GRACE_S: Final = 5.0
 """How long the end waits for a thread that a host function holds up, which cannot be interrupted."""
-LEAST_SHARE: Final = 8
-"""A new thread gets at least one part in so many of the fuel that its maker has and those left that have ended."""
 PLACE_S: Final = 0.1
 """How long who wants one thread more than there may be waits for one to end: a guest that has joined another knows of
 its end before the host does."""
@@ -72,10 +70,8 @@ class Threads(Closing):
     the main one the error says so: a note, and the number as its attribute ``thread``.
 
     Args:
-        store: the main thread's. What the others hold counts as held by it, and its fuel is shared out: each of
-            ``most`` threads would get as much as is left for the main one, or an eighth of what its maker has if that
-            is more; what they leave over goes to whoever starts the next. Deadlines and interrupts of it end all of
-            them.
+        store: the main thread's. What the others hold counts as held by it, and all draw from its fuel. Deadlines and
+            interrupts of it end all of them.
         module: the program.
         most: how many may live at once; where the guest wants more it is told so (EAGAIN).
         follow: told of the store of each, before it runs.
@@ -83,7 +79,6 @@ class Threads(Closing):
             thread runs on an event loop.
 
     Attributes: ``ended_in`` is the number of the thread that ended the program; None: the main one, or none has.
-    ``share`` is what that had of the fuel. ``fuel_used`` is what threads that have ended have used.
     """
 
     def __init__(
@@ -97,13 +92,12 @@ class Threads(Closing):
     ) -> None:
         self.store, self.module, self.most = store, module, whole("most", most, unit="threads")
         self.ended_in: int | None = None
-        self.fuel_used = self.share = 0
         self._follow = follow
         self._may_wait = may_wait
         self._linker: Linker | None = None
         self._pre: InstancePre | None = None
         self._living: dict[int, _Guest] = {}
-        self._last = self._fuel_left = 0
+        self._last = 0
         self._process = os.getpid()
         self._cause: BaseException | None = None
         self._is_over = False
@@ -129,12 +123,12 @@ class Threads(Closing):
     def _spawn(self, memory: Memory, argument: int) -> int:
         """``thread-spawn``: the number of a new thread; EAGAIN, negative, where there is none."""
         try:
-            number = self._begin(memory.store, argument)
+            number = self._begin(argument)
         except (ResourceLimit, MemoryError, RuntimeError):  # the system has no more threads, the store no more room
             number = 0
         return number or REFUSED
 
-    def _begin(self, maker: Store, argument: int) -> int:
+    def _begin(self, argument: int) -> int:
         """Start a thread; its number, or 0."""
         guest = self._place(argument)
         if guest is None and self._may_wait and self.most and self._left.wait(PLACE_S):
@@ -145,7 +139,7 @@ class Threads(Closing):
             if self._pre is None:
                 assert self._linker is not None
                 self._pre = self._linker.instantiate_pre(self.module)
-            guest.store = self._store(maker, guest)
+            guest.store = self._store()
             guest.thread = Thread(
                 target=copy_context().run, args=(self._run, guest), name=f"stratavm-guest-{guest.number}", daemon=True
             )
@@ -174,16 +168,11 @@ class Threads(Closing):
             if self._last not in self._living:
                 return self._last
 
-    def _store(self, maker: Store, guest: _Guest) -> Store:
-        """A new thread's. Of the fuel that its maker has, and those left over that have ended, it gets what each would
-        get if all were started that may be, or an eighth."""
+    def _store(self) -> Store:
+        """A new thread's: what it holds and what it uses are the first one's."""
         store = Store(self.store.engine, limits=self.store.limits)
         cast(Any, store).share_budget(self.store)
-        if maker.fuel is not None:
-            with TEAMS.lock:
-                all_of_it, self._fuel_left = maker.fuel + self._fuel_left, 0
-                share = all_of_it // min(self.most - len(self._living) + 2, LEAST_SHARE)  # it is among the living
-                store.fuel, maker.fuel, guest.share = share, all_of_it - share, share
+        cast(Any, store).share_fuel(self.store)
         if self._follow is not None:
             self._follow(store)
         return store
@@ -208,14 +197,12 @@ class Threads(Closing):
         store = guest.store
         try:
             if store is not None:
+                cast(Any, store).put_fuel_back()
                 store.close()
         finally:
             with TEAMS.lock:
                 self._living.pop(guest.number, None)
                 self._left.set()
-                if store is not None and store.fuel is not None:
-                    self.fuel_used += store.fuel_used or 0
-                    self._fuel_left += store.fuel
 
     # ---- ends ---------------------------------------------------------------------------------------
 
@@ -226,11 +213,9 @@ class Threads(Closing):
                 return
             self._is_over = True
             self._cause, self.ended_in = error, guest.number
-        self.share = guest.share
-        share = f", whose share of the fuel was {guest.share}" if isinstance(error, OutOfFuel) else ""
         with suppress(Exception):  # an error of the embedder's takes neither, perhaps
             cast(Any, error).thread = guest.number
-            error.add_note(f"in thread {guest.number} of the guest{share}")
+            error.add_note(f"in thread {guest.number} of the guest")
         while not self._main_is_over.wait(SLICE_S):  # it may be about to enter its store, where none is inside
             _interrupt(self.store)
 
@@ -315,4 +300,3 @@ class _Guest:
         self.number, self.argument = number, argument
         self.store: Store | None = None
         self.thread: Thread | None = None
-        self.share = 0

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import stratavm
-from stratavm import Engine, ExitError, Interrupted, Linker, LinkError, Module, Store, StoreLimits, Trap
+from stratavm import Engine, ExitError, Interrupted, Linker, LinkError, Module, OutOfFuel, Store, StoreLimits, Trap
 from stratavm.wasi import Threads, Wasi
 from stratavm.wasi import threads as room
 from stratavm.wasi.errno import Errno
@@ -342,8 +342,9 @@ def test_a_start_that_is_slow_is_ended_too(monkeypatch):
     def slow(self, guest):
         begun.set()
         until(lambda: self._is_over)
+        before = guest.store.fuel_used
         run(self, guest)
-        entered.append(guest.store.fuel_used)
+        entered.append(guest.store.fuel_used - before)
 
     monkeypatch.setattr(Threads, "_run", slow)
     program = Program(SPIN, fuel=1000)
@@ -358,7 +359,7 @@ def test_a_start_that_is_slow_is_ended_too(monkeypatch):
 
 
 def test_fuel_comes_back():
-    """Of a thread that has ended, to whoever starts the next."""
+    """Of a thread that has ended, to the others."""
     program = Program(most=3, fuel=4000)
 
     def main(exports):
@@ -366,12 +367,120 @@ def test_fuel_comes_back():
         for _ in range(30):
             exports.spawn(0)
             until(lambda: not program.threads._living)
-            left.append(program.store.fuel + program.threads._fuel_left)
+            left.append(program.store.fuel)
         return left
 
     left = program.run(main)
-    assert left[0] - left[-1] < 30 * 20
-    assert program.store.fuel_used + program.threads.fuel_used + left[-1] == 4000
+    assert 0 < left[0] - left[-1] < 30 * 20
+    assert program.store.fuel_used + left[-1] == 4000
+
+
+UNITS = 8  # of a turn, see the rules of fuel
+TURNS = """(loop (drop (i64.atomic.rmw.add (i32.const 16) (i64.const 1)))
+  (br_if 0 (local.tee 1 (i32.sub (local.get 1) (i32.const 1)))))"""
+TELL = "(i32.atomic.store (i32.const 64) (i32.const 1)) (drop (memory.atomic.notify (i32.const 64) (i32.const 1)))"
+TIERS = ["oracle", "jit0", "jit1", "auto"]
+
+
+def turns(program):
+    """How many all have made."""
+    return int.from_bytes(program.memory.read(16, 8), "little")
+
+
+def test_the_cost_of_a_turn_is_known():
+    """What the tests below count with."""
+    program = Program(TURNS, fuel=100_000)
+    program.run(lambda exports: (exports.spawn(1000), until(lambda: not program.threads._living)))
+    assert turns(program) == 1000
+    assert 0 <= program.store.fuel_used - 1000 * UNITS < 20
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_one_of_many_may_use_all_that_there_is(tier):
+    """Nothing is set aside for threads that nobody starts, nor for one that waits: a new one got an eighth."""
+    main = f"(drop (call $spawn (i32.const 10000))) {WAIT}"
+    program = Program(TURNS + TELL, main, tier=tier, fuel=10_000 * UNITS + 100)
+    program.run()
+    assert turns(program) == 10_000
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_all_together_use_what_there_is_and_no_more(tier):
+    """Each of them stops when the pot is empty, and others have at most a part of it left then: a thirty-second, if the
+    system did not let them run since they drew it."""
+    most, given = 4, 400_000
+    program = Program(TURNS, tier=tier, most=most, fuel=given)
+
+    def main(exports):
+        for _ in range(most):
+            exports.spawn(0)  # 2**32 turns
+        until(lambda: program.threads._is_over)
+
+    with pytest.raises(OutOfFuel, match="all fuel consumed") as caught:
+        program.run(main)
+    assert caught.value.thread in range(1, most + 1)
+    used = turns(program) * UNITS
+    assert used <= program.store.fuel_used <= used + 100
+    assert given - (most - 1) * (given // 32 + UNITS) - 100 <= used <= given
+    assert program.store.fuel_used + program.store.fuel == given
+
+
+def two_stores(tier="jit1", given=10_000):
+    """Two that draw from one pot, and what uses fuel in each: turns, and bytes that are filled."""
+    engine = Engine(tier=tier, fuel=True)
+    text = f"""(module (memory 1) (func (export "turn") (param i32 i32) {TURNS})
+        (func (export "fill") (param i32) (memory.fill (i32.const 0) (i32.const 1) (local.get 0))))"""
+    module = Module(text, engine=engine)
+    stores = [Store(engine) for _ in range(2)]
+    stores[0].fuel = given
+    stores[1].share_fuel(stores[0])
+    return stores, [Linker(engine).instantiate(store, module).exports for store in stores]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_bulk_operations_draw_several_parts(tier):
+    """A charge that is more than a part takes more; one that is more than there is takes nothing."""
+    (one, other), (first, second) = two_stores(tier)
+    first.fill(32_768)
+    assert 4096 <= one.fuel_used < 4200
+    second.fill(32_768)
+    one.put_fuel_back()
+    other.put_fuel_back()
+    left = one.fuel
+    with pytest.raises(OutOfFuel):
+        second.fill(32_768)
+    other.put_fuel_back()
+    assert left - 20 < one.fuel <= left
+    first.turn(0, one.fuel // UNITS - 2)
+
+
+def test_what_the_host_takes_is_not_given_again():
+    """Between a look and a charge others may use some. Numbers say what is left for all of them."""
+    (one, other), (_, second) = two_stores()
+    assert (one.fuel, other.fuel, one.fuel_used, other.fuel_used) == (10_000, 10_000, 0, 0)
+    seen = one.fuel
+    second.turn(0, 100)
+    other.put_fuel_back()
+    used = one.fuel_used
+    assert 100 * UNITS <= used < 100 * UNITS + 20
+    one.fuel = seen - 1000
+    assert one.fuel == other.fuel == 9000 - used
+    assert one.fuel_used == used
+    other.add_fuel(500)
+    assert one.fuel == 9500 - used
+    other.add_fuel(-(9500 - used))
+    with pytest.raises(OutOfFuel):
+        second.turn(0, 1)
+    assert (one.fuel, one.fuel_used) == (0, used)
+
+
+def test_a_store_that_nobody_fuelled_says_so_and_one_that_shares_does_not():
+    """The hint is for who forgot it."""
+    (one, other), (_, second) = two_stores(given=0)
+    with pytest.raises(OutOfFuel) as caught:
+        second.turn(0, 1)
+    assert "Store(engine, fuel=N)" not in str(caught.value)
+    assert one.fuel == other.fuel == 0
 
 
 def test_a_forked_child_goes_on_alone():

@@ -617,9 +617,11 @@ class Emitter(ValueEmitter):
             # Not `sub` on memory: on Zen 4 a chain of those takes four times as long as plain loads and stores, and the
             # counter is one long chain. Nothing is stored where fuel does not suffice.
             self.held = NOTHING_HELD
+            out: uint32_t = self.cold(COLD_TRAP, TRAP_OUT_OF_FUEL)
+            self.b.bind(self.colds[self.n_colds - 1].back)
             emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R15, EXEC_FUEL))
             emit_ri(self.b, MOP_SUB_RI, 8, R11, inst.imm)
-            emit_jcc(self.b, CC_B, self.cold(COLD_TRAP, TRAP_OUT_OF_FUEL))
+            emit_jcc(self.b, CC_B, out)
             return emit_rm(self.b, MOP_MOV_MR, 8, R11, based(R15, EXEC_FUEL))
         if op == P_RETURN:
             return self.ret(inst)
@@ -911,6 +913,8 @@ class Emitter(ValueEmitter):
             self.b.bind(c.label)
             if c.kind == COLD_TRAP:
                 self.explicit_trap(c.a)
+                if c.a == TRAP_OUT_OF_FUEL:  # the handler goes on behind it where it has found more
+                    emit_jmp(self.b, c.back)
             elif c.kind == COLD_POLL:
                 self.cold_poll(cython.address(c))
             elif c.kind == COLD_COUNT:
