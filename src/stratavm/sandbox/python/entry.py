@@ -28,12 +28,14 @@ from stratavm.sandbox.python.interpreter import Begins, Frame
 from stratavm.sandbox.python.outcome import Once, run_once
 from stratavm.sandbox.python.session import Session
 from stratavm.sandbox.python.tools import Tool, toolbox
-from stratavm.sandbox.ways import DIRECTLY, LATER, stepped
+from stratavm.sandbox.python.warm import Recipe, Warm, plain
+from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from stratavm.sandbox.arguments import Dirs, Input
+    from stratavm.sandbox.execute import Streams
     from stratavm.sandbox.python.calls import Gate
     from stratavm.sandbox.python.results import PythonCompleted
 
@@ -73,7 +75,7 @@ class Python:
 
     @checks_keywords
     def __init__(self, guest: str | os.PathLike[str] | None = None) -> None:
-        self._opened = guests.opened(guests.find(guest))
+        self._warm = plain(guests.opened(guests.find(guest)))
         self._helpers = Helpers()
 
     @partial(checks_keywords, habits=HABITS)
@@ -137,11 +139,57 @@ class Python:
         offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         later = LATER.get()
-        running = run_once(later or DIRECTLY, self._opened, Once(given, allowed, offer, chance))
+        running = run_once(later or DIRECTLY, self._warm, Once(given, allowed, offer, chance))
         # ``run_async`` has asked for the coroutine, in this context
         return stepped(running) if later is None else running  # type: ignore[return-value]
 
     run_async = for_asyncio(run, WORDS)
+
+    def run_once(self, once: Once, streams: Streams | None = None) -> PythonCompleted:
+        """A run that was checked; with ``streams`` its outputs go there, and are not kept."""
+        return stepped(run_once(DIRECTLY, self._warm, once, streams))
+
+    @checks_keywords
+    def warm(
+        self,
+        code: str,
+        *,
+        files: Mapping[str, bytes | str] | None = None,
+        timeout: float | None = TIMEOUT_S,
+        max_memory: int | None = MAX_MEMORY,
+        max_files: int = MAX_FILES,
+    ) -> Python:
+        """Another ``Python``, whose runs and sessions begin where this code has ended: ``warm("import numpy")``.
+
+        The code runs once, now. What it imported is loaded in each interpreter, files that it was given or made are
+        there, and the names of its ``__main__`` are not. It has no tools, arguments or variables, and what it draws
+        from random generators of its own is the same in all interpreters.
+
+        Args:
+            code: what is run.
+            files: contents by path, for the code, and for all that begin with it.
+            timeout, max_memory, max_files: as for ``run``, for this code.
+
+        Raises:
+            TypeError, ValueError: an argument is not what it must be.
+            GuestFailed: the code did not end by itself, or not well.
+            SnapshotRefused: it left a file open.
+        """
+        given = asked(code, (), None, files, None)
+        allowed = limits(timeout, None, (max_memory, MAX_OUTPUT, max_files, 0))
+        later = LATER.get()
+        running = self._warmed(later or DIRECTLY, Warm(self._warm.opened, Recipe(given, allowed)))
+        # ``warm_async`` has asked for the coroutine, in this context
+        return stepped(running) if later is None else running  # type: ignore[return-value]
+
+    warm_async = for_asyncio(warm, "``warm`` for asyncio: the code runs in a thread.")
+
+    async def _warmed(self, way: Way, warm: Warm) -> Python:
+        module = await warm.opened.module(way, fuel=False)
+        await warm.kept(way, module, fuel=False, deterministic=False)
+        made = Python.__new__(Python)
+        made._warm, made._helpers = warm, self._helpers
+        return made
 
     @partial(checks_keywords, habits=HABITS)
     def session(
@@ -175,7 +223,7 @@ class Python:
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         counted = truth("fuel", fuel, "; units are for each turn: session.run(code, fuel=…)")
         frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, counted, *chance)
-        return Session(self._opened, frame, Begins(given.files, given.folders), self._helpers)
+        return Session(self._warm, frame, Begins(given.files, given.folders), self._helpers)
 
     def __repr__(self) -> str:
-        return f"<Python of {self._opened.guest.module.name}>"
+        return f"<Python of {self._warm.opened.guest.module.name}>"

@@ -6,7 +6,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 from stratavm.base.errors import ExitError, StrataError
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass, replace
 from stratavm.engine.host import HostSpec
 from stratavm.engine.linker import Linker
 from stratavm.engine.store import Store
@@ -23,10 +23,12 @@ from stratavm.wasi.world import Wasi
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.module import Module
+    from stratavm.engine.snapshot import Snapshot
     from stratavm.sandbox.arguments import Folder
     from stratavm.sandbox.python.door import Tools
     from stratavm.sandbox.python.frames import Answer
     from stratavm.sandbox.ways import Way
+    from stratavm.wasi.frozen import FrozenWorld
 
 ENVIRONMENT: Final = {"HOME": "/tmp", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/matplotlib", "PYTHONTZPATH": ""}
 """What every guest's C library has copied when it began; a run's own variables come to it by its task."""
@@ -68,8 +70,17 @@ class Frame:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An interpreter as others begin: its memory, what it has seen of its world, and its files."""
+
+    snapshot: Snapshot
+    world: FrozenWorld
+    tree: RunTree
+
+
 class Begins(NamedTuple):
-    """What an interpreter's files are when it begins."""
+    """What an interpreter's files are when it begins, besides those of one that it begins with."""
 
     files: dict[str, bytes]
     folders: tuple[Folder, ...]
@@ -99,25 +110,27 @@ class Interpreter:
         alive: whether it can do another turn.
     """
 
-    def __init__(self, frame: Frame, streams: Streams, begins: Begins, opened: Opened) -> None:
-        self.frame = frame
-        self.clock: Clock = FixedClock(step_ns=CLOCK_STEP_NS) if frame.deterministic else SystemClock()
-        self.tree = RunTree(begins.files, frame.max_files, self.clock.realtime_ns)
-        self.tree.show(begins.folders)
+    def __init__(
+        self, frame: Frame, streams: Streams, begins: Begins, opened: Opened, kept: Kept | None = None
+    ) -> None:
+        self.frame, self._kept = frame, kept
+        clock: Clock = FixedClock(step_ns=CLOCK_STEP_NS) if frame.deterministic else SystemClock()
+        self.tree = RunTree(frame.max_files, clock.realtime_ns, None if kept is None else kept.tree)
+        self.tree.fill(begins.files, begins.folders)
         self.store = Store(engine(frame.fuel), limits=_limits(frame), fuel=0 if frame.fuel else None)
         self.watch = Watch(self.store)
         self.door = Door(driver())
         self.alive = self.has_begun = False
         self._refused_before = 0
         try:
-            self.world = self._opened_world(streams, opened)
+            self.world = self._opened_world(streams, opened, clock)
         except BaseException:
             self.watch.close()
             self.store.close()
             raise
         self._instance: Instance | None = None
 
-    def _opened_world(self, streams: Streams, opened: Opened) -> Wasi:
+    def _opened_world(self, streams: Streams, opened: Opened, clock: Clock) -> Wasi:
         library, frame = opened.library, self.frame
         trees = (library.folder, library.data, self.tree)
         return Wasi(
@@ -127,9 +140,10 @@ class Interpreter:
             stdin=streams.stdin,
             stdout=streams.stdout,
             stderr=streams.stderr,
-            clock=self.clock,
+            clock=clock,
             seed=frame.seed if frame.deterministic else None,
             engine=engine(frame.fuel),
+            resumes=None if self._kept is None else self._kept.world,
         )
 
     async def begin(self, way: Way, module: Module) -> None:
@@ -142,12 +156,31 @@ class Interpreter:
         linker.define_namespaces(self.world.namespaces())
         place, type_ = IMPORT
         linker.define(*place, HostSpec(type_, cast(Any, self.door.call)))
-        self._instance = await way.instantiate(linker, self.store, module)
+        kept = self._kept
+        if kept is None:
+            self._instance = await way.instantiate(linker, self.store, module)
+        else:
+            self._instance = kept.snapshot.instantiate_pre(linker).instantiate(self.store)
         self.door.allocate = self._instance.exports["host_alloc"]
+        if kept is None:
+            await self._learn(way)
+        self.alive = self.has_begun = True
+
+    async def _learn(self, way: Way) -> None:
+        """Teach it the driver."""
         status = await self._call(way, INSTALL)
         if status:
             raise ExitError(status if status < QUITS else status - QUITS)
-        self.alive = self.has_begun = True
+
+    def kept(self) -> Kept | None:
+        """It as others can begin, while it is idle; None where it has not begun and will by itself.
+
+        Raises:
+            SnapshotRefused: it has a file open, or other things of the host.
+        """
+        if self._instance is None:
+            return None if self._kept is None else replace(self._kept, tree=self.tree.copied())
+        return Kept(self._instance.snapshot(), self.world.freeze(), self.tree.copied())
 
     async def turn(self, way: Way, task: dict[str, Any], tools: Tools | None) -> Turned:
         """Do one turn. Time and fuel are the caller's to set."""
@@ -194,6 +227,7 @@ class Interpreter:
         await way.call(self._instance.exports["shutdown"])
 
     async def _call(self, way: Way, source: bytes) -> int:
+        """A turn. It frees the room of its source."""
         assert self._instance is not None and self.door.allocate is not None
         exports = self._instance.exports
         address = self.door.allocate(len(source)) & 0xFFFFFFFF

@@ -20,7 +20,7 @@ from stratavm.wasi.capture import Capture
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
     from stratavm.sandbox.python.asked import Asked, Limits, Offer
-    from stratavm.sandbox.python.guests import Opened
+    from stratavm.sandbox.python.warm import Warm
 
 
 class Once(NamedTuple):
@@ -99,9 +99,9 @@ class Turn:
         )
 
 
-async def run_once(way: Way, opened: Opened, once: Once, streams: Streams | None = None) -> PythonCompleted:
+async def run_once(way: Way, warm: Warm, once: Once, streams: Streams | None = None) -> PythonCompleted:
     """A run in a fresh interpreter; with ``streams`` its outputs go there, and are not kept."""
-    given, allowed = once.given, once.allowed
+    given, allowed, opened = once.given, once.allowed, warm.opened
     module = await opened.module(way, allowed.fuel is not None)
     turn = Turn(given, allowed, once.offer, time.monotonic())
     outputs = Capture(allowed.max_output), Capture(allowed.max_output)
@@ -109,7 +109,9 @@ async def run_once(way: Way, opened: Opened, once: Once, streams: Streams | None
     beside = (way if given.folders else DIRECTLY).beside  # without folders there are no files of the host
     begins = Begins(given.files, given.folders)
     shown = Streams(given.stdin, *outputs) if streams is None else streams
-    interpreter = await beside(partial(Interpreter, frame, shown, begins, opened))
+    kept = await warm.kept(way, module, fuel=frame.fuel, deterministic=frame.deterministic)
+    turn.begin = time.monotonic()
+    interpreter = await beside(partial(Interpreter, frame, shown, begins, opened, kept))
     try:
         turned = await turn.made(way, interpreter, module, fresh=True, ends=True)
         return turn.completed(turned, interpreter, outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from threading import Lock
 
 from stratavm.base.closing import Closing
@@ -23,11 +24,12 @@ from stratavm.wasi.capture import Capture
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from stratavm.engine.module import Module
     from stratavm.sandbox.arguments import Input
     from stratavm.sandbox.python.calls import Gate
-    from stratavm.sandbox.python.guests import Opened
     from stratavm.sandbox.python.helpers import Helpers
     from stratavm.sandbox.python.results import PythonCompleted
+    from stratavm.sandbox.python.warm import Warm
 
     Tools = Iterable[Tool | Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
@@ -54,12 +56,13 @@ class Session(Closing):
     Attributes: ``ended`` says why there can be no other turn; None while there can.
     """
 
-    def __init__(self, opened: Opened, frame: Frame, begins: Begins, helpers: Helpers) -> None:
+    def __init__(self, warm: Warm, frame: Frame, begins: Begins, helpers: Helpers) -> None:
         self.ended: str | None = None
-        self._opened, self._frame, self._helpers = opened, frame, helpers
+        self._warm, self._frame, self._begins, self._helpers = warm, frame, begins, helpers
         self._input = Feed()
         self._outputs = Capture(frame.max_output), Capture(frame.max_output)
-        self._interpreter = Interpreter(frame, Streams(self._input, *self._outputs), begins, opened)
+        self._interpreter: Interpreter | None = None
+        self._fresh = True
         self._turning = Lock()
 
     @checks_keywords
@@ -117,11 +120,9 @@ class Session(Closing):
             self._turning.release()
 
     async def _turned(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
-        interpreter = self._interpreter
-        module = await self._opened.module(way, self._frame.fuel)
-        for path, content in given.files.items():
-            interpreter.tree.write(path, content)
-        interpreter.tree.settle()
+        module = await self._warm.opened.module(way, self._frame.fuel)
+        interpreter = await self._made(way, module)
+        interpreter.tree.fill(given.files)
         self._input.source = given.stdin
         for output in self._outputs:
             output.data.clear()
@@ -129,7 +130,8 @@ class Session(Closing):
         turn = Turn(given, allowed, offer, time.monotonic())
         ending = True
         try:
-            turned = await turn.made(way, interpreter, module, fresh=not interpreter.has_begun, ends=False)
+            turned = await turn.made(way, interpreter, module, fresh=self._fresh, ends=False)
+            self._fresh = False
             ending = not interpreter.alive
             done = turn.completed(turned, interpreter, self._outputs)
             if ending:
@@ -140,6 +142,41 @@ class Session(Closing):
             if ending:
                 self.ended = self.ended or "a turn of the session was cancelled, or failed"
                 await interpreter.close(way)
+
+    async def _made(self, way: Way, module: Module) -> Interpreter:
+        """The interpreter, made at the first turn."""
+        if self._interpreter is None:
+            frame, opened = self._frame, self._warm.opened
+            kept = await self._warm.kept(way, module, fuel=frame.fuel, deterministic=frame.deterministic)
+            streams = Streams(self._input, *self._outputs)
+            beside = (way if self._begins.folders else DIRECTLY).beside
+            self._interpreter = await beside(partial(Interpreter, frame, streams, self._begins, opened, kept))
+        return self._interpreter
+
+    def fork(self) -> Session:
+        """Another session that begins as this one is now: names, modules, files. From then on they share nothing.
+
+        It has what this one has, secrets included: give it to nobody else. Folders of the host are the same for both.
+
+        Raises:
+            SessionEnded: the session has ended.
+            SessionBusy: a turn of it is running.
+            SnapshotRefused: its program has a file open.
+        """
+        if not self._turning.acquire(blocking=False):
+            raise SessionBusy(BUSY)
+        try:
+            if self.ended is not None:
+                raise SessionEnded(self.ended)
+            fork = Session(self._warm, self._frame, self._begins, self._helpers)
+            kept = None if self._interpreter is None else self._interpreter.kept()
+            if kept is not None:
+                streams, begins = Streams(fork._input, *fork._outputs), Begins({}, self._begins.folders)
+                fork._interpreter = Interpreter(self._frame, streams, begins, self._warm.opened, kept)
+                fork._fresh = self._fresh
+            return fork
+        finally:
+            self._turning.release()
 
     def close(self) -> None:
         """Let go of the interpreter; no guest code runs. May be called twice.
@@ -159,7 +196,8 @@ class Session(Closing):
         try:
             if self.ended is None:
                 self.ended = "the session is closed"
-                await self._interpreter.close(way)
+                if self._interpreter is not None:
+                    await self._interpreter.close(way)
         finally:
             self._turning.release()
 
@@ -170,7 +208,7 @@ class Session(Closing):
         await self.close_async()
 
     def __repr__(self) -> str:
-        return f"<Session of {self._opened.guest.module.name}{', ended' if self.ended else ''}>"
+        return f"<Session of {self._warm.opened.guest.module.name}{', ended' if self.ended else ''}>"
 
 
 class Feed:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.wasi.abi import Filetype
@@ -22,12 +25,52 @@ class RunTree(MemoryTree):
     Attributes: ``refused`` says that something did not fit.
     """
 
-    def __init__(self, files: Mapping[str, bytes], limit_bytes: int, now_ns: Callable[[], int]) -> None:
+    def __init__(self, limit_bytes: int, now_ns: Callable[[], int], model: RunTree | None = None) -> None:
+        super().__init__(limit_bytes=limit_bytes, now_ns=now_ns)
         self.refused = False
-        super().__init__(files, limit_bytes=limit_bytes, now_ns=now_ns)
         self._known: dict[str, tuple[int, int, int]] = {}
-        if TEMPORARY.encode() not in self.root.children:
+        if model is None:
             self.add(self.root, TEMPORARY.encode(), Filetype.DIRECTORY)
+        else:
+            self._copy(model)
+
+    @one_at_a_time
+    def _copy(self, model: RunTree) -> None:
+        """Be what the model is; what is mounted there is not."""
+        copies: dict[int, Node] = {}
+        self.root = _copied(model.root, copies)
+        waiting = [(model.root, self.root)]
+        while waiting:
+            node, copy = waiting.pop()
+            for name, child in node.children.items():
+                if child.mount is not None:
+                    continue
+                is_known = child.ino in copies
+                twin = copy.children[name] = _copied(child, copies)
+                if child.is_directory and not is_known:
+                    twin.parent = copy
+                    waiting.append((child, twin))
+        self.used_bytes = model.used_bytes
+        self._inodes = count(max(copies) + 1)
+        if self.used_bytes > (self.limit_bytes or 0):
+            raise OSError(
+                errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: what it begins with takes {self.used_bytes} bytes"
+            )
+
+    def copied(self) -> RunTree:
+        """A tree like this one, for nobody yet."""
+        return RunTree(self.used_bytes, self.now_ns, self)
+
+    def fill(self, files: Mapping[str, bytes], folders: Iterable[Folder] = ()) -> None:
+        """Write files and mount folders of the host; what there is then is known.
+
+        Raises:
+            OSError: there is no room, a folder cannot be opened, or its place is taken.
+        """
+        for path, content in files.items():
+            self.write(path, content)
+        for folder in folders:
+            self.mount(folder.guest, folder.host, writable=folder.writable)
         self.refused = False
         self.settle()
 
@@ -38,15 +81,6 @@ class RunTree(MemoryTree):
         except WasiError:
             self.refused = True
             raise
-
-    def show(self, folders: Iterable[Folder]) -> None:
-        """Mount folders of the host.
-
-        Raises:
-            OSError: one cannot be opened, or its place is taken.
-        """
-        for folder in folders:
-            self.mount(folder.guest, folder.host, writable=folder.writable)
 
     @one_at_a_time
     def settle(self) -> None:
@@ -59,6 +93,16 @@ class RunTree(MemoryTree):
         return {
             path: bytes(node.content) for path, node in _files(self.root) if self._known.get(path) != _edition(node)
         }
+
+
+def _copied(node: Node, copies: dict[int, Node]) -> Node:
+    """The copy of a node, made once."""
+    found = copies.get(node.ino)
+    if found is None:
+        found = copies[node.ino] = Node(node.ino, node.filetype, 0)
+        found.atim, found.mtim, found.ctim, found.nlink = node.atim, node.mtim, node.ctim, node.nlink
+        found.content[:] = node.content
+    return found
 
 
 def _edition(node: Node) -> tuple[int, int, int]:
