@@ -16,7 +16,12 @@ MOST_LINKS: Final = 40
 
 
 def write_whole(
-    path: str | os.PathLike[str], pieces: Iterable[bytes], *, executable: bool = False, replace: bool = False
+    path: str | os.PathLike[str],
+    pieces: Iterable[bytes],
+    *,
+    executable: bool = False,
+    replace: bool = False,
+    private: bool = False,
 ) -> None:
     """Write a file, or nothing of it. Where a pipe or a device is, it is written to.
 
@@ -26,17 +31,18 @@ def write_whole(
         executable: whoever may read it may run it, as the umask allows.
         replace: the file is to look as if what is there had been written over: who may do what with it stays, one that
             is not for writing is left alone, and a descriptor's (/dev/stdout) is written to.
+        private: nobody but this user may read it.
 
     Raises:
         OSError: it cannot be written; it names ``path``. What was there is there still.
     """
     try:
-        _write_whole(path, pieces, executable, replace)
+        _write_whole(path, pieces, 0o600 if private else 0o777 if executable else 0o666, replace)
     except OSError as error:  # of a file aside, which is nobody's business, or of none
         raise OSError(error.errno, error.strerror, os.fspath(path)) from None
 
 
-def _write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes], executable: bool, replace: bool) -> None:
+def _write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes], mode: int, replace: bool) -> None:
     old = None
     with suppress(FileNotFoundError):
         old = os.stat(path)
@@ -52,8 +58,8 @@ def _write_whole(path: str | os.PathLike[str], pieces: Iterable[bytes], executab
     folder, name = os.path.split(target)
     aside = os.path.join(folder, f"{ASIDE}{os.getpid()}-{os.urandom(8).hex()}")
     model = old if replace else None
-    mode = 0o600 if model else 0o777 if executable else 0o666
-    number = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    number = os.open(aside, flags, 0o600 if model else mode)
     try:
         try:
             if model:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from _collections_abc import Callable
 
 from stratavm.base.errors import LinkError
 from stratavm.base.forms import TYPE_CHECKING, Any, final
+from stratavm.base.importing import importing
+from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import truth
 from stratavm.base.text import printable
 from stratavm.base.words import amount
 from stratavm.engine.events import SnapshotTaken
@@ -92,12 +96,91 @@ class Snapshot:
             raise LinkError(f"a snapshot of {printable(self.module.name)} and the linker belong to different engines")
         return InstancePre(self.module, linker._resolved(self.module), None, self._state, self._first)
 
+    def serialize(self, *, key: bytes | None = None) -> bytes:
+        """The snapshot as bytes, for this build of Strata and this very module. They hold all that the guest had in its
+        memory, its secrets included. A mark says who made them.
+
+        Args:
+            key: for the mark, 16 to 64 bytes; None: this user's own.
+
+        Raises:
+            ValueError: the module was made of a model, which may be another than its binary says.
+        """
+        with importing:
+            from stratavm.engine.keptsnapshot import packed
+
+        return b"".join(packed(self.module, self._state, key))
+
+    def serialize_file(self, path: str | os.PathLike[str], *, key: bytes | None = None) -> None:
+        """Write it to a file that only this user may read: beside it, then renamed.
+
+        Raises:
+            OSError: it cannot be written; what was there is there still.
+            ValueError: as for ``serialize``.
+        """
+        with importing:
+            from stratavm.engine.keptsnapshot import write_snapshot
+
+        write_snapshot(self.module, self._state, path, key)
+
+    @classmethod
+    @checks_keywords
+    def deserialize(
+        cls,
+        data: bytes | bytearray | memoryview,
+        module: Module,
+        *,
+        key: bytes | None = None,
+        trusted: bool = False,
+        first: Callable[[Instance], object] | None = None,
+    ) -> Snapshot:
+        """A snapshot from its bytes.
+
+        Args:
+            data: what ``serialize`` gave.
+            module: the module that it was taken of, in any engine.
+            key: it is taken if it was marked with this key, and not otherwise; None: with this user's own.
+            trusted: it is taken whoever made it. What is in it is checked all the same, so that it does no more than
+                the module with any other memory could.
+            first: as for ``Instance.snapshot``.
+
+        Raises:
+            DecodeError: it is no snapshot, damaged, of another build of Strata, of another module, or not marked so.
+            ResourceLimit: the process may have no more files.
+        """
+        with importing:
+            from stratavm.engine.keptsnapshot import unpacked
+
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError(f"data must be the bytes of a snapshot, got {type(data).__name__}")
+        return made(module, unpacked(module, bytes(data), key, truth("trusted", trusted)), first)
+
+    @classmethod
+    @checks_keywords
+    def deserialize_file(
+        cls,
+        path: str | os.PathLike[str],
+        module: Module,
+        *,
+        key: bytes | None = None,
+        trusted: bool = False,
+        first: Callable[[Instance], object] | None = None,
+    ) -> Snapshot:
+        """``deserialize`` of a file. Its owner and its rights say nothing of who made it.
+
+        Raises:
+            OSError: it cannot be read.
+            DecodeError, ResourceLimit: as for ``deserialize``.
+        """
+        with open(path, "rb") as file:
+            return cls.deserialize(file.read(), module, key=key, trusted=trusted, first=first)
+
     def __repr__(self) -> str:
         name = printable(self.module.name)
         return f"<Snapshot of {name}: {amount(self.memory_bytes)}, of which it keeps {amount(self.kept_bytes)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a snapshot is not pickled")
+        raise TypeError("a snapshot is not pickled; serialize() makes bytes of it")
 
 
 def made(module: Module, state: State, first: Callable[[Instance], object] | None) -> Snapshot:

@@ -105,7 +105,7 @@ class MemorySlots:
     memories: int = 100
     max_memory_bytes: int = 4 << 30
     when_exhausted: Literal["error", "map"] = "error"
-    keep_pages: int = 32
+    keep_pages: int = 256
 
     def __post_init__(self) -> None:
         bounds = {"memories": (1, 16_000), "max_memory_bytes": (1, ADDRESS_SPACE), "keep_pages": (0, 1 << 20)}

@@ -27,8 +27,9 @@ from cython.cimports.stratavm.runtime.wipe import Original
 from stratavm.base.errors import Closed, InstancePoisoned, LinkError, ResourceLimit, SnapshotRefused, StoreBusy
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.image import check_files, image_of_file, open_file
-from stratavm.spec.types import is_ref
+from stratavm.spec.types import F32, FUNC, FUNCREF, I32, REF, RESOLVED, V128, heap, is_ref, kind
 
+NARROW: tuple = (I32, F32)
 SET_NULL: str = "set it to null before"
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 MOST_AT_ONCE = cython.declare(uint64_t, 1 << 30)  # bytes of one system call
@@ -437,6 +438,7 @@ def put_tables(state: State, instance: Instance) -> cython.int:
     at: uint64_t
     length: uint64_t
     table: Table
+    imported: uint32_t = instance.n_imported_funcs
     places: cython.pointer(cython.const[uint32_t])
     for i in range(len(state.tables)):
         length = len(state.tables[i]) // 4
@@ -449,7 +451,9 @@ def put_tables(state: State, instance: Instance) -> cython.int:
             cython.cast(cython.p_void, cython.cast(cython.p_char, cython.cast(bytes, state.tables[i]))),
         )
         for at in range(length):
-            if places[at] != 0:
+            if places[at] > imported:
+                table.d.base[at] = cython.cast(uint64_t, instance.vm.func_recs + (places[at] - 1 - imported))
+            elif places[at] != 0:
                 table.d.base[at] = instance.listed(places[at] - 1)
     return 0
 
@@ -466,3 +470,120 @@ def put_segments(state: State, instance: Instance) -> cython.int:
         if not cython.cast(cython.p_char, state.dropped_elements)[i]:
             instance.set_element(i, evaluate)
     return 0
+
+
+# ---- of what was written down ----
+
+
+def state_of_parts(blueprint: Blueprint, parts: tuple, kept_bytes: int) -> State:
+    """A state that was written down, maybe by somebody else: what is in it is what instances of the blueprint may have.
+
+    Parts are, in this order: memories, cells, tables, dropped data and element segments, constants, and whether it was
+    initialised; see the header.
+
+    Raises:
+        ValueError: they are of no instance of this module.
+    """
+    memories, cells, tables, datas, elements, constants, initialized = parts
+    state: State = State.__new__(State)
+    state.blueprint = blueprint
+    state.initialized = initialized
+    state.kept_bytes = kept_bytes
+    expect("data segments", len(datas) == blueprint.n_passive)
+    expect("element segments", len(elements) == blueprint.counts.n_elements)
+    expect("imported globals", len(constants) == blueprint.n_imported_globals)
+    state.dropped_datas, state.dropped_elements, state.constants = datas, elements, constants
+    state.cells = checked_cells(blueprint, cells)
+    expect("tables", len(tables) == len(blueprint.tables))
+    for form, held in zip(blueprint.tables, tables):  # noqa: B905 - as many
+        check_table(blueprint, form, held)
+    state.tables = tables
+    expect("memories", len(memories) == len(blueprint.memories))
+    for spec, taken_one in zip(blueprint.memories, memories):  # noqa: B905 - as many
+        check_memory(spec, taken_one[0], taken_one[1])
+        state.memory_bytes += taken_one[0] << cython.cast(MemorySpec, spec).shift
+    state.memories = memories
+    return state
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def expect(what: str, right: cython.bint) -> cython.int:
+    """ValueError where what was written down does not fit."""
+    if not right:
+        raise ValueError(f"its {what} are not those of the module")
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_memory(spec: MemorySpec, pages: object, image: object) -> cython.int:
+    """A memory has as many pages as it may have, and as many bytes as its image, in whole pages of the host."""
+    expect("memories", spec.minimum <= pages <= spec.maximum and not spec.flags & SHARED)
+    size: object = pages << spec.shift
+    return expect("memories", image is None if size == 0 else image.end == -(-size // HOST_PAGE) * HOST_PAGE)
+
+
+@cython.cfunc
+def checked_cells(blueprint: Blueprint, cells: bytes) -> bytes:
+    """Own globals: each has no more bits than its type, and references are what that allows."""
+    i: uint32_t
+    types: list = [variable.type.value for variable in blueprint.globals]
+    expect("globals", len(cells) == GLOBAL_CELL * len(types))
+    right: bytes = PyBytes_FromStringAndSize(cython.cast(cython.p_char, cells), len(cells))
+    to: cython.pointer(uint64_t) = cython.cast(
+        cython.pointer(uint64_t), cython.cast(cython.p_void, cython.cast(cython.p_char, right))
+    )
+    for i in range(len(types)):
+        if is_ref(types[i]):
+            expect(
+                "globals", to[2 * i] <= 0xFFFFFFFF and is_held(blueprint, types[i], cython.cast(uint32_t, to[2 * i]))
+            )
+        elif types[i] in NARROW:
+            to[2 * i] = cython.cast(uint32_t, to[2 * i])
+        if types[i] != V128:
+            to[2 * i + 1] = 0
+    return right
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_table(blueprint: Blueprint, form: TableSpec, held: bytes) -> cython.int:
+    """A table has as many elements as it may have, of its type."""
+    i: uint64_t
+    length: uint64_t = len(held) // 4
+    element: object = form.declared.element
+    plain: cython.bint = element == FUNCREF
+    most: uint64_t = blueprint.n_imported_funcs + cython.cast(uint64_t, blueprint.n_recorded)
+    places: cython.pointer(cython.const[uint32_t]) = cython.cast(
+        cython.pointer(cython.const[uint32_t]), cython.cast(cython.p_void, cython.cast(cython.p_char, held))
+    )
+    expect("tables", len(held) % 4 == 0 and form.minimum <= length <= form.maximum)
+    for i in range(length):
+        if plain:
+            expect("tables", places[i] <= most)
+        else:
+            expect("tables", is_held(blueprint, element, places[i]))
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def is_held(blueprint: Blueprint, type_: object, place: uint32_t) -> cython.bint:
+    """Whether 1 + the place of a function, or 0, is a value of a reference type."""
+    what: object = heap(type_)
+    if place == 0:
+        return kind(type_) != REF
+    place -= 1
+    if place >= blueprint.n_imported_funcs + cython.cast(uint64_t, blueprint.n_recorded):
+        return False
+    if what == FUNC:
+        return True
+    if what < RESOLVED:
+        return False
+    found: object
+    if place < blueprint.n_imported_funcs:
+        found = blueprint.ids[blueprint.module.imported_funcs[place].type_index]
+    else:
+        found = blueprint.type_id(blueprint.recorded[place - blueprint.n_imported_funcs])
+    return blueprint.types.home.matches(found, what - RESOLVED)

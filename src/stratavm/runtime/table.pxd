@@ -33,7 +33,7 @@ cdef class Table:
     cdef readonly bint holds_functions
     cdef object __weakref__
     cdef int begin(self, Store store, TableSpec spec, object raw, uint64_t length) except -1
-    cdef int reserve(self, uint64_t top) except -1
+    cdef int reserve(self, uint64_t top, uint64_t length) except -1
     cdef int check_raw(self, uint64_t raw) except -1
     cdef uint64_t place(self, object index) except? 0xFFFFFFFFFFFFFFFF
     cdef int put(self, uint64_t at, uint64_t* items, uint64_t count) except -1

@@ -114,7 +114,7 @@ class Table:
         store.count_table()
         self.counted = True
         self.number = store.made_tables - 1
-        self.reserve(top)
+        self.reserve(top, length)
         if self.resize(length, raw):
             self.d.max_length = 0  # it holds nothing, whoever still has it: the store does not look at it
             self.store.quota.check(8 * length, "a table")
@@ -124,10 +124,10 @@ class Table:
         store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
         return 0
 
-    def reserve(self, top):
+    def reserve(self, top, length):
         """Take the address space of the maximum, up to which it may grow from then on."""
         base: cython.p_void
-        if top <= HEAP_ELEMENTS:
+        if top <= HEAP_ELEMENTS or top == length:  # one that cannot grow is on the heap whatever its length
             self.store.quota.check(top * 8, "a table")
             base = calloc(top + 1, 8)
             if base == cython.NULL:

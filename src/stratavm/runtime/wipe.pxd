@@ -6,6 +6,9 @@ cdef extern from "<sys/ioctl.h>" nogil:
     int ioctl(int descriptor, unsigned long request, ...)
 
 # linux/fs.h, since Linux 6.7; written out, as the headers of the machine that builds may be older.
+cdef enum:
+    MOST_REGIONS = 512               # runs of written pages that are asked for: 12 KiB of stack
+
 cdef struct PageRegion:              # struct page_region
     uint64_t start
     uint64_t end

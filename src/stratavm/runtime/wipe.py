@@ -65,7 +65,7 @@ def wipe(base, size, original, most_pages):
     """Overwrite the written pages of a memory with what it began with; false, and nothing is done, if they are unknown
     or more than ``most_pages``. ``original`` is None where it began with zeros."""
     global pagemap
-    regions: PageRegion[32]
+    regions: PageRegion[MOST_REGIONS]
     i: cython.int
     found: cython.int
     start: uint64_t
@@ -100,7 +100,7 @@ def written(
     scan.start = cython.cast(uint64_t, base)
     scan.end = scan.start + size
     scan.vec = cython.cast(uint64_t, regions)
-    scan.vec_len = 32
+    scan.vec_len = MOST_REGIONS
     scan.max_pages = most_pages
     scan.category_inverted = scan.category_mask = IS_FILE | IS_ZERO
     scan.category_anyof_mask = IS_PRESENT | IS_SWAPPED
@@ -116,13 +116,18 @@ def restore(base: cython.p_char, start: uint64_t, end: uint64_t, original: Origi
     at: uint64_t = start
     i: uint32_t
     run: cython.pointer(Run)
+    shown: cython.p_const_char
     while at < end:
-        memset(base + at, 0, HOST_PAGE)
+        shown = cython.NULL
         if original is not None:
             for i in range(original.n_runs):
                 run = cython.address(original.runs[i])
                 if run.start <= at < run.start + run.size:
-                    memcpy(base + at, original.content + run.behind + (at - run.start), HOST_PAGE)
+                    shown = original.content + run.behind + (at - run.start)
+        if shown == cython.NULL:
+            memset(base + at, 0, HOST_PAGE)
+        else:
+            memcpy(base + at, shown, HOST_PAGE)
         at += HOST_PAGE
 
 
@@ -157,7 +162,7 @@ def prepare() -> bool:
 @cython.exceptval(check=False)
 def answers(map: cython.int, flags: cython.int, descriptor: cython.int) -> cython.bint:
     """Whether of three pages, one read, one written and one left alone, exactly the written one is named."""
-    regions: PageRegion[32]
+    regions: PageRegion[MOST_REGIONS]
     place: cython.p_void = mmap(cython.NULL, 3 * HOST_PAGE, PROT_READ | PROT_WRITE, flags, descriptor, 0)
     if place == MAP_FAILED:
         return False

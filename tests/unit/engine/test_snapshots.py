@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import pickle
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 import stratavm
 from stratavm import (
     Closed,
+    DecodeError,
     Engine,
     Func,
     Global,
@@ -31,6 +34,7 @@ from stratavm import (
     Trap,
     load,
 )
+from stratavm.aot.container import read, write
 from stratavm.engine.events import InstantiationFailed, SnapshotTaken
 from stratavm.spec.types import FuncType
 
@@ -537,3 +541,189 @@ def test_a_snapshot_is_made_by_instances_only():
     del snapshot
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+# ---- between processes ----
+
+
+KEY = b"a key of sixteen"
+
+
+def test_a_snapshot_comes_back_from_its_bytes(engine):
+    """Once more with the same bytes, and in another engine."""
+    instance, _ = guest(engine)
+    instance.exports.memory.write(5000, b"kept")
+    instance.exports.grow()
+    instance.exports.drop()
+    instance.exports.count.value = 77
+    data = instance.snapshot().serialize(key=KEY)
+    other = Engine(tier="jit0", memory_plan="bounded")
+    module = Module(instance.module.model.binary, other)
+    snapshot = Snapshot.deserialize(data, module, key=KEY, first=lambda i: i.exports.memory.write(0, b"first"))
+    assert snapshot.kept_bytes == 8192
+    clone = snapshot.instantiate(Store(other), {"env": {"double": lambda x: x * 5}}).exports
+    assert (bytes(clone.memory[:5]), bytes(clone.memory[5000:5004])) == (b"first", b"kept")
+    assert (len(clone.memory), len(clone.table), clone.count.value) == (131072, 6, 77)
+    assert [clone.call(i, 1) for i in (0, 1)] == [5, 78]
+    with pytest.raises(Trap):
+        clone.copy()
+
+
+def test_whoever_made_a_snapshot_is_asked_for():
+    """Its mark is by this user's key, or the key that is given, or the caller says so."""
+    instance, _ = guest(Engine())
+    module, snapshot = instance.module, instance.snapshot()
+    own = snapshot.serialize()
+    assert Snapshot.deserialize(own, module).memory_bytes == 65536
+    marked = snapshot.serialize(key=KEY)
+    assert Snapshot.deserialize(marked, module, key=KEY).memory_bytes == 65536
+    for data, key, why in ((marked, None, "this user's key"), (own, KEY, "the key that was given")):
+        with pytest.raises(DecodeError, match=f"its mark is not by {why}"):
+            Snapshot.deserialize(data, module, key=key)
+        assert Snapshot.deserialize(data, module, key=key, trusted=True).memory_bytes == 65536
+    with pytest.raises(TypeError, match="bytes of a snapshot"):
+        Snapshot.deserialize("text", module)
+    with pytest.raises(ValueError, match="16 to 64"):
+        snapshot.serialize(key=b"short")
+
+
+def test_a_snapshot_is_of_one_module_and_one_build(monkeypatch):
+    """Another binary, or another build of Strata, is told of by name."""
+    instance, _ = guest(Engine())
+    data = instance.snapshot().serialize(key=KEY)
+    with pytest.raises(DecodeError, match="a snapshot of another binary"):
+        Snapshot.deserialize(data, Module("(module (memory 1))", Engine()), key=KEY)
+    with pytest.raises(DecodeError, match="image"):
+        Snapshot.deserialize(b"what is this", instance.module, key=KEY)
+    with pytest.raises(DecodeError, match="snapshot of another kind"):
+        Snapshot.deserialize(Module.build(GUEST).serialize(key=KEY), instance.module, key=KEY)
+    monkeypatch.setattr("stratavm.engine.keptsnapshot.build_identity", lambda: "another")
+    with pytest.raises(DecodeError, match="a snapshot of another build"):
+        Snapshot.deserialize(data, instance.module, key=KEY)
+
+
+def test_a_file_is_for_this_user_alone(tmp_path):
+    """It holds the guest's secrets; what was there before is replaced whole."""
+    instance, linker = guest(Engine())
+    path = tmp_path / "warm.snapshot"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    snapshot = instance.snapshot()
+    snapshot.serialize_file(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_bytes() == snapshot.serialize()
+    clone = Snapshot.deserialize_file(path, instance.module).instantiate(Store(instance.module.engine), linker)
+    assert clone.exports.add(1) == 6
+    with pytest.raises(OSError, match="none"):
+        snapshot.serialize_file(tmp_path / "none" / "x")
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_flipped_bit_is_found():
+    """Wherever it is: in the head, the state or the pages. Nothing of it becomes an instance."""
+    instance, _ = guest(Engine())
+    instance.exports.memory.write(5000, b"kept")
+    data = bytearray(instance.snapshot().serialize(key=KEY))
+    found = 0
+    for place in sorted({*range(0, len(data), 97), *range(min(700, len(data)))}):
+        data[place] ^= 1 << place % 8
+        try:
+            Snapshot.deserialize(data, instance.module, key=KEY)
+        except DecodeError:
+            found += 1
+        else:
+            assert data[place] == 1 << place % 8, place  # a zero between sections, which is nobody's
+        data[place] ^= 1 << place % 8
+    assert found > 600
+    for size in range(0, len(data), 211):
+        with pytest.raises(DecodeError):
+            Snapshot.deserialize(data[:size], instance.module, key=KEY, trusted=True)
+
+
+def test_a_forged_state_is_one_that_the_module_could_have():
+    """``trusted`` believes who made it, and no number in it: a wrong one is refused before anything is made of it."""
+    source = """(module (type $a (func)) (type $b (func (param i32)))
+      (memory (export "m") 1 2) (table (export "t") 3 4 funcref) (table 1 (ref null $a)) (elem func $f $g)
+      (global (mut i32) (i32.const 1)) (global (mut funcref) (ref.null func)) (global (mut externref) (ref.null extern))
+      (global (mut (ref $a)) (ref.func $f)) (data "x") (elem (table 1) (i32.const 0) (ref null $a) (ref.func $f))
+      (func $f (type $a)) (func $g (type $b) (drop (local.get 0))))"""
+    engine = Engine()
+    instance = load(source, store=Store(engine))
+    image = read(instance.snapshot().serialize(key=KEY))
+    sections = {name: image.section(name) for name in image.sections}
+    parts = [
+        b"".join(x.to_bytes(8, "little") for x in (1, 0)),
+        bytes(48) + (1).to_bytes(16, "little"),
+        b"\0",
+        b"\0\1",
+        b"",
+        b"\0",
+        bytes(12),
+        (1).to_bytes(4, "little"),
+    ]
+
+    def forged(changed, pages=b""):
+        whole = [changed.get(i, part) for i, part in enumerate(parts)]
+        state = b"".join(len(part).to_bytes(8, "little") + part for part in whole)
+        data = b"".join(write({**sections, "state": state, "memory": pages}))
+        return Snapshot.deserialize(data, instance.module, trusted=True)
+
+    def words(*numbers):
+        return b"".join(x.to_bytes(8, "little") for x in numbers)
+
+    assert forged({}).instantiate(Store(engine)).exports.m.size_pages == 1
+    assert forged({0: words(2, 1, 4096, 4096)}, b"y" * 4096).instantiate(Store(engine)).exports.m[4096] == 121
+    page = bytes(4096)
+    wrong = [
+        ({0: words(0, 0)}, b""),
+        ({0: words(3, 0)}, b""),
+        ({0: words(1 << 62, 0)}, b""),
+        ({0: words(1, 1, 65536, 4096)}, page),
+        ({0: words(1, 1, 1, 4096)}, page),
+        ({0: words(1, 1, 0, 4095)}, page),
+        ({0: words(1, 1, 0, 8192)}, page),
+        ({0: words(1, 2, 4096, 4096, 0, 4096)}, 2 * page),
+        ({0: words(1, 1, 0, 4096)}, 2 * page),
+        ({0: words(1, 1 << 60)}, page),
+        ({0: words(1, 0, 0)}, b""),
+        ({1: bytes(48)}, b""),
+        ({1: bytes(64)}, b""),
+        ({1: bytes(16) + words(3, 0) + bytes(16) + words(1, 0)}, b""),
+        ({1: bytes(32) + words(1, 0) + words(1, 0)}, b""),
+        ({1: bytes(48) + words(2, 0)}, b""),
+        ({1: bytes(48) + words(1 + (1 << 32), 0)}, b""),
+        ({2: b""}, b""),
+        ({3: b"\0"}, b""),
+        ({4: bytes(16)}, b""),
+        ({4: b"\0"}, b""),
+        ({6: bytes(8)}, b""),
+        ({6: bytes(20)}, b""),
+        ({6: bytes(13)}, b""),
+        ({6: bytes(8) + (3).to_bytes(4, "little")}, b""),
+        ({6: bytes(8) + b"\xff" * 4}, b""),
+        ({7: (2).to_bytes(4, "little")}, b""),
+        ({7: b""}, b""),
+    ]
+    for changed, pages in wrong:
+        with pytest.raises(DecodeError, match="damaged snapshot"):
+            forged(changed, pages)
+    right = forged({6: (2).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(8), 7: bytes(4)})
+    assert [e is None for e in right.instantiate(Store(engine)).exports.t] == [False, False, True, True]
+
+
+def test_another_process_begins_with_it(tmp_path):
+    """A file is all that it needs."""
+    instance, _ = guest(Engine())
+    instance.exports.memory.write(0, b"over there")
+    (tmp_path / "guest.wat").write_text(GUEST)
+    instance.snapshot().serialize_file(tmp_path / "warm", key=KEY)
+    program = f"""
+import stratavm
+engine = stratavm.Engine()
+module = stratavm.Module({str(tmp_path / "guest.wat")!r}, engine)
+snapshot = stratavm.Snapshot.deserialize_file({str(tmp_path / "warm")!r}, module, key={KEY!r})
+made = snapshot.instantiate(stratavm.Store(engine), {{"env": {{"double": lambda x: 2 * x}}}})
+print(bytes(made.exports.memory[:10]).decode(), made.exports.call(0, 21))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "over there 42\n"
