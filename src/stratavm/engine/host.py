@@ -78,16 +78,27 @@ class Binder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PerStore:
+    """A function of a ``HostSpec`` that each store has one of.
+
+    Attributes: ``make`` gives it, once for each instance that imports it.
+    """
+
+    make: Callable[[Store], Callable[..., int | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class HostSpec:
     """A host function with a fixed type that works on the caller's memory.
 
     Attributes:
         type: its WebAssembly type; integers only.
-        function: ``function(memory, *unsigned integers)``; returns an unsigned integer, or None if it has no result.
+        function: ``function(memory, *unsigned integers)``; returns an unsigned integer, or None if it has no result. Or
+            what makes one for each store.
     """
 
     type: FuncType
-    function: Callable[..., int | None]
+    function: Callable[..., int | None] | PerStore
 
 
 def wants_caller(function: Callable[..., Any]) -> bool:

@@ -14,6 +14,7 @@ cdef class Offered:
     cdef object function
     cdef HostShape shape
     cdef bint is_spec
+    cdef bint per_store               # ``function`` makes one for each store
     cdef ShortWay short               # of a spec's function, or None
     cdef bint wants                   # the caller, as its first argument
 

@@ -33,7 +33,7 @@ from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from stratavm.base.errors import LinkError
 from stratavm.base.importing import importing
 from stratavm.engine.cells import codes_of
-from stratavm.engine.host import HostSpec, wants_caller
+from stratavm.engine.host import HostSpec, PerStore, wants_caller
 from stratavm.runtime.values import from_raw, results_to_raw, signature
 from stratavm.spec.types import EXTERN, heap
 
@@ -73,6 +73,7 @@ class Offered:
         self.shape = HostShape(runtime, type, number)
         if self.is_spec:
             check_spec(self.shape, where)
+            self.per_store = isinstance(self.function, PerStore)
             if isinstance(self.function, ShortWay):
                 self.short = self.function
                 self.function = self.short.general
@@ -102,7 +103,14 @@ class PythonHost(HostFunction):
     def fit(self, store, what, caller):
         """Become what was offered in a store; ``caller`` is None where it is not wanted."""
         run: may_raise_t = cython.cast(may_raise_t, run_slowly)
-        self.become(store, what.shape, what.function, what.where)
+        function: object = what.function
+        self.short = what.short
+        if what.per_store:
+            function = function.make(store)
+            if isinstance(function, ShortWay):
+                self.short = function
+                function = self.short.general
+        self.become(store, what.shape, function, what.where)
         self.caller = caller
         self.is_spec = what.is_spec
         self.param_codes, self.result_codes = codes_of_shape(what.shape)
@@ -111,7 +119,6 @@ class PythonHost(HostFunction):
         self.n_results = len(self.result_codes)
         self.gives_any = self.result_codes == b"-" and heap(what.shape.type.results[0]) == EXTERN
         if what.is_spec:
-            self.short = what.short
             run = cython.cast(may_raise_t, run_spec if self.short is None else run_shortly)
         elif b"-" not in self.param_codes + self.result_codes and max(self.n_params, self.n_results) <= MAX_CELLS:
             run = cython.cast(may_raise_t, run_quickly)

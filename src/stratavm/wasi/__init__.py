@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
+    from stratavm.wasi.bystore import namespaces_by_store as namespaces_by_store
     from stratavm.wasi.capture import Capture as Capture
     from stratavm.wasi.clock import Clock as Clock
     from stratavm.wasi.clock import FixedClock as FixedClock
@@ -33,6 +34,7 @@ _EXPORTS = {
     "SystemClock": "clock",
     "Threads": "threads",
     "Wasi": "world",
+    "namespaces_by_store": "bystore",
 }
 
 if not TYPE_CHECKING:  # a type checker reads the imports above

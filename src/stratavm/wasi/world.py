@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from stratavm.engine.engine import Engine
     from stratavm.engine.host import HostSpec
+    from stratavm.engine.store import Store
     from stratavm.wasi.frozen import FrozenWorld
 
 
@@ -134,6 +135,19 @@ class Wasi(Closing):
                 none of a function of WASI.
         """
         return {name: imports(self._context, name, names) for name in NAMESPACES}
+
+    def bind(self, store: Store) -> None:
+        """Let instances in a store have this world, whose functions ``namespaces_by_store`` has given a linker.
+
+        Raises:
+            ValueError: the store has another world already.
+        """
+        from stratavm.engine.store import Store
+        from stratavm.wasi.bystore import bind  # here, for few use it
+
+        if not isinstance(store, Store):
+            raise TypeError(f"a world is bound to a Store, got {store!r:.80}")
+        bind(store, self._context)
 
     def holds_written(self) -> bool:
         """Whether a regular file is open for writing: what the guest has not written yet would be lost."""
