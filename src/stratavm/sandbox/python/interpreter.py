@@ -18,10 +18,12 @@ from stratavm.sandbox.python.guests import IMPORT, SHOWN, Opened, engine
 from stratavm.sandbox.python.tree import RunTree
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.wasi.clock import Clock, FixedClock, SystemClock
+from stratavm.wasi.renewed import renew
 from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
+    from stratavm.engine.instance_pre import InstancePre
     from stratavm.engine.module import Module
     from stratavm.engine.snapshot import Snapshot
     from stratavm.sandbox.arguments import Folder
@@ -45,6 +47,8 @@ QUITS: Final = 256
 """From here on a status says that the guest wants to end, with a code."""
 STACK_BYTES: Final = (8 << 20) - (512 << 10)
 """What is left of the stack of a main thread: with less, deep recursion ends in a trap, not in RecursionError."""
+MOST_KITS: Final = 64
+"""How many are kept of one snapshot."""
 CLOCK_STEP_NS: Final = 1000
 """What each reading of a deterministic clock adds: a program that waits for a time ends."""
 
@@ -70,13 +74,26 @@ class Frame:
     seed: int
 
 
+class Kit(NamedTuple):
+    """What takes longest to make for a clone: functions that are bound to a world and a door, and linked. Whoever has
+    ended well leaves them to the next."""
+
+    world: Wasi
+    door: Door
+    pre: InstancePre
+
+
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An interpreter as others begin: its memory, what it has seen of its world, and its files."""
+    """An interpreter as others begin: its memory, what it has seen of its world, and its files.
+
+    Attributes: ``kits`` are those that nobody has now.
+    """
 
     snapshot: Snapshot
     world: FrozenWorld
     tree: RunTree
+    kits: list[Kit]
 
 
 class Begins(NamedTuple):
@@ -119,11 +136,15 @@ class Interpreter:
         self.tree.fill(begins.files, begins.folders)
         self.store = Store(engine(frame.fuel), limits=_limits(frame), fuel=0 if frame.fuel else None)
         self.watch = Watch(self.store)
-        self.door = Door(driver())
-        self.alive = self.has_begun = False
+        self._kit = _taken(kept)
+        self.door = Door(driver()) if self._kit is None else self._kit.door
+        self.alive = self.has_begun = self._is_clean = False
         self._refused_before = 0
         try:
             self.world = self._opened_world(streams, opened, clock)
+            if self._kit is not None:
+                renew(self._kit.world, self.world)
+                self.world = self._kit.world
         except BaseException:
             self.watch.close()
             self.store.close()
@@ -152,19 +173,25 @@ class Interpreter:
         Raises:
             StrataError: it did not come so far.
         """
-        linker = Linker(module.engine)
-        linker.define_namespaces(self.world.namespaces())
-        place, type_ = IMPORT
-        linker.define(*place, HostSpec(type_, cast(Any, self.door.call)))
         kept = self._kept
         if kept is None:
-            self._instance = await way.instantiate(linker, self.store, module)
+            self._instance = await way.instantiate(self._linked(module), self.store, module)
         else:
-            self._instance = kept.snapshot.instantiate_pre(linker).instantiate(self.store)
+            if self._kit is None:
+                self._kit = Kit(self.world, self.door, kept.snapshot.instantiate_pre(self._linked(module)))
+            self._instance = self._kit.pre.instantiate(self.store)
         self.door.allocate = self._instance.exports["host_alloc"]
         if kept is None:
             await self._learn(way)
         self.alive = self.has_begun = True
+
+    def _linked(self, module: Module) -> Linker:
+        """What it imports."""
+        linker = Linker(module.engine)
+        linker.define_namespaces(self.world.namespaces())
+        place, type_ = IMPORT
+        linker.define(*place, HostSpec(type_, cast(Any, self.door.call)))
+        return linker
 
     async def _learn(self, way: Way) -> None:
         """Teach it the driver."""
@@ -180,7 +207,7 @@ class Interpreter:
         """
         if self._instance is None:
             return None if self._kept is None else replace(self._kept, tree=self.tree.copied())
-        return Kept(self._instance.snapshot(), self.world.freeze(), self.tree.copied())
+        return Kept(self._instance.snapshot(), self.world.freeze(), self.tree.copied(), [])
 
     async def turn(self, way: Way, task: dict[str, Any], tools: Tools | None) -> Turned:
         """Do one turn. Time and fuel are the caller's to set."""
@@ -194,9 +221,11 @@ class Interpreter:
 
     async def _ended(self, way: Way, task: dict[str, Any]) -> Turned:
         try:
+            self._is_clean = False
             status = await self._call(way, TURN)
             if task["ends"] and self.world.holds_written():
                 await self._shut_down(way)
+            self._is_clean = True
         except ExitError as stop:
             self.alive = False
             return Turned("exit", stop.code, "", None)
@@ -243,10 +272,24 @@ class Interpreter:
         """Let go of it all; no guest code runs."""
         self.alive = False
         self.watch.close()
+        self.door.allocate, self._instance = None, None
         try:
             self.world.close()
         finally:
             await way.beside(self.store.close)
+        if self._kept is not None and self._kit is not None and self._is_clean:
+            self._kit.door.forget()
+            if len(self._kept.kits) < MOST_KITS:
+                self._kept.kits.append(self._kit)
+        self._kit = None
+
+
+def _taken(kept: Kept | None) -> Kit | None:
+    """A kit that nobody has, if there is one."""
+    try:
+        return None if kept is None else kept.kits.pop()
+    except IndexError:
+        return None
 
 
 @lru_cache(maxsize=64)
