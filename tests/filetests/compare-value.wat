@@ -1,4 +1,5 @@
-;; A comparison that is used as a number is a setcc; with another use beside the branch it is computed once.
+;; A comparison that is used as a number is a setcc; with another use beside the branch it is computed once, and the
+;; branch asks the flags, which are there still.
 ;;! show: minst asm
 ;;! run: f 1 2 => 1
 ;;! run: both 1 2 => 1

@@ -7,7 +7,7 @@ cdef class NumericSelector(BaseSelector):
     cdef uint32_t quotient     # of the newest division by a constant in this block, or NO_VREG: a remainder may follow
     cdef uint32_t dividend, divisor, divided   # its operands, and whether it is signed
 
-    cdef uint32_t tested, tested_cc, tested_end   # the condition of the newest cmov, and where the code ended behind it
+    cdef uint32_t tested, tested_cc, tested_end   # what the newest setcc or cmov asked; where the code ended behind it
 
     cdef bint numeric(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef bint is_condition(self, uint32_t node) noexcept nogil

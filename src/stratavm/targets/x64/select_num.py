@@ -907,6 +907,8 @@ class NumericSelector(BaseSelector):
         cc: uint32_t = self.flags_of(n)
         self.pseudo(P_SETCC, 4, MI_FLAGS_USE)
         self.m.last().cc = cc
+        if cc < CC_FEQ:
+            self.tested, self.tested_cc, self.tested_end = n, cc, self.m.n_insts
         return self.m.operand(self.define(n), R_DEF, C_REG, 0)
 
     def select(self, n):
