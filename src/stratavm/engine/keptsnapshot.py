@@ -34,7 +34,8 @@ _MEMORY: Final = struct.Struct("<QQ")
 _RUN: Final = struct.Struct("<QQ")
 """Where a run lies in its memory, and its bytes; whole pages of this machine."""
 _CONSTANT_BYTES: Final = 16
-_MOST_RUNS_AT_ONCE: Final = 1 << 26
+BLOCK: Final = 1 << 24
+"""Bytes of a memory that are looked at at once."""
 ZERO: Final = bytes(PAGE)
 AGAIN: Final = "take it again: instance.snapshot()"
 
@@ -44,8 +45,8 @@ def packed(module: Module, state: State, key: bytes | None) -> list[bytes]:
     if module._is_given:
         raise ValueError("a snapshot of a module that was made of a model cannot be kept: its binary may be another")
     memories, pages = [], []
-    for count, image in state.memories:
-        runs = [] if image is None else list(_runs(image))
+    for type_, (count, image) in zip(module.model.memories, state.memories, strict=True):
+        runs = [] if image is None else list(_runs(image, _whole(count << type_.page_shift)))
         memories.append(_MEMORY.pack(count, len(runs)) + b"".join(_RUN.pack(at, len(data)) for at, data in runs))
         pages += [data for _, data in runs]
     parts = [
@@ -77,22 +78,31 @@ def _facts(module: Module) -> dict[str, str]:
     return {"kind": KIND, "build": build_identity(), "binary": binary, "page": str(PAGE), "name": module.name}
 
 
-def _runs(image: MemoryImage) -> Iterator[tuple[int, bytes]]:
-    """(offset, content) of runs of pages that are not all zero."""
-    at = 0
-    while at < image.end:
-        data = os.pread(image.descriptor, min(_MOST_RUNS_AT_ONCE, image.end - at), at)
+def _whole(size: int) -> int:
+    """A number of bytes in whole pages of this machine."""
+    return -(-size // PAGE) * PAGE
+
+
+def _runs(image: MemoryImage, size: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, content) of runs of pages, of a memory of so many bytes, that are not all zero."""
+    for at in range(0, size, BLOCK):
+        data = bytearray(min(BLOCK, size - at))
+        if at < image.end:
+            shown = os.pread(image.descriptor, min(len(data), image.end - at), at)
+            data[: len(shown)] = shown
+        for place, content in image.pieces:
+            if at < place + len(content) and place < at + len(data):
+                first = max(at, place)
+                part = content[first - place : at + len(data) - place]
+                data[first - at : first - at + len(part)] = part
         start = None
-        for page in range(0, len(data), PAGE):
-            if data[page : page + PAGE] == ZERO:
+        for page in range(0, len(data) + 1, PAGE):
+            if data[page : page + PAGE] in (ZERO, b""):
                 if start is not None:
-                    yield at + start, data[start:page]
+                    yield at + start, bytes(data[start:page])
                 start = None
             elif start is None:
                 start = page
-        if start is not None:
-            yield at + start, data[start:]
-        at += len(data)
 
 
 def unpacked(module: Module, data: bytes, key: bytes | None, trusted: bool) -> State:
@@ -185,7 +195,7 @@ def _memories(module: Module, table: bytes, pages: bytes) -> Iterator[tuple[int,
             raise ValueError("a memory has not as many pages as its type says")
         if count << type_.page_shift > ADDRESS_SPACE:
             raise ValueError("a memory is larger than addresses reach")
-        size = -(-(count << type_.page_shift) // PAGE) * PAGE
+        size = _whole(count << type_.page_shift)
         runs, behind = [], 0
         for _ in range(n_runs):
             start, length = reader.numbers(_RUN)

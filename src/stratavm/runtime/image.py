@@ -11,7 +11,7 @@ import itertools
 import os
 from _collections_abc import Iterable
 
-from stratavm.base.forms import Final, dataclass, field
+from stratavm.base.forms import Final, dataclass, field, replace
 from stratavm.base.importing import fcntl, finalize, ref, resource
 from stratavm.module.model import Module
 from stratavm.module.sections import Datas
@@ -47,6 +47,7 @@ class MemoryImage:
         pieces: (offset in the memory, bytes) of what is copied instead.
         end: where the last run ends.
         original: the runs, to write them back from.
+        root: the image that it is, but for its pieces, where it has no file of its own.
     """
 
     serial: int
@@ -55,6 +56,7 @@ class MemoryImage:
     pieces: tuple[tuple[int, bytes], ...]
     end: int
     original: Original
+    root: MemoryImage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,12 @@ def image_of_file(descriptor: int, size: int) -> MemoryImage:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def image_over(root: MemoryImage, pieces: tuple[tuple[int, bytes], ...]) -> MemoryImage:
+    """What an image of one run shows with pages written over it: without a file of its own. A slot that shows the root
+    shows it as well, and is wiped to that."""
+    return replace(root, pieces=pieces, root=root)
 
 
 def sealed_file(parts: Iterable[bytes]) -> int:

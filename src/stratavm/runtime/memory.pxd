@@ -37,6 +37,7 @@ cdef class Memory(Copying):
     cdef uint64_t whole_bytes
     cdef readonly uint32_t number    # among the memories of its store
     cdef readonly Region region      # its address space
+    cdef object image                # the image of a snapshot that its region shows, or None
     cdef readonly bint shows         # its region shows the image of its data segments
     cdef bint written                # the host may have written to it, or may do so at any time; guests need not say
     cdef bint counted                # among the living memories of its store

@@ -311,6 +311,7 @@ class Memory(Copying):
         if self.shows:
             self.region.conceal()
             self.shows = False
+            self.image = None
 
     def commit(self, size):
         """Make the first ``size`` bytes usable. 1 if the store's quota, the kernel or the allocator refuses."""

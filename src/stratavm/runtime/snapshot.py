@@ -22,16 +22,17 @@ from cython.cimports.stratavm.runtime.occupancy import PARKED
 from cython.cimports.stratavm.runtime.region import HOST_PAGE
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table, TableSpec, too_long
-from cython.cimports.stratavm.runtime.wipe import Original
+from cython.cimports.stratavm.runtime.wipe import Original, runs_written
 
 from stratavm.base.errors import Closed, InstancePoisoned, LinkError, ResourceLimit, SnapshotRefused, StoreBusy
 from stratavm.runtime.constexpr import evaluate
-from stratavm.runtime.image import check_files, image_of_file, open_file
+from stratavm.runtime.image import check_files, image_of_file, image_over, open_file
 from stratavm.spec.types import F32, FUNC, FUNCREF, I32, REF, RESOLVED, V128, heap, is_ref, kind
 
 NARROW: tuple = (I32, F32)
 SET_NULL: str = "set it to null before"
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
+MOST_SHARE = cython.declare(uint64_t, 4)  # one page in so many may be kept over another image
 MOST_AT_ONCE = cython.declare(uint64_t, 1 << 30)  # bytes of one system call
 
 
@@ -259,8 +260,12 @@ def take_memories(state: State, instance: Instance) -> cython.int:
 
 @cython.cfunc
 def image_of(state: State, memory: Memory) -> object:
-    """An image of all of a memory."""
+    """An image of all of a memory: of its own, or a few pages over that of the snapshot that it began with."""
     size: uint64_t = (memory.d.bytes + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+    pieces: object = None if memory.image is None else pieces_of(memory, size)
+    if pieces is not None:
+        state.kept_bytes += sum([len(content) for _, content in pieces])
+        return image_over(memory.image, pieces)
     region: object = memory.region  # the address space stays while other threads run
     check_files()
     number: object = open_file()
@@ -280,6 +285,22 @@ def image_of(state: State, memory: Memory) -> object:
     del region
     state.kept_bytes += written
     return image_of_file(number, size)
+
+
+@cython.cfunc
+def pieces_of(memory: Memory, size: uint64_t) -> object:
+    """The pages that were written since the memory shows its image, as (offset, bytes); None where they are unknown, or
+    more than one in MOST_SHARE."""
+    runs: list = runs_written(memory.d.base, size, size // HOST_PAGE // MOST_SHARE)
+    if runs is None:
+        return None
+    pieces: list = []
+    at: uint64_t
+    count: uint64_t
+    for at, count in runs:
+        if at < memory.d.bytes:
+            pieces.append((at, PyBytes_FromStringAndSize(memory.d.base + at, min(count, memory.d.bytes - at))))
+    return tuple(pieces)
 
 
 @cython.cfunc
@@ -391,9 +412,13 @@ def put_memories(state: State, instance: Instance) -> cython.int:
         pages, image = state.memories[i]
         memory = Memory.__new__(Memory)
         memory.begin_with(instance.store, state.blueprint.memories[i], image, pages)
-        if image is not None and not memory.shows:
+        if image is not None and memory.shows:
+            memory.image = image if image.root is None else image.root
+        elif image is not None:
             memory.written = True
             copy_pages(memory.d.base, memory.d.bytes, image.original)
+            for at, content in image.pieces:
+                memory.put(at, content)
         instance.add_memory(memory)
     return 0
 
@@ -404,6 +429,7 @@ def copy_pages(base: cython.p_char, size: uint64_t, original: Original) -> cytho
     """Copy the pages of an image that are not all zero."""
     at: uint64_t = 0
     count: uint64_t
+    size = min(size, original.size)
     while at < size:
         count = min(HOST_PAGE, size - at)
         if not is_zero(cython.cast(cython.p_char, original.content) + at, count):

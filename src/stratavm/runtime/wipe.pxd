@@ -41,3 +41,4 @@ cdef class Original:
     cdef uint32_t n_runs
 
 cdef bint wipe(char* base, uint64_t size, Original original, uint64_t most_pages) noexcept
+cdef list runs_written(char* base, uint64_t size, uint64_t most_pages)

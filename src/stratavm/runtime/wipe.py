@@ -87,12 +87,51 @@ def wipe(base, size, original, most_pages):
     return True
 
 
+def runs_written(base, size, most_pages):
+    """(offset, bytes) of the runs of pages of a memory that were written since it shows its image; None where they are
+    unknown or more than ``most_pages``. The size is whole pages."""
+    global pagemap
+    regions: PageRegion[MOST_REGIONS]
+    i: cython.int
+    found: cython.int
+    at: uint64_t = 0
+    pages: uint64_t = 0
+    runs: list = []
+    if not prepare():
+        return None
+    if pagemap < 0:
+        pagemap = open_page_map()
+    while at < size:
+        found = scan_pages(pagemap, base + at, size - at, regions, most_pages + 1 - pages)
+        if found < 0:
+            return None
+        for i in range(found):
+            pages += (regions[i].end - regions[i].start) // HOST_PAGE
+            runs.append((regions[i].start - cython.cast(uint64_t, base), regions[i].end - regions[i].start))
+        if pages > most_pages:
+            return None
+        if found < MOST_REGIONS:
+            return runs
+        at = regions[found - 1].end - cython.cast(uint64_t, base)
+    return runs
+
+
 @cython.cfunc
 @cython.exceptval(check=False)
 def written(
     map: cython.int, base: cython.p_char, size: uint64_t, regions: cython.pointer(PageRegion), most_pages: uint64_t
 ) -> cython.int:
     """Ask for the pages that are neither untouched nor still the file's: how many regions; -1 if not all were named."""
+    found: cython.int = scan_pages(map, base, size, regions, most_pages)
+    return found if found < MOST_REGIONS else -1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def scan_pages(
+    map: cython.int, base: cython.p_char, size: uint64_t, regions: cython.pointer(PageRegion), most_pages: uint64_t
+) -> cython.int:
+    """``written``; but where there are more regions than have room, these are the first."""
     scan: ScanArguments
     found: cython.int
     memset(cython.address(scan), 0, cython.sizeof(scan))
@@ -106,7 +145,7 @@ def written(
     scan.category_anyof_mask = IS_PRESENT | IS_SWAPPED
     scan.return_mask = IS_PRESENT
     found = ioctl(map, PAGEMAP_SCAN, cython.address(scan))
-    return found if found >= 0 and scan.walk_end == scan.end else -1
+    return found if found >= 0 and (found == MOST_REGIONS or scan.walk_end == scan.end) else -1
 
 
 @cython.cfunc

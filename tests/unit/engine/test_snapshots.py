@@ -36,8 +36,10 @@ from stratavm import (
 )
 from stratavm.aot.container import read, write
 from stratavm.engine.events import InstantiationFailed, SnapshotTaken
+from stratavm.runtime.wipe import prepare
 from stratavm.spec.types import FuncType
 
+KEY = b"a key of sixteen"
 GUEST = """(module
   (import "env" "double" (func $double (param i32) (result i32)))
   (memory (export "memory") 1 4)
@@ -543,10 +545,94 @@ def test_a_snapshot_is_made_by_instances_only():
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+# ---- snapshots of clones ----
+
+BIG = """(module (memory (export "memory") 64 128) (global (export "n") (mut i32) (i32.const 0))
+  (func (export "fill") (param $at i32) (param $byte i32) (param $count i32)
+    (memory.fill (local.get $at) (local.get $byte) (local.get $count))))"""
+PAGES = 64 * 16
+
+
+def open_files():
+    """How many this process has."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("slots", [None, MemorySlots(memories=2), MemorySlots(memories=2, keep_pages=8)])
+def test_a_snapshot_of_a_clone_keeps_the_pages_that_differ(slots):
+    """From the snapshot at the root, however many lie between; without a file of its own."""
+    if not prepare():
+        pytest.skip("this kernel does not tell which pages were written")
+    engine = Engine(memory_slots=slots)
+    linker = Linker(engine)
+    instance = linker.instantiate(Store(engine), Module(BIG, engine))
+    expected = bytearray(64 << 16)
+    instance.exports.fill(0, 1, 1 << 16)
+    expected[: 1 << 16] = b"\1" * (1 << 16)
+    snapshots = [(instance.snapshot(), bytes(expected))]
+    instance.store.close()
+    del instance
+    before = open_files()
+    for number in range(2, 12):
+        with Store(engine) as store:
+            clone = snapshots[-1][0].instantiate(store, linker)
+            clone.exports.fill(number * 40960, number, 5000)
+            expected[number * 40960 : number * 40960 + 5000] = bytes([number]) * 5000
+            snapshots.append((clone.snapshot(), bytes(expected)))
+            assert snapshots[-1][0].kept_bytes == (number - 1) * 8192
+            del clone
+    assert open_files() == before
+    for snapshot, content in [*snapshots, *reversed(snapshots)]:
+        with Store(engine) as store:
+            exports = snapshot.instantiate(store, linker).exports
+            assert exports.memory.read(0, 64 << 16) == content
+            exports.fill(0, 255, 64 << 16)
+            del exports
+        kept = Snapshot.deserialize(snapshot.serialize(key=KEY), snapshot.module, key=KEY)
+        with Store(engine) as store:
+            assert kept.instantiate(store, linker).exports.memory.read(0, 64 << 16) == content
+
+
+def test_a_clone_that_differs_much_is_a_root():
+    """More than a quarter of the pages are a file of their own, which the next ones differ from."""
+    engine = Engine()
+    linker = Linker(engine)
+    root = linker.instantiate(Store(engine), Module(BIG, engine)).snapshot()
+    before = open_files()
+    for pages, files in ((PAGES // 4, 0), (PAGES // 4 + 1, 1)):
+        clone = root.instantiate(Store(engine), linker)
+        clone.exports.fill(0, 7, pages * 4096)
+        snapshot = clone.snapshot()
+        assert snapshot.kept_bytes == pages * 4096
+        assert open_files() == before + (files if prepare() else 1)
+        second = snapshot.instantiate(Store(engine), linker)
+        second.exports.fill(0, 8, 1)
+        third = second.snapshot()
+        assert third.kept_bytes == (4096 if files and prepare() else pages * 4096)
+        assert third.instantiate(Store(engine), linker).exports.memory.read(0, 4) == b"\x08\7\7\7"
+        del snapshot, second, third, clone
+
+
+def test_a_clone_that_grew_is_kept_with_what_it_has():
+    """What lies behind the end of the root is written pages, or zero."""
+    engine = Engine()
+    linker = Linker(engine)
+    root = linker.instantiate(Store(engine), Module(BIG, engine)).snapshot()
+    clone = root.instantiate(Store(engine), linker)
+    assert clone.exports.memory.grow(3) == 64
+    clone.exports.fill((66 << 16) + 5, 9, 3)
+    snapshot = clone.snapshot()
+    assert (snapshot.memory_bytes, snapshot.kept_bytes) == (67 << 16, 4096 if prepare() else snapshot.kept_bytes)
+    kept = Snapshot.deserialize(snapshot.serialize(key=KEY), snapshot.module, key=KEY)
+    for found in (snapshot, kept):
+        memory = found.instantiate(Store(engine), linker).exports.memory
+        assert len(memory) == 67 << 16
+        assert memory.read((66 << 16) + 4, 5) == b"\0\t\t\t\0"
+        assert not any(memory.read(64 << 16, 2 << 16))
+
+
 # ---- between processes ----
-
-
-KEY = b"a key of sixteen"
 
 
 def test_a_snapshot_comes_back_from_its_bytes(engine):
