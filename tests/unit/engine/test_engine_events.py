@@ -233,6 +233,7 @@ EXEMPT = {
     "run": "loads, links and calls in an engine, all of which emit; with isolate=True in another process",
     "to_thread": "the call that it makes emits, from the thread that makes it",
     "Wasi.__enter__": "returns itself",
+    "Wasi.holds_written": READS,
     "Wasi.namespaces": READS,
 }
 

@@ -318,7 +318,7 @@ HEAPTYPE = 1 << 9
 DATA = ("Event", "Items", "Functions", "Datas")
 seen = 0
 for found in pkgutil.walk_packages(stratavm.__path__, "stratavm."):
-    if "__main__" in found.name:
+    if "__main__" in found.name or found.name == "stratavm.sandbox.python.driver":  # a guest's
         continue
     for name, cls in list(vars(importlib.import_module(found.name)).items()):
         if not isinstance(cls, type) or cls.__flags__ & HEAPTYPE or cls.__module__ != found.name or name in DATA:

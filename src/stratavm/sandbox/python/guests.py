@@ -19,6 +19,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass
 from stratavm.base.words import some
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
+from stratavm.runtime.limits import MemorySlots
 from stratavm.spec.types import I32, FuncType
 from stratavm.wasi.abi import ENTRY
 from stratavm.wasi.memfs import MemoryTree
@@ -47,6 +48,9 @@ EXPORTS: Final = {
 }
 IMPORT: Final = ("host", "call"), FuncType((I32, I32, I32, I32), (I32,))
 WASI: Final = "wasi_snapshot_preview1"
+SLOTS: Final = 64
+KEEP_PAGES: Final = 1024
+"""Memories that are wiped in place, of which a short turn writes 200 to 500 pages; more live at once as well."""
 DATA: Final = "matplotlib/mpl-data.zip"
 """Inside of the library; matplotlib reads these as files."""
 SHOWN: Final = "python315.zip"
@@ -153,8 +157,8 @@ def _digest(path: str, stamp: Stamp) -> str:
 
 @lru_cache(maxsize=2)
 def engine(fuel: bool) -> Engine:
-    """The engine of interpreters."""
-    return Engine(fuel=fuel)
+    """The engine of interpreters: their memories have slots, which are wiped in place when a run has ended."""
+    return Engine(fuel=fuel, memory_slots=MemorySlots(SLOTS, when_exhausted="map", keep_pages=KEEP_PAGES))
 
 
 class Opened:
