@@ -86,7 +86,7 @@ def run_isolated(arguments: Arguments) -> Captured:
         if not told.started and code >= 0:
             lines = bytes(heard.stderr).decode(errors="replace").strip().splitlines()
             raise RuntimeError(f"the process did not start: {printable(lines[-1]) if lines else 'it said nothing'}")
-        reason, message = _death(code, heard.killed, starved() > starved_before)
+        reason, message = death(code, heard.killed, starved() > starved_before)
         code = CODES[reason] if heard.killed or code >= 0 else 128 - code
         ended = Ended(code, reason, message, None, seconds)
     return Captured(heard.stdout, heard.stderr, ended, told.problems)
@@ -178,7 +178,7 @@ def _read(fd: int, capture: Capture) -> bool:
     return bool(piece)
 
 
-def _death(code: int, killed: bool, starved: bool) -> tuple[Reason, str]:
+def death(code: int, killed: bool, starved: bool) -> tuple[Reason, str]:
     """Why a process ended that said nothing; ``starved``: the system killed some for want of memory meanwhile."""
     if killed or code == -signal.SIGXCPU:
         return "timeout", "the process did not end in its time"

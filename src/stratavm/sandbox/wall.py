@@ -46,6 +46,8 @@ class Wall:
         readable: files and folders that may be opened for reading.
         writable: files and folders in which anything may be done but making devices, sockets and FIFOs.
         threads: how many the program may have at once: each may use processor time all the time.
+        address_bytes: address space, of which each guest memory takes 8 GiB.
+        descriptors: how many it may have open.
     """
 
     timeout: float | None = None
@@ -53,6 +55,8 @@ class Wall:
     readable: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     threads: int = 1
+    address_bytes: int = ADDRESS_SPACE
+    descriptors: int = DESCRIPTORS
 
 
 def raise_wall(wall: Wall) -> list[str]:
@@ -78,10 +82,10 @@ def limit_resources(wall: Wall) -> list[str]:
     """Set the limits of the system that a process cannot raise again; returns what could not be set."""
     limits = [
         (resource.RLIMIT_CORE, 0, "core dumps"),
-        (resource.RLIMIT_AS, ADDRESS_SPACE, "address space"),
+        (resource.RLIMIT_AS, wall.address_bytes, "address space"),
         (resource.RLIMIT_DATA, wall.memory_bytes + ENGINE_MEMORY_BYTES, "memory"),
         (resource.RLIMIT_FSIZE, FILE_BYTES, "file sizes"),
-        (resource.RLIMIT_NOFILE, DESCRIPTORS, "descriptors"),
+        (resource.RLIMIT_NOFILE, wall.descriptors, "descriptors"),
         (resource.RLIMIT_NPROC, _tasks_of_user() + SPARE_TASKS, "processes and threads"),
     ]
     if wall.timeout is not None:

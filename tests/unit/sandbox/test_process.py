@@ -102,7 +102,7 @@ def test_a_process_killed_for_want_of_memory(monkeypatch):
     monkeypatch.setattr(isolated.process, "start", dying("os.kill(os.getpid(), 9)"))
     done = stratavm.run(program(SAY), isolate=True)
     assert (done.reason, done.code) == ("memory", 137)
-    assert isolated._death(-9, False, False)[0] == "interrupt"
+    assert isolated.death(-9, False, False)[0] == "interrupt"
     monkeypatch.undo()
     assert isolated.starved() >= 0
 
@@ -218,7 +218,7 @@ def test_a_process_that_is_stuck_is_killed(monkeypatch, says):
     monkeypatch.setattr(isolated.process, "start", dying("import time; time.sleep(100)", says=says))
     done = stratavm.run(program(SAY), timeout=0.5, isolate=True)
     assert (done.reason, done.code, done.message) == ("timeout", 124, "the process did not end in its time")
-    assert isolated._death(-signal.SIGXCPU, False, False)[0] == "timeout"
+    assert isolated.death(-signal.SIGXCPU, False, False)[0] == "timeout"
 
 
 def test_a_process_that_closes_its_pipes_and_lives_on_is_killed(monkeypatch):
