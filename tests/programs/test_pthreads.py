@@ -104,6 +104,8 @@ def test_it_runs_isolated(program):
     assert (done.reason, done.stdout) == ("exit", EXPECTED.read_text())
     done = stratavm.run(program, ["many", "100"], isolate=True, text=True, timeout=SECONDS)
     assert (done.reason, done.stdout) == ("exit", "many: 64, no more\n" * 2)
+    done = stratavm.run(program, ["many", "400"], isolate=True, text=True, timeout=SECONDS, threads=400)
+    assert (done.reason, done.stdout) == ("exit", "many: 400\n" * 2), "stacks of threads are larger than they need be"
 
 
 def test_it_runs_in_a_loop(program):

@@ -11,6 +11,7 @@ import selectors
 import signal
 import subprocess
 import time
+from _thread import stack_size
 from contextlib import ExitStack, nullcontext, suppress
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
@@ -36,6 +37,8 @@ GRACE_SECONDS: Final = 3.0
 """How long after its time a program that does not end by itself is killed."""
 TURN_SECONDS: Final = 1.0
 """How long it is waited before the process is looked after, should nobody tell of its end."""
+THREAD_STACK_BYTES: Final = 2 << 20
+"""Of each of the guest's threads but the first, and not the 8 MiB that are usual: ``RLIMIT_DATA`` counts all of it."""
 PIECE: Final = 1 << 16
 ASKED_TO_END: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PLAIN: Final = ("args", "env", "files", "timeout", "fuel", "max_memory", "max_output", "threads", "name")
@@ -202,6 +205,7 @@ def inside(data: dict[str, Any]) -> int:
     with open(data["report"], "w", encoding="utf-8") as to:
         report.say(to, problems=raise_wall(_wall(given)))
         engine = Engine(fuel=given.fuel is not None, **({"tier": data["tier"]} if data["tier"] else {}))
+        stack_size(THREAD_STACK_BYTES)
         stdin: Source = "inherit" if data["stdin"] is None else given.stdin
         begun: list[bool] = []
 

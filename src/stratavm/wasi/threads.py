@@ -29,6 +29,7 @@ from stratavm.runtime.values import signature
 from stratavm.spec.types import I32, FuncType, MemoryType
 from stratavm.wasi.abi import MOST_THREADS, SPAWN
 from stratavm.wasi.errno import Errno
+from stratavm.wasi.events import ThreadEnded, ThreadRefused, ThreadStarted
 from stratavm.wasi.given import is_for_threads
 from stratavm.wasi.held import ForkLock
 from stratavm.wasi.patience import SLICE_S
@@ -92,6 +93,7 @@ class Threads(Closing):
     ) -> None:
         self.store, self.module, self.most = store, module, whole("most", most, unit="threads")
         self.ended_in: int | None = None
+        self._source = store.engine.bus.source("wasi")
         self._follow = follow
         self._may_wait = may_wait
         self._linker: Linker | None = None
@@ -126,6 +128,8 @@ class Threads(Closing):
             number = self._begin(argument)
         except (ResourceLimit, MemoryError, RuntimeError):  # the system has no more threads, the store no more room
             number = 0
+        if number == 0 and self._source.hears(ThreadRefused):
+            self._source.emit(ThreadRefused(len(self._living), self.most))
         return number or REFUSED
 
     def _begin(self, argument: int) -> int:
@@ -160,6 +164,7 @@ class Threads(Closing):
                 return None
             guest = _Guest(self._next_number(), argument)
             self._living[guest.number] = guest
+            guest.living = len(self._living)
             return guest
 
     def _next_number(self) -> int:
@@ -181,16 +186,22 @@ class Threads(Closing):
         """A thread, from its beginning to its end."""
         store = guest.store
         assert store is not None and self._pre is not None
+        ended: BaseException | None = None
         try:
+            if self._source.hears(ThreadStarted):
+                self._source.emit(ThreadStarted(guest.number, guest.living))
             if not self._is_over:
                 start = self._pre.instantiate(store).exports[START]
                 cast(Any, store).request_tick()  # others go on at once, and not only when this one has run for a while
                 expect_work()
                 start(guest.number, guest.argument)
         except BaseException as error:
+            ended = error
             self._ended_by(guest, error)
         finally:
             self._leave(guest)
+            if self._source.hears(ThreadEnded):
+                self._source.emit(ThreadEnded(guest.number, guest.living, "" if ended is None else str(ended)))
 
     def _leave(self, guest: _Guest) -> None:
         """A thread has ended, or none began."""
@@ -202,6 +213,7 @@ class Threads(Closing):
         finally:
             with TEAMS.lock:
                 self._living.pop(guest.number, None)
+                guest.living = len(self._living)
                 self._left.set()
 
     # ---- ends ---------------------------------------------------------------------------------------
@@ -300,3 +312,4 @@ class _Guest:
         self.number, self.argument = number, argument
         self.store: Store | None = None
         self.thread: Thread | None = None
+        self.living = 0  # besides the main one, when it was counted

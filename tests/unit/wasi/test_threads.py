@@ -12,6 +12,7 @@ from stratavm import Engine, ExitError, Interrupted, Linker, LinkError, Module, 
 from stratavm.wasi import Threads, Wasi
 from stratavm.wasi import threads as room
 from stratavm.wasi.errno import Errno
+from stratavm.wasi.events import ThreadEnded, ThreadRefused, ThreadStarted
 
 HEAD = """(module (import "env" "memory" (memory 1 4 shared)) (export "memory" (memory 0))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
@@ -534,3 +535,31 @@ def test_a_budget_is_shared_before_anything_lives():
         other.refund_bytes(100)
     with Store(engine) as one, pytest.raises(stratavm.Closed):
         one.share_budget(other)
+
+
+def test_a_program_tells_of_its_threads():
+    """Each beginning, end and refusal is an event, in the order in which they happen."""
+    program = Program("(if (i32.eq (local.get 1) (i32.const 7)) (then unreachable))", most=1)
+    told = []
+    for kind in (ThreadStarted, ThreadEnded, ThreadRefused):
+        program.engine.bus.subscribe(kind, told.append)
+
+    def main(exports):
+        exports.spawn(0)
+        until(lambda: len(told) == 2)
+        program.threads.most = 0
+        assert exports.spawn(0) == REFUSED
+        program.threads.most = 1
+        exports.spawn(7)
+        until(lambda: program.threads._is_over)
+
+    with pytest.raises(Trap):
+        program.run(main)
+    until(lambda: len(told) == 5)
+    assert told == [
+        ThreadStarted(1, 1),
+        ThreadEnded(1, 0, ""),
+        ThreadRefused(0, 0),
+        ThreadStarted(2, 1),
+        ThreadEnded(2, 0, "unreachable"),
+    ]
