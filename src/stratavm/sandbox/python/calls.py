@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
-from stratavm.sandbox.python.frames import Malformed, parse, plain
+from stratavm.sandbox.python.frames import Malformed, parse, plain, weight
 from stratavm.sandbox.python.helpers import Helpers, Late, in_a_loop
 from stratavm.sandbox.python.kinds import Unfit
 from stratavm.sandbox.python.results import Outcome, ToolCall
@@ -29,8 +29,9 @@ REQUEST_BYTES: Final = 1 << 20
 RESPONSE_BYTES: Final = 16 << 20
 MESSAGE_CHARS: Final = 4096
 MOST_RECORDED: Final = 1000
-RECORDED_BYTES: Final = 16 << 20
-"""Arguments and values that are kept in the record; of further calls their outcome alone."""
+RECORDED_BYTES: Final = 64 << 20
+"""What arguments and values that are kept in the record may take of the host's memory; of further calls it keeps their
+outcome alone."""
 MOST_ID: Final = (1 << 53) - 1
 UNREAD: Final = 1000
 """Requests in a turn that are no calls: listings, and what is malformed."""
@@ -105,7 +106,7 @@ class Calls:
             if found.get("op") == "list":
                 return self._list(number)
             name = found["tool"] if isinstance(found.get("tool"), str) else ""
-            return self._call(self._wanted(found, number, len(request)))
+            return self._call(self._wanted(found, number, weight(request)))
         except Malformed as error:
             return self._refused(number, name, Failed("protocol", f"the request is malformed: {error}"))
         except Failed as failed:
@@ -122,13 +123,13 @@ class Calls:
         """The call that is wanted."""
         if found.get("v") != PROTOCOL or found.get("op") != "call" or not isinstance(found.get("tool"), str):
             raise Failed("protocol", f"expected a call of a tool in protocol {PROTOCOL}, or a listing")
-        tool, arguments = self.box.tools.get(found["tool"]), found.get("args", {})
+        tool, arguments = self.box.tools.get(found["tool"]), plain(found.get("args", {}))
         if tool is None:
             raise Failed("unknown_tool", f"there is no such tool; there are: {', '.join(self.box.tools)}")
         if not isinstance(arguments, dict):
             raise Failed("invalid_arguments", f"{tool.name}: the arguments are no object")
         try:
-            return Request(number, tool, tool.fitting(plain(arguments)), size)
+            return Request(number, tool, tool.fitting(arguments), size)
         except Unfit as error:
             raise Failed("invalid_arguments", f"{tool.name}: {error}") from None
 

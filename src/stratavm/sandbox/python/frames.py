@@ -18,8 +18,10 @@ NESTING: Final = 72
 """Of arrays and objects, those that a frame itself has included."""
 ITEMS: Final = 220_000
 """Commas and brackets outside of strings: an item is some 60 bytes of the host's memory."""
-SHORT_BYTES: Final = 512
-"""A frame that cannot be too deep for the parser, nor have too many items."""
+SHORT_BYTES: Final = 2 * NESTING
+"""A frame that cannot be too deep, nor have too many items."""
+ITEM_BYTES: Final = 72
+"""What an item may take of the host's memory, at most, besides its letters."""
 TEXT_CHARS: Final = 1 << 17
 NAME_CHARS: Final = 256
 MOST_FRAMES: Final = 100
@@ -27,7 +29,8 @@ MOST_CODE: Final = (1 << 32) - 1
 MOST_LINE: Final = (1 << 31) - 1
 STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 """A string, also one without an end: nothing is looked at twice."""
-NO_STRUCTURE: Final = bytes(set(range(256)) - set(b"[]{},"))
+STRUCTURE: Final = b"[]{},"
+NO_STRUCTURE: Final = bytes(set(range(256)) - set(STRUCTURE))
 
 
 class Malformed(Exception):
@@ -53,8 +56,8 @@ def parse(data: bytes) -> dict[str, Any]:
     """
     if len(data) > SHORT_BYTES:
         _check_structure(data)
-    try:
-        found = json.loads(data)
+    try:  # of bytes the parser would guess the encoding, and in another one nothing of the structure was seen
+        found = json.loads(data.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"no JSON: {error!s:.100}") from None
     if not isinstance(found, dict):
@@ -66,11 +69,17 @@ def _check_structure(data: bytes) -> None:
     structure = STRINGS.sub(b"", data).translate(None, NO_STRUCTURE)
     if len(structure) > ITEMS:
         raise Malformed(f"more than {ITEMS} items")
-    depth = 0
-    for byte in structure.replace(b",", b""):
-        depth += 1 if byte in b"[{" else -1
-        if depth > NESTING:
-            raise Malformed(f"deeper than {NESTING}")
+    left = structure.replace(b",", b"")
+    for _ in range(NESTING):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    if left:
+        raise Malformed(f"deeper than {NESTING}, or not whole")
+
+
+def weight(data: bytes) -> int:
+    """How many bytes of the host's memory what is read of a frame takes, at most."""
+    letters = len(data) if data.isascii() and b"\\u" not in data else 4 * len(data)
+    return letters + ITEM_BYTES * (len(data) - len(data.translate(None, STRUCTURE)))
 
 
 def answer_of(data: bytes) -> Answer:

@@ -83,6 +83,10 @@ class Helpers:
     @property
     def is_full(self) -> bool:
         """Whether so many calls were abandoned that there may be no other."""
+        if len(self.abandoned) < MOST_ABANDONED:
+            return False
+        with self._lock:  # one that ended just when its call was given up, or that a fork has left behind
+            self.abandoned = {helper for helper in self.abandoned if helper.is_alive()}
         return len(self.abandoned) >= MOST_ABANDONED
 
     def call(self, function: Callable[[], Any], seconds: float) -> Any:

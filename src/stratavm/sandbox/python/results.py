@@ -84,7 +84,8 @@ class PythonCompleted(Ending):
             bytes, a list or a dictionary of these; of anything else its ``repr``.
         is_repr: whether ``value`` is a ``repr``.
         error: the exception that ended it, or None.
-        files: files outside of ``/tmp`` that are new or changed, by path.
+        files: files outside of ``/tmp`` that are new or changed, by path; ``limits`` has ``files`` where paths were too
+            long to be kept.
         calls: the calls of tools that it asked for, in order; the first thousand.
         limits: which limits it met that end no program: ``output`` (``truncated`` says so as well), ``files``,
             ``tools``.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 TEMPORARY: Final = "tmp"
 """What lies there is not kept."""
+PATH_CHARS: Final = 4096
+"""The longest path of a file that is kept. Guests can make longer ones, by renaming folders into each other."""
+PATHS_CHARS: Final = 16 << 20
+"""Of all of them together: a folder has its name once, and each file in it has it in its path."""
 
 
 class RunTree(MemoryTree):
@@ -85,14 +89,33 @@ class RunTree(MemoryTree):
     @one_at_a_time
     def settle(self) -> None:
         """What there is now is known."""
-        self._known = {path: _edition(node) for path, node in _files(self.root)}
+        self._known = {path: _edition(node) for path, node in self._files()}
 
     @one_at_a_time
     def changed(self) -> dict[str, bytes]:
         """Files that are not known, or not as they were."""
-        return {
-            path: bytes(node.content) for path, node in _files(self.root) if self._known.get(path) != _edition(node)
-        }
+        return {path: bytes(node.content) for path, node in self._files() if self._known.get(path) != _edition(node)}
+
+    def _files(self) -> Iterator[tuple[str, Node]]:
+        """Regular files outside of the folder for what is temporary, and of what is mounted; links are none. Where not
+        all paths can be kept, something is refused."""
+        waiting, left = [("", self.root)], PATHS_CHARS
+        while waiting:
+            place, node = waiting.pop()
+            for name, child in node.children.items():
+                path = f"{place}{name.decode('utf-8', 'replace')}"
+                if child.mount is not None or (child.is_directory and path == TEMPORARY):
+                    continue
+                if len(path) > PATH_CHARS:
+                    self.refused = True
+                elif child.is_directory:
+                    waiting.append((f"{path}/", child))
+                elif child.filetype == Filetype.REGULAR_FILE:
+                    left -= len(path)
+                    if left < 0:
+                        self.refused = True
+                        return
+                    yield path, child
 
 
 def _copied(node: Node, copies: dict[int, Node]) -> Node:
@@ -107,19 +130,3 @@ def _copied(node: Node, copies: dict[int, Node]) -> Node:
 
 def _edition(node: Node) -> tuple[int, int, int]:
     return node.ino, node.ctim, len(node.content)
-
-
-def _files(root: Node) -> Iterator[tuple[str, Node]]:
-    """Regular files outside of the folder for what is temporary, and of what is mounted; links are none."""
-    waiting = [("", root)]
-    while waiting:
-        place, node = waiting.pop()
-        for name, child in node.children.items():
-            path = f"{place}{name.decode('utf-8', 'replace')}"
-            if child.mount is not None:
-                continue
-            if child.is_directory:
-                if path != TEMPORARY:
-                    waiting.append((f"{path}/", child))
-            elif child.filetype == Filetype.REGULAR_FILE:
-                yield path, child

@@ -1,6 +1,7 @@
 """Claims about frames from a guest: what is read of them, and what is refused before it costs."""
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -89,6 +90,40 @@ def test_strings_without_an_end_take_no_longer(tail):
     """The look at the structure goes once over the bytes."""
     with pytest.raises(Malformed):
         parse(b'{"v": "' + b"x" * 1000 + tail)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_frames_are_utf_8(encoding):
+    """In another encoding, which a parser of bytes guesses, a letter may look like a quote, and hide what follows."""
+    for depth in (1, 400):
+        text = '{"v": "\u0122", "x": ' + "[" * depth + "]" * depth + "}"
+        with pytest.raises(Malformed):
+            parse(text.encode(encoding))
+
+
+def test_a_short_frame_is_not_deep():
+    """Whatever its length, what is read is not deeper than the bound: who handles it may be deep in calls already."""
+    for depth in (60, 100, 240):
+        data = b'{"v": ' + b"[" * depth + b"]" * depth + b"}"
+        if depth < frames.NESTING:
+            assert parse(data)
+        else:
+            with pytest.raises(Malformed, match="deeper"):
+                parse(data)
+
+
+@pytest.mark.parametrize(
+    "item", ["[]", '{"": 0}', "1.5", '{"a": {}}', '"\U0001f600' + "x" * 1000 + '"', '"\\ud83d' + "x" * 500 + '"']
+)
+def test_what_a_frame_weighs(item):
+    """Not less than what it takes of the host's memory when it is read."""
+    data = ('{"v": [' + f"{item}," * 20_000 + "0]}").encode()
+    data = data if len(data) < frames.ANSWER_BYTES else ('{"v": [' + f"{item}," * 1000 + "0]}").encode()
+    tracemalloc.start()
+    found = plain(parse(data))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found and frames.weight(data) >= taken
 
 
 def test_halves_of_surrogates_are_replaced():

@@ -12,7 +12,7 @@ import pytest
 from stratavm.sandbox import Tool, ToolDenied, ToolError
 from stratavm.sandbox.python import calls
 from stratavm.sandbox.python.calls import Calls
-from stratavm.sandbox.python.helpers import MOST_ABANDONED, Helpers
+from stratavm.sandbox.python.helpers import MOST_ABANDONED, Helper, Helpers
 from stratavm.sandbox.python.kinds import Unfit
 from stratavm.sandbox.python.tools import Unsayable, form, toolbox
 
@@ -152,6 +152,7 @@ def test_tools_that_are_none(given):
         ({"v": 2, "op": "call", "tool": "price"}, "protocol"),
         ({"op": "call", "tool": "none"}, "unknown_tool"),
         ({"op": "call", "tool": "price", "args": []}, "invalid_arguments"),
+        ({"op": "call", "tool": "price", "args": {"$bytes": "AAAA"}}, "invalid_arguments"),
         ({"op": "call", "tool": "price", "args": {}}, "invalid_arguments"),
         ({"op": "call", "tool": "price", "args": {"item": 1}}, "invalid_arguments"),
         ({"op": "call", "tool": "price", "args": {"item": "x", "self": 1}}, "invalid_arguments"),
@@ -292,12 +293,34 @@ def test_the_number_of_calls_is_bounded():
 
 def test_the_record_is_bounded(monkeypatch):
     """Beyond that only outcomes are kept."""
-    monkeypatch.setattr(calls, "RECORDED_BYTES", 400)
+    monkeypatch.setattr(calls, "RECORDED_BYTES", 1200)
     desk = Calls(toolbox([price]), None, 100, float("inf"), Helpers(), waits=False)
     data = json.dumps({"v": 1, "id": 1, "op": "call", "tool": "price", "args": {"item": "x" * 100}}).encode()
     for _ in range(5):
         desk.answer(data)
     assert [record.arguments is None for record in desk.record] == [False, True, True, True, True]
+
+
+def test_the_record_counts_what_requests_become():
+    """Not how long they are: of arguments that are all brackets each letter is a list."""
+    desk = Calls(toolbox({"f": count}), None, 100, float("inf"), Helpers(), waits=False)
+    data = ('{"v": 1, "id": 1, "op": "call", "tool": "f", "args": {"items": [' + "[]," * 50_000 + "0]}}").encode()
+    for _ in range(20):
+        desk.answer(data)
+    kept = [record for record in desk.record if record.arguments is not None]
+    assert all(record.outcome == "ok" for record in desk.record) and 1 <= len(kept) < 10
+
+
+def count(items: list) -> int:
+    """How many there are."""
+    return len(items)
+
+
+def test_a_helper_that_is_gone_is_not_counted():
+    """One may end just when its call is given up, and a fork leaves none."""
+    helpers = Helpers()
+    helpers.abandoned = {Helper(helpers) for _ in range(MOST_ABANDONED)}
+    assert not helpers.is_full
 
 
 def test_tools_that_do_not_return_are_abandoned():
