@@ -9,17 +9,21 @@ import hashlib
 import importlib.util
 import io
 import os
+import time
 import zipfile
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
+from stratavm.base import switches
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass
 from stratavm.base.words import some
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
 from stratavm.runtime.limits import MemorySlots
+from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 from stratavm.spec.types import I32, FuncType
 from stratavm.wasi.abi import ENTRY
 from stratavm.wasi.memfs import MemoryTree
@@ -55,6 +59,8 @@ DATA: Final = "matplotlib/mpl-data.zip"
 """Inside of the library; matplotlib reads these as files."""
 SHOWN: Final = "python315.zip"
 """What the interpreter calls its library."""
+SETTLED_NS: Final = 10 * 10**9
+"""A file that changed so long ago has another stamp when it changes again."""
 MOST_DATA_BYTES: Final = 64 << 20
 
 
@@ -150,9 +156,34 @@ def _check_sums(folder: Path, version: str) -> None:
 
 @lru_cache(maxsize=8)
 def _digest(path: str, stamp: Stamp) -> str:
-    """Of a file as it is now; ``stamp`` tells one edition from another."""
+    """Of a file as it is now; ``stamp`` tells one edition from another. It takes a tenth of a second, so the code cache
+    keeps it of files that have not changed for a while: nobody sets the time of a change but the kernel."""
+    disk = own_cache() if time.time_ns() - max(stamp[3:]) > SETTLED_NS else None
+    key = digest(b"file of a guest", path.encode(errors="surrogateescape"), repr(stamp).encode())
+    known = None if disk is None else disk.find(key)[0]
+    if known is not None:
+        return known.decode(errors="replace")
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if disk is not None:
+        with suppress(OSError, ValueError):  # the disk is full
+            disk.keep(key, found.encode(), f"digest of {path}")
+    return found
+
+
+def own_cache() -> DiskCache | None:
+    """This user's code cache; None where it is switched off, or cannot be used."""
+    if switches.CACHE.value():
+        return None
+    try:
+        return DiskCache(*default_folders())
+    except (CacheRefused, OSError):
+        return None
+
+
+def digest_of(path: Path) -> bytes:
+    """SHA-256 of a file, read once for each edition of it."""
+    return bytes.fromhex(_digest(str(path), _stamp(path)))
 
 
 @lru_cache(maxsize=2)

@@ -87,6 +87,32 @@ class RunTree(MemoryTree):
             raise
 
     @one_at_a_time
+    def plain(self) -> dict[str, bytes | None] | None:
+        """Contents by path, None for an empty folder; None where there is more than folders and files."""
+        found: dict[str, bytes | None] = {}
+        waiting = [("", self.root)]
+        while waiting:
+            place, node = waiting.pop()
+            if not node.children and place:
+                found[place[:-1]] = None
+            for name, child in node.children.items():
+                path = f"{place}{name.decode('utf-8', 'replace')}"
+                if child.is_directory and child.mount is None:
+                    waiting.append((f"{path}/", child))
+                elif child.filetype == Filetype.REGULAR_FILE and child.nlink == 1 and child.mount is None:
+                    found[path] = bytes(child.content)
+                else:
+                    return None
+        return found
+
+    @one_at_a_time
+    def make_folder(self, path: str) -> None:
+        """Make an empty folder, and those on the way."""
+        node = self.root
+        for name in path.encode().split(b"/"):
+            node = node.children.get(name) or self.add(node, name, Filetype.DIRECTORY)
+
+    @one_at_a_time
     def settle(self) -> None:
         """What there is now is known."""
         self._known = {path: _edition(node) for path, node in self._files()}

@@ -15,6 +15,7 @@ from stratavm.sandbox.completed import GuestFailed
 from stratavm.sandbox.execute import Streams
 from stratavm.sandbox.python.asked import MAX_FILES, MAX_MEMORY, MAX_OUTPUT, Asked, limits
 from stratavm.sandbox.python.interpreter import Begins, Frame, Interpreter
+from stratavm.sandbox.python.keeping import Place
 from stratavm.sandbox.python.outcome import Turn
 from stratavm.sandbox.ways import DIRECTLY, Way, stepped
 from stratavm.wasi.capture import Capture
@@ -72,8 +73,20 @@ class Warm:
     def _made(self, module: Module, kind: tuple[bool, bool]) -> Kept:
         with self._lock:
             if kind not in self._kept:
-                self._kept[kind] = stepped(self._make(module, *kind))
+                self._kept[kind] = self._found_or_made(module, kind)
             return self._kept[kind]
+
+    def _found_or_made(self, module: Module, kind: tuple[bool, bool]) -> Kept:
+        """What an earlier process has kept of this recipe, or made now; without code nothing is kept on disk."""
+        given = self.recipe.given
+        if not given.code:
+            return stepped(self._make(module, *kind))
+        place = Place(self.opened.guest, (BESIDES, given.code, LAST), given.files, kind)
+        kept = place.find(module)
+        if kept is None:
+            kept = stepped(self._make(module, *kind))
+            place.keep(kept)
+        return kept
 
     async def _make(self, module: Module, fuel: bool, deterministic: bool) -> Kept:
         given, allowed = self.recipe.given, self.recipe.allowed

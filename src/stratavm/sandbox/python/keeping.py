@@ -1,0 +1,86 @@
+"""Warm interpreters in the code cache, for later processes, under a key of all that made them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+from stratavm.base.errors import DecodeError
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.engine.aot import build_identity
+from stratavm.engine.snapshot import Snapshot
+from stratavm.sandbox.python.guests import digest_of, own_cache
+from stratavm.sandbox.python.interpreter import INSTALL, Kept, driver
+from stratavm.sandbox.python.tree import RunTree
+from stratavm.services.diskcache import digest
+from stratavm.wasi.frozen import FrozenWorld
+
+if TYPE_CHECKING:
+    from stratavm.engine.module import Module
+    from stratavm.sandbox.python.guests import Guest
+
+VERSION: Final = b"python 1"
+LENGTH_BYTES: Final = 8
+NEVER_READ: Final = (1 << 62) - 1
+
+
+class Place:
+    """Where an interpreter is kept that was made of a guest, by some pieces of code and files, in a kind."""
+
+    def __init__(self, guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind: tuple[bool, bool]) -> None:
+        parts = [VERSION, build_identity().encode(), digest_of(guest.module), digest_of(guest.library)]
+        parts += [driver(), INSTALL, bytes(kind), *(code.encode() for code in codes)]
+        for path, content in sorted(files.items()):
+            parts += [path.encode(), content]
+        self._key = digest(*parts)
+        self._label = f"warm {guest.module.name}: {' '.join(codes[1].split())}"
+
+    def find(self, module: Module) -> Kept | None:
+        """What is kept there; None where there is nothing, or nothing right."""
+        disk = own_cache()
+        if disk is None:
+            return None
+        content, _ = disk.find(self._key)
+        if content is None:
+            return None
+        try:
+            return _unpacked(content, module)
+        except (DecodeError, ValueError, KeyError, OSError):
+            disk.drop(self._key)
+            return None
+
+    def keep(self, kept: Kept) -> None:
+        """Keep it, where there is room."""
+        disk, paths = own_cache(), kept.tree.plain()
+        if disk is not None and paths is not None:
+            with suppress(OSError, ValueError):  # the disk is full, or it is larger than an entry may be
+                disk.keep(self._key, _packed(kept, paths), self._label)
+
+
+def _packed(kept: Kept, paths: dict[str, bytes | None]) -> bytes:
+    """World and files before the snapshot."""
+    sizes = {path: None if content is None else len(content) for path, content in paths.items()}
+    head = json.dumps({"world": kept.world.serialize().decode(), "files": sizes}).encode()
+    contents = [content for content in paths.values() if content is not None]
+    return b"".join([len(head).to_bytes(LENGTH_BYTES, "little"), head, *contents, kept.snapshot.serialize()])
+
+
+def _unpacked(content: bytes, module: Module) -> Kept:
+    whole = memoryview(content)
+    at = LENGTH_BYTES + int.from_bytes(whole[:LENGTH_BYTES], "little")
+    head: dict[str, Any] = json.loads(bytes(whole[LENGTH_BYTES:at]))
+    tree = RunTree(NEVER_READ, _no_time)
+    for path, size in head["files"].items():
+        if size is None:
+            tree.make_folder(path)
+        else:
+            tree.write(path, bytes(whole[at : at + size]))
+            at += size
+    world = FrozenWorld.deserialize(head["world"].encode())
+    # The cache's mark says that this user made it.
+    return Kept(Snapshot.deserialize(whole[at:], module, trusted=True), world, tree, [])
+
+
+def _no_time() -> int:
+    """Files of a snapshot are as old as time."""
+    return 0
