@@ -117,6 +117,7 @@ def _read_ahead(options: Options) -> None:
     if reading is None:
         return
     options.reading = reading
+    reading.begin()
     folder = "off" if options.profile_out or switches.CACHE.value() else options.cache
     if folder != "off":
         from stratavm.services.ahead import look_ahead
@@ -124,7 +125,7 @@ def _read_ahead(options: Options) -> None:
         # Of the options these alone lead to other entries for the same file.
         way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan, options.proposal))
         look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way)
-    reading.begin()
+    reading.complete()
 
 
 def run(options: Options) -> int:

@@ -16,14 +16,14 @@ from stratavm.base import IMPORTED_NS
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
-from stratavm.base.files import files_below, stamp_of
+from stratavm.base.files import files_below
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
 from stratavm.base.importing import cache, importing
 from stratavm.base.quiet import suppress
 from stratavm.engine.cache import CodeCache
 from stratavm.engine.events import describe
 from stratavm.module.reader import let_go_of, sum_of
-from stratavm.services.ahead import LEAST_BYTES, READ, SUM
+from stratavm.services.ahead import LEAST_BYTES, READ, STAMPED, SUM, stamp
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ SETTLED_NS: Final = 2_000_000_000
 """A file that was changed within this time before it was read may be changed again without a trace."""
 CLOCK_NS: Final = 20_000_000
 """So much may the time of a file be behind the clock, which the kernel reads once in a tick."""
-PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE: Final = STAMPED[0]
 MORE: Final = 16
 """The entry of code is written again when one byte in so many is new; what is less is kept in an entry beside it."""
 NEWER: Final = b"newer code"
@@ -526,11 +526,11 @@ def check_package() -> None:
 def package_stamp() -> tuple[bytes, int]:
     """What stands for the files of this package in keys, hundreds of names, sizes and times: code that another build
     compiled is not this one's. And the latest of the times."""
-    stamp, newest = stamp_of(PACKAGE, (".py", ".so"), "__pycache__")
-    return digest(b"package", stamp), newest
+    found, newest = stamp()
+    return digest(b"package", found), newest
 
 
 @cache
 def package_identity() -> tuple[tuple[str, int, int, int], ...]:
     """Every file of this package by name, bytes and times."""
-    return tuple(sorted(files_below(PACKAGE, (".py", ".so"), "__pycache__")))
+    return tuple(sorted(files_below(*STAMPED)))

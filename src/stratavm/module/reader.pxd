@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 
 from stratavm.base.budget cimport breathe
+from stratavm.base.files cimport Stamp
 from stratavm.base.leb cimport bytes_t
 from stratavm.base.poly1305 cimport PolyStream
 
@@ -11,6 +12,7 @@ cdef extern from * nogil:
     """
     #include <errno.h>
     #include <pthread.h>
+    #include <semaphore.h>
     #include <signal.h>
     #include <stdint.h>
     #include <string.h>
@@ -71,6 +73,12 @@ cdef extern from * nogil:
     int start_reading "strata_start_reading"(unsigned long* thread, void* (*run)(void*) noexcept nogil, void* argument)
     bint join_soon "strata_join_soon"(unsigned long thread, long ms)
     int pthread_join(unsigned long thread, void** result)
+    ctypedef struct sem_t:
+        pass
+    int sem_init(sem_t* semaphore, int shared, unsigned int value)
+    int sem_post(sem_t* semaphore)
+    int sem_wait(sem_t* semaphore)
+    int sem_destroy(sem_t* semaphore)
 
 cdef void use_huge_pages(uintptr_t start, size_t size) noexcept
 
@@ -78,7 +86,7 @@ cdef enum:
     MOST_PARTS = 8
     TAG_BYTES = 16
 
-cdef struct ReadPart:          # of another file, which the same thread reads next
+cdef struct ReadPart:          # of another file, which the same thread reads next, or a folder that it looks at
     int descriptor
     int64_t place
     size_t size
@@ -87,6 +95,11 @@ cdef struct ReadPart:          # of another file, which the same thread reads ne
     uint8_t[TAG_BYTES] tag
     uint8_t* scratch
     uint64_t[4] lanes
+    const char* folder         # NULL: it is part of a file
+    const char* a              # the two endings of files that count
+    const char* b
+    const char* skipped        # folders of this name are left out
+    Stamp stamp
     bint whole
 
 cdef struct ReadJob:           # what a thread without Python does
@@ -98,6 +111,7 @@ cdef struct ReadJob:           # what a thread without Python does
     uint64_t[4] lanes
     ReadPart* parts
     size_t n_parts
+    sem_t more                 # once for each part that is there, and once when there are no more
 
 cdef class Reading:
     cdef str path
@@ -109,7 +123,8 @@ cdef class Reading:
     cdef list contents         # of the parts
     cdef unsigned long thread
     cdef bint runs
-    cdef bint has_begun
+    cdef bint is_complete      # there are no more parts
+    cdef object added(self)
     cdef int wait(self) except -1
     cdef int end(self) except -1
 

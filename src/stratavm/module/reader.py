@@ -13,10 +13,12 @@ from cython.cimports.cpython.object import PyObject
 from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
 from cython.cimports.libc.errno import EAGAIN, EINTR, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.mman import madvise
 from cython.cimports.posix.unistd import pread, read
 from cython.cimports.stratavm.base.budget import look
+from cython.cimports.stratavm.base.files import Stamp, stamp_folder
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
 from cython.cimports.stratavm.base.poly1305 import poly_close, poly_more, poly_open
 from cython.cimports.stratavm.base.vecfree import give_pages
@@ -229,7 +231,11 @@ def read_all(argument: cython.p_void) -> cython.p_void:
         if got > 0:
             job.done += got
             sum_up(job)
-    for i in range(job.n_parts):
+    for i in range(MOST_PARTS + 1):
+        while sem_wait(cython.address(job.more)) != 0:
+            pass
+        if i == job.n_parts:
+            break
         read_part(cython.address(job.parts[i]))
     return cython.NULL
 
@@ -238,9 +244,12 @@ def read_all(argument: cython.p_void) -> cython.p_void:
 @cython.nogil
 @cython.exceptval(check=False)
 def read_part(part: cython.pointer(ReadPart)) -> cython.void:
-    """All of a part, and its tag; or its sum."""
+    """All of a part, and its tag; or its sum, or the stamp of a folder."""
     got: cython.Py_ssize_t
     done: cython.size_t = 0
+    if part.folder != cython.NULL:
+        part.whole = stamp_folder(part.folder, part.a, part.b, part.skipped, cython.address(part.stamp)) == 0
+        return
     if part.to == cython.NULL:
         part.whole = sum_part(part.descriptor, part.place, part.size, part.scratch, part.lanes)
         return
@@ -292,6 +301,7 @@ class Reading:
         self.job.descriptor = -1
         self.job.parts = self.parts
         self.contents = []
+        sem_init(cython.address(self.job.more), 0, 0)
 
     def add(self, descriptor: cython.int, place: int64_t, size: cython.Py_ssize_t, key: bytes, lead: bytes) -> int:
         """Have a part of another file read as well, and find the Poly1305 tag of ``lead`` and its bytes. The number for
@@ -303,11 +313,12 @@ class Reading:
             key: 32 bytes, for this one tag.
 
         Raises:
-            ValueError: there are ``MOST_PARTS`` already, a size or the key is wrong, or the thread has begun.
+            ValueError: there are ``MOST_PARTS`` already, a size or the key is wrong, or it was said that there are no
+                more.
         """
         number: cython.size_t = self.job.n_parts
         part: cython.pointer(ReadPart) = cython.address(self.parts[number])
-        if number == MOST_PARTS or place < 0 or size < 0 or len(key) != KEY_BYTES or self.has_begun:
+        if number == MOST_PARTS or place < 0 or size < 0 or len(key) != KEY_BYTES or self.is_complete:
             raise ValueError("no part that could be read")
         content: bytes = PyBytes_FromStringAndSize(cython.NULL, size)
         part.place, part.size = place, size
@@ -317,8 +328,7 @@ class Reading:
         poly_more(cython.address(part.stream), cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(lead)), len(lead))
         self.contents.append(content)
         part.descriptor = descriptor
-        self.job.n_parts = number + 1
-        return number
+        return self.added()
 
     def add_sum(self, descriptor: cython.int, place: int64_t, size: cython.Py_ssize_t) -> int:
         """Have the sum of a part of another file found (``sum_of_file``). The number for ``part``, as for ``add``.
@@ -332,20 +342,47 @@ class Reading:
         """
         number: cython.size_t = self.job.n_parts
         part: cython.pointer(ReadPart) = cython.address(self.parts[number])
-        if number == MOST_PARTS or place < 0 or size < 0 or size % BLOCK or self.has_begun:
+        if number == MOST_PARTS or place < 0 or size < 0 or size % BLOCK or self.is_complete:
             raise ValueError("no part that could be summed up")
         scratch: bytes = PyBytes_FromStringAndSize(cython.NULL, SUM_BYTES)
         part.place, part.size, part.to = place, size, cython.NULL
         part.scratch = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(scratch))
         self.contents.append(scratch)
         part.descriptor = descriptor
-        self.job.n_parts = number + 1
-        return number
+        return self.added()
+
+    def add_stamp(self, folder: str, endings: tuple, skipped: str) -> int:
+        """Have a folder looked at (``base.files.stamp_of``). The number for ``stamp``.
+
+        Raises:
+            ValueError: as for ``add``.
+        """
+        number: cython.size_t = self.job.n_parts
+        part: cython.pointer(ReadPart) = cython.address(self.parts[number])
+        if number == MOST_PARTS or len(endings) != 2 or self.is_complete:
+            raise ValueError("no folder that could be looked at")
+        words: tuple = tuple([os.fsencode(word) for word in (folder, *endings, skipped)])
+        part.folder, part.a, part.b, part.skipped = words
+        part.descriptor = -1
+        self.contents.append(words)
+        return self.added()
+
+    def added(self):
+        """The number of the part behind the last, which the thread may read from now on."""
+        self.job.n_parts += 1
+        sem_post(cython.address(self.job.more))
+        return self.job.n_parts - 1
+
+    def complete(self) -> None:
+        """There are no more parts: the thread ends behind the last one."""
+        if not self.is_complete:
+            self.is_complete = True
+            sem_post(cython.address(self.job.more))
 
     def begin(self) -> bool:
-        """Start the thread. Whether there is one: else who asks for something reads it."""
+        """Start the thread, which waits for parts until they are said to be complete. Whether there is one: else who
+        asks for something reads it."""
         job: cython.pointer(ReadJob) = cython.address(self.job)
-        self.has_begun = True
         self.runs = start_reading(cython.address(self.thread), read_all, cython.cast(cython.p_void, job)) == 0
         return self.runs
 
@@ -357,7 +394,7 @@ class Reading:
             DeadlineExceeded: the thread's ``Budget`` ran out.
         """
         self.wait()
-        if number >= self.job.n_parts or not self.parts[number].whole:
+        if number >= self.job.n_parts or not self.parts[number].whole or self.parts[number].folder != cython.NULL:
             return None
         self.parts[number].whole = False
         content: bytes = self.contents[number]
@@ -367,14 +404,30 @@ class Reading:
         tag: cython.p_char = cython.cast(cython.p_char, self.parts[number].tag)
         return content, PyBytes_FromStringAndSize(tag, TAG_BYTES)
 
+    def stamp(self, number: cython.size_t) -> tuple | None:
+        """What ``stamp_of`` would say of a folder; None where it could not be looked at.
+
+        Raises:
+            DeadlineExceeded: the thread's ``Budget`` ran out.
+        """
+        self.wait()
+        if number >= self.job.n_parts or not self.parts[number].whole or self.parts[number].folder == cython.NULL:
+            return None
+        found: cython.pointer(Stamp) = cython.address(self.parts[number].stamp)
+        return PyBytes_FromStringAndSize(found.bytes, found.size), found.newest_ns
+
     def __dealloc__(self):
         i: cython.size_t
         self.end()
         for i in range(self.job.n_parts):
-            os.close(self.parts[i].descriptor)
+            if self.parts[i].folder == cython.NULL:
+                os.close(self.parts[i].descriptor)
+            free(self.parts[i].stamp.bytes)
+        sem_destroy(cython.address(self.job.more))
 
     def end(self):
         """Wait for the thread, and close the file."""
+        self.complete()
         if self.runs:
             with cython.nogil:
                 pthread_join(self.thread, cython.NULL)
@@ -387,6 +440,7 @@ class Reading:
     def wait(self):
         """Until the thread has ended, with looks at the budget."""
         ended: cython.bint
+        self.complete()
         while self.runs:
             with cython.nogil:
                 ended = join_soon(self.thread, LOOK_MS)

@@ -4,6 +4,9 @@ that was. It says where to look early, and nothing else: what is read is judged 
 
 from __future__ import annotations
 
+import os
+
+from stratavm.base.files import stamp_of
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass
 from stratavm.base.quiet import suppress
 from stratavm.services.diskcache import KEY_BYTES, CacheRefused, DiskCache, PartReader, default_folders, digest
@@ -11,6 +14,8 @@ from stratavm.services.diskcache import KEY_BYTES, CacheRefused, DiskCache, Part
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+STAMPED: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))), (".py", ".so"), "__pycache__"
+"""The files of this package, which stand for it in keys: a folder, endings, and what is left out."""
 LEAST_BYTES: Final = 1 << 16
 """Smaller entries are read as quickly when they are asked for."""
 READ: Final = b"r"
@@ -47,10 +52,11 @@ class Ahead:
 
 
 def look_ahead(reading: PartReader, folder: str | None, way: str) -> None:
-    """Have the entries that the last start of a program took read by the thread that reads its file.
+    """Have the entries that the last start of a program took read by the thread that reads its file, and have the files
+    of this package looked at.
 
     Args:
-        reading: of the file, before it begins.
+        reading: of the file; it may have begun.
         folder: where the entries lie; None: by default.
         way: what else the entries depend on, as far as it is known.
     """
@@ -65,3 +71,23 @@ def look_ahead(reading: PartReader, folder: str | None, way: str) -> None:
             begin = disk.begin_sum if known[at : at + 1] == SUM else disk.begin
             begin(known[at + 1 : at + ROW_BYTES], reading)
         reading.kept = Ahead(disk, place, known)
+    if not _asked:
+        _asked.append((reading, reading.add_stamp(*STAMPED)))
+
+
+_asked: list[tuple[PartReader, int] | None] = []
+"""Who looks at the files of this package, and as which part; None when somebody has asked."""
+
+
+def stamp() -> tuple[bytes, int]:
+    """What stands for the files of this package, and the latest of their times: what the thread has found that reads
+    the first program of this process, if there is one.
+
+    Raises:
+        OSError: they cannot be looked at.
+        DeadlineExceeded: the thread's ``Budget`` ran out.
+    """
+    begun = _asked.pop() if _asked else None
+    _asked.append(None)
+    found = None if begun is None else begun[0].stamp(begun[1])
+    return stamp_of(*STAMPED) if found is None else found

@@ -125,6 +125,14 @@ class PartReader(Protocol):
         """Have the sum of so many bytes found (``module.reader.sum_of_file``), which stands for the tag."""
         ...
 
+    def add_stamp(self, folder: str, endings: tuple[str, str], skipped: str) -> int:
+        """Have a folder looked at (``base.files.stamp_of``). Returns a number for ``stamp``."""
+        ...
+
+    def stamp(self, number: int) -> tuple[bytes, int] | None:
+        """What stands for the folder, if need be after a wait; None where it could not be looked at."""
+        ...
+
     def part(self, number: int) -> tuple[bytes, bytes] | None:
         """The bytes and the tag, if need be after a wait; None where they could not be read. Once."""
         ...

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from stratavm import Engine, Linker, Module, Store
+from stratavm.base.files import stamp_of
 from stratavm.engine import codecache, keptimage
 from stratavm.engine.codecache import CodeNotKept, CodeRestored, ImageRestored
-from stratavm.module.reader import Reading
+from stratavm.module.reader import Reading, sum_of_file
 from stratavm.services import diskcache
 from stratavm.services.ahead import READ, ROW_BYTES, SUM, look_ahead
 from stratavm.services.diskcache import DiskCache, default_folders, digest
@@ -240,3 +244,80 @@ def test_a_folder_that_cannot_be_written_is_read(program, monkeypatch):
         started(program)
     monkeypatch.setattr("stratavm.services.ahead.Ahead.note", refuse)
     assert not of(started(program)[2], CodeNotKept)
+
+
+EARLY = """
+import os, sys
+from stratavm.base.files import stamp_of
+from stratavm.base.files import stamp_of
+from stratavm.module.reader import Reading, sum_of_file
+from stratavm.services import ahead
+path, begins, folder = sys.argv[1:]
+plain = stamp_of(folder, *ahead.STAMPED[1:])
+ahead.STAMPED = folder, *ahead.STAMPED[1:]
+reading, other = Reading.of(path, 1), Reading.of(path, 1)
+if begins:
+    reading.begin()
+ahead.look_ahead(reading, None, "")
+reading.complete()
+ahead.look_ahead(other, None, "")
+if begins:
+    reading.result()  # the thread has ended
+with open(os.path.join(folder, "b.py"), "w") as file:
+    file.write("x")
+print(ahead.stamp() == plain, ahead.stamp() == plain)
+ahead.look_ahead(Reading.of(path, 1), None, "")
+print(ahead.stamp() == plain)
+"""
+
+
+@pytest.mark.parametrize("begins", ["", "begins"])
+def test_the_files_of_the_package_are_looked_at_by_the_thread_that_reads(program, tmp_path, begins):
+    """Once; where there is no thread, and for who asks again, they are looked at then."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "a.py").write_text("one")
+    command = [sys.executable, "-c", EARLY, program, begins, folder]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert output.split() == [str(bool(begins)), "False", "False"]
+
+
+def test_a_folder_that_cannot_be_looked_at_is_said_by_who_asks(program, tmp_path):
+    """As ever; the thread says nothing."""
+    command = [sys.executable, "-c", EARLY.replace("plain = ", "plain = None  # "), program, "begins", tmp_path / "no"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("FileNotFoundError: [Errno 2]")
+
+
+def test_parts_are_read_that_are_added_while_the_thread_runs(program, tmp_path):
+    """In their order, until there are no more; and what is added then is refused."""
+    other = tmp_path / "other"
+    other.write_bytes(bytes(range(256)) * 300)
+    for waits in (False, True):
+        reading = Reading.of(str(program), 1)
+        early = reading.add_sum(os.open(other, os.O_RDONLY), 0, 320)
+        assert reading.begin()
+        if waits:  # it has read the file, and waits
+            time.sleep(0.05)
+        late = reading.add(os.open(other, os.O_RDONLY), 256, 512, bytes(32), b"")
+        folder = reading.add_stamp(str(tmp_path), (".wasm", ".so"), "none")
+        reading.complete()
+        reading.complete()
+        with pytest.raises(ValueError, match="no folder"):
+            reading.add_stamp(str(tmp_path), (".py", ".so"), "none")
+        with pytest.raises(ValueError, match="no part"):
+            reading.add_sum(0, 0, 32)
+        assert reading.part(early) == (b"", sum_of_file(os.open(other, os.O_RDONLY), 0, 320))
+        assert reading.part(late)[0] == bytes(range(256)) * 2 and reading.part(late) is None
+        assert reading.stamp(folder) == stamp_of(str(tmp_path), (".wasm", ".so"), "none")
+        assert reading.stamp(early) is reading.stamp(7) is reading.part(folder) is None
+        assert reading.result()[0] == program.read_bytes()
+
+
+def test_who_forgets_to_say_that_there_are_no_more_waits_for_nothing(program):
+    """Whoever asks for something has said so; and whoever lets go."""
+    reading = Reading.of(str(program), 1)
+    assert reading.begin() and reading.result()[0] == program.read_bytes()
+    forgotten = Reading.of(str(program), 1)
+    assert forgotten.begin()
+    del forgotten
