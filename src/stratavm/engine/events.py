@@ -5,7 +5,7 @@ from __future__ import annotations
 from stratavm.base.errors import ExitError, ResourceLimit, Trap
 from stratavm.base.events.core import Event, Source
 from stratavm.base.events.declare import event
-from stratavm.base.forms import Final, Protocol
+from stratavm.base.forms import TYPE_CHECKING, Final, Protocol
 
 
 @event
@@ -172,13 +172,15 @@ class CallFailed(Event):
     error: str
 
 
-class Named(Protocol):
-    """A function of the runtime: its name takes looking up."""
+if TYPE_CHECKING:  # for annotations alone
 
-    @property
-    def name(self) -> str:
-        """Debug name."""
-        ...
+    class Named(Protocol):
+        """A function of the runtime: its name takes looking up."""
+
+        @property
+        def name(self) -> str:
+            """Debug name."""
+            ...
 
 
 def report_failure(source: Source, what: str | Named, error: BaseException) -> None:

@@ -10,37 +10,39 @@ import itertools
 import os
 
 from stratavm.base.errors import AllocatorFault
-from stratavm.base.forms import Any, Final, Protocol
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, Protocol
 from stratavm.runtime.limits import ADDRESS_SPACE
 from stratavm.runtime.region import Foreign, Region, all_zero, whole_pages
 
 PAGE: Final = os.sysconf("SC_PAGESIZE")
 
 
-class Allocation(Protocol):
-    """Address space of one linear memory.
+if TYPE_CHECKING:  # for annotations alone
 
-    Its contract: ``base`` is a multiple of the host page; ``reserved`` bytes from it on belong to this memory alone
-    until ``release``, are mapped privately, and can be neither read nor written but for what was committed; the
-    base never moves.
-    """
+    class Allocation(Protocol):
+        """Address space of one linear memory.
 
-    @property
-    def base(self) -> int:
-        """Address of the first byte."""
-
-    @property
-    def reserved(self) -> int:
-        """Bytes of address space."""
-
-    def commit(self, size: int) -> bool:
-        """Make the first ``size`` bytes, whole host pages, readable and writable; new ones are zero.
-
-        False if there is no memory: the guest's ``memory.grow`` is refused then. Called with ever larger sizes.
+        Its contract: ``base`` is a multiple of the host page; ``reserved`` bytes from it on belong to this memory alone
+        until ``release``, are mapped privately, and can be neither read nor written but for what was committed; the
+        base never moves.
         """
 
-    def release(self) -> None:
-        """Nobody uses it any more: no guest, no view. Called once, on any thread; what it raises is printed."""
+        @property
+        def base(self) -> int:
+            """Address of the first byte."""
+
+        @property
+        def reserved(self) -> int:
+            """Bytes of address space."""
+
+        def commit(self, size: int) -> bool:
+            """Make the first ``size`` bytes, whole host pages, readable and writable; new ones are zero.
+
+            False if there is no memory: the guest's ``memory.grow`` is refused then. Called with ever larger sizes.
+            """
+
+        def release(self) -> None:
+            """Nobody uses it any more: no guest, no view. Called once, on any thread; what it raises is printed."""
 
 
 class MemoryAllocator(Protocol):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import _operator as operator
 import _struct as struct
 
-from stratavm.base.forms import Any, Final, Protocol
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, Protocol
 from stratavm.base.importing import math
 from stratavm.base.numbers import shown
 from stratavm.base.text import printable
@@ -87,23 +87,25 @@ def outside(type_: ValType) -> ValType:
     return type_
 
 
-class References(Protocol):
-    """What the boundary needs of a store: references as raw bits and back."""
+if TYPE_CHECKING:  # for annotations alone
 
-    def func_to_raw(self, value: Any, nullable: bool = True) -> int:
-        """Raw bits of a function reference; None is 0. TypeError for others says whether None will do."""
+    class References(Protocol):
+        """What the boundary needs of a store: references as raw bits and back."""
 
-    def func_from_raw(self, raw: int) -> Any:
-        """The function behind raw bits; 0 is None."""
+        def func_to_raw(self, value: Any, nullable: bool = True) -> int:
+            """Raw bits of a function reference; None is 0. TypeError for others says whether None will do."""
 
-    def is_of_type(self, raw: int, type_id: int) -> bool:
-        """Whether the function behind raw bits, which are not 0, has a type or one below it."""
+        def func_from_raw(self, raw: int) -> Any:
+            """The function behind raw bits; 0 is None."""
 
-    def extern_to_raw(self, value: Any) -> int:
-        """A handle for any object; None is 0."""
+        def is_of_type(self, raw: int, type_id: int) -> bool:
+            """Whether the function behind raw bits, which are not 0, has a type or one below it."""
 
-    def extern_from_raw(self, raw: int) -> Any:
-        """The object behind a handle; 0 is None."""
+        def extern_to_raw(self, value: Any) -> int:
+            """A handle for any object; None is 0."""
+
+        def extern_from_raw(self, raw: int) -> Any:
+            """The object behind a handle; 0 is None."""
 
 
 def to_raw(type_: ValType, value: Any, refs: References) -> int:

@@ -42,23 +42,25 @@ class CompileExecutor(Protocol):
         return work.begin()
 
 
-class PackedCode(Protocol):
-    """What ``TierModule.pack_code`` gave by index, all places in it checked."""
+if TYPE_CHECKING:  # for annotations alone
 
-    @property
-    def count(self) -> int:
-        """How many functions the module defines."""
+    class PackedCode(Protocol):
+        """What ``TierModule.pack_code`` gave by index, all places in it checked."""
 
-    @property
-    def code_bytes(self) -> int:
-        """Bytes of machine code of all."""
+        @property
+        def count(self) -> int:
+            """How many functions the module defines."""
 
-    def missing(self) -> Sequence[int]:
-        """Functions, by defined index, that have no code here."""
+        @property
+        def code_bytes(self) -> int:
+            """Bytes of machine code of all."""
 
-    def having(self, others: Any, again: Iterable[int]) -> bytes:
-        """The bytes with the code of some functions from ``others``; ``again`` are all that have any there, and of
-        whose code here is left out. ValueError where they are not."""
+        def missing(self) -> Sequence[int]:
+            """Functions, by defined index, that have no code here."""
+
+        def having(self, others: Any, again: Iterable[int]) -> bytes:
+            """The bytes with the code of some functions from ``others``; ``again`` are all that have any there, and of
+            whose code here is left out. ValueError where they are not."""
 
 
 class ThreadExecutor:

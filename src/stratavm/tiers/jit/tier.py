@@ -15,11 +15,12 @@ from stratavm.native.stubtable import StubTable
 from stratavm.tiers.events import CompileRecorder
 from stratavm.tiers.jit.lazy import LazyCode
 from stratavm.tiers.policy import DEFAULT_POLICY, Policy
-from stratavm.tiers.tier import CompileCosts, CompileExecutor, PackedCode, ThreadExecutor, Tier, TierModule
+from stratavm.tiers.tier import CompileCosts, CompileExecutor, ThreadExecutor, Tier, TierModule
 
 if TYPE_CHECKING:
     from stratavm.tiers.jit.auto import Loop, Verdict
     from stratavm.tiers.jit.taker import Taker
+    from stratavm.tiers.tier import PackedCode
 
 
 def machine_stubs() -> StubTable:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 
-from stratavm.base.forms import dataclass, field
+from stratavm.base.forms import TYPE_CHECKING, dataclass, field
 from stratavm.module.valid import ValidModule
 from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 from stratavm.tiers.oracle.protocols import InstanceLike
-from stratavm.tiers.tier import CompileCosts, PackedCode, TierModule
+from stratavm.tiers.tier import CompileCosts, TierModule
+
+if TYPE_CHECKING:
+    from stratavm.tiers.tier import PackedCode
 
 
 @dataclass(frozen=True, slots=True)
