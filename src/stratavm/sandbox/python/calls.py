@@ -14,7 +14,7 @@ from functools import partial
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from stratavm.sandbox.python.frames import Malformed, parse, plain, weight
-from stratavm.sandbox.python.helpers import Helpers, Late, in_a_loop
+from stratavm.sandbox.python.helpers import Forsaken, Helpers, Late, in_a_loop
 from stratavm.sandbox.python.kinds import Unfit
 from stratavm.sandbox.python.results import Outcome, ToolCall
 from stratavm.sandbox.python.tools import PROTOCOL, ToolDenied, ToolError, form
@@ -189,15 +189,33 @@ class Calls:
         return self._said(request, value, begin)
 
     async def _guarded_later(self, request: Request) -> Any:
+        """Its value; it has a task of its own, which is abandoned where it does not end although it was cancelled."""
         tool, seconds = request.tool, self._seconds(request.tool)
-        running = self._invoked_later(request)
-        wait = asyncio.wait_for(running, None if math.isinf(seconds) else max(seconds, 0.0))
+        task = asyncio.ensure_future(self._contained(request))
         try:
-            return await wait
-        except (Failed, *PASS_ON, asyncio.CancelledError):
+            if await _ended(task, None if math.isinf(seconds) else max(seconds, 0.0)):
+                return task.result()
+            task.cancel()
+            if not await _ended(task, GRACE_S):
+                self.helpers.give_up(Forsaken(task))
+        except asyncio.CancelledError:
+            task.cancel()
+            if not await _ended(task, GRACE_S):
+                self.helpers.give_up(Forsaken(task))
+            raise
+        raise Failed("timeout", f"{tool.name} timed out", "it has not returned in time")
+
+    async def _contained(self, request: Request) -> Any:
+        """Call it; what it raises stays in its task. A cancellation that nobody asked for is the tool's own."""
+        try:
+            return await self._invoked_later(request)
+        except (Failed, *PASS_ON):
             raise
         except BaseException as error:
-            raise _failure(tool, error) from None
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            raise _failure(request.tool, error) from None
 
     async def _invoked_later(self, request: Request) -> Any:
         tool = request.tool
@@ -259,6 +277,11 @@ class Calls:
         self.record.append(
             ToolCall(request.tool.name, arguments, outcome, value if kept else None, error[:MESSAGE_CHARS], seconds)
         )
+
+
+async def _ended(task: asyncio.Future[Any], seconds: float | None) -> bool:
+    """Whether it has ended in time."""
+    return bool((await asyncio.wait({task}, timeout=seconds))[0])
 
 
 async def _as_coroutine(value: Awaitable[Any]) -> Any:

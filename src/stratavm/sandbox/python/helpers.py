@@ -69,14 +69,32 @@ class Helper(threading.Thread):
                 return
 
 
+class Forsaken:
+    """A task of a loop that goes on although it was cancelled."""
+
+    def __init__(self, task: asyncio.Future[Any]) -> None:
+        self.task = task
+        task.add_done_callback(_heard)
+
+    def is_alive(self) -> bool:
+        """Whether it goes on."""
+        return not self.task.done() and not self.task.get_loop().is_closed()
+
+
+def _heard(task: asyncio.Future[Any]) -> None:
+    """What became of it: nobody wants to know."""
+    if not task.cancelled():
+        task.exception()
+
+
 class Helpers:
     """The threads of one sandbox.
 
-    Attributes: ``abandoned`` are those whose calls go on although nobody waits.
+    Attributes: ``abandoned`` are those whose calls go on although nobody waits, and tasks likewise.
     """
 
     def __init__(self) -> None:
-        self.abandoned: set[Helper] = set()
+        self.abandoned: set[Helper | Forsaken] = set()
         self._idle: list[Helper] = []
         self._lock = threading.Lock()
 
@@ -88,6 +106,11 @@ class Helpers:
         with self._lock:  # one that ended just when its call was given up, or that a fork has left behind
             self.abandoned = {helper for helper in self.abandoned if helper.is_alive()}
         return len(self.abandoned) >= MOST_ABANDONED
+
+    def give_up(self, task: Forsaken) -> None:
+        """Count it while it goes on."""
+        with self._lock:
+            self.abandoned.add(task)
 
     def call(self, function: Callable[[], Any], seconds: float) -> Any:
         """Call it in a thread, and wait so long for it.

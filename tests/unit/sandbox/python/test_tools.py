@@ -355,6 +355,60 @@ def test_async_tools_that_are_late_are_cancelled():
     assert answer["error"]["kind"] == "timeout" and cancelled.wait(30)
 
 
+def ask_in_a_loop(tools, tool, seconds, helpers):
+    """A call on a loop: its answer, and its record. The loop is not made to wait for what does not end."""
+
+    async def main():
+        desk = Calls(toolbox(tools), None, 10, time.monotonic() + seconds, helpers, waits=True)
+        data = json.dumps({"v": 1, "id": 7, "op": "call", "tool": tool, "args": {}}).encode()
+        return json.loads(await desk.answer(data)), desk.record
+
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(main()), loop
+    finally:
+        loop.run_until_complete(asyncio.sleep(0))
+
+
+async def cancels():
+    """Wait for what somebody else has cancelled."""
+    raise asyncio.CancelledError
+
+
+async def leaves():
+    """Want the process to end."""
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("tool", [cancels, leaves])
+def test_what_a_tool_on_a_loop_raises_ends_neither_run_nor_loop(tool):
+    """A cancellation that nobody asked for is a failure like any other."""
+    ((answer, (record,)), loop) = ask_in_a_loop([tool], tool.__name__, 30, Helpers())
+    loop.close()
+    assert (answer["error"]["kind"], record.outcome) == ("tool_error", "error")
+
+
+def test_a_tool_on_a_loop_that_does_not_end_is_abandoned():
+    """Although it is cancelled: its call is answered in time, and it counts until it has ended."""
+    ending, helpers = [], Helpers()
+
+    async def stays():
+        while not ending:
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    ((answer, (record,)), loop) = ask_in_a_loop([stays], "stays", 0.02, helpers)
+    assert (answer["error"]["kind"], record.outcome, len(helpers.abandoned)) == ("timeout", "timeout", 1)
+    (task,) = helpers.abandoned
+    assert task.is_alive()
+    ending.append(True)
+    loop.run_until_complete(task.task)
+    assert not task.is_alive()
+    loop.close()
+
+
 def test_helpers_do_one_job_after_another():
     """From many threads at once; context variables go along."""
     helpers, results = Helpers(), []
