@@ -25,6 +25,8 @@ from stratavm.engine.store import Store
 from stratavm.spec.types import F32, F64, I32, I64, GlobalType
 from stratavm.wasi.abi import ENTRY
 from stratavm.wasi.clock import FixedClock
+from stratavm.wasi.given import spawns
+from stratavm.wasi.threads import Threads
 from stratavm.wasi.world import Wasi
 
 FOUND: Final = 1
@@ -100,9 +102,28 @@ def observe(module: Module, options: Options) -> Hashable:
         linker = Linker(module.engine)
         linker.define_namespaces(world.namespaces())
         with store.deadline(options.timeout):
-            instance = linker.instantiate(store, module)
-            outcome = _call(module, instance, options)
+            outcome, instance = _with_threads(linker, store, module, options)
         return outcome, bytes(out), tuple(_state(module, instance))
+
+
+def _with_threads(linker: Linker, store: Store, module: Module, options: Options) -> tuple[Hashable, Instance]:
+    """Instantiate and call, with what a program wants for its threads. Who has those is to make sure that what can be
+    seen of them is the same each time."""
+    if not spawns(module):
+        instance = linker.instantiate(store, module)
+        return _call(module, instance, options), instance
+    made: list[Instance] = []
+    outcome: Hashable = None
+    try:
+        with Threads(store, module) as threads:
+            threads.define(linker)
+            made.append(linker.instantiate(store, module))
+            outcome = _call(module, made[0], options)
+    except StrataError as error:
+        if not made:
+            raise
+        outcome = output.one_line(error)  # what one of them ended with
+    return outcome, made[0]
 
 
 def _call(module: Module, instance: Instance, options: Options) -> Hashable:

@@ -120,3 +120,38 @@ def test_the_search_ends_at_a_change(good, size):
     """Wherever the first wrong number lies."""
     for wrong in range(good + 1, good + size + 1):
         assert first_wrong(good, good + size, lambda n, wrong=wrong: n >= wrong) == wrong
+
+
+THREADED = """(module (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
+  (import "env" "memory" (memory 1 1 shared)) (export "memory" (memory 0))
+  (func (export "wasi_thread_start") (param i32 i32)
+    (i32.store (i32.const 64) (i32.rotl (local.get 1) (i32.const 5)))
+    (i32.atomic.store (i32.const 0) (i32.const 1))
+    (drop (memory.atomic.notify (i32.const 0) (i32.const 1))))
+  (func (export "_start")
+    (drop (call $spawn (i32.const 4)))
+    (drop (memory.atomic.wait32 (i32.const 0) (i32.const 0) (i64.const -1)))
+    (if (i32.eq (i32.load (i32.const 64)) (i32.const MINE)) (then unreachable))))"""
+
+
+@pytest.fixture(params=["1", "0x20000000"])
+def threaded(request, tmp_path):
+    """A program with a thread, which traps where a word of that is this number: the second is what is wrong."""
+    path = tmp_path / "m.wat"
+    path.write_text(THREADED.replace("MINE", request.param))
+    return str(path), request.param != "1"
+
+
+def test_a_program_with_threads_is_bisected_too(planted, threaded, capsys):
+    """By its memory, and by how it ends."""
+    path, traps = threaded
+    assert main(["bisect", "--reference=jit0", planted, path]) == 1
+    text = capsys.readouterr().out
+    assert text.startswith("pass wrong, function 1 (wasi_thread_start), rewrite ")
+    assert ("unreachable" in text) == traps
+
+
+def test_threads_alone_make_no_difference(threaded, capsys):
+    """Where what they do is the same each time."""
+    assert main(["bisect", threaded[0]]) == 0
+    assert capsys.readouterr().out == "no difference\n"
