@@ -174,6 +174,8 @@ def _use(title: str, name: str) -> str:
         return switches.SWITCHES[name].meaning
     if (title, name) == ("limits", "helper threads"):
         return "threads that may compile in the background"
+    if (title, name) == ("limits", "threads of a program"):
+        return "at once besides its first, unless --threads says how many"
     return dict(PACKAGES).get(name, "") if title == "packages" else ""
 
 

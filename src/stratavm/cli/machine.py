@@ -17,6 +17,7 @@ from pathlib import Path
 from stratavm.base import processors, switches
 from stratavm.base.forms import Final
 from stratavm.cli import output
+from stratavm.wasi.abi import MOST_THREADS
 
 YES: Final = "yes"
 USERFAULTFD, IO_URING_SETUP, SECCOMP, MEMBARRIER = 323, 425, 317, 324
@@ -66,6 +67,7 @@ def limits() -> dict[str, str]:
             found[name] = f"{soft}{unit and ' ' + unit}{more}"
     found["processors"] = str(len(os.sched_getaffinity(0)))
     found["helper threads"] = _helpers()
+    found["threads of a program"] = str(MOST_THREADS)
     return found | _of_group() | _of_machine()
 
 

@@ -25,6 +25,7 @@ from stratavm.engine.events import (
 from stratavm.native.background import helper_status
 from stratavm.runtime.events import InstancePoisoned
 from stratavm.runtime.stacks import stack_status
+from stratavm.runtime.waits import waiter_count
 from stratavm.tiers.events import FunctionCompiled, FunctionFellBack
 from stratavm.tiers.jit.lift_events import FunctionLifted, LoopLifted
 
@@ -50,6 +51,7 @@ class EngineMetrics:
         restored_bytes: machine code that came from the cache.
         memory_slots: the engine's slots for memories that are in use; 0 without any.
         stacks: stacks of asynchronous calls in use, of the whole process.
+        waiters: threads and asynchronous calls that wait at shared memories, of the whole process.
         helpers: threads that compile, of the whole process, and what waits for them: ``living``, ``queued``.
         pools: what each ``Pool`` of the engine does (``PoolMetrics``), by its name.
     """
@@ -68,6 +70,7 @@ class EngineMetrics:
     restored_bytes: int
     memory_slots: int
     stacks: int
+    waiters: int
     helpers: Mapping[str, int]
     pools: Mapping[str, Any]
 
@@ -165,6 +168,7 @@ def snapshot(engine: Engine, counts: Tally) -> EngineMetrics:
         restored_bytes=counts.sum("cache", "restored"),
         memory_slots=cast(int, getattr(engine.runtime.allocator, "in_use", 0)),
         stacks=stack_status()["taken"],
+        waiters=waiter_count(),
         helpers=MappingProxyType({name: helpers[name] for name in ("living", "queued")}),
         pools=MappingProxyType(dict(living(engine))),
     )

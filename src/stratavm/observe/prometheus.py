@@ -69,6 +69,7 @@ ENGINE: Final[tuple[Row, ...]] = (
     ),
     Row("strata_memory_slots", "gauge", "Slots for memories in use.", (), _one(lambda m: m.memory_slots)),
     Row("strata_stacks", "gauge", "Stacks of asynchronous calls in use.", (), _one(lambda m: m.stacks)),
+    Row("strata_waiters", "gauge", "Threads and calls that wait at shared memories.", (), _one(lambda m: m.waiters)),
     Row("strata_compile_threads", "gauge", "Threads that compile.", (), _one(lambda m: m.helpers["living"])),
     Row("strata_compile_queue", "gauge", "Jobs that wait for them.", (), _one(lambda m: m.helpers["queued"])),
 )  # fmt: skip

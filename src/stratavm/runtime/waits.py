@@ -594,5 +594,16 @@ def tell() -> cython.void:
             notice.tell()
 
 
+def waiter_count() -> int:
+    """How many threads, and calls on fibers, are in a queue now, of the whole process."""
+    number: uint32_t
+    count: uint64_t = 0
+    hold(cython.address(monitor))
+    for number in range(QUEUES):
+        count += queues[number].count
+    let_go(cython.address(monitor))
+    return count
+
+
 builtin_table[BUILTIN_MEMORY_WAIT] = cython.cast(cython.p_void, memory_wait)
 builtin_table[BUILTIN_MEMORY_NOTIFY] = cython.cast(cython.p_void, memory_notify)

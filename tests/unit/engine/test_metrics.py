@@ -3,11 +3,12 @@
 import asyncio
 import dataclasses
 import gc
+from functools import partial
 
 import pytest
 
 import stratavm
-from stratavm import Engine, Linker, MemorySlots, Module, Pool, Store
+from stratavm import Engine, Linker, MemorySlots, Module, Pool, SharedMemory, Store
 from stratavm.engine.codecache import CodeKept, CodeNotKept, CodeRestored, SkeletonRestored
 from stratavm.engine.events import (
     CallFailed,
@@ -22,6 +23,7 @@ from stratavm.engine.events import (
 from stratavm.runtime.events import InstancePoisoned
 from stratavm.tiers.events import FunctionCompiled, FunctionFellBack
 from stratavm.tiers.jit.lift_events import FunctionLifted, LoopLifted
+from tests.shared import Threads, guest, until
 
 SOURCE = """(module (func (export "trap") unreachable) (func (export "one") (result i32) (i32.const 1))
   (func (export "div") (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0))))"""
@@ -102,7 +104,9 @@ def flat(metrics):
         value = getattr(metrics, field.name)
         many = hasattr(value, "items")
         found |= {f"{field.name}.{key}": v for key, v in value.items()} if many else {field.name: value}
-    return {name: value for name, value in found.items() if value and not name.startswith(("helpers", "stacks"))}
+    return {
+        name: value for name, value in found.items() if value and not name.startswith(("helpers", "stacks", "waiters"))
+    }
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)
@@ -137,6 +141,28 @@ def test_what_is_in_use_just_now_is_asked_for_when_the_metrics_are():
 
     asyncio.run(main())
     assert engine.metrics().stacks == stacks
+
+
+def test_who_waits_at_shared_memories_is_counted():
+    """Threads and calls on a loop, whatever engine they are of."""
+    engine = Engine(tier="jit0")
+    memory = SharedMemory(engine, 1, 100)
+    before = engine.metrics().waiters
+    threads = Threads(*[partial(guest(engine, memory).exports.wait, at, 0, -1) for at in (0, 0, 64)])
+    until(lambda: memory.waiters == 3)
+
+    async def main():
+        call = asyncio.create_task(guest(engine, memory).exports.wait.call_async(128, 0, -1))
+        await asyncio.sleep(0)
+        until(lambda: memory.waiters == 4)
+        assert Engine().metrics().waiters == before + 4
+        memory.notify(128)
+        await call
+
+    asyncio.run(main())
+    assert engine.metrics().waiters == before + 3
+    memory.notify(0), memory.notify(64)
+    assert threads.join() == [0, 0, 0] and engine.metrics().waiters == before
 
 
 def test_metrics_are_frozen():
