@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from posixpath import normpath
 
-from stratavm.base.forms import Any, Final, TypeAlias, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, dataclass
 from stratavm.base.numbers import seconds_or_none, whole, whole_or_none
 from stratavm.base.text import utf8
 from stratavm.engine.module import Module
@@ -15,6 +15,9 @@ from stratavm.engine.source import SourceLike
 from stratavm.wasi import given
 from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.given import Mode
+
+if TYPE_CHECKING:
+    from stratavm.wasi.memfs import MemoryTree
 
 ModuleLike: TypeAlias = "SourceLike | Module"
 Input: TypeAlias = "bytes | bytearray | memoryview | str | io.IOBase | None"
@@ -48,7 +51,7 @@ class Arguments:
     args: tuple[str, ...]
     env: dict[str, str]
     stdin: bytes | io.IOBase
-    files: dict[str, bytes] | None
+    files: dict[str, bytes] | MemoryTree | None
     folders: tuple[Folder, ...]
     timeout: float | None
     fuel: int | None

@@ -192,7 +192,8 @@ def _must_be_a_program(module: Module) -> None:
 def _world(arguments: Arguments, engine: Engine, streams: Streams) -> Wasi:
     preopens: list[tuple[str | MemoryTree, str, bool]] = [(f.host, f.guest, not f.writable) for f in arguments.folders]
     if arguments.files is not None:
-        preopens.append((MemoryTree(arguments.files), ROOT, False))
+        files = arguments.files
+        preopens.append((files if isinstance(files, MemoryTree) else MemoryTree(files), ROOT, False))
     return Wasi(
         args=(arguments.name, *arguments.args),
         env=arguments.env,

