@@ -216,16 +216,7 @@ def entry_stub(type_: FuncType) -> Code:
     """``u32 array_entry(FuncRec* rdi, ExecContext* rsi, cells* rdx)`` of a signature: 0 = returned, 1 = trapped."""
     signature = abi.assign(type_)
     a = Asm()
-    a.ins("push_r", "rbp")
-    a.ins("mov_rr", "rbp", "rsp")
-    for register in (*SAVED, "rdx"):
-        a.ins("push_r", register)
-    a.ins("mov_rr", "r15", "rsi")
-    a.ins("mov_rm", "r14", base="rdi", disp=_REC_VMCTX)
-    a.ins("mov_rm", "rbx", base="rdi", disp=_REC_CODE)
-    a.ins("mov_rr", "r12", "rdx")
-    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
-    a.ins("mov_mr", "rsp", base="r11", disp=_ENTRY_SP)
+    a.append(_entry_begins())
     area = signature.stack_bytes + signature.result_bytes
     if area:
         a.ins("sub_ri", "rsp", imm=area)
@@ -245,10 +236,35 @@ def entry_stub(type_: FuncType) -> Code:
             copy_place(a, place, ("rsp", place.offset), ("r12", CELL * i))
         else:
             store_place(a, place, "r12", CELL * i)
+    a.append(_entry_ends())
+    return a.finish()
+
+
+@lru_cache(maxsize=1)
+def _entry_begins() -> bytes:
+    """What is the same in every entry: a program asks for dozens."""
+    a = Asm()
+    a.ins("push_r", "rbp")
+    a.ins("mov_rr", "rbp", "rsp")
+    for register in (*SAVED, "rdx"):
+        a.ins("push_r", register)
+    a.ins("mov_rr", "r15", "rsi")
+    a.ins("mov_rm", "r14", base="rdi", disp=_REC_VMCTX)
+    a.ins("mov_rm", "rbx", base="rdi", disp=_REC_CODE)
+    a.ins("mov_rr", "r12", "rdx")
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["activation"])
+    a.ins("mov_mr", "rsp", base="r11", disp=_ENTRY_SP)
+    return a.finish().code
+
+
+@lru_cache(maxsize=1)
+def _entry_ends() -> bytes:
+    """As ``_entry_begins``."""
+    a = Asm()
     a.ins("lea_rm", "rsp", base="rbp", disp=-8 * len(SAVED))
     a.ins("xor_rr", "rax", "rax", width=4)
     _return_to_host(a)
-    return a.finish()
+    return a.finish().code
 
 
 def _return_to_host(a: Asm) -> None:
