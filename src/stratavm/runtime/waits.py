@@ -566,6 +566,7 @@ def wait_on_fiber(
         if context.waited == FULL:
             raise too_many(notice.waiter.memory)
         suspend_for(context, notice)
+        put_back(context)
     except BaseException as error:
         store.in_flight = error
         return TRAP_HOST_EXCEPTION

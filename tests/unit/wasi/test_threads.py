@@ -1,5 +1,6 @@
 """``wasi.thread-spawn``: numbers, limits, and the end that all threads have together."""
 
+import asyncio
 import os
 import sys
 import threading
@@ -402,6 +403,19 @@ def test_one_of_many_may_use_all_that_there_is(tier):
     main = f"(drop (call $spawn (i32.const 10000))) {WAIT}"
     program = Program(TURNS + TELL, main, tier=tier, fuel=10_000 * UNITS + 100)
     program.run()
+    assert turns(program) == 10_000
+
+
+@pytest.mark.parametrize("tier", TIERS[1:])
+def test_one_of_many_may_use_all_that_there_is_while_another_waits_on_a_loop(tier):
+    """What that had drawn is not its own while it is suspended."""
+    main = f"(drop (call $spawn (i32.const 10000))) {WAIT}"
+    program = Program(TURNS + TELL, main, tier=tier, fuel=10_000 * UNITS + 100)
+
+    async def call(exports):
+        await exports._start.call_async()
+
+    program.run(lambda exports: asyncio.run(call(exports)))
     assert turns(program) == 10_000
 
 
