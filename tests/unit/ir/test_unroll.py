@@ -31,11 +31,12 @@ ARGUMENTS = [(n, m) for n in (0, 1, 2, 3, 4, 5, 7, 8, 9, 13) for m in (0, 9)]
 def unrolled(body: str, passes: tuple[str, ...] = ("cfg", "unroll")) -> str:
     """A function after the pass; it does what it did."""
     before, after = Ssa(), Ssa()
-    valid = validate(parse_module(f"(module (memory 1) (func $f) (func {HEAD} {body}))"))
+    memory = "1 1 shared" if "atomic" in body else "1"
+    valid = validate(parse_module(f"(module (memory {memory}) (func $f) (func {HEAD} {body}))"))
     build(valid, 1, before)
     pipeline_of(valid, passes).run(before, after)
     verify(after)
-    if "call" not in body and "load" not in body:
+    if "call" not in body and "load" not in body and "atomic" not in body:
         for arguments in ARGUMENTS:
             assert evaluate(before, None, [*arguments]) == evaluate(after, None, [*arguments]), (body, arguments)
     return print_ssa(after)
@@ -49,6 +50,10 @@ def unrolled(body: str, passes: tuple[str, ...] = ("cfg", "unroll")) -> str:
         (f"(loop $l {STEP} {ADD * 9} {AGAIN}) (local.get $s)", 2),
         (f"(loop $l {STEP} {ADD * 19} {AGAIN}) (local.get $s)", 1),
         (f"(loop $l {STEP} (call $f) {AGAIN}) (local.get $i)", 1),
+        (f"(loop $l {STEP} (drop (i32.atomic.rmw.add (i32.const 0) (i32.const 1))) {AGAIN}) (local.get $i)", 4),
+        (f"(loop $l {STEP} (drop (memory.atomic.notify (i32.const 0) (i32.const 1))) {AGAIN}) (local.get $i)", 1),
+        (f"(loop $l {STEP} (drop (memory.atomic.wait32 (i32.const 0) (i32.const 1) (i64.const 1))) {AGAIN})"
+         "(local.get $i)", 1),
         # two ways out, to different places, with a value that both would need
         (f"(block $x (loop $l {STEP} (br_if $x (i32.gt_u (local.get $i) (i32.const 6))) {AGAIN})"
          "(return (i32.add (local.get $i) (i32.const 100)))) (local.get $i)", 1),

@@ -7,7 +7,13 @@ next copy, from the last one to the header. What is saved is the poll and the ju
 
 import cython
 from cython.cimports.libc.stdint import uint32_t
-from cython.cimports.stratavm.ir.ops import OF_CALLS, OF_CONTROL, OP_FLAGS
+from cython.cimports.stratavm.ir.ops import (
+    OF_CALLS,
+    OF_CONTROL,
+    OP_FLAGS,
+    OP_MEMORY_ATOMIC_NOTIFY,
+    OP_MEMORY_ATOMIC_WAIT64,
+)
 from cython.cimports.stratavm.ir.ssa import (
     BF_COLD,
     IR_BLOCK_PARAM,
@@ -49,6 +55,8 @@ class Unroll(Copies):
         for i in range(loop.low, loop.high):
             node = cython.address(self.ssa.nodes[i])
             if node.op == IR_INVOKE or (node.op < 0x8000 and OP_FLAGS[node.op] & (OF_CALLS | OF_CONTROL)):
+                return 1
+            if OP_MEMORY_ATOMIC_NOTIFY <= node.op <= OP_MEMORY_ATOMIC_WAIT64:  # calls as well, of the runtime
                 return 1
             if (
                 node.op != IR_BLOCK_PARAM
