@@ -63,18 +63,20 @@ class Caller:
         return self._memory
 
 
-class Binder(Protocol):
-    """An import that was resolved: gives the runtime's object for it in a store.
+if TYPE_CHECKING:  # for annotations alone
 
-    Attributes:
-        makes: whether ``bind`` makes a new object, for one instance alone.
-    """
+    class Binder(Protocol):
+        """An import that was resolved: gives the runtime's object for it in a store.
 
-    makes: ClassVar[bool]
+        Attributes:
+            makes: whether ``bind`` makes a new object, for one instance alone.
+        """
 
-    def bind(self, store: Store, caller: Caller) -> Any:
-        """The object. LinkError where it belongs to another store."""
-        ...
+        makes: ClassVar[bool]
+
+        def bind(self, store: Store, caller: Caller) -> Any:
+            """The object. LinkError where it belongs to another store."""
+            ...
 
 
 @dataclass(frozen=True, slots=True)

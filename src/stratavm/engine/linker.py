@@ -14,7 +14,7 @@ from stratavm.base.words import counted
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import ImportDefined
 from stratavm.engine.func import Func
-from stratavm.engine.host import Binder, Caller, HostSpec
+from stratavm.engine.host import Caller, HostSpec
 from stratavm.engine.hostcall import Offered
 from stratavm.engine.instance import Instance
 from stratavm.engine.instance_pre import InstancePre, report_start
@@ -30,6 +30,7 @@ from stratavm.runtime.values import signature
 from stratavm.spec.types import FIRST_CONCRETE, FuncType, resolved_extern, resolved_func
 
 if TYPE_CHECKING:
+    from stratavm.engine.host import Binder
     from stratavm.runtime.shared import SharedMemory
 
 Importable: TypeAlias = "Func | Memory | SharedMemory | Table | Global | Tag | HostSpec | Callable[..., Any]"

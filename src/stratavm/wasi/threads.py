@@ -29,10 +29,10 @@ from stratavm.runtime.values import signature
 from stratavm.spec.types import I32, FuncType, MemoryType
 from stratavm.wasi.abi import MOST_THREADS, SPAWN
 from stratavm.wasi.errno import Errno
-from stratavm.wasi.events import ThreadEnded, ThreadRefused, ThreadStarted
 from stratavm.wasi.given import is_for_threads
 from stratavm.wasi.held import ForkLock
 from stratavm.wasi.patience import SLICE_S
+from stratavm.wasi.thread_events import ThreadEnded, ThreadRefused, ThreadStarted
 
 if TYPE_CHECKING:
     from types import TracebackType

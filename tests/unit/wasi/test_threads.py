@@ -13,7 +13,7 @@ from stratavm import Engine, ExitError, Interrupted, Linker, LinkError, Module, 
 from stratavm.wasi import Threads, Wasi
 from stratavm.wasi import threads as room
 from stratavm.wasi.errno import Errno
-from stratavm.wasi.events import ThreadEnded, ThreadRefused, ThreadStarted
+from stratavm.wasi.thread_events import ThreadEnded, ThreadRefused, ThreadStarted
 
 HEAD = """(module (import "env" "memory" (memory 1 4 shared)) (export "memory" (memory 0))
   (import "wasi" "thread-spawn" (func $spawn (param i32) (result i32)))
