@@ -19,6 +19,10 @@ LAYOUT: Final = "layout"
 MEMORY: Final = "memory"
 """What the module's memory begins with, as pages that are mapped, and what says where they go
 (``engine/keptimage.py``)."""
+STATE: Final = "state"
+PAGES: Final = "pages"
+"""What instances hold from the beginning: sizes, globals and tables, and the pages of memories that are not all zero
+(``engine/keptsnapshot.py``)."""
 MOST_FACTS: Final = 64
 
 

@@ -10,9 +10,10 @@ from contextlib import ExitStack
 
 from stratavm.aot.container import MAGIC as IMAGE
 from stratavm.aot.trust import user_key
+from stratavm.base.errors import SnapshotRefused
 from stratavm.base.forms import Final
 from stratavm.base.text import printable
-from stratavm.base.words import counted
+from stratavm.base.words import counted, some
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.program import STANDARD
@@ -21,15 +22,20 @@ from stratavm.engine.aot import LEVELS, BuildReport, Order, build_module
 from stratavm.engine.config import CPUS, Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
+from stratavm.wasi.streams import ProgramOutput
+from stratavm.wasi.world import Wasi
 
 EXAMPLES: Final = """strata build app.wasm -o app.strata                     then `strata app.strata` starts compiled
 strata build --cpu v3 app.wasm -o app.strata            for other machines of that level
 strata build --executable app.wasm -o app               ./app: its first line has strata run it
+strata build --init warm app.wasm                       instances begin behind the call of its function warm
 strata build --profile app.profile app.wasm             level 1 for what `strata run --profile-out` found hot
 strata build --incremental app.strata --explain app.wasm -o app.strata"""
 ENDING: Final = ".strata"
 EXPLAINED: Final = 40
 """Functions that --explain lists."""
+RANDOM: Final = "random_get"
+KEPT_FOR_EVER: Final = "its instances would believe it for ever: let it ask later"
 LISTED: Final = 100
 """Functions that --json lists of each kind without --explain: of a first build, each would have the same reason."""
 
@@ -55,6 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--memory-plan", choices=("guard", "bounded"), default="guard", help="bounds checks by the MMU or in code"
     )
     common.add_proposal(parser)
+    parser.add_argument(
+        "--init",
+        metavar="EXPORT",
+        help="call this function now: instances begin with what it has made of memory, globals and tables",
+    )
     parser.add_argument("--fuel", action="store_true", help="code that counts fuel, for `strata run --fuel`")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads that compile (default: all cores)")
     parser.add_argument("--executable", action="store_true", help="begin with a #! line, and set the executable bit")
@@ -95,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
             Order(options.tier, options.cpu, old, key, profile=common.profile(options.profile)),
             _bar(stack),
         )
+    if options.init is not None:
+        _run_first(module, options.init)
     if report.refused:
         output.note(f"--incremental {printable(options.incremental)}: {report.refused}; all is compiled")
     size = _write(module, path, key, options.executable)
@@ -107,6 +120,18 @@ def run(options: argparse.Namespace) -> int:
         if options.explain:
             _explain(report)
     return int(bool(report.fallbacks))
+
+
+def _run_first(module: Module, init: str) -> None:
+    """Let instances begin with what an exported function makes. It sees a world without arguments, environment, files
+    and input, and may not ask for the first three: its instances would have the answers for ever."""
+    with Wasi(stdout=ProgramOutput(2), stderr=ProgramOutput(2)) as world:
+        module.run_first(init, world.namespaces())
+        asked = [name for name in world.freeze().called if name != RANDOM]
+        if asked:
+            raise SnapshotRefused(f"what the guest was told by {some(asked)}", f"--init {init}", KEPT_FOR_EVER)
+        if RANDOM in world.freeze().called:
+            output.note("--init: all instances share the random numbers that the guest drew")
 
 
 def _beside(module: str) -> str:

@@ -24,6 +24,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass, repl
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.engine.codecache import PACKAGE, ImageRestored, KeptModule, check_package, package_identity
+from stratavm.engine.composition import composition
 from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import describe
@@ -320,6 +321,8 @@ def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[b
     layout, pages = lay_out(model, 0)
     if pages:
         sections |= {LAYOUT: layout, MEMORY: pages}
+    if (state := module.beginning()) is not None:
+        sections |= composition().sections_of(module, state)
     sections[BINARY] = model.binary
     return write(sections, checked_key(key) or user_key(make=True)[0], interpreter)
 

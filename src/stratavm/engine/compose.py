@@ -25,11 +25,15 @@ from stratavm.tiers.tier import CompileExecutor, ThreadExecutor, Tier, TierModul
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from stratavm.aot.container import Image
     from stratavm.engine.engine import Engine
     from stratavm.engine.instance import Instance
+    from stratavm.engine.linker import Namespaces
     from stratavm.engine.metrics import EngineMetrics
+    from stratavm.engine.module import Module
     from stratavm.engine.snapshot import Snapshot
     from stratavm.native.compile import Options
+    from stratavm.runtime.snapshot import State
 
 SCOPES: Final = ("engine", "guest")
 
@@ -114,6 +118,30 @@ def snapshot(instance: Instance, first: Callable[[Instance], object] | None) -> 
         from stratavm.engine.snapshot import take
 
     return take(instance, first)
+
+
+def state_in(module: Module, image: Image) -> State:
+    """What an image has for the instances of its module to begin with."""
+    with importing:
+        from stratavm.engine.keptsnapshot import checked_state_in
+
+    return checked_state_in(module, image)
+
+
+def sections_of(module: Module, state: State) -> dict[str, bytes]:
+    """What an image has of that."""
+    with importing:
+        from stratavm.engine import keptsnapshot
+
+    return keptsnapshot.sections_of(module, state)
+
+
+def state_behind(module: Module, init: str, imports: Namespaces | None) -> State:
+    """What an instance of a module holds when an exported function has run."""
+    with importing:
+        from stratavm.engine.snapshot import behind
+
+    return behind(module, init, imports)
 
 
 def metrics(engine: Engine) -> EngineMetrics:

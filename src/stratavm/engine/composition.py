@@ -7,11 +7,15 @@ from _collections_abc import Callable, Mapping
 from stratavm.base.forms import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from stratavm.aot.container import Image
     from stratavm.engine.config import Config
     from stratavm.engine.engine import Engine
     from stratavm.engine.instance import Instance
+    from stratavm.engine.linker import Namespaces
     from stratavm.engine.metrics import EngineMetrics
+    from stratavm.engine.module import Module
     from stratavm.engine.snapshot import Snapshot
+    from stratavm.runtime.snapshot import State
     from stratavm.services.di import Container
 
 Replacements: TypeAlias = Mapping[Any, Any]
@@ -39,6 +43,18 @@ class Composition(Protocol):
 
     def snapshot(self, instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
         """What an instance holds now."""
+        ...
+
+    def state_in(self, module: Module, image: Image) -> State:
+        """What an image has for the instances of its module to begin with."""
+        ...
+
+    def sections_of(self, module: Module, state: State) -> dict[str, bytes]:
+        """What an image has of that."""
+        ...
+
+    def state_behind(self, module: Module, init: str, imports: Namespaces | None) -> State:
+        """What an instance of a module holds when an exported function has run."""
         ...
 
 

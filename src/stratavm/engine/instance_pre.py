@@ -44,7 +44,7 @@ class InstancePre:
         self.blueprint = module.blueprint
         self.images = images
         self.first = first
-        self.state = state
+        self.state = module.beginning() if state is None else state
         self.created = module.engine.bus.channel(InstanceCreated)
 
     def instantiate(self, store: Store) -> Instance:

@@ -10,8 +10,8 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 
-from stratavm.aot.container import Damaged, Image, Key, read, write
-from stratavm.aot.contents import FACTS, MEMORY, facts_of, pack_facts
+from stratavm.aot.container import REBUILD, Damaged, Image, Key, read, write
+from stratavm.aot.contents import FACTS, PAGES, STATE, facts_of, pack_facts
 from stratavm.aot.files import write_whole
 from stratavm.aot.trust import checked_key, user_key
 from stratavm.base.errors import DecodeError, ResourceLimit
@@ -19,14 +19,13 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final, replace
 from stratavm.base.text import printable
 from stratavm.engine.aot import build_identity
 from stratavm.module.reader import sum_of
-from stratavm.runtime.image import PAGE, MemoryImage, check_files, image_of_file, open_file
+from stratavm.runtime.image import PAGE, MemoryImage, check_files, image_of_file, image_of_pieces, open_file
 from stratavm.runtime.limits import ADDRESS_SPACE
 from stratavm.runtime.snapshot import State, state_of_parts
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
 
-STATE: Final = "state"
 KIND: Final = "snapshot"
 _LENGTH: Final = struct.Struct("<Q")
 _MEMORY: Final = struct.Struct("<QQ")
@@ -44,6 +43,12 @@ def packed(module: Module, state: State, key: bytes | None) -> list[bytes]:
     """A snapshot, in pieces, with the mark of a key, or of this user's if there can be one."""
     if module._is_given:
         raise ValueError("a snapshot of a module that was made of a model cannot be kept: its binary may be another")
+    sections = {FACTS: pack_facts(_facts(module))} | sections_of(module, state)
+    return write(sections, checked_key(key) or user_key(make=True)[0])
+
+
+def sections_of(module: Module, state: State) -> dict[str, bytes]:
+    """A state as sections of an image."""
     memories, pages = [], []
     for type_, (count, image) in zip(module.model.memories, state.memories, strict=True):
         runs = [] if image is None else list(_runs(image, _whole(count << type_.page_shift)))
@@ -58,12 +63,8 @@ def packed(module: Module, state: State, key: bytes | None) -> list[bytes]:
         bytes((state.initialized,)),
         *state.tables,
     ]
-    sections = {
-        FACTS: pack_facts(_facts(module)),
-        STATE: b"".join(piece for part in parts for piece in (_LENGTH.pack(len(part)), part)),
-        MEMORY: b"".join(pages),
-    }
-    return write(sections, checked_key(key) or user_key(make=True)[0])
+    state_bytes = b"".join(piece for part in parts for piece in (_LENGTH.pack(len(part)), part))
+    return {STATE: state_bytes, PAGES: b"".join(pages)}
 
 
 def write_snapshot(module: Module, state: State, path: str | os.PathLike[str], key: bytes | None) -> None:
@@ -112,10 +113,31 @@ def unpacked(module: Module, data: bytes, key: bytes | None, trusted: bool) -> S
     try:
         facts = facts_of(image)
         _check_facts(facts, _facts(module))
-        state, pages = image.section(STATE), image.section(MEMORY)
     except Damaged as error:
         raise DecodeError(f"damaged snapshot: {error}", hint=AGAIN) from None
+    return state_in(module, image)
+
+
+def checked_state_in(module: Module, image: Image) -> State:
+    """``state_in`` for the image of a module, whoever made it: the binary in it would run as well, and what is in a
+    state is checked. It may not be of another build, which may count functions in another way."""
     try:
+        facts = facts_of(image)
+    except Damaged as error:
+        raise DecodeError(f"damaged image: {error}", hint=REBUILD) from None
+    _check_facts(facts, {"build": build_identity()}, REBUILD)
+    return state_in(module, image)
+
+
+def state_in(module: Module, image: Image) -> State:
+    """The state in an image: of this module, as far as that can be said of what is in it.
+
+    Raises:
+        DecodeError: it is damaged, or of no instance of the module.
+        ResourceLimit: the process may have no more files.
+    """
+    try:
+        state, pages = image.section(STATE), image.section(PAGES)
         memories, *parts = _Reader(state).parts(6 + len(module.model.tables))
         cells, datas, elements, constants, flag, *tables = parts
         if len(constants) % _CONSTANT_BYTES:
@@ -131,12 +153,12 @@ def unpacked(module: Module, data: bytes, key: bytes | None, trusted: bool) -> S
         raise ResourceLimit(f"the system has no file for a snapshot: {error}", limit="files") from error
 
 
-def _check_facts(facts: Mapping[str, str], here: Mapping[str, str]) -> None:
+def _check_facts(facts: Mapping[str, str], here: Mapping[str, str], remedy: str = AGAIN) -> None:
     """Raise DecodeError where a snapshot depends on something else than there is."""
     for name, expected in here.items():
         if name != "name" and facts.get(name) != expected:
             found = printable(facts.get(name, "none"))
-            raise DecodeError(f"a snapshot of another {name}", expected=expected, found=found, hint=AGAIN)
+            raise DecodeError(f"a snapshot of another {name}", expected=expected, found=found, hint=remedy)
 
 
 def _believed(image: Image, key: bytes | None, trusted: bool) -> Image:
@@ -210,9 +232,14 @@ def _memories(module: Module, table: bytes, pages: bytes) -> Iterator[tuple[int,
 
 
 def _image(size: int, runs: list[tuple[int, int, int]], pages: bytes) -> MemoryImage:
-    """The image of a memory of so many bytes: runs are (offset in it, offset in the pages, bytes)."""
-    check_files()
-    descriptor, view = open_file(), memoryview(pages)
+    """The image of a memory of so many bytes: runs are (offset in it, offset in the pages, bytes). Where the process
+    may have no such file (behind a wall, for one) the pages are kept, and copied to each instance."""
+    view = memoryview(pages)
+    try:
+        check_files()
+        descriptor = open_file()
+    except OSError:
+        return image_of_pieces(tuple((start, bytes(view[at : at + length])) for start, at, length in runs))
     try:
         os.ftruncate(descriptor, size)
         for start, at, length in runs:

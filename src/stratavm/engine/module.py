@@ -16,6 +16,7 @@ from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.base.text import printable
 from stratavm.base.words import counted
 from stratavm.engine.cache import SMALLEST, CodeCache, LoadedModule, ModuleCache
+from stratavm.engine.composition import composition
 from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import (
@@ -37,12 +38,15 @@ from stratavm.runtime.image import NO_IMAGES, Images, make_images
 from stratavm.spec.types import ExternType, names_types, resolved_extern
 
 if TYPE_CHECKING:
+    from stratavm.aot.container import Image
     from stratavm.aot.profile import Profile
     from stratavm.base.choices import TierName
     from stratavm.engine.aot import Built
     from stratavm.engine.codecache import KeptModule
     from stratavm.engine.config import Cpu
+    from stratavm.engine.linker import Namespaces
     from stratavm.engine.report import CompileReport
+    from stratavm.runtime.snapshot import State
     from stratavm.services.ahead import Ahead
     from stratavm.tiers.tier import TierModule
 
@@ -76,6 +80,10 @@ class Module:
     """Whether that is not published yet."""
     _is_given = False
     """Whether it was made of a model."""
+    _began: Image | None = None
+    """The image that has what its instances hold from the beginning, until that is asked for."""
+    _state: State | None = None
+    """That, instead of what the binary says."""
 
     @checks_keywords
     def __init__(self, source: SourceLike, engine: Engine | None = None, *, timeout: float | None = None) -> None:
@@ -96,6 +104,8 @@ class Module:
             config = self.engine.config
             origin = taken(read_source(source, config.limits.module_bytes))
         self.name = os.path.basename(origin.name)
+        if origin.image is not None and "state" in origin.image.sections:
+            self._began = origin.image
         try:
             self._load(origin, budgets, compare)
         except StrataError as error:
@@ -332,6 +342,8 @@ class Module:
         timeout: float | None = None,
         profile: Profile | None = None,
         progress: Callable[[int, int], None] | None = None,
+        init: str | None = None,
+        imports: Namespaces | None = None,
     ) -> Module:
         """A module whose functions are all compiled, for ``serialize``. Of an image, the binary in it is compiled.
 
@@ -349,8 +361,13 @@ class Module:
                 or as by ``jit0``. Not together with ``old``.
             progress: is called ten times a second, on a thread of its own, with how many functions of how many have
                 code.
+            init: an exported function without parameters that is called now, behind the start function and
+                ``_initialize``: all instances of the module, and of its images, begin with what there is then. They
+                share what the guest drew of random numbers until then.
+            imports: what the guest imports meanwhile, as for ``load``.
 
         Raises:
+            SnapshotRefused: what ``init`` has made has something that cannot be kept.
             ModuleError: and others, as ``Module`` raises for ``source``.
             ValueError: this processor lacks what ``cpu`` means.
             DeadlineExceeded: it took longer.
@@ -358,7 +375,15 @@ class Module:
         with importing:
             from stratavm.engine.aot import Order, build_module
 
-        return build_module(cls, source, engine, Order(tier, cpu, old, key, trusted, timeout, profile), progress)[0]
+        order = Order(tier, cpu, old, key, trusted, timeout, profile)
+        module: Module = build_module(cls, source, engine, order, progress)[0]
+        if init is not None:
+            module.run_first(init, imports)
+        return module
+
+    def run_first(self, init: str, imports: Namespaces | None = None) -> None:
+        """Let instances begin with what one holds behind an exported function, as ``build`` says of ``init``."""
+        self._state = composition().state_behind(self, init, imports)
 
     def profile(self) -> Profile:
         """What has run much so far, in all instances: for ``Config.profile`` and ``build`` of the same binary.
@@ -503,6 +528,18 @@ class Module:
     def export_type(self, export: Export) -> ExternType:
         """The type of an export."""
         return self.model.export_type(export)
+
+    def beginning(self) -> State | None:
+        """What its instances hold from the beginning, if that is not what its binary says: it was built with ``init``.
+
+        Raises:
+            DecodeError: what an image has of that is damaged, or of another build of Strata.
+            ResourceLimit: the process may have no more files.
+        """
+        if self._began is not None:
+            self._state = composition().state_in(self, self._began)
+            self._began = None
+        return self._state
 
     def images(self, *, at_once: bool = False) -> Images:
         """What memories of the module's instances begin with: laid out at the second instance, or ``at_once``."""

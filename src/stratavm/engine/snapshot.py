@@ -15,13 +15,13 @@ from stratavm.base.words import amount
 from stratavm.engine.events import SnapshotTaken
 from stratavm.engine.instance_pre import InstancePre, report_start
 from stratavm.engine.linker import Linker, Namespaces
+from stratavm.engine.store import Store
 from stratavm.runtime.snapshot import state_of
 
 if TYPE_CHECKING:
     from stratavm.engine.engine import Engine
     from stratavm.engine.instance import Instance
     from stratavm.engine.module import Module
-    from stratavm.engine.store import Store
     from stratavm.runtime.snapshot import State
 
 
@@ -199,3 +199,21 @@ def take(instance: Instance, first: Callable[[Instance], object] | None) -> Snap
     if source is not None and source.hears(SnapshotTaken):
         source.emit(SnapshotTaken(instance.number, instance.module.name, snapshot.memory_bytes, snapshot.kept_bytes))
     return snapshot
+
+
+def behind(module: Module, init: str, imports: Namespaces | None) -> State:
+    """What an instance holds when it was made, initialised, and an exported function was called."""
+    kind, _ = module.export_index.get(init, ("", 0))
+    if kind != "func":
+        raise LinkError(f"init: {printable(module.name)} exports no function {printable(init)}")
+    linker = Linker(module.engine)
+    linker.define_namespaces(imports or {})
+    with Store(module.engine) as store:
+        instance = linker.instantiate(store, module)
+        instance.initialize()
+        function = instance.exports[init]
+        if function.type.params:
+            raise LinkError(f"init: the function {printable(init)} has parameters, which nobody gives it")
+        function()
+        found: State = state_of(instance)
+        return found

@@ -189,6 +189,11 @@ def image_of_file(descriptor: int, size: int) -> MemoryImage:
         raise
 
 
+def image_of_pieces(pieces: tuple[tuple[int, bytes], ...]) -> MemoryImage:
+    """An image without a file, where there can be none: zeros, and what is copied."""
+    return MemoryImage(next(_serials), -1, (), pieces, 0, Original(-1, ()))
+
+
 def image_over(root: MemoryImage, pieces: tuple[tuple[int, bytes], ...]) -> MemoryImage:
     """What an image of one run shows with pages written over it: without a file of its own. A slot that shows the root
     shows it as well, and is wiped to that."""

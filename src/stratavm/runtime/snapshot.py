@@ -547,7 +547,9 @@ def check_memory(spec: MemorySpec, pages: object, image: object) -> cython.int:
     """A memory has as many pages as it may have, and as many bytes as its image, in whole pages of the host."""
     expect("memories", spec.minimum <= pages <= spec.maximum and not spec.flags & SHARED)
     size: object = pages << spec.shift
-    return expect("memories", image is None if size == 0 else image.end == -(-size // HOST_PAGE) * HOST_PAGE)
+    if size == 0:
+        return expect("memories", image is None)
+    return expect("memories", image.end in (0, -(-size // HOST_PAGE) * HOST_PAGE))
 
 
 @cython.cfunc

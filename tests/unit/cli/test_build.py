@@ -64,6 +64,50 @@ def test_info_says_what_an_image_is_for_and_whether_its_code_is_used(strata, her
     assert "image" not in json.loads(strata("info", "--json", "app.wat")[1])
 
 
+WARM = """(module (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 100) "cold\\n")
+  (data (i32.const 200) "\\64\\00\\00\\00\\05\\00\\00\\00")
+  (data $p "warm\\n") (func $say (drop (call $write (i32.const 1) (i32.const 200) (i32.const 1) (i32.const 0))))
+  (func (export "warm") (memory.init $p (i32.const 100) (i32.const 0) (i32.const 5)) (call $say))
+  (func (export "ask") (drop (call $args (i32.const 0) (i32.const 4))))
+  (func (export "draw") (drop (call $random (i32.const 300) (i32.const 8))))
+  (func (export "fail") unreachable)
+  (func (export "_start") (call $say)))"""
+
+
+def test_an_image_may_begin_behind_a_call(strata, here):
+    """What the function prints meanwhile does not get into a report or an image."""
+    (here / "guest.wat").write_text(WARM)
+    code, out, err = strata("build", "--init", "warm", "--json", "guest.wat")
+    assert (code, json.loads(out)["functions"], err) == (0, 6, "warm\n")
+    assert strata("run", "guest.strata") == (0, "warm\n", "")
+    assert strata("run", "--isolate", "guest.strata")[:2] == (0, "warm\n")
+    assert strata("run", "guest.wat")[1] == "cold\n"
+    code, _, err = strata("build", "--init", "draw", "guest.wat", "-o", "drawn.strata")
+    assert (code, err) == (0, "strata: --init: all instances share the random numbers that the guest drew\n")
+    assert strata("run", "drawn.strata")[1] == "cold\n"
+
+
+@pytest.mark.parametrize(
+    ("init", "said"),
+    [
+        ("ask", "a snapshot cannot keep what the guest was told by args_get: --init ask"),
+        ("nope", "exports no function nope"),
+        ("memory", "exports no function memory"),
+        ("fail", "unreachable"),
+    ],
+)
+def test_a_call_that_cannot_be_kept_is_said(strata, here, init, said):
+    """And no image is written."""
+    (here / "guest.wat").write_text(WARM)
+    code, out, err = strata("build", "--init", init, "guest.wat")
+    assert code != 0
+    assert said in err and out == ""
+    assert not (here / "guest.strata").exists()
+
+
 def test_the_report_as_data(strata):
     """For programs."""
     code, out, _ = strata("build", "--json", "--tier", "jit0", "app.wat", "-o", "x.strata")

@@ -751,7 +751,7 @@ def test_a_forged_state_is_one_that_the_module_could_have():
     def forged(changed, pages=b""):
         whole = [changed.get(i, part) for i, part in enumerate(parts)]
         state = b"".join(len(part).to_bytes(8, "little") + part for part in whole)
-        data = b"".join(write({**sections, "state": state, "memory": pages}))
+        data = b"".join(write({**sections, "state": state, "pages": pages}))
         return Snapshot.deserialize(data, instance.module, trusted=True)
 
     def words(*numbers):
@@ -813,3 +813,105 @@ print(bytes(made.exports.memory[:10]).decode(), made.exports.call(0, 21))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "over there 42\n"
+
+
+def test_without_files_pages_are_copied(monkeypatch, engine):
+    """Where the process may have none, what was kept serves all the same, and clones of clones do."""
+    instance, linker = guest(engine)
+    instance.exports.memory.write(5000, b"kept")
+    snapshot = instance.snapshot()
+    data = snapshot.serialize(key=KEY)
+
+    def refused():
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr("stratavm.engine.keptsnapshot.open_file", refused)
+    before = open_files()
+    kept = Snapshot.deserialize(data, instance.module, key=KEY)
+    assert open_files() == before
+    assert kept.serialize(key=KEY) == data
+    for _ in range(3):
+        clone = kept.instantiate(Store(engine), linker)
+        assert clone.exports.memory.read(4999, 6) == b"\0kept\0"
+        clone.exports.memory.write(5001, b"x")
+        again = clone.snapshot().instantiate(Store(engine), linker)
+        assert again.exports.memory.read(4999, 6) == b"\0kxpt\0"
+        assert again.exports.memory.read(8, 3) == b"abc"
+
+
+# ---- modules that are built behind a call ----
+
+WARMED = """(module (import "env" "tell" (func $tell (param i32)))
+  (memory (export "memory") 1 9) (global $n (mut i32) (i32.const 0)) (data $p "warm") (data (i32.const 100) "cold")
+  (func $begin (call $tell (i32.const 1))) (start $begin)
+  (func (export "_initialize") (global.set $n (i32.const 5)) (call $tell (i32.const 2)))
+  (func (export "warm") (memory.init $p (i32.const 100) (i32.const 0) (i32.const 4)) (data.drop $p)
+    (drop (memory.grow (i32.const 2))) (global.set $n (i32.add (global.get $n) (i32.const 37))))
+  (func (export "n") (result i32) (global.get $n))
+  (func (export "add") (param i32) (result i32) (i32.add (local.get 0) (i32.const 1))))"""
+
+
+def test_a_module_may_begin_behind_a_call():
+    """All its instances do, of its images as well, in this process or in another, by whatever way they are made."""
+    told = []
+    imports = {"env": {"tell": told.append}}
+    module = Module.build(WARMED, Engine(), init="warm", imports=imports)
+    assert told == [1, 2]
+    data = module.serialize(key=KEY)
+    again = Module.deserialize(data, Engine(tier="jit0"), key=KEY)
+    for found in (module, again, Module(data, Engine()), pickle.loads(pickle.dumps(again))):
+        linker = Linker(found.engine)
+        linker.define_namespaces(imports)
+        pre = linker.instantiate_pre(found)
+        assert pre.start_index is None
+        for instance in (linker.instantiate(Store(found.engine), found), pre.instantiate(Store(found.engine))):
+            assert instance.initialize() is False
+            assert (instance.exports.n(), len(instance.exports.memory)) == (42, 3 * 65536)
+            assert instance.exports.memory.read(100, 4) == b"warm"
+            with pytest.raises(Trap):
+                instance.exports.warm()
+    assert told == [1, 2]
+    assert b"".join(Module.build(data, Engine()).serialize(key=KEY) for _ in "x") != data  # of an image, the binary
+
+
+def test_what_is_called_first_must_be_there():
+    """A function without parameters, that ends, and leaves nothing that cannot be kept."""
+    imports = {"env": {"tell": lambda n: None}}
+    for init, why in (("nope", "exports no function nope"), ("memory", "exports no function"), ("add", "parameters")):
+        with pytest.raises(LinkError, match=why):
+            Module.build(WARMED, Engine(), init=init, imports=imports)
+    with pytest.raises(LinkError):
+        Module.build(WARMED, Engine(), init="warm")
+    with pytest.raises(Trap):
+        Module.build('(module (func (export "f") unreachable))', Engine(), init="f")
+    source = '(module (import "env" "m" (memory 1)) (func (export "f")))'
+    engine = Engine()
+    with pytest.raises(LinkError):
+        Module.build(source, engine, init="f")
+
+
+def test_damage_to_what_a_module_begins_with_is_found():
+    """It is not as if the module began with what its binary says. Another build's is refused, too."""
+    imports = {"env": {"tell": lambda n: None}}
+    data = Module.build(WARMED, Engine(), init="warm", imports=imports).serialize(key=KEY)
+    sections = read(data).sections
+    for name in ("state", "pages"):
+        place = sections[name].offset + sections[name].size // 2
+        damaged = bytearray(data)
+        damaged[place] ^= 4
+        module = Module.deserialize(damaged, Engine(), trusted=True)
+        for _ in range(2):
+            with pytest.raises(DecodeError, match=f"the section {name} is damaged"):
+                linker_for(module, imports).instantiate(Store(module.engine), module)
+    whole = {name: read(data).section(name) for name in sections}
+    whole["facts"] = whole["facts"].replace(b"build=", b"build=x")
+    module = Module(b"".join(write(whole)), Engine())
+    with pytest.raises(DecodeError, match="a snapshot of another build"):
+        linker_for(module, imports).instantiate(Store(module.engine), module)
+
+
+def linker_for(module, imports):
+    """A linker that offers some imports."""
+    linker = Linker(module.engine)
+    linker.define_namespaces(imports)
+    return linker
