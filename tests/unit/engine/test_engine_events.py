@@ -149,6 +149,8 @@ EXEMPT = {
     "Instance.__init__": COVER,
     "InstancePre.__init__": "a frozen list of resolved names; its instantiate emits",
     "Snapshot.__init__": "raises: instances make them",
+    "Wasi.freeze": READS,
+    "Wasi.bind": "looks up what the calls of a store reach; WorldOpened says that there is a world",
     "Module.beginning": READS,
     "Module.run_first": "makes an instance, which emits, and keeps what that holds",
     "Snapshot.serialize": READS,
