@@ -20,6 +20,7 @@ ONLY_TREE = 0x400
 FUTURES = 0x1FE0000
 NESTING = 64
 ITEMS = 100_000
+ITEM_CHARS = 16
 VALUE_BYTES = 1 << 20
 TEXT_CHARS = 1 << 16
 INTEGER_BITS = 14_000
@@ -183,7 +184,10 @@ def plain(value: Any, depth: int, left: list[int]) -> Any:
     left[0] -= 1
     if left[0] < 0 or depth > NESTING:
         raise NoForm
-    if kind in PLAIN or kind is str:
+    if kind in PLAIN:
+        return value
+    if kind is str:
+        left[0] -= len(value) // ITEM_CHARS  # long before it is all made into one text
         return value
     if kind is int:
         if value.bit_length() > INTEGER_BITS:

@@ -12,7 +12,7 @@ from stratavm.engine.snapshot import Snapshot
 from stratavm.sandbox.python.guests import digest_of, own_cache
 from stratavm.sandbox.python.interpreter import INSTALL, Kept, driver
 from stratavm.sandbox.python.tree import RunTree
-from stratavm.services.diskcache import digest
+from stratavm.services.diskcache import CacheRefused, DiskCache, digest
 from stratavm.wasi.frozen import FrozenWorld
 
 if TYPE_CHECKING:
@@ -25,37 +25,44 @@ NEVER_READ: Final = (1 << 62) - 1
 
 
 class Place:
-    """Where an interpreter is kept that was made of a guest, by some pieces of code and files, in a kind."""
+    """An interpreter's place in the cache."""
 
-    def __init__(self, guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind: tuple[bool, bool]) -> None:
-        assert guest.library is not None
-        parts = [VERSION, build_identity().encode(), digest_of(guest.module), digest_of(guest.library)]
-        parts += [driver(), INSTALL, bytes(kind), *(code.encode() for code in codes)]
-        for path, content in sorted(files.items()):
-            parts += [path.encode(), content]
-        self._key = digest(*parts)
-        self._label = f"warm {guest.module.name}: {' '.join(codes[1].split())}"
+    def __init__(self, disk: DiskCache, key: bytes, label: str) -> None:
+        self._disk, self._key, self._label = disk, key, label
 
     def find(self, module: Module) -> Kept | None:
         """What is kept there; None where there is nothing, or nothing right."""
-        disk = own_cache()
-        if disk is None:
-            return None
-        content, _ = disk.find(self._key)
+        content, _ = self._disk.find(self._key)
         if content is None:
             return None
         try:
             return _unpacked(content, module)
         except (DecodeError, ValueError, KeyError, OSError):
-            disk.drop(self._key)
+            self._disk.drop(self._key)
             return None
 
     def keep(self, kept: Kept) -> None:
         """Keep it, where there is room."""
-        disk, paths = own_cache(), kept.tree.plain()
-        if disk is not None and paths is not None:
+        paths = kept.tree.plain()
+        if paths is not None:
             with suppress(OSError, ValueError):  # the disk is full, or it is larger than an entry may be
-                disk.keep(self._key, _packed(kept, paths), self._label)
+                self._disk.keep(self._key, _packed(kept, paths), self._label)
+
+
+def place_of(guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind: tuple[bool, bool]) -> Place | None:
+    """Where an interpreter is kept that is made of this; None where there is no cache, or none that can be trusted: the
+    package's own files have changed, perhaps."""
+    disk = own_cache()
+    if disk is None or guest.library is None:
+        return None
+    try:
+        parts = [VERSION, build_identity().encode(), digest_of(guest.module), digest_of(guest.library)]
+    except CacheRefused:
+        return None
+    parts += [driver(), INSTALL, bytes(kind), *(code.encode() for code in codes)]
+    for path, content in sorted(files.items()):
+        parts += [path.encode(), content]
+    return Place(disk, digest(*parts), f"warm {guest.module.name}: {' '.join(codes[1].split())}")
 
 
 def _packed(kept: Kept, paths: dict[str, bytes | None]) -> bytes:

@@ -15,7 +15,7 @@ from stratavm.sandbox.completed import GuestFailed
 from stratavm.sandbox.execute import Streams
 from stratavm.sandbox.python.asked import MAX_FILES, MAX_MEMORY, MAX_OUTPUT, Asked, limits
 from stratavm.sandbox.python.interpreter import Begins, Frame, Interpreter
-from stratavm.sandbox.python.keeping import Place
+from stratavm.sandbox.python.keeping import place_of
 from stratavm.sandbox.python.outcome import Turn
 from stratavm.sandbox.ways import DIRECTLY, Way, stepped
 from stratavm.wasi.capture import Capture
@@ -81,11 +81,12 @@ class Warm:
         given = self.recipe.given
         if not given.code:
             return stepped(self._make(module, *kind))
-        place = Place(self.opened.guest, (BESIDES, given.code, LAST), given.files, kind)
-        kept = place.find(module)
+        place = place_of(self.opened.guest, (BESIDES, given.code, LAST), given.files, kind)
+        kept = None if place is None else place.find(module)
         if kept is None:
             kept = stepped(self._make(module, *kind))
-            place.keep(kept)
+            if place is not None:
+                place.keep(kept)
         return kept
 
     async def _make(self, module: Module, fuel: bool, deterministic: bool) -> Kept:

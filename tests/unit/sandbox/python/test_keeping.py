@@ -2,7 +2,7 @@
 
 import pytest
 
-from stratavm.sandbox.python import guests
+from stratavm.sandbox.python import guests, keeping
 from stratavm.sandbox.python.tree import RunTree
 from stratavm.sandbox.python.warm import Warm
 
@@ -85,3 +85,13 @@ def test_trees_that_are_kept():
     tree.root.children[b"link"] = tree.root.children[b"a"].children[b"b"]
     tree.root.children[b"link"].nlink = 2
     assert tree.plain() is None
+
+
+def test_no_cache_while_the_package_changes(python, made, monkeypatch):
+    """What would be kept could be of another build."""
+
+    def changed():
+        raise keeping.CacheRefused("files of stratavm changed")
+
+    monkeypatch.setattr(keeping, "build_identity", changed)
+    assert python.warm(CODE).run("import sys\nsys.kept").value == [1] and entries() == []
