@@ -37,14 +37,15 @@ EXIT_BROKEN_PIPE: Final = 141
 EXIT_CODES: Final[tuple[tuple[str, str], ...]] = (
     (
         "0",
-        "done; with `run`, the guest ended or exited with 0; with `info`, it is WebAssembly, whether it can run or not",
+        "done; with `run` and `python`, the guest ended or exited with 0; with `info`, it is WebAssembly, whether it "
+        "can run or not",
     ),
     ("1", "an error: standard error says what and where (with --json: standard output)"),
     ("2", "the command line is wrong"),
-    ("1 to 255", "with `run`: the guest exited with this code"),
-    ("124", "with `run`: the guest was stopped at --timeout"),
+    ("1 to 255", "with `run` and `python`: the guest exited with this code"),
+    ("124", "with `run` and `python`: the guest was stopped at --timeout"),
     ("130", "interrupted (Ctrl-C)"),
-    ("134", "with `run`: the guest trapped, ran out of fuel, of memory or of stack"),
+    ("134", "with `run` and `python`: the guest trapped, ran out of fuel, of memory or of stack"),
     ("141", "the reader of the output went away (`| head`)"),
     ("128 + n", "with `run --isolate`: signal n ended the guest's process"),
 )

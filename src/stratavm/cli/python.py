@@ -92,6 +92,10 @@ def _contradiction(options: argparse.Namespace) -> tuple[str, str] | None:
         return "--seed: other runs draw from the system's random bytes", "--deterministic --seed N"
     if options.code is None and not options.words:
         return "what is to be run? `strata python FILE`, or -c CODE", "`strata python --help`"
+    for host, guest, _ in options.grant:
+        if not guest.startswith("/") or not guest.strip("/"):
+            said = f"--grant: a folder has a path of its own in the guest, such as /data, not {printable(guest)}"
+            return said, f"--grant {printable(host)}::/data"
     return None
 
 

@@ -57,7 +57,9 @@ def test_what_it_is_given(strata, tmp_path, monkeypatch):
         (("--seed", "1", "-c", "1"), 2, "--deterministic"),
         (("/none.py",), 1, "/none.py"),
         (("--guest", "/none.wasm", "-c", "1"), 1, "/none.wasm"),
-        (("--grant", "/::/", "-c", "1"), 1, "path of its own"),
+        (("--grant", "/::/", "-c", "1"), 2, "--grant: a folder has a path of its own"),
+        (("--grant", "./none", "-c", "1"), 2, "(hint: --grant ./none::/data)"),
+        (("--grant", "./none::data", "-c", "1"), 2, "not data"),
     ],
 )
 def test_exit_codes(strata, words, code, said):

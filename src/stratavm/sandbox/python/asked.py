@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from posixpath import normpath
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass
 from stratavm.base.numbers import integer, seconds_or_none, whole, whole_or_none
@@ -26,6 +27,8 @@ MAX_CALLS: Final = 1000
 TIMEOUT_S: Final = 60.0
 CODE_NAME: Final = "<run>"
 """What tracebacks call code that is in no file."""
+LIBRARY: Final = "/usr/local/lib"
+"""Where the interpreter's own files are: a guest sees nothing else there."""
 CODE_BYTES: Final = 64 << 20
 """The longest program."""
 
@@ -129,22 +132,41 @@ def asked(
         raise TypeError(f'env must be a mapping such as {{"LANG": "C"}}, got {env!r:.60}')
     given.environment(env)
     variables = {str.__str__(key): str.__str__(value) for key, value in (env or {}).items()}
-    return Asked(
+    found = Asked(
         code=str.__str__(code),
         args=texts(args),
         env=variables,
         files=contents(files or {}),
         stdin=input_of(stdin),
-        folders=tuple(_folder(folder) for folder in folders_of(dirs or ())),
+        folders=tuple(folders_of(dirs or ())),
     )
+    _check_places(found.files, found.folders)
+    return found
 
 
-def _folder(folder: Folder) -> Folder:
-    if not folder.guest.strip("/") or not folder.guest.startswith("/"):
-        raise ValueError(
-            f"dirs: a folder has a path of its own in the guest, such as '/data', not {folder.guest!r:.80}"
-        )
-    return folder
+def _check_places(files: Iterable[str], folders: Iterable[Folder]) -> None:
+    """Nobody's place is in that of another."""
+    taken = {LIBRARY: "the interpreter's library is"}
+    for folder in folders:
+        path = folder.guest
+        if not path.strip("/") or not path.startswith("/"):
+            raise ValueError(f"dirs: a folder has a path of its own in the guest, such as '/data', not {path!r:.80}")
+        if ".." in path.split("/"):
+            raise ValueError(f"dirs: {path!r:.80} is not the path of a folder in the guest, such as '/data'")
+        place = normpath(f"/{path.strip('/')}")
+        for other in [*_ways(place), *(known for known in taken if known != LIBRARY and place in _ways(known))]:
+            if other in taken:
+                raise ValueError(f"dirs: {path!r:.80} does not go with {other!r:.80}, where {taken[other]}")
+        taken[place] = f"{folder.host!r:.80} is"
+    for file in files:
+        for other in _ways(f"/{file}"):
+            if other in taken:
+                raise ValueError(f"files: {file!r:.80} would lie in {other!r:.80}, where {taken[other]}")
+
+
+def _ways(path: str) -> list[str]:
+    """A path, and those of the folders that it lies in."""
+    return [path[:end] for end in range(2, len(path) + 1) if path[end : end + 1] in ("/", "")]
 
 
 def seed_of(deterministic: bool, seed: int | None) -> int:

@@ -22,8 +22,8 @@ from stratavm.sandbox.python.tools import PROTOCOL, ToolDenied, ToolError, form
 if TYPE_CHECKING:
     from stratavm.sandbox.python.tools import Tool, Toolbox
 
-Gate: TypeAlias = "Callable[[str, dict[str, Any]], bool | Awaitable[bool | None] | None]"
-"""``gate(tool, arguments)`` refuses a call by False, or by ``ToolDenied``, whose message the guest reads."""
+Gate: TypeAlias = "Callable[[str, dict[str, Any]], bool | Awaitable[bool]]"
+"""``gate(tool, arguments)`` lets a call through by True alone; a ``ToolDenied`` says why not, which the guest reads."""
 
 REQUEST_BYTES: Final = 1 << 20
 RESPONSE_BYTES: Final = 16 << 20
@@ -37,6 +37,7 @@ UNREAD: Final = 1000
 """Requests in a turn that are no calls: listings, and what is malformed."""
 GRACE_S: Final = 0.01
 """How long after its time a cancelled ``async`` tool is waited for."""
+REFUSED: Final = "the call was refused"
 PASS_ON: Final = (KeyboardInterrupt, GeneratorExit)
 """What ends the host's own call, whoever raises it."""
 KINDS: Final[dict[str, Outcome]] = {
@@ -227,9 +228,11 @@ class Calls:
         return await value if inspect.isawaitable(value) else value
 
     def _let_through(self, verdict: Any) -> None:
-        """A gate that says neither is a gate that is closed."""
-        if verdict is not None and verdict is not True:
-            raise ToolDenied("the call was refused")
+        """What is not True is closed: None is what a gate returns that forgot a case."""
+        if verdict is None:
+            raise Failed("denied", REFUSED, "the gate returned None: it lets a call through by True")
+        if verdict is not True:
+            raise ToolDenied(REFUSED)
 
     def _guarded(self, tool: Tool, call: Callable[[], Any]) -> Any:
         """What it returns; what it raises stays here."""

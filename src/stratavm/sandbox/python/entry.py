@@ -114,7 +114,8 @@ class Python:
             tools: functions of the host that it may call, after ``from host import tools``, as ``tools.NAME(…)``:
                 functions with annotations, ``async`` or not, ``Tool`` objects, or a mapping from names to functions.
                 They run with the host's authority, on arguments that the program chooses.
-            gate: ``gate(tool, arguments)`` is asked before each call of a tool; False, or ``ToolDenied``, refuses it.
+            gate: ``gate(tool, arguments)`` is asked before each call of a tool; True lets it through, all else refuses
+                it, and ``ToolDenied`` says to the program why.
             timeout: seconds for the run, tools included; None, or infinity: no limit. Loading the interpreter, once in
                 a process, does not count.
             fuel: operators that it may execute; None: not counted.

@@ -57,9 +57,7 @@ class RunTree(MemoryTree):
         self.used_bytes = model.used_bytes
         self._inodes = count(max(copies) + 1)
         if self.used_bytes > (self.limit_bytes or 0):
-            raise OSError(
-                errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: what it begins with takes {self.used_bytes} bytes"
-            )
+            raise _no_room(f"what it begins with takes {self.used_bytes} bytes, max_files is {self.limit_bytes}")
 
     def copied(self) -> RunTree:
         """A tree like this one, for nobody yet."""
@@ -72,7 +70,12 @@ class RunTree(MemoryTree):
             OSError: there is no room, a folder cannot be opened, or its place is taken.
         """
         for path, content in files.items():
-            self.write(path, content)
+            try:
+                self.write(path, content)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                raise _no_room(f"max_files is {self.limit_bytes} bytes, too few for {path!r:.80}") from None
         for folder in folders:
             self.mount(folder.guest, folder.host, writable=folder.writable)
         self.refused = False
@@ -142,6 +145,10 @@ class RunTree(MemoryTree):
                         self.refused = True
                         return
                     yield path, child
+
+
+def _no_room(why: str) -> OSError:
+    return OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)}: {why}")
 
 
 def _copied(node: Node, copies: dict[int, Node]) -> Node:

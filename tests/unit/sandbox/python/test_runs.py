@@ -193,8 +193,10 @@ def test_limits_that_end_none(python):
     code = "try:\n    open('f', 'wb').write(bytes(1 << 20))\nexcept OSError as e:\n    print(e.errno)"
     done = python.run(code, max_files=1 << 16)
     assert done.limits == ("files",) and done.stdout == "51\n"
-    with pytest.raises(OSError, match="MemoryTree"):
+    with pytest.raises(OSError, match="max_files is 65536 bytes, too few for"):
         python.run("", files={"x": bytes(1 << 20)}, max_files=1 << 16)
+    with pytest.raises(OSError, match="643 bytes, max_files is 10"):
+        python.run("", max_files=10)
 
 
 def test_deterministic_runs_do_the_same(python):
@@ -291,5 +293,18 @@ found
     for wrong in ({tmp_path: "/"}, {tmp_path: "."}):
         with pytest.raises(ValueError, match="path of its own"):
             python.run("1", dirs=wrong)
+    shown = {
+        "dirs: '/a/b' does not go with '/a', where": [(tmp_path, "/a"), (tmp_path, "/a/b")],
+        "dirs: '/a/' does not go with '/a/b', where": [(tmp_path, "/a/b"), (tmp_path, "/a/")],
+        "dirs: '/usr/local/lib/x' does not go with '/usr/local/lib', where": {tmp_path: "/usr/local/lib/x"},
+        "dirs: '/a/../b' is not the path of a folder": {tmp_path: "/a/../b"},
+        "files: 'x/y/z' would lie in '/x/y', where": {tmp_path: "/x/y"},
+    }
+    for words, folders in shown.items():
+        with pytest.raises(ValueError, match=words):
+            python.run("1", dirs=folders, files={"x/y/z": "", "a": ""} if "x/y" in words else None)
+    with pytest.raises(ValueError, match="files: 'usr/local/lib/x' would lie in '/usr/local/lib'"):
+        python.session(files={"usr/local/lib/x": ""})
+    assert python.run("import os; os.listdir('/usr/mine')", dirs={tmp_path / "in": "/usr/mine"}).value == ["x.txt"]
     with pytest.raises(OSError, match="none"):
         python.run("1", dirs={tmp_path / "none": "/data"})

@@ -258,16 +258,18 @@ def test_ctrl_c_ends_the_host():
 
 
 def test_a_gate():
-    """It sees name and arguments; what is neither None nor True refuses; one that fails is closed."""
+    """It sees name and arguments; what is not True refuses; one that fails, or forgets a case, is closed."""
     seen = []
 
     def gate(tool, arguments):
         seen.append((tool, arguments))
+        return True
 
     assert call([price], "price", {"gate": gate}, item="x")[0]["ok"] and seen == [("price", {"item": "x"})]
-    for verdict in (False, 0, "yes"):
+    for verdict in (False, 0, "yes", None):
         answer, (record,) = call([price], "price", {"gate": lambda *_, v=verdict: v}, item="x")
         assert (answer["error"]["kind"], record.outcome, record.value) == ("denied", "denied", None)
+        assert ("returned None" in record.error) == (verdict is None)
 
     def failing(tool, arguments):
         raise ValueError("gate")
