@@ -86,9 +86,14 @@ def faults(code: Code, func: int, places: dict[Place, Row]) -> Iterator[tuple[Pl
             yield place, wrong(access(places[place]), rest)
 
 
+def disassembled(code: Code) -> list[capstone.CsInsn]:
+    """Its instructions."""
+    return list(_machine().disasm(code.code, 0))
+
+
 def fences(code: Code) -> int:
     """How many fences the code has."""
-    return sum(i.mnemonic == "lock or" and "[rsp]" in i.op_str for i in _machine().disasm(code.code, 0))
+    return sum(i.mnemonic == "lock or" and "[rsp]" in i.op_str for i in disassembled(code))
 
 
 def check(valid: ValidModule, options: Options, change=lambda code: code) -> Counter[str]:

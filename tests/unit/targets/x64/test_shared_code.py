@@ -1,6 +1,8 @@
 """Every atomic access of a shared memory is the instruction that keeps its order: looked up in the code."""
 
+import re
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -10,10 +12,12 @@ from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.module.wast import parse_script
+from stratavm.native.compile import compile_function
+from stratavm.spec.index import BY_ID
 from tests.fuzz.programs import program
 from tests.litmus.shapes import LITMUS, WAYS, guest
 from tests.shared_code import WAYS as LEVELS
-from tests.shared_code import check, fences, plain_stores, wrong
+from tests.shared_code import access, check, disassembled, fences, plain_stores, wrong
 
 PROGRAMS = 160
 CHANGES = {"add", "sub", "and", "or", "xor", "xchg", "cmpxchg"}
@@ -91,7 +95,67 @@ def test_a_module_without_shared_memories_has_no_fence():
     """And no locked instruction: nobody would see the difference."""
     text = """(module (memory 1) (func (param i32) (atomic.fence)
       (i32.atomic.store (local.get 0) (i32.atomic.rmw.or (local.get 0) (i32.const 1)))))"""
-    from stratavm.native.compile import compile_function
-
     code = compile_function(validate(parse_module(text)), 0)
     assert fences(code) == 0 and b"\xf0" not in code.code
+
+
+LETTERS = {"i": "i32", "I": "i64"}
+MEMORIES = {
+    "i64": ("guard", "i64 1 1 shared"),
+    "bytes": ("guard", "1 1 shared (pagesize 1)"),
+    "bounded": ("bounded", "1 1 shared"),
+    "bounded, i64": ("bounded", "i64 1 1 shared"),
+}
+"""Kinds whose accesses are checked by comparisons, so that no trap site says where they are."""
+
+
+SIZE = "r11 + 8"
+
+
+def single(row, memory):
+    """A function that is one atomic access."""
+    taken, _, given = row.signature.partition("->")
+    address = "i64" if "i64" in memory else "i32"
+    params = " ".join(address if letter == "a" else LETTERS[letter] for letter in taken)
+    operands = " ".join(f"(local.get {n})" for n in range(len(taken)))
+    result = f"(result {LETTERS[given]})" if given else ""
+    return f"(module (memory {memory}) (func (param {params}) {result} ({row.mnemonic} {operands})))"
+
+
+def of_memory(mnemonic, operands):
+    """Whether an instruction accesses a guest's memory: neither computes nor compares an address, and its operand is
+    not in a frame, a context, the memory's definition (its size) or the code."""
+    if mnemonic in ("lea", "cmp"):
+        return False
+    place = operands.partition("[")[2].partition("]")[0]
+    return place not in ("", SIZE) and not {"rsp", "rbp", "r14", "r15", "rip"} & {
+        word.strip() for word in re.split("[-+*]", place)
+    }
+
+
+def accesses(code):
+    """What accesses a guest's memory, each with what follows."""
+    found = [(i.mnemonic, i.op_str) for i in disassembled(code)]
+    return [found[n : n + 5] for n, one in enumerate(found) if of_memory(*one)]
+
+
+@pytest.mark.parametrize("kind", MEMORIES)
+@pytest.mark.parametrize("way", LEVELS)
+def test_accesses_that_are_checked_by_comparison_are_in_order_too(way, kind):
+    """Each row alone: its function has that one access of memory, or the loop, and no other."""
+    plan, memory = MEMORIES[kind]
+    options = replace(LEVELS[way], memory_plan=plan)
+    counts = Counter()
+    for row in BY_ID.values():
+        if row.walk != "atomic" or row.access is None or access(row) in ("notify", "wait"):
+            continue
+        valid = validate(parse_module(single(row, memory), features=READY), READY)
+        code = compile_function(valid, 0, options=options)
+        first, *more = accesses(code)
+        assert wrong(access(row), first) == "", (row.mnemonic, first)
+        assert [m for m, *_ in more] in ([], first[3:4]), (row.mnemonic, more)  # the loop has two
+        counts[access(row)] += 1
+        if access(row) == "store":
+            [unordered] = accesses(plain_stores(code))
+            assert wrong("store", unordered) == "mov is no exchange with memory"
+    assert all(counts[what] == 7 for what in ("load", "store", *CHANGES))
