@@ -37,6 +37,7 @@ from tests.bench import (
     pool,
     programs,
     proposals,
+    python,
     rebuild,
     simd,
     start,
@@ -84,6 +85,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "pool": pool.measure,
     "flagship": flagship.measure,
     threads.SUITE: threads.measure,
+    python.SUITE: python.measure,
 }
 
 
@@ -136,6 +138,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *simd.verdicts(rows),
         *proposals.verdicts(rows),
         *threads.verdicts(rows),
+        *python.verdicts(rows),
     ]
 
 
