@@ -212,7 +212,7 @@ def tool_calls(python: Any) -> tuple[float, list[float]]:
 
 
 def wasmtime(path: Path, folder: Path) -> Callable[[], Sequence[float]] | None:
-    """A round of turns on an instance that has begun; None where wasmtime-py is not installed. It compiles for minutes."""
+    """A round of turns on an instance that has begun; None where wasmtime-py is not installed. It compiles for long."""
     try:
         import wasmtime as peer
     except ImportError:
