@@ -145,6 +145,7 @@ class Worker:
         request: bytes,
         answer: Callable[[bytes], bytes] | None = None,
         seconds: float | None = None,
+        result_bytes: int | None = None,
     ) -> bytes:
         """What its handler returns for a request. Whatever ends this otherwise drops it.
 
@@ -152,6 +153,7 @@ class Worker:
             request: for the handler.
             answer: what answers its questions, one after another; what it raises ends the call and comes out of it.
             seconds: how long it may take, with the answers.
+            result_bytes: how long the result may be, where that is less than of any.
 
         Raises:
             WorkerFailed: it is late, has crashed, or has broken the rules.
@@ -164,7 +166,7 @@ class Worker:
             with endable(self.drop):
                 self._send(REQUEST, request, late)
                 while True:
-                    kind, body = self._receive(late)
+                    kind, body = self._receive(late, result_bytes)
                     if kind == RESULT:
                         done = True
                         return body
@@ -212,10 +214,12 @@ class Worker:
             except OSError:
                 raise self._gone() from None
 
-    def _receive(self, late: float | None) -> tuple[bytes, bytes]:
+    def _receive(self, late: float | None, result_bytes: int | None = None) -> tuple[bytes, bytes]:
         """The next frame: its kind is known and its length allowed before anything of it is kept."""
         kind, size = HEAD.unpack(self._read(HEAD.size, late))
         longest = self.frames.longest(kind)
+        if kind == RESULT and result_bytes is not None:
+            longest = min(self.frames.result_bytes, result_bytes)
         if longest is None or size > longest:
             raise self._fault(f"a frame of kind {kind!r} and {size} bytes")
         return kind, bytes(self._read(size, late))

@@ -142,6 +142,15 @@ def test_a_second_answer_is_no_answer_to_the_next_request(pool):
     assert worker.call(b"well") in (b"second", b"well")
 
 
+def test_a_call_may_allow_less_than_the_pool_does(pool):
+    """Of a result."""
+    worker = pool.take("me")
+    assert len(worker.call(b"big 100", None, 20, 100)) == 100
+    with pytest.raises(WorkerFailed, match="a frame of kind b'R' and 101 bytes"):
+        worker.call(b"big 101", None, 20, 100)
+    pool.give_back("me", worker)
+
+
 def test_a_worker_that_does_not_read_is_late(pool):
     """However much it is sent."""
     worker = pool.take("me")

