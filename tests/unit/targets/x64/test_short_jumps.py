@@ -64,7 +64,7 @@ def test_jumps_positions_and_paddings_agree(seed):
     begin and the end of each step is where it is now, and each jump goes to its label."""
     steps = steps_of(seed)
     code, begins, ends = sequence(steps)
-    at, labels, jumps, longest = 0, {}, [], [0]
+    at, labels, jumps, longest, paddings = 0, {}, [], [0], []
     for (kind, a, b), begin, end in zip(steps, begins, ends, strict=True):
         start = at
         if kind == "fill":
@@ -74,6 +74,11 @@ def test_jumps_positions_and_paddings_agree(seed):
             labels[a] = at
         elif kind == "align":
             at += -at % a
+            moved = False
+            if a == 32:
+                assert end in (at, at + 32)
+                moved, at = end > at, end
+            paddings.append((a, moved, at, len(jumps)))
             assert {i[2] for i in MACHINE.disasm_lite(code[start:at], 0)} <= {"nop"}
         else:
             _, size, mnemonic, text = next(MACHINE.disasm_lite(code[at:], at))
@@ -91,6 +96,45 @@ def test_jumps_positions_and_paddings_agree(seed):
             kind != "align" for kind, *_ in steps[min(behind, bound[label]) : max(behind, bound[label])]
         ):
             assert longest[bound[label]] - longest[behind] > 127 or start - target > 126
+    choosing = any(moved for _, moved, *_ in paddings)  # where a jump would not reach, nothing is chosen
+    for (a, moved, _, first), (_, _, end, _) in pairwise([*paddings, (0, False, at + 1, 0)]):
+        if a == 32:
+            split, other = (
+                sum(start % 64 == 63 - shift for start, size, *_ in jumps[first:] if size == 2 and start < end)
+                for shift in (0, 32)
+            )
+            assert split < other if moved else split <= other or not choosing
+
+
+CROSSING = [("align", 32, 0), ("fill", 31, 0), ("jump", 1, 4), ("bind", 1, 0)]
+"""At half a line a short jump lies across the end of the line, at a whole one not."""
+
+
+@pytest.mark.parametrize(
+    ("before", "at"),
+    [
+        (1, 95),  # the next place for the loop is half a line: it goes on to the whole one
+        (33, 95),  # that is the next one
+        (64, 95),
+        (65, 159),
+    ],
+)
+def test_a_loop_begins_at_the_half_of_a_line_where_its_jumps_are_whole(before, at):
+    """A short jump across the end of a line costs time."""
+    code, begins, _ = sequence([("fill", before, 0), *CROSSING])
+    assert begins[3] == at
+    assert next(MACHINE.disasm_lite(code[at:], at))[1:3] == (2, "je")
+
+
+def test_a_loop_goes_nowhere_where_jumps_across_its_head_would_not_reach():
+    """They are short already, so the nearest place is taken, whatever lies across lines there."""
+    back = [("bind", 0, 0), *[("jump", 0, -1)] * 9]
+    inner = [("align", 32, 0), ("fill", 63, 0), ("jump", 2, 4), ("bind", 2, 0)]
+    code, begins, _ = sequence([*back, ("jump", 1, 4), ("fill", 13, 0), *inner, ("bind", 1, 0)])
+    assert begins[14] == 127
+    assert next(MACHINE.disasm_lite(code[18:], 18)) == (18, 2, "je", "0x81")
+    free = sequence([*back, ("fill", 2, 0), ("fill", 13, 0), *inner])
+    assert free[1][14] == 159
 
 
 @cache
