@@ -5,7 +5,8 @@ Here that happens once. The object is an extension module itself, ``stratavm._ho
 next, ``numbers`` says which modules it has, ``create(spec, number)`` makes one of them as Python's own import does with
 a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``); ``alone()`` tells whether this thread is
 the only one; between ``quick_imports(True)`` and ``quick_imports(False)`` import statements of what is there are
-answered at once; ``changed(folder, lines)`` says what of a manifest is not so any more. The import hook in
+answered at once; ``changed(folder, lines)`` says what of a manifest is not so any more, ``is_as(path,
+written)`` whether one file is as it was. The import hook in
 ``stratavm/__init__.py`` uses them. ``large_pages()`` is for the command, which has its process for itself.
 """
 
@@ -169,6 +170,20 @@ static int is_number(const char *text, const char *end, long long number) {
     return (size_t)(end - text) == size && memcmp(text, shown, size) == 0;
 }
 
+/* Whether a file has the time of change and the size that are written with a tab in between. */
+static PyObject *is_as(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
+    Py_ssize_t size = 0;
+    const char *path = count == 2 ? PyUnicode_AsUTF8(arguments[0]) : NULL;
+    const char *text = path == NULL ? NULL : PyUnicode_AsUTF8AndSize(arguments[1], &size);
+    const char *tab = text == NULL ? NULL : memchr(text, '\t', size);
+    struct stat now;
+    PyErr_Clear();  /* a path that is no UTF-8: who asks looks for himself */
+    int is_same = tab != NULL && stat(path, &now) == 0 &&
+                  is_number(text, tab, now.st_ctim.tv_sec * 1000000000ll + now.st_ctim.tv_nsec) &&
+                  is_number(tab + 1, text + size, now.st_size);
+    return PyBool_FromLong(is_same);
+}
+
 /* Of lines "file, path, time of change, size, ..." with tabs in between those whose file, below an open folder, is not
    so; a line without a time is of none. */
 static PyObject *changed(PyObject *self, PyObject *const *arguments, Py_ssize_t count) {
@@ -299,6 +314,7 @@ static PyMethodDef methods[] = {
     {"create", (PyCFunction)(void (*)(void))create, METH_FASTCALL, "Make the module with that number for its spec."},
     {"alone", alone, METH_NOARGS, "Whether no other thread runs Python, or is about to."},
     {"changed", (PyCFunction)(void (*)(void))changed, METH_FASTCALL, "Lines of a manifest whose file is another now."},
+    {"is_as", (PyCFunction)(void (*)(void))is_as, METH_FASTCALL, "Whether a file has this time and size."},
     {"quick_imports", quick_imports, METH_O, "Answer import statements for what is there, or end it."},
     {"large_pages", large_pages, METH_NOARGS, "Have the process's memory come in large pages."},
     {NULL, NULL, 0, NULL},

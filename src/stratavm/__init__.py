@@ -225,8 +225,8 @@ class _HotModules:
             folder, stem = f"{folder}/{stem}", "__init__"
         path = f"{folder}/{stem}.py"
         try:
-            now = os.stat(path)
-            if f"{now.st_ctime_ns}\t{now.st_size}" != self.times.get(name) and not _is_source(path, size, known):
+            written = self.times.get(name)
+            if not (written and self.hot.is_as(path, written)) and not _is_source(path, size, known):
                 return None
         except OSError:
             return None

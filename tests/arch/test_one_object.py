@@ -268,3 +268,18 @@ def test_the_object_says_which_files_are_others(tmp_path):
     for wrong in ((), (1,), ("1", ""), (1, b"x"), (1 << 80, "")):
         with pytest.raises((TypeError, OverflowError)):
             changed(*wrong)
+
+
+@pytest.mark.skipif(not stratavm._hook.place, reason="one file per module")
+def test_the_object_says_whether_a_file_is_as_it_was(tmp_path):
+    """By its time and its size; what cannot be looked at is not."""
+    path = tmp_path / "a"
+    path.write_text("one")
+    now = path.stat().st_ctime_ns
+    is_as = stratavm._opened(stratavm._hook.place).is_as
+    assert is_as(str(path), f"{now}\t3") is True
+    for written in (f"{now}\t4", f"{now}\t33", f"{now}\t", f"{now}", f"{now + 1}\t3", "\t3", "\t", "", f"{now}\t3\t3"):
+        assert is_as(str(path), written) is False
+    for other in (str(tmp_path / "b"), "", "\udc80", f"{path}/c", 3, None):
+        assert is_as(other, f"{now}\t3") is False
+    assert is_as(str(path), None) is is_as() is False
