@@ -68,7 +68,7 @@ def prepare(task: dict[str, Any]) -> None:
         sys.path.append(task["path"])
     if task["path"] and "importlib" in modules:
         modules["importlib"].invalidate_caches()
-    if task["fresh"]:
+    if task["seeds"]:
         reseed()
 
 

@@ -47,6 +47,7 @@ class Turn:
         if allowed.fuel is not None:
             store.fuel = allowed.fuel
         task = self.given.task(fresh=fresh, ends=ends)
+        task["seeds"] = not interpreter.has_begun  # what it begins with, others begin with as well
         task["env"] = {**ENVIRONMENT, **self.given.env}
         self.calls = self._calls(way)
         try:

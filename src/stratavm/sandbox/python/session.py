@@ -157,6 +157,8 @@ class Session(Closing):
         """Another session that begins as this one is now: names, modules, files. From then on they share nothing.
 
         It has what this one has, secrets included: give it to nobody else. Folders of the host are the same for both.
+        The generators of ``random``, ``tempfile`` and ``numpy.random`` begin anew in it; those that the program made
+        itself, such as ``numpy.random.default_rng()``, give the same numbers in both.
 
         Raises:
             SessionEnded: the session has ended.

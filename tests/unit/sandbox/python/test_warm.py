@@ -106,6 +106,19 @@ def test_forks(warm):
         assert session.run("x").value == [1]
 
 
+def test_forks_do_not_share_generators(warm):
+    """What lies in the snapshot begins anew in each, once; what the program made itself is a copy, as all it made."""
+    with warm.session() as session:
+        draws = "import random, tempfile\nown = random.Random()\ntempfile.mktemp()\nrandom.random()"
+        assert session.run(draws).ok
+        with session.fork() as fork, session.fork() as other:
+            code = "[random.random(), tempfile.mktemp(), own.random()]"
+            found = [s.run(code).value for s in (session, fork, other)]
+            assert [len({draw[i] for draw in found}) for i in range(3)] == [3, 3, 1]
+            assert fork.run("random.seed(1)").ok
+            assert fork.run("random.random() == random.Random(1).random()").value is True
+
+
 def test_forks_of_what_has_not_begun(python):
     """They begin as it would."""
     with python.session(files={"x": "0"}) as session, session.fork() as fork:
