@@ -261,3 +261,17 @@ def test_the_usual_allocator_maps_each_memory():
     """What an engine has where nobody says otherwise."""
     assert isinstance(stratavm.Engine().services.get(MemoryAllocator), MappedMemories)
     assert stratavm.load(GUEST).exports.memory.region.reserved == (8 << 30) + PAGE
+
+
+def test_pages_of_a_snapshot_are_copied_into_its_memories():
+    """They are not ours to map over."""
+    engine = stratavm.Engine(services={MemoryAllocator: Allocator()})
+    module = stratavm.Module('(module (memory (export "m") 2 3))', engine)
+    instance = stratavm.Linker(engine).instantiate(stratavm.Store(engine), module)
+    instance.exports.m.write(70000, b"kept")
+    snapshot = instance.snapshot()
+    for _ in range(2):
+        clone = snapshot.instantiate(stratavm.Store(engine))
+        assert clone.exports.m.read(69999, 6) == b"\0kept\0"
+        clone.exports.m.write(70000, b"x")
+        assert clone.snapshot().instantiate(stratavm.Store(engine)).exports.m.read(70000, 4) == b"xept"
