@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import marshal
 from collections.abc import Awaitable, Callable
 
@@ -18,6 +19,9 @@ FAULT: Final = 0xFFFFFFFE
 DRIVER, TASK, ANSWER = b"\0d", b"\0t", b"\0a"
 MARSHAL_FORM: Final = 2
 """Which every Python reads."""
+LONG: Final = 1 << 14
+"""A request or an answer of more bytes takes so long that a loop goes on before the guest does: a guest is given no
+tick while the host works for it."""
 
 
 class Tools(Protocol):
@@ -43,6 +47,7 @@ class Door:
         answer: the driver's answer to the task at hand, or None.
         faults: how many frames broke the rules in this turn.
         allocate: the guest's ``host_alloc``.
+        waits: whether the turn is on an event loop.
     """
 
     def __init__(self, driver: bytes) -> None:
@@ -53,7 +58,7 @@ class Door:
         self.allocate: Callable[[int], int] | None = None
         self._task: dict[str, Any] | None = None
         self._number = 0
-        self._inside = False
+        self._inside = self.waits = False
 
     def begin(self, task: dict[str, Any]) -> None:
         """A turn begins, with this task."""
@@ -78,22 +83,24 @@ class Door:
         self._inside = True
         done = True
         try:
-            found = self._asked(memory, request, size)
+            found: bytes | int | Awaitable[bytes | int] = self._asked(memory, request, size)
             if isinstance(found, (bytes, int)):
-                return self._give(memory, found, where, length)
+                if not self.waits or max(size, len(found) if isinstance(found, bytes) else 0) <= LONG:
+                    return self._give(memory, found, where, length)
+                found = _after_others(found)
             done = False
             return self._later(memory, found, where, length)
         finally:
             if done:
                 self._inside = False
 
-    async def _later(self, memory: Memory, found: Awaitable[bytes], where: int, length: int) -> int:
+    async def _later(self, memory: Memory, found: Awaitable[bytes | int], where: int, length: int) -> int:
         try:
             return self._give(memory, await found, where, length)
         finally:
             self._inside = False
 
-    def _asked(self, memory: Memory, request: int, size: int) -> bytes | int | Awaitable[bytes]:
+    def _asked(self, memory: Memory, request: int, size: int) -> bytes | int | Awaitable[bytes | int]:
         """An answer, the number of a refusal, or what to await."""
         tools = self.tools
         most = ANSWER_BYTES if tools is None else max(ANSWER_BYTES, tools.request_bytes)
@@ -117,7 +124,7 @@ class Door:
         self.faults += 1
         return NO_HOST
 
-    def _for_tools(self, memory: Memory, request: int, size: int) -> bytes | int | Awaitable[bytes]:
+    def _for_tools(self, memory: Memory, request: int, size: int) -> bytes | int | Awaitable[bytes | int]:
         tools = self.tools
         if tools is None:
             return NO_HOST
@@ -151,3 +158,9 @@ class Door:
         memory.write(where, address.to_bytes(4, "little"))
         memory.write(length, len(found).to_bytes(4, "little"))
         return 0
+
+
+async def _after_others(found: bytes | int) -> bytes | int:
+    """An answer, once others of the loop have had their turn."""
+    await asyncio.sleep(0)
+    return found

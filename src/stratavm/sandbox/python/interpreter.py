@@ -17,6 +17,7 @@ from stratavm.sandbox.python.door import Door
 from stratavm.sandbox.python.guests import IMPORT, SHOWN, Opened, engine
 from stratavm.sandbox.python.tree import RunTree
 from stratavm.sandbox.watch import AFTER, Watch
+from stratavm.sandbox.ways import DIRECTLY
 from stratavm.wasi.clock import Clock, FixedClock, SystemClock
 from stratavm.wasi.renewed import renew
 from stratavm.wasi.world import Wasi
@@ -212,7 +213,7 @@ class Interpreter:
     async def turn(self, way: Way, task: dict[str, Any], tools: Tools | None) -> Turned:
         """Do one turn. Time and fuel are the caller's to set."""
         self.door.begin(task)
-        self.door.tools = tools
+        self.door.tools, self.door.waits = tools, way is not DIRECTLY
         self._refused_before = self.watch.count()
         try:
             return await self._ended(way, task)

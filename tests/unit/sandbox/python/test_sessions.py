@@ -145,3 +145,24 @@ def test_deterministic_sessions(python):
         with python.session(deterministic=True, seed=3) as session:
             found.append([session.run("import random, time; [random.random(), time.time()]").value for _ in range(3)])
     assert found[0] == found[1]
+
+
+LONG_FRAMES = """\
+import _host
+frame = b'\\0a{"n": -1, "x": [' + b'[],' * 70_000 + b'0]}'
+for _ in range(40):
+    _host.call(frame)"""
+
+
+def test_a_loop_goes_on_while_a_guest_makes_the_host_work(python):
+    """Frames that take long to read are no way to keep a loop for oneself: each lets it go on."""
+
+    async def main():
+        rounds, running = 0, asyncio.ensure_future(python.run_async(LONG_FRAMES))
+        while not running.done():
+            await asyncio.sleep(0)
+            rounds += 1
+        return rounds, await running
+
+    rounds, done = asyncio.run(main())
+    assert done.ok and done.faults == 40 and rounds >= 40
