@@ -160,13 +160,21 @@ def test_an_isolated_run_is_as_any_other(isolated, code):
 
 
 @pytest.mark.trace_slow
-def test_limits_and_crashes_end_a_run_and_not_the_sandbox(isolated):
-    """Time, memory, fuel; a worker that somebody kills."""
+@pytest.mark.parametrize(
+    ("code", "limit", "reason"),
+    [("x = [0] * (1 << 28)", {"max_memory": 64 << 20}, "memory"), ("while True: pass", {"fuel": 10**8}, "fuel")],
+)
+def test_memory_and_fuel_end_a_run(isolated, code, limit, reason):
+    """By workers of their own kind."""
+    assert isolated.run(code, **limit).reason == reason
+
+
+@pytest.mark.trace_slow
+def test_time_and_crashes_end_a_run_and_not_the_sandbox(isolated):
+    """The parent's clock; a worker that somebody kills."""
     begin = time.monotonic()
     assert isolated.run("while True: pass", timeout=1.0).reason == "timeout"
     assert time.monotonic() - begin < 20
-    assert isolated.run("x = [0] * (1 << 28)", max_memory=64 << 20).reason == "memory"
-    assert isolated.run("while True: pass", fuel=10**8).reason == "fuel"
     assert isolated.run("1 + 1").value == 2
 
     def kill() -> int:
