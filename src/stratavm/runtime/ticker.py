@@ -71,6 +71,7 @@ look_ns = cython.declare(uint64_t, 0)  # when that pause will be over
 watched = cython.declare(uint64_t, 0)  # its serial
 watched_calls = cython.declare(uint64_t, 0)
 watched_host_calls = cython.declare(uint64_t, 0)
+watched_cpu_ns = cython.declare(uint64_t, 0)
 watch_ns = cython.declare(uint64_t, 0)  # 0: nobody is watched
 watch_pause = cython.declare(uint64_t, 0)
 watches = cython.declare(uint64_t, 0)  # so far
@@ -218,11 +219,12 @@ def meet_newcomer():
 @cython.exceptval(check=False)
 def begin_watch(block: cython.pointer(ThreadBlock)) -> cython.void:
     """The calling thread has entered, with the GIL; unless it was watched last. Caller holds the lock."""
-    global watched, watched_calls, watched_host_calls, watch_ns, watch_pause, watches
+    global watched, watched_calls, watched_host_calls, watched_cpu_ns, watch_ns, watch_pause, watches
     if block.serial != watched and load_32(cython.address(side_blocks)):
         watched = block.serial
         watched_calls = block.calls
         watched_host_calls = block.host_calls
+        watched_cpu_ns = cpu_ns_of(block.cpu_clock)
         watch_pause = WATCH_NS
         watch_ns = now_ns() + watch_pause
         watches += 1
@@ -234,7 +236,8 @@ def begin_watch(block: cython.pointer(ThreadBlock)) -> cython.void:
 def watch() -> cython.void:
     """Look at the thread that is watched: give others their turn if it has the GIL and did nothing but run its guest;
     else look again later, unless it has let go of it or is gone. Caller holds the lock."""
-    global watched_calls, watched_host_calls, watch_ns, watch_pause
+    global watched_calls, watched_host_calls, watched_cpu_ns, watch_ns, watch_pause
+    cpu_ns: uint64_t
     context: cython.pointer(ExecContext)
     block: cython.pointer(ThreadBlock)
     watch_ns = 0
@@ -242,11 +245,13 @@ def watch() -> cython.void:
     block = block_of(watched)
     if block != cython.NULL and load_ptr(cython.address(block.tstate)) == cython.NULL:
         context = cython.cast(cython.pointer(ExecContext), load_ptr(cython.address(block.running)))
+        cpu_ns = cpu_ns_of(block.cpu_clock)
         if (
             context != cython.NULL
             and load_32(cython.address(block.in_guest))
             and block.calls == watched_calls
             and block.host_calls == watched_host_calls
+            and cpu_ns - watched_cpu_ns >= WATCH_NS // 2  # else it waited for a processor, and not the others for it
         ):
             or_32(cython.address(context.pending), PENDING_TURN)
             store_64(cython.address(context.poll_limit), 0xFFFFFFFFFFFFFFFF)
@@ -254,6 +259,7 @@ def watch() -> cython.void:
         elif watch_pause < period_ns:
             watched_calls = block.calls
             watched_host_calls = block.host_calls
+            watched_cpu_ns = cpu_ns
             watch_pause *= 2
             watch_ns = now_ns() + watch_pause
     unlock(cython.address(threads))
