@@ -83,3 +83,11 @@ def test_a_file_that_is_no_text(strata, tmp_path):
     (tmp_path / "x.py").write_bytes(b"\xff")
     code, _, err = strata("python", str(tmp_path / "x.py"))
     assert code == 1 and "no UTF-8" in err and "byte 0" in err
+
+
+def test_warm(strata):
+    """What is loaded first does not count as the program, and is there for it."""
+    code = "import sys; print('fractions' in sys.modules)"
+    assert strata("python", "--warm", "import fractions", "-c", code) == (0, "True\n", "")
+    code, _, err = strata("python", "--warm", "1 / 0", "-c", "1")
+    assert code == 1 and "division by zero" in err

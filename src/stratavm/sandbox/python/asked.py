@@ -66,6 +66,7 @@ class Asked:
             "name": self.name,
             "path": "/" if self.files or self.folders else "",
             "fresh": fresh,
+            "tools": False,
             "ends": ends,
             "wants": True,
         }

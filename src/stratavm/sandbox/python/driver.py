@@ -68,6 +68,10 @@ def prepare(task: dict[str, Any]) -> None:
         sys.path.append(task["path"])
     if task["path"] and "importlib" in modules:
         modules["importlib"].invalidate_caches()
+    if task["tools"]:  # others than those that ``host.tools`` has found
+        modules.pop("host.tools", None)
+        if "host" in modules:
+            vars(modules["host"]).pop("tools", None)
     if task["seeds"]:
         reseed()
 

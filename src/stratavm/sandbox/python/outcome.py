@@ -38,6 +38,7 @@ class Turn:
     def __init__(self, given: Asked, allowed: Limits, offer: Offer | None, begin: float) -> None:
         self.given, self.allowed, self.offer, self.begin = given, allowed, offer, begin
         self.calls: Calls | None = None
+        self.other_tools = False
         self.fuel_before = 0
 
     async def made(self, way: Way, interpreter: Interpreter, module: Module, *, fresh: bool, ends: bool) -> Turned:
@@ -49,6 +50,7 @@ class Turn:
         task = self.given.task(fresh=fresh, ends=ends)
         task["seeds"] = not interpreter.has_begun  # what it begins with, others begin with as well
         task["env"] = {**ENVIRONMENT, **self.given.env}
+        task["tools"] = self.other_tools
         self.calls = self._calls(way)
         try:
             with store.deadline(time_left(allowed.timeout, self.begin)):

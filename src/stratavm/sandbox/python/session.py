@@ -62,7 +62,7 @@ class Session(Closing):
         self._input = Feed()
         self._outputs = Capture(frame.max_output), Capture(frame.max_output)
         self._interpreter: Interpreter | None = None
-        self._fresh = True
+        self._fresh, self._listing = True, b""
         self._turning = Lock()
 
     @checks_keywords
@@ -82,8 +82,8 @@ class Session(Closing):
     ) -> PythonCompleted:
         """Run code with the names that earlier turns made. Whatever it does, the result says so.
 
-        Arguments, variables and tools are those of this turn alone; of files those that are given are added. The
-        guest's module ``host.tools`` knows the tools of the turn that imported it first.
+        Arguments, variables and tools are those of this turn alone; of files those that are given are added. Where the
+        tools are others than before, ``from host import tools`` finds them anew.
 
         Returns:
             What became of it; ``files`` are those that are new or changed since the turn before.
@@ -128,6 +128,8 @@ class Session(Closing):
             output.data.clear()
             output.truncated = False
         turn = Turn(given, allowed, offer, time.monotonic())
+        listing = b"" if offer.box is None else offer.box.listing
+        turn.other_tools, self._listing = listing != self._listing, listing
         ending = True
         try:
             turned = await turn.made(way, interpreter, module, fresh=self._fresh, ends=False)
@@ -175,7 +177,7 @@ class Session(Closing):
             if kept is not None:
                 streams, begins = Streams(fork._input, *fork._outputs), Begins({}, self._begins.folders)
                 fork._interpreter = Interpreter(self._frame, streams, begins, self._warm.opened, kept)
-                fork._fresh = self._fresh
+                fork._fresh, fork._listing = self._fresh, self._listing
             return fork
         finally:
             self._turning.release()

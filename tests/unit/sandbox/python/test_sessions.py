@@ -109,6 +109,14 @@ def test_tools_of_a_session(python):
         assert session.run("from host import tools\ntools.price('x')", tools=[price]).value == 1.5
         assert session.run("tools.price('x')", tools=[price]).value == 1.5
         assert session.run("tools.price('x')").error.type.startswith("host.")
+        assert session.run("from host import tools").error.type == "ImportError"
+
+        def other() -> str:
+            return "other"
+
+        code = "from host import tools\n[tools.other(), hasattr(tools, 'price')]"
+        assert session.run(code, tools=[other]).value == ["other", False]
+        assert session.run("tools.other()", tools=[other]).value == "other"
 
 
 def test_sessions_on_a_loop(python):
