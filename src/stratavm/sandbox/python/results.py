@@ -101,3 +101,9 @@ class PythonCompleted(Ending):
     limits: tuple[Limit, ...] = ()
     memory_bytes: int = 0
     faults: int = 0
+
+    def __repr__(self) -> str:
+        """Not what the guest wrote or left: asyncio, loggers and test runners ask for it, and it may be much."""
+        error = "" if self.error is None else f", {self.error!s:.80}"
+        sizes = f"{len(self.stdout)} and {len(self.stderr)} characters, {len(self.files or {})} files"
+        return f"<PythonCompleted {self.reason} {self.code}{error}: {sizes}, {len(self.calls)} calls>"
