@@ -243,3 +243,5 @@ def flush() -> None:
 
 
 STATE: dict[str, ModuleType] = {}
+for _stream in (sys.stdout, sys.stderr):  # what was printed before a program was stopped is there
+    _stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]

@@ -138,6 +138,12 @@ open("data/in.txt", "a").write("+")
     assert done.files == {"made/out.bin": bytes(3), "left.txt": b"unflushed", "data/in.txt": b"text+"}
 
 
+def test_what_was_printed_before_the_end_is_there(python):
+    """Line by line, however a program is stopped."""
+    assert python.run("print('early')\nwhile True: pass", timeout=0.5).stdout == "early\n"
+    assert python.run("print('early')\nimport os\nos._exit(1)").stdout == "early\n"
+
+
 def test_handlers_run_at_the_end(python):
     """And what they print is there."""
     done = python.run("import atexit; atexit.register(print, 'end', end=''); print('first')")
