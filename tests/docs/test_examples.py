@@ -14,6 +14,7 @@ import pytest
 from stratavm.cli.argparser import command_parser
 from stratavm.cli.commands import COMMANDS
 from tests.docs.guests import KEPT
+from tests.programs.pythons import MODULE
 from tools import programs
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +24,8 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 def programs_in(source: str) -> list[str]:
     """The real programs that an example names."""
-    return [name for name in programs.WHEELS if f'"{name}"' in source]
+    found = [name for name in programs.WHEELS if f'"{name}"' in source]
+    return [*found, MODULE] if "import Python" in source else found
 
 
 def blocks(language: str) -> list[object]:
