@@ -39,6 +39,7 @@ UNEQUAL = [(30_000, 400, 1), (90_000, 30, 200), (5000, 3000, 900), (40_000, 1, 7
 """Turns of each thread, and what it does with the lock and without."""
 
 
+@pytest.mark.trace_slow  # a tracer lets go of the GIL where nothing else does
 @pytest.mark.parametrize("plan", ["guard", "bounded"])
 @pytest.mark.parametrize("tier", ["auto", "jit0", "jit1"])
 def test_a_lock_holds_while_tiers_change(tier, plan):
