@@ -78,7 +78,8 @@ from stratavm.cli import command
 hot = stratavm._hook.hot
 stratavm._hook.hot = types.SimpleNamespace(
     large_pages=lambda: print("asked", "stratavm.cli.main" in sys.modules),
-    alone=hot.alone, create=hot.create, numbers=hot.numbers, key=hot.key, code=hot.code,
+    alone=hot.alone, create=hot.create, numbers=hot.numbers, key=hot.key, code=hot.code, is_as=hot.is_as,
+    quick_imports=hot.quick_imports,
 )
 command()
 """
