@@ -186,7 +186,9 @@ class Python:
         Args:
             code: what is run.
             files: contents by path, for the code, and for all that begin with it.
-            timeout, max_memory, max_files: as for ``run``, for this code.
+            timeout: as for ``run``, for this code.
+            max_memory: so too.
+            max_files: so too.
 
         Raises:
             TypeError, ValueError: an argument is not what it must be.
@@ -230,9 +232,13 @@ class Python:
         It begins at its first turn. ``close`` it in the end, or use it as a context manager.
 
         Args:
-            files, dirs: as for ``run``; they stay.
+            files: as for ``run``; they stay.
+            dirs: so too.
             fuel: whether turns may be given fuel.
-            max_memory, max_files, deterministic, seed: as for ``run``, for all its turns together.
+            max_memory: as for ``run``, for all its turns together.
+            max_files: so too.
+            deterministic: so too.
+            seed: so too.
             max_output: as for ``run``, for each of its turns.
 
         Raises:
