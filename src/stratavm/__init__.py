@@ -346,10 +346,15 @@ except ModuleNotFoundError:  # an installed wheel: only a source checkout has th
         place=os.path.join(__path__[0], "_hot.modules" + extension_suffixes()[0]),
     )
 else:
-    _text = _build.begin()
-    _one = _build.one_object()
-    _hook = _HotModules(_build.verify(_text, _first_look(*_one)), _build.HINT, _build.refusal, *_one)
-    del _text, _one
+    try:
+        _text = _build.begin()
+        _one = _build.one_object()
+        _stale = _build.verify(_text, _first_look(*_one))
+    except KeyboardInterrupt:
+        _build.interrupted()
+        raise
+    _hook = _HotModules(_stale, _build.HINT, _build.refusal, *_one)
+    del _text, _one, _stale
     _hook.times = _build.PURE
 sys.meta_path.insert(0, _hook)
 

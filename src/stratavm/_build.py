@@ -180,19 +180,20 @@ def one_object() -> tuple[str, ...]:
     return (join(PACKAGE, "_hot.modules" + suffix), *keys) if keys else ("", "")
 
 
+def interrupted() -> None:
+    """What Ctrl-C does before the command can say it itself: one line. Who imports the package hears of it."""
+    if sys.argv[0] == "-m" or basename(sys.argv[0]) in COMMANDS:
+        os.write(2, b"strata: interrupted\n")
+        os._exit(130)
+
+
 def verify(text: str | None, hot: "Any") -> dict[str, str] | None:
     """Raise ImportError unless every hot module was built from the sources on disk.
 
     It takes most of the time before the command can say itself what it does about Ctrl-C. Under ``STRATA_STALE=defer``
     it returns ``stale_modules()`` instead, for the import hook.
     """
-    try:
-        stale = stale_modules(text, hot)
-    except KeyboardInterrupt:
-        if sys.argv[0] != "-m" and basename(sys.argv[0]) not in COMMANDS:
-            raise
-        os.write(2, b"strata: interrupted\n")
-        os._exit(130)
+    stale = stale_modules(text, hot)
     if stale == {} or os.environ.get("STRATA_STALE") == "defer":
         return stale
     if stale is None:
