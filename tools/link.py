@@ -5,9 +5,9 @@ Here that happens once. The object is an extension module itself, ``stratavm._ho
 next, ``numbers`` says which modules it has, ``create(spec, number)`` makes one of them as Python's own import does with
 a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``); ``alone()`` tells whether this thread is
 the only one; between ``quick_imports(True)`` and ``quick_imports(False)`` import statements of what is there are
-answered at once; ``changed(folder, lines)`` says what of a manifest is not so any more, ``is_as(path,
-written)`` whether one file is as it was. The import hook in
-``stratavm/__init__.py`` uses them. ``large_pages()`` is for the command, which has its process for itself.
+answered at once; ``changed(folder, lines)`` says what of a manifest is not so any more, ``is_as(path, written)``
+whether one file is as it was. The import hook in ``stratavm/__init__.py`` uses them. ``large_pages()`` is for the
+command, which has its process for itself.
 """
 
 from __future__ import annotations

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from posixpath import normpath
+from collections.abc import Iterable, Mapping
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, dataclass
-from stratavm.base.numbers import seconds_or_none, whole, whole_or_none
 from stratavm.base.text import utf8
-from stratavm.engine.module import Module
 from stratavm.engine.source import SourceLike
 from stratavm.wasi import given
 from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.given import Mode
 
 if TYPE_CHECKING:
+    from stratavm.engine.module import Module
     from stratavm.wasi.memfs import MemoryTree
 
 ModuleLike: TypeAlias = "SourceLike | Module"
@@ -67,57 +65,11 @@ class Arguments:
         return path_of(self.module)
 
 
-def checked(
-    module: ModuleLike,
-    streams: tuple[Sequence[str], Mapping[str, str] | None, Input],
-    paths: tuple[Mapping[str, bytes | str] | None, Dirs | None],
-    limits: tuple[float | None, int | None, int | None, int, int],
-) -> Arguments:
-    """The record of what was asked for.
-
-    Raises:
-        TypeError, ValueError: something is not what it must be; the message says what is expected.
-    """
-    args, env, stdin = streams
-    files, dirs = paths
-    timeout, fuel, max_memory, max_output, threads = limits
-    if env is not None and not isinstance(env, Mapping):
-        raise TypeError(f'env must be a mapping such as {{"HOME": "/"}}, got {env!r:.60}')
-    given.environment(env)
-    asked = Arguments(
-        module=_module(module),
-        args=texts(args),
-        env={_plain(name): _plain(value) for name, value in (env or {}).items()},
-        stdin=input_of(stdin),
-        files=None if files is None else contents(files),
-        folders=tuple(folders_of(dirs or ())),
-        timeout=seconds_or_none("timeout", timeout),
-        fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),
-        max_memory=whole_or_none("max_memory", max_memory, most=MOST_BYTES, unit="bytes"),
-        max_output=whole("max_output", max_output, most=MOST_BYTES, unit="bytes"),
-        threads=whole("threads", threads, most=MOST_THREADS),
-        name=_name(module),
-    )
-    _check_places(asked)
-    return asked
-
-
 def path_of(module: ModuleLike) -> str | None:
     """The path, where that is how the module is given."""
     if isinstance(module, os.PathLike):
         return os.fsdecode(module)
     return module if isinstance(module, str) and module.lstrip()[:1] not in ("(", ";") else None
-
-
-def _name(module: ModuleLike) -> str:
-    return module.name if isinstance(module, Module) else os.path.basename(path_of(module) or "module")
-
-
-def _module(value: Any) -> ModuleLike:
-    if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike, Module)):
-        return _plain(value) if isinstance(value, str) else value
-    apart = "; its arguments stand apart: run(module, [...])" if isinstance(value, (list, tuple)) else ""
-    raise TypeError(f"module must be a path, bytes, text or a Module, got {_kind(value)}{apart}")
 
 
 def texts(values: Any) -> tuple[str, ...]:
@@ -126,7 +78,7 @@ def texts(values: Any) -> tuple[str, ...]:
         raise TypeError(f'args must be a list of strings such as ["-c", "print(1)"], got {values!r:.60}')
     found = tuple(values)
     given.arguments(found)
-    return tuple(map(_plain, found))
+    return tuple(map(plain_text, found))
 
 
 def input_of(value: Any) -> bytes | io.IOBase:
@@ -145,19 +97,19 @@ def input_of(value: Any) -> bytes | io.IOBase:
         return value
     what = "stdin must be the input itself (bytes or str) or a binary file"
     world = "; what is awaited is the stdin of a Wasi, whose module a Linker instantiates" if callable(value) else ""
-    raise TypeError(f"{what}, got {_kind(value)}{world}")
+    raise TypeError(f"{what}, got {kind_of(value)}{world}")
 
 
 def contents(values: Any) -> dict[str, bytes]:
     """Contents of files by path."""
     if not isinstance(values, Mapping):
-        raise TypeError(f'files must map paths to contents such as {{"in.txt": b"..."}}, got {_kind(values)}')
+        raise TypeError(f'files must map paths to contents such as {{"in.txt": b"..."}}, got {kind_of(values)}')
     found = {}
     for path, content in values.items():
         if not isinstance(path, str):
             raise TypeError(f"files must map strings to contents, got the path {path!r:.60}")
         if not isinstance(content, (bytes, bytearray, memoryview, str)):
-            raise TypeError(f"files must hold bytes or str; the content of {path!r:.60} is {_kind(content)}")
+            raise TypeError(f"files must hold bytes or str; the content of {path!r:.60} is {kind_of(content)}")
         parts = [part for part in path.split("/") if part]
         if not parts or any(part in (".", "..") for part in parts) or "\0" in path:
             raise ValueError(f"files: {path!r:.60} is not the path of a file in the guest, such as 'data/in.txt'")
@@ -179,24 +131,19 @@ def folders_of(values: Any) -> Iterable[Folder]:
             raise TypeError(
                 f"dirs are folders of the host, got {origin!r:.80}: give contents as files={{path: content}}"
             )
-        host = _plain(os.fsdecode(origin))
+        host = plain_text(os.fsdecode(origin))
         if not guest.startswith("/") and guest not in (".", host):
             swapped = f": the host's folder stands first, {{{guest!r:.80}: {host!r:.80}}}" if host[:1] == "/" else ""
             said = f"dirs: the guest's path for {host!r:.80} must begin with '/' such as '/data'"
             raise ValueError(f"{said}, got {guest!r:.80}{swapped}")
-        yield Folder(host, _plain(guest), not read_only)
+        yield Folder(host, plain_text(guest), not read_only)
 
 
-def _check_places(asked: Arguments) -> None:
-    """Files have the root of the guest's tree for themselves."""
-    if asked.files is not None and any(normpath(folder.guest) == ROOT for folder in asked.folders):
-        raise ValueError(f"dirs: a folder cannot be at {ROOT!r} in the guest, where `files` are")
-
-
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """The text itself, where it is of a subclass: those are not what ``marshal`` takes."""
     return str.__str__(text)
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What messages call a value."""
     return type(value).__name__

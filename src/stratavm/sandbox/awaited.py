@@ -7,7 +7,6 @@ from functools import partial, wraps
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 from stratavm.engine.asynchronous import work
-from stratavm.engine.module import Module
 from stratavm.sandbox.entry import run
 from stratavm.sandbox.held import HELD, End
 from stratavm.sandbox.ways import LATER
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from stratavm.engine.func import Func
     from stratavm.engine.instance import Instance
     from stratavm.engine.linker import Linker
+    from stratavm.engine.module import Module
     from stratavm.engine.source import SourceLike
     from stratavm.engine.store import Store
 
@@ -34,9 +34,9 @@ class InLoop:
 
     stack_bytes: int | None = STACK_BYTES
 
-    async def load(self, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
+    async def load(self, kind: type[Module], source: SourceLike, engine: Engine, timeout: float | None) -> Module:
         """Load it in a thread."""
-        return await Module.load_async(source, engine, timeout=timeout)
+        return await kind.load_async(source, engine, timeout=timeout)
 
     async def instantiate(self, linker: Linker, store: Store, module: Module) -> Instance:
         """Allocate in a thread; start functions wait in the loop."""

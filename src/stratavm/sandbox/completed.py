@@ -18,6 +18,9 @@ CODES: Final[dict[Reason, int]] = {
 }
 """Exit codes of what did not exit by itself; the command's are the same."""
 
+SHOWN_OUTPUT: Final = 400
+"""Bytes or characters of each output in the ``repr``."""
+
 Output = TypeVar("Output", bytes, str)
 
 
@@ -64,10 +67,22 @@ class Completed(Generic[Output]):
         """Whether it ended by itself, with code 0."""
         return self.reason == "exit" and self.code == 0
 
+    def __repr__(self) -> str:
+        """As of any data class, with the beginnings of the outputs: asyncio, loggers and test runners ask for it."""
+        outputs = f"stdout={_beginning(self.stdout)}, stderr={_beginning(self.stderr)}"
+        ended = f"code={self.code}, reason={self.reason!r}, truncated={self.truncated}"
+        used = f"fuel_used={self.fuel_used}, seconds={self.seconds!r}"
+        return f"Completed({outputs}, {ended}, {used}, message={self.message!r})"
+
     def check(self) -> None:
         """Raise ``GuestFailed`` unless the program ended by itself with code 0."""
         if not self.ok:
             raise GuestFailed(self)
+
+
+def _beginning(output: bytes | str) -> str:
+    most = SHOWN_OUTPUT
+    return repr(output) if len(output) <= most else f"{output[:most]!r} and {len(output) - most} more"
 
 
 class GuestFailed(StrataError):

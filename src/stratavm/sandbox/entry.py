@@ -9,9 +9,10 @@ from functools import partial
 from stratavm.base.forms import Any, Final, Literal, overload, replace
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
-from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike, checked
+from stratavm.sandbox.arguments import Arguments, Dirs, Input, ModuleLike
 from stratavm.sandbox.completed import Completed, Ended
 from stratavm.sandbox.execute import Streams, engine_for, executed
+from stratavm.sandbox.request import checked
 from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
 from stratavm.wasi.abi import MOST_THREADS
 from stratavm.wasi.capture import Capture

@@ -158,7 +158,7 @@ async def _run(
     store = team.store
     given, engine = arguments.module, store.engine
     left = time_left(arguments.timeout, begin)
-    module = given if isinstance(given, Module) else await way.load(given, engine, left)
+    module = given if isinstance(given, Module) else await way.load(Module, given, engine, left)
     _must_be_a_program(module)
     beside = (way if arguments.folders else DIRECTLY).beside  # without folders there are no files of the host
     world = await beside(partial(_world, arguments, engine, streams))

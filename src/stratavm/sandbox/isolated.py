@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import os
 import selectors
-import signal
 import subprocess
 import time
 from _thread import stack_size
@@ -20,7 +19,8 @@ from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
 from stratavm.sandbox import privileges, process, report
 from stratavm.sandbox.arguments import Arguments, Folder
-from stratavm.sandbox.completed import CODES, Ended, Reason
+from stratavm.sandbox.completed import CODES, Ended
+from stratavm.sandbox.deaths import GRACE_SECONDS, START_SECONDS, death, starved
 from stratavm.sandbox.execute import Streams, execute
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.lent import lent
@@ -31,16 +31,11 @@ from stratavm.wasi.capture import Capture
 if TYPE_CHECKING:
     from stratavm.wasi.streams import Source
 
-START_SECONDS: Final = 30.0
-"""How long a process may take to start, on a machine that does much else."""
-GRACE_SECONDS: Final = 3.0
-"""How long after its time a program that does not end by itself is killed."""
 TURN_SECONDS: Final = 1.0
 """How long it is waited before the process is looked after, should nobody tell of its end."""
 THREAD_STACK_BYTES: Final = 2 << 20
 """Of each of the guest's threads but the first, and not the 8 MiB that are usual: ``RLIMIT_DATA`` counts all of it."""
 PIECE: Final = 1 << 16
-ASKED_TO_END: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 PLAIN: Final = ("args", "env", "files", "timeout", "fuel", "max_memory", "max_output", "threads", "name")
 """Arguments that the process gets as they are."""
 
@@ -93,15 +88,6 @@ def run_isolated(arguments: Arguments) -> Captured:
         code = CODES[reason] if heard.killed or code >= 0 else 128 - code
         ended = Ended(code, reason, message, None, seconds)
     return Captured(heard.stdout, heard.stderr, ended, told.problems)
-
-
-def starved() -> int:
-    """How many processes this system has killed for want of memory; 0 where it does not say."""
-    try:
-        with open("/proc/vmstat", "rb") as counters:
-            return next((int(line.split()[1]) for line in counters if line.startswith(b"oom_kill ")), 0)
-    except OSError:
-        return 0
 
 
 def _has_descriptor(source: Any) -> bool:
@@ -179,20 +165,6 @@ def _read(fd: int, capture: Capture) -> bool:
     capture.data += piece[:room]
     capture.truncated |= len(piece) > room
     return bool(piece)
-
-
-def death(code: int, killed: bool, starved: bool) -> tuple[Reason, str]:
-    """Why a process ended that said nothing; ``starved``: the system killed some for want of memory meanwhile."""
-    if killed or code == -signal.SIGXCPU:
-        return "timeout", "the process did not end in its time"
-    if code >= 0:
-        return "trap", f"the process ended by itself, with code {code}"
-    name = process.name_of(-code)
-    if -code == signal.SIGKILL and starved:
-        return "memory", "the system ended the process because memory ran out"
-    if -code == signal.SIGKILL or -code in ASKED_TO_END:
-        return "interrupt", f"the process was ended by {name}"
-    return "trap", f"the process crashed: {name}"
 
 
 # ---- in the process ------------------------------------------------------------------------------------------------

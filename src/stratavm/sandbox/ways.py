@@ -10,13 +10,13 @@ from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Protocol, TypeVar
-from stratavm.engine.module import Module
 
 if TYPE_CHECKING:
     from stratavm.engine.engine import Engine
     from stratavm.engine.func import Func
     from stratavm.engine.instance import Instance
     from stratavm.engine.linker import Linker
+    from stratavm.engine.module import Module
     from stratavm.engine.source import SourceLike
     from stratavm.engine.store import Store
 
@@ -31,8 +31,8 @@ class Way(Protocol):
 
     stack_bytes: int | None
 
-    async def load(self, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
-        """``Module(…)``."""
+    async def load(self, kind: type[Module], source: SourceLike, engine: Engine, timeout: float | None) -> Module:
+        """``Module(…)``, which is what ``kind`` is."""
         ...
 
     async def instantiate(self, linker: Linker, store: Store, module: Module) -> Instance:
@@ -57,9 +57,9 @@ class Directly:
 
     stack_bytes: int | None = None
 
-    async def load(self, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
+    async def load(self, kind: type[Module], source: SourceLike, engine: Engine, timeout: float | None) -> Module:
         """Load it."""
-        return Module(source, engine, timeout=timeout)
+        return kind(source, engine, timeout=timeout)
 
     async def instantiate(self, linker: Linker, store: Store, module: Module) -> Instance:
         """Instantiate it."""

@@ -22,8 +22,8 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 from stratavm.base.text import printable
 from stratavm.sandbox import privileges, process
+from stratavm.sandbox.deaths import START_SECONDS, death, starved
 from stratavm.sandbox.held import endable
-from stratavm.sandbox.isolated import START_SECONDS, death, starved
 from stratavm.sandbox.wall import ADDRESS_SPACE, DESCRIPTORS, GUEST_MEMORY_BYTES, may_confine
 from stratavm.sandbox.workerside import ANSWER, ASK, FAILED, HEAD, READY, REQUEST, RESULT
 

@@ -32,3 +32,13 @@ def test_the_last_words_of_a_program_are_its_error(stderr, words):
     with pytest.raises(stratavm.GuestFailed) as caught:
         done.check()
     assert str(caught.value).endswith(f"the last words of its standard error: {words}")
+
+
+def test_the_repr_of_what_became_of_a_program_is_short():
+    """On CPython 3.11 ``asyncio.run`` asks for it, and a guest chooses how much it writes."""
+    done = stratavm.Completed("short", "x" * 10_000_000, 1, "trap", True, 5, 0.5, "it trapped")
+    assert repr(done).startswith("Completed(stdout='short', stderr='xxx") and "' and 9999600 more, code=1" in repr(done)
+    assert repr(done).endswith("reason='trap', truncated=True, fuel_used=5, seconds=0.5, message='it trapped')")
+    assert len(repr(done)) < 700 and "stdout=b'ab'," in repr(
+        stratavm.Completed(b"ab", b"", 0, "exit", False, None, 0.1)
+    )

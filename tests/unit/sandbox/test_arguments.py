@@ -7,7 +7,8 @@ import pytest
 
 import stratavm
 import stratavm.wasi
-from stratavm.sandbox.arguments import Arguments, checked
+from stratavm.sandbox.arguments import Arguments
+from stratavm.sandbox.request import checked
 from tests.unit.sandbox.programs import SAY, program
 
 

@@ -8,7 +8,8 @@ import pytest
 import stratavm
 from stratavm.base.forms import replace
 from stratavm.sandbox import execute, isolated, report
-from stratavm.sandbox.arguments import Arguments, checked
+from stratavm.sandbox.arguments import Arguments
+from stratavm.sandbox.request import checked
 
 
 def asked(**changes) -> Arguments:

@@ -203,14 +203,14 @@ def test_a_time_that_no_clock_reaches_is_none(run, timeout):
 
 def test_loading_counts(monkeypatch):
     """Nothing runs where loading took all the time."""
-    loaded = ways.Module
+    load = ways.Directly.load
 
-    def slow(*arguments, **named):
-        module = loaded(*arguments, **named)
+    async def slow(*arguments):
+        module = await load(*arguments)
         time.sleep(0.1)
         return module
 
-    monkeypatch.setattr(ways, "Module", type("Slow", (), {"__new__": lambda cls, *a, **n: slow(*a, **n)}))
+    monkeypatch.setattr(ways.Directly, "load", slow)
     done = stratavm.run(program(SAY), timeout=0.05)
     assert (done.reason, done.stdout) == ("timeout", b"")
     assert "loading" in done.message

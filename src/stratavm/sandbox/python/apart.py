@@ -21,8 +21,8 @@ from stratavm.base.errors import SnapshotRefused
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple
 from stratavm.base.text import printable
 from stratavm.sandbox.completed import CODES
+from stratavm.sandbox.deaths import GRACE_SECONDS
 from stratavm.sandbox.held import endable
-from stratavm.sandbox.isolated import GRACE_SECONDS
 from stratavm.sandbox.python.calls import REQUEST_BYTES, Calls
 from stratavm.sandbox.python.frames import ANSWER_BYTES, Answer, Malformed, answer_of, parse
 from stratavm.sandbox.python.keeping import packed

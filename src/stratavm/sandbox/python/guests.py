@@ -219,7 +219,7 @@ class Opened:
         """
         found = self._modules.get(fuel)
         if found is None:
-            found = await way.load(os.fspath(self.guest.module), engine(fuel), None)
+            found = await way.load(Module, os.fspath(self.guest.module), engine(fuel), None)
             (check_program if self.guest.library is None else check)(found)
             found = self._modules.setdefault(fuel, found)
         return found
