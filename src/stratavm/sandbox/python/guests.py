@@ -12,7 +12,7 @@ import os
 import time
 import zipfile
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from threading import Lock
 
@@ -199,7 +199,7 @@ class Opened:
         self.guest = guest
         self._modules: dict[bool, Module] = {}
         self._library: Library | None = None
-        self._lock = Lock()
+        self._lock, self._loading = Lock(), Lock()
 
     @property
     def library(self) -> Library:
@@ -218,11 +218,17 @@ class Opened:
             ModuleError, OSError: it cannot be loaded.
         """
         found = self._modules.get(fuel)
-        if found is None:
-            found = await way.load(Module, os.fspath(self.guest.module), engine(fuel), None)
-            (check_program if self.guest.library is None else check)(found)
-            found = self._modules.setdefault(fuel, found)
-        return found
+        return found if found is not None else await way.apart(partial(self._loaded, fuel))
+
+    def _loaded(self, fuel: bool) -> Module:
+        """It, loaded once: who asks meanwhile waits."""
+        with self._loading:
+            found = self._modules.get(fuel)
+            if found is None:
+                found = Module(os.fspath(self.guest.module), engine(fuel))
+                (check_program if self.guest.library is None else check)(found)
+                self._modules[fuel] = found
+            return found
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import time
 import zipfile
 
 import pytest
@@ -153,3 +154,22 @@ def test_an_interpreter_that_is_a_program():
     for call in refused:
         with pytest.raises(GuestRefused, match="fresh runs only"):
             call()
+
+
+def test_many_who_begin_at_once_wait_for_one_load(guest, monkeypatch):
+    """Not one load each, of which a real interpreter's takes half a second of the processor."""
+    loads = []
+
+    class Counted(guests.Module):
+        def __init__(self, *arguments, **options):
+            loads.append(arguments[0])
+            time.sleep(0.05)  # long enough for all of them to ask
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setattr(guests, "Module", Counted)
+    python = guest(GOOD + TURN.format("i32.const 0"))
+
+    async def main():
+        return await asyncio.gather(*(python.run_async("1") for _ in range(10)))
+
+    assert len(asyncio.run(main())) == 10 and len(loads) == 1
