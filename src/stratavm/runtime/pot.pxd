@@ -1,3 +1,4 @@
+# cython: linetrace=False
 # The pot: fuel that several stores draw from, part by part, each when what it has runs out (ADR-0060). Without Python and
 # without locks, since that is seen in the handler of a fault.
 from libc.stdint cimport uint64_t

@@ -1,4 +1,6 @@
-# The thread block: what the runtime knows of one OS thread.
+# cython: linetrace=False
+# The thread block: what the runtime knows of one OS thread. Its functions are called under locks, where a tracer that lets
+# go of the GIL would wait for ever.
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport Activation, ExecContext
 from stratavm.runtime.native cimport now_ns, pthread_key_t
