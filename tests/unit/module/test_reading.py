@@ -167,7 +167,7 @@ def test_the_sum_of_a_part_is_that_of_a_file(tmp_path: Path, size: int):
     reading = Reading.of(str(path), 1)
     numbers = [reading.add_sum(os.open(other, os.O_RDONLY), 4, n) for n in (size, (1 << 21))]
     with pytest.raises(ValueError, match="no part"):
-        reading.add_sum(0, 0, 33)
+        reading.add_sum(-1, 0, 33)
     reading.begin()
     assert reading.part(numbers[0]) == (b"", sum_of(data[4 : 4 + size]))
     with other.open("rb") as file:
@@ -182,15 +182,16 @@ def test_what_cannot_be_a_part_is_refused(tmp_path: Path):
     reading = Reading.of(str(path), 1)
     for place, size, key in ((-1, 1, KEY), (0, -1, KEY), (0, 1, b"short")):
         with pytest.raises(ValueError, match="no part"):
-            reading.add(0, place, size, key, b"")
+            reading.add(-1, place, size, key, b"")
     numbers = [part_of(reading, path, 0, 5) for _ in range(8)]
     with pytest.raises(ValueError, match="no part"):
-        reading.add(0, 0, 1, KEY, b"")
+        reading.add(-1, 0, 1, KEY, b"")
     reading.begin()
     assert [reading.part(number)[0] for number in numbers] == [bytes(5)] * 8
     late = begun(path)
+    late.complete()
     with pytest.raises(ValueError, match="no part"):
-        late.add(0, 0, 1, KEY, b"")
+        late.add(-1, 0, 1, KEY, b"")  # no descriptor: one that is taken is closed, were it the standard input
 
 
 def test_other_bytes_have_another_sum():

@@ -201,7 +201,7 @@ def test_less_memory_first_costs_the_passes():
     """Where level 1 does not fit and level 0 does."""
     valid = validate(decode(module(2_000)))
     plain = wasm_compiler(valid, LEVEL_0).compile(1)
-    tight = wasm_compiler(valid, compiling.replace(LEVEL_1, max_bytes=3 << 20))
+    tight = wasm_compiler(valid, compiling.replace(LEVEL_1, max_bytes=13 << 18))
     assert tight.compile(1).code == plain.code
     assert tight.stages_ns["emit"] > 0
 
