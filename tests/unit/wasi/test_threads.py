@@ -498,6 +498,7 @@ def test_a_store_that_nobody_fuelled_says_so_and_one_that_shares_does_not():
     assert one.fuel == other.fuel == 0
 
 
+@pytest.mark.trace_slow  # the other thread may hold a lock of the tracer's at the fork, for ever then
 def test_a_forked_child_goes_on_alone():
     """It has none of the other threads, and does not wait for them."""
 
