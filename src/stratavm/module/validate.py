@@ -78,6 +78,7 @@ def _checked_context(module: Module, features: frozenset[str], limits: Limits) -
         checks.spaces()
         checks.functions()
         context = Context(module, features, canonical, limits)
+        checks.subtypes(context)
         constants = Constants(module, context, features)
         checks.constants(constants)
         checks.exports()
@@ -243,6 +244,17 @@ class _ModuleChecks:
                 expected=f"at most {self.most_depth}",
                 found=f"{depth}",
             )
+
+    def subtypes(self, context: Context) -> None:
+        """What extends another type may do so."""
+        if not self.depths:
+            return
+        with importing:
+            from stratavm.module.subtypes import check_subtype
+
+        for index in paced(self.depths):
+            self.item = "type", index
+            check_subtype(self.module.types, index, context)
 
     def func_type(self, index: int) -> T.FuncType:
         """The function type at a type index."""
