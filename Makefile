@@ -7,7 +7,7 @@ export STRATA_BUILD
 
 PY := $(VENV)/bin/python
 RUN := PYTHONPATH=src $(PY)
-EXTRAS := build test programs bench dev docs
+EXTRAS := build test programs bench dev docs smolagents mcp pydantic-ai
 STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 

@@ -52,6 +52,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("base/forms.py", "_field_defaults protocol memo", "the protocol of named tuples, and of copying and pickling"),
     ("cli/argparser.py", "_check_value", "argparse calls it"),
     ("sandbox/python/entry.py", "warm_async", "public: ``warm`` for asyncio"),
+    ("adapters/smolagents.py", "send_tools send_variables", "smolagents calls them"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),
     ("testing/*.py", "global_ controlling submits", "public: for the tests of others"),
     ("base/leb.pxd", "LEB_OK", "the zero of its enumeration"),

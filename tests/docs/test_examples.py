@@ -4,6 +4,7 @@ real options.
 
 from __future__ import annotations
 
+import linecache
 import re
 import shlex
 import shutil
@@ -25,7 +26,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 def programs_in(source: str) -> list[str]:
     """The real programs that an example names."""
     found = [name for name in programs.WHEELS if f'"{name}"' in source]
-    return [*found, MODULE] if "import Python" in source else found
+    return [*found, MODULE] if "import Python" in source or "stratavm.adapters" in source else found
 
 
 def blocks(language: str) -> list[object]:
@@ -48,6 +49,7 @@ def test_a_python_example_runs(source, tmp_path, monkeypatch, program):
     for name in programs_in(source):
         (tmp_path / name).symlink_to(program(name))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(linecache.cache, "<example>", (len(source), None, source.splitlines(True), "<example>"))
     exec(compile(source, "<example>", "exec"), {"__name__": "__example__"})
 
 
