@@ -64,13 +64,18 @@ MISTAKES = {
     "load('a.wasm').exports.memory": "",
     "StoreLimits(memory=1)": "memory",
     "x: str = load('a.wasm').module.name.encode()": "Incompatible types",
+    "run('a.wasm', dirs={'data': '/data', 'out': ('/out', 'rw')})": "",
+    "run('a.wasm', dirs={'data': '/data'})": "",
+    "run('a.wasm', dirs=[('data', '/data'), ('out', '/out', 'rw')])": "",
+    "run('a.wasm', dirs={'data': 3})": "Dict entry",
+    "run('a.wasm', dirs={'data': ('/data', 'wr')})": "Dict entry",
 }
 
 
 @pytest.mark.slow
 def test_mistakes_are_seen_by_type_checkers(tmp_path):
     """Misspelt options, wrong values; and a line without a mistake, which is not complained about."""
-    head = "from stratavm import Config, Engine, Store, StoreLimits, load\n"
+    head = "from stratavm import Config, Engine, Store, StoreLimits, load, run\n"
     (tmp_path / "mistakes.py").write_text(head + "\n".join(MISTAKES) + "\n")
     _, output = mypy(tmp_path / "mistakes.py")
     found = {int(line.split(":")[1]): line for line in output.splitlines() if ": error:" in line}

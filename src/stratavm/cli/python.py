@@ -27,6 +27,7 @@ strata python --timeout 5 --max-memory 256M --fuel 10000000000 script.py
 echo 'print(1)' | strata python -"""
 CODE_BYTES: Final = 64 << 20
 """The longest program."""
+NAMELESS: Final = ("<run>", "<stdin>")
 HINTS: Final = {"timeout": "raise --timeout", "fuel": "raise --fuel", "memory": "raise --max-memory"}
 
 
@@ -63,25 +64,34 @@ def run(options: argparse.Namespace) -> int:
         output.complain(*wrong)
         return EXIT_USAGE
     code, name, args = _program(options)
+    files = _itself(options, name, code)
     from stratavm.sandbox.execute import Streams
     from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, asked, limits
     from stratavm.sandbox.python.entry import Python
+    from stratavm.sandbox.python.guests import NAMED, GuestRefused
     from stratavm.sandbox.python.outcome import Once
 
     takes_input = options.code is not None or options.words[0] != STANDARD
     memory = MAX_MEMORY if options.max_memory is None else options.max_memory
     once = Once(
-        replace(asked(code, args, dict(options.env), None, None, _grants(options)), name=name),
+        replace(
+            asked(code, args, dict(options.env), files, None, _grants(options)),
+            name=name,
+            file=f"/{name}" if files else "",
+        ),
         limits(options.timeout, options.fuel, (memory, MAX_OUTPUT, MAX_FILES, MAX_CALLS)),
         chance=(options.deterministic, options.seed or 0),
     )
     source: str | bytes = "inherit" if takes_input else b""
     streams = None if options.json else Streams(source, "inherit", "inherit")
-    python = Python(options.guest)
+    try:
+        python = Python(options.guest)
+    except GuestRefused as error:
+        raise GuestRefused(str(error).replace(NAMED, "--guest MODULE")) from None
     done = (python if options.warm is None else python.warm(options.warm)).run_once(once, streams)
     if options.json:
         output.emit(as_data(done), indent=None)
-    elif done.message:
+    elif done.message and (done.error is None or done.reason != "exit"):  # standard error tells of exceptions
         output.complain(printable(done.message), HINTS.get(done.reason, ""))
     return done.code
 
@@ -107,9 +117,9 @@ def _program(options: argparse.Namespace) -> tuple[str, str, list[str]]:
     """
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     if options.code is not None:
-        return options.code, "<run>", words
+        return options.code, NAMELESS[0], words
     if words[0] == STANDARD:
-        content, name = sys.stdin.buffer.read(CODE_BYTES + 1), "<stdin>"
+        content, name = sys.stdin.buffer.read(CODE_BYTES + 1), NAMELESS[1]
     else:
         with open(words[0], "rb") as file:
             content, name = file.read(CODE_BYTES + 1), os.path.basename(words[0])
@@ -117,6 +127,14 @@ def _program(options: argparse.Namespace) -> tuple[str, str, list[str]]:
         return content.decode("utf-8-sig"), name, words[1:]
     except UnicodeDecodeError as error:
         raise ValueError(f"{printable(name)} is no UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def _itself(options: argparse.Namespace, name: str, code: str) -> dict[str, bytes | str]:
+    """The program as a file that it finds, where it is one and nothing else is in its place."""
+    if name in NAMELESS or not name.isprintable():
+        return {}
+    taken = {guest.strip("/").partition("/")[0] for _, guest, _ in options.grant}
+    return {} if name in taken else {name: code}
 
 
 def as_data(done: PythonCompleted) -> dict[str, Any]:

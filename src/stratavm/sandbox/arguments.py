@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, dataclass
 from stratavm.base.text import utf8
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 ModuleLike: TypeAlias = "SourceLike | Module"
 Input: TypeAlias = "bytes | bytearray | memoryview | str | io.IOBase | None"
 HostPath: TypeAlias = "str | os.PathLike[str]"
-Dirs: TypeAlias = (
-    "Mapping[HostPath, str | tuple[str, Mode]] | Iterable[tuple[HostPath, str] | tuple[HostPath, str, Mode]]"
-)
-"""Host folder → guest path, or pairs of the two; ``(guest path, "rw")``, or a third item, makes it writable."""
+Dirs: TypeAlias = "Mapping[Any, str | tuple[str, Mode]] | Sequence[tuple[HostPath, str] | tuple[HostPath, str, Mode]]"
+"""Host folder → guest path, or pairs of the two; ``(guest path, "rw")``, or a third item, makes it writable. The key is
+a ``HostPath``: said so, type checkers would take no ``dict[str, …]``; nor a mixed literal, were pairs any iterable."""
 
 ROOT: Final = "/"
 """Where the guest sees the files that it is given."""
@@ -72,10 +71,10 @@ def path_of(module: ModuleLike) -> str | None:
     return module if isinstance(module, str) and module.lstrip()[:1] not in ("(", ";") else None
 
 
-def texts(values: Any) -> tuple[str, ...]:
-    """A program's arguments."""
+def texts(values: Any, such: str = '["-c", "print(1)"]') -> tuple[str, ...]:
+    """A program's arguments; ``such`` is an example of them."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f'args must be a list of strings such as ["-c", "print(1)"], got {values!r:.60}')
+        raise TypeError(f"args must be a list of strings such as {such}, got {values!r:.60}")
     found = tuple(values)
     given.arguments(found)
     return tuple(map(plain_text, found))

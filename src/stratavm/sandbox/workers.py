@@ -25,7 +25,7 @@ from stratavm.sandbox import privileges, process
 from stratavm.sandbox.deaths import START_SECONDS, death, starved
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.wall import ADDRESS_SPACE, DESCRIPTORS, GUEST_MEMORY_BYTES, may_confine
-from stratavm.sandbox.workerside import ANSWER, ASK, FAILED, HEAD, READY, REQUEST, RESULT
+from stratavm.sandbox.workerside import ANSWER, ASK, BEGUN, FAILED, HEAD, READY, REQUEST, RESULT
 
 if TYPE_CHECKING:
     from stratavm.sandbox.completed import Reason
@@ -37,6 +37,16 @@ LIFE_SECONDS: Final = 3600.0
 """Processor time after which the system ends a worker, whatever it does."""
 
 
+SILENT_SECONDS: Final = 2.0
+"""How long a worker may take nothing of a request, or not say that it has it all: it was stopped, perhaps. That is less
+than what a run gets besides its time."""
+LOOK_SECONDS: Final = 0.5
+"""How often one is looked at that is not ready yet."""
+STOPPED: Final = os.WSTOPPED | os.WNOHANG | os.WNOWAIT
+ATTEMPTS: Final = 3
+"""How many workers are tried one after another that somebody else ends before they have begun."""
+
+
 class WorkerFailed(StrataError):
     """A worker did not do what it was asked for, and is gone.
 
@@ -46,6 +56,21 @@ class WorkerFailed(StrataError):
     def __init__(self, reason: Reason, message: str) -> None:
         self.reason = reason
         super().__init__(message)
+
+
+class NeverBegan(WorkerFailed):
+    """It is gone, and had not begun with what it was asked for: another one may."""
+
+
+class DidNotStart(RuntimeError):
+    """A worker did not come so far that it could be asked.
+
+    Attributes: ``reason`` as of ``WorkerFailed``.
+    """
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        self.reason = reason
+        super().__init__(f"the process did not start: {message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +89,8 @@ class Frames:
 
     def longest(self, kind: bytes) -> int | None:
         """How long a frame of a kind may be; None where there is no such kind."""
-        return {RESULT: self.result_bytes, ASK: self.ask_bytes, FAILED: WORDS_BYTES, READY: WORDS_BYTES}.get(kind)
+        others = {FAILED: WORDS_BYTES, READY: WORDS_BYTES, BEGUN: 0}
+        return {RESULT: self.result_bytes, ASK: self.ask_bytes, **others}.get(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +127,7 @@ class Worker:
         self.alive = True
         self._starved = starved()
         self._killed = self._ready = False
+        self._owner = os.getpid()
         self._begin = time.monotonic()
         mine, other = socket.socketpair()
         self._socket = mine
@@ -124,18 +151,19 @@ class Worker:
         """Wait until it has prepared itself, and its wall stands.
 
         Raises:
-            RuntimeError: it did not come so far.
+            DidNotStart: it did not come so far.
         """
         if self._ready:
             return
         try:
             with endable(self.drop):
+                self._look()
                 kind, said = self._receive(self._begin + START_SECONDS)
             if kind != READY:
                 raise self._fault(f"a frame of kind {kind!r} before it was ready")
         except WorkerFailed as error:
             self.drop()
-            raise RuntimeError(f"the process did not start: {self._last_words() or error}") from None
+            raise DidNotStart(error.reason, self._last_words() or str(error)) from None
         self._ready = True
         self._close_words()
         self.problems = tuple(printable(line.decode(errors="replace")) for line in said.split(b"\n") if line)
@@ -156,15 +184,18 @@ class Worker:
             result_bytes: how long the result may be, where that is less than of any.
 
         Raises:
+            NeverBegan: it is gone, or silent, and had not begun.
             WorkerFailed: it is late, has crashed, or has broken the rules.
         """
         if not self.alive:
             raise WorkerFailed("trap", "the worker is gone")
+        if self._owner != os.getpid():
+            raise RuntimeError("the worker belongs to the process that started it, from which this one was forked")
         late = None if seconds is None else time.monotonic() + seconds
         self._starved, asked, done = starved(), 0, False
         try:
             with endable(self.drop):
-                self._send(REQUEST, request, late)
+                self._hand_over(request, late)
                 while True:
                     kind, body = self._receive(late, result_bytes)
                     if kind == RESULT:
@@ -180,9 +211,15 @@ class Worker:
             if not done:
                 self.drop()
 
+    def is_running(self) -> bool:
+        """Whether its process is there."""
+        return self.alive and self._child.poll() is None
+
     def drop(self) -> None:
         """End it, whatever it does; may be called twice, from any thread."""
         self.alive = False
+        if self._owner != os.getpid():
+            return
         self._child.kill()
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)  # whoever waits for it looks
@@ -190,7 +227,8 @@ class Worker:
     def end(self) -> None:
         """Drop it, and wait until its process is gone."""
         self.drop()
-        self._child.wait()
+        if self._owner == os.getpid():
+            self._child.wait()
 
     def close(self) -> None:
         """End it, and leave nothing of it; nobody may be calling it."""
@@ -203,14 +241,49 @@ class Worker:
             os.close(self._words)
             self._words = -1
 
-    def _send(self, kind: bytes, body: bytes, late: float | None) -> None:
-        """A frame, as far as the worker reads; it may be one that never does."""
+    def _look(self) -> None:
+        """Until it has something to say.
+
+        Raises:
+            WorkerFailed: somebody has stopped it.
+        """
+        poller = select.poll()
+        poller.register(self._socket.fileno(), select.POLLIN)
+        while time.monotonic() < self._begin + START_SECONDS and not poller.poll(LOOK_SECONDS * 1000):
+            if self._child.poll() is None and os.waitid(os.P_PID, self._child.pid, STOPPED):
+                self.drop()
+                raise WorkerFailed("interrupt", "the process was stopped")
+
+    def _hand_over(self, request: bytes, late: float | None) -> None:
+        """Give it a request, and hear that it has begun."""
+        try:
+            self._send(REQUEST, request, late, SILENT_SECONDS)
+            kind, _ = self._receive(_sooner(late, SILENT_SECONDS))
+        except WorkerFailed as error:
+            if self._had_begun():
+                raise
+            raise NeverBegan(error.reason, str(error)) from None
+        if kind != BEGUN:
+            raise self._fault(f"a frame of kind {kind!r} before it had begun")
+
+    def _had_begun(self) -> bool:
+        """Whether one that was dropped has said so when nobody listened any more."""
+        self.drop()
+        try:
+            return self._socket.recv(1) == BEGUN
+        except OSError:
+            return False
+
+    def _send(self, kind: bytes, body: bytes, late: float | None, silent: float | None = None) -> None:
+        """A frame, as far as the worker reads; it may be one that never does, or for ``silent`` seconds does not."""
         left = memoryview(HEAD.pack(kind, len(body)) + body)
+        until = late if silent is None else _sooner(late, silent)
         while left:
             try:
                 left = left[self._socket.send(left[: 1 << 20]) :]
+                until = late if silent is None else _sooner(late, silent)
             except BlockingIOError:
-                self._wait(select.POLLOUT, late)
+                self._wait(select.POLLOUT, until)
             except OSError:
                 raise self._gone() from None
 
@@ -269,6 +342,12 @@ class Worker:
         return printable(lines[-1]) if lines else ""
 
 
+def _sooner(late: float | None, seconds: float) -> float:
+    """The time so many seconds from now, or an earlier one."""
+    until = time.monotonic() + seconds
+    return until if late is None else min(until, late)
+
+
 class Workers(Closing):
     """Workers that are kept ready, and those that tenants have.
 
@@ -315,20 +394,41 @@ class Workers(Closing):
             ResourceLimit: there are as many as there may be.
             RuntimeError: it did not start, or the pool is another process's or closed.
         """
+        left = ATTEMPTS
+        while True:
+            left -= 1
+            worker = self._take(tenant)
+            try:
+                worker.ready()
+            except DidNotStart as error:  # not by itself, perhaps
+                self.give_back(tenant, worker)
+                if error.reason != "interrupt" or not left:
+                    raise
+            except BaseException:
+                self.give_back(tenant, worker)
+                raise
+            else:
+                self._top_up()
+                return worker
+
+    def _take(self, tenant: Hashable) -> Worker:
         with self._lock:
             self._check()
             worker = self._rested(tenant)
             if worker is None:
                 self._make_room()
-                worker = self._waiting.pop(0) if self._waiting else Worker(*self._made)
+                worker = self._spared() or Worker(*self._made)
             self._taken.append(worker)
-        try:
-            worker.ready()
-        except BaseException:
-            self.give_back(tenant, worker)
-            raise
-        self._top_up()
-        return worker
+            return worker
+
+    def _spared(self) -> Worker | None:
+        """One that waits, and is still there."""
+        while self._waiting:
+            worker = self._waiting.pop(0)
+            if worker.is_running():
+                return worker
+            worker.close()
+        return None
 
     def give_back(self, tenant: Hashable, worker: Worker) -> None:
         """The tenant needs it no more for now; one that has failed goes."""
@@ -376,7 +476,7 @@ class Workers(Closing):
         resting = self._resting.get(tenant, [])
         while resting:
             worker = resting.pop()
-            if worker.alive:
+            if worker.is_running():
                 return worker
             worker.close()
         self._resting.pop(tenant, None)

@@ -17,7 +17,7 @@ from stratavm.sandbox.wall import Wall, raise_wall
 HEAD: Final = struct.Struct("<cI")
 """Kind and length of a frame."""
 REQUEST, ANSWER = b"Q", b"S"
-READY, RESULT, ASK, FAILED = b"P", b"R", b"A", b"F"
+READY, BEGUN, RESULT, ASK, FAILED = b"P", b"B", b"R", b"A", b"F"
 FAILURE_BYTES: Final = 4096
 
 
@@ -69,6 +69,7 @@ def _serve(channel: int, handle: Callable[[bytes, Callable[[bytes], bytes]], byt
         request = _expect(channel, REQUEST)
         if request is None:
             return
+        _send(channel, BEGUN, b"")
         try:
             result = handle(request, ask)
         except Exception as error:

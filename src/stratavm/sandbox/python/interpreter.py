@@ -15,6 +15,7 @@ from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.execute import BESIDE_BYTES, Streams, described
 from stratavm.sandbox.python.door import Door
 from stratavm.sandbox.python.guests import IMPORT, SHOWN, Opened, engine
+from stratavm.sandbox.python.results import in_a_line
 from stratavm.sandbox.python.tree import RunTree
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.sandbox.ways import DIRECTLY
@@ -236,9 +237,9 @@ class Interpreter:
             if reason is None:
                 raise
             return Turned(reason, CODES[reason], described(error, reason), None)
-        return self._judged(status)
+        return self._judged(status, task["name"])
 
-    def _judged(self, status: int) -> Turned:
+    def _judged(self, status: int, name: str) -> Turned:
         """What a turn that returned has said."""
         answer = self.door.answer
         if status >= QUITS:  # ``exit()``, which ends a session
@@ -248,7 +249,7 @@ class Interpreter:
         starved = answer.error is not None and answer.error.type == "MemoryError"
         if starved and self.watch.count() > self._refused_before:
             return Turned("memory", CODES["memory"], f"MemoryError{AFTER}", answer)
-        return Turned("exit", answer.code, "", answer)
+        return Turned("exit", answer.code, "" if answer.error is None else in_a_line(answer.error, name), answer)
 
     async def _shut_down(self, way: Way) -> None:
         """The interpreter ends as a program does: what its files have not written yet is written."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from stratavm.base.forms import TYPE_CHECKING, Any, Literal, TypeAlias, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal, TypeAlias, dataclass
+from stratavm.base.text import printable
 from stratavm.sandbox.completed import Completed
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ else:
 
 Limit: TypeAlias = Literal["output", "files", "tools"]
 """Limits that end no program: it is told, or what is too much is dropped."""
+MESSAGE_CHARS: Final = 400
+"""Of an exception, in the message of a run."""
 Outcome: TypeAlias = Literal["ok", "error", "denied", "refused", "timeout", "limit"]
 
 
@@ -50,6 +53,13 @@ class Raised:
         return f"{self.type}: {self.message}" if self.message else self.type
 
 
+def in_a_line(error: Raised, name: str) -> str:
+    """An exception as the message of a run, with the innermost line of the code that was given."""
+    said = printable(str(error), MESSAGE_CHARS)
+    line = next((frame.line for frame in reversed(error.frames) if frame.file == name), 0)
+    return f"{said} ({name}, line {line})" if line else said
+
+
 @dataclass(frozen=True, slots=True)
 class ToolCall:
     """A call of a tool that was asked for.
@@ -77,7 +87,8 @@ class PythonCompleted(Ending):
     """A run, or a turn of a session, that has ended: what ``stratavm.Completed`` says, and what Python has besides.
 
     ``value`` and ``error`` are what the guest says of itself, as its output is: whoever wrote the code may have it say
-    anything of these types. All else is the host's own knowledge.
+    anything of these types; so is ``message`` where it tells of an exception that nothing caught. All else is the
+    host's own knowledge.
 
     Attributes:
         value: the value of the last statement, where that is an expression: None, a truth value, a number, a string,

@@ -10,7 +10,7 @@ from threading import Lock
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import StrataError
-from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NoReturn
 from stratavm.base.keywords import checks_keywords
 from stratavm.sandbox.awaited import IN_LOOP, for_asyncio
 from stratavm.sandbox.execute import Streams
@@ -210,6 +210,9 @@ class Session(Closing):
 
     async def __aexit__(self, *error: object) -> None:
         await self.close_async()
+
+    def __reduce_ex__(self, _protocol: object, /) -> NoReturn:
+        raise TypeError("a Session can be neither copied nor pickled: fork() makes another one that begins as it is")
 
     def __repr__(self) -> str:
         return f"<Session of {self._warm.opened.guest.module.name}{', ended' if self.ended else ''}>"

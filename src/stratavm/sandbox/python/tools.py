@@ -13,7 +13,8 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 
 from stratavm.base.errors import StrataError
-from stratavm.base.forms import Any, Final
+from stratavm.base.forms import Any, Final, cast
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none
 from stratavm.sandbox.python.kinds import Kind, Unfit, kind_of
 
@@ -59,6 +60,7 @@ class Tool:
 
     __slots__ = ("_checks", "_required", "descriptor", "function", "is_async", "name", "timeout")
 
+    @checks_keywords
     def __init__(
         self,
         function: Callable[..., Any],
@@ -78,7 +80,7 @@ class Tool:
         if not isinstance(about, str):
             raise TypeError(f"tool {self.name}: description must be a string, got {about!r:.60}")
         kinds = None if schema is not None else _kinds(function, self.name)
-        shown = _shown(function, kinds) if kinds is not None else _given(schema or {}, self.name)
+        shown = _shown(function, kinds) if kinds is not None else _given(cast("Mapping[str, Any]", schema), self.name)
         self._checks = {name: None if kinds is None else kinds[name].check for name in shown["properties"]}
         self._required = frozenset(shown["required"])
         self.descriptor = {"name": self.name, "description": about[:DESCRIPTION_CHARS], "inputSchema": shown}
@@ -188,6 +190,8 @@ def _shown(function: Callable[..., Any], kinds: dict[str, Kind]) -> dict[str, An
 
 
 def _given(schema: Mapping[str, Any], tool: str) -> dict[str, Any]:
+    if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
+        raise ValueError(f'tool {tool}: schema must be of an object: {{"type": "object", …}}, got {schema!r:.60}')
     try:
         found: dict[str, Any] = json.loads(json.dumps(dict(schema)))
     except (TypeError, ValueError, RecursionError) as error:

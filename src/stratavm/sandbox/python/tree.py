@@ -99,7 +99,7 @@ class RunTree(MemoryTree):
             if not node.children and place:
                 found[place[:-1]] = None
             for name, child in node.children.items():
-                path = f"{place}{name.decode('utf-8', 'replace')}"
+                path = f"{place}{text_of(name)}"
                 if child.is_directory and child.mount is None:
                     waiting.append((f"{path}/", child))
                 elif child.filetype == Filetype.REGULAR_FILE and child.nlink == 1 and child.mount is None:
@@ -123,7 +123,13 @@ class RunTree(MemoryTree):
     @one_at_a_time
     def changed(self) -> dict[str, bytes]:
         """Files that are not known, or not as they were."""
-        return {path: bytes(node.content) for path, node in self._files() if self._known.get(path) != _edition(node)}
+        found: dict[str, bytes] = {}
+        for path, node in self._files():
+            if path in found:  # of two names, one is no text and looks as the other
+                self.refused = True
+            elif self._known.get(path) != _edition(node):
+                found[path] = bytes(node.content)
+        return found
 
     def _files(self) -> Iterator[tuple[str, Node]]:
         """Regular files outside of the folder for what is temporary, and of what is mounted; links are none. Where not
@@ -132,7 +138,7 @@ class RunTree(MemoryTree):
         while waiting:
             place, node = waiting.pop()
             for name, child in node.children.items():
-                path = f"{place}{name.decode('utf-8', 'replace')}"
+                path = f"{place}{text_of(name)}"
                 if child.mount is not None or (child.is_directory and path == TEMPORARY):
                     continue
                 if len(path) > PATH_CHARS:
@@ -145,6 +151,11 @@ class RunTree(MemoryTree):
                         self.refused = True
                         return
                     yield path, child
+
+
+def text_of(name: bytes) -> str:
+    """A name; bytes that are no text are shown: ``\\xff``."""
+    return name.decode("utf-8", "backslashreplace")
 
 
 def _no_room(why: str) -> OSError:

@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import random
+import signal
 import time
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -187,6 +189,22 @@ def test_time_and_crashes_end_a_run_and_not_the_sandbox(isolated):
     ended = isolated.run("from host import tools\ntools.kill()\nprint('no')", tools=[kill])
     assert (ended.reason, ended.stdout) == ("interrupt", "")
     assert isolated.run("1 + 1").value == 2
+
+
+@pytest.mark.trace_slow
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_run_does_without_workers_that_somebody_else_ended_or_stopped(isolated, how):
+    """Those that rest, and those that are kept ready: another one runs it."""
+    assert isolated.run("1").value == 1
+    for pool in apart._pools[isolated._warm].values():
+        for worker in (*pool._waiting, *(found for resting in pool._resting.values() for found in resting)):
+            worker.ready()
+            inside = Path(f"/proc/{worker._child.pid}/task/{worker._child.pid}/children").read_text().split()
+            os.kill(int(inside[0]), how)
+    begin = time.monotonic()
+    found = isolated.run("1 + 1", timeout=60)
+    assert (found.value, found.reason) == (2, "exit")
+    assert time.monotonic() - begin < 20
 
 
 @pytest.mark.trace_slow

@@ -34,7 +34,6 @@ def test_a_run_is_a_completed(python):
         ("{'a': {'$bytes': 1}, '$': b'x'}", {"a": {"$bytes": 1}, "$": b"x"}),
         ("-10**100", -(10**100)),
         ("1e400", math.inf),
-        ("'\\ud800'", "?"),
         ("from __future__ import annotations\nimport sys\nlen(sys.argv)", 1),
         ("", None),
         ("# nothing", None),
@@ -58,6 +57,7 @@ def test_the_value_of_the_last_statement(python, code, value):
         ("x = []\nfor _ in range(100): x = [x]\nx", "[[[["),
         ("x = []\nx.append(x)\nx", "[[...]]"),
         ("[0] * 200_000", "[0, 0, 0"),
+        ("'\\ud800'", "'\\ud800'"),
         ("'x' * (2 << 20)", "'xxxx"),
     ],
 )
@@ -76,6 +76,7 @@ def test_an_exception_is_data_and_is_printed(python):
     assert [(f.file, f.line, f.function) for f in done.error.frames] == [("<run>", 4, "<module>"), ("<run>", 2, "f")]
     assert done.error.traceback == done.stderr and "    return 1 / x\n" in done.stderr
     assert str(done.error) == "ZeroDivisionError: division by zero"
+    assert done.message == "ZeroDivisionError: division by zero (<run>, line 2)"
     with pytest.raises(stratavm.GuestFailed, match="division by zero"):
         done.check()
 
@@ -101,6 +102,63 @@ def test_what_is_raised(python, code, kind):
     done = python.run(code)
     assert done.code == 1 and done.error is not None and done.reason == "exit"
     assert kind is None or done.error.type == kind
+
+
+def test_the_message_of_a_run_is_a_line(python):
+    """Of what a program says as well; one that ended well has none."""
+    done = python.run("raise ValueError('a\\n\\x1b[31m' + 'x' * 9999)")
+    assert done.message.startswith("ValueError: a\\x0a\\x1b[31mxxx") and len(done.message) < 600
+    assert python.run("raise SystemExit(3)").message == python.run("1").message == ""
+
+
+def test_a_module_that_there_is_not(python):
+    """No word of folders that there are not either."""
+    done = python.run("import nothere")
+    assert done.stderr.endswith("ModuleNotFoundError: No module named 'nothere'\n")
+
+
+ASYNCHRONOUS = """
+import asyncio
+
+async def f(n):
+    await asyncio.sleep(0.01 * n)
+    return n
+
+async def main():
+    found = [await asyncio.gather(*map(f, range(3)))]
+    found.append(await asyncio.to_thread(lambda: 4))
+    try:
+        await asyncio.to_thread(lambda: 1 / 0)
+    except ZeroDivisionError as error:
+        found.append(str(error))
+    try:
+        async with asyncio.timeout(0.01):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        found.append("late")
+    queue = asyncio.Queue()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(queue.put(5))
+        found.append(await queue.get())
+    return found
+
+found = asyncio.run(main())
+loop = asyncio.new_event_loop()
+found.append(loop.run_until_complete(f(6)))
+loop.close()
+found
+"""
+
+
+def test_asyncio_runs_in_the_guest(python):
+    """Without socket pairs and threads: tasks, timeouts, queues, and what would be done in a thread; also once it is
+    loaded for all runs."""
+    wanted = [[0, 1, 2], 4, "division by zero", "late", 5, 6]
+    done = python.run(ASYNCHRONOUS)
+    assert (done.value, done.stderr) == (wanted, "")
+    assert python.warm("import asyncio").run(ASYNCHRONOUS).value == wanted
+    done = python.run("import asyncio; asyncio.run(asyncio.Event().wait())", timeout=1)
+    assert done.reason == "timeout" and done.seconds < 2
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Claims about sessions: what turns share, what ends them, and that one turn runs at a time."""
 
 import asyncio
+import copy
 import io
+import pickle
 import threading
 
 import pytest
@@ -174,3 +176,11 @@ def test_a_loop_goes_on_while_a_guest_makes_the_host_work(python):
 
     rounds, done = asyncio.run(main())
     assert done.ok and done.faults == 40 and rounds >= 40
+
+
+def test_a_session_is_not_copied(python):
+    """A second handle of one interpreter would be no fork."""
+    with python.session() as session:
+        for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match=r"neither copied nor pickled: fork\(\)"):
+                attempt(session)

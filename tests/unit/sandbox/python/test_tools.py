@@ -125,7 +125,8 @@ def test_signatures_that_cannot_be_described():
     assert made.fitting({"x": [1]}) == {"x": [1]} and made.descriptor["name"] == "other"
     with pytest.raises(Unfit, match="missing x"):
         made.fitting({})
-    for schema, error in (({"properties": []}, ValueError), ({"required": ["y"]}, ValueError), ({"x": {1}}, TypeError)):
+    wrong = {"properties": []}, {"required": ["y"]}, [], {"type": "string"}
+    for schema, error in (*((schema, ValueError) for schema in wrong), ({"x": {1}}, TypeError)):
         with pytest.raises(error):
             Tool(bare, schema=schema)
     fixed = Tool(functools.partial(price, item="x"), "fixed")

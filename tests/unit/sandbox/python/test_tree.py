@@ -37,6 +37,17 @@ def test_what_is_changed():
     assert tree.changed() == {}
 
 
+def test_names_that_are_no_text_are_shown():
+    """And of two that look alike one is kept, which is said."""
+    tree, _ = tree_of()
+    tree.write("real", b"1")
+    node = tree.root.children[b"real"]
+    tree.root.children |= {b"a\xff": node, b"a\xfe": node}
+    assert tree.changed() == {"real": b"1", "a\\xff": b"1", "a\\xfe": b"1"} and not tree.refused
+    tree.write("a\\xff", b"2")
+    assert len(tree.changed()) == 3 and tree.refused
+
+
 def test_paths_that_are_too_long_are_not_kept():
     """Renames make them, and all of them together would be the square of the quota."""
     tree, root = tree_of()
