@@ -7,7 +7,7 @@ a file; ``code`` is the byte code of the other modules (``tools/bytecode.py``); 
 the only one; between ``quick_imports(True)`` and ``quick_imports(False)`` import statements of what is there are
 answered at once; ``changed(folder, lines)`` says what of a manifest is not so any more, ``is_as(path, written)``
 whether one file is as it was. The import hook in ``stratavm/__init__.py`` uses them. ``large_pages()`` is for the
-command, which has its process for itself.
+command, which has its process for itself; ``gives_memory_back()`` says where they come slowly.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ FORMAT = 2
 HEAD = r"""
 #include <Python.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef PyObject *(*Initialise)(void);
 extern __attribute__((visibility("hidden"))) const char hot_code[], hot_code_end[];
@@ -255,6 +257,18 @@ static void free_arena(void *context, void *arena, size_t size) {
         usual.free(usual.ctx, arena, size);
 }
 
+/* Whether the host of this virtual machine takes memory that is free: large pages come slowly then (base/files.pxd). */
+static PyObject *gives_memory_back(PyObject *self, PyObject *nothing) {
+    char first = '-';
+    int file = open("/sys/module/page_reporting/parameters/page_reporting_order", O_RDONLY | O_CLOEXEC);
+    if (file >= 0) {
+        if (read(file, &first, 1) != 1)
+            first = '-';
+        close(file);
+    }
+    return PyBool_FromLong(first != '-');
+}
+
 /* The next megabytes of Python's objects, and of what C allocates, lie in large pages, where the kernel has some. */
 static PyObject *large_pages(PyObject *self, PyObject *nothing) {
     if (first_arena != NULL)
@@ -316,6 +330,7 @@ static PyMethodDef methods[] = {
     {"changed", (PyCFunction)(void (*)(void))changed, METH_FASTCALL, "Lines of a manifest whose file is another now."},
     {"is_as", (PyCFunction)(void (*)(void))is_as, METH_FASTCALL, "Whether a file has this time and size."},
     {"quick_imports", quick_imports, METH_O, "Answer import statements for what is there, or end it."},
+    {"gives_memory_back", gives_memory_back, METH_NOARGS, "Whether this machine's host takes memory that is free."},
     {"large_pages", large_pages, METH_NOARGS, "Have the process's memory come in large pages."},
     {NULL, NULL, 0, NULL},
 };

@@ -34,7 +34,7 @@ def command() -> int:
             signal.signal(signal.SIGINT, _leave)
         from stratavm import _hook
 
-        if _hook.hot is not None:
+        if _hook.hot is not None and not _hook.hot.gives_memory_back():
             _hook.hot.large_pages()  # before anything is imported that fills some
         from stratavm.cli.main import command as run
 

@@ -30,8 +30,11 @@ from stratavm.module.features import advice, refusal
 LARGE = cython.declare(uintptr_t, 1 << 20)
 HUGE_PAGE = cython.declare(uintptr_t, 1 << 21)
 MADV_HUGEPAGE = cython.declare(cython.int, 14)
+MADV_NOHUGEPAGE = cython.declare(cython.int, 15)
+slow_ns = cython.declare(uint64_t, 1_000_000)  # for a huge page; the kernel clears one in a fifth of it
 PIECE_BYTES = cython.declare(cython.size_t, 1 << 24)  # of a file, between two looks at the budget
 SUM_BYTES = cython.declare(cython.size_t, 1 << 18)  # that are read between two sums: they are still near the processor
+are_slow = cython.declare(cython.bint, False)  # huge pages, for this process
 BLOCK = cython.declare(cython.size_t, 32)
 KEY_BYTES = cython.declare(cython.Py_ssize_t, 32)
 MOST_AHEAD = 1 << 28  # bytes of a file that is read on a thread
@@ -80,11 +83,20 @@ def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t, offset: int64_t 
 
 
 def use_huge_pages(start, size):
-    """Advise the kernel to; it may have none, and nothing depends on it."""
+    """Advise the kernel to, unless they came slowly; it may have none, and nothing depends on it."""
+    if not are_slow:
+        advise_huge_pages(start, start + size, MADV_HUGEPAGE)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def advise_huge_pages(start: uintptr_t, end: uintptr_t, how: cython.int) -> cython.void:
+    """For all that lie in there."""
     first: uintptr_t = (start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
-    last: uintptr_t = (start + size) & ~(HUGE_PAGE - 1)
+    last: uintptr_t = end & ~(HUGE_PAGE - 1)
     if first < last:
-        madvise(cython.cast(cython.p_void, first), last - first, MADV_HUGEPAGE)
+        madvise(cython.cast(cython.p_void, first), last - first, how)
 
 
 def copied(data: bytes, offset: cython.Py_ssize_t, size: cython.Py_ssize_t) -> bytes:
@@ -216,6 +228,29 @@ def is_image(start: cython.pointer(uint8_t)) -> cython.bint:
     return (start[0] == 0x89 and start[1] == 0x73) or (start[0] == 0x23 and start[1] == 0x21)
 
 
+def call_slow(ns: int) -> bool:
+    """For tests: huge pages that take so many nanoseconds are slow from now on. Whether some were until now."""
+    global are_slow, slow_ns
+    were: cython.bint = are_slow
+    are_slow, slow_ns = False, ns
+    return were
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_quick(page: uintptr_t, end: uintptr_t) -> cython.bint:
+    """Touch a huge page. If it does not come quickly, what follows up to the end comes in small ones: where the host of
+    a virtual machine has taken free memory back, a huge page takes it 5 ms instead of 0.2, and small ones, which are in
+    use all the time, are there."""
+    global are_slow
+    if touch_ns(cython.cast(cython.pointer(uint8_t), page)) <= slow_ns:
+        return True
+    are_slow = True
+    advise_huge_pages(page + HUGE_PAGE, end, MADV_NOHUGEPAGE)
+    return False
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
@@ -224,7 +259,11 @@ def read_all(argument: cython.p_void) -> cython.p_void:
     job: cython.pointer(ReadJob) = cython.cast(cython.pointer(ReadJob), argument)
     got: cython.Py_ssize_t
     i: cython.size_t
+    end: uintptr_t = cython.cast(uintptr_t, job.to) + job.size
+    page: uintptr_t = (cython.cast(uintptr_t, job.to) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
     while job.done < job.size and not (job.done > 1 and is_image(job.to)):
+        if page + HUGE_PAGE <= end and page < cython.cast(uintptr_t, job.to) + job.done + SUM_BYTES:
+            page = page + HUGE_PAGE if is_quick(page, end) else end
         got = read(job.descriptor, job.to + job.done, min(job.size - job.done, SUM_BYTES))
         if got <= 0 and not (got < 0 and errno == EINTR):
             break
@@ -253,6 +292,8 @@ def read_part(part: cython.pointer(ReadPart)) -> cython.void:
     if part.to == cython.NULL:
         part.whole = sum_part(part.descriptor, part.place, part.size, part.scratch, part.lanes)
         return
+    if are_slow:
+        advise_huge_pages(cython.cast(uintptr_t, part.to), cython.cast(uintptr_t, part.to) + part.size, MADV_NOHUGEPAGE)
     while done < part.size:
         got = pread(part.descriptor, part.to + done, min(part.size - done, SUM_BYTES), part.place + done)
         if got <= 0 and not (got < 0 and errno == EINTR):

@@ -70,22 +70,33 @@ print("done")
     assert said(code, PYTHONMALLOC=allocator) == ["done"]
 
 
-def test_the_command_asks_for_them():
-    """Before it imports what it works with."""
+@pytest.mark.parametrize("goes_back", [False, True])
+def test_the_command_asks_for_them(goes_back):
+    """Before it imports what it works with; not where the host of the machine takes free memory back."""
     code = """
-import types, stratavm
+import os, types, stratavm
 from stratavm.cli import command
 hot = stratavm._hook.hot
 stratavm._hook.hot = types.SimpleNamespace(
     large_pages=lambda: print("asked", "stratavm.cli.main" in sys.modules),
     alone=hot.alone, create=hot.create, numbers=hot.numbers, key=hot.key, code=hot.code, is_as=hot.is_as,
-    quick_imports=hot.quick_imports,
+    quick_imports=hot.quick_imports, gives_memory_back=lambda: os.environ["GOES_BACK"] == "True",
 )
 command()
 """
-    first, second = said(code, "--version")
-    assert first == "asked False"
-    assert second.startswith("strata ")
+    *asked, version = said(code, "--version", GOES_BACK=str(goes_back))
+    assert asked == ([] if goes_back else ["asked False"])
+    assert version.startswith("strata ")
+
+
+def test_whether_memory_goes_back_is_what_the_kernel_says():
+    """The least order that it tells its host, where it does."""
+    try:
+        with open("/sys/module/page_reporting/parameters/page_reporting_order") as file:
+            goes_back = int(file.read()) >= 0
+    except FileNotFoundError:
+        goes_back = False
+    assert said("print(stratavm._hook.hot.gives_memory_back())") == [str(goes_back)]
 
 
 def test_who_embeds_keeps_their_own():

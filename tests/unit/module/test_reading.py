@@ -15,7 +15,7 @@ from stratavm.base.poly1305 import poly1305
 from stratavm.cli.program import Options
 from stratavm.cli.run import LARGE_BYTES, _read_ahead
 from stratavm.engine.source import read_source
-from stratavm.module.reader import Reading, sum_of, sum_of_file
+from stratavm.module.reader import Reading, call_slow, sum_of, sum_of_file
 
 HEADER = b"\0asm\1\0\0\0"
 KEY = bytes(range(32))
@@ -44,6 +44,25 @@ def test_the_bytes_are_those_of_the_file(tmp_path: Path, size: int):
     assert found == data and total == sum_of(data)
     assert before.st_size == size and before.st_mtime_ns == after.st_mtime_ns
     assert reading.result() is None and os.fspath(reading) == str(path)
+
+
+@pytest.mark.parametrize("ns", [0, 1 << 40])
+def test_however_slowly_huge_pages_come_the_bytes_are_those_of_the_files(tmp_path: Path, ns: int):
+    """After the first one that is slow there is no more, in this file nor in parts of others."""
+    path, other = tmp_path / "file", tmp_path / "other"
+    data, part = random.Random(1).randbytes((9 << 20) + 5), random.Random(2).randbytes(5 << 20)
+    path.write_bytes(data)
+    other.write_bytes(part)
+    call_slow(ns)
+    try:
+        reading = begun(path)
+        number = part_of(reading, other, 0, len(part))
+        reading.complete()
+        content, tag = reading.part(number)
+        assert content == part and tag == poly1305(KEY, b"lead" + part)
+        assert reading.result()[0] == data
+    finally:
+        assert call_slow(1_000_000) is (ns == 0)
 
 
 def test_a_source_is_the_same_however_it_was_read(tmp_path: Path):
