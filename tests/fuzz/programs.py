@@ -399,7 +399,7 @@ class Body:
         known, none = code("ref.func", index), code("ref.null") + sleb(type_)
         solid, nullable = b"\x64" + sleb(type_), b"\x63" + sleb(type_)
         choice = self.rng.randrange(6)
-        if choice == 0:
+        if choice == 0 or (choice == 1 and self.program.confined):
             return known
         if choice == 1:
             return code("global.get", len(self.program.globals) + index)
@@ -620,8 +620,11 @@ class Body:
 class Program:
     """Writes one module: helpers that the table names, then functions that call what is before them."""
 
-    def __init__(self, seed: int, throws: bool, older: bool, vectors: bool, relaxed: bool, shared: float) -> None:
+    def __init__(
+        self, seed: int, throws: bool, older: bool, vectors: bool, relaxed: bool, shared: float, confined: bool
+    ) -> None:
         self.rng = random.Random(seed)
+        self.confined = confined
         self.vectors, self.relaxed = vectors, relaxed
         self.letters = LETTERS + "v" if vectors else LETTERS
         self.often = "vvvv" if vectors else ""
@@ -689,12 +692,13 @@ class Program:
             raw = vector(rng).to_bytes(16, "little") if letter == "v" else b""
             begin = code("v128.const") + raw if letter == "v" else constant(letter, rng.randrange(-9, 100))
             draft.globals.append(Global(GlobalType(KEPT_TYPES[letter], True), ConstExpr(begin + END)))
-        for index, (params, results, _) in enumerate(self.made[: self.helpers]):
+        for index, (params, results, _) in enumerate(() if self.confined else self.made[: self.helpers]):
             type_ = ref(CONCRETE + self.type_index(params, results), nullable=False)
             draft.globals.append(Global(GlobalType(type_), ConstExpr(code("ref.func", index) + END)))
         draft.exports += [Export(f"g{i}", "global", i) for i in range(len(self.globals))]
         draft.exports += [Export(f"m{i}", "memory", i) for i in range(len(draft.memories))]
-        draft.exports.append(Export("t", "table", 0))
+        if not self.confined:
+            draft.exports.append(Export("t", "table", 0))
         draft.datas = [DataDraft(rng.randbytes(64)), DataDraft(rng.randbytes(512), zeros[self.wide[0]])]
         draft.datas.append(DataDraft(rng.randbytes(300), zeros[self.wide[1]], 1))
         draft.data_count = 3
@@ -712,10 +716,12 @@ def program(
     vectors: bool | None = None,
     relaxed: bool = True,
     shared: float = SHARED if "threads" in READY else 0,
+    confined: bool = False,
 ) -> bytes:
     """A module of functions that end, mostly without a trap; with exceptions, or without. ``older``: in the form that
     came before 3.0; None: every fourth. ``vectors``: with them; None: every third, if compilers have them; ``relaxed``:
-    of those, too, of which other engines have a meaning of their own. ``shared``: how likely a memory is that."""
+    of those, too, of which other engines have a meaning of their own. ``shared``: how likely a memory is that.
+    ``confined``: no reference to a function leaves an instance."""
     form = seed % 4 == 3 if older is None else older
     some = "simd" in READY and seed % 3 == 1 if vectors is None else vectors
-    return Program(seed, throws, form, some, relaxed, shared).module()
+    return Program(seed, throws, form, some, relaxed, shared, confined).module()

@@ -343,6 +343,10 @@ class Shape(Protocol):
         """Functions with a body that can be referenced, ascending: instances have a FuncRec of each."""
 
     @property
+    def confines_funcs(self) -> bool:
+        """Whether no reference to a function can leave an instance, or come into it (ADR-0062)."""
+
+    @property
     def global_types(self) -> Sequence[GlobalType]:
         """The type of every global."""
 

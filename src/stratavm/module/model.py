@@ -24,6 +24,7 @@ from stratavm.spec.types import (
     TableType,
     TagType,
     ValType,
+    may_hold_funcs,
 )
 
 ExternKind: TypeAlias = Literal["func", "table", "memory", "global", "tag"]
@@ -261,6 +262,20 @@ class Module:
         start = () if self.start is None else (self.start,)
         first = len(self.imported_funcs)
         return tuple(sorted(index for index in self.declared_funcs.union(start) if index >= first))
+
+    @cached
+    def confines_funcs(self) -> bool:
+        """Whether no reference to a function can leave an instance, or come into it: by a table, a global, a call or an
+        exception. What bodies do with those that they have stays inside."""
+        if any(e.kind == "table" for e in self.imports) or any(e.kind == "table" for e in paced(self.exports)):
+            return False
+        if any(may_hold_funcs(g.value) for g in self.global_types):
+            return False
+        signatures = [t.composite for t in paced(self.types)]
+        return all(
+            isinstance(s, FuncType) and not any(may_hold_funcs(t) for t in s.params + s.results)
+            for s in paced(signatures)
+        )
 
     def export_type(self, export: Export) -> ExternType:
         """The type of an export."""

@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from stratavm.module.sections cimport Datas, Functions
+from stratavm.runtime.common cimport CommonRecs
 from stratavm.runtime.func cimport Shape
 from stratavm.runtime.typeids cimport UsedTypes
 
@@ -46,10 +47,11 @@ cdef struct ElementPlan:             # how an element segment is initialised
 @cython.final
 cdef class Blueprint:
     cdef char* template              # VMContext, FuncRecs and segments of an instance that is all zero
+    cdef CommonRecs common           # of clones; None: there is none yet
     cdef uint64_t size
-    cdef uint64_t func_recs          # offsets in it
-    cdef uint64_t data_segments
+    cdef uint64_t data_segments      # offsets in it
     cdef uint64_t element_segments
+    cdef uint64_t func_recs          # the last: a clone of a module that confines its functions ends here
     cdef uint64_t memory_cells       # and in VMContext
     cdef uint64_t table_cells
     cdef uint64_t global_cells
@@ -97,6 +99,7 @@ cdef class Blueprint:
     cdef object func_type(self, uint32_t defined_index)
     cdef list shapes                 # Shape of each defined function, once asked for
     cdef int list_functions(self) except -1
+    cdef CommonRecs common_recs(self)
     cdef uint32_t listed(self, uint32_t function) noexcept
     cdef uint32_t type_id(self, uint32_t function) except? 0
     cdef int plan_datas(self) except -1

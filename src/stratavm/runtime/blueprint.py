@@ -10,6 +10,7 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.contract._gen_layout import MAGIC_VMCTX, VMCTX_SIZE, FuncRec, VMContext
 from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.module.sections import DATA_PASSIVE
+from cython.cimports.stratavm.runtime.common import CommonRecs
 from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
@@ -112,18 +113,18 @@ class Blueprint:
         return 0
 
     def place(self):
-        """Where everything lies: the context first, what needs the least alignment last."""
+        """Where everything lies: the context first, and FuncRecs last, which instances may have in common."""
         self.memory_cells = self.layout.memories
         self.table_cells = self.layout.tables
         self.global_cells = self.layout.globals
         self.imported_cells = self.layout.imported_funcs
         self.tag_cells = self.layout.tags
-        self.func_recs = self.layout.size
-        self.data_segments = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_recorded)
+        self.data_segments = self.layout.size
         self.element_segments = self.data_segments + cython.sizeof(DataSegment) * cython.cast(uint64_t, self.n_passive)
-        self.size = self.element_segments + cython.sizeof(ElementSegment) * cython.cast(
+        self.func_recs = self.element_segments + cython.sizeof(ElementSegment) * cython.cast(
             uint64_t, self.counts.n_elements
         )
+        self.size = self.func_recs + cython.sizeof(FuncRec) * cython.cast(uint64_t, self.n_recorded)
         self.template = cython.cast(cython.p_char, calloc(1, self.size))
         if self.template == cython.NULL:
             raise MemoryError("no memory for a module's instances")
@@ -205,6 +206,16 @@ class Blueprint:
     def type_id(self, function):
         """The canonical type id of a function with a body."""
         return self.type_ids[self.functions.records[function - self.n_imported_funcs].type_index]
+
+    def common_recs(self):
+        """The FuncRecs that clones have in common (ADR-0062), made for the first one; None in a module that does not
+        keep its functions to itself."""
+        if self.common is None and self.module.confines_funcs:
+            made: CommonRecs = CommonRecs.__new__(CommonRecs)
+            made.begin(cython.cast(cython.pointer(FuncRec), self.template + self.func_recs), self.n_recorded)
+            if self.common is None:  # else the collector ran, and what that ran has made them
+                self.common = made
+        return self.common
 
     def types_from(self, defined_index):
         """Types of a function and of some behind it: who calls one from outside will soon call the next."""

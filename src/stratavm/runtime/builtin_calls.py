@@ -190,9 +190,8 @@ def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMCont
     slot: cython.pp_void = cython.address(vm.slots[at])
     rec: cython.pointer(FuncRec) = record_of(vm, at)
     address: uint64_t = cython.cast(uint64_t, load_ptr(slot))
-    if (
-        rec == cython.NULL or load_ptr(slot) == rec.code
-    ):  # else another instance, or a call by the slot, had it compiled
+    # Else another instance, or a call by the slot, had it compiled.
+    if rec == cython.NULL or load_ptr(slot) == rec.code:
         block = current_block()
         leave_guest(block)
         address = compile_function(context, vm, at, not asked & LAZY_AGAIN and fiber_here(context) != cython.NULL)
@@ -456,7 +455,8 @@ def renew(vm: cython.pointer(VMContext), at: uint32_t) -> cython.void:
     rec: cython.pointer(FuncRec) = record_of(vm, at)
     if rec != cython.NULL:
         rec.code = load_ptr(cython.address(vm.slots[at]))
-        return
+        if cython.cast(Instance, vm.instance).common == cython.NULL:
+            return
     block: cython.pointer(ThreadBlock) = current_block()
     leave_guest(block)
     renew_lone(instance_of(vm), at, cython.cast(uint64_t, load_ptr(cython.address(vm.slots[at]))))

@@ -200,14 +200,24 @@ def image_over(root: MemoryImage, pieces: tuple[tuple[int, bytes], ...]) -> Memo
     return replace(root, pieces=pieces, root=root)
 
 
-def sealed_file(parts: Iterable[bytes]) -> int:
-    """A descriptor of an anonymous file with this content, which nobody can change any more, whatever he does."""
+def file_of(parts: Iterable[bytes]) -> int:
+    """A descriptor of an anonymous file with this content."""
     descriptor = open_file()
     try:
         for part in parts:
             rest = memoryview(part)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def sealed_file(parts: Iterable[bytes]) -> int:
+    """``file_of`` that nobody can change any more, whatever he does."""
+    descriptor = file_of(parts)
+    try:
         fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _seals())
     except BaseException:
         os.close(descriptor)

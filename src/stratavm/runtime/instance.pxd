@@ -4,6 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, DataSegment, ElementPlan, Segments
 from stratavm.runtime.codetable cimport CodeTable
+from stratavm.runtime.common cimport CommonRecs
 from stratavm.runtime.exceptions cimport Tag
 from stratavm.runtime.func cimport FuncRef, LoneFunc
 from stratavm.runtime.globals cimport Global
@@ -30,6 +31,7 @@ cdef class Instance:
     cdef public object loop_lifter       # (defined index, where a loop's poll returns): makes an entry for it
     cdef public object lifter            # (defined index, calls, ticks) -> calls at which it is asked again; or None
     cdef void* table                     # owned: the CodeTable where its code comes from, or NULL; holds no objects
+    cdef void* common                    # owned: the CommonRecs that it has instead of FuncRecs of its own, or NULL
     cdef bint calls                      # whether it may call what is there: until its store is closed
     cdef dict lone                       # LoneFuncs by index, or None
     cdef uint64_t charged                # bytes of the store's quota
@@ -39,7 +41,7 @@ cdef class Instance:
     cdef object made                     # its Exports, once asked for
     cdef bint initialized
     cdef object __weakref__
-    cdef int begin(self, Store store, Blueprint blueprint) except -1
+    cdef int begin(self, Store store, Blueprint blueprint, CommonRecs common) except -1
     cdef int let_go(self) except -1
     cpdef int take_code(self, CodeTable table, object compiler) except -1
     cdef int call_nothing(self) noexcept

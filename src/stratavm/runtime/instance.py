@@ -26,6 +26,7 @@ from cython.cimports.stratavm.runtime.blueprint import (
     whole_segment,
 )
 from cython.cimports.stratavm.runtime.codetable import CodeTable
+from cython.cimports.stratavm.runtime.common import CommonRecs
 from cython.cimports.stratavm.runtime.exceptions import Tag, caught_by, exnref_of, made_exception, thrown_again
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
@@ -55,19 +56,21 @@ class Instance:
     def __init__(self, *arguments: object, **options: object):
         raise TypeError("instances are made by load(), Linker.instantiate() and InstancePre.instantiate()")
 
-    def begin(self, store, blueprint):
-        """Become an instance in a store: a copy of the blueprint's bytes, linked with itself."""
+    def begin(self, store, blueprint, common):
+        """Become an instance in a store: a copy of the blueprint's bytes, linked with itself; without FuncRecs of its
+        own where it has ``common`` ones."""
         i: uint32_t
         base: cython.p_char
+        size: uint64_t = blueprint.size if common is None else blueprint.func_recs
         if self.store is not None:
             raise TypeError("an instance is initialised once")
         store.count_instance()
         self.store = store
-        self.charge_bytes(blueprint.size)
-        base = cython.cast(cython.p_char, malloc(blueprint.size))
+        self.charge_bytes(size)
+        base = cython.cast(cython.p_char, malloc(size))
         if base == cython.NULL:
             raise MemoryError("no memory for an instance")
-        memcpy(base, blueprint.template, blueprint.size)
+        memcpy(base, blueprint.template, size)
         self.vm = cython.cast(cython.pointer(VMContext), base)
         self.blueprint = blueprint
         self.n_imported_funcs = blueprint.n_imported_funcs
@@ -77,11 +80,16 @@ class Instance:
         self.seg.elements = cython.cast(cython.pointer(ElementSegment), base + blueprint.element_segments)
         self.vm.exec = store.exec
         self.vm.instance = cython.cast(cython.p_void, self)
-        self.vm.func_recs = cython.cast(cython.pointer(FuncRec), base + blueprint.func_recs)
         self.vm.type_ids = blueprint.type_ids
         self.vm.segments = cython.address(self.seg)
-        for i in range(blueprint.n_recorded):
-            self.vm.func_recs[i].vmctx = self.vm
+        if common is not None:
+            self.vm.func_recs = common.recs
+            Py_INCREF(common)  # as the table of code: what may still run needs them
+            self.common = cython.cast(cython.p_void, common)
+        else:
+            self.vm.func_recs = cython.cast(cython.pointer(FuncRec), base + blueprint.func_recs)
+            for i in range(blueprint.n_recorded):
+                self.vm.func_recs[i].vmctx = self.vm
         self.memories = [] if self.seg.n_memories else NOTHING
         self.tables = [] if self.seg.n_tables else NOTHING
         self.tags = [] if blueprint.n_tags else NOTHING
@@ -128,6 +136,8 @@ class Instance:
         if self.table != cython.NULL:
             self.call_nothing()
             Py_DECREF(cython.cast(CodeTable, self.table))
+        if self.common != cython.NULL:
+            Py_DECREF(cython.cast(CommonRecs, self.common))
         for i in range(self.seg.n_elements):
             free(self.seg.elements[i].items)
         free(self.all_datas)
@@ -424,7 +434,7 @@ class Instance:
         if 0 <= index < self.n_imported_funcs:
             return self.imported_funcs[index]
         place: uint32_t = self.place_of(index)
-        if place == NO_RECORD:
+        if place == NO_RECORD or self.common != cython.NULL:
             return self.lone_func(index)
         address: uint64_t = self.listed(place)
         functions: dict = self.store.functions
@@ -456,7 +466,8 @@ class Instance:
         return self.blueprint.listed(index)
 
     def lone_func(self, index):
-        """A function that nothing refers to, for the host or the oracle; made once, and charged then."""
+        """A function that nothing refers to, or which shares its FuncRec with others, for the host or the oracle; made
+        once, and charged then."""
         found: LoneFunc = None if self.lone is None else self.lone.get(index)
         if found is None:
             found = LoneFunc.__new__(LoneFunc)
@@ -474,15 +485,18 @@ class Instance:
         return found
 
     def records(self) -> tuple:
-        """Where our FuncRecs lie, and how many."""
+        """Where our FuncRecs lie, and how many; common ones are nobody's."""
         if self.vm == cython.NULL:
             raise TypeError("this instance was never initialised")
+        if self.common != cython.NULL:
+            return 0, 0
         return cython.cast(uint64_t, self.vm.func_recs), self.blueprint.n_recorded
 
     def function_of(self, address):
         """The FuncRef for one of our FuncRecs; made once per function by ``Store.function_at``."""
-        first: uint64_t = self.records()[0]  # TypeError where it was never initialised
-        size: uint64_t = self.blueprint.n_recorded * cython.sizeof(FuncRec)
+        start, count = self.records()  # TypeError where it was never initialised
+        first: uint64_t = start
+        size: uint64_t = cython.sizeof(FuncRec) * cython.cast(uint64_t, count)
         if address - first >= size or (address - first) % cython.sizeof(FuncRec):
             raise ValueError(f"{address:#x} is no function of this instance")
         function: FuncRef = FuncRef.__new__(FuncRef)
@@ -506,7 +520,9 @@ class Instance:
         return self.store.runtime.types.matches(function.type_id, self.blueprint.ids[type_index])
 
     def resolve_func(self, raw: int) -> FuncRef:
-        """The function that a raw reference names."""
+        """The function that a raw reference names, which a guest of ours has."""
+        if self.common != cython.NULL and cython.cast(CommonRecs, self.common).has(raw):
+            return self.callee(cython.cast(cython.pointer(FuncRec), cython.cast(uint64_t, raw)).func)
         return self.store.function_at(raw)
 
     # ---- exceptions, for the oracle ----
@@ -643,10 +659,13 @@ class Instance:
         if table.count != self.n_defined or self.table != cython.NULL:
             raise ValueError(f"code of {table.count} functions for an instance of {self.n_defined}")
         self.compiler = compiler
+        if self.common != cython.NULL:
+            cython.cast(CommonRecs, self.common).take_code(table.codes, self.n_imported_funcs)
+        else:
+            for i in range(self.blueprint.n_recorded):
+                rec = cython.address(self.vm.func_recs[i])
+                rec.code = table.codes[rec.func - self.n_imported_funcs]
         self.vm.slots = table.codes
-        for i in range(self.blueprint.n_recorded):
-            rec = cython.address(self.vm.func_recs[i])
-            rec.code = table.codes[rec.func - self.n_imported_funcs]
         # Not an attribute: the collector would take the slots away from code that may still run.
         Py_INCREF(table)
         self.table = cython.cast(cython.p_void, table)

@@ -68,7 +68,7 @@ def assemble(instance, store, blueprint, imports, images, created):
     """All of ``build`` but the start function."""
     check_imports(store, blueprint, imports)
     try:
-        instance.begin(store, blueprint)
+        instance.begin(store, blueprint, None)
         _allocate(instance, blueprint, imports, images)
         attach(instance, blueprint)
     except BaseException:
@@ -272,7 +272,7 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
         init: object = blueprint.table_inits[at]
         table = Table.__new__(Table)
         form = blueprint.tables[at]
-        table.begin(instance.store, form, 0 if init is None else evaluate(init, instance), form.minimum)
+        table.begin(instance.store, form, 0 if init is None else evaluate(init, instance), form.minimum, None)
         instance.add_table(table)
     for i in range(blueprint.counts.n_elements):
         instance.set_element(i, evaluate)

@@ -9,10 +9,12 @@ from errno import ENOSPC
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.string import memcmp, memcpy
+from cython.cimports.libc.string import memcmp, memcpy, memset
 from cython.cimports.posix.unistd import pwrite
 from cython.cimports.stratavm.contract._gen_layout import GLOBAL_CELL, FuncRec
+from cython.cimports.stratavm.contract.records import NO_RECORD
 from cython.cimports.stratavm.runtime.blueprint import Blueprint
+from cython.cimports.stratavm.runtime.common import CommonRecs, TableImage
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.globals import Global
 from cython.cimports.stratavm.runtime.instance import Instance
@@ -26,13 +28,14 @@ from cython.cimports.stratavm.runtime.wipe import Original, runs_written
 
 from stratavm.base.errors import Closed, InstancePoisoned, LinkError, ResourceLimit, SnapshotRefused, StoreBusy
 from stratavm.runtime.constexpr import evaluate
-from stratavm.runtime.image import check_files, image_of_file, image_over, open_file
+from stratavm.runtime.image import check_files, file_of, image_of_file, image_over, open_file
 from stratavm.spec.types import F32, FUNC, FUNCREF, I32, REF, RESOLVED, V128, heap, is_ref, kind
 
 NARROW: tuple = (I32, F32)
 SET_NULL: str = "set it to null before"
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 MOST_SHARE = cython.declare(uint64_t, 4)  # one page in so many may be kept over another image
+LEAST_MAPPED = cython.declare(uint64_t, 4096)  # elements of a table that are mapped: fewer are copied
 MOST_AT_ONCE = cython.declare(uint64_t, 1 << 30)  # bytes of one system call
 
 
@@ -48,7 +51,7 @@ class State(Beginning):
         check_constants(self, imports)
         check_limits(self, store)
         try:
-            instance.begin(store, self.blueprint)
+            instance.begin(store, self.blueprint, self.blueprint.common_recs())
             take_imports(instance, self.blueprint, imports)
             put_memories(self, instance)
             put_globals(self, instance)
@@ -78,16 +81,14 @@ def state_of(instance: Instance) -> State:
     """
     store: Store = instance.store
     check_idle(instance, store)
-    functions: dict = {
-        cython.cast(uint64_t, cython.cast(FuncRef, f).rec): place for place, f in enumerate(instance.imported_funcs)
-    }
+    functions: dict = named_functions(instance)
     state: State = State.__new__(State)
     # Of no thread: nobody runs guests in it, or closes it, while pages are copied without the GIL.
     store.exec.occupant = PARKED
     try:
         take_segments(state, instance)
         take_globals(state, instance, functions)
-        state.tables = tuple([elements_of(instance, table, functions) for table in own_tables(instance)])
+        take_tables(state, instance, functions)
         take_memories(state, instance)
     finally:
         store.exec.occupant = 0
@@ -146,6 +147,60 @@ def own_tables(instance: Instance) -> list:
 
 
 @cython.cfunc
+def named_functions(instance: Instance) -> dict:
+    """The places of functions that have FuncRecs of their own, by address."""
+    found: dict = {}
+    for place, function in enumerate(instance.imported_funcs):
+        found[cython.cast(uint64_t, cython.cast(FuncRef, function).rec)] = place
+    if instance.common != cython.NULL and instance.lone is not None:  # the host may have put one into a table
+        for index, function in instance.lone.items():
+            place = instance.blueprint.listed(index)
+            if place != NO_RECORD:
+                found[cython.cast(uint64_t, cython.cast(FuncRef, function).rec)] = place
+    return found
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def take_tables(state: State, instance: Instance, functions: dict) -> cython.int:
+    """What its tables hold; where that is what is mapped into them, the same bytes and files again."""
+    table: Table
+    held: list = []
+    images: list = []
+    for numbered in own_tables(instance):
+        table = numbered[1]
+        image: object = table.image if shows_still(instance, table) else None
+        held.append(elements_of(instance, numbered, functions) if image is None else image.places)
+        images.append(image)
+    state.tables = tuple(held)
+    state.images = images
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def shows_still(instance: Instance, table: Table) -> cython.bint:
+    """Whether a table has the elements that are mapped into it: written pages are looked at, or all where the kernel
+    does not name them."""
+    at: uint64_t
+    start: uint64_t
+    size: uint64_t
+    if table.image is None or table.d.length != table.image.length:
+        return False
+    content: cython.pointer(cython.const[uint64_t]) = table.image.content()
+    whole: object = table.image.shown.end
+    imported: dict = table.image.imported
+    runs: list = runs_written(cython.cast(cython.p_char, table.d.base), whole, whole // HOST_PAGE)
+    for start, size in [(0, whole)] if runs is None else runs:
+        for at in range(start // 8, min((start + size) // 8, table.d.length)):
+            if table.d.base[at] != content[at]:
+                place: object = imported.get(at)
+                if place is None or table.d.base[at] != instance.listed(place - 1):
+                    return False
+    return True
+
+
+@cython.cfunc
 def elements_of(instance: Instance, numbered: tuple, functions: dict) -> bytes:
     """What a table holds, as functions by place."""
     index, found = numbered
@@ -153,9 +208,7 @@ def elements_of(instance: Instance, numbered: tuple, functions: dict) -> bytes:
     raw: uint64_t
     table: Table = found
     held: bytes = PyBytes_FromStringAndSize(cython.NULL, 4 * table.d.length)
-    to: cython.pointer(uint32_t) = cython.cast(
-        cython.pointer(uint32_t), cython.cast(cython.p_void, cython.cast(cython.p_char, held))
-    )
+    to: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), words_of(held))
     for i in range(table.d.length):
         raw = table.d.base[i]
         to[i] = 0
@@ -198,9 +251,7 @@ def take_globals(state: State, instance: Instance, functions: dict) -> cython.in
     own: uint32_t = blueprint.n_globals - first
     at: cython.p_char = instance.cell(blueprint.global_cells + GLOBAL_CELL * cython.cast(uint64_t, first))
     held: bytes = PyBytes_FromStringAndSize(cython.NULL, GLOBAL_CELL * own)
-    cells: cython.pointer(uint64_t) = cython.cast(
-        cython.pointer(uint64_t), cython.cast(cython.p_void, cython.cast(cython.p_char, held))
-    )
+    cells: cython.pointer(uint64_t) = words_of(held)
     memcpy(cells, at, GLOBAL_CELL * cython.cast(uint64_t, own))
     for i in range(own):
         if is_ref(blueprint.globals[i].type.value) and cells[2 * i] != 0:
@@ -464,24 +515,91 @@ def put_tables(state: State, instance: Instance) -> cython.int:
     at: uint64_t
     length: uint64_t
     table: Table
+    form: TableSpec
+    image: TableImage
     imported: uint32_t = instance.n_imported_funcs
     places: cython.pointer(cython.const[uint32_t])
     for i in range(len(state.tables)):
         length = len(state.tables[i]) // 4
+        form = state.blueprint.tables[i]
+        image = None
+        if instance.common != cython.NULL and form.holds_functions:
+            image = image_of_table(state, i, cython.cast(CommonRecs, instance.common))
         table = Table.__new__(Table)
-        table.begin(instance.store, state.blueprint.tables[i], 0, length)
+        table.begin(instance.store, form, 0, length, image)
         instance.add_table(table)
         instance.store.check_access()  # a limit or the collector may have closed it: nothing below runs anything
-        places = cython.cast(
-            cython.pointer(cython.const[uint32_t]),
-            cython.cast(cython.p_void, cython.cast(cython.p_char, cython.cast(bytes, state.tables[i]))),
-        )
+        if image is not None:
+            for at in image.imported:
+                table.d.base[at] = instance.listed(image.imported[at] - 1)
+            continue
+        places = numbers_in(state.tables[i])
         for at in range(length):
             if places[at] > imported:
                 table.d.base[at] = cython.cast(uint64_t, instance.vm.func_recs + (places[at] - 1 - imported))
             elif places[at] != 0:
                 table.d.base[at] = instance.listed(places[at] - 1)
     return 0
+
+
+@cython.cfunc
+def image_of_table(state: State, number: cython.Py_ssize_t, recs: CommonRecs) -> TableImage:
+    """What one of its tables begins with in all clones; made for the first."""
+    at: uint64_t
+    image: TableImage = state.images[number]
+    if image is not None:
+        return image
+    image = TableImage.__new__(TableImage)
+    image.recs = recs
+    image.places = state.tables[number]
+    image.imported = {}
+    image.length = len(image.places) // 4
+    imported: uint32_t = state.blueprint.n_imported_funcs
+    size: uint64_t = 8 * image.length
+    if image.length >= LEAST_MAPPED:
+        size = (size + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
+    raws: bytes = PyBytes_FromStringAndSize(cython.NULL, size)
+    to: cython.pointer(uint64_t) = words_of(raws)
+    places: cython.pointer(cython.const[uint32_t]) = numbers_in(image.places)
+    memset(to, 0, size)
+    for at in range(image.length):
+        if places[at] > imported:
+            to[at] = cython.cast(uint64_t, recs.recs + (places[at] - 1 - imported))
+        elif places[at] != 0:
+            image.imported[at] = places[at]
+    if image.length >= LEAST_MAPPED:
+        image.shown = shown_by_file(raws)
+    if image.shown is None:
+        image.raws = raws
+    if state.images[number] is None:  # else another thread came first: clones have one, where they can
+        state.images[number] = image
+    return state.images[number]
+
+
+@cython.cfunc
+def shown_by_file(content: bytes) -> object:
+    """An image that is one run, of these bytes; None where there can be no file."""
+    try:
+        check_files()
+        return image_of_file(file_of((content,)), len(content))
+    except OSError:
+        return None
+
+
+@cython.cfunc
+@cython.inline
+def numbers_in(held: bytes) -> cython.pointer(cython.const[uint32_t]):
+    """Bytes as numbers of four bytes."""
+    return cython.cast(
+        cython.pointer(cython.const[uint32_t]), cython.cast(cython.p_void, cython.cast(cython.p_char, held))
+    )
+
+
+@cython.cfunc
+@cython.inline
+def words_of(held: bytes) -> cython.pointer(uint64_t):
+    """Bytes as words of eight bytes, of an object that nobody else has yet."""
+    return cython.cast(cython.pointer(uint64_t), cython.cast(cython.p_void, cython.cast(cython.p_char, held)))
 
 
 @cython.cfunc
@@ -524,6 +642,7 @@ def state_of_parts(blueprint: Blueprint, parts: tuple, kept_bytes: int) -> State
     for form, held in zip(blueprint.tables, tables):  # noqa: B905 - as many
         check_table(blueprint, form, held)
     state.tables = tables
+    state.images = [None] * len(tables)
     expect("memories", len(memories) == len(blueprint.memories))
     for spec, taken_one in zip(blueprint.memories, memories):  # noqa: B905 - as many
         check_memory(spec, taken_one[0], taken_one[1])
@@ -559,9 +678,7 @@ def checked_cells(blueprint: Blueprint, cells: bytes) -> bytes:
     types: list = [variable.type.value for variable in blueprint.globals]
     expect("globals", len(cells) == GLOBAL_CELL * len(types))
     right: bytes = PyBytes_FromStringAndSize(cython.cast(cython.p_char, cells), len(cells))
-    to: cython.pointer(uint64_t) = cython.cast(
-        cython.pointer(uint64_t), cython.cast(cython.p_void, cython.cast(cython.p_char, right))
-    )
+    to: cython.pointer(uint64_t) = words_of(right)
     for i in range(len(types)):
         if is_ref(types[i]):
             expect(
@@ -583,9 +700,7 @@ def check_table(blueprint: Blueprint, form: TableSpec, held: bytes) -> cython.in
     element: object = form.declared.element
     plain: cython.bint = element == FUNCREF
     most: uint64_t = blueprint.n_imported_funcs + cython.cast(uint64_t, blueprint.n_recorded)
-    places: cython.pointer(cython.const[uint32_t]) = cython.cast(
-        cython.pointer(cython.const[uint32_t]), cython.cast(cython.p_void, cython.cast(cython.p_char, held))
-    )
+    places: cython.pointer(cython.const[uint32_t]) = numbers_in(held)
     expect("tables", len(held) % 4 == 0 and form.minimum <= length <= form.maximum)
     for i in range(length):
         if plain:

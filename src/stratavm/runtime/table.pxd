@@ -2,6 +2,7 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport TableDef
+from stratavm.runtime.common cimport CommonRecs, TableImage
 from stratavm.runtime.store cimport Store
 
 @cython.final
@@ -28,12 +29,15 @@ cdef class Table:
     cdef uint64_t answered           # the length that the limiter was asked for ahead; 0: none
     cdef uint64_t answered_growths   # growths by then
     cdef bint answer                 # what it said
+    cdef CommonRecs common           # FuncRecs that elements may be besides those of the store; None: only those
+    cdef TableImage image            # what is mapped into it; None: it began in another way
     cdef bint counted                # among the living tables of its store
     cdef readonly bint holds_handles
     cdef readonly bint holds_functions
     cdef object __weakref__
-    cdef int begin(self, Store store, TableSpec spec, object raw, uint64_t length) except -1
-    cdef int reserve(self, uint64_t top, uint64_t length) except -1
+    cdef int begin(self, Store store, TableSpec spec, object raw, uint64_t length, TableImage image) except -1
+    cdef int reserve(self, uint64_t top, uint64_t length, TableImage image) except -1
+    cdef bint shows(self, TableImage image) except -1
     cdef int check_raw(self, uint64_t raw) except -1
     cdef uint64_t place(self, object index) except? 0xFFFFFFFFFFFFFFFF
     cdef int put(self, uint64_t at, uint64_t* items, uint64_t count) except -1

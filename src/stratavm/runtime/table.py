@@ -9,6 +9,7 @@ from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
     MAP_FAILED,
+    MAP_FIXED,
     MAP_NORESERVE,
     MAP_PRIVATE,
     PROT_NONE,
@@ -19,6 +20,7 @@ from cython.cimports.posix.mman import (
     munmap,
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
+from cython.cimports.stratavm.contract._gen_layout import FuncRec
 from cython.cimports.stratavm.runtime.kinds import KIND_TABLE_CREATED, KIND_TABLE_GROWN, KIND_TABLE_REFUSED
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
@@ -33,7 +35,7 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.runtime.values import from_raw, outside, to_raw, value_type
-from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, REF, Limits, TableType, heap, kind, type_name
+from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, REF, RESOLVED, Limits, TableType, heap, kind, type_name
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
@@ -74,7 +76,7 @@ class Table:
         bits: object = exactly("raw", raw)
         if self.store is None and spec.holds_functions and not is_closed(store):
             store.check_reference(type.element, bits)
-        self.begin(store, spec, bits, spec.minimum)
+        self.begin(store, spec, bits, spec.minimum, None)
 
     @classmethod
     @checks_keywords
@@ -96,9 +98,9 @@ class Table:
         with reporting(store, "table"):
             return cls(store, type_)
 
-    def begin(self, store, spec, raw, length):
-        """Become a table of a store, of so many elements that are ``raw``, which is one of its type. ResourceLimit
-        where its limits, or the kernel, do not allow it."""
+    def begin(self, store, spec, raw, length, image):
+        """Become a table of a store, of so many elements that are ``raw``, which is one of its type, or what an image
+        of as many has. ResourceLimit where its limits, or the kernel, do not allow it."""
         if self.store is not None:
             raise TypeError("a table is initialised once")
         if is_closed(store):
@@ -114,20 +116,28 @@ class Table:
         store.count_table()
         self.counted = True
         self.number = store.made_tables - 1
-        self.reserve(top, length)
-        if self.resize(length, raw):
+        if image is not None:
+            self.common = image.recs
+        self.reserve(top, length, image)
+        if self.shows(image):
+            self.d.length = length
+        elif self.resize(length, raw):
             self.d.max_length = 0  # it holds nothing, whoever still has it: the store does not look at it
             self.store.quota.check(8 * length, "a table")
             raise ResourceLimit("the kernel gives no memory for a new table", limit=name_the_limit())
+        elif image is not None:
+            memcpy(self.d.base, image.content(), 8 * length)
         if self.holds_handles:
             store.add_root(self, heap(spec.declared.element) in (EXN, NOEXN))
         store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
         return 0
 
-    def reserve(self, top, length):
+    def reserve(self, top, length, image):
         """Take the address space of the maximum, up to which it may grow from then on."""
         base: cython.p_void
-        if top <= HEAP_ELEMENTS or top == length:  # one that cannot grow is on the heap whatever its length
+        mapped: cython.bint = image is not None and image.shown is not None
+        # One that cannot grow is on the heap whatever its length.
+        if not mapped and (top <= HEAP_ELEMENTS or top == length):
             self.store.quota.check(top * 8, "a table")
             base = calloc(top + 1, 8)
             if base == cython.NULL:
@@ -143,6 +153,23 @@ class Table:
         self.d.base = cython.cast(cython.pointer(uint64_t), base)
         self.d.max_length = top
         return 0
+
+    def shows(self, image):
+        """Map what an image has into a new table: private copies of its pages, made at the first write. False where
+        there is nothing to be mapped, or the quota or the kernel refuses."""
+        if image is None or image.shown is None:
+            return False
+        size: uint64_t = image.shown.end
+        rights: cython.int = PROT_READ | PROT_WRITE
+        flags: cython.int = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
+        if size > self.reserved or not self.store.quota.claim(size):
+            return False
+        if mmap(self.d.base, size, rights, flags, image.shown.descriptor, 0) == MAP_FAILED:
+            self.store.quota.give_back(size)
+            return False
+        self.committed = size
+        self.image = image
+        return True
 
     def commit(self, size):
         """Make the first ``size`` bytes usable. 1 if the store's quota or the kernel refuses."""
@@ -250,7 +277,12 @@ class Table:
 
     def check_raw(self, raw):
         """Raise ValueError unless ``raw`` may be an element: guests jump through funcrefs."""
-        if self.holds_functions:
+        if self.common is not None and self.common.has(raw):
+            wanted: object = heap(self.declared.element)
+            found: object = cython.cast(cython.pointer(FuncRec), raw).type_id
+            if wanted >= RESOLVED and not self.store.runtime.types.matches(found, wanted - RESOLVED):
+                raise ValueError(f"{raw:#x} is no {type_name(self.declared.element)}")
+        elif self.holds_functions:
             self.store.check_reference(self.declared.element, raw)
         return 0
 

@@ -77,6 +77,11 @@ def is_ref(t: ValType) -> bool:
     return t & 0xFE == 0x62 or t & 0xFF == REF
 
 
+def may_hold_funcs(t: ValType) -> bool:
+    """Whether a value of the type may be, or may have in it, a reference to a function."""
+    return is_ref(t) and heap(t) not in (EXTERN, NOEXTERN, EXN, NOEXN)
+
+
 FUNCREF: Final = REF_NULL | FUNC << 8
 EXTERNREF: Final = REF_NULL | EXTERN << 8
 

@@ -24,6 +24,7 @@ class StackLanguage:
         spaces = (
             "imported_funcs",
             "recorded_funcs",
+            "confines_funcs",
             "globals",
             "global_types",
             "memory_types",

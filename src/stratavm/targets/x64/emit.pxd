@@ -34,7 +34,7 @@ cdef class Emitter(ValueEmitter):
     cdef int call(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int element(self, MInst* inst) except -1 nogil
     cdef int call_builtin(self, MInst* inst, MOperand* ops) except -1 nogil
-    cdef int leave_rec(self, int64_t popped) except -1 nogil
+    cdef int leave_rec(self, MInst* inst) except -1 nogil
     cdef int land(self, MInst* inst) except -1 nogil
     cdef int restore_context(self, int64_t popped) except -1 nogil
     cdef int tail_call(self, MInst* inst) except -1 nogil

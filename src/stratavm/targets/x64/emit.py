@@ -20,9 +20,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     EXEC_POLL_LIMIT,
     EXEC_POLL_STUB,
     EXEC_VALUE_GATE,
-    FUNCREC_CODE,
     FUNCREC_TYPE_ID,
-    FUNCREC_VMCTX,
     N_COUNTERS,
     TRAP_INDIRECT_CALL_MISMATCH,
     TRAP_NULL_FUNCTION,
@@ -160,6 +158,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 )
 from cython.cimports.stratavm.targets.x64.sequences import (
     emit_0,
+    emit_callee,
     emit_cmov,
     emit_jcc,
     emit_jmp,
@@ -676,14 +675,14 @@ class Emitter(ValueEmitter):
                 self.restore_context(inst.imm)
         elif inst.op == P_CALL_IMPORT:
             emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, inst.aux))
-            self.leave_rec(inst.imm)
+            self.leave_rec(inst)
         elif inst.op == P_CALL_REF:  # in r10; null faults at a small address, before anything has changed
             emit_rr(self.b, MOP_MOV_RR, 8, R11, R10)
             self.trap_site(TRAP_NULL_FUNCTION)
-            self.leave_rec(inst.imm)
+            self.leave_rec(inst)
         else:
             self.element(inst)
-            self.leave_rec(inst.imm)
+            self.leave_rec(inst)
         if inst.imm:
             # The callee popped its arguments; the frame keeps their room.
             emit_ri(self.b, MOP_SUB_RI, 8, RSP, inst.imm)
@@ -707,17 +706,16 @@ class Emitter(ValueEmitter):
             emit_rm(self.b, MOP_CMP_RM, 4, R10, based(R11, FUNCREC_TYPE_ID))
         return emit_jcc(self.b, CC_NE, self.cold(COLD_TRAP, TRAP_INDIRECT_CALL_MISMATCH))
 
-    def leave_rec(self, popped):
-        """Call the FuncRec in r11 with its own context, then restore this instance's; the callee pops so many bytes.
+    def leave_rec(self, inst):
+        """Call the FuncRec in r11 with its own context, then restore this instance's. A common one has none (ADR-0062).
 
         The code goes through a register: Zen 4 mispredicts some loops over calls through memory, by where their targets
         lie, and takes 1.6 times as long for them.
         """
-        emit_rm(self.b, MOP_MOV_RM, 8, R14, based(R11, FUNCREC_VMCTX))
-        emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R11, FUNCREC_CODE))
+        emit_callee(self.b, self.plan.confined and inst.op != P_CALL_IMPORT)
         emit_r(self.b, MOP_CALL_R, R11)
         self.return_site()
-        return self.restore_context(popped)
+        return self.restore_context(inst.imm)
 
     def restore_context(self, popped):
         """This instance's context, behind a call that popped so many bytes. By rsp, which is there at once: rbp comes
@@ -739,8 +737,7 @@ class Emitter(ValueEmitter):
                 self.trap_site(TRAP_NULL_FUNCTION)
             else:
                 self.element(inst)
-            emit_rm(self.b, MOP_MOV_RM, 8, R14, based(R11, FUNCREC_VMCTX))
-            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R11, FUNCREC_CODE))
+            emit_callee(self.b, self.plan.confined and inst.op != P_CALL_IMPORT)
         self.take_down(cython.cast(int32_t, inst.imm))
         return emit_r(self.b, MOP_JMP_R, R11)
 

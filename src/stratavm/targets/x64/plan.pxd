@@ -36,6 +36,7 @@ cdef class ModulePlan:
     cdef uint32_t n_imported_funcs
     cdef uint32_t* recorded        # functions of which instances have FuncRecs, ascending
     cdef uint32_t n_recorded
+    cdef uint32_t confined         # FuncRecs in tables and references may be common: Module.confines_funcs
     cdef uint8_t* global_types     # ValueType by global index
     cdef uint32_t n_globals
     cdef uint32_t n_imported_globals

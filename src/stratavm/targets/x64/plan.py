@@ -156,6 +156,7 @@ class ModulePlan:
         self.recorded = cython.cast(cython.pointer(uint32_t), _zeros(self.n_recorded, cython.sizeof(uint32_t)))
         for i in range(self.n_recorded):
             self.recorded[i] = recorded[i]
+        self.confined = bool(module.confines_funcs)
 
     def _globals(self, module, layout) -> None:
         self.n_globals = len(module.global_types)

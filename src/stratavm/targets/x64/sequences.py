@@ -2,18 +2,25 @@
 
 # strata: hot
 import cython
+from cython.cimports.stratavm.contract._gen_layout import FUNCREC_CODE, FUNCREC_VMCTX
 from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, put8
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    CC_NE,
+    MOP_CMOVCC_RM,
     MOP_CMOVCC_RR,
+    MOP_CMP_MI,
     MOP_LEA_RM,
     MOP_MOV_MR,
     MOP_MOV_RM,
     MOP_MOVX2G_RR,
     MOP_SETCC_R,
+    R11,
+    R14,
 )
 from cython.cimports.stratavm.targets.x64.encoder import (
     MAX_INST_BYTES,
     Form,
+    Mem,
     based,
     encode,
     encode_memory,
@@ -106,3 +113,18 @@ def emit_lea_label(b, reg, label):
     put8(b, 0x8D)
     put8(b, (reg & 7) << 3 | 5)
     return b.rel32(label, FIX_LABEL, 0)
+
+
+def emit_callee(b, maybe_common):
+    """Context and code of the FuncRec in r11. In one that may be common a context of 0 is the caller's, which stays."""
+    o: Form
+    context: Mem = based(R11, FUNCREC_VMCTX)
+    if maybe_common:
+        emit_mi(b, MOP_CMP_MI, 8, context, 0)
+        o = form(8, R14, 0)
+        o.mem = cython.address(context)
+        o.cc = CC_NE
+        encode(b, MOP_CMOVCC_RM, cython.address(o))
+    else:
+        emit_rm(b, MOP_MOV_RM, 8, R14, context)
+    return emit_rm(b, MOP_MOV_RM, 8, R11, based(R11, FUNCREC_CODE))
