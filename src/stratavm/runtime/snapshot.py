@@ -24,7 +24,7 @@ from cython.cimports.stratavm.runtime.occupancy import PARKED
 from cython.cimports.stratavm.runtime.region import HOST_PAGE
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.table import Table, TableSpec, too_long
-from cython.cimports.stratavm.runtime.wipe import Original, runs_written
+from cython.cimports.stratavm.runtime.wipe import Original, runs_unlike, runs_written
 
 from stratavm.base.errors import Closed, InstancePoisoned, LinkError, ResourceLimit, SnapshotRefused, StoreBusy
 from stratavm.runtime.constexpr import evaluate
@@ -311,7 +311,8 @@ def take_memories(state: State, instance: Instance) -> cython.int:
 
 @cython.cfunc
 def image_of(state: State, memory: Memory) -> object:
-    """An image of all of a memory: of its own, or a few pages over that of the snapshot that it began with."""
+    """An image of all of a memory: of its own, or a few pages over that of the snapshot that it began with; or as many
+    as there are, in a process that may have no files in memory."""
     size: uint64_t = (memory.d.bytes + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
     pieces: object = None if memory.image is None else pieces_of(memory, size)
     if pieces is not None:
@@ -319,7 +320,15 @@ def image_of(state: State, memory: Memory) -> object:
         return image_over(memory.image, pieces)
     region: object = memory.region  # the address space stays while other threads run
     check_files()
-    number: object = open_file()
+    number: object
+    try:
+        number = open_file()
+    except PermissionError:
+        if memory.image is None:
+            raise
+        pieces = pieces_at(memory, runs_unlike(memory.d.base, size, memory.image.original))
+        state.kept_bytes += sum([len(content) for _, content in pieces])
+        return image_over(memory.image, pieces)
     descriptor: cython.int = number
     written: uint64_t
     base: cython.p_char = memory.d.base
@@ -343,8 +352,12 @@ def pieces_of(memory: Memory, size: uint64_t) -> object:
     """The pages that were written since the memory shows its image, as (offset, bytes); None where they are unknown, or
     more than one in MOST_SHARE."""
     runs: list = runs_written(memory.d.base, size, size // HOST_PAGE // MOST_SHARE)
-    if runs is None:
-        return None
+    return None if runs is None else pieces_at(memory, runs)
+
+
+@cython.cfunc
+def pieces_at(memory: Memory, runs: list) -> object:
+    """The content of these runs of pages."""
     pieces: list = []
     at: uint64_t
     count: uint64_t

@@ -42,3 +42,4 @@ cdef class Original:
 
 cdef bint wipe(char* base, uint64_t size, Original original, uint64_t most_pages) noexcept
 cdef list runs_written(char* base, uint64_t size, uint64_t most_pages)
+cdef list runs_unlike(char* base, uint64_t size, Original original)

@@ -11,7 +11,7 @@ from errno import ENOMEM
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.libc.string import memcmp, memcpy, memset
 from cython.cimports.posix.fcntl import O_CLOEXEC, O_RDONLY, open
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
@@ -116,6 +116,48 @@ def runs_written(base, size, most_pages):
     return runs
 
 
+def runs_unlike(base, size, original):
+    """(offset, bytes) of the runs of pages of a memory that are not what it began with: for want of a kernel that names
+    those that were written, all of them are looked at. The size is whole pages."""
+    at: uint64_t
+    begin: uint64_t = size
+    runs: list = []
+    for at in range(0, size, HOST_PAGE):
+        if is_original(base, at, original):
+            if begin < size:
+                runs.append((begin, at - begin))
+                begin = size
+        elif begin == size:
+            begin = at
+    if begin < size:
+        runs.append((begin, size - begin))
+    return runs
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def is_original(base: cython.p_char, at: uint64_t, original: Original) -> cython.bint:
+    """Whether a page is what it was in the beginning."""
+    shown: cython.p_const_char = shown_at(at, original)
+    if shown != cython.NULL:
+        return memcmp(base + at, shown, HOST_PAGE) == 0
+    return base[at] == 0 and memcmp(base + at, base + at + 1, HOST_PAGE - 1) == 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def shown_at(at: uint64_t, original: Original | None) -> cython.p_const_char:
+    """What a memory shows there that nobody has written to; NULL for zeros."""
+    i: uint32_t
+    run: cython.pointer(Run)
+    if original is not None:
+        for i in range(original.n_runs):
+            run = cython.address(original.runs[i])
+            if run.start <= at < run.start + run.size:
+                return original.content + run.behind + (at - run.start)
+    return cython.NULL
+
+
 @cython.cfunc
 @cython.exceptval(check=False)
 def written(
@@ -153,16 +195,9 @@ def scan_pages(
 def restore(base: cython.p_char, start: uint64_t, end: uint64_t, original: Original | None) -> cython.void:
     """Overwrite whole pages between two offsets."""
     at: uint64_t = start
-    i: uint32_t
-    run: cython.pointer(Run)
     shown: cython.p_const_char
     while at < end:
-        shown = cython.NULL
-        if original is not None:
-            for i in range(original.n_runs):
-                run = cython.address(original.runs[i])
-                if run.start <= at < run.start + run.size:
-                    shown = original.content + run.behind + (at - run.start)
+        shown = shown_at(at, original)
         if shown == cython.NULL:
             memset(base + at, 0, HOST_PAGE)
         else:
@@ -183,7 +218,13 @@ def prepare() -> bool:
     mine: cython.int
     if pagemap < 0 and not refused:
         mine = open_page_map()
-        descriptor: object = os.memfd_create("strata-probe", os.MFD_CLOEXEC)
+        try:
+            descriptor: object = os.memfd_create("strata-probe", os.MFD_CLOEXEC)
+        except PermissionError:  # a process that may have no such file
+            if mine >= 0:
+                os.close(mine)
+            refused = True
+            return False
         try:
             os.write(descriptor, b"x" * (3 * HOST_PAGE))
             if mine >= 0 and answers(mine, MAP_PRIVATE | MAP_ANONYMOUS, -1) and answers(mine, MAP_PRIVATE, descriptor):

@@ -13,7 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack, suppress
-from threading import Lock
+from threading import RLock
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import ResourceLimit, StrataError
@@ -262,7 +262,9 @@ class Worker:
         except WorkerFailed as error:
             if self._had_begun():
                 raise
-            raise NeverBegan(error.reason, str(error)) from None
+            is_late = late is not None and time.monotonic() >= late
+            reason = "interrupt" if error.reason == "timeout" and not is_late else error.reason
+            raise NeverBegan(reason, str(error)) from None
         if kind != BEGUN:
             raise self._fault(f"a frame of kind {kind!r} before it had begun")
 
@@ -376,7 +378,7 @@ class Workers(Closing):
     ) -> None:
         self._made = entry, data, behind or Behind(), frames or Frames()
         self._spare, self._most = whole("spare", spare), whole("most", most)
-        self._lock = Lock()
+        self._lock = RLock()  # a tenant goes when it is collected, which may be at any moment
         self._closed = False
         self._owner = os.getpid()
         self._stack = ExitStack()

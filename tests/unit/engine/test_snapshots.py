@@ -614,6 +614,38 @@ def test_a_clone_that_differs_much_is_a_root():
         del snapshot, second, third, clone
 
 
+def test_a_process_that_may_have_no_file_keeps_all_pages_that_differ(monkeypatch):
+    """Over the root, however many: those that were written, that hold zeros now, and that are new."""
+    engine = Engine()
+    linker = Linker(engine)
+    instance = linker.instantiate(Store(engine), Module(BIG, engine))
+    instance.exports.fill(0, 1, 1 << 16)
+    root = instance.snapshot()
+    clone = root.instantiate(Store(engine), linker)
+    clone.exports.fill(20 << 16, 7, 30 << 16)
+    clone.exports.fill(4096, 0, 4096)
+    assert clone.exports.memory.grow(2) == 64
+    clone.exports.fill(66 * 65536 - 1, 9, 1)
+    expected = clone.exports.memory.read(0, 66 << 16)
+
+    def none(*given):
+        raise PermissionError(1, "not here")
+
+    monkeypatch.setattr(os, "memfd_create", none)
+    with pytest.raises(ResourceLimit, match="has no file for a snapshot"):
+        instance.snapshot()
+    snapshot = clone.snapshot()
+    assert snapshot.kept_bytes == (30 << 16) + 2 * 4096
+    again = snapshot.instantiate(Store(engine), linker)
+    assert again.exports.memory.read(0, 66 << 16) == expected
+    again.exports.fill(0, 5, 3)
+    third = again.snapshot().instantiate(Store(engine), linker).exports.memory
+    assert third.read(0, 66 << 16) == b"\5\5\5" + expected[3:]
+    monkeypatch.undo()
+    kept = Snapshot.deserialize(snapshot.serialize(key=KEY), snapshot.module, key=KEY)
+    assert kept.instantiate(Store(engine), linker).exports.memory.read(0, 66 << 16) == expected
+
+
 def test_a_clone_that_grew_is_kept_with_what_it_has():
     """What lies behind the end of the root is written pages, or zero."""
     engine = Engine()

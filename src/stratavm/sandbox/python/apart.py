@@ -7,6 +7,7 @@ Tools are called here, in the parent, by the rules for requests of guests; a res
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import marshal
 import math
@@ -28,7 +29,7 @@ from stratavm.sandbox.python.frames import ANSWER_BYTES, Answer, Malformed, answ
 from stratavm.sandbox.python.keeping import packed
 from stratavm.sandbox.python.results import Limit, PythonCompleted
 from stratavm.sandbox.ways import DIRECTLY, Way
-from stratavm.sandbox.workers import ATTEMPTS, Behind, Frames, NeverBegan, Worker, WorkerFailed, Workers
+from stratavm.sandbox.workers import ATTEMPTS, Behind, Frames, NeverBegan, WorkerFailed, Workers
 
 if TYPE_CHECKING:
     from stratavm.sandbox.arguments import Folder
@@ -47,6 +48,8 @@ MOST_MEMORY: Final = 1 << 32
 """Of a module whose addresses have 32 bits."""
 ADDRESSES: Final = 1 << 42
 """Enough for the slots of an engine, each of which takes 8 GiB, and for what maps its memories besides."""
+MOST_WORKERS: Final = 64
+"""Of a pool: each session has one."""
 MOST_POOLS: Final = 8
 """Of one beginning; those that nobody uses just now go then."""
 QUESTIONS: Final = 1 << 20
@@ -98,7 +101,7 @@ def _pool(warm: Warm, kept: Kept, kind: Kind) -> Workers:
         )
         frames = Frames(result_bytes=(1 << 32) - 1, ask_bytes=REQUEST_BYTES + 1, asks=QUESTIONS)
         entry = "stratavm.sandbox.python.within:prepare"
-        made = Workers(entry, data, behind=behind, frames=frames, spare=0 if kind.folders else 1)
+        made = Workers(entry, data, behind=behind, frames=frames, spare=0 if kind.folders else 1, most=MOST_WORKERS)
         finalize(warm, made.close)
         pools[kind] = made
         return made
@@ -109,71 +112,84 @@ class Apart:
 
     Args:
         warm: what runs begin with.
+
+    Attributes: ``tenant`` is who they are for.
     """
 
     def __init__(self, warm: Warm) -> None:
         self.warm = warm
-        self._tenant = object()
+        self.tenant = object()
         self._used: set[Workers] = set()
-        finalize(self, _forget, self._used, self._tenant)
+        finalize(self, _forget, self._used, self.tenant)
 
     async def run(self, way: Way, once: Once) -> PythonCompleted:
         """A run.
 
         Raises:
+            OSError: what it is given takes more than it may, or cannot be opened.
             RuntimeError: no worker starts.
         """
-        request: dict[str, Any] = {"asked": _asked(once.given), "allowed": _limits(once.allowed)}
-        request |= {"chance": once.chance, "tools": once.offer is not None and once.offer.box is not None}
-        return await self._done(way, once, request)
+        data = marshal.dumps({**wanted(once), "op": "run", "chance": once.chance})
+        pool = await self.workers(
+            way, once.given.folders, once.allowed, (once.allowed.fuel is not None, once.chance[0])
+        )
+        left = ATTEMPTS
+        while True:
+            left -= 1
+            worker = await way.apart(partial(pool.take, self.tenant))
+            try:
+                return (await answered(way, partial(worker.call, data), worker.drop, once))[0]
+            except NeverBegan as error:
+                if not left:
+                    return failed(error, None, 0.0)
+            finally:
+                pool.give_back(self.tenant, worker)
 
-    async def _workers(self, way: Way, once: Once) -> Workers:
-        """Those for such a run. What they begin with is made here, and opened by each before its wall stands."""
-        warm, fuel, deterministic = self.warm, once.allowed.fuel is not None, once.chance[0]
+    async def workers(self, way: Way, folders: tuple[Folder, ...], allowed: Limits, like: tuple[bool, bool]) -> Workers:
+        """Those for such interpreters; ``like``: whether fuel is counted, whether deterministic. What they begin with
+        is made here, and opened by each before its wall stands."""
+        warm, (fuel, deterministic) = self.warm, like
         module = await warm.opened.module(way, fuel)
         kept = None
         while kept is None:  # the first interpreter that somebody asks for is not kept otherwise
             kept = await warm.kept(way, module, fuel=fuel, deterministic=deterministic)
-        kind = Kind(once.given.folders, _sized(once.allowed), fuel, deterministic)
+        kind = Kind(folders, _sized(allowed), fuel, deterministic)
         pool = await way.apart(partial(_pool, warm, kept, kind))
         self._used.add(pool)
         return pool
 
-    async def _done(self, way: Way, once: Once, request: dict[str, Any]) -> PythonCompleted:
-        pool = await self._workers(way, once)
-        data, left = marshal.dumps(request), ATTEMPTS
-        while True:
-            left -= 1
-            worker = await way.apart(partial(pool.take, self._tenant))
-            try:
-                return await _answered(way, worker, data, once)
-            except NeverBegan as error:
-                if not left:
-                    return _failed(error, None, 0.0)
-            finally:
-                pool.give_back(self._tenant, worker)
+
+Call = Callable[["Callable[[bytes], bytes] | None", "float | None", "int | None"], bytes]
 
 
-async def _answered(way: Way, worker: Worker, data: bytes, once: Once) -> PythonCompleted:
-    """What a worker makes of a request.
+async def answered(way: Way, call: Call, drop: Callable[[], object], once: Once) -> tuple[PythonCompleted, str | None]:
+    """What a worker makes of a request, and why there can be no other one of its session.
+
+    Args:
+        way: whether on a loop.
+        call: asks the worker, given what answers its questions, how long it may take, and how long a result may be.
+        drop: ends the worker.
+        once: what was asked for.
 
     Raises:
         NeverBegan: nothing, it is gone.
+        OSError: what it was given takes more than it may, or cannot be opened.
     """
     allowed, begin = once.allowed, time.monotonic()
     calls = _calls(once, begin, waits=way is not DIRECTLY)
     seconds = None if allowed.timeout is None else allowed.timeout + GRACE_SECONDS
     most = LENGTH_BYTES + HEAD_BYTES + ANSWER_BYTES + 2 * allowed.max_output + allowed.max_files
     try:
-        said = await way.apart(partial(worker.call, data, _answering(way, calls), seconds, most))
-        return _believed(said, once, calls, time.monotonic() - begin)
+        said = await way.apart(partial(call, _answering(way, calls), seconds, most))
+        return _read(said, once, calls, time.monotonic() - begin)
     except NeverBegan:
         raise
     except Malformed as error:
-        worker.drop()
-        return _failed(WorkerFailed("trap", f"the worker broke the rules: {error}"), calls, time.monotonic() - begin)
+        drop()
+        gone = WorkerFailed("trap", f"the worker broke the rules: {error}")
     except WorkerFailed as error:
-        return _failed(error, calls, time.monotonic() - begin)
+        gone = error
+    return failed(gone, calls, time.monotonic() - begin), f"the process of the session is gone: {gone}"
 
 
 def _forget(used: set[Workers], tenant: object) -> None:
@@ -187,6 +203,14 @@ def _sized(allowed: Limits) -> int:
     memory = MOST_MEMORY if allowed.max_memory is None else min(allowed.max_memory, MOST_MEMORY)
     total = memory + 4 * min(allowed.max_output, SIZED) + 4 * min(allowed.max_files, SIZED)
     return (total + SIZED - 1) // SIZED * SIZED
+
+
+def wanted(once: Once) -> dict[str, Any]:
+    """What a worker is asked for, as plain data."""
+    offer = once.offer
+    box = None if offer is None else offer.box
+    listing = b"" if box is None else hashlib.sha256(box.listing).digest()
+    return {"asked": _asked(once.given), "allowed": _limits(once.allowed), "tools": box is not None, "listing": listing}
 
 
 def _limits(allowed: Limits) -> tuple[Any, ...]:
@@ -245,7 +269,7 @@ async def _awaited(said: Any) -> bytes:
 # ---- results --------------------------------------------------------------------------------------------------------
 
 
-def _failed(error: WorkerFailed, calls: Calls | None, seconds: float) -> PythonCompleted:
+def failed(error: WorkerFailed, calls: Calls | None, seconds: float) -> PythonCompleted:
     """Of a worker that said nothing that can be believed."""
     record = () if calls is None else tuple(calls.record)
     return PythonCompleted(
@@ -254,15 +278,23 @@ def _failed(error: WorkerFailed, calls: Calls | None, seconds: float) -> PythonC
 
 
 def _believed(said: bytes, once: Once, calls: Calls | None, seconds: float) -> PythonCompleted:
-    """The result, as far as it can have come of such a run.
+    """The result of a run."""
+    return _read(said, once, calls, seconds)[0]
+
+
+def _read(said: bytes, once: Once, calls: Calls | None, seconds: float) -> tuple[PythonCompleted, str | None]:
+    """The result, as far as it can have come of such a run, and what ended its session.
 
     Raises:
         Malformed: it cannot.
+        OSError: what was given could not be taken.
     """
     size = int.from_bytes(said[:LENGTH_BYTES], "little")
     if len(said) < LENGTH_BYTES or size > min(HEAD_BYTES, len(said) - LENGTH_BYTES):
         raise Malformed("a result without a head")
     head = parse(said[LENGTH_BYTES : LENGTH_BYTES + size])
+    if "refused" in head:
+        raise _refused(head["refused"], once)
     rest = Rest(said, LENGTH_BYTES + size)
     allowed = once.allowed
     stdout, stderr = (
@@ -276,7 +308,7 @@ def _believed(said: bytes, once: Once, calls: Calls | None, seconds: float) -> P
     fuel = head.get("fuel_used")
     memory = MOST_MEMORY if allowed.max_memory is None else allowed.max_memory
     limits = [LIMITS[name] for name in _list(head.get("limits"), 3) if isinstance(name, str) and name in LIMITS]
-    return PythonCompleted(
+    done = PythonCompleted(
         stdout,
         stderr,
         code,
@@ -294,6 +326,21 @@ def _believed(said: bytes, once: Once, calls: Calls | None, seconds: float) -> P
         _whole(head.get("memory_bytes"), memory),
         _whole(head.get("faults"), 1 << 53),
     )
+    return done, _ended(head.get("ended"))
+
+
+def _ended(found: Any) -> str | None:
+    if found is not None and type(found) is not str:
+        raise Malformed("a session that ended without a word")
+    return None if found is None else printable(found, MESSAGE_CHARS)
+
+
+def _refused(found: Any, once: Once) -> OSError:
+    """Of what was given, where something was."""
+    words, number = _pair(found, str)
+    if not once.given.files and not once.given.folders:
+        raise Malformed("it refuses what it was not given")
+    return OSError(number, printable(words, MESSAGE_CHARS))
 
 
 class Rest:
@@ -378,8 +425,14 @@ def _seconds(found: Any) -> float:
 # ---- the worker's results, in its process ---------------------------------------------------------------------------
 
 
-def result(done: PythonCompleted) -> bytes:
-    """A result as a worker says it."""
+def refusal(error: OSError) -> bytes:
+    """What a worker says of what it was given and cannot take."""
+    said = json.dumps({"refused": [error.strerror or str(error), error.errno or 0]}).encode()
+    return len(said).to_bytes(LENGTH_BYTES, "little") + said
+
+
+def result(done: PythonCompleted, ended: str | None = None) -> bytes:
+    """A result as a worker says it; ``ended`` is why there can be no other turn of its session."""
     outputs = [text.encode(errors="replace") for text in (done.stdout, done.stderr)]
     answer = _answer(done)
     files = {} if done.files is None else done.files
@@ -389,6 +442,7 @@ def result(done: PythonCompleted) -> bytes:
         "files": [[path, len(content)] for path, content in files.items()],
         **{name: getattr(done, name) for name in ("code", "reason", "message", "truncated", "fuel_used", "seconds")},
         **{name: getattr(done, name) for name in ("limits", "memory_bytes", "faults")},
+        "ended": ended,
     }
     said = json.dumps(head).encode()
     return b"".join([len(said).to_bytes(LENGTH_BYTES, "little"), said, *outputs, answer, *files.values()])

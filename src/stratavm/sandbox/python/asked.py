@@ -84,6 +84,12 @@ class Offer(NamedTuple):
     calls: Any = None
     """Who answers instead, where the tools are another process's."""
 
+    @property
+    def listing(self) -> bytes:
+        """What tells these tools from others; empty for none."""
+        who = self.calls if self.box is None else self.box
+        return b"" if who is None else bytes(who.listing)
+
 
 def gate_of(gate: Any) -> Gate | None:
     """A gate, or None.

@@ -247,14 +247,17 @@ class Python:
         """
         if self._warm.opened.guest.library is None:
             refuse(self._warm.opened, "session")
-        if self._apart is not None:
-            raise ValueError("session: an isolated Python has none, only runs; make one without isolate")
         given = asked("", (), None, files, None, dirs)
         allowed = limits(None, None, (max_memory, max_output, max_files, 0))
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         counted = truth("fuel", fuel, "; units are for each turn: session.run(code, fuel=…)")
         frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, counted, *chance)
-        return Session(self._warm, frame, Begins(given.files, given.folders), self._helpers)
+        begins = Begins(given.files, given.folders)
+        if self._apart is None:
+            return Session(self._warm, frame, begins, self._helpers)
+        from stratavm.sandbox.python.apartsession import ApartSession  # here, for few use it
+
+        return ApartSession(self._apart, frame, begins, self._helpers)
 
     def __repr__(self) -> str:
         return f"<{'isolated ' if self._apart else ''}Python of {self._warm.opened.guest.module.name}>"

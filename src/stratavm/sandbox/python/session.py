@@ -103,13 +103,14 @@ class Session(Closing):
             raise ValueError("fuel: this session does not count it; make it with session(fuel=True)")
         offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
         later = LATER.get()
-        running = self._run(later or DIRECTLY, given, allowed, offer)
+        running = self.turn(later or DIRECTLY, given, allowed, offer)
         # ``run_async`` has asked for the coroutine, in this context
         return stepped(running) if later is None else running  # type: ignore[return-value]
 
     run_async = for_asyncio(run, WORDS)
 
-    async def _run(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
+    async def turn(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
+        """A turn that was checked."""
         if not self._turning.acquire(blocking=False):
             raise SessionBusy(BUSY)
         try:
@@ -128,8 +129,7 @@ class Session(Closing):
             output.data.clear()
             output.truncated = False
         turn = Turn(given, allowed, offer, time.monotonic())
-        listing = b"" if offer.box is None else offer.box.listing
-        turn.other_tools, self._listing = listing != self._listing, listing
+        turn.other_tools, self._listing = offer.listing != self._listing, offer.listing
         ending = True
         try:
             turned = await turn.made(way, interpreter, module, fresh=self._fresh, ends=False)
@@ -172,15 +172,18 @@ class Session(Closing):
         try:
             if self.ended is not None:
                 raise SessionEnded(self.ended)
-            fork = Session(self._warm, self._frame, self._begins, self._helpers)
-            kept = None if self._interpreter is None else self._interpreter.kept()
-            if kept is not None:
-                streams, begins = Streams(fork._input, *fork._outputs), Begins({}, self._begins.folders)
-                fork._interpreter = Interpreter(self._frame, streams, begins, self._warm.opened, kept)
-                fork._fresh, fork._listing = self._fresh, self._listing
-            return fork
+            return self._forked()
         finally:
             self._turning.release()
+
+    def _forked(self) -> Session:
+        fork = Session(self._warm, self._frame, self._begins, self._helpers)
+        kept = None if self._interpreter is None else self._interpreter.kept()
+        if kept is not None:
+            streams, begins = Streams(fork._input, *fork._outputs), Begins({}, self._begins.folders)
+            fork._interpreter = Interpreter(self._frame, streams, begins, self._warm.opened, kept)
+            fork._fresh, fork._listing = self._fresh, self._listing
+        return fork
 
     def close(self) -> None:
         """Let go of the interpreter; no guest code runs. May be called twice.
@@ -200,10 +203,13 @@ class Session(Closing):
         try:
             if self.ended is None:
                 self.ended = "the session is closed"
-                if self._interpreter is not None:
-                    await self._interpreter.close(way)
+                await self._let_go(way)
         finally:
             self._turning.release()
+
+    async def _let_go(self, way: Way) -> None:
+        if self._interpreter is not None:
+            await self._interpreter.close(way)
 
     async def __aenter__(self) -> Session:
         return self

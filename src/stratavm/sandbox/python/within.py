@@ -4,19 +4,23 @@ behind it.
 
 from __future__ import annotations
 
+import json
 import marshal
 from collections.abc import Callable
 
-from stratavm.base.forms import TYPE_CHECKING, Any
+from stratavm.base.errors import SnapshotRefused
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.sandbox.arguments import Folder
 from stratavm.sandbox.python import guests
-from stratavm.sandbox.python.apart import CALL, LENGTH_BYTES, TOO_LONG, result
+from stratavm.sandbox.python.apart import CALL, LENGTH_BYTES, TOO_LONG, refusal, result
 from stratavm.sandbox.python.asked import Asked, Limits, Offer, limits
 from stratavm.sandbox.python.calls import REQUEST_BYTES
 from stratavm.sandbox.python.helpers import Helpers
+from stratavm.sandbox.python.interpreter import Begins, Frame
 from stratavm.sandbox.python.keeping import unpacked
 from stratavm.sandbox.python.outcome import Once, run_once
 from stratavm.sandbox.python.results import ToolCall
+from stratavm.sandbox.python.session import Session
 from stratavm.sandbox.python.warm import NOTHING, Recipe, Warm
 from stratavm.sandbox.ways import DIRECTLY, Way, stepped
 
@@ -33,11 +37,17 @@ def prepare(data: dict[str, Any]) -> Callable[[bytes, Ask], bytes]:
     module = stepped(opened.module(DIRECTLY, data["fuel"]))
     warm = Given(opened, unpacked(data["kept"], module))
     library = opened.library  # read now, while it can be
+    sessions: dict[int, Session] = {}
 
     def handle(request: bytes, ask: Ask) -> bytes:
-        done = stepped(run_once(DIRECTLY, warm, _once(marshal.loads(request), ask)))
+        asked = marshal.loads(request)
         assert opened.library is library
-        return result(done)
+        for gone in asked.get("gone", ()):
+            sessions.pop(gone).close()
+        try:
+            return OPERATIONS[asked["op"]](warm, sessions, asked, ask)
+        except OSError as error:
+            return refusal(error)
 
     return handle
 
@@ -54,21 +64,64 @@ class Given(Warm):
         return self._only
 
 
-def _once(asked: dict[str, Any], ask: Ask) -> Once:
+Sessions = dict[int, Session]
+
+
+def _run(warm: Given, _: Sessions, asked: dict[str, Any], ask: Ask) -> bytes:
+    given, allowed, offer = _given(asked, ask)
+    return result(stepped(run_once(DIRECTLY, warm, Once(given, allowed, offer, tuple(asked["chance"])))))
+
+
+def _turn(warm: Given, sessions: Sessions, asked: dict[str, Any], ask: Ask) -> bytes:
+    """A turn; the session begins with its first one."""
+    given, allowed, offer = _given(asked, ask)
+    number = asked["session"]
+    session = sessions.get(number)
+    if session is None:
+        files, folders = asked["begins"]
+        begins = Begins(files, tuple(Folder(*folder) for folder in folders))
+        session = sessions[number] = Session(warm, Frame(*asked["frame"]), begins, Helpers())
+    done = stepped(session.turn(DIRECTLY, given, allowed, offer))
+    return result(done, session.ended)
+
+
+def _fork(_: Given, sessions: Sessions, asked: dict[str, Any], __: Ask) -> bytes:
+    """Nothing, or why there is none."""
+    try:
+        sessions[asked["made"]] = sessions[asked["session"]].fork()
+    except SnapshotRefused as error:
+        return json.dumps({"what": error.what, "where": error.where, "remedy": error.remedy}).encode()
+    return b""
+
+
+def _wipe(_: Given, sessions: Sessions, __: dict[str, Any], ___: Ask) -> bytes:
+    """Let go of all of them."""
+    while sessions:
+        sessions.popitem()[1].close()
+    return b""
+
+
+OPERATIONS: Final = {"run": _run, "turn": _turn, "fork": _fork, "wipe": _wipe}
+
+
+def _given(asked: dict[str, Any], ask: Ask) -> tuple[Asked, Limits, Offer]:
     named = asked["asked"]
     folders = tuple(Folder(*folder) for folder in named.pop("folders"))
-    offer = Offer(None, None, Helpers(), ThroughParent(ask) if asked["tools"] else None)
-    return Once(Asked(folders=folders, **named), Limits(*asked["allowed"]), offer, tuple(asked["chance"]))
+    offer = Offer(None, None, Helpers(), ThroughParent(ask, asked["listing"]) if asked["tools"] else None)
+    return Asked(folders=folders, **named), Limits(*asked["allowed"]), offer
 
 
 class ThroughParent:
-    """Calls of tools, which the parent answers and records."""
+    """Calls of tools, which the parent answers and records.
+
+    Attributes: ``listing`` tells these tools from others.
+    """
 
     request_bytes = REQUEST_BYTES
     limited = False
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    def __init__(self, ask: Ask, listing: bytes) -> None:
+        self._ask, self.listing = ask, listing
         self.record: list[ToolCall] = []
 
     def answer(self, request: bytes) -> bytes:
