@@ -21,9 +21,11 @@ the middle of an import finds the module half made and its lock held, by a threa
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
+    import asyncio as asyncio
     import bisect as bisect
     import contextlib as contextlib
     import fcntl as fcntl
+    import inspect as inspect
     import math as math
     import operator as operator
     import resource as resource
@@ -64,6 +66,7 @@ else:
     bisect, contextlib, fcntl, math, resource, select, threading, warnings, weakref = map(
         Later, ("bisect", "contextlib", "fcntl", "math", "resource", "select", "threading", "warnings", "weakref")
     )
+    asyncio, inspect = map(Later, ("asyncio", "inspect"))
 
     def wraps(wrapped):
         """``functools.wraps``."""

@@ -6,11 +6,10 @@ from collections.abc import Callable, Coroutine
 from functools import partial, wraps
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
-from stratavm.engine.asynchronous import work
+from stratavm.base.importing import importing
 from stratavm.sandbox.entry import run
 from stratavm.sandbox.held import HELD, End
 from stratavm.sandbox.ways import LATER
-from stratavm.wasi.hands import hop
 
 if TYPE_CHECKING:
     from stratavm.engine.engine import Engine
@@ -50,10 +49,14 @@ class InLoop:
 
     async def beside(self, function: Callable[[], T]) -> T:
         """Call it in a thread; where none has begun when the task is cancelled, here."""
+        with importing:
+            from stratavm.wasi.hands import hop  # here, for it brings asyncio
         return await hop(function, function)
 
     async def apart(self, function: Callable[[], T]) -> T:
         """Call it in a thread; cancelling ends it."""
+        with importing:
+            from stratavm.engine.asynchronous import work  # here, for it brings asyncio
         ends: list[End] = []
 
         def held() -> T:

@@ -4,8 +4,6 @@ guest's module ``host.tools``, limits, and the record.
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import json
 import math
 import time
@@ -13,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from stratavm.base.importing import asyncio, inspect
 from stratavm.sandbox.python.frames import Malformed, parse, plain, weight
 from stratavm.sandbox.python.helpers import Forsaken, Helpers, Late, in_a_loop
 from stratavm.sandbox.python.kinds import Unfit

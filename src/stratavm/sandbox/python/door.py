@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import marshal
 from collections.abc import Awaitable, Callable
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Protocol, cast
+from stratavm.base.importing import asyncio
 from stratavm.sandbox.python.frames import ANSWER_BYTES, Answer, Malformed, answer_of
 
 if TYPE_CHECKING:

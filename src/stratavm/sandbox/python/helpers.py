@@ -5,12 +5,12 @@ A call that does not end in time is abandoned: its thread goes on, and is not le
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 
 from stratavm.base.forms import Any, Final
+from stratavm.base.importing import asyncio
 
 MOST_ABANDONED: Final = 4
 """Calls of one sandbox that may go on although nobody waits for them."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import binascii
 import functools
-import inspect
 import json
 import keyword
 import math
@@ -14,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Any, Final, cast
+from stratavm.base.importing import inspect
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none
 from stratavm.sandbox.python.kinds import Kind, Unfit, kind_of

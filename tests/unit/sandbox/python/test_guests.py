@@ -80,6 +80,47 @@ def test_a_guest_that_is_not_there(tmp_path):
         guests.read_library(tmp_path / guests.LIBRARY)
 
 
+def archived(place, files):
+    """An archive, as bytes or in a file."""
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return place
+
+
+def library(place, data):
+    """A library with such data."""
+    inner = archived(io.BytesIO(), data).getvalue() if isinstance(data, dict) else data
+    return archived(place, {"os.py": b"x" * 100_000, guests.DATA: inner})
+
+
+def test_what_is_read_as_files_is_unpacked_when_somebody_looks(tmp_path):
+    """With folders that know where they are; the archive is a file all the while."""
+    place = library(tmp_path / guests.LIBRARY, {"fonts/a.ttf": b"font", "rc": b"style"})
+    found = guests.read_library(place)
+    assert found.data.root._read is not None
+    assert sorted(found.data.list()) == ["fonts", "rc"]
+    assert found.data.root._read is None
+    assert (found.data.read("fonts/a.ttf"), found.data.read("rc")) == (b"font", b"style")
+    fonts = found.data.root.children[b"fonts"]
+    assert fonts.parent is found.data.root and found.data.root.nlink == 3
+
+
+def test_data_that_is_none_is_refused_when_it_is_asked_for(tmp_path):
+    """Each time; so is that of another archive, which has come meanwhile."""
+    found = guests.read_library(library(tmp_path / guests.LIBRARY, b"no archive"))
+    for _ in range(2):
+        with pytest.raises(GuestRefused, match="not the library"):
+            found.data.root.children.keys()
+    other = guests.read_library(library(tmp_path / guests.LIBRARY, {"rc": b"1"}))
+    library(tmp_path / guests.LIBRARY, {"rc": b"22"})
+    with pytest.raises(GuestRefused, match="is another file"):
+        other.data.root.children.keys()
+    for content in ({}, {"x": b"y" * 70_000}):
+        with pytest.raises(GuestRefused, match=r"not the library .*mpl-data.zip"):
+            guests.read_library(archived(tmp_path / "none.zip", content))
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package that is installed in an empty folder."""
