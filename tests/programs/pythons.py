@@ -1,11 +1,13 @@
 """CPython 3.15 with numpy, pandas, scipy, scikit-learn and matplotlib in a module with 74 MB of code, and what the
-scripts of ``scientific`` print on wasmtime, kept beside them: ``python -m tests.programs.pythons`` makes it again.
+scripts of ``scientific`` print on wasmtime, kept beside them: ``python -m tests.programs.pythons`` makes it again, or
+that of the scripts that it is given; ``--image FILE`` keeps what wasmtime compiled for the next time.
 
 Compiling the module takes wasmtime more than a minute on two processors, so the tests compare with what is kept.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import shutil
 import tempfile
@@ -22,6 +24,36 @@ HERE: Final = Path(__file__).with_name("scientific")
 LIBRARY: Final = "/usr/local/lib"
 ENVIRONMENT: Final = {"TMPDIR": "/tmp", "PYTHONTZPATH": "", "HOME": "/tmp"}
 SCRIPTS: Final = ("language", "arrays", "frames", "science", "picture", "doctests")
+LANGUAGE: Final = (
+    "archives",
+    "calendars",
+    "classes",
+    "coroutines",
+    "database",
+    "grammar",
+    "ledger",
+    "machines",
+    "mails",
+    "networks",
+    "primes",
+    "puzzles",
+    "settings",
+    "texts",
+)
+"""Longer programs, of the standard library."""
+SCIENCE: Final = (
+    "charts",
+    "filters",
+    "groups",
+    "images",
+    "learning",
+    "moments",
+    "sales",
+    "samples",
+    "signals",
+    "solving",
+)
+"""So too, of numpy, pandas, scipy, scikit-learn and matplotlib."""
 
 
 def library(module: Path, folder: Path) -> dict[str, str]:
@@ -107,19 +139,28 @@ def main() -> int:
     """
     import wasmtime
 
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scripts", nargs="*", default=[*SCRIPTS, *LANGUAGE, *SCIENCE])
+    parser.add_argument("--image", type=Path, help="where the compiled module is kept; read where it is there")
+    options = parser.parse_args()
     module = programs.find(MODULE)
     if module is None:
         raise RuntimeError(f"{MODULE} is not installed: `make venv`")
     config = wasmtime.Config()
     config.wasm_exceptions = True
     engine = wasmtime.Engine(config)
-    compiled = wasmtime.Module.from_file(engine, str(module))
+    if options.image is not None and options.image.is_file():
+        compiled = wasmtime.Module.deserialize_file(engine, str(options.image))
+    else:
+        compiled = wasmtime.Module.from_file(engine, str(module))
+        if options.image is not None:
+            options.image.write_bytes(compiled.serialize())
     number = wasmtime.ValType.i32()
     failed = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folders = library(module, folder)
-        for script in SCRIPTS:
+        for script in options.scripts:
             temporary = folder / script
             temporary.mkdir()
             linker, store, world = wasmtime.Linker(engine), wasmtime.Store(engine), wasmtime.WasiConfig()

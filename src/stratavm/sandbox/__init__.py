@@ -1,9 +1,11 @@
-"""Programs that nobody trusts, run in one call: in this process, or one of its own behind a wall; and Python."""
+"""Programs that nobody trusts, run in one call, here or behind a wall of processes; Python; and JavaScript."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
+    from stratavm.sandbox.javascript import JavaScript as JavaScript
+    from stratavm.sandbox.javascript import JavaScriptCompleted as JavaScriptCompleted
     from stratavm.sandbox.python.entry import Python as Python
     from stratavm.sandbox.python.guests import GuestRefused as GuestRefused
     from stratavm.sandbox.python.results import Frame as Frame
@@ -19,18 +21,20 @@ if TYPE_CHECKING:
 
 # Public name → its module; resolved at first use: `stratavm.run` needs none of them.
 _EXPORTS = {
-    "Frame": "results",
-    "GuestRefused": "guests",
-    "Python": "entry",
-    "PythonCompleted": "results",
-    "Raised": "results",
-    "Session": "session",
-    "SessionBusy": "session",
-    "SessionEnded": "session",
-    "Tool": "tools",
-    "ToolCall": "results",
-    "ToolDenied": "tools",
-    "ToolError": "tools",
+    "Frame": "python.results",
+    "GuestRefused": "python.guests",
+    "JavaScript": "javascript",
+    "JavaScriptCompleted": "javascript",
+    "Python": "python.entry",
+    "PythonCompleted": "python.results",
+    "Raised": "python.results",
+    "Session": "python.session",
+    "SessionBusy": "python.session",
+    "SessionEnded": "python.session",
+    "Tool": "python.tools",
+    "ToolCall": "python.results",
+    "ToolDenied": "python.tools",
+    "ToolError": "python.tools",
 }
 
 if not TYPE_CHECKING:  # a type checker reads the imports above
@@ -41,7 +45,7 @@ def __getattr__(name: str) -> object:
     """Load a public name at first use."""
     if name not in _EXPORTS:
         raise AttributeError(f"module 'stratavm.sandbox' has no attribute {name!r}")
-    value: object = getattr(__import__(f"stratavm.sandbox.python.{_EXPORTS[name]}", fromlist=[name]), name)
+    value: object = getattr(__import__(f"stratavm.sandbox.{_EXPORTS[name]}", fromlist=[name]), name)
     globals()[name] = value
     return value
 

@@ -57,6 +57,8 @@ class Arguments:
     threads: int
     name: str
     """What the program is told that it is called."""
+    seed: int | None = None
+    """Where clock and random numbers follow from one."""
 
     @property
     def path(self) -> str | None:

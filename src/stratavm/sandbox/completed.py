@@ -26,13 +26,14 @@ Output = TypeVar("Output", bytes, str)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What ended a program."""
+    """What ended a program; ``starved``: its latest request for memory was refused, whatever it made of that."""
 
     code: int
     reason: Reason
     message: str
     fuel_used: int | None
     seconds: float
+    starved: bool = False
 
 
 @dataclass(frozen=True, slots=True)

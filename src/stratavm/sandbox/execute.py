@@ -20,6 +20,7 @@ from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.sandbox.ways import DIRECTLY, Way, stepped
 from stratavm.wasi.abi import ENTRY
+from stratavm.wasi.clock import FixedClock
 from stratavm.wasi.given import check_entries, spawns
 from stratavm.wasi.memfs import MemoryTree
 from stratavm.wasi.world import Wasi
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 BESIDE_BYTES: Final = 64 << 20
 """What tables, listings of folders and the like may take besides memory and output, where memory has a limit."""
+CLOCK_BEGIN_NS: Final = 1_600_000_000 * 10**9
+CLOCK_SEEDS: Final = 10**9
+CLOCK_STEP_NS: Final = 1000
+"""What each reading of a deterministic clock adds: a program that waits for a time ends."""
 FRAMES: Final = 3
 """Guest frames that a message names."""
 
@@ -84,10 +89,11 @@ async def executed(
         team = Team(store)
         try:
             reason, code, message = await _reason(_run(way, arguments, team, streams, begin, begun), team)
+            starved = team.watch.starved()
         finally:
             team.watch.close()
         used = None if arguments.fuel is None else store.fuel_used
-        return Ended(code, reason, message, used, time.monotonic() - begin)
+        return Ended(code, reason, message, used, time.monotonic() - begin, starved)
     finally:
         await way.beside(store.close)
 
@@ -201,8 +207,15 @@ def _world(arguments: Arguments, engine: Engine, streams: Streams) -> Wasi:
         stdin=streams.stdin,
         stdout=streams.stdout,
         stderr=streams.stderr,
+        clock=None if arguments.seed is None else seeded_clock(arguments.seed),
+        seed=arguments.seed,
         engine=engine,
     )
+
+
+def seeded_clock(seed: int) -> FixedClock:
+    """A clock that begins some microseconds later with another seed: there are programs that know no other chance."""
+    return FixedClock(CLOCK_BEGIN_NS + seed % CLOCK_SEEDS * 1000, CLOCK_STEP_NS)
 
 
 def described(error: BaseException, reason: Reason) -> str:

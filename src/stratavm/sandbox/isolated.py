@@ -197,7 +197,7 @@ def inside(data: dict[str, Any]) -> int:
                 message = f"the host failed: {type(error).__name__}: {error}"
                 report.say(to, code=CODES["trap"], reason="trap", message=message, fuel_used=None, seconds=0.0)
         else:
-            report.say(to, **{name: getattr(ended, name) for name in ended.__slots__})
+            report.say(to, **{name: getattr(ended, name) for name in report.END})
     return 0
 
 

@@ -33,7 +33,7 @@ MOST_ERRNO: Final = 4095
 BEGUN: Final = {"begun": True}
 LATE: Final = {"type": "LinkError", "message": NO_MEMORY, "facts": {"hint": ""}}
 """What may be found when the guest runs, at a call of a function of WASI."""
-END: Final = frozenset(Ended.__match_args__)
+END: Final = ("code", "reason", "message", "fuel_used", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 def ended_of(final: dict[str, Any] | None, asked: Arguments, seconds: float) -> Ended | None:
     """An end that can have come of such a run; None for any other."""
-    if final is None or final.keys() != END:
+    if final is None or final.keys() != set(END):
         return None
-    code, reason, message, used, took = (final[name] for name in ("code", "reason", "message", "fuel_used", "seconds"))
+    code, reason, message, used, took = (final[name] for name in END)
     known: dict[Any, Reason] = {reason: reason for reason in CODES}
     if not isinstance(reason, str) or reason not in known or not isinstance(message, str):
         return None

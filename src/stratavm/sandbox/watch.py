@@ -47,6 +47,11 @@ class Watch(Closing):
         found = reason_of(error)
         return "memory" if found == "trap" and self.refused else found
 
+    def starved(self) -> bool:
+        """Whether the latest request was refused."""
+        self._bus.drain()
+        return self.refused is not None
+
     def count(self) -> int:
         """How many requests were refused until now."""
         self._bus.drain()

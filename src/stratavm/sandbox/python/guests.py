@@ -114,6 +114,11 @@ def find(given: str | os.PathLike[str] | None) -> Guest:
     return _guest(module, library if library.is_file() else None)
 
 
+def program(module: Path) -> Guest:
+    """One that runs from beginning to end."""
+    return _guest(module, None)
+
+
 def _guest(module: Path, library: Path | None) -> Guest:
     return Guest(module, library, tuple(_stamp(path) for path in (module, library) if path is not None))
 

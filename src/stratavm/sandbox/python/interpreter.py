@@ -12,7 +12,7 @@ from stratavm.engine.linker import Linker
 from stratavm.engine.store import Store
 from stratavm.runtime.limits import StoreLimits
 from stratavm.sandbox.completed import CODES, Reason
-from stratavm.sandbox.execute import BESIDE_BYTES, Streams, described
+from stratavm.sandbox.execute import BESIDE_BYTES, CLOCK_STEP_NS, Streams, described
 from stratavm.sandbox.python.door import Door
 from stratavm.sandbox.python.guests import IMPORT, SHOWN, Opened, engine
 from stratavm.sandbox.python.results import in_a_line
@@ -51,8 +51,6 @@ STACK_BYTES: Final = (8 << 20) - (512 << 10)
 """What is left of the stack of a main thread: with less, deep recursion ends in a trap, not in RecursionError."""
 MOST_KITS: Final = 64
 """How many are kept of one snapshot."""
-CLOCK_STEP_NS: Final = 1000
-"""What each reading of a deterministic clock adds: a program that waits for a time ends."""
 
 
 @dataclass(frozen=True, slots=True)

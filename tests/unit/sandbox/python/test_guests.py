@@ -186,6 +186,9 @@ def test_an_interpreter_that_is_a_program():
     failed = python.run("1 / 0")
     assert (failed.code, failed.reason, failed.error) == (1, "exit", None) and "ZeroDivisionError" in failed.stderr
     assert python.run("while True: pass", timeout=0.5).reason == "timeout"
+    starved = python.run("x = bytes(1 << 28)", max_memory=64 << 20)
+    assert (starved.reason, starved.code, starved.message) == ("memory", 134, "MemoryError")
+    assert python.run("raise MemoryError").reason == "exit"
     refused = (
         lambda: python.run("1", tools=[]),
         lambda: python.run("1", deterministic=True),
