@@ -34,7 +34,10 @@ class RunTree(MemoryTree):
         self.refused = False
         self._known: dict[str, tuple[int, int, int]] = {}
         if model is None:
-            self.add(self.root, TEMPORARY.encode(), Filetype.DIRECTORY)
+            try:
+                self.add(self.root, TEMPORARY.encode(), Filetype.DIRECTORY)
+            except WasiError:
+                raise _no_room(f"max_files is {limit_bytes} bytes, too few for a folder") from None
         else:
             self._copy(model)
 

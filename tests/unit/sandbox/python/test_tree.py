@@ -2,6 +2,8 @@
 
 from itertools import count
 
+import pytest
+
 from stratavm.sandbox.python.tree import PATH_CHARS, PATHS_CHARS, RunTree
 from stratavm.wasi.memfs import MemoryDirectory
 
@@ -66,3 +68,9 @@ def test_all_paths_together_are_bounded():
     assert not tree.refused
     found = tree.changed()
     assert tree.refused and sum(map(len, found)) <= PATHS_CHARS
+
+
+def test_a_tree_without_room_for_a_folder_says_so():
+    """In the words of an operating system, as for what does not fit later."""
+    with pytest.raises(OSError, match="max_files is 10 bytes"):
+        RunTree(10, lambda: 0)
