@@ -53,6 +53,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("cli/argparser.py", "_check_value", "argparse calls it"),
     ("sandbox/python/entry.py", "warm_async", "public: ``warm`` for asyncio"),
     ("adapters/smolagents.py", "send_tools send_variables", "smolagents calls them"),
+    ("adapters/pydantic_ai.py", "for_run get_tools", "pydantic-ai calls them"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),
     ("testing/*.py", "global_ controlling submits", "public: for the tests of others"),
     ("base/leb.pxd", "LEB_OK", "the zero of its enumeration"),

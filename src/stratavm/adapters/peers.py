@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from stratavm.base.forms import Final
 
-WANTED: Final = {"smolagents": "smolagents==1.26.*"}
+WANTED: Final = {
+    "smolagents": "smolagents==1.26.*",
+    "mcp": "mcp>=2.3,<3",
+    "pydantic_ai": "pydantic-ai-slim>=2.68,<3",
+}
 """Adapters, and what pip is asked for; the extras of ``pyproject.toml`` say the same."""
 
 

@@ -15,9 +15,9 @@ from functools import partial
 from stratavm.adapters.peers import absent
 from stratavm.adapters.telling import MOST_CHARS, clipped, ending, logs
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
+from stratavm.sandbox import Python, Tool, ToolDenied
 from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, TIMEOUT_S
-from stratavm.sandbox.python.entry import Python
-from stratavm.sandbox.python.tools import Tool, ToolDenied, Unsayable, form
+from stratavm.sandbox.python.tools import Unsayable, form
 
 try:
     from smolagents.local_python_executor import CodeOutput, InterpreterError, PythonExecutor

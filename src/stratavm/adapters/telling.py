@@ -23,6 +23,15 @@ def clipped(text: str, most: int = MOST_CHARS) -> str:
     return text if len(text) <= most else f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:]}"
 
 
+def unfit(name: str, text: str, most: int) -> str:
+    """Why a text of a model cannot be given to the guest; empty where it can."""
+    if len(text) > most or len(text.encode(errors="surrogatepass")) > most:
+        return f"{name} has more than {most} bytes"
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        return f"{name} has half of a surrogate pair in it"
+    return ""
+
+
 def logs(done: PythonCompleted, most: int = MOST_CHARS) -> str:
     """What it printed: its standard output, then its standard error."""
     middle = "\n" if done.stdout and done.stderr and not done.stdout.endswith("\n") else ""

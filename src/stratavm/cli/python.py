@@ -34,15 +34,7 @@ HINTS: Final = {"timeout": "raise --timeout", "fuel": "raise --fuel", "memory": 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("-c", dest="code", metavar="CODE", help="the program itself, instead of a file")
-    parser.add_argument(
-        "--grant", action=folded(common.with_folder), default=[], type=common.directory,
-        metavar="HOST::GUEST[::ro|::rw]",
-        help="give the program a folder under a path of its own, to read (default) or to write (repeatable)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--env", action="append", default=[], type=common.variable, metavar="NAME[=VALUE]",
-        help="set an environment variable; without a value it has the one that it has here (repeatable)",
-    )  # fmt: skip
+    add_world(parser)
     parser.add_argument("--timeout", type=common.seconds, metavar="S", help="stop the program after so many seconds")
     parser.add_argument("--fuel", type=common.units, metavar="N", help="stop it after N operators (units of fuel)")
     parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on its memory (default 1G)")
@@ -54,6 +46,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs=argparse.REMAINDER, metavar="FILE ARGS",
         help="the program, - for standard input, and its arguments; with -c its arguments",
+    )  # fmt: skip
+
+
+def add_world(parser: argparse.ArgumentParser) -> None:
+    """What a program sees of the host."""
+    parser.add_argument(
+        "--grant", action=folded(common.with_folder), default=[], type=common.directory,
+        metavar="HOST::GUEST[::ro|::rw]",
+        help="give the program a folder under a path of its own, to read (default) or to write (repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--env", action="append", default=[], type=common.variable, metavar="NAME[=VALUE]",
+        help="set an environment variable; without a value it has the one that it has here (repeatable)",
     )  # fmt: skip
 
 
@@ -75,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
     memory = MAX_MEMORY if options.max_memory is None else options.max_memory
     once = Once(
         replace(
-            asked(code, args, dict(options.env), files, None, _grants(options)),
+            asked(code, args, dict(options.env), files, None, grants(options)),
             name=name,
             file=f"/{name}" if files else "",
         ),
@@ -102,6 +107,11 @@ def _contradiction(options: argparse.Namespace) -> tuple[str, str] | None:
         return "--seed: other runs draw from the system's random bytes", "--deterministic --seed N"
     if options.code is None and not options.words:
         return "what is to be run? `strata python FILE`, or -c CODE", "`strata python --help`"
+    return wrong_grant(options)
+
+
+def wrong_grant(options: argparse.Namespace) -> tuple[str, str] | None:
+    """What is wrong with a folder, and what to do."""
     for host, guest, _ in options.grant:
         if not guest.startswith("/") or not guest.strip("/"):
             said = f"--grant: a folder has a path of its own in the guest, such as /data, not {printable(guest)}"
@@ -169,6 +179,6 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _grants(options: argparse.Namespace) -> list[tuple[str, str, Mode]]:
+def grants(options: argparse.Namespace) -> list[tuple[str, str, Mode]]:
     """Folders as ``Python.run`` takes them."""
     return [(host, guest, "ro" if read_only else "rw") for host, guest, read_only in options.grant]

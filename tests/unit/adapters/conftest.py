@@ -2,6 +2,7 @@
 
 import pytest
 
+from stratavm.cli.main import main
 from stratavm.sandbox import Python
 from tests import needed
 from tests.programs.pythons import MODULE
@@ -12,3 +13,15 @@ def python():
     """Runs and sessions."""
     needed.program(MODULE)
     return Python()
+
+
+@pytest.fixture
+def strata(capfd):
+    """Run the command in this process: its exit code, standard output and standard error."""
+
+    def run(*arguments):
+        code = main(arguments)
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run

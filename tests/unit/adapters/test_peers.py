@@ -20,6 +20,17 @@ def test_what_is_absent_is_said_with_the_line_that_installs_it(adapter):
     assert WANTED[adapter] in last
 
 
+def test_an_older_package_is_named(tmp_path):
+    """It has other modules: the message says which one is missed, and what is wanted."""
+    package = tmp_path / "mcp"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport stratavm.adapters.mcp"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": "src"})
+    last = done.stderr.strip().splitlines()[-1]
+    assert "needs mcp>=2" in last and "No module named 'mcp.server'" in last
+
+
 def test_the_extras_say_the_same(root):
     """One for each adapter."""
     extras = tomllib.loads((root / "pyproject.toml").read_text())["project"]["optional-dependencies"]
