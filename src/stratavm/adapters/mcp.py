@@ -93,7 +93,7 @@ def make_server(python: Python | None = None, settings: Settings | None = None) 
         settings: limits, folders, tools.
 
     Raises:
-        ValueError: sessions were asked for of a ``Python`` that has none.
+        GuestRefused: sessions were asked for of an interpreter that has none.
     """
     served = _Served(Python() if python is None else python, settings or Settings())
 

@@ -81,7 +81,7 @@ class PythonToolset(AbstractToolset[Any]):
         max_calls: so too, for each call.
 
     Raises:
-        ValueError: ``keeps`` is asked for of a ``Python`` that has no sessions.
+        GuestRefused: ``keeps`` is asked for of an interpreter that has no sessions.
     """
 
     def __init__(

