@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images snapshots docs accept wheel additions versions clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images snapshots updates docs accept wheel additions versions clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ kept: build ## long checks of kept code: flipped bits, killed writers, many proc
 
 snapshots: build ## clones are what an instance that goes on is, on generated modules (ARGS="--rounds 10000 --seed 1")
 	$(RUN) -m tests.snapshots $(ARGS)
+
+updates: build ## updated instances are what fresh ones of the new module are, on pairs of modules (ARGS="--rounds 5000 --seed 1")
+	$(RUN) -m tests.updates $(ARGS)
 
 additions: venv ## make six additions in a copy, build and test them: files, lines, minutes (ARGS="--each ssa-pass")
 	$(RUN) -m tools.additions $(ARGS)

@@ -46,23 +46,34 @@ def is_same(before: Functions, old: cython.p_char, after: Functions, new: cython
     return memcmp(old + a.start, new + b.start, a.end - a.start) == 0
 
 
-def differing(before: Functions, old: bytes, after: Functions, new: bytes) -> list[int]:
-    """Which functions, by defined index, are not the same in two modules with as many functions.
+def differing(before: Functions, old: bytes, after: Functions, new: bytes, more: bool = False) -> list[int]:
+    """Which functions, by defined index, are not the same in two modules with as many functions; ``more``: the second
+    may have others behind.
 
     Args:
         before: the functions of ``old``; their bodies lie in it, and those of ``after`` in ``new``.
     """
     i: uint32_t
     found: list = []
-    if before.n != after.n:
+    if before.n != after.n and not (more and before.n < after.n):
         raise ValueError(f"{before.n} functions and {after.n}")
     lies_within(before, len(old))
     lies_within(after, len(new))
-    for i in range(after.n):
+    for i in range(before.n):
         breathe(i)
         if not is_same(before, PyBytes_AS_STRING(old), after, PyBytes_AS_STRING(new), i):
             found.append(i)
     return found
+
+
+def is_equal(old: bytes, begin: int, new: bytes, start: int, size: int) -> bool:
+    """Whether so many bytes are the same in both, from there on; those that are not there are not."""
+    first: uint64_t = begin
+    second: uint64_t = start
+    count: uint64_t = size
+    if first + count > cython.cast(uint64_t, len(old)) or second + count > cython.cast(uint64_t, len(new)):
+        return False
+    return memcmp(PyBytes_AS_STRING(old) + first, PyBytes_AS_STRING(new) + second, count) == 0
 
 
 @cython.cfunc

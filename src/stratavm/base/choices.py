@@ -8,5 +8,6 @@ TierName: TypeAlias = Literal["jit0", "jit1", "auto", "oracle"]
 TIERS: Final[tuple[TierName, ...]] = ("jit0", "jit1", "auto", "oracle")
 Allocator: TypeAlias = Literal["linear", "splitting", "naive"]
 ALLOCATORS: Final[tuple[Allocator, ...]] = ("linear", "splitting", "naive")
+UpdateWhen: TypeAlias = Literal["now", "idle"]
 WORDS: Final = {"on": True, "off": False}
 """What the command and the environment call the values of ``cache``; for ``Config`` they would be names of folders."""

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from stratavm.aot.container import Image
+    from stratavm.base.choices import UpdateWhen
     from stratavm.engine.engine import Engine
     from stratavm.engine.instance import Instance
     from stratavm.engine.linker import Namespaces
     from stratavm.engine.metrics import EngineMetrics
     from stratavm.engine.module import Module
     from stratavm.engine.snapshot import Snapshot
+    from stratavm.engine.source import SourceLike
+    from stratavm.engine.update_plan import Update
     from stratavm.native.compile import Options
     from stratavm.runtime.snapshot import State
 
@@ -118,6 +121,22 @@ def snapshot(instance: Instance, first: Callable[[Instance], object] | None) -> 
         from stratavm.engine.snapshot import take
 
     return take(instance, first)
+
+
+def update(instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, deadline: float | None) -> Update:
+    """Have an instance go on with another version of its module; loaded at the first one."""
+    with importing:
+        from stratavm.engine import update as updates
+
+    return updates.update(instance, source, dry_run, when, deadline)
+
+
+def rollback(instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
+    """And with the one that it had before."""
+    with importing:
+        from stratavm.engine import update as updates
+
+    return updates.rollback(instance, when, deadline)
 
 
 def state_in(module: Module, image: Image) -> State:

@@ -8,6 +8,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from stratavm.aot.container import Image
+    from stratavm.base.choices import UpdateWhen
     from stratavm.engine.config import Config
     from stratavm.engine.engine import Engine
     from stratavm.engine.instance import Instance
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from stratavm.engine.metrics import EngineMetrics
     from stratavm.engine.module import Module
     from stratavm.engine.snapshot import Snapshot
+    from stratavm.engine.source import SourceLike
+    from stratavm.engine.update_plan import Update
     from stratavm.runtime.snapshot import State
     from stratavm.services.di import Container
 
@@ -43,6 +46,16 @@ class Composition(Protocol):
 
     def snapshot(self, instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
         """What an instance holds now."""
+        ...
+
+    def update(
+        self, instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, deadline: float | None
+    ) -> Update:
+        """Have an instance go on with another version of its module."""
+        ...
+
+    def rollback(self, instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
+        """And with the one that it had before."""
         ...
 
     def state_in(self, module: Module, image: Image) -> State:

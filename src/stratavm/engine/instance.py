@@ -79,6 +79,41 @@ class Instance(RuntimeInstance):
         """
         return composition().snapshot(self, first)
 
+    def update(self, source: object, *, dry_run: bool = False, when: str = "now", deadline: object = None) -> object:
+        """Go on with another version of the module, and all state as it is; calls that are under way end on old code.
+
+        Memories, tables, globals and exports have to be the same, and data: only functions may differ, and new ones
+        stand behind. Nobody else's instance changes.
+
+        Args:
+            source: the new module, as for ``Module``.
+            dry_run: say only what it would do.
+            when: ``"now"``: at the guest's next poll where it runs on another thread; ``"idle"``: once no changed
+                function is on a stack.
+            deadline: seconds that this may wait for, None: no limit.
+
+        Returns:
+            What was done, or would be.
+        Raises:
+            UpdateRefused: it needs another instance: its ``update`` says why.
+            ModuleError: as ``Module``; OSError: the file cannot be read.
+            DeadlineExceeded: it was not made in time.
+            StoreBusy: it would wait for the very call that it is made in; or another update came first.
+            InstancePoisoned, Closed: it cannot be called any more.
+        """
+        return composition().update(self, source, dry_run, when, deadline)
+
+    def rollback(self, *, when: str = "now", deadline: object = None) -> object:
+        """Go on with the version of before the last update, once.
+
+        Where that update added functions, this waits until no changed one is on a stack.
+
+        Raises:
+            UpdateRefused: there is none; or the host holds a function that was added.
+            DeadlineExceeded, StoreBusy, InstancePoisoned, Closed: as for ``update``.
+        """
+        return composition().rollback(self, when, deadline)
+
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def let_go(self) -> cython.int:

@@ -335,6 +335,16 @@ def unpack(owner: CodeOwner, table: CodeTable, first: int, data: bytes, without:
         free(addresses)
 
 
+def with_more(data: bytes, n_funcs: uint32_t) -> bytes:
+    """What ``pack`` gave, for a module that has more functions behind those."""
+    made: bytearray = bytearray(data)
+    head: cython.pointer(Head) = cython.cast(cython.pointer(Head), cython.cast(cython.p_char, made))
+    if len(data) < cython.sizeof(Head) or head.n_funcs > n_funcs:
+        raise DamagedImage("it is of another module")
+    head.n_funcs = n_funcs
+    return bytes(made)
+
+
 def functions_in(data: bytes, first: uint32_t) -> set:
     """Function indices of the rows of an image, whose counts ``unpack`` checks.
 

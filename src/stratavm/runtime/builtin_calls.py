@@ -61,7 +61,7 @@ from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, T
 from cython.cimports.stratavm.runtime.exceptions import keep_raised
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
-from cython.cimports.stratavm.runtime.instance import Instance, memory_at, table_at
+from cython.cimports.stratavm.runtime.instance import Instance, is_old, memory_at, table_at
 from cython.cimports.stratavm.runtime.native import and_32, load_32, load_64, load_ptr, now_ns, thread_cpu_ns
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 from cython.cimports.stratavm.runtime.pot import refill
@@ -167,9 +167,9 @@ def compile_function(
             context.trap_code = TRAP_HOST_EXCEPTION
     if address == 0:
         set_aborted(store, aborted or (is_aborted(store) and has_begun(context.activation)))
-    elif instance.lone is not None and instance.n_imported_funcs + index in instance.lone:
-        lone: LoneFunc = instance.lone[instance.n_imported_funcs + index]
-        lone.own_rec.code = cython.cast(cython.p_void, address)
+    else:  # another version's, if there is one by now
+        address = cython.cast(uint64_t, load_ptr(cython.address(vm.slots[index])))
+        renew_lone(instance, index, address)
     return address
 
 
@@ -187,17 +187,16 @@ def lazy_compile(context: cython.pointer(ExecContext), vm: cython.pointer(VMCont
     at: uint32_t = asked & ~cython.cast(uint32_t, LAZY_WAIT | LAZY_AGAIN)
     if asked & LAZY_WAIT:
         return wait_for_code(context, vm, at)
-    slot: cython.pp_void = cython.address(vm.slots[at])
     rec: cython.pointer(FuncRec) = record_of(vm, at)
-    address: uint64_t = cython.cast(uint64_t, load_ptr(slot))
-    # Else another instance, or a call by the slot, had it compiled.
-    if rec == cython.NULL or load_ptr(slot) == rec.code:
+    code: cython.p_void = load_ptr(cython.address(vm.slots[at]))
+    address: uint64_t = cython.cast(uint64_t, code)
+    if rec == cython.NULL or code == rec.code:  # else another instance, or a call by the slot, had it compiled
         block = current_block()
         leave_guest(block)
         address = compile_function(context, vm, at, not asked & LAZY_AGAIN and fiber_here(context) != cython.NULL)
         block.in_guest = 1
     if rec != cython.NULL:
-        rec.code = load_ptr(slot)
+        rec.code = load_ptr(cython.address(vm.slots[at]))
     return address
 
 
@@ -291,7 +290,7 @@ def note_poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
     if tallies == cython.NULL or not (tallies.polls or (found and tallies.ticks)):
         return 0
     rec = code_below(context.activation)
-    if rec == cython.NULL or rec.func == NO_FUNC or rec.level:
+    if rec == cython.NULL or rec.func == NO_FUNC or rec.level or is_old(vm, rec):
         return 0
     index: uint32_t = rec.func - cython.cast(cython.pointer(Segments), vm.segments).n_imported_funcs
     if found and tallies.ticks:

@@ -1,5 +1,8 @@
 # When a running guest has the GIL.
+from libc.stdint cimport uint32_t
 from stratavm.runtime.threads cimport ThreadBlock
+
+cdef uint32_t asked   # of questions that wait for a guest to be at a poll; whoever has the GIL writes it
 
 cdef void regain_gil(ThreadBlock* block) noexcept nogil
 cdef int let_python_run(ThreadBlock* block) except -1

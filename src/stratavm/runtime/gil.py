@@ -19,6 +19,9 @@ from stratavm.runtime.breath import breathe
 MAX_SIGNAL_PERIOD_NS = cython.declare(uint64_t, 100_000_000)
 DEAR_NS = cython.declare(uint64_t, 1_000_000)  # to wait for the GIL behind a turn
 MOST_LEFT_OUT = cython.declare(uint32_t, 16)
+asked = cython.declare(uint32_t, 0)
+questions: dict = {}
+"""What to call when a guest of a store is at a poll, by the address of its execution context."""
 SIGNAL_SHARE = cython.declare(uint64_t, 20)  # at most one part in so many of its time a guest waits to look for signals
 
 
@@ -100,6 +103,29 @@ def end_turn(block: cython.pointer(ThreadBlock), wanted_ns: uint64_t) -> cython.
         block.last_left_out = min(MOST_LEFT_OUT, max(1, 2 * block.last_left_out))
     block.turns_left_out = block.last_left_out
     block.turn_ns = 0
+
+
+def ask(address: int, question: object) -> None:
+    """Have something called by a guest's thread at its next tick, which is at a poll: the guest has the GIL and is on a
+    thread's stack then. Until it is withdrawn, guests that run without the GIL take it at each tick."""
+    global asked
+    questions.setdefault(address, []).append(question)
+    asked += 1
+
+
+def withdraw(address: int, question: object) -> None:
+    """It is not called any more."""
+    global asked
+    questions[address].remove(question)
+    if not questions[address]:
+        del questions[address]
+    asked -= 1
+
+
+def answer(address: int) -> None:
+    """A guest of the store whose context lies there is at a poll."""
+    for question in tuple(questions.get(address, ())):
+        question()
 
 
 def expect_work() -> None:

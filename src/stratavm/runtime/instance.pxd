@@ -3,6 +3,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport FuncRec, MemDef, TableDef, VMContext
 from stratavm.runtime.blueprint cimport Blueprint, DataSegment, ElementPlan, Segments
+from stratavm.runtime.codemap cimport CodeRec
 from stratavm.runtime.codetable cimport CodeTable
 from stratavm.runtime.common cimport CommonRecs
 from stratavm.runtime.exceptions cimport Tag
@@ -34,6 +35,8 @@ cdef class Instance:
     cdef void* common                    # owned: the CommonRecs that it has instead of FuncRecs of its own, or NULL
     cdef bint calls                      # whether it may call what is there: until its store is closed
     cdef dict lone                       # LoneFuncs by index, or None
+    cdef readonly list retired           # Versions of before whose code guests may still be in; None: there was none
+    cdef readonly object before          # the Version that a rollback puts back, or None
     cdef uint64_t charged                # bytes of the store's quota
     cdef readonly bint closed
     cdef readonly bint poisoned
@@ -71,6 +74,10 @@ cdef class Instance:
     cpdef object add_imported_func(self, FuncRef function)
     cdef char* cell(self, uint64_t offset) noexcept nogil
     cdef uint32_t segment(self, object index, uint32_t count) except? 0xFFFFFFFF
+
+# Whether code is of another version than its instance has by now: no better code is made for it.
+cdef inline bint is_old(VMContext* vm, CodeRec* rec) noexcept nogil:
+    return (<CodeTable>(<Instance>vm.instance).table).owner != rec.owner
 
 cdef inline MemDef* memory_at(VMContext* vm, uint32_t index) noexcept nogil:
     return (<MemDef**>(<char*>vm + sizeof(VMContext) + 16 * <uint64_t>index))[1]

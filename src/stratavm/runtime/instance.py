@@ -400,7 +400,7 @@ class Instance:
         """Whether code of function ``func`` that the owner with that serial holds is ours."""
         return (
             self.table != cython.NULL
-            and cython.cast(CodeTable, self.table).owner == owner
+            and (cython.cast(CodeTable, self.table).owner == owner or owner in [v.owner for v in self.retired or ()])
             and self.n_imported_funcs <= func < self.n_imported_funcs + self.n_defined
         )
 
@@ -644,6 +644,7 @@ class Instance:
         self.compiler = None
         self.lifter = self.loop_lifter = None
         self.lone = None
+        self.retired = self.before = None
         self.call_nothing()
         return 0
 

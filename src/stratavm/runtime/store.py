@@ -25,6 +25,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ExecContext,
     FuncRec,
 )
+from cython.cimports.stratavm.runtime import gil
 from cython.cimports.stratavm.runtime.gil import (
     give_turn,
     let_python_run,
@@ -65,6 +66,7 @@ from stratavm.base.errors import (
     Trap,
     note_frames,
 )
+from stratavm.runtime.gil import answer
 
 STICKY = cython.declare(uint32_t, PENDING_INTERRUPT | PENDING_DEADLINE)
 ABANDONS = (Interrupted, DeadlineExceeded)  # what ends calls midway
@@ -298,7 +300,7 @@ def tick(
 ) -> uint32_t:
     """The call has run for a whole period: let Python do what is due, then run on without the GIL if that pays."""
     if block.tstate != cython.NULL:
-        if not signals_are_due(block):
+        if not (gil.asked or signals_are_due(block)):
             return 0
         regain_gil(block)
     block.in_guest = 0
@@ -317,6 +319,8 @@ def python_is_quiet(context, block):
     store: Store = cython.cast(Store, context.store)
     try:
         let_python_run(block)
+        if gil.asked:
+            answer(cython.cast(uint64_t, context))
     except BaseException as error:
         store.in_flight = error
         mark(context, ATTENTION_ABORTED, True)

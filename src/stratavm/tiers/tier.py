@@ -143,6 +143,11 @@ class TierModule(Protocol):
             ResourceLimit: there is no room for code.
         """
 
+    def follow(self, old: Any, changed: Container[int], again: Sequence[int]) -> None:
+        """Be the next version of a module of the same tier, with as many functions or more behind: take the code of
+        what did not change. Functions, by index, that ``changed`` have none from there; those of them that are to be
+        compiled ``again``, in this order, are, where they had code."""
+
     @property
     def counter(self) -> Any:
         """What counts calls and is told beforehand what is hot (``called``, ``remember`` of ``tiers.jit.tier``); None

@@ -316,7 +316,7 @@ class LazyCode:
         self.fallbacks[self.first + defined_index] = str(error)
         if self._fallback_tier is None:
             raise error
-        self._attach_fallback()
+        self.attach_fallback()
         return oracle_entry(self.valid.module.func_type(self.first + defined_index), defined_index)
 
     def install(self, defined_index: int, seen: int, address: int, size: int) -> int:
@@ -327,7 +327,7 @@ class LazyCode:
             self._code_bytes += size
         return won
 
-    def _attach_fallback(self) -> None:
+    def attach_fallback(self) -> None:
         """Let instances be runnable on the fallback tier: each is, once it meets a function that needs it."""
         if self._fallback is None and self._fallback_tier is not None:
             self._fallback = self._fallback_tier.load(self.valid)

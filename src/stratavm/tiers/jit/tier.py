@@ -178,6 +178,13 @@ class JitModule:
         lazy.count_bytes(size)
         return int(functions + taken)
 
+    def follow(self, old: JitModule, changed: Container[int], again: Sequence[int]) -> None:
+        """Take over code, and compile what changed of what had some."""
+        with importing:
+            from stratavm.tiers.jit.follow import follow
+
+        follow(self, old, changed, again)
+
     def close(self) -> None:
         """Forget the code; its memory is given back when no instance holds it."""
         self.lazy.close()

@@ -61,6 +61,10 @@ class Frames(list[Frame]):
     waits = False
     """For a function of the host, or for what keeps an exception: all values are in the frames."""
 
+    def functions_of(self, instance: object) -> set[int]:
+        """The functions of an instance that these are calls of, by index."""
+        return {frame.code.index for frame in self if frame.code.program.instance is instance}
+
     def held_handles(self) -> set[int]:
         """Every value: references are among them."""
         held = set[int]()

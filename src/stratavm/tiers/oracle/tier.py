@@ -76,6 +76,9 @@ class OracleModule:
         """Nothing is taken."""
         return 0
 
+    def follow(self, old: object, changed: Container[int], again: Sequence[int]) -> None:
+        """There is no code to take over."""
+
     def close(self) -> None:
         """There is nothing to give back."""
 

@@ -1,0 +1,216 @@
+"""``Instance.update``: a running instance goes on with another version of its module (ADR-0064)."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from stratavm.base.errors import DeadlineExceeded, StoreBusy, UpdateRefused
+from stratavm.base.forms import TYPE_CHECKING, Final, final, replace
+from stratavm.base.numbers import seconds_or_none, truth
+from stratavm.engine.events import InstanceUpdated, UpdateFailed, UpdateUndone, describe
+from stratavm.engine.module import Module
+from stratavm.engine.update_plan import Update, leaves, plan_of
+from stratavm.runtime.gil import ask, withdraw
+from stratavm.runtime.patch import (
+    HELD,
+    STANDS,
+    SWITCHED,
+    Version,
+    check_usable,
+    context_of,
+    count_old,
+    forget_before,
+    has_own_records,
+    hasten,
+    is_elsewhere,
+    is_inside,
+    is_whole,
+    try_switch,
+    version_before,
+)
+
+if TYPE_CHECKING:
+    from stratavm.base.choices import UpdateWhen
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.source import SourceLike
+    from stratavm.module.model import Module as Model
+
+LOOK_S: Final = 0.0005
+"""Between two looks at a guest that runs."""
+MANY_OLD: Final = 4
+"""So many versions of before and a guest's own poll is waited for, where it can be seen which of them go;"""
+ALONE_S: Final = 0.05
+"""for so long: it may wait for the host."""
+WHEN: Final = ("now", "idle")
+
+
+@final
+class Attempt:
+    """A switch that is tried until it succeeds, on whatever thread."""
+
+    def __init__(self, instance: Instance, version: Version, functions: frozenset[int] | None, undo: Update) -> None:
+        self._try = partial(try_switch, instance, version, instance.module, functions, undo)
+        self.status = 0
+        self.pause_ns = 0
+        self.error: BaseException | None = None
+        self.over = threading.Event()
+
+    def now(self, at_poll: bool = False) -> int:
+        """Try it, if it is not done yet; says how that stands."""
+        if not self.over.is_set():
+            begin = time.perf_counter_ns()
+            found = self._try(at_poll)
+            if found or not self.status:  # who sees less says nothing against who has seen more
+                self.status = found
+            if found == SWITCHED:
+                self.pause_ns = time.perf_counter_ns() - begin
+                self.over.set()
+        return self.status
+
+    def at_poll(self) -> None:
+        """The same for a guest's thread, which has no part in what becomes of it."""
+        try:
+            self.now(True)
+        except BaseException as error:
+            self.error = error
+            self.over.set()
+
+
+def update(instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, deadline: float | None) -> Update:
+    """``Instance.update``."""
+    begin = time.perf_counter()
+    limit = _limit(when, deadline, begin)
+    truth("dry_run", dry_run)
+    check_usable(instance)
+    old = instance.module
+    try:
+        new, plan = _loaded(instance, old, source)
+        if plan.kind == "swap" and not dry_run:
+            raise UpdateRefused(plan, f"{old.name} cannot be patched: {'; '.join(plan.reasons)}")
+        if dry_run or plan.kind != "patch":
+            return plan
+        if new.code is not old.code:
+            new.code.follow(old.code, {*plan.changed, *plan.dependents}, (*plan.changed, *plan.dependents))
+        functions = frozenset(plan.changed) if when == "idle" else None
+        pause_ns = _switch(instance, Version(new), functions, plan, limit)
+    except BaseException as error:
+        _tell(instance, UpdateFailed, instance.number, old.name, describe(error))
+        raise
+    counts = len(plan.changed), len(plan.added), len(plan.dependents)
+    _tell(instance, InstanceUpdated, instance.number, new.name, *counts, pause_ns)
+    return replace(plan, applied=True, seconds=time.perf_counter() - begin, pause_seconds=pause_ns / 1e9)
+
+
+def rollback(instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
+    """``Instance.rollback``."""
+    begin = time.perf_counter()
+    limit = _limit(when, deadline, begin)
+    check_usable(instance)
+    version: Version | None = version_before(instance)
+    if version is None:
+        raise UpdateRefused(Update("none"), "there is no update to undo: one step is kept, and a rollback is no update")
+    done: Update = version.undo
+    # Functions that were added are called by changed ones alone, and their callers must not outlive them.
+    functions = frozenset((*done.changed, *done.added)) if done.added or when == "idle" else None
+    pause_ns = _switch(instance, version, functions, Update("none"), limit)
+    forget_before(instance)
+    _tell(instance, UpdateUndone, instance.number, version.module.name, pause_ns)
+    plan = Update("patch", done.changed, (), done.dependents, done.unchanged)
+    return replace(plan, applied=True, seconds=time.perf_counter() - begin, pause_seconds=pause_ns / 1e9)
+
+
+def _limit(when: UpdateWhen, deadline: float | None, begin: float) -> float | None:
+    if when not in WHEN:
+        raise ValueError(f"when must be one of {', '.join(WHEN)}, got {when!r:.80}")
+    seconds = seconds_or_none("deadline", deadline)
+    return None if seconds is None else begin + seconds
+
+
+def _loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module, Update]:
+    """The new module, and what the update to it is. Only bodies that changed are validated, where it is a patch.
+
+    Raises:
+        ModuleError: it is malformed, invalid or unsupported; and whatever ``Module`` raises.
+    """
+    known: list[Update] = []
+
+    def compare(model: Model) -> Sequence[int] | None:
+        known.append(plan_of(old.model, model))
+        # What leaves the instance is a fact of all bodies: it may be one that changed which did.
+        if known[0].kind != "patch" or leaves(old.model):
+            return None
+        return [index - len(model.imported_funcs) for index in (*known[0].changed, *known[0].added)]
+
+    new = Module.bare(source, old.engine, compare)
+    plan = known[0] if known else plan_of(old.model, new.model)
+    reasons = list(plan.reasons)
+    if plan.kind == "patch" and leaves(old.model) != leaves(new.model):
+        reasons.append("tail calls leave one of the two, and not the other")
+    if old._is_given:
+        reasons.append("the module was made of a model, which may be another than its binary says")
+    if not is_whole(instance):
+        reasons.append("its initialisation failed: it has data segments that a module has not")
+    if not has_own_records(instance):
+        reasons.append("it began with a snapshot, and shares the records of its functions with others that did")
+    return new, plan if reasons == list(plan.reasons) else Update("swap", reasons=tuple(reasons))
+
+
+def _switch(
+    instance: Instance, version: Version, functions: frozenset[int] | None, undo: Update, limit: float | None
+) -> int:
+    """Give it another version as soon as that can be; how many nanoseconds that took.
+
+    Raises:
+        DeadlineExceeded: nothing has happened until then.
+        UpdateRefused, StoreBusy: it would wait for itself.
+    """
+    attempt = Attempt(instance, version, functions, undo)
+    alone_until = time.perf_counter()
+    if count_old(instance) >= MANY_OLD and is_elsewhere(instance):
+        alone_until += ALONE_S
+    if time.perf_counter() < alone_until or attempt.now() != SWITCHED:
+        _check_patience(instance, attempt.status, undo)
+        context = context_of(instance)
+        ask(context, attempt.at_poll)
+        try:
+            while not attempt.over.is_set():
+                if limit is not None and time.perf_counter() >= limit:
+                    raise DeadlineExceeded(detail=f"the update was not made: {_why(attempt.status)}")
+                hasten(instance)
+                attempt.over.wait(LOOK_S)
+                if time.perf_counter() >= alone_until or not is_elsewhere(instance):
+                    attempt.now()
+        finally:
+            withdraw(context, attempt.at_poll)
+        if attempt.error is not None:
+            raise attempt.error
+    return attempt.pause_ns
+
+
+def _why(status: int) -> str:
+    return "one of its functions is on a stack" if status == STANDS else "the guest did not come to a poll"
+
+
+def _check_patience(instance: Instance, status: int, undo: Update) -> None:
+    """Raise where waiting does not help, or keeps from ending what is waited for."""
+    if status == HELD:
+        raise UpdateRefused(undo, "the host holds a function that there would not be any more")
+    if status != STANDS:
+        return
+    if is_inside(instance):
+        raise StoreBusy("one of the functions is on the stack of this very call: the update would wait for itself")
+    if "asyncio" in sys.modules and sys.modules["asyncio"]._get_running_loop() is not None:
+        raise StoreBusy(
+            "one of the functions is on the stack of a call that waits for the loop that this thread runs; "
+            "use `await asyncio.to_thread(instance.update, …)`"
+        )
+
+
+def _tell(instance: Instance, type_: type, *what: object) -> None:
+    source = instance.store.source
+    if source is not None and source.hears(type_):
+        source.emit(type_(*what))
