@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
-from stratavm.base.errors import ExitError, StrataError
+from stratavm.base.errors import ExitError, StoreBusy, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass, replace
 from stratavm.engine.host import HostSpec
 from stratavm.engine.linker import Linker
 from stratavm.engine.store import Store
 from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.resting import rest
 from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.execute import BESIDE_BYTES, CLOCK_STEP_NS, Streams, described
 from stratavm.sandbox.python.door import Door
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from stratavm.engine.instance_pre import InstancePre
     from stratavm.engine.module import Module
     from stratavm.engine.snapshot import Snapshot
+    from stratavm.runtime.resting import Resting
     from stratavm.sandbox.arguments import Folder
     from stratavm.sandbox.python.door import Tools
     from stratavm.sandbox.python.frames import Answer
@@ -150,6 +153,7 @@ class Interpreter:
             self.store.close()
             raise
         self._instance: Instance | None = None
+        self._resting: Resting | None = None
 
     def _opened_world(self, streams: Streams, opened: Opened, clock: Clock) -> Wasi:
         library, frame = opened.library, self.frame
@@ -208,6 +212,18 @@ class Interpreter:
         if self._instance is None:
             return None if self._kept is None else replace(self._kept, tree=self.tree.copied())
         return Kept(self._instance.snapshot(), self.world.freeze(), self.tree.copied(), [])
+
+    def rest(self) -> None:
+        """Let its memory take no more than what it has written, until it is told to wake. It is idle."""
+        if self._instance is not None and self.alive and self._resting is None:
+            with suppress(StoreBusy):  # somebody looks at its store: it stays awake
+                self._resting = rest(self._instance)
+
+    def wake(self) -> None:
+        """Be as if it had not rested."""
+        if self._resting is not None:
+            self._resting.wake()
+            self._resting = None
 
     async def turn(self, way: Way, task: dict[str, Any], tools: Tools | None) -> Turned:
         """Do one turn. Time and fuel are the caller's to set."""
@@ -271,6 +287,9 @@ class Interpreter:
     async def close(self, way: Way) -> None:
         """Let go of it all; no guest code runs."""
         self.alive = False
+        if self._resting is not None:
+            self._resting.drop()
+            self._resting = None
         self.watch.close()
         self.door.allocate, self._instance = None, None
         try:

@@ -15,6 +15,7 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.sandbox.awaited import IN_LOOP, for_asyncio
 from stratavm.sandbox.execute import Streams
 from stratavm.sandbox.python.asked import MAX_CALLS, TIMEOUT_S, Asked, Limits, Offer, asked, gate_of, limits
+from stratavm.sandbox.python.idle import IDLE
 from stratavm.sandbox.python.interpreter import Begins, Frame, Interpreter
 from stratavm.sandbox.python.outcome import Turn
 from stratavm.sandbox.python.tools import Tool, toolbox
@@ -63,7 +64,7 @@ class Session(Closing):
         self._outputs = Capture(frame.max_output), Capture(frame.max_output)
         self._interpreter: Interpreter | None = None
         self._fresh, self._listing = True, b""
-        self._turning = Lock()
+        self._turning, self._resting = Lock(), Lock()
 
     @checks_keywords
     def run(
@@ -116,9 +117,13 @@ class Session(Closing):
         try:
             if self.ended is not None:
                 raise SessionEnded(self.ended)
+            IDLE.leaves(self)
+            self._wake()
             return await self._turned(way, given, allowed, offer)
         finally:
             self._turning.release()
+            if self._interpreter is not None and self.ended is None:
+                IDLE.waits(self)
 
     async def _turned(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
         module = await self._warm.opened.module(way, self._frame.fuel)
@@ -172,9 +177,24 @@ class Session(Closing):
         try:
             if self.ended is not None:
                 raise SessionEnded(self.ended)
+            self._wake()
             return self._forked()
         finally:
             self._turning.release()
+            if self._interpreter is not None and self.ended is None:
+                IDLE.waits(self)
+
+    def rest(self) -> None:
+        """It was not used for long: its interpreter's memory takes less until it is."""
+        with self._resting:
+            if self._interpreter is not None and self.ended is None and not self._turning.locked():
+                self._interpreter.rest()
+
+    def _wake(self) -> None:
+        """Go on; nobody lets it rest until the turn has ended. A rest that has begun comes to its end first."""
+        with self._resting:
+            if self._interpreter is not None:
+                self._interpreter.wake()
 
     def _forked(self) -> Session:
         fork = Session(self._warm, self._frame, self._begins, self._helpers)
@@ -203,6 +223,9 @@ class Session(Closing):
         try:
             if self.ended is None:
                 self.ended = "the session is closed"
+                IDLE.leaves(self)
+                with self._resting:  # one that has begun ends
+                    pass
                 await self._let_go(way)
         finally:
             self._turning.release()

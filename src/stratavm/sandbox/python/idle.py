@@ -1,0 +1,43 @@
+"""Which sessions rest between their turns: all but those that were used last. Owns no session."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from weakref import ref
+
+from stratavm.base.forms import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from stratavm.sandbox.python.session import Session
+
+AWAKE: Final = 64
+"""Sessions between turns whose interpreters keep their pages: another one takes a fraction of a millisecond to wake."""
+
+
+class Idle:
+    """Sessions between turns that do not rest yet, the one that was used last at the end."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._waiting: OrderedDict[int, ref[Session]] = OrderedDict()
+        self._lock = Lock()
+
+    def waits(self, session: Session) -> None:
+        """A turn has ended. Where too many wait, the one that has waited longest rests."""
+        with self._lock:
+            self._waiting[id(session)] = ref(session)
+            self._waiting.move_to_end(id(session))
+            longest = [self._waiting.popitem(last=False)[1] for _ in range(len(self._waiting) - self.most)]
+        for one in longest:
+            other = one()
+            if other is not None:
+                other.rest()
+
+    def leaves(self, session: Session) -> None:
+        """A turn begins, or the session has ended."""
+        with self._lock:
+            self._waiting.pop(id(session), None)
+
+
+IDLE: Final = Idle(AWAKE)
