@@ -76,8 +76,14 @@ cdef extern from * nogil:
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
         return (uint64_t)(after.tv_sec - before.tv_sec) * 1000000000u + after.tv_nsec - before.tv_nsec;
     }
+
+    /* Whether this thread is the first that asks for it. */
+    static inline int strata_take(int *taken) {
+        return !__atomic_exchange_n(taken, 1, __ATOMIC_ACQ_REL);
+    }
     """
     uint64_t touch_ns "strata_touch"(uint8_t* place)
+    bint take "strata_take"(int* taken)
     void sum_blocks "strata_sum"(uint64_t* lanes, const uint8_t* at, size_t blocks)
     uint64_t fold "strata_fold"(const uint64_t* lanes, uint64_t size)
     int start_reading "strata_start_reading"(unsigned long* thread, void* (*run)(void*) noexcept nogil, void* argument)
@@ -111,6 +117,7 @@ cdef struct ReadPart:          # of another file, which the same thread reads ne
     const char* skipped        # folders of this name are left out
     Stamp stamp
     bint whole
+    int taken                  # by the thread, or by who waits for it
 
 cdef struct ReadJob:           # what a thread without Python does
     int descriptor

@@ -275,7 +275,8 @@ def read_all(argument: cython.p_void) -> cython.p_void:
             pass
         if i == job.n_parts:
             break
-        read_part(cython.address(job.parts[i]))
+        if take(cython.address(job.parts[i].taken)):
+            read_part(cython.address(job.parts[i]))
     return cython.NULL
 
 
@@ -479,9 +480,17 @@ class Reading:
         return 0
 
     def wait(self):
-        """Until the thread has ended, with looks at the budget."""
+        """Until the thread has ended, with looks at the budget. Who waits does meanwhile what the thread has not begun,
+        from the end."""
         ended: cython.bint
+        i: cython.size_t
         self.complete()
+        if self.runs:
+            for i in range(self.job.n_parts, 0, -1):
+                if take(cython.address(self.parts[i - 1].taken)):
+                    with cython.nogil:
+                        read_part(cython.address(self.parts[i - 1]))
+                    look()
         while self.runs:
             with cython.nogil:
                 ended = join_soon(self.thread, LOOK_MS)
