@@ -74,6 +74,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("machine/mfunc.py", "TERMINATOR", "a flag by name, for tests that write machine code by hand"),
     ("wasi/transfers.py", "transfer_status", NATIVE),
     ("native/apart.py", "threads_begun", NATIVE),
+    ("module/reader.py", "call_slow", "tests have large pages come slowly"),
     ("native/background.py", "helper_status submit_at withdraw_at offer_at recall_at lend_at", NATIVE),
     ("native/execmem.py", "limit_arena arena_usage", NATIVE),
     ("native/queue.py", "is_idle", "tests wait for what is compiled ahead"),

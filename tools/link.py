@@ -269,6 +269,15 @@ static PyObject *gives_memory_back(PyObject *self, PyObject *nothing) {
     return PyBool_FromLong(first != '-');
 }
 
+/* What is given back at once stays at the end of the heap; what is large has pages of its own as ever. */
+static PyObject *keep_heap(PyObject *self, PyObject *nothing) {
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_MMAP_THRESHOLD, LARGE_PAGE);
+#endif
+    Py_RETURN_NONE;
+}
+
 /* The next megabytes of Python's objects, and of what C allocates, lie in large pages, where the kernel has some. */
 static PyObject *large_pages(PyObject *self, PyObject *nothing) {
     if (first_arena != NULL)
@@ -284,8 +293,7 @@ static PyObject *large_pages(PyObject *self, PyObject *nothing) {
         PyObject_SetArenaAllocator(&ours);
     }
 #ifdef __GLIBC__
-    /* What is given back at once stays at the end of the heap; what is large has pages of its own as ever. */
-    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    keep_heap(self, nothing);
     mallopt(M_MMAP_THRESHOLD, 2 * HEAP_BYTES);
     char *heap = malloc(HEAP_BYTES);
     if (heap != NULL) {
@@ -331,6 +339,7 @@ static PyMethodDef methods[] = {
     {"is_as", (PyCFunction)(void (*)(void))is_as, METH_FASTCALL, "Whether a file has this time and size."},
     {"quick_imports", quick_imports, METH_O, "Answer import statements for what is there, or end it."},
     {"gives_memory_back", gives_memory_back, METH_NOARGS, "Whether this machine's host takes memory that is free."},
+    {"keep_heap", keep_heap, METH_NOARGS, "Have C's heap keep what is freed."},
     {"large_pages", large_pages, METH_NOARGS, "Have the process's memory come in large pages."},
     {NULL, NULL, 0, NULL},
 };

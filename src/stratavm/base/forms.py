@@ -210,7 +210,9 @@ else:
                 member = made._by_value.get(value)
                 if member is None:
                     member = made._by_value[value] = int.__new__(made, value)
-                    member.__dict__.update(name=own, value=value, _name_=own, _value_=value)
+                    facts = member.__dict__
+                    facts["name"] = facts["_name_"] = own
+                    facts["value"] = facts["_value_"] = value
                 type.__setattr__(made, own, member)
                 made.__members__[own] = member
             return made
@@ -320,11 +322,21 @@ def _templates(put: Callable[[Any, str, Any], None]) -> tuple[Callable[..., None
         put(self, "f", f)
         put(self, "g", g)
 
-    return no, one, two, three, four, five, six, seven
+    def eight(self: Any, a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, g: Any, h: Any) -> None:
+        put(self, "a", a)
+        put(self, "b", b)
+        put(self, "c", c)
+        put(self, "d", d)
+        put(self, "e", e)
+        put(self, "f", f)
+        put(self, "g", g)
+        put(self, "h", h)
+
+    return no, one, two, three, four, five, six, seven, eight
 
 
 TEMPLATES: Final = _templates(object.__setattr__)
-LETTERS: Final = "abcdefg"
+LETTERS: Final = "abcdefgh"
 
 
 def annotations_of(body: dict[str, Any]) -> dict[str, Any]:

@@ -34,8 +34,11 @@ def command() -> int:
             signal.signal(signal.SIGINT, _leave)
         from stratavm import _hook
 
-        if _hook.hot is not None and not _hook.hot.gives_memory_back():
-            _hook.hot.large_pages()  # before anything is imported that fills some
+        hot = _hook.hot
+        if hot is not None:  # before anything is imported that fills memory
+            hot.keep_heap()
+            if not hot.gives_memory_back():
+                hot.large_pages()
         from stratavm.cli.main import command as run
 
         code = run(_answer if ours else _leave_as_it_is)

@@ -5,19 +5,33 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 from _collections_abc import Awaitable, Callable, Sequence
 from stat import S_ISDIR, S_ISFIFO
 
-from stratavm.base.forms import Any, ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar, cast
+from stratavm.base.forms import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeGuard,
+    TypeVar,
+    cast,
+)
 from stratavm.base.importing import fcntl, importing
 from stratavm.wasi.abi import STREAM_RIGHTS, Filetype, Rights
 from stratavm.wasi.buffers import first, size_of
-from stratavm.wasi.capture import Capture
 from stratavm.wasi.channel import DISK_CACHED, DISK_DIRECT, Channel, FifoChannel, bytes_waiting, channel_of, duplicate
 from stratavm.wasi.descriptor import FILE_PIECE, NO_PIECES, SHORT_PIECE, Descriptor, Stat
 from stratavm.wasi.errno import Errno, HostRaised, WasiError, call_host
 from stratavm.wasi.given import c_string
 from stratavm.wasi.held import ForkLock, Held
+
+if TYPE_CHECKING:
+    from stratavm.wasi.capture import Capture
 
 T = TypeVar("T")
 
@@ -49,7 +63,7 @@ Source: TypeAlias = (
     | None
 )
 Sink: TypeAlias = (
-    Literal["inherit"] | Path | bytearray | Capture | io.IOBase | HasFileno | Callable[[bytes], Any] | None
+    "Literal['inherit'] | Path | bytearray | Capture | io.IOBase | HasFileno | Callable[[bytes], Any] | None"
 )
 """What a standard stream may be made of; None is an empty input, or an output that is discarded."""
 
@@ -322,6 +336,12 @@ def source(value: Source) -> Stream:
     return stream
 
 
+def _is_capture(value: Sink) -> TypeGuard[Capture]:
+    """Whose module is there only if somebody has made one."""
+    module: Any = sys.modules.get("stratavm.wasi.capture")
+    return module is not None and isinstance(value, module.Capture)
+
+
 def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
     """The output stream 1 or 2 that a setting describes; None discards. ``captured_bytes`` bounds a bytearray."""
     name = ("stdin", "stdout", "stderr")[number]
@@ -329,7 +349,7 @@ def sink(value: Sink, number: int, captured_bytes: int) -> Stream:
         stream: Stream = CallableSink(_discard)
     elif isinstance(value, bytearray):
         stream = ArraySink(value, captured_bytes)
-    elif isinstance(value, Capture):
+    elif _is_capture(value):
         stream = CaptureSink(value)
     elif isinstance(value, str | os.PathLike):
         stream = _inherited(number, write=True) if value == INHERIT else _to_path(value, name)
