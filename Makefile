@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images snapshots updates docs accept wheel additions versions clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images snapshots updates programs hostile turns docs accept wheel additions versions clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -74,6 +74,15 @@ snapshots: build ## clones are what an instance that goes on is, on generated mo
 
 updates: build ## updated instances are what fresh ones of the new module are, on pairs of modules (ARGS="--rounds 5000 --seed 1")
 	$(RUN) -m tests.updates $(ARGS)
+
+programs: build ## 30 programs print in every way what they print on wasmtime (ARGS="sales --ways clone warm")
+	$(RUN) -m tests.programs.ways $(ARGS)
+
+hostile: build ## runs of sandboxed Python that end badly leave nothing behind (ARGS="--runs 10000 --seed 1")
+	$(RUN) -m tests.hostile $(ARGS)
+
+turns: build ## turns of sandboxed Python are the same in clones of snapshots (ARGS="--rounds 20 --seed 1")
+	$(RUN) -m tests.turns $(ARGS)
 
 additions: venv ## make six additions in a copy, build and test them: files, lines, minutes (ARGS="--each ssa-pass")
 	$(RUN) -m tools.additions $(ARGS)

@@ -8,7 +8,8 @@ import pytest
 
 from stratavm.sandbox import Python
 from tests import needed
-from tests.programs.pythons import HERE, MODULE, SCRIPTS
+from tests.programs.pythons import HERE, LANGUAGE, MODULE, SCIENCE, SCRIPTS
+from tests.programs.ways import Another, Ways
 
 pytestmark = [pytest.mark.trace_slow, pytest.mark.slow]
 
@@ -55,3 +56,36 @@ def test_a_session_and_its_fork(warm, script):
         with session.fork() as fork:
             for each in (session, fork):
                 check(each.run((HERE / f"{script}.py").read_text(), timeout=600), script)
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory):
+    """All of them."""
+    needed.program(MODULE)
+    return Ways(tmp_path_factory.mktemp("ways"))
+
+
+@pytest.mark.parametrize("script", LANGUAGE)
+def test_longer_programs_of_the_library(ways, script):
+    """In a clone; `make programs` does all of them in all ways."""
+    ways.all["clone"](script)
+
+
+@pytest.mark.parametrize("script", ["filters", "images"])
+def test_longer_programs_of_science(ways, script):
+    """In a session and its fork: of each package at least one in `make programs`."""
+    assert script in SCIENCE
+    ways.all["session and fork"](script)
+
+
+def test_an_output_that_is_another_is_seen(ways, tmp_path, monkeypatch):
+    """By its line; and a program that fails."""
+    ways.all["run"]("coroutines")
+    monkeypatch.setattr("tests.programs.ways.HERE", tmp_path)
+    (tmp_path / "a.py").write_text("print(1)\nprint(2)")
+    (tmp_path / "a.txt").write_text("1\n3\n")
+    with pytest.raises(Another, match="a, clone:  line 2: '2', expected '3'"):
+        ways.all["clone"]("a")
+    (tmp_path / "a.py").write_text("print(1)\nprint(3)\n1 / 0")
+    with pytest.raises(Another, match="ZeroDivisionError"):
+        ways.all["clone"]("a")

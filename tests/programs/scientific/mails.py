@@ -36,7 +36,7 @@ print(len(data), hashlib.sha256(data).hexdigest(), data[:160])
 again = BytesParser(policy=email.policy.default).parsebytes(data)
 print(again["from"].addresses[0].display_name, len(again["to"].addresses), again["date"].datetime.isoformat())
 print([(part.get_content_type(), part.get_filename(), part["content-transfer-encoding"]) for part in again.walk()])
-print(again.get_body(("plain",)).get_content()[:40], [len(part.get_content()) for part in again.iter_attachments()])
+print([again.get_body(("plain",)).get_content()[:40]], [len(part.get_content()) for part in again.iter_attachments()])
 broken = BytesParser(policy=email.policy.default).parsebytes(b"To: <a@b\nContent-Type: multipart/mixed\n\nno parts")
 print([type(each).__name__ for each in broken.defects], broken["to"].defects[:1])
 blob = random.Random(8).randbytes(257)
@@ -53,7 +53,8 @@ print(quopri.encodestring("é = \t\n".encode()), binascii.b2a_uu(b"hello"), bina
 cookies = http.cookies.SimpleCookie('a=1; b="x y\\054z"; c')
 cookies["d"] = "é;"
 cookies["d"]["max-age"], cookies["d"]["httponly"] = 60, True
-print(cookies.output(), mimetypes.guess_type("x.tar.gz"), HTTPStatus(418).phrase, HTTPStatus.NOT_FOUND.is_client_error)
+print(cookies.output(sep="|"), mimetypes.guess_type("x.tar.gz"))
+print(HTTPStatus(418).phrase, HTTPStatus.NOT_FOUND.is_client_error)
 key = b"key" * 20
 for name in ("sha1", "sha256", "sha3_512", "blake2b", "md5"):
     mac = hmac.new(key, blob, name)
