@@ -135,7 +135,7 @@ class _Served:
             max_output=limits.max_output,
             max_files=limits.max_files,
         )
-        return _result(await self._in_turn(run), None)
+        return await asyncio.to_thread(_result, await self._in_turn(run), None)
 
     async def run_in_session(
         self, session: str, code: str, stdin: str = "", seconds: float | None = None
@@ -149,7 +149,7 @@ class _Served:
         finally:
             if found.ended is not None and self.sessions.get(session) is found:
                 del self.sessions[session]
-        return _result(done, found.ended)
+        return await asyncio.to_thread(_result, done, found.ended)
 
     async def end_session(self, session: str) -> str:
         """``end_session``."""
@@ -229,7 +229,7 @@ def _result(done: PythonCompleted, ended: str | None) -> CallToolResult:
     """A result as clients get it: text, pictures that were checked, and what the host itself knows."""
     shown: list[TextContent | ImageContent] = [TextContent(type="text", text=told(done, ended))]
     room = PICTURE_BYTES
-    for _, data in sorted(pictures(done.files).items())[:MOST_PICTURES]:
+    for _, data in pictures(done.files, MOST_PICTURES).items():
         room -= len(data)
         if room >= 0:
             shown.append(ImageContent(type="image", data=base64.b64encode(data).decode(), mime_type="image/png"))

@@ -167,10 +167,8 @@ class PythonToolset(AbstractToolset[Any]):
         done, ended = await self._turn
         if not done.ok:
             raise ToolFailed(told(done, ended))
-        shown = [
-            BinaryContent(data, media_type="image/png")
-            for _, data in sorted(pictures(done.files).items())[:MOST_PICTURES]
-        ]
+        found = await asyncio.to_thread(pictures, done.files, MOST_PICTURES)
+        shown = [BinaryContent(data, media_type="image/png") for data in found.values()]
         return ToolReturn(return_value=told(done), content=shown or None)
 
     async def _run(self, code: str, seconds: float) -> tuple[PythonCompleted, str | None]:

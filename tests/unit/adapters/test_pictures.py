@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stratavm.adapters import pictures as module
 from stratavm.adapters.pictures import MOST_BYTES, SIGNATURE, NoPicture, checked_png, pictures
 from tests import needed
 
@@ -100,12 +101,13 @@ def test_pixels_are_those_that_they_were():
         (png(rows=bytes(15)), "as many"),
         (png(rows=bytes(1 << 26)), "as many"),
         (png(rows=b"\5" + bytes(13)), "known kind"),
+        (png(before=chunk(b"tEXt", b"") * 5000), "more than 4096 parts"),
         (
             SIGNATURE + chunk(b"IHDR", png()[16:29]) + chunk(b"IDAT", b"no zlib") + chunk(b"IEND", b""),
             "pixels are damaged",
         ),
     ],
-    ids=range(33),
+    ids=range(34),
 )
 def test_what_is_no_picture_is_refused(data, why):
     """By a word that says why; a bomb is not unpacked."""
@@ -128,4 +130,23 @@ def test_a_changed_byte_is_seen_or_does_no_harm(place, by):
 def test_pictures_among_files():
     """By name and content."""
     files = {"a.png": png(tail=b"x"), "b.PNG": png(), "c.png": b"<html>", "d.svg": b"<svg/>", "e.txt": png()}
-    assert pictures(files) == {"a.png": png(), "b.PNG": png()}
+    assert pictures(files, 4) == {"a.png": png(), "b.PNG": png()}
+    assert pictures(files, 1) == {"a.png": png()}
+
+
+def test_pictures_take_no_more_of_the_host_than_those_that_are_wanted(monkeypatch):
+    """A guest writes five hundred bombs in a second, each of which the host would unpack for one."""
+    looked = []
+    right = module.checked_png
+
+    def checked(data):
+        looked.append(data)
+        return right(data)
+
+    monkeypatch.setattr(module, "checked_png", checked)
+    wrong = {f"{number:03}.png": png(tables=PALETTE[:-1]) for number in range(100)}
+    assert pictures(wrong, 4) == {} and len(looked) == 16
+    del looked[:]
+    monkeypatch.setattr(module, "MOST_UNPACKED", 20 * 7)
+    large = {f"{number}.png": png(height=6) for number in range(10)}
+    assert list(pictures(large, 8)) == ["0.png", "1.png", "2.png"] and len(looked) == 3
