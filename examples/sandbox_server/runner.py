@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 import stratavm
+from examples.sandbox_server import science
+from examples.sandbox_server.guarding import HERE
 from examples.sandbox_server.languages import LANGUAGES, World, Write, load, maker
 
 
@@ -23,11 +25,13 @@ class Settings:
     """What the server allows.
 
     Attributes:
-        languages: those that it runs.
+        languages: those that it runs; ``science`` is Python with numpy, pandas and matplotlib.
         policy: of each language's pool.
         output_bytes: what a script may print in an answer; a stream may be longer.
         request_bytes: the longest request.
         patience: seconds for which a reader of a stream may take nothing.
+        science: limits of ``science``, and what it begins with.
+        hosts: names by which the server is asked.
     """
 
     languages: tuple[str, ...] = tuple(LANGUAGES)
@@ -35,6 +39,8 @@ class Settings:
     output_bytes: int = 64 << 10
     request_bytes: int = 256 << 10
     patience: float = 10.0
+    science: science.ScienceSettings = field(default_factory=science.ScienceSettings)
+    hosts: tuple[str, ...] = HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ class Script:
     code: str
     stdin: bytes = b""
     tenant: str = "anonymous"
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +80,14 @@ class Runner:
         self.settings = settings
         self.engine = stratavm.Engine()
         self.pools: dict[str, stratavm.Pool] = {}
+        self.science = science.Science(settings.science)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         for name in self.settings.languages:
+            if name == science.NAME:
+                await self.science.begin()
+                continue
             language = LANGUAGES[name]
             pool = stratavm.Pool(
                 maker(language, await load(language, self.engine)),
@@ -99,7 +110,7 @@ class Runner:
     @property
     def languages(self) -> Collection[str]:
         """Those that run."""
-        return self.pools.keys()
+        return self.settings.languages
 
     async def run(self, script: Script, take: Write) -> Ending:
         """Run a script, and give its output away as it comes.

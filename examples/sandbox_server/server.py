@@ -1,4 +1,6 @@
-"""The HTTP side: a page to try it, ``POST /run`` for an answer, ``POST /stream`` for output as it comes, metrics."""
+"""The HTTP side: a page to try it, ``POST /run`` for an answer, ``POST /stream`` for output as it comes, pictures,
+metrics.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,26 @@ import sys
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message, Send
 
 import stratavm
+from examples.sandbox_server import science
+from examples.sandbox_server.guarding import Guard
 from examples.sandbox_server.runner import Runner, Script, Settings
 
 LOG = logging.getLogger("sandbox_server")
-PAGE = Path(__file__).parent / "page.html"
+FOLDER = Path(__file__).parent
+PAGE = ("page.html", "page.js", "page.css")
+PICTURE = {"cache-control": "private, no-store", "content-disposition": "inline; filename=picture.png"}
 CHUNKS = 8
 """Pieces of output that wait for a reader; then the guest waits, too."""
 
@@ -38,12 +46,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
             yield
 
     async def page(request: Request) -> Response:
-        return FileResponse(PAGE)
+        name = request.url.path.strip("/") or PAGE[0]
+        return FileResponse(FOLDER / (name if name in PAGE else PAGE[0]))
 
     async def run(request: Request) -> Response:
         script = await _script(request, runner)
         began = time.perf_counter()
         try:
+            if script.language == science.NAME:
+                return JSONResponse(
+                    await runner.science.answer(script.code, script.stdin, script.tenant, script.limits)
+                )
             ending, printed = await runner.answer(script)
         except stratavm.Rejected as error:
             return _refusal(error)
@@ -57,13 +70,29 @@ def create_app(settings: Settings | None = None) -> Starlette:
         return JSONResponse(answer)
 
     async def stream(request: Request) -> Response:
-        return Output(_output(runner, await _script(request, runner)), runner.settings.patience)
+        script = await _script(request, runner)
+        if script.language == science.NAME:
+            raise HTTPException(400, f"{science.NAME} has no stream: POST /run")
+        return Output(_output(runner, script), runner.settings.patience)
+
+    async def picture(request: Request) -> Response:
+        found = runner.science.picture(request.path_params["name"])
+        if found is None:
+            raise HTTPException(404, "there is no such picture, or none any more")
+        return Response(found, media_type="image/png", headers=PICTURE)
+
+    async def limits(request: Request) -> Response:
+        known = {name: asdict(limit) for name, limit in runner.settings.science.limits.items()}
+        return JSONResponse({science.NAME: known} if science.NAME in runner.languages else {})
 
     async def languages(request: Request) -> Response:
         return JSONResponse(sorted(runner.languages))
 
     routes: list[BaseRoute] = [
         Route("/", page),
+        *(Route(f"/{name}", page) for name in PAGE[1:]),
+        Route("/limits", limits),
+        Route("/pictures/{name}", picture),
         Route("/languages", languages),
         Route("/run", run, methods=["POST"]),
         Route("/stream", stream, methods=["POST"]),
@@ -72,7 +101,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
         from stratavm.observe.prometheus import endpoint
 
         routes.append(Mount("/metrics", endpoint(runner.engine, "sandbox")))
-    app = Starlette(routes=routes, lifespan=lifespan)
+    guard = Middleware(Guard, hosts=runner.settings.hosts)
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=[guard])
     app.state.runner = runner
     return app
 
@@ -88,6 +118,7 @@ async def _script(request: Request, runner: Runner) -> Script:
     try:
         given = json.loads(body)
         language, code, stdin = given["language"], given["code"], given.get("stdin", "")
+        limits = given.get("limits")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise HTTPException(400, 'the body must be {"language": …, "code": …, "stdin": …}') from None
     if not all(isinstance(text, str) for text in (language, code, stdin)):
@@ -97,9 +128,11 @@ async def _script(request: Request, runner: Runner) -> Script:
     try:
         tenant = request.headers.get("x-tenant") or (request.client.host if request.client else "anonymous")
         code.encode()
-        return Script(language, code, stdin.encode(), tenant)
+        return Script(language, code, stdin.encode(), tenant, runner.science.limits(limits))
     except UnicodeEncodeError:
         raise HTTPException(400, "code and stdin are texts: half of a surrogate pair is none") from None
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
 
 
 def _refusal(error: stratavm.Rejected) -> Response:

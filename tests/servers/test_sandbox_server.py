@@ -4,7 +4,6 @@ import asyncio
 import json
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -20,11 +19,13 @@ from starlette.requests import ClientDisconnect
 import stratavm
 from examples.sandbox_server.languages import LANGUAGES
 from examples.sandbox_server.runner import Runner, Script, Settings
+from examples.sandbox_server.science import Limit, ScienceSettings
 from examples.sandbox_server.server import Output, create_app, listen
 from tests import needed
+from tests.programs.pythons import MODULE
+from tests.servers.browser import BROWSERS, Browser
 
 pytestmark = pytest.mark.trace_slow
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SPIN = "while (true) {}"
 PATIENCE_S = 300.0
 
@@ -200,7 +201,7 @@ def test_a_reader_who_reads_nothing_is_given_up(program):
     """Its connection, its task and its output are let go, and the server goes on."""
     program("quickjs.wasm")
     body = json.dumps({"language": "javascript", "code": "for (;;) console.log('x'.repeat(10000))"}).encode()
-    head = f"POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /stream HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     with Served(settings(patience=0.3)) as served, closing(socket.create_connection(served.address)) as deaf:
         deaf.sendall(head + body)
         pool = served.runner.pools["javascript"]
@@ -270,27 +271,204 @@ def test_a_thousand_scripts_at_once_one_of_which_never_ends(program):
     asyncio.run(main())
 
 
-def test_the_page_runs_a_script_in_a_browser(server, tmp_path):
-    """Chromium loads it, its script asks the server, and the answer is on the page."""
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
+@pytest.fixture(scope="module")
+def scientific(program):
+    """A server of Python with numpy and its friends."""
+    program(MODULE)
+    limits = {"seconds": Limit(1, 20, 60), "memory_mib": Limit(64, 256, 512), "output_kib": Limit(1, 64, 128)}
+    chosen = ScienceSettings(limits=limits, warm="", running=2, waiting=2, kept=3)
+    with Served(Settings(languages=("science",), science=chosen)) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A real one, where there is one."""
+    if not any(map(shutil.which, BROWSERS)):
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    url = f"{server.url}/?language=javascript&code={quote('console.log(6 * 7)')}"
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        f"--user-data-dir={tmp_path}",
-        "--virtual-time-budget=20000",
+    with Browser(tmp_path_factory.mktemp("browser")) as found:
+        yield found
+
+
+def test_the_page_runs_a_script_in_a_browser(server, browser):
+    """A link fills it, a click runs it, and the answer is on the page."""
+    page = browser.open(f"{server.url}/?language=javascript&code={quote('console.log(6 * 7)')}")
+    page.until("document.body.dataset.ready === 'yes'")
+    assert page.ask("document.getElementById('output').textContent") == ""  # no link runs anything by itself
+    page.ask("document.getElementById('run').click()")
+    page.until("!document.getElementById('run').disabled")
+    assert page.ask("document.getElementById('output').textContent") == "42\n"
+    assert page.ask("document.getElementById('ending').textContent").startswith("exit, 0")
+    assert page.ask("document.getElementById('limits').hidden") is True
+
+
+def test_the_page_shows_a_plot_and_its_sliders_are_capped(scientific, browser):
+    """Of code, output and value; a picture that the browser decodes; limits as far as the server lets them."""
+    page = browser.open(scientific.url)
+    page.until("document.body.dataset.ready === 'yes'")
+    page.ask("document.getElementById('code').value += '\\nprint(\"plotted\")\\n{\"x\": [1]}'")
+    assert page.ask("['min', 'max', 'value'].map(of => document.getElementById('memory_mib')[of])") == [
+        "64",
+        "512",
+        "256",
     ]
-    done = subprocess.run([browser, *options, "--dump-dom", url], capture_output=True, text=True, timeout=110)
-    assert '<pre id="output" role="status">42\n</pre>' in done.stdout, done.stderr[-2000:]
-    assert "exit, 0" in done.stdout
+    page.ask("document.getElementById('memory_mib').value = 100000")
+    page.ask("document.getElementById('memory_mib').oninput()")
+    assert page.ask("document.getElementById('memory_mib-shown').textContent") == "512 MiB"
+    page.ask("document.getElementById('run').click()")
+    page.until("!document.getElementById('run').disabled")
+    assert page.ask("document.getElementById('output').textContent") == "plotted\n"
+    assert page.ask("document.getElementById('value').textContent") == 'value: {"x": [1]}'
+    page.until("document.querySelector('#pictures img')?.naturalWidth === 640")
+    assert page.ask("document.querySelector('#pictures img').alt") == "wave.png"
+    assert page.picture().startswith(b"\x89PNG")
+
+
+def test_markup_of_a_script_is_text_in_the_browser(scientific, browser):
+    """What it prints, and what it calls a picture, makes no element; nothing of another place is loaded or run."""
+    page = browser.open(f"{scientific.url}/?language=science")
+    page.until("document.body.dataset.ready === 'yes'")
+    code = (
+        "open('x.svg', 'w').write('<svg onload=alert(1)>')\nopen('y.png', 'w').write('<html>')\n"
+        "print('<img src=x onerror=document.title=1><script>document.title=1</script>')\n'<b>value</b>'"
+    )
+    page.ask(f"document.getElementById('code').value = {json.dumps(code)}")
+    page.ask("document.getElementById('run').click()")
+    page.until("!document.getElementById('run').disabled")
+    assert page.ask("document.getElementById('output').textContent").startswith("<img src=x")
+    assert page.ask("document.querySelectorAll('pre *, #value *, #pictures *, #ending *').length") == 0
+    assert page.ask("document.title") == "Sandbox"
+    page.ask("document.body.append(Object.assign(document.createElement('script'), {text: 'document.title = 2'}))")
+    assert page.ask("document.title") == "Sandbox"
+
+
+def test_science_answers_with_all_that_there_is(scientific):
+    """Text, numbers, names of files; limits are those of the server."""
+    code = "import numpy as np\nprint(input())\nopen('a.txt', 'w').write('x')\nfloat(np.ones(3).sum())"
+    wanted = {"seconds": 10**9, "memory_mib": 1, "output_kib": 2.5, "unknown": 3}
+    answer = scientific.run(code, "science", stdin="typed", limits=wanted).json()
+    assert (answer["output"], answer["value"], answer["files"]) == ("typed\n", "3.0", {"a.txt": 1})
+    assert answer["limits"] == {"seconds": 60, "memory_mib": 64, "output_kib": 2}
+    assert (answer["reason"], answer["exit_code"], answer["pictures"]) == ("exit", 0, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "limits", "reason", "words"),
+    [
+        (("while True: pass"), {"seconds": 1}, "timeout", ""),
+        ("bytes(10 ** 9)", {"memory_mib": 64}, "memory", ""),
+        ("1 / 0", {}, "exit", "ZeroDivisionError: division by zero"),
+        ("import socket; socket.create_connection(('127.0.0.1', 1))", {}, "exit", "Error"),
+        ("print(open('/etc/passwd').read())", {}, "exit", "FileNotFoundError"),
+        ("print('x' * 10 ** 7)", {"output_kib": 1}, "exit", "xxx"),
+    ],
+)
+def test_science_is_limited(scientific, code, limits, reason, words):
+    """By what a request asks for, where that is less."""
+    answer = scientific.run(code, "science", limits=limits).json()
+    assert answer["reason"] == reason and words in answer["output"] and len(answer["output"]) <= 64 << 10
+
+
+def test_pictures_are_checked_made_anew_and_let_go(scientific):
+    """As ``image/png`` that nobody guesses at; what is none is a file with a name."""
+    code = """
+import matplotlib.pyplot as plt
+plt.plot([1, 2])
+plt.savefig('plot.png', metadata={'Comment': '<script>'})
+open('fake.png', 'w').write('<html><script>alert(1)</script>')
+open('x.svg', 'w').write('<svg onload=alert(1)>')
+"""
+    answer = scientific.run(code, "science").json()
+    (first,) = answer["pictures"]
+    assert first["path"] == "plot.png" and sorted(answer["files"]) == ["fake.png", "plot.png", "x.svg"]
+    got = scientific.client.get(f"/pictures/{first['name']}")
+    assert got.content.startswith(b"\x89PNG") and b"<script>" not in got.content
+    assert got.headers["content-type"] == "image/png" and "no-store" in got.headers["cache-control"]
+    for _ in range(3):  # three are kept
+        assert scientific.run(code, "science").json()["pictures"]
+    assert scientific.client.get(f"/pictures/{first['name']}").status_code == 404
+    assert scientific.client.get("/pictures/..%2Fserver.py").status_code == 404
+
+
+def test_more_science_than_there_is_room_for_is_refused(scientific):
+    """Two run, two wait."""
+    with ThreadPoolExecutor(8) as executor:
+        code, limits = "import time; time.sleep(3)", {"seconds": 20}
+        answers = list(executor.map(lambda _: scientific.run(code, "science", limits=limits), range(8)))
+    assert sorted(answer.status_code for answer in answers) == [200] * 4 + [429] * 4
+
+
+@pytest.mark.parametrize(
+    "limits", ["much", [1], {"seconds": "1"}, {"seconds": True}, {"memory_mib": None, "seconds": []}]
+)
+def test_limits_are_numbers(scientific, limits):
+    """Or the request is none."""
+    assert scientific.run("1", "science", limits=limits).status_code == 400
+    assert (
+        scientific.client.post(
+            "/run", content=b'{"language": "science", "code": "", "limits": {"seconds": NaN}}'
+        ).status_code
+        == 400
+    )
+
+
+def test_science_has_no_stream(scientific):
+    """It says so."""
+    answer = scientific.client.post("/stream", json={"language": "science", "code": "1"})
+    assert answer.status_code == 400 and "POST /run" in answer.text
+
+
+def test_what_a_browser_may_make_of_answers(scientific):
+    """Each of them, errors and refusals too."""
+    for path in ("/", "/page.js", "/page.css", "/languages", "/limits", "/pictures/x", "/nowhere"):
+        for host in ({}, {"host": "evil.example"}):
+            answer = scientific.client.get(path, headers=host)
+            assert answer.headers["x-content-type-options"] == "nosniff", path
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert "unsafe" not in answer.headers["content-security-policy"]
+    assert scientific.client.get("/page.js").headers["content-type"].startswith("text/javascript")
+    assert "<script>" not in scientific.client.get("/").text
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "127.0.0.1.evil.example:80"},
+        {"host": "evil.example@127.0.0.1"},
+        {"host": "127.0.0.1:80:80"},
+        {"host": ""},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:1"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_other_pages_and_other_names_are_refused(scientific, headers):
+    """Before anything runs: a page that somebody visits cannot have this server run code, nor by a name of its own."""
+    body = {"language": "science", "code": "1"}
+    assert scientific.client.post("/run", json=body, headers=headers).status_code == 403
+
+
+def test_its_own_page_and_programs_are_answered(scientific):
+    """By the names of this machine; pages of others may link to it."""
+    body, port = {"language": "science", "code": "1"}, scientific.address[1]
+    for headers in (
+        {"origin": scientific.url, "sec-fetch-site": "same-origin"},
+        {"host": f"localhost:{port}", "origin": f"http://localhost:{port}"},
+        {"host": f"[::1]:{port}"},
+        {"sec-fetch-site": "none"},
+    ):
+        assert scientific.client.post("/run", json=body, headers=headers).status_code == 200, headers
+    assert scientific.client.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 200
 
 
 def test_the_page_has_an_example_for_each_language(server):
     """And comes as HTML."""
     page = server.client.get("/")
     assert page.headers["content-type"].startswith("text/html")
-    assert all(f"  {name}: {{" in page.text for name in LANGUAGES)
+    script = server.client.get("/page.js").text
+    assert all(f"  {name}: {{" in script for name in (*LANGUAGES, "science"))
     assert server.client.get("/languages").json() == ["javascript"]
+    assert server.client.get("/limits").json() == {}

