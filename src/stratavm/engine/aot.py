@@ -11,7 +11,19 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 from stratavm.aot.container import Damaged, FileContent, write
-from stratavm.aot.contents import BINARY, CODE, FACTS, LAYOUT, MEMORY, SKELETON, facts_of, mismatch, pack_facts
+from stratavm.aot.contents import (
+    BINARY,
+    CODE,
+    FACTS,
+    LAYOUT,
+    MEMORY,
+    PAGES,
+    SKELETON,
+    STATE,
+    facts_of,
+    mismatch,
+    pack_facts,
+)
 from stratavm.aot.files import write_whole
 from stratavm.aot.trust import NOTHING, believed, checked_key, user_key
 from stratavm.base import switches
@@ -496,6 +508,9 @@ def description(origin: Source) -> list[tuple[str, str]]:
             image.section(CODE)  # as it is
     except Damaged as error:
         return [*rows, ("used", f"no: {error}")]
+    if STATE in image.sections:
+        size = image.sections[PAGES].size if PAGES in image.sections else 0
+        rows.append(("begins", f"behind a call (--init), with {size} bytes of memory"))
     rows += [(name.replace("_", " "), value) for name, value in facts.items() if name in SHOWN and value]
     same = facts.get("build") == build_identity()
     why = refused or ("" if same else "it is of another build of Strata")

@@ -88,11 +88,13 @@ class ImportDefined(Event):
 
 @event
 class InstanceCreated(Event):
-    """A module was instantiated; its start function has run. ``instance`` is its number in the store."""
+    """A module was instantiated; its start function has run. ``instance`` is its number in the store; a ``clone`` began
+    with a snapshot instead."""
 
     never_drop = True
     instance: int
     module: str
+    clone: bool
 
 
 @event

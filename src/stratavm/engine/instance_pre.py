@@ -105,7 +105,7 @@ class InstancePre:
         if self.first is not None:
             self.run_first(instance)
         if self.created.heard:
-            store.source.emit(InstanceCreated(instance.number, self.module.name))
+            store.source.emit(InstanceCreated(instance.number, self.module.name, self.state is not None))
         else:
             deliver_events(store)
         return instance

@@ -19,6 +19,7 @@ from stratavm.engine.events import (
     LimitReached,
     ModuleLoaded,
     ModuleRefused,
+    SnapshotTaken,
     StoreCreated,
     Trapped,
 )
@@ -40,6 +41,7 @@ class EngineMetrics:
     Attributes:
         modules: modules by outcome: ``loaded``, ``refused``.
         stores, instances, poisoned: stores and instances that were made, instances that are not usable any more.
+        snapshots, clones: snapshots that were taken, and of the instances those that began with one.
         calls: calls of guests that did not simply return: ``trapped``, ``exited``, ``failed`` (another exception).
         traps: by kind.
         limits: operations that a limit refused, by limit.
@@ -60,6 +62,8 @@ class EngineMetrics:
     stores: int
     instances: int
     poisoned: int
+    snapshots: int
+    clones: int
     calls: Mapping[str, int]
     traps: Mapping[str, int]
     limits: Mapping[str, int]
@@ -79,8 +83,8 @@ COUNTED: Final[tuple[tuple[type[Event], Callable[[Any], tuple[str, str]]], ...]]
     (ModuleLoaded, lambda e: ("modules", "loaded")),
     (ModuleRefused, lambda e: ("modules", "refused")),
     (StoreCreated, lambda e: ("stores", "")),
-    (InstanceCreated, lambda e: ("instances", "")),
     (InstancePoisoned, lambda e: ("poisoned", "")),
+    (SnapshotTaken, lambda e: ("snapshots", "")),
     (GuestExited, lambda e: ("calls", "exited")),
     (CallFailed, lambda e: ("calls", "failed")),
     (LimitReached, lambda e: ("limits", e.limit)),
@@ -100,6 +104,7 @@ class Tally:
         self._sums: Counter[tuple[str, str]] = Counter()
         for type_, key in COUNTED:
             self._count(bus, type_, key)
+        self._hear(bus, InstanceCreated, self._created)
         self._hear(bus, Trapped, self._trapped)
         self._hear(bus, CodeRestored, self._restored)
         for type_, level in ((FunctionCompiled, first), (FunctionLifted, "1"), (LoopLifted, "loop")):
@@ -120,6 +125,10 @@ class Tally:
             self._sums["compiled", level] += event.ns
 
         self._hear(bus, type_, count)
+
+    def _created(self, event: InstanceCreated) -> None:
+        self._counts["instances", ""] += 1
+        self._counts["clones", ""] += event.clone
 
     def _trapped(self, event: Trapped) -> None:
         self._counts["calls", "trapped"] += 1
@@ -158,6 +167,8 @@ def snapshot(engine: Engine, counts: Tally) -> EngineMetrics:
         stores=counts.one("stores"),
         instances=counts.one("instances"),
         poisoned=counts.one("poisoned"),
+        snapshots=counts.one("snapshots"),
+        clones=counts.one("clones"),
         calls=counts.by("calls", "trapped", "exited", "failed"),
         traps=counts.by("traps"),
         limits=counts.by("limits"),

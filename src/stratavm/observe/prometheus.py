@@ -53,6 +53,8 @@ ENGINE: Final[tuple[Row, ...]] = (
     Row("strata_stores_total", "counter", "Stores made.", (), _one(lambda m: m.stores)),
     Row("strata_instances_total", "counter", "Instances made.", (), _one(lambda m: m.instances)),
     Row("strata_instances_poisoned_total", "counter", "Instances abandoned midway.", (), _one(lambda m: m.poisoned)),
+    Row("strata_snapshots_total", "counter", "Snapshots taken.", (), _one(lambda m: m.snapshots)),
+    Row("strata_clones_total", "counter", "Instances that began with one.", (), _one(lambda m: m.clones)),
     Row("strata_calls_ended_total", "counter", "Calls that did not return, by how.", ("how",), _by(lambda m: m.calls)),
     Row("strata_traps_total", "counter", "Traps by kind.", ("kind",), _by(lambda m: m.traps)),
     Row("strata_limits_total", "counter", "Operations that a limit refused.", ("limit",), _by(lambda m: m.limits)),

@@ -83,6 +83,7 @@ def test_an_image_may_begin_behind_a_call(strata, here):
     code, out, err = strata("build", "--init", "warm", "--json", "guest.wat")
     assert (code, json.loads(out)["functions"], err) == (0, 6, "warm\n")
     assert strata("run", "guest.strata") == (0, "warm\n", "")
+    assert "behind a call (--init), with 4096 bytes of memory" in strata("info", "guest.strata")[1]
     assert strata("run", "--isolate", "guest.strata")[:2] == (0, "warm\n")
     assert strata("run", "guest.wat")[1] == "cold\n"
     code, _, err = strata("build", "--init", "draw", "guest.wat", "-o", "drawn.strata")

@@ -17,6 +17,7 @@ from stratavm.engine.events import (
     LimitReached,
     ModuleLoaded,
     ModuleRefused,
+    SnapshotTaken,
     StoreCreated,
     Trapped,
 )
@@ -79,6 +80,8 @@ ONE_OF_EACH = {
     "modules.refused": told(ModuleRefused),
     "stores": told(StoreCreated),
     "instances": told(InstanceCreated),
+    "clones": told(InstanceCreated, clone=True),
+    "snapshots": told(SnapshotTaken),
     "poisoned": told(InstancePoisoned),
     "calls.trapped": told(Trapped, kind="unreachable"),
     "calls.exited": told(GuestExited),
@@ -93,7 +96,8 @@ ONE_OF_EACH = {
     "cache.refused": told(CodeNotKept),
     "cache.skeletons": told(SkeletonRestored),
 }
-BESIDES = {"calls.trapped": {"traps.unreachable": 1}, "cache.restored": {"restored_bytes": 77}}
+BESIDES = {"clones": {"instances": 1}, "calls.trapped": {"traps.unreachable": 1}}
+BESIDES |= {"cache.restored": {"restored_bytes": 77}}
 BESIDES |= {f"compiled.{level}": {f"compile_seconds.{level}": 3.0} for level in ("0", "1", "loop")}
 
 
