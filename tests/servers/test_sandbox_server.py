@@ -390,6 +390,31 @@ open('x.svg', 'w').write('<svg onload=alert(1)>')
     assert scientific.client.get("/pictures/..%2Fserver.py").status_code == 404
 
 
+def test_files_that_are_long_to_look_at_hold_up_nobody(scientific):
+    """Sixty bombs of a picture: some are looked at, beside the loop."""
+    code = """
+import struct, zlib
+def chunk(name, body):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+pack = zlib.compressobj(1)
+packed = b"".join(pack.compress(bytes(1 << 20)) for _ in range(64)) + pack.flush()
+header = struct.pack(">IIBBBBB", 4096, 4095, 8, 6, 0, 0, 0)
+data = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+for number in range(min(60, (12 << 20) // len(data))):
+    open(f"{number}.png", "wb").write(data)
+"""
+    with ThreadPoolExecutor(2) as executor:
+        bombs = executor.submit(scientific.run, code, "science")
+        slowest = 0.0
+        while not bombs.done():
+            begin = time.monotonic()
+            assert scientific.client.get("/languages").json() == ["science"]
+            slowest = max(slowest, time.monotonic() - begin)
+        answer = bombs.result().json()
+    assert answer["exit_code"] == 0 and len(answer["files"]) > 10 and answer["pictures"] == []
+    assert slowest < 5
+
+
 def test_more_science_than_there_is_room_for_is_refused(scientific):
     """Two run, two wait."""
     with ThreadPoolExecutor(8) as executor:

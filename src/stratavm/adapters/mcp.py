@@ -99,6 +99,7 @@ def make_server(python: Python | None = None, settings: Settings | None = None) 
 
     @asynccontextmanager
     async def life(server: MCPServer[None]) -> AsyncIterator[None]:
+        """Sessions end with the server."""
         try:
             yield None
         finally:
