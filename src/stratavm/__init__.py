@@ -107,8 +107,8 @@ class _HotModules:
 
     def _spec_in_one(self, name: str) -> "Any":
         """The spec of a module that the shared object has."""
-        spec = ModuleSpec(name, _InOne(name, self.place, self.hot), origin=self.place)
-        spec.has_location = True
+        spec: Any = ModuleSpec(name, _InOne(name, self.place, self.hot), origin=self.place)
+        spec._set_fileattr = True  # ``has_location``, without a call of Python for each of two hundred modules
         return spec
 
     def _open(self, name: str) -> None:
@@ -198,12 +198,13 @@ class _HotModules:
             module.__spec__ = spec
         else:
             module = _Module(name)
-            module.__file__, module.__loader__, module.__package__ = spec.origin, spec.loader, spec.parent
-            module.__spec__ = spec
-            if spec.cached is not None:
-                module.__cached__ = spec.cached
+            facts = module.__dict__
+            facts["__file__"], facts["__loader__"], facts["__package__"] = spec.origin, spec.loader, parent
+            facts["__spec__"] = spec
+            if (cached := spec._cached or spec.cached) is not None:
+                facts["__cached__"] = cached
             if spec.submodule_search_locations is not None:
-                module.__path__ = spec.submodule_search_locations
+                facts["__package__"], facts["__path__"] = name, spec.submodule_search_locations
             _fix_co_filename(codes[name], spec.origin)
         sys.modules[name] = begun[name] = module
         return module
@@ -230,10 +231,10 @@ class _HotModules:
                 return None
         except OSError:
             return None
-        spec = ModuleSpec(name, _FromCode(name, path, self.code[start:stop]), origin=path)
-        spec.has_location = True
+        spec: Any = ModuleSpec(name, _FromCode(name, path, self.code[start:stop]), origin=path)
+        spec._set_fileattr = True
         if sys.pycache_prefix is None:  # it is asked for each module, and takes long to find
-            spec.cached = f"{folder}/__pycache__/{stem}.{sys.implementation.cache_tag}.pyc"
+            spec._cached = f"{folder}/__pycache__/{stem}.{sys.implementation.cache_tag}.pyc"
         if is_package:
             spec.submodule_search_locations = [folder]
         return spec
