@@ -17,6 +17,7 @@ from cython.cimports.stratavm.runtime.wipe import Original, runs_written
 from stratavm.base.errors import StoreBusy
 
 LINE = cython.declare(uint64_t, 64)
+MOST_PAGES = cython.declare(uint64_t, 4096)  # that may be written: more take too long to look at, and to keep
 zeros = cython.declare(cython.char[4096])
 
 Written = cython.struct(at=uint64_t, lines=uint64_t)
@@ -42,8 +43,8 @@ class Aside:
     @cython.cfunc
     @cython.exceptval(-1, check=False)
     def compare(self) -> cython.bint:
-        """Look at the pages that were written, and keep the lines that differ. False where it shows no image, or the
-        kernel does not name the pages; nothing is changed yet."""
+        """Look at the pages that were written, and keep the lines that differ. False where it shows no image, the
+        kernel does not name the pages, or they are too many; nothing is changed yet."""
         original: Original
         size: uint64_t
         pages: uint64_t = 0
@@ -54,7 +55,7 @@ class Aside:
         if original.n_runs != 1 or original.runs[0].start or original.runs[0].behind:
             return False
         whole: uint64_t = (memory.d.bytes + HOST_PAGE - 1) & ~(HOST_PAGE - 1)
-        self.runs = runs_written(memory.d.base, whole, whole // HOST_PAGE)
+        self.runs = runs_written(memory.d.base, whole, MOST_PAGES)
         if self.runs is None:
             return False
         for _, size in self.runs:
@@ -163,7 +164,8 @@ class Resting:
 
 
 def rest(instance: Instance) -> Resting | None:
-    """Put aside what an idle instance has written to its memories since it was cloned; None where that is unknown.
+    """Put aside what an idle instance has written to its memories since it was cloned; None where that is unknown, or
+    more than 16 MiB.
 
     Its store refuses calls and host's accesses until it wakes; what views of its memories show is what the snapshot
     has.

@@ -153,6 +153,18 @@ def test_what_has_no_image_does_not_rest(engine):
         assert rest(load("(module)", store=store)) is None
 
 
+def test_what_has_written_much_does_not_rest():
+    """Neither is it kept twice, nor is anybody kept waiting."""
+    clone = cloned(Engine(), GUEST.replace("4 16", "400 400"))
+    content = random.Random(1).randbytes(4096 * PAGE)
+    clone.exports.memory.write(0, content)
+    kept = rest(clone)
+    kept.wake()
+    clone.exports.poke(4096 * PAGE, 1)
+    assert rest(clone) is None
+    assert clone.exports.memory.read(0, len(content)) == content
+
+
 def test_a_clone_of_a_clone_rests():
     """Its snapshot has pages of its own over its root's, which are written as well."""
     engine = Engine()

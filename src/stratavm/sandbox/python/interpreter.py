@@ -216,7 +216,7 @@ class Interpreter:
     def rest(self) -> None:
         """Let its memory take no more than what it has written, until it is told to wake. It is idle."""
         if self._instance is not None and self.alive and self._resting is None:
-            with suppress(StoreBusy):  # somebody looks at its store: it stays awake
+            with suppress(StoreBusy, OSError):  # somebody looks at its store, or the kernel does not tell: it is awake
                 self._resting = rest(self._instance)
 
     def wake(self) -> None:
