@@ -25,7 +25,7 @@ from stratavm.sandbox.completed import CODES
 from stratavm.sandbox.deaths import GRACE_SECONDS
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.python.calls import REQUEST_BYTES, Calls
-from stratavm.sandbox.python.frames import ANSWER_BYTES, Answer, Malformed, answer_of, parse
+from stratavm.sandbox.python.frames import ANSWER_BYTES, ITEMS, Answer, Malformed, answer_of, parse
 from stratavm.sandbox.python.keeping import packed
 from stratavm.sandbox.python.results import Limit, PythonCompleted
 from stratavm.sandbox.ways import DIRECTLY, Way
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 LENGTH_BYTES: Final = 8
 HEAD_BYTES: Final = 32 << 20
 """The longest head of a result: it has the names of files."""
+FILE_ITEMS: Final = 4
+"""Commas and brackets of a file in a head."""
 MESSAGE_CHARS: Final = 1 << 16
 PATH_CHARS: Final = 4096
 MOST_CODE: Final = (1 << 32) - 1
@@ -292,7 +294,7 @@ def _read(said: bytes, once: Once, calls: Calls | None, seconds: float) -> tuple
     size = int.from_bytes(said[:LENGTH_BYTES], "little")
     if len(said) < LENGTH_BYTES or size > min(HEAD_BYTES, len(said) - LENGTH_BYTES):
         raise Malformed("a result without a head")
-    head = parse(said[LENGTH_BYTES : LENGTH_BYTES + size])
+    head = parse(said[LENGTH_BYTES : LENGTH_BYTES + size], ITEMS + FILE_ITEMS * _most_files(once.allowed.max_files))
     if "refused" in head:
         raise _refused(head["refused"], once)
     rest = Rest(said, LENGTH_BYTES + size)
@@ -379,7 +381,7 @@ def _ending(head: dict[str, Any], allowed: Limits, answer: Answer | None) -> tup
 def _files(found: Any, rest: Rest, most: int) -> dict[str, bytes]:
     """Contents by path, all of them together no more than there may be."""
     files: dict[str, bytes] = {}
-    for item in _list(found, most // 128 + 1):
+    for item in _list(found, _most_files(most)):
         path, size = _pair(item, str)
         parts = path.split("/")
         if len(path) > PATH_CHARS or "\0" in path or any(part in ("", ".", "..") for part in parts) or path in files:
@@ -389,6 +391,11 @@ def _files(found: Any, rest: Rest, most: int) -> dict[str, bytes]:
         files[path] = rest.take(size, most)
         most -= size
     return files
+
+
+def _most_files(most: int) -> int:
+    """How many there may be in so many bytes: an empty one takes some, too."""
+    return most // 128 + 1
 
 
 def _pair(found: Any, first: type = int) -> tuple[Any, int]:

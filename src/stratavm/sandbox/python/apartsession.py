@@ -16,7 +16,7 @@ from threading import TIMEOUT_MAX, Event, Lock, RLock
 from weakref import finalize
 
 from stratavm.base.errors import SnapshotRefused
-from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, replace
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.python.apart import Apart, answered, failed, wanted
 from stratavm.sandbox.python.asked import Asked, Limits, limits
@@ -187,6 +187,8 @@ class ApartSession(Session):
         frame, begins = self._frame, self._begins
         once = Once(given, allowed, offer, (frame.deterministic, frame.seed))
         request: dict[str, Any] = {**wanted(once), "op": "turn", "session": self._number}
+        # What the session begins with may be refused as well, at each turn until one has begun.
+        once = once._replace(given=replace(given, files={**begins.files, **given.files}, folders=begins.folders))
         if not self._has_begun:
             request["begins"] = begins.files, [(f.host, f.guest, f.writable) for f in begins.folders]
             request["frame"] = tuple(getattr(frame, name) for name in frame.__slots__)
@@ -240,7 +242,7 @@ class ApartSession(Session):
     def _forked(self) -> Session:
         fork = ApartSession(self._apart, self._frame, self._begins, self._helpers)
         room = self._room
-        if room is not None:
+        if room is not None and self._has_begun:  # else the worker knows of no session yet
             self._check(room)
             try:
                 fork._join(room, room.forked(self._number))

@@ -48,14 +48,14 @@ class Answer:
     error: Raised | None
 
 
-def parse(data: bytes) -> dict[str, Any]:
-    """The object of a frame.
+def parse(data: bytes, most: int = ITEMS) -> dict[str, Any]:
+    """The object of a frame, of so many items at most.
 
     Raises:
         Malformed: it is none, or too deep, or has too many items.
     """
     if len(data) > SHORT_BYTES:
-        _check_structure(data)
+        _check_structure(data, most)
     try:  # of bytes the parser would guess the encoding, and in another one nothing of the structure was seen
         found = json.loads(data.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -65,10 +65,10 @@ def parse(data: bytes) -> dict[str, Any]:
     return found
 
 
-def _check_structure(data: bytes) -> None:
+def _check_structure(data: bytes, most: int) -> None:
     structure = STRINGS.sub(b"", data).translate(None, NO_STRUCTURE)
-    if len(structure) > ITEMS:
-        raise Malformed(f"more than {ITEMS} items")
+    if len(structure) > most:
+        raise Malformed(f"more than {most} items")
     left = structure.replace(b",", b"")
     for _ in range(NESTING):
         left = left.replace(b"[]", b"").replace(b"{}", b"")

@@ -43,7 +43,8 @@ def prepare(data: dict[str, Any]) -> Callable[[bytes, Ask], bytes]:
         asked = marshal.loads(request)
         assert opened.library is library
         for gone in asked.get("gone", ()):
-            sessions.pop(gone).close()
+            if gone in sessions:  # else no turn of it has begun
+                sessions.pop(gone).close()
         try:
             return OPERATIONS[asked["op"]](warm, sessions, asked, ask)
         except OSError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import io
 import os
 import signal
 import threading
@@ -172,6 +173,38 @@ def test_files_that_do_not_fit_are_refused_and_the_session_goes_on(isolated):
         assert session.run("x").value == 1
     with pytest.raises(OSError, match="max_files"):
         isolated.run("2", files={"big": bytes(2000)}, max_files=1000)
+
+
+def test_a_session_that_begins_with_too_much_is_refused_as_in_this_process(isolated):
+    """At each turn: nobody broke a rule."""
+    with isolated.session(files={"big": bytes(2000)}, max_files=1000) as session:
+        for _ in range(2):
+            with pytest.raises(OSError, match="max_files"):
+                session.run("1")
+
+
+def test_a_session_whose_first_turn_was_never_asked_for_goes_on_and_forks(isolated):
+    """Its input could not be read: the worker knows nothing of it."""
+
+    class Broken(io.RawIOBase):
+        def readable(self):
+            return True
+
+        def read(self, most=-1):
+            raise ValueError("no input")
+
+    with isolated.session() as session:
+        with pytest.raises(ValueError, match="no input"):
+            session.run("x = 1", stdin=Broken())
+        with session.fork() as fork:
+            assert fork.run("1 + 1").value == 2
+        assert session.run("2 + 2").value == 4
+
+
+def test_as_many_files_as_fit_come_back(isolated):
+    """A result's head has two items for each, and there may be more than a frame of a guest may have."""
+    made = isolated.run("for i in range(60_000):\n    open(f'{i}', 'w').close()")
+    assert (made.reason, made.message, len(made.files)) == ("exit", "", 60_000)
 
 
 def test_turns_of_sessions_that_share_a_process_wait_for_one_another(isolated):
