@@ -382,7 +382,6 @@ if TYPE_CHECKING:
     from stratavm.base.errors import StrataError as StrataError
     from stratavm.base.errors import Trap as Trap
     from stratavm.base.errors import Unsupported as Unsupported
-    from stratavm.base.errors import UpdateRefused as UpdateRefused
     from stratavm.base.errors import ValidationError as ValidationError
     from stratavm.base.thrown import WasmException as WasmException
     from stratavm.engine import Caller as Caller
@@ -406,6 +405,7 @@ if TYPE_CHECKING:
     from stratavm.engine.shared import SharedMemory as SharedMemory
     from stratavm.engine.snapshot import Snapshot as Snapshot
     from stratavm.engine.update_plan import Update as Update
+    from stratavm.engine.update_plan import UpdateRefused as UpdateRefused
     from stratavm.pool.metrics import PoolMetrics as PoolMetrics
     from stratavm.pool.metrics import TenantMetrics as TenantMetrics
     from stratavm.pool.policy import Policy as Policy
@@ -466,7 +466,6 @@ _EXPORTS: dict[str, str] = {
             "StrataError",
             "Trap",
             "Unsupported",
-            "UpdateRefused",
             "ValidationError",
         )
     },
@@ -489,6 +488,7 @@ _EXPORTS: dict[str, str] = {
     "Tenant": "stratavm.pool.policy.Tenant",
     "TenantMetrics": "stratavm.pool.metrics.TenantMetrics",
     "Update": "stratavm.engine.update_plan.Update",
+    "UpdateRefused": "stratavm.engine.update_plan.UpdateRefused",
     "load": "stratavm.engine.load.load",
     "to_thread": "stratavm.engine.asynchronous.to_thread",
     "run": "stratavm.sandbox.entry.run",

@@ -423,14 +423,6 @@ class SnapshotRefused(StrataError):
         super().__init__(printable(f"a snapshot cannot keep {what}: {where}" + (f"; {remedy}" if remedy else "")))
 
 
-class UpdateRefused(StrataError):
-    """An instance cannot go on with another module, or not so; ``update`` says what is different, and why."""
-
-    def __init__(self, update: object, message: str) -> None:
-        self.update = update
-        super().__init__(printable(message))
-
-
 class Closed(StrataError):
     """The object was closed."""
 

@@ -30,6 +30,7 @@ from stratavm.wasi.world import Wasi
 if TYPE_CHECKING:
     from _collections_abc import Sequence
 
+    from stratavm.engine.instance import Instance
     from stratavm.engine.source import Source, SourceLike
     from stratavm.module.model import Import
     from stratavm.wasi.threads import Threads
@@ -40,7 +41,12 @@ PAGE_BYTES: Final = 1 << 16
 def run_here(options: Options) -> int:
     """Run the program; returns the guest's exit code. Its time begins before it is loaded."""
     begin = time.monotonic()
-    engine = Engine(common.config(options))
+    config = common.config(options)
+    if options.hot:
+        from stratavm.cli.hot import replaceable
+
+        config = replaceable(config)
+    engine = Engine(config)
     with Budget(options.timeout):  # standard input may have nothing for a long time
         source = getattr(options, "reading", None) or module_source(options.module)
     module = _load(options, source, engine, time_left(options.timeout, begin))
@@ -149,8 +155,17 @@ def _execute(options: Options, what: tuple[Linker, Store, Module], watch: Watch,
 
 def _called(options: Options, what: tuple[Linker, Store, Module], values: list[Any]) -> list[Any]:
     linker, store, module = what
-    name = options.invoke
     instance = linker.instantiate(store, module)
+    if not options.hot:
+        return _results(options, instance, values)
+    from stratavm.cli.hot import Following
+
+    with Following(options, instance):
+        return _results(options, instance, values)
+
+
+def _results(options: Options, instance: Instance, values: list[Any]) -> list[Any]:
+    name = options.invoke
     initialized = instance.initialize()
     if name is None:
         instance.exports[ENTRY]()

@@ -30,6 +30,7 @@ strata run --timeout 2 --fuel 100000000 --max-memory 64M app.wasm
 strata run --invoke add math.wat 1 2        call one export
 strata run --isolate --timeout 2 app.wasm   in a process of its own
 strata run --watch app.wat                  again after each change of the file
+strata run --hot app.wat                    goes on with each change of the file
 strata run --profile-out p app.wasm         what ran much, for --profile p of `strata run` and `strata build`"""
 
 
@@ -66,6 +67,11 @@ OPTIONS: Final[Table] = (
     (
         ("--watch",),
         {"action": "store_true", "help": "start the program anew whenever its file has changed; Ctrl-C ends it"},
+    ),
+    (
+        ("--hot",),
+        {"action": "store_true",
+         "help": "whenever its file has changed, let the running program go on with the new code of its functions"},
     ),
     (
         ("--isolate",),
@@ -184,6 +190,8 @@ def contradiction(options: Options) -> tuple[str, str] | None:
         return "--top: there is no report to shorten", "--tier-report --top N"
     if options.watch and options.module == STANDARD:
         return "--watch: standard input is no file that could change", "name a file"
+    if options.hot and (wrong := _against_hot(options)):
+        return wrong
     if options.isolate and options.tcplisten:
         return "--tcplisten: behind the wall of --isolate there are no sockets", "leave one of them out"
     if options.key is not None and options.isolate:
@@ -225,3 +233,13 @@ def _folder_of(path: str, options: Options) -> str:
         if os.path.commonpath((real, folder)) == folder:
             return str(host)
     return ""
+
+
+def _against_hot(options: Options) -> tuple[str, str] | None:
+    """What does not go together with a program that changes as it runs."""
+    if options.module == STANDARD:
+        return "--hot: standard input is no file that could change", "name a file"
+    for word in ("watch", "isolate", "profile_out", "tier_report"):
+        if getattr(options, word):
+            return f"--hot: not together with --{word.replace('_', '-')}", "leave one of them out"
+    return None

@@ -116,38 +116,6 @@ class SnapshotTaken(Event):
 
 
 @event
-class InstanceUpdated(Event):
-    """An instance goes on with another version of its module: so many functions ``changed``, were ``added``, and may
-    have a changed one inlined (``dependents``). The switch took so many nanoseconds."""
-
-    instance: int
-    module: str
-    changed: int
-    added: int
-    dependents: int
-    ns: int
-
-
-@event
-class UpdateFailed(Event):
-    """An instance keeps the version that it has: the other one is no module, needs another instance, or came too
-    late."""
-
-    instance: int
-    module: str
-    error: str
-
-
-@event
-class UpdateUndone(Event):
-    """An instance goes on with the version that it had before."""
-
-    instance: int
-    module: str
-    ns: int
-
-
-@event
 class InstanceReplaced(Event):
     """``Recovering`` gave an instance up, after an error of this type; the ``number``-th that it gave up."""
 

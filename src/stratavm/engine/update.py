@@ -8,12 +8,13 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from stratavm.base.errors import DeadlineExceeded, StoreBusy, UpdateRefused
+from stratavm.base.errors import DeadlineExceeded, StoreBusy
 from stratavm.base.forms import TYPE_CHECKING, Final, final, replace
 from stratavm.base.numbers import seconds_or_none, truth
-from stratavm.engine.events import InstanceUpdated, UpdateFailed, UpdateUndone, describe
+from stratavm.engine.events import describe
 from stratavm.engine.module import Module
-from stratavm.engine.update_plan import Update, leaves, plan_of
+from stratavm.engine.update_events import InstanceUpdated, UpdateFailed, UpdateUndone
+from stratavm.engine.update_plan import Update, UpdateRefused, leaves, plan_of
 from stratavm.runtime.gil import ask, withdraw
 from stratavm.runtime.patch import (
     HELD,

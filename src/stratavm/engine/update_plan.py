@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from stratavm.aot.incremental import Parts, dependents
 from stratavm.aot.mentions import differing, is_equal
+from stratavm.base.errors import StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
 from stratavm.base.leb import read_uleb
+from stratavm.base.text import printable
 from stratavm.base.words import counted, some
 from stratavm.module.outline import Section, outline
 
@@ -63,6 +65,14 @@ class Update:
         if self.dependents:
             parts.append(f"{len(self.dependents)} that may have one inlined")
         return ", ".join(parts)
+
+
+class UpdateRefused(StrataError):
+    """An instance cannot go on with another module, or not so; ``update`` says what is different, and why."""
+
+    def __init__(self, update: Update, message: str) -> None:
+        self.update = update
+        super().__init__(printable(message))
 
 
 def _listed(functions: tuple[int, ...]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
-from stratavm.cli.watch import GONE_S, SETTLE_S, Looker, state_of
+from stratavm.cli.looker import GONE_S, SETTLE_S, Looker, state_of
 
 PROGRAM = """(module
   (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
@@ -100,9 +100,11 @@ def hears(then=None):
 class Watching:
     """The command as a process, and the lines that it and its guests write."""
 
+    word = "--watch"
+
     def __init__(self, *words, cwd, **given):
         environment = {**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1]), **given.pop("env", {})}
-        command = [sys.executable, "-m", "stratavm", "run", "--watch", *map(str, words)]
+        command = [sys.executable, "-m", "stratavm", "run", self.word, *map(str, words)]
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **given}
         given["preexec_fn"] = partial(hears, given.get("preexec_fn"))
         self.process = subprocess.Popen(command, cwd=cwd, env=environment, **given)

@@ -14,7 +14,7 @@ import pytest
 
 import stratavm
 from stratavm import Config, Engine, Instance, Linker, Module, Store, Update, UpdateRefused
-from stratavm.engine.events import InstanceUpdated, UpdateFailed, UpdateUndone
+from stratavm.engine.update_events import InstanceUpdated, UpdateFailed, UpdateUndone
 from stratavm.native.execmem import arena_usage
 
 TIERS = ("oracle", "jit0", "jit1", "auto")
