@@ -1,5 +1,5 @@
-"""Sandboxed Python (ADR-0058): the first and a later process, runs and turns in one that is warm, tools; and what
-wasmtime-py needs for a turn of the same module, by the module's own exports.
+"""Sandboxed Python (ADR-0058): the first and a later process, runs and turns in one that is warm, forks, tools, and a
+thousand sessions; beside wasmtime-py by the module's own exports, and the package's own runner.
 
 What is first, and whole processes, are samples of a process each. The rest is measured within one process, in turns.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,16 +18,17 @@ from typing import Any, Final
 
 from tests.bench import thresholds
 from tests.bench.measure import Row, row_of, skipped
+from tests.bench.python_peers import COMMON, DESCRIBE, PRODUCT, TOOL, WARM, Peer, peers
 from tests.bench.thresholds import Verdict
 from tools import programs
 
 SUITE: Final = "python"
 MODULE: Final = "python-snapshot.wasm"
 OURS: Final = "strata"
-PEER: Final = "wasmtime-py"
 LOOPS: Final = 140
 """Runs in a round: with seven rounds a thousand."""
-WARM: Final = "import numpy, pandas"
+HELD_SMALL: Final = "1,000 sessions, numpy and pandas, x = 1"
+HELD_DESCRIBED: Final = "1,000 sessions, numpy and pandas, describe()"
 LIMITS: Final[dict[str, tuple[float, str]]] = {
     "print(1), first process": (1200.0, " ms"),
     "print(1), later process": (150.0, " ms"),
@@ -38,8 +38,11 @@ LIMITS: Final[dict[str, tuple[float, str]]] = {
     "run(print(1)), numpy and pandas": (1000.0, " us"),
     "session pass": (200.0, " us"),
     "session pass, host": (30.0, " us"),
+    "fork": (5000.0, " us"),
     "tools.add": (150.0, " us"),
     "tools.add, host": (20.0, " us"),
+    HELD_SMALL: (0.8, " MB"),
+    HELD_DESCRIBED: (7.0, " MB"),
 }
 """The most that the issue allows."""
 PRINT: Final = "from stratavm.sandbox import Python\nprint(Python().run('print(1)').stdout, end='')"
@@ -47,46 +50,28 @@ WARMED: Final = (
     "import time\nfrom stratavm.sandbox import Python\npython = Python()\npython.run('1')\nbegin = time.monotonic()\n"
     f"warm = python.warm({WARM!r})\nprint((time.monotonic() - begin) * 1e3)"
 )
-TOOL: Final = """\
-from host import tools
-from time import perf_counter
-took = []
-for _ in range({loops}):
-    begin = perf_counter()
-    tools.add(1, 2)
-    took.append(perf_counter() - begin)
-sorted(took)[{loops} // 2] * 1e6
+PRODUCTS: Final = f"from stratavm.sandbox import Python\nprint(Python().run({PRODUCT!r}).stdout, end='')"
+SESSIONS: Final = 1000
+HOLDS: Final = (
+    COMMON
+    + """\
+from stratavm.sandbox import Python
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+warm = Python().warm("import numpy, pandas")
+with warm.session() as one:
+    one.run("x = 1").check()
+    one.run("import pandas\\n" + sys.argv[2]).check()
+begin, count = anonymous(), int(sys.argv[1])
+kept = [warm.session() for _ in range(count)]
+for session in kept:
+    session.run("x = 1").check()
+after = anonymous()
+said = {session.run("import pandas\\n" + sys.argv[2]).stdout for session in kept}
+assert len(said) == 1 and "mean" in said.pop()
+print(json.dumps([(after - begin) / count, (anonymous() - begin) / count]))
 """
-TURNS: Final = """\
-import json, sys, tempfile, time
-import wasmtime
-path, image, folder, loops = sys.argv[1:]
-config = wasmtime.Config()
-config.wasm_exceptions = True
-engine = wasmtime.Engine(config)
-module = wasmtime.Module.deserialize_file(engine, image)
-linker, store, world = wasmtime.Linker(engine), wasmtime.Store(engine), wasmtime.WasiConfig()
-linker.define_wasi()
-number = wasmtime.ValType.i32()
-linker.define_func("host", "call", wasmtime.FuncType([number] * 4, [number]), lambda *_: -1)
-world.argv = ["python"]
-world.stdout_file = tempfile.NamedTemporaryFile().name
-world.preopen_dir(folder, "/usr/local/lib")
-store.set_wasi(world)
-exports = linker.instantiate(store, module).exports(store)
-def turn(source):
-    at = exports["host_alloc"](store, len(source))
-    exports["memory"].write(store, source, at)
-    return exports["turn"](store, at, len(source))
-for _ in range(50):
-    turn(b"pass")
-took = []
-for _ in range(int(loops)):
-    begin = time.perf_counter()
-    turn(b"pass")
-    took.append((time.perf_counter() - begin) * 1e6)
-print(json.dumps(took))
-"""
+)
 
 
 def measure(rounds: int) -> Iterator[Row]:
@@ -95,35 +80,73 @@ def measure(rounds: int) -> Iterator[Row]:
     if path is None:
         yield skipped(SUITE, MODULE)
         return
-    yield from processes(rounds)
     with tempfile.TemporaryDirectory() as folder:
-        peer = wasmtime(path, Path(folder))
-        yield from within(rounds, peer)
+        others = peers(path, Path(folder))
+        yield from processes(rounds, others)
+        yield from within(rounds, others)
+        yield from held(others)
 
 
-def processes(rounds: int) -> Iterator[Row]:
+def processes(rounds: int, others: Sequence[Peer]) -> Iterator[Row]:
     """Whole processes with an empty cache, and with what those left."""
-    for name, code, scale in (("print(1)", PRINT, None), (f"warm({WARM.removeprefix('import ')})", WARMED, 1.0)):
-        samples: dict[str, list[float]] = {"first": [], "later": []}
-        for _ in range(max(rounds // 2, 2)):
-            with tempfile.TemporaryDirectory() as cache:
-                for which in samples:
-                    samples[which].append(process(code, cache, scale))
-        for which, found in samples.items():
-            yield row_of(SUITE, f"{name}, {which} process", "ms", {OURS: found})
+    name, warm = "print(1)", f"warm({WARM.removeprefix('import ')})"
+    samples: dict[str, dict[str, list[float]]] = {
+        row: {OURS: []} for row in (f"{name}, first", f"{name}, later", f"{warm}, first", f"{warm}, later", "product")
+    }
+    for other in others:
+        samples[f"{name}, first"][other.name] = [other.first_ms]
+        for row in (f"{name}, later", f"{warm}, later", "product"):
+            samples[row][other.name] = []
+    for _ in range(max(rounds // 2, 2)):
+        with tempfile.TemporaryDirectory() as cache:
+            for row, code, scale in ((name, PRINT, None), (warm, WARMED, 1.0)):
+                for which in ("first", "later"):
+                    samples[f"{row}, {which}"][OURS].append(process(code, cache, scale))
+            process(PRODUCTS, cache, None)
+            said = {timed(lambda: told(PRODUCTS, cache), samples["product"][OURS])}
+            for other in others:
+                timed(lambda: other.printed("print(1)"), samples[f"{name}, later"][other.name])
+                said.add(timed(lambda: other.printed(PRODUCT), samples["product"][other.name]))
+                samples[f"{warm}, later"][other.name].append(other.warm_ms())
+            assert len(said) == 1, said
+    for row, found in samples.items():
+        shown = "import numpy, 200 × 200 product, later" if row == "product" else row
+        yield row_of(SUITE, f"{shown} process", "ms", found)
+
+
+def timed(run: Callable[[], str], samples: list[float]) -> str:
+    """What it says; its milliseconds are added."""
+    begin = time.perf_counter()
+    said = run()
+    samples.append((time.perf_counter() - begin) * 1e3)
+    return said
 
 
 def process(code: str, cache: str, scale: float | None) -> float:
     """Milliseconds of a process, or what it says that it took."""
+    took: list[float] = []
+    said = timed(lambda: told(code, cache), took)
+    return took[0] if scale is None else float(said) * scale
+
+
+def told(code: str, cache: str, *given: str) -> str:
+    """What a process with that code cache prints."""
     environment = {**os.environ, "XDG_CACHE_HOME": cache, "XDG_STATE_HOME": cache, "STRATA_CACHE": "on"}
-    begin = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    took = (time.perf_counter() - begin) * 1e3
-    return took if scale is None else float(done.stdout) * scale
+    command = [sys.executable, "-c", code, *given]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def within(rounds: int, peer: Callable[[], Sequence[float]] | None) -> Iterator[Row]:
-    """Runs, turns and tools in this process, interleaved with the peer's turns."""
+def held(others: Sequence[Peer]) -> Iterator[Row]:
+    """Megabytes of sessions that live at once."""
+    with tempfile.TemporaryDirectory() as cache:
+        found = {OURS: json.loads(told(HOLDS, cache, str(SESSIONS), DESCRIBE))}
+    found |= {other.name: other.held_mb() for other in others}
+    for at, name in enumerate((HELD_SMALL, HELD_DESCRIBED)):
+        yield row_of(SUITE, name, "MB", {who: [values[at]] for who, values in found.items()})
+
+
+def within(rounds: int, others: Sequence[Peer]) -> Iterator[Row]:
+    """Runs, turns and tools in this process, interleaved with those of others."""
     from stratavm.sandbox import Python
 
     plain = Python()
@@ -135,9 +158,12 @@ def within(rounds: int, peer: Callable[[], Sequence[float]] | None) -> Iterator[
         "run(print(1))": lambda: plain.run("print(1)"),
         "run(print(1)), numpy and pandas": lambda: warm.run("print(1)"),
         "session pass": lambda: session.run("pass"),
+        "fork": lambda: parent.fork().close(),
     }
-    samples: dict[str, list[float]] = {name: [] for name in LIMITS}
-    theirs: list[float] = []
+    parent = warm.session()
+    parent.run("x = 1")
+    samples: dict[str, list[float]] = {name: [] for name, (_, unit) in LIMITS.items() if unit == " us"}
+    theirs: dict[str, dict[str, list[float]]] = {name: {} for name in samples}
     for run in runs.values():
         for _ in range(50):
             run()
@@ -151,12 +177,13 @@ def within(rounds: int, peer: Callable[[], Sequence[float]] | None) -> Iterator[
         guest, host = tool_calls(plain)
         samples["tools.add"].append(guest)
         samples["tools.add, host"] += host
-        theirs += peer() if peer is not None else ()
+        for other in others:
+            for name, found in other.round(LOOPS).items():
+                theirs[name].setdefault(other.name, []).extend(found)
+    parent.close()
     session.close()
     for name, found in samples.items():
-        if found:
-            values = {OURS: found, **({PEER: theirs} if theirs and name == "session pass" else {})}
-            yield row_of(SUITE, name, "us", values)
+        yield row_of(SUITE, name, "us", {OURS: found, **theirs[name]})
 
 
 def host_part(session: Any) -> list[float]:
@@ -204,33 +231,11 @@ def tool_calls(python: Any) -> tuple[float, list[float]]:
 
     Calls.answer = timed  # type: ignore[method-assign]
     try:
-        done = python.run(TOOL.format(loops=LOOPS), tools=[add], max_calls=LOOPS, timeout=None)
+        done = python.run(TOOL.format(loops=LOOPS) + "took", tools=[add], max_calls=LOOPS, timeout=None)
     finally:
         Calls.answer = answer  # type: ignore[method-assign]
     done.check()
     return float(done.value), took[1:]
-
-
-def wasmtime(path: Path, folder: Path) -> Callable[[], Sequence[float]] | None:
-    """A round of turns on an instance that has begun; None where wasmtime-py is not installed. It compiles for long."""
-    try:
-        import wasmtime as peer
-    except ImportError:
-        return None
-    config = peer.Config()
-    config.wasm_exceptions = True
-    image, library = folder / "image", folder / "lib"
-    image.write_bytes(peer.Module.from_file(peer.Engine(config), str(path)).serialize())
-    library.mkdir()
-    shutil.copyfile(path.with_name("python-stdlib.zip"), library / "python315.zip")
-
-    def turns() -> Sequence[float]:
-        command = [sys.executable, "-c", TURNS, str(path), str(image), str(library), str(LOOPS)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        found: list[float] = json.loads(done.stdout)
-        return found
-
-    return turns
 
 
 def verdicts(rows: list[Row]) -> list[Verdict]:
