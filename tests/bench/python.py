@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,8 +106,8 @@ def processes(rounds: int, others: Sequence[Peer]) -> Iterator[Row]:
             process(PRODUCTS, cache, None)
             said = {timed(lambda: told(PRODUCTS, cache), samples["product"][OURS])}
             for other in others:
-                timed(lambda: other.printed("print(1)"), samples[f"{name}, later"][other.name])
-                said.add(timed(lambda: other.printed(PRODUCT), samples["product"][other.name]))
+                timed(partial(other.printed, "print(1)"), samples[f"{name}, later"][other.name])
+                said.add(timed(partial(other.printed, PRODUCT), samples["product"][other.name]))
                 samples[f"{warm}, later"][other.name].append(other.warm_ms())
             assert len(said) == 1, said
     for row, found in samples.items():

