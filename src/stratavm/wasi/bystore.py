@@ -55,12 +55,15 @@ def _of(store: Store) -> Context | None:
 
 
 def _maker(function: Function) -> Callable[[Store], Callable[..., Any]]:
+    world_of, bound = _worlds.get, function.bound
+
     def make(store: Store) -> Callable[..., Any]:
         """The function of the store's world."""
-        found = _of(store)
+        known = world_of(id(store))
+        found = None if known is None else known[1]()
         if found is None:
             said = f"{function.name} belongs to the store's world, and there is none"
             raise LinkError(f"{said}: call Wasi.bind(store) before, and keep the Wasi")
-        return function.bound(found)
+        return bound(found)
 
     return make

@@ -234,11 +234,17 @@ def _check_directories(ctx: Context, state: FrozenWorld) -> None:
         here = mine[number] if number < len(mine) else None
         if number < len(state.numbers) and known is None and here is not None:
             continue  # the guest has closed it
-        if _place(known) != _place(here):
+        if not _are_alike(known, here):
             raise LinkError(
                 f"the guest knows descriptor {number} as {_place(known)}, and this world has {_place(here)} there: "
                 f"expected the directories {_places(state.numbers)}, found {_places(mine)}"
             )
+
+
+def _are_alike(known: FrozenNumber | None, here: FrozenNumber | None) -> bool:
+    if known is None or here is None:
+        return known is here
+    return known.preopen == here.preopen and (known.preopen is None or known.mode == here.mode)
 
 
 def _place(number: FrozenNumber | None) -> str:

@@ -206,12 +206,15 @@ def seed(given: Any) -> int | None:
     return None if given is None else integer("seed", given)
 
 
+USUAL: Final = Quotas()
+
+
 def quotas(given: Any) -> Quotas:
     """Quotas; the usual ones for None."""
     if given is not None and not isinstance(given, Quotas):
         shown = f"Quotas(**{given!r:.80})" if isinstance(given, dict) else "Quotas(descriptors=16)"
         raise TypeError(f"quotas must be a Quotas, such as {shown}, got {given!r:.80}")
-    return given or Quotas()
+    return given or USUAL
 
 
 def engine(given: Any) -> Any:

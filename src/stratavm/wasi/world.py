@@ -142,10 +142,9 @@ class Wasi(Closing):
         Raises:
             ValueError: the store has another world already.
         """
-        from stratavm.engine.store import Store
         from stratavm.wasi.bystore import bind  # here, for few use it
 
-        if not isinstance(store, Store):
+        if not (hasattr(store, "engine") and hasattr(store, "deadline")):
             raise TypeError(f"a world is bound to a Store, got {store!r:.80}")
         bind(store, self._context)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from posixpath import normpath
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass
@@ -112,7 +113,16 @@ def limits(
     Raises:
         TypeError, ValueError: one is no number, or out of range.
     """
-    max_memory, max_output, max_files, max_calls = sizes
+    try:
+        return _limits(timeout, fuel, *sizes)  # which many runs have
+    except TypeError:  # of what cannot be a key as well
+        return _limits.__wrapped__(timeout, fuel, *sizes)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _limits(
+    timeout: float | None, fuel: int | None, max_memory: int | None, max_output: int, max_files: int, max_calls: int
+) -> Limits:
     return Limits(
         timeout=seconds_or_none("timeout", timeout),
         fuel=whole_or_none("fuel", fuel, most=MOST_FUEL, unit="units"),

@@ -66,11 +66,6 @@ class Door:
         self._task = {**task, "n": self._number}
         self.answer, self.faults = None, 0
 
-    def forget(self) -> None:
-        """Be the door of nobody, as a new one."""
-        self.tools, self.answer, self.allocate, self._task = None, None, None, None
-        self.faults = self._number = 0
-
     def end(self) -> None:
         """The turn is over: there is no task."""
         self._task, self.tools = None, None

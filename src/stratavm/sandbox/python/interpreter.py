@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stratavm.base.errors import ExitError, StoreBusy, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass, replace
-from stratavm.engine.host import HostSpec
+from stratavm.engine.host import HostSpec, PerStore
 from stratavm.engine.linker import Linker
 from stratavm.engine.store import Store
 from stratavm.runtime.limits import StoreLimits
@@ -21,8 +21,8 @@ from stratavm.sandbox.python.results import in_a_line
 from stratavm.sandbox.python.tree import RunTree
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.sandbox.ways import DIRECTLY
+from stratavm.wasi.bystore import namespaces_by_store
 from stratavm.wasi.clock import Clock, FixedClock, SystemClock
-from stratavm.wasi.renewed import renew
 from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ QUITS: Final = 256
 """From here on a status says that the guest wants to end, with a code."""
 STACK_BYTES: Final = (8 << 20) - (512 << 10)
 """What is left of the stack of a main thread: with less, deep recursion ends in a trap, not in RecursionError."""
-MOST_KITS: Final = 64
-"""How many are kept of one snapshot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +75,21 @@ class Frame:
     seed: int
 
 
-class Kit(NamedTuple):
-    """What takes longest to make for a clone: functions that are bound to a world and a door, and linked. Whoever has
-    ended well leaves them to the next."""
-
-    world: Wasi
-    door: Door
-    pre: InstancePre
+_doors: Final[dict[int, Door]] = {}
+"""Of interpreters that are just being made, by the ids of their stores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """An interpreter as others begin: its memory, what it has seen of its world, and its files.
 
-    Attributes: ``kits`` are those that nobody has now.
+    Attributes: ``linked`` is what all clones are instantiated by, once there is one.
     """
 
     snapshot: Snapshot
     world: FrozenWorld
     tree: RunTree
-    kits: list[Kit]
+    linked: list[InstancePre]
 
 
 class Begins(NamedTuple):
@@ -139,15 +132,11 @@ class Interpreter:
         self.tree.fill(begins.files, begins.folders)
         self.store = Store(engine(frame.fuel), limits=_limits(frame), fuel=0 if frame.fuel else None)
         self.watch = Watch(self.store)
-        self._kit = _taken(kept)
-        self.door = Door(driver()) if self._kit is None else self._kit.door
-        self.alive = self.has_begun = self._is_clean = False
+        self.door = Door(driver())
+        self.alive = self.has_begun = False
         self._refused_before = 0
         try:
             self.world = self._opened_world(streams, opened, clock)
-            if self._kit is not None:
-                renew(self._kit.world, self.world)
-                self.world = self._kit.world
         except BaseException:
             self.watch.close()
             self.store.close()
@@ -159,8 +148,8 @@ class Interpreter:
         library, frame = opened.library, self.frame
         trees = (library.folder, library.data, self.tree)
         return Wasi(
-            args=["python"],
-            env=ENVIRONMENT,
+            args=["python"] if self._kept is None else (),  # it has read them
+            env=ENVIRONMENT if self._kept is None else None,
             preopens=list(zip(trees, PLACES, ("ro", "ro", "rw"), strict=True)),
             stdin=streams.stdin,
             stdout=streams.stdout,
@@ -181,9 +170,14 @@ class Interpreter:
         if kept is None:
             self._instance = await way.instantiate(self._linked(module), self.store, module)
         else:
-            if self._kit is None:
-                self._kit = Kit(self.world, self.door, kept.snapshot.instantiate_pre(self._linked(module)))
-            self._instance = self._kit.pre.instantiate(self.store)
+            if not kept.linked:
+                kept.linked.append(kept.snapshot.instantiate_pre(_linked_by_store(module)))
+            self.world.bind(self.store)
+            _doors[id(self.store)] = self.door
+            try:
+                self._instance = kept.linked[0].instantiate(self.store)
+            finally:
+                del _doors[id(self.store)]
         self.door.allocate = self._instance.exports["host_alloc"]
         if kept is None:
             await self._learn(way)
@@ -237,11 +231,9 @@ class Interpreter:
 
     async def _ended(self, way: Way, task: dict[str, Any]) -> Turned:
         try:
-            self._is_clean = False
             status = await self._call(way, TURN)
             if task["ends"] and self.world.holds_written():
                 await self._shut_down(way)
-            self._is_clean = True
         except ExitError as stop:
             self.alive = False
             return Turned("exit", stop.code, "", None)
@@ -296,19 +288,15 @@ class Interpreter:
             self.world.close()
         finally:
             await way.beside(self.store.close)
-        if self._kept is not None and self._kit is not None and self._is_clean:
-            self._kit.door.forget()
-            if len(self._kept.kits) < MOST_KITS:
-                self._kept.kits.append(self._kit)
-        self._kit = None
 
 
-def _taken(kept: Kept | None) -> Kit | None:
-    """A kit that nobody has, if there is one."""
-    try:
-        return None if kept is None else kept.kits.pop()
-    except IndexError:
-        return None
+def _linked_by_store(module: Module) -> Linker:
+    """What clones import: their store says whose world and door it is."""
+    linker = Linker(module.engine)
+    linker.define_namespaces(namespaces_by_store())
+    place, type_ = IMPORT
+    linker.define(*place, HostSpec(type_, PerStore(lambda store: cast(Any, _doors[id(store)].call))))
+    return linker
 
 
 @lru_cache(maxsize=64)
