@@ -27,7 +27,7 @@ def inside(data: dict[str, Any]) -> int:
     os.set_inheritable(channel, False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which decides what becomes of this one
     module, _, function = data["entry"].partition(":")
-    handle = getattr(importlib.import_module(module), function)(data["data"])
+    handle = getattr(importlib.import_module(module), function)(data.pop("data"))  # which is nobody's any more
     privileges.not_dumpable()  # also this one, which stays outside of the wall
     parent = os.getpid()
     pid = os.fork()

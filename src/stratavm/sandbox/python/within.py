@@ -35,7 +35,7 @@ def prepare(data: dict[str, Any]) -> Callable[[bytes, Ask], bytes]:
     """Open the guest, and what its interpreters begin with; returns what answers requests. No guest code runs here."""
     opened = guests.opened(guests.find(data["module"]))
     module = stepped(opened.module(DIRECTLY, data["fuel"]))
-    warm = Given(opened, unpacked(data["kept"], module))
+    warm = Given(opened, unpacked(data.pop("kept"), module))
     library = opened.library  # read now, while it can be
     sessions: dict[int, Session] = {}
 
