@@ -55,7 +55,7 @@ def _of(store: Store) -> Context | None:
 
 
 def _maker(function: Function) -> Callable[[Store], Callable[..., Any]]:
-    world_of, bound = _worlds.get, function.bound
+    world_of = _worlds.get
 
     def make(store: Store) -> Callable[..., Any]:
         """The function of the store's world."""
@@ -64,6 +64,6 @@ def _maker(function: Function) -> Callable[[Store], Callable[..., Any]]:
         if found is None:
             said = f"{function.name} belongs to the store's world, and there is none"
             raise LinkError(f"{said}: call Wasi.bind(store) before, and keep the Wasi")
-        return bound(found)
+        return function.bound(found)
 
     return make
