@@ -54,6 +54,7 @@ class Attempt:
     """A switch that is tried until it succeeds, on whatever thread."""
 
     def __init__(self, instance: Instance, version: Version, functions: frozenset[int] | None, undo: Update) -> None:
+        self._instance, self._module = instance, version.module
         self._try = partial(try_switch, instance, version, instance.module, functions, undo)
         self.status = 0
         self.pause_ns = 0
@@ -64,7 +65,8 @@ class Attempt:
         """Try it, if it is not done yet; says how that stands."""
         if not self.over.is_set():
             begin = time.perf_counter_ns()
-            found = self._try(at_poll)
+            # A signal's handler may have ended the thread that did it before it said so.
+            found = SWITCHED if self._instance.module is self._module else self._try(at_poll)
             if found or not self.status:  # who sees less says nothing against who has seen more
                 self.status = found
             if found == SWITCHED:
@@ -76,7 +78,7 @@ class Attempt:
         """The same for a guest's thread, which has no part in what becomes of it."""
         try:
             self.now(True)
-        except BaseException as error:
+        except Exception as error:
             self.error = error
             self.over.set()
 

@@ -416,7 +416,9 @@ def reclaim(instance: Instance, at_poll: bool = False) -> int:
     search: Search = Search.__new__(Search)
     if not instance.retired:
         return 0
-    if is_closed(store) or not (is_quiet(store) or (at_poll and is_alone(store) and instance.blueprint.n_passive == 0)):
+    # What is left of a bulk operation may point into the binary of one, if there are passive data segments.
+    seen: cython.bint = (is_quiet(store) or (at_poll and is_alone(store))) and instance.blueprint.n_passive == 0
+    if is_closed(store) or not (store.exec.occupant == 0 or seen):
         return len(instance.retired)
     kept: list = []
     search.instance = instance
