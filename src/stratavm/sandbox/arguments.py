@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, dataclass
 from stratavm.base.text import utf8
-from stratavm.engine.source import SourceLike
 from stratavm.wasi import given
 from stratavm.wasi.descriptor import Tree
 from stratavm.wasi.given import Mode
 
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
+    from stratavm.engine.source import SourceLike
     from stratavm.wasi.memfs import MemoryTree
 
 ModuleLike: TypeAlias = "SourceLike | Module"

@@ -26,7 +26,6 @@ from stratavm.sandbox.deaths import GRACE_SECONDS
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.python.calls import REQUEST_BYTES, Calls
 from stratavm.sandbox.python.frames import ANSWER_BYTES, ITEMS, Answer, Malformed, answer_of, parse
-from stratavm.sandbox.python.keeping import packed
 from stratavm.sandbox.python.results import Limit, PythonCompleted
 from stratavm.sandbox.ways import DIRECTLY, Way
 from stratavm.sandbox.workers import ATTEMPTS, Behind, Frames, NeverBegan, WorkerFailed, Workers
@@ -93,7 +92,7 @@ def _pool(warm: Warm, kept: Kept, kind: Kind) -> Workers:
         guest, paths = warm.opened.guest, kept.tree.plain()
         if paths is None:
             raise SnapshotRefused("links", "the files of an interpreter for workers", "its code must remove them")
-        data = {"module": os.fspath(guest.module), "fuel": kind.fuel, "kept": packed(kept, paths)}
+        data = {"module": os.fspath(guest.module), "fuel": kind.fuel, "kept": kept.packed(paths)}
         readable = [guest.module, guest.library, *(f.host for f in kind.folders if not f.writable)]
         behind = Behind(
             memory_bytes=kind.memory_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
@@ -52,6 +53,7 @@ QUITS: Final = 256
 """From here on a status says that the guest wants to end, with a code."""
 STACK_BYTES: Final = (8 << 20) - (512 << 10)
 """What is left of the stack of a main thread: with less, deep recursion ends in a trap, not in RecursionError."""
+LENGTH_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,13 @@ class Kept:
     world: FrozenWorld
     tree: RunTree
     linked: list[InstancePre]
+
+    def packed(self, paths: dict[str, bytes | None]) -> bytes:
+        """As bytes, with these files: world and files before the snapshot (``keeping.unpacked``)."""
+        sizes = {path: None if content is None else len(content) for path, content in paths.items()}
+        head = json.dumps({"world": self.world.serialize().decode(), "files": sizes}).encode()
+        contents = [content for content in paths.values() if content is not None]
+        return b"".join([len(head).to_bytes(LENGTH_BYTES, "little"), head, *contents, self.snapshot.serialize()])
 
 
 class Begins(NamedTuple):

@@ -10,7 +10,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.engine.aot import build_identity
 from stratavm.engine.snapshot import Snapshot
 from stratavm.sandbox.python.guests import digest_of, own_cache
-from stratavm.sandbox.python.interpreter import INSTALL, Kept, driver
+from stratavm.sandbox.python.interpreter import INSTALL, LENGTH_BYTES, Kept, driver
 from stratavm.sandbox.python.tree import RunTree
 from stratavm.services.diskcache import CacheRefused, DiskCache, digest
 from stratavm.wasi.frozen import FrozenWorld
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from stratavm.sandbox.python.guests import Guest
 
 VERSION: Final = b"python 1"
-LENGTH_BYTES: Final = 8
 NEVER_READ: Final = (1 << 62) - 1
 
 
@@ -46,7 +45,7 @@ class Place:
         paths = kept.tree.plain()
         if paths is not None:
             with suppress(OSError, ValueError):  # the disk is full, or it is larger than an entry may be
-                self._disk.keep(self._key, packed(kept, paths), self._label)
+                self._disk.keep(self._key, kept.packed(paths), self._label)
 
 
 def place_of(guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind: tuple[bool, bool]) -> Place | None:
@@ -65,16 +64,8 @@ def place_of(guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind
     return Place(disk, digest(*parts), f"warm {guest.module.name}: {' '.join(codes[1].split())}")
 
 
-def packed(kept: Kept, paths: dict[str, bytes | None]) -> bytes:
-    """As bytes: world and files before the snapshot."""
-    sizes = {path: None if content is None else len(content) for path, content in paths.items()}
-    head = json.dumps({"world": kept.world.serialize().decode(), "files": sizes}).encode()
-    contents = [content for content in paths.values() if content is not None]
-    return b"".join([len(head).to_bytes(LENGTH_BYTES, "little"), head, *contents, kept.snapshot.serialize()])
-
-
 def unpacked(content: bytes, module: Module) -> Kept:
-    """What was packed by this user."""
+    """What ``Kept.packed`` made, for this user."""
     whole = memoryview(content)
     at = LENGTH_BYTES + int.from_bytes(whole[:LENGTH_BYTES], "little")
     head: dict[str, Any] = json.loads(bytes(whole[LENGTH_BYTES:at]))
