@@ -8,18 +8,6 @@ cdef extern from * nogil:
     #include <sys/stat.h>
     #include <unistd.h>
 
-    /* Whether this is a virtual machine that tells its host which memory is free ("free page reporting"). The host takes
-       it, in large pages, and finds it again at the next touch, each page of 4 KiB by itself: a large one takes 2 to
-       5 ms instead of 0.2. The kernel shows its least order when it begins, and -1 before. */
-    static inline int strata_gives_memory_back(void) {
-        char first = '-';
-        int file = open("/sys/module/page_reporting/parameters/page_reporting_order", O_RDONLY | O_CLOEXEC);
-        if (file < 0) return 0;
-        if (read(file, &first, 1) != 1) first = '-';
-        close(file);
-        return first != '-';
-    }
-
     typedef struct {
         long long size, mtime_ns, ctime_ns;
     } StrataTimes;
@@ -112,7 +100,6 @@ cdef extern from * nogil:
         return strata_stamp_at(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), a, b, skipped, stamp);
     }
     """
-    int gives_memory_back "strata_gives_memory_back"()
     ctypedef struct Stamp "StrataStamp":
         char* bytes
         size_t size

@@ -14,6 +14,9 @@ __all__ = ["command"]
 
 COMMANDS = ("strata", "stratavm")
 """The scripts that call it."""
+LARGE_BYTES = 1 << 22
+WORDS = 9
+"""Of the command line, those before that one may name the program."""
 INTERRUPTED = 130
 """128 and the number of SIGINT."""
 
@@ -37,7 +40,7 @@ def command() -> int:
         hot = _hook.hot
         if hot is not None:  # before anything is imported that fills memory
             hot.keep_heap()
-            if not hot.gives_memory_back():
+            if _reads_much() or not hot.gives_memory_back():
                 hot.large_pages()
         from stratavm.cli.main import command as run
 
@@ -50,6 +53,18 @@ def command() -> int:
     except KeyboardInterrupt:
         _say()
         return INTERRUPTED
+
+
+def _reads_much() -> bool:
+    """Whether one of the first words is a file of megabytes, a program as a rule: that touches thousands of pages, for
+    which large ones pay even where they come slowly now and then."""
+    for word in sys.argv[1:WORDS]:
+        try:
+            if os.stat(word).st_size >= LARGE_BYTES:
+                return True
+        except (OSError, ValueError):  # it is something else
+            pass
+    return False
 
 
 def _is_the_process(caller: "FrameType") -> bool:

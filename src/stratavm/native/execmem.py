@@ -27,7 +27,6 @@ from cython.cimports.posix.mman import (
     mprotect,
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
-from cython.cimports.stratavm.base.files import gives_memory_back
 from cython.cimports.stratavm.base.vecfree import give_pages, vec_free
 from cython.cimports.stratavm.runtime import codemap, threads
 from cython.cimports.stratavm.runtime.codemap import CodeBlock, CodeRec, LandEntry, PosEntry, SiteEntry, TrapEntry
@@ -334,9 +333,8 @@ class CodeOwner:
             unlock(cython.address(arena))  # else kept: what a fork copies is executable
         if size >= LARGE_BATCH:  # a fault for each page would take as long as copying it
             if huge and start % HUGE_PAGE == 0:
-                # They come as they are touched, which wants no lock of all the address space; the small ones do, too.
-                if not gives_memory_back():
-                    madvise(cython.cast(cython.p_void, start), huge, MADV_HUGEPAGE)
+                # They come as they are touched, which wants no lock of all the address space.
+                madvise(cython.cast(cython.p_void, start), huge, MADV_HUGEPAGE)
                 populate(start + huge, room - huge)
             else:
                 room = size

@@ -71,8 +71,8 @@ print("done")
 
 
 @pytest.mark.parametrize("goes_back", [False, True])
-def test_the_command_asks_for_them(goes_back):
-    """Before it imports what it works with; not where the host of the machine takes free memory back."""
+def test_the_command_asks_for_them(goes_back, tmp_path):
+    """Before it imports what it works with; where the host of the machine takes free memory, for large programs."""
     code = """
 import os, types, stratavm
 from stratavm.cli import command
@@ -85,9 +85,14 @@ stratavm._hook.hot = types.SimpleNamespace(
 )
 command()
 """
-    kept, *asked, version = said(code, "--version", GOES_BACK=str(goes_back))
-    assert kept == "kept" and asked == ([] if goes_back else ["asked False"])
-    assert version.startswith("strata ")
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(bytes(1000))
+    with large.open("wb") as file:
+        file.truncate(1 << 22)
+    for words, is_much in (((), False), ((str(small), "no file"), False), ((str(small), str(large)), True)):
+        kept, *asked, version = said(code, "--version", *words, GOES_BACK=str(goes_back))
+        assert kept == "kept" and asked == ([] if goes_back and not is_much else ["asked False"])
+        assert version.startswith("strata ")
 
 
 def test_the_heap_keeps_what_is_freed():
