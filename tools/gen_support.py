@@ -60,11 +60,17 @@ def suite() -> str:
         scripts, assertions = suite_size(tier)
         vectors = sum(e.failures for e in expected.values() if {"simd", "relaxed-simd"} & {*e.proposals})
         of_them = f", {vectors:,} of them SIMD" if vectors else ""
-        result = (
-            f"{scripts - len(expected)} of the {scripts} scripts of the official suite as a whole, and "
-            f"{assertions - failures:,} of its {assertions:,} assertions; the other {failures:,} need proposals that "
-            f"are refused{of_them}."
-        )
+        if failures:
+            result = (
+                f"{scripts - len(expected)} of the {scripts} scripts of the official suite as a whole, and "
+                f"{assertions - failures:,} of its {assertions:,} assertions; the other {failures:,} need proposals "
+                f"that are refused{of_them}."
+            )
+        else:
+            result = (
+                f"all {scripts} scripts of the official suite, {assertions:,} assertions, with the proposals that are "
+                "there on request."
+            )
         said.setdefault(result, []).append(f"`{tier}`")
     return " ".join(
         f"{', '.join(tiers)} pass{'es' if len(tiers) == 1 else ''} {result}" for result, tiers in said.items()

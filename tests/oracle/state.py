@@ -20,12 +20,13 @@ from stratavm.spec.types import (
     GlobalType,
     Limits,
     MemoryType,
-    StructType,
     SubType,
     TableType,
     TagType,
     ValType,
+    fields_of,
     heap,
+    id_mark,
     kind,
     resolved,
     resolved_extern,
@@ -35,6 +36,16 @@ from stratavm.tiers.oracle.machine import Budget, OracleLimits, Program
 
 MAX_MEMORY_BYTES = 1 << 32
 MAX_TABLE_ELEMENTS = 10_000_000
+EXTERN_BASE = 1 << 40
+"""Host references start here, far from the numbers of functions."""
+THING_BASE = 1 << 50
+"""References to objects of guests start here."""
+
+
+class HostObject(NamedTuple):
+    """What ``ref.extern 3`` means."""
+
+    number: int
 
 
 class Shared:
@@ -210,8 +221,8 @@ class Global:
 class Tag:
     """A tag; two are the same only if they are the same object."""
 
-    def __init__(self, type_: TagType) -> None:
-        self.type = type_
+    def __init__(self, type_: TagType, type_id: int) -> None:
+        self.type, self.type_id = type_, type_id
 
     def exception(self, values: Sequence[int]) -> Exn:
         """An exception with raw values."""
@@ -289,7 +300,10 @@ class Store:
         self.functions: list[AnyFunction] = []
         self.exceptions: list[Exn] = []
         self._numbers: dict[AnyFunction, int] = {}
-        self._groups: dict[object, int] = {}
+        self._groups: dict[object, list[int]] = {}
+        self.supers: dict[int, int] = {}
+        self.things: list[object] = []
+        self._things: dict[int, int] = {}
         self._n_types = 0
 
     def func_ref(self, function: AnyFunction) -> int:
@@ -313,10 +327,40 @@ class Store:
 
             key = tuple(_structure(sub, named, value) for sub in group.types)
             if key not in self._groups:
-                self._groups[key] = self._n_types
+                first = self._n_types
+                self._groups[key] = [first + i | id_mark(sub.composite) for i, sub in enumerate(group.types)]
                 self._n_types += len(group.types)
-            ids += range(self._groups[key], self._groups[key] + len(group.types))
+            made = self._groups[key]
+            for number, sub in zip(made, group.types, strict=True):
+                if sub.supers:
+                    self.supers[number] = (ids + made)[sub.supers[0]]
+            ids += made
         return ids
+
+    def is_below(self, found: int, wanted: int) -> bool:
+        """Whether a type is another one, or declared below it."""
+        while found != wanted and found in self.supers:
+            found = self.supers[found]
+        return found == wanted
+
+    def thing_ref(self, thing: object) -> int:
+        """The raw reference to a Python object, for ever."""
+        if isinstance(thing, HostObject):
+            return EXTERN_BASE + thing.number
+        known = self._things.setdefault(id(thing), len(self.things))
+        if known == len(self.things):
+            self.things.append(thing)
+        return THING_BASE + known
+
+    def thing_of(self, raw: int) -> object:
+        """The object behind it."""
+        return HostObject(raw - EXTERN_BASE) if raw < THING_BASE else self.things[raw - THING_BASE]
+
+    def charge(self, count: int, what: str) -> None:
+        """Objects may take what they like."""
+
+    def refund(self, count: int) -> None:
+        """The same."""
 
 
 def _structure(sub: SubType, named: Callable[[int], object], value: Callable[[ValType], object]) -> object:
@@ -325,8 +369,7 @@ def _structure(sub: SubType, named: Callable[[int], object], value: Callable[[Va
     if isinstance(sub.composite, FuncType):
         form = tuple(map(value, sub.composite.params)), tuple(map(value, sub.composite.results))
     else:
-        fields = sub.composite.fields if isinstance(sub.composite, StructType) else (sub.composite.element,)
-        form = tuple((value(f.storage), f.mutable) for f in fields)
+        form = tuple((value(f.storage), f.mutable) for f in fields_of(sub.composite))
     return sub.final, tuple(map(named, sub.supers)), type(sub.composite), form
 
 
@@ -358,7 +401,29 @@ class Instance:
         """Whether a function has the type at an index; one of the host has it as it is written."""
         if function.type_id is None:
             return function.type == self.model.types[type_index].composite
-        return function.type_id == self.type_ids[type_index]
+        return self.is_below(function.type_id, type_index)
+
+    def type_id(self, type_index: int) -> int:
+        """The number of the type at an index."""
+        return self.type_ids[type_index]
+
+    def is_below(self, type_id: int, type_index: int) -> bool:
+        """Whether a type is that at an index, or below it."""
+        return self.store.is_below(type_id, self.type_ids[type_index])
+
+    def budget(self) -> Store:
+        """What objects take bytes of."""
+        return self.store
+
+    def thing_ref(self, thing: object) -> int:
+        """The raw reference to a Python object; an exception has one of its own."""
+        if isinstance(thing, Exn):
+            return 1 + next(i for i, known in enumerate(self.store.exceptions) if known is thing)
+        return self.store.thing_ref(thing)
+
+    def thing_of(self, raw: int) -> object:
+        """The object behind it: an exception's number is small."""
+        return self.store.exceptions[raw - 1] if raw < EXTERN_BASE else self.store.thing_of(raw)
 
     def func_ref(self, index: int) -> int:
         """The raw reference to a function by function index."""
@@ -445,7 +510,7 @@ def instantiate(store: Store, module: Module, imports: Mapping[str, Mapping[str,
     for tag in module.tags:
         type_ = resolved_extern(tag, instance.type_ids)
         assert isinstance(type_, TagType)
-        instance.tags.append(Tag(type_))
+        instance.tags.append(Tag(type_, instance.type_ids[tag.type_index]))
     for variable in module.globals:
         type_ = GlobalType(resolved(variable.type.value, instance.type_ids), variable.type.mutable)
         instance.globals.append(Global(type_, instance.program.evaluate(variable.init)))
@@ -494,7 +559,10 @@ def _check_import(instance: Instance, found: Extern, wanted: Import) -> None:
     if fits and isinstance(found, Function | HostFunction):
         assert wanted.type_index is not None
         fits = instance.has_type(found, wanted.type_index)
-    if not fits or not (wanted.kind == "func" or extern_matches(found.type, type_)):
+    if fits and isinstance(found, Tag):
+        assert wanted.type_index is not None
+        fits = found.type_id == instance.type_ids[wanted.type_index]
+    if not fits or not (wanted.kind == "func" or extern_matches(found.type, type_, instance.store.is_below)):
         where = wanted.label
         message = f"incompatible import type for {where}: expected {describe(type_)}, found {describe(found.type)}"
         raise LinkError(message)

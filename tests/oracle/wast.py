@@ -10,10 +10,7 @@ from stratavm.module.features import DEFAULT
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
 from stratavm.tiers.oracle.machine import OracleLimits
-from tests.oracle.state import Extern, Global, Instance, Store, instantiate
-
-EXTERN_BASE = 1 << 40
-"""Host references start here, far from the numbers of functions."""
+from tests.oracle.state import EXTERN_BASE, Extern, Global, Instance, Store, instantiate
 
 
 class OracleHost:

@@ -49,6 +49,9 @@ TRAP_KINDS: Final[tuple[TrapKind, ...]] = tuple(
             ("deadline", "deadline exceeded"),
             ("host_exception", "exception in a host function"),
             ("dynamic", "see the execution context's trap code"),
+            ("null_structure", "null structure reference"),
+            ("null_array", "null array reference"),
+            ("null_i31", "null i31 reference"),
         )
     )
 )

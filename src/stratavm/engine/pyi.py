@@ -9,10 +9,8 @@ from stratavm.base.text import printable
 from stratavm.engine.types import describe_extern
 from stratavm.runtime.values import signature
 from stratavm.spec.types import (
-    CONCRETE,
     F32,
     F64,
-    FUNC,
     I32,
     I64,
     REF,
@@ -20,7 +18,7 @@ from stratavm.spec.types import (
     FuncType,
     MemoryType,
     ValType,
-    heap,
+    holds_handles,
     is_ref,
     kind,
 )
@@ -77,6 +75,6 @@ def python_type(type_: ValType) -> str:
     """The Python type of values of a WebAssembly type, as an annotation."""
     if type_ in _NUMBERS:
         return _NUMBERS[type_]
-    if is_ref(type_) and (heap(type_) == FUNC or heap(type_) >= CONCRETE):  # types that have an index are of functions
+    if is_ref(type_) and not holds_handles(type_):
         return "Func" if kind(type_) == REF else "Func | None"
     return "Any"

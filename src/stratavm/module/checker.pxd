@@ -65,6 +65,16 @@ cdef enum Fault:  # rows of `checker.FAULTS`
     F_DELEGATE = 40
     F_RETHROW = 41
     F_LANE = 42
+    F_FIELD = 43
+    F_KIND = 44
+    F_DEFAULT = 45
+    F_PACKED = 46
+    F_UNPACKED = 47
+    F_IMMUTABLE_FIELD = 48
+    F_IMMUTABLE_ARRAY = 49
+    F_NOT_NUMERIC = 50
+    F_COPY = 51
+    F_CAST_FLAGS = 52
 
 cdef enum Quick:               # what `quick_walk` does with a row
     Q_NOTHING = 0              # leave it to the walk

@@ -21,7 +21,7 @@ from cython.cimports.stratavm.module._gen_walk_kinds import (
     WK_LOCAL,
     WK_PLAIN,
 )
-from cython.cimports.stratavm.module.valid import VB_CALLS, VB_COMPLEX, VB_LOOPS, TypeFact
+from cython.cimports.stratavm.module.valid import TK_ARRAY, VB_CALLS, VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,
     FEAT_FUNCTION_REFERENCES,
@@ -580,8 +580,30 @@ FAULTS = {
     F_DELEGATE: (ValidationError, "delegate without try"),
     F_RETHROW: (ValidationError, "invalid rethrow label"),
     F_LANE: (ValidationError, "invalid lane index"),
+    F_FIELD: (ValidationError, "unknown field"),
+    F_KIND: (ValidationError, "unknown type"),
+    F_DEFAULT: (ValidationError, "type mismatch"),
+    F_PACKED: (ValidationError, "type mismatch"),
+    F_UNPACKED: (ValidationError, "type mismatch"),
+    F_IMMUTABLE_FIELD: (ValidationError, "immutable field"),
+    F_IMMUTABLE_ARRAY: (ValidationError, "immutable array"),
+    F_NOT_NUMERIC: (ValidationError, "array type is not numeric or vector"),
+    F_COPY: (ValidationError, "array types do not match"),
+    F_CAST_FLAGS: (DecodeError, "malformed cast flags"),
 }
 """Exception and the specification's words by fault."""
+
+
+OF_OBJECTS = {
+    F_KIND: lambda expected, found: (("a struct type", "an array type")[expected == TK_ARRAY], f"type {found}"),
+    F_DEFAULT: lambda expected, found: ("fields and elements with a default", f"type {found}"),
+    F_PACKED: lambda expected, found: ("a row that extends", f"a plain one for {T.type_name(found)}"),
+    F_UNPACKED: lambda expected, found: ("a plain row", f"one that extends for {T.type_name(found)}"),
+    F_NOT_NUMERIC: lambda expected, found: ("numbers or vectors", T.type_name(found)),
+    F_COPY: lambda expected, found: (T.type_name(expected), T.type_name(found)),
+    F_CAST_FLAGS: lambda expected, found: ("flags from 0 to 3", f"{found}"),
+}
+"""What was expected and found, by fault."""
 
 
 def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
@@ -611,7 +633,9 @@ def describe(fault: int, expected: int, found: int) -> tuple[str, str]:
         return f"a lane below {expected}", f"{found}"
     if fault == F_CLAUSE:
         return "a kind from 0 to 3", f"{found}"
-    if fault in (F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA, F_TAG):
+    if fault in OF_OBJECTS:
+        return OF_OBJECTS[fault](expected, found)
+    if fault in (F_FIELD, F_LABEL, F_LOCAL, F_GLOBAL, F_FUNC, F_TABLE, F_MEMORY, F_TYPE_INDEX, F_ELEM, F_DATA, F_TAG):
         return f"below {expected}" if expected else "no index at all", f"{found}"
     return "", "" if none else f"{found:#x}"
 
@@ -645,6 +669,6 @@ def fault_error(checker: Checker) -> Exception:
     expected, got = describe(fault, checker.expected, found)
     if kind is DecodeError:
         return DecodeError(message, offset=offset, expected=expected, found=got)
-    if message.startswith("unknown ") and fault != F_NOT_FUNC:
+    if message.startswith("unknown ") and fault not in (F_NOT_FUNC, F_KIND):
         message = f"{message} {found}"
     return ValidationError(message, offset=offset, func=func, op=mnemonic, expected=expected, found=got)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from stratavm.base.budget import check
 from stratavm.base.errors import Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.importing import importing
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.module.model import ConstExpr, Module
@@ -28,11 +29,6 @@ NUMBERS: Final = {
 """Type, and bits of the LEB128 number or minus the bytes that follow."""
 EXTENDED: Final = {f"{name}.{op}": t for name, t in (("i32", T.I32), ("i64", T.I64)) for op in ("add", "sub", "mul")}
 CONSTS: Final = {0x41: T.I32, 0x42: T.I64}
-LATER: Final = frozenset(
-    {"struct.new", "struct.new_default", "array.new", "array.new_default", "array.new_fixed", "ref.i31",
-     "any.convert_extern", "extern.convert_any"}
-)  # fmt: skip
-"""Constant in 3.0, not here yet."""
 
 
 class Constants:
@@ -102,8 +98,13 @@ class Constants:
                 )
             stack.pop()
             return at
-        if row is not None and mnemonic in LATER and row.feature not in self.features:
-            self._need(row.feature, mnemonic, offset)
+        if row is not None and row.feature == "gc":
+            with importing:
+                from stratavm.module.constant_objects import CONSTANT, object_step
+
+            if mnemonic in CONSTANT:
+                self._need("gc", mnemonic, offset)
+                return object_step(self.module, self.context, row, code, at, stack, offset)
         raise ValidationError("constant expression required", offset=offset, op=mnemonic)
 
     def _global(self, index: int, globals_before: int, offset: int) -> T.ValType:

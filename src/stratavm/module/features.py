@@ -55,6 +55,7 @@ FEATURES: Final[dict[str, Feature]] = {
             "gc", "3.0", False, "structs, arrays, i31",
             "Kotlin/Wasm, dart compile wasm, wasm_of_ocaml, Scala.js and J2CL for WebAssembly",
             "none of these can do without; C, C++, Rust, Zig, Go, TinyGo and AssemblyScript bring a heap of their own",
+            interpreted=True,
         ),
         Feature(
             "exceptions", "3.0", True, "tags, try_table, throw",

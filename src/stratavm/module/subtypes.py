@@ -5,7 +5,7 @@ Source: WebAssembly 3.0, sections 3.2.9 (recursive types) and 3.3.6 (composite t
 
 from __future__ import annotations
 
-from _collections_abc import Iterable, Sequence
+from _collections_abc import Sequence
 
 from stratavm.base.budget import paced
 from stratavm.base.errors import ValidationError
@@ -68,6 +68,6 @@ def _shape(composite: T.CompositeType) -> str:
     """A composite type in a few words."""
     if isinstance(composite, T.FuncType):
         return f"func {composite}"
-    fields: Iterable[T.FieldType] = composite.fields if isinstance(composite, T.StructType) else (composite.element,)
+    fields = T.fields_of(composite)[:20]
     shown = [f"(mut {T.type_name(f.storage)})" if f.mutable else T.type_name(f.storage) for f in fields]
-    return f"{'struct' if isinstance(composite, T.StructType) else 'array'} {' '.join(shown[:20])}"
+    return f"{'struct' if isinstance(composite, T.StructType) else 'array'} {' '.join(shown)}"

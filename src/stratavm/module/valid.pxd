@@ -12,13 +12,14 @@ cdef enum TypeKind:
     TK_ARRAY = 2
 
 cdef struct TypeFact:
-    const uint32_t* params     # packed value types; results follow the parameters
-    const uint32_t* results
+    const uint32_t* params     # packed value types; results follow the parameters. Or fields, an array's one element
+    const uint32_t* results    # of fields: 1 where they may be set
     uint32_t n_params
     uint32_t n_results
     uint32_t canonical         # equal for equivalent types of this module
     uint32_t super             # type index or NO_INDEX
     uint32_t kind
+    uint32_t defaults          # whether all fields have a default
     uint32_t refs[2]           # packed: the references to it, nullable and not; block types point here
 
 cdef struct GlobalFact:

@@ -43,6 +43,33 @@ def _array(count: cython.size_t, size: cython.size_t) -> cython.p_void:
     return memory
 
 
+def _values_in(sub: object) -> int:
+    """How many types a definition has in the pool, marks of fields that may be set included."""
+    composite = sub.composite
+    if isinstance(composite, T.FuncType):
+        return len(composite.params) + len(composite.results)
+    return 2 * len(T.fields_of(composite))
+
+
+@cython.cfunc
+def take_fields(
+    at: cython.pointer(TypeFact), pool: cython.pointer(uint32_t), used: uint32_t, fields: tuple
+) -> uint32_t:
+    """Flatten the fields of a struct, or an array's element; how much of the pool is used by now."""
+    n: uint32_t = len(fields)
+    at.params = pool + used
+    at.results = at.params + n
+    at.n_params = n
+    at.defaults = True
+    for field in fields:
+        pool[used] = field.storage
+        pool[used + n] = field.mutable
+        if pool[used] & 0xFF == K_REF:
+            at.defaults = False
+        used += 1
+    return used + n
+
+
 @cython.cclass
 class Context:
     """The specification's context C: what a body may refer to. The module's own checks ran before."""
@@ -75,9 +102,7 @@ class Context:
         k: uint32_t
         at: cython.pointer(TypeFact)
         types = self.module.types
-        wanted = sum(
-            len(t.composite.params) + len(t.composite.results) for t in types if isinstance(t.composite, T.FuncType)
-        )
+        wanted = sum(map(_values_in, types))
         self.n_types = len(types)
         self.types = cython.cast(cython.pointer(TypeFact), _array(self.n_types, cython.sizeof(TypeFact)))
         self.pool = cython.cast(cython.pointer(uint32_t), _array(wanted, cython.sizeof(uint32_t)))
@@ -98,6 +123,8 @@ class Context:
                     self.pool[used] = value
                     used += 1
                 at.results = at.params + at.n_params
+            else:
+                used = take_fields(at, self.pool, used, T.fields_of(sub.composite))
         memset(self.singles, 0, cython.sizeof(self.singles))
         memset(self.solids, 0, cython.sizeof(self.solids))
         for value in (T.I32, T.I64, T.F32, T.F64, T.V128):
@@ -210,6 +237,12 @@ class Context:
     def is_subtype(self, found: uint32_t, expected: uint32_t) -> bool:
         """Whether a value of type ``found`` may stand where ``expected`` is wanted."""
         return self.matches(found, expected)
+
+    def has_default(self, index: uint32_t) -> bool:
+        """Whether all fields of the struct at a type index, or the array's element, have a default."""
+        if index >= self.n_types:
+            raise IndexError(index)
+        return self.types[index].defaults != 0
 
 
 def feature_mask(features) -> int:

@@ -152,8 +152,7 @@ def _shape(composite: T.CompositeType, normal: object) -> object:
     assert callable(normal)
     if isinstance(composite, T.FuncType):
         return tuple(map(normal, composite.params)), tuple(map(normal, composite.results))
-    fields = composite.fields if isinstance(composite, T.StructType) else (composite.element,)
-    return tuple((normal(f.storage), f.mutable) for f in fields)
+    return tuple((normal(f.storage), f.mutable) for f in T.fields_of(composite))
 
 
 class _ModuleChecks:
@@ -218,8 +217,7 @@ class _ModuleChecks:
         composite = sub.composite
         if not isinstance(composite, T.FuncType):
             need("gc", self.features, "a struct or array type")
-            fields = composite.fields if isinstance(composite, T.StructType) else (composite.element,)
-            mentioned = tuple(f.storage for f in fields)
+            mentioned = tuple(f.storage for f in T.fields_of(composite))
         else:
             mentioned = composite.params + composite.results
             if len(composite.results) > 1:

@@ -23,6 +23,7 @@ from cython.cimports.stratavm.module.valid import (
     TypeFact,
     kept_ref,
 )
+from cython.cimports.stratavm.module.validate_objects import object_row
 from cython.cimports.stratavm.module.walk import row_behind
 from cython.cimports.stratavm.spec._gen_ops import *
 from cython.cimports.stratavm.spec._gen_optables import *
@@ -684,6 +685,9 @@ class ValidateWalk(Checker):
                     return 1
             elif kind == WK_VECTOR_ACCESS or kind == WK_LANE or kind == WK_LANES or kind == WK_V128:
                 if self.vector(kind):
+                    return 1
+            elif kind == WK_OBJECT or kind == WK_BRANCH_CAST:
+                if object_row(self):
                     return 1
             elif kind == WK_UNKNOWN:
                 return self.fail(F_FEATURE, 0, OP_FEATURE[op])

@@ -6,6 +6,7 @@ from _collections_abc import Callable
 
 from stratavm.base.errors import Unsupported
 from stratavm.base.forms import Any, Final
+from stratavm.base.importing import importing
 from stratavm.base.leb import read_sleb, read_uleb
 from stratavm.module.model import ConstExpr
 
@@ -62,6 +63,42 @@ def _step(code: bytes, at: int, stack: list[int], instance: Any, offset: int) ->
     elif op == 0xD2:
         index, at = read_uleb(code, at, 32, end)
         stack.append(instance.func_ref(index))
+    elif op == 0xFB:
+        at = _object_step(code, at, stack, instance)
     else:
         raise Unsupported(f"instruction {op:#x} in a constant expression", offset=offset + at - 1)
+    return at
+
+
+def _object_step(code: bytes, at: int, stack: list[int], instance: Any) -> int:
+    """One that makes an object, or converts a reference: the position behind it."""
+    with importing:
+        from stratavm.contract import objects
+        from stratavm.spec.index import BY_CODE
+
+    end = len(code)
+    what, at = read_uleb(code, at, 32, end)
+    row = BY_CODE[0xFB, what].mnemonic
+    if row == "ref.i31":
+        stack[-1] = objects.I31_TAG | (stack[-1] & objects.I31_BITS)
+        return at
+    if row == "any.convert_extern" or row == "extern.convert_any":
+        convert = objects.unboxed if row == "any.convert_extern" else objects.boxed
+        stack[-1] = convert(instance, stack[-1])
+        return at
+    index, at = read_uleb(code, at, 32, end)
+    if row.startswith("struct.new"):
+        count = 0 if row == "struct.new_default" else len(instance.model.types[index].composite.fields)
+        raws = stack[len(stack) - count :]
+        del stack[len(stack) - count :]
+        stack.append(objects.new_struct(instance, index, raws))
+        return at
+    if row == "array.new_fixed":
+        count, at = read_uleb(code, at, 32, end)
+        raws = stack[len(stack) - count :]
+        del stack[len(stack) - count :]
+    else:
+        count = stack.pop()
+        raws = [0] if row == "array.new_default" else [stack.pop()]
+    stack.append(objects.new_array(instance, index, count, raws))
     return at

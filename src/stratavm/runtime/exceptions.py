@@ -43,9 +43,18 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value_type
-from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, FuncType, TagType, heap, is_ref, type_name
+from stratavm.spec.types import (
+    EXN,
+    NOEXN,
+    FuncType,
+    TagType,
+    heap,
+    holds_handles,
+    holds_objects,
+    is_ref,
+    type_name,
+)
 
-HANDLES = (EXTERN, NOEXTERN, EXN, NOEXN)
 OBJECT_BYTES = cython.declare(uint64_t, 112)  # an Exn, the allocator's part of it and of its cells
 
 
@@ -98,8 +107,8 @@ class Tag:
         self.type = type
         self.params = params
         self.widths = cell_widths(params)
-        self.handled = tuple([i for i, t in enumerate(params) if is_ref(t) and heap(t) in HANDLES]) or None
-        self.hidden = bool([t for t in params if is_ref(t) and heap(t) in (EXN, NOEXN)])
+        self.handled = tuple([i for i, t in enumerate(params) if holds_handles(t)]) or None
+        self.hidden = bool([t for t in params if is_ref(t) and (heap(t) in (EXN, NOEXN) or holds_objects(t))])
         self.d.tag = cython.cast(cython.p_void, self)
         self.d.type_id = cython.cast(uint32_t, type_id)
         self.d.n_values = len(params)
@@ -193,7 +202,7 @@ class Exn:
         """Keep what handles among its values mean: guests may hold it for longer than the call."""
         if self.held is None and self.tag.handled is not None:
             store: Store = self.tag.store
-            self.held = tuple([store.extern_from_raw(self.cells[2 * i]) for i in self.tag.handled])
+            self.held = tuple([thing_in(store, self.cells[2 * i]) for i in self.tag.handled])
         return 0
 
     def renew(self):
@@ -216,13 +225,15 @@ class Exn:
         """The values for Python.
 
         Raises:
-            TypeError: one is an exception: those do not leave guests.
+            TypeError: one is an exception or an object of a guest: those do not leave guests.
             Closed: one is a reference, and the store is closed.
         """
         at: cython.Py_ssize_t
         found: list = []
         if self.tag.hidden:
-            raise TypeError(f"a value of {self.tag!r} is an exception, which cannot cross to Python")
+            raise TypeError(
+                f"a value of {self.tag!r} is an exception or a guest's object, which cannot cross to Python"
+            )
         self.hold()
         raws: list = read_cells(self.cells, self.tag.widths)
         for at in range(len(raws)):
@@ -413,9 +424,30 @@ def renew_in(exn: Exn, step: cython.bint) -> cython.int:
         place: cython.Py_ssize_t = exn.tag.handled[at]
         thing: object = exn.held[at]
         exception: cython.bint = thing is not None and heap(exn.tag.params[place]) in (EXN, NOEXN)
-        raw: object = exnref(store, thing, exn, step) if exception else store.extern_to_raw(thing)
+        raw: object = exnref(store, thing, exn, step) if exception else raw_of_thing(store, thing)
         exn.cells[2 * place] = raw
     return 0
+
+
+@cython.cfunc
+def thing_in(store: Store, raw: uint64_t) -> object:
+    """What a handle among an exception's values means; an ``i31`` means itself."""
+    return objects().I31(raw) if raw >> 63 else store.extern_from_raw(raw)
+
+
+@cython.cfunc
+def raw_of_thing(store: Store, thing: object) -> object:
+    """The other way round."""
+    if type(thing).__name__ == "I31" and isinstance(thing, objects().I31):
+        return thing.raw
+    return store.extern_to_raw(thing)
+
+
+def objects() -> object:
+    """The room of objects, of which nothing is loaded where there are none."""
+    with importing:
+        from stratavm.contract import objects as room
+    return room
 
 
 @cython.cfunc

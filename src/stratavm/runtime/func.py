@@ -14,7 +14,7 @@ from cython.cimports.stratavm.runtime.store import Store, is_aborted, remember_r
 
 from stratavm.base.errors import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
 from stratavm.base.text import printable
-from stratavm.spec.types import FUNC, REF, REF_NULL, heap, kind
+from stratavm.spec.types import CONCRETE, FUNC, NOFUNC, REF, REF_NULL, RESOLVED, abstract_of, heap, kind
 
 STACK_CELLS = cython.declare(uint32_t, 32)
 FUNCREF_WIDTH = cython.declare(uint8_t, 9)
@@ -28,7 +28,7 @@ def cell_widths(types):
 
 
 def _is_func(t: int) -> bool:
-    return kind(t) in (REF, REF_NULL) and (heap(t) == FUNC or heap(t) >= 0x100 or heap(t) == 0x73)
+    return kind(t) in (REF, REF_NULL) and (abstract_of(heap(t)) in (FUNC, NOFUNC) or CONCRETE <= heap(t) < RESOLVED)
 
 
 def fill_cells(store, cells, values, widths, types):

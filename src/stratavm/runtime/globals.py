@@ -11,7 +11,7 @@ from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import from_raw, outside, to_raw, value_type
-from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, GlobalType, heap, is_ref, type_name
+from stratavm.spec.types import EXN, NOEXN, GlobalType, heap, holds_handles, holds_objects, type_name
 
 traits: dict = {}
 """Cell width, and whether it holds handles, by value type: asked for at every global of every instance."""
@@ -97,7 +97,8 @@ class Global:
     def __repr__(self) -> str:
         if self.store is None:
             return "<Global that was never initialised>"
-        unseen: cython.bint = is_closed(self.store) or heap(self.type.value) in (EXN, NOEXN)
+        hidden: cython.bint = heap(self.type.value) in (EXN, NOEXN) or holds_objects(self.type.value)
+        unseen: cython.bint = is_closed(self.store) or hidden
         shown: str = "?" if unseen else repr(self.value)
         return f"<Global {'mut ' if self.type.mutable else ''}{type_name(self.type.value)} = {shown}>"
 
@@ -108,10 +109,9 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     value: object = type.value
     marked: object = traits.get(value)
     if marked is None:
-        holds_handles: object = is_ref(outside(value)) and heap(value) in (EXTERN, NOEXTERN, EXN, NOEXN)
         if len(traits) >= 4096:  # a cache: modules may have any number of reference types
             traits.clear()
-        traits[value] = marked = (cell_widths((value,))[0], holds_handles)
+        traits[value] = marked = (cell_widths((value,))[0], holds_handles(outside(value)))
     variable.store = store
     variable.type = type
     variable.holds_functions = marked[0] == 9

@@ -27,7 +27,7 @@ from cython.cimports.stratavm.runtime.blueprint import (
 )
 from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.common import CommonRecs
-from cython.cimports.stratavm.runtime.exceptions import Tag, caught_by, exnref_of, made_exception, thrown_again
+from cython.cimports.stratavm.runtime.exceptions import Exn, Tag, caught_by, exnref_of, made_exception, thrown_again
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.handles import Handles
@@ -42,6 +42,7 @@ from cython.cimports.stratavm.runtime.table import Table
 from stratavm.base.errors import StoreBusy, Trap
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
+from stratavm.spec.types import holds_handles, resolved
 
 LONE_BYTES = cython.declare(uint64_t, 512)  # what a LoneFunc takes of the budget: itself, and its place in three tables
 NOTHING: list = []  # an index space without entries; never added to
@@ -296,6 +297,8 @@ class Instance:
         items: list = None
         if not how.plain:
             items = [evaluate(expression, self) for expression in self.blueprint.segments[index].exprs]
+            if holds_handles(resolved(self.blueprint.segments[index].type, self.blueprint.ids)):
+                self.store.add_root(self)
         return self.make_element(index, items)
 
     def make_element(self, index, items):
@@ -542,6 +545,39 @@ class Instance:
     def exn_ref(self, error: BaseException) -> int:
         """An exnref to an exception that guests may catch."""
         return exnref_of(self.store, error)
+
+    # ---- objects, for the oracle ----
+
+    def type_id(self, type_index: int) -> int:
+        """The canonical id of the type at an index of this module."""
+        return self.blueprint.ids[type_index]
+
+    def is_below(self, type_id: int, type_index: int) -> bool:
+        """Whether a canonical id is that of the type at an index of this module, or of one below it."""
+        return self.store.runtime.types.matches(type_id, self.blueprint.ids[type_index])
+
+    def budget(self) -> object:
+        """What the bytes of objects are taken of."""
+        if is_closed(self.store):
+            raise self.store.why_closed()
+        return self.store.quota
+
+    def thing_ref(self, thing: object) -> int:
+        """The raw reference to a Python object; to an exception, its exnref."""
+        return self.store.number_of(thing, isinstance(thing, Exn))
+
+    def thing_of(self, raw: int) -> object:
+        """The Python object behind a raw reference that is not null."""
+        return self.store.extern_from_raw(raw)
+
+    def held_handles(self) -> set:
+        """The raw references of element segments, for collections of handles."""
+        i: uint32_t
+        held: set = set()
+        if not is_closed(self.store):
+            for i in range(self.seg.n_elements):
+                held.update(self.elem_segment(i))
+        return held
 
     def begin_run(self, run: object) -> None:
         """A guest begins that runs without machine code."""

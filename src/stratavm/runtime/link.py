@@ -194,7 +194,7 @@ def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any
         assert wanted.type_index is not None
         fits = given.type_id == ids[wanted.type_index]
     else:
-        fits = extern_matches(given.type, wanted.type)
+        fits = extern_matches(given.type, wanted.type, store.runtime.types.matches)
     if not fits:
         raise LinkError(
             f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(given.type)}"

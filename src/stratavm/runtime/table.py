@@ -35,7 +35,7 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.runtime.values import from_raw, outside, to_raw, value_type
-from stratavm.spec.types import EXN, EXTERN, NOEXN, NOEXTERN, REF, RESOLVED, Limits, TableType, heap, kind, type_name
+from stratavm.spec.types import EXN, NOEXN, REF, RESOLVED, Limits, TableType, heap, holds_handles, kind, type_name
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
@@ -56,7 +56,7 @@ class TableSpec:
         self.minimum = min(whole("minimum", limits.minimum), cython.cast(object, 1) << 63)
         most: object = whole_or_none("maximum", limits.maximum)
         self.maximum = NOWHERE if most is None else min(most, cython.cast(object, 1) << 63)
-        self.holds_handles = heap(type.element) in (EXTERN, NOEXTERN, EXN, NOEXN)
+        self.holds_handles = holds_handles(type.element)
         self.holds_functions = cell_widths((type.element,)) == b"\x09"
 
 

@@ -16,6 +16,7 @@ from cython.cimports.libc.stdlib import free, realloc
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
 from stratavm.spec.types import (
+    ARRAY_ID,
     CONCRETE,
     FIRST_CONCRETE,
     FIRST_RESOLVED,
@@ -23,10 +24,12 @@ from stratavm.spec.types import (
     REF,
     REF_NULL,
     RESOLVED,
+    STRUCT_ID,
     ArrayType,
     FuncType,
     StructType,
     SubType,
+    id_mark,
     is_own_id,
     own_id,
 )
@@ -124,6 +127,8 @@ class TypeIds:
         made.home = self
         made.key = key
         made.ids = self.take(len(keys))
+        if len(keys) != 1 or id_mark(types[0].composite):
+            made.ids = tuple([n | id_mark(t.composite) for n, t in zip(made.ids, types, strict=True)])
         for number, t in zip(made.ids, types, strict=True):
             if t.supers:
                 self.supers[number] = tuple([made.ids[s - start] if s >= start else ids[s] for s in t.supers])
@@ -175,7 +180,7 @@ class Group:
             return
         for number in self.ids:
             self.home.supers.pop(number, None)
-            self.home.give_back(number)
+            self.home.give_back(number & ~(STRUCT_ID | ARRAY_ID))
 
 
 @cython.no_gc  # goes after all who keep it, also when the collector finds those

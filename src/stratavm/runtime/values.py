@@ -33,6 +33,7 @@ from stratavm.spec.types import (
     V128,
     FuncType,
     ValType,
+    abstract_of,
     heap,
     kind,
     type_name,
@@ -131,7 +132,7 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
         return refs.extern_to_raw(value)
     if heap(type_) == FUNC:
         return refs.func_to_raw(value, kind(type_) != REF)
-    if heap(type_) >= RESOLVED:
+    if heap(type_) >= RESOLVED and abstract_of(heap(type_)) == FUNC:
         return _typed_function(type_, value, refs)
     raise TypeError(f"a value of type {type_name(type_)} cannot cross from Python")
 
@@ -150,7 +151,7 @@ def from_raw(type_: ValType, raw: int, refs: References) -> Any:
         return raw.to_bytes(16, "little")
     if heap(type_) == EXTERN:
         return refs.extern_from_raw(raw)
-    if heap(type_) == FUNC or heap(type_) >= RESOLVED:
+    if abstract_of(heap(type_)) == FUNC:
         return refs.func_from_raw(raw)
     raise TypeError(f"a value of type {type_name(type_)} cannot cross to Python")
 

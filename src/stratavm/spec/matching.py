@@ -7,18 +7,26 @@ Source: WebAssembly 3.0, sections 3.3.3 (reference types) and 3.3.12 (external t
 
 from __future__ import annotations
 
+from _collections_abc import Callable
+
+from stratavm.base.forms import TypeAlias
 from stratavm.spec.types import (
-    CONCRETE,
+    ABOVE,
     FUNC,
+    NOFUNC,
+    NONE,
     REF_NULL,
+    RESOLVED,
     ExternType,
     FuncType,
     GlobalType,
+    HeapType,
     Limits,
     MemoryType,
     TableType,
     TagType,
     ValType,
+    abstract_of,
     heap,
     is_ref,
     kind,
@@ -42,16 +50,32 @@ def limits_match(found: Limits, wanted: Limits) -> bool:
     return found.maximum is not None and found.maximum <= wanted.maximum
 
 
-def value_matches(found: ValType, wanted: ValType) -> bool:
-    """Subtyping of value types: the same type, or a reference that is not null or of a concrete function type."""
+Below: TypeAlias = Callable[[int, int], bool]
+"""Whether the type with a canonical id is that with another one, or below it."""
+
+
+def value_matches(found: ValType, wanted: ValType, below: Below = int.__eq__) -> bool:
+    """Subtyping of value types as they are outside of modules."""
     if found == wanted:
         return True
     if not (is_ref(found) and is_ref(wanted)) or (kind(found) == REF_NULL and kind(wanted) != REF_NULL):
         return False
-    return heap(found) == heap(wanted) or (heap(wanted) == FUNC and heap(found) >= CONCRETE)
+    return heap_matches(heap(found), heap(wanted), below)
 
 
-def extern_matches(found: ExternType, wanted: ExternType) -> bool:
+def heap_matches(found: HeapType, wanted: HeapType, below: Below) -> bool:
+    """The same for heap types."""
+    if found == wanted:
+        return True
+    if wanted >= RESOLVED:
+        if found >= RESOLVED:
+            return below(found - RESOLVED, wanted - RESOLVED)
+        return found == (NOFUNC if abstract_of(wanted) == FUNC else NONE)
+    nearest = abstract_of(found)
+    return wanted == nearest or wanted in ABOVE.get(nearest, ())
+
+
+def extern_matches(found: ExternType, wanted: ExternType, below: Below = int.__eq__) -> bool:
     """Whether a value of the found type satisfies an import of the wanted type."""
     if isinstance(found, TableType) and isinstance(wanted, TableType):
         return found.element == wanted.element and limits_match(found.limits, wanted.limits)
@@ -59,7 +83,7 @@ def extern_matches(found: ExternType, wanted: ExternType) -> bool:
         return found.page_shift == wanted.page_shift and limits_match(found.limits, wanted.limits)
     if isinstance(found, GlobalType) and isinstance(wanted, GlobalType):
         immutable = not (found.mutable or wanted.mutable)  # a variable may be written through either type
-        return found == wanted or (immutable and value_matches(found.value, wanted.value))
+        return found == wanted or (immutable and value_matches(found.value, wanted.value, below))
     return found == wanted
 
 

@@ -27,7 +27,7 @@ Walk: TypeAlias = Literal[
     "", "local", "const", "global", "block", "else", "end", "branch", "br_table", "call", "call_indirect", "return",
     "unreachable", "nop", "drop", "select", "memory", "table", "bulk_table", "reference",
     "branch_null", "call_ref", "atomic", "throw", "throw_ref", "try_table", "try", "catch", "catch_all", "delegate",
-    "rethrow", "v128", "lane", "lanes", "vector_access",
+    "rethrow", "v128", "lane", "lanes", "vector_access", "object", "branch_cast",
 ]  # fmt: skip
 """Rows that the walks over a body treat alike, where signature, immediates and access do not say everything."""
 

@@ -157,6 +157,11 @@ class ArrayType:
 CompositeType: TypeAlias = FuncType | StructType | ArrayType
 
 
+def fields_of(composite: StructType | ArrayType) -> tuple[FieldType, ...]:
+    """The fields of a struct, or an array's one element."""
+    return composite.fields if isinstance(composite, StructType) else (composite.element,)
+
+
 @dataclass(frozen=True, slots=True)
 class SubType:
     """A type definition: its shape, whether it may be extended, and what it extends (type indices)."""
@@ -168,6 +173,9 @@ class SubType:
 
 OWN_ID: Final = 1 << 31
 """The bit of canonical ids that signatures have of their own; those that an engine gives have it not."""
+STRUCT_ID: Final = 1 << 30
+ARRAY_ID: Final = 1 << 29
+"""Bits of the canonical ids of types of structs and arrays; no other id without ``OWN_ID`` has them."""
 MOST_PLAIN: Final = 9
 """Parameters and results of such a signature: three bits each, and a one in front."""
 _PLAIN: Final[dict[ValType, int]] = {I32: 1, I64: 2, F32: 3, F64: 4, V128: 5, FUNCREF: 6, EXTERNREF: 7}
@@ -216,6 +224,38 @@ def is_own_id(id: int) -> bool:
     except ValueError:
         return False
     return plain is not None and own_id((SubType(plain),)) == id
+
+
+def id_mark(composite: CompositeType) -> int:
+    """The bits that canonical ids of such a type have, besides their number."""
+    if isinstance(composite, FuncType):
+        return 0
+    return STRUCT_ID if isinstance(composite, StructType) else ARRAY_ID
+
+
+ABOVE: Final[dict[HeapType, tuple[HeapType, ...]]] = {
+    EQ: (ANY,), I31: (EQ, ANY), STRUCT: (EQ, ANY), ARRAY: (EQ, ANY), NONE: (I31, STRUCT, ARRAY, EQ, ANY),
+    NOFUNC: (FUNC,), NOEXTERN: (EXTERN,), NOEXN: (EXN,),
+}  # fmt: skip
+"""What is above each abstract heap type."""
+
+
+def abstract_of(h: HeapType) -> HeapType:
+    """The abstract heap type just above a canonical id's; an abstract one itself."""
+    if h < RESOLVED:
+        return h
+    id = h - RESOLVED
+    return FUNC if id & OWN_ID else STRUCT if id & STRUCT_ID else ARRAY if id & ARRAY_ID else FUNC
+
+
+def holds_objects(t: ValType) -> bool:
+    """Whether values of a type, as it is outside of modules, are references to objects of guests, or i31."""
+    return is_ref(t) and abstract_of(heap(t)) in (ANY, EQ, I31, STRUCT, ARRAY, NONE)
+
+
+def holds_handles(t: ValType) -> bool:
+    """Whether values of a type, as it is outside of modules, may be handles: of Python objects, exceptions, objects."""
+    return is_ref(t) and (heap(t) in (EXTERN, NOEXTERN, EXN, NOEXN) or holds_objects(t))
 
 
 def resolved(t: ValType, ids: Sequence[int]) -> ValType:

@@ -13,6 +13,7 @@ from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.typeids import MAX_IDS, TypeIds
 from stratavm.spec.types import (
+    ARRAY_ID,
     EXTERNREF,
     F32,
     F64,
@@ -21,6 +22,7 @@ from stratavm.spec.types import (
     I64,
     MOST_PLAIN,
     OWN_ID,
+    STRUCT_ID,
     V128,
     FuncType,
     SubType,
@@ -236,5 +238,30 @@ def test_short_signatures_have_an_id_of_their_own():
 def test_other_types_have_ids_of_the_engine(text):
     """They may have supertypes, name others, or be too long for a number."""
     numbers = TypeIds().of_module(guest.parse(f"(module {text})")).ids
-    assert all(0 < number <= MAX_IDS for number in numbers)
+    marks = STRUCT_ID if "struct" in text else 0
+    assert all(number & marks == marks and 0 < number & ~marks <= MAX_IDS for number in numbers)
     assert all(own_id(group.types) == 0 for group in guest.parse(f"(module {text})").rec_groups)
+
+
+def test_ids_say_whether_a_type_is_of_structs_or_arrays():
+    """And a number that was given back is given to whatever comes next."""
+    ids = TypeIds()
+    used = ids.of_module(guest.parse("(module (rec (type (struct)) (type (array i8)) (type (func))))"))
+    assert [number & (STRUCT_ID | ARRAY_ID) for number in used.ids] == [STRUCT_ID, ARRAY_ID, 0]
+    plain = {number & ~(STRUCT_ID | ARRAY_ID) for number in used.ids}
+    del used
+    again = ids.of_module(guest.parse("(module (rec (type (array i8)) (type (func (result i64))) (type (struct))))"))
+    assert {number & ~(STRUCT_ID | ARRAY_ID) for number in again.ids} == plain
+    assert ids.live == 3
+
+
+def test_a_type_is_below_what_it_extends_in_any_module():
+    """By structure, through several steps; another with the same shape is not."""
+    ids = TypeIds()
+    text = "(type $a (sub (struct))) (type $b (sub $a (struct (field i32)))) (type $c (sub $b (struct (field i32))))"
+    mine, others = (ids.of_module(guest.parse(f"(module {text} {more})")) for more in ("", "(type (struct))"))
+    a, b, c = mine.ids
+    assert others.ids[:3] == [a, b, c]
+    assert all(ids.matches(c, above) for above in (a, b, c))
+    assert not ids.matches(a, c)
+    assert not ids.matches(others.ids[3], a)

@@ -667,7 +667,7 @@ class BuildWalk(Builder):
                     return 1
                 if self.n_frames == 0:
                     return self.finish()
-            elif kind == WK_UNKNOWN:
+            elif kind == WK_UNKNOWN or kind == WK_OBJECT or kind == WK_BRANCH_CAST:
                 return self.refuse(op)
 
     # ---- other rows: immediates, operands, results ---------------------------------------------

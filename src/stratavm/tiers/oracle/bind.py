@@ -7,7 +7,7 @@ which is one that takes the place of the frame, or ``Thrown``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import Final
@@ -19,7 +19,8 @@ from stratavm.spec.record import Row
 from stratavm.spec.types import Limits
 from stratavm.tiers.oracle.atomics import atomic
 from stratavm.tiers.oracle.flatten import Jump, Op
-from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, Tail, Thrown, within
+from stratavm.tiers.oracle.objects import BINDERS, cast_branch
+from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, TableLike, Tail, Thrown, parts, within
 from stratavm.tiers.oracle.vectors import access, lanes
 
 RETURN: Final = -1
@@ -35,6 +36,10 @@ def bind(op: Op, instance: InstanceLike) -> Step:
     binder = _BINDERS.get(op.name)
     if binder is not None:
         return binder(op, instance)
+    if op.row.walk == "object":
+        return BINDERS[op.name](op, instance)
+    if op.row.walk == "branch_cast":
+        return cast_branch(op, instance, _take(op.imms[0]))
     if op.row.walk == "atomic":
         return atomic(op, instance)
     if op.row.walk in ("lane", "lanes"):
@@ -135,15 +140,6 @@ def _fuel(op: Op, instance: InstanceLike) -> Step:
     return fuel
 
 
-def _parts(instance: InstanceLike, count: int, size: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
-    """(offset, length) of the parts of a bulk operation, the last first if ``backwards``, with a poll between two."""
-    starts = range(0, count, size)
-    for nth, at in enumerate(reversed(starts) if backwards else starts):
-        if nth:
-            instance.poll()
-        yield at, min(size, count - at)
-
-
 def _memory_init(op: Op, instance: InstanceLike) -> Step:
     segment, memory = op.imms[0], instance.memories[op.imms[1]]
 
@@ -154,7 +150,7 @@ def _memory_init(op: Op, instance: InstanceLike) -> Step:
             raise Trap("memory_out_of_bounds", detail=f"data segment {segment} has {len(data)} bytes")
         within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
-        for at, n in _parts(instance, count, PART_BYTES):
+        for at, n in parts(instance, count, PART_BYTES):
             memory.put(target + at, bytes(data[source + at : source + at + n]))
 
     return memory_init
@@ -175,7 +171,7 @@ def _memory_copy(op: Op, instance: InstanceLike) -> Step:
         within(from_, source, count)
         within(to, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
-        for at, n in _parts(instance, count, PART_BYTES, source < target):
+        for at, n in parts(instance, count, PART_BYTES, source < target):
             to.put(target + at, from_.read(source + at, n))
 
     return memory_copy
@@ -188,7 +184,7 @@ def _memory_fill(op: Op, instance: InstanceLike) -> Step:
         count, value, target = stack.pop(), stack.pop(), stack.pop()
         within(memory, target, count)
         instance.charge(count >> BULK_FUEL_SHIFT)
-        for at, n in _parts(instance, count, PART_BYTES):
+        for at, n in parts(instance, count, PART_BYTES):
             memory.put(target + at, bytes((value & 0xFF,)) * n)
 
     return memory_fill
@@ -254,7 +250,7 @@ def _table_fill(op: Op, instance: InstanceLike) -> Step:
         count, raw, index = stack.pop(), stack.pop(), stack.pop()
         _inside(table, index, count)
         instance.charge(count)
-        for at, n in _parts(instance, count, PART_ELEMENTS):
+        for at, n in parts(instance, count, PART_ELEMENTS):
             for i in range(index + at, index + at + n):
                 table.set(i, raw)
 
@@ -269,7 +265,7 @@ def _table_copy(op: Op, instance: InstanceLike) -> Step:
         _inside(from_, source, count)
         _inside(to, target, count)
         instance.charge(count)
-        for at, n in _parts(instance, count, PART_ELEMENTS, source < target):
+        for at, n in parts(instance, count, PART_ELEMENTS, source < target):
             for i, raw in enumerate([from_.get(source + at + i) for i in range(n)], target + at):
                 to.set(i, raw)
 
@@ -286,7 +282,7 @@ def _table_init(op: Op, instance: InstanceLike) -> Step:
             raise Trap("table_out_of_bounds", detail=f"element segment {segment} has {len(elements)} elements")
         _inside(table, target, count)
         instance.charge(count)
-        for at, n in _parts(instance, count, PART_ELEMENTS):
+        for at, n in parts(instance, count, PART_ELEMENTS):
             for i in range(at, at + n):
                 table.set(target + i, elements[source + i])
 

@@ -12,11 +12,10 @@ from stratavm.base.budget import check
 from stratavm.base.errors import Unsupported
 from stratavm.base.forms import Any, Final, NamedTuple, dataclass, field
 from stratavm.base.leb import read_sleb, read_uleb
-from stratavm.module.features import INTERPRETED
 from stratavm.module.model import Function, Module
 from stratavm.spec.index import BY_CODE, opcode_at
 from stratavm.spec.record import Row
-from stratavm.spec.types import REF, REF_NULL, FuncType
+from stratavm.spec.types import REF, REF_NULL, FuncType, StructType
 
 EMPTY_BLOCK = -0x40
 ROWS: Final = 1 << 10
@@ -173,7 +172,7 @@ def _read_immediate(kind: str, code: bytes, at: int) -> tuple[Any, int]:
             return int.from_bytes(code[at : at + 16], "little"), at + 16
         case "lanes16":
             return code[at : at + 16], at + 16
-        case "lane":
+        case "lane" | "castflags":
             return code[at], at + 1
         case "memarg":
             return _read_memarg(code, at)
@@ -196,6 +195,23 @@ _NET = {
     "ref.is_null": 0, "ref.func": 1, "ref.as_non_null": 0,
 }  # fmt: skip
 """Change of the operand height by the rows whose typing is polymorphic."""
+
+
+_OBJECT_NET = {
+    "struct.new_default": 1, "struct.set": -2, "array.new": -1, "array.new_data": -1, "array.new_elem": -1,
+    "array.get": -1, "array.get_s": -1, "array.get_u": -1, "array.set": -3, "array.fill": -4, "array.copy": -5,
+    "array.init_data": -4, "array.init_elem": -4, "ref.eq": -1,
+}  # fmt: skip
+"""The same by the rows of objects that have no types as operands; those that are missing change nothing."""
+
+
+def object_net(name: str, imms: tuple[Any, ...], module: Module) -> int:
+    """By how much a row that does not branch changes the operand height."""
+    if name == "struct.new":
+        composite = module.types[imms[0]].composite
+        assert isinstance(composite, StructType)
+        return 1 - len(composite.fields)
+    return 1 - imms[1] if name == "array.new_fixed" else _OBJECT_NET.get(name, 0)
 
 
 @dataclass(slots=True)
@@ -244,16 +260,21 @@ class _Flattener:
                 self.control(row, tuple(imms), position)
             else:
                 self.emit(row.mnemonic, row, tuple(imms), position)
-                self.move(len(row.results) - len(row.operands) if row.signature else _NET[row.mnemonic])
+                self.move(self.net(row, imms))
         return Flat(self.ops, self.max_height, self.handlers, self.hidden)
+
+    def net(self, row: Row, imms: list[Any]) -> int:
+        """By how much a row changes the operand height."""
+        if row.signature:
+            return len(row.results) - len(row.operands)
+        return object_net(row.mnemonic, tuple(imms), self.module) if row.walk == "object" else _NET[row.mnemonic]
 
     def read_row(self, at: int) -> tuple[Row, int]:
         """The row at a position, and the position of its immediates."""
         prefix, code, at = opcode_at(self.code, at)
         row = BY_CODE.get((prefix, code))
-        if row is None or row.feature not in INTERPRETED:
-            name = row.mnemonic if row else f"opcode {prefix:#x} {code:#x}"
-            raise Unsupported(f"the oracle does not know {name}", feature=row.feature if row else "")
+        if row is None:
+            raise Unsupported(f"the oracle does not know opcode {prefix:#x} {code:#x}")
         return row, at
 
     def emit(self, name: str, row: Row, imms: tuple[Any, ...], position: int) -> None:
@@ -348,6 +369,10 @@ class _Flattener:
             case "br_on_non_null":
                 self.emit("br_on_non_null", row, (self.jump(imms[0]),), position)
                 self.move(-1)
+                self.next_charge(row, position)
+            case "br_on_cast" | "br_on_cast_fail":
+                flags, depth, _, heap = imms
+                self.emit(row.mnemonic, row, (self.jump(depth), flags, heap), position)
                 self.next_charge(row, position)
             case "br_table":
                 self.move(-1)
@@ -481,7 +506,7 @@ def flatten(module: Module, function: Function, fuel: bool = False, poll: Callab
     """A defined function's body, with charges if ``fuel`` is counted. ``poll`` is called now and then; what it raises
     ends the work.
 
-    Raises ``Unsupported`` where it needs a proposal that is not ready.
+    Raises ``Unsupported`` for an opcode that is none.
     """
     type_ = module.types[function.type_index].composite
     assert isinstance(type_, FuncType)

@@ -6,10 +6,11 @@ non-zero numbers, 0 for null.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import Any, NamedTuple, Protocol, TypeAlias
+from stratavm.contract.objects import Budget
 from stratavm.module.model import Module
 from stratavm.spec.types import FuncType
 
@@ -118,6 +119,21 @@ class InstanceLike(Protocol):
     def func_ref(self, index: int) -> int:
         """The raw reference to a function by function index."""
 
+    def type_id(self, type_index: int) -> int:
+        """The canonical id of the type at an index."""
+
+    def is_below(self, type_id: int, type_index: int) -> bool:
+        """Whether a canonical id is that of the type at an index, or of one below it."""
+
+    def budget(self) -> Budget:
+        """What the bytes of objects are taken of."""
+
+    def thing_ref(self, thing: Any) -> int:
+        """The raw reference to a Python object: the same one as long as anybody has it."""
+
+    def thing_of(self, raw: int) -> Any:
+        """The Python object behind one that is not null."""
+
     def tag_key(self, index: int) -> object:
         """What tells a tag from all others."""
 
@@ -179,3 +195,12 @@ def within(memory: MemoryLike, address: int, count: int) -> None:
     if address + count > len(memory):
         detail = f"{count} bytes at {address:#x}, the memory has {len(memory):#x}"
         raise Trap("memory_out_of_bounds", detail=detail)
+
+
+def parts(instance: InstanceLike, count: int, size: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
+    """(offset, length) of the parts of a bulk operation, the last first if ``backwards``, with a poll between two."""
+    starts = range(0, count, size)
+    for nth, at in enumerate(reversed(starts) if backwards else starts):
+        if nth:
+            instance.poll()
+        yield at, min(size, count - at)

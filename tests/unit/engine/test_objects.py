@@ -1,0 +1,326 @@
+"""Structs, arrays and i31 in an engine whose guests run on the oracle: who holds them, what they cost, what crosses."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from stratavm import Config, Engine, LinkError, Module, Store, StoreLimits, Trap, Unsupported, WasmException
+from stratavm.base.errors import OutOfFuel, ResourceLimit
+from stratavm.contract.objects import OBJECT_BYTES, VALUE_BYTES
+from stratavm.engine import Linker
+from stratavm.engine.instance import Instance
+from stratavm.module.features import DEFAULT
+
+FEATURES = DEFAULT | {"gc"}
+
+CELLS = """(module
+  (type $n (struct (field $next (mut (ref null $n))) (field $v (mut i32))))
+  (type $a (array (mut anyref)))
+  (table $t (export "table") 4 anyref)
+  (global $g (export "global") (mut (ref null $n)) (ref.null $n))
+  (global $first (ref $n) (struct.new $n (ref.null $n) (i32.const 77)))
+  (elem $kept (ref null $n) (item (struct.new $n (ref.null $n) (i32.const 88))))
+  (func (export "chain") (param $k i32) (local $at (ref null $n))
+    (loop (local.set $at (struct.new $n (local.get $at) (local.get $k)))
+      (local.set $k (i32.sub (local.get $k) (i32.const 1)))
+      (br_if 0 (local.get $k)))
+    (global.set $g (local.get $at)))
+  (func (export "sum") (result i32) (local $at (ref null $n)) (local $s i32)
+    (local.set $at (global.get $g))
+    (block (loop
+      (br_if 1 (ref.is_null (local.get $at)))
+      (local.set $s (i32.add (local.get $s) (struct.get $n $v (local.get $at))))
+      (local.set $at (struct.get $n $next (local.get $at)))
+      (br 0)))
+    (local.get $s))
+  (func (export "garbage") (param $k i32)
+    (loop (drop (struct.new_default $n))
+      (local.set $k (i32.sub (local.get $k) (i32.const 1)))
+      (br_if 0 (local.get $k))))
+  (func (export "first") (result i32) (struct.get $n $v (global.get $first)))
+  (func (export "kept") (result i32)
+    (table.init $t $kept (i32.const 2) (i32.const 0) (i32.const 1))
+    (struct.get $n $v (ref.cast (ref $n) (table.get $t (i32.const 2)))))
+  (func (export "put") (param $v i32)
+    (table.set $t (i32.const 0) (struct.new $n (ref.null $n) (local.get $v)))
+    (table.set $t (i32.const 1) (table.get $t (i32.const 0))))
+  (func (export "same") (result i32)
+    (ref.eq (ref.cast eqref (table.get $t (i32.const 0))) (ref.cast eqref (table.get $t (i32.const 1)))))
+  (func (export "got") (result i32) (struct.get $n $v (ref.cast (ref $n) (table.get $t (i32.const 1)))))
+  (func (export "large") (param i32) (result i32) (array.len (array.new_default $a (local.get 0))))
+  (func (export "circle") (local $at (ref $n))
+    (local.set $at (struct.new_default $n))
+    (struct.set $n $next (local.get $at) (local.get $at)))
+)"""
+
+
+def engine(**options: object) -> Engine:
+    """One whose guests run on the oracle."""
+    return Engine(Config(tier="oracle", features=FEATURES, **options))
+
+
+def made(text: str, home: Engine | None = None, **limits: int) -> tuple[Store, Instance]:
+    """An instance in a store of its own."""
+    home = home or engine()
+    store = Store(home, limits=StoreLimits(**limits)) if limits else Store(home)
+    return store, Linker(home).instantiate(store, Module(text, engine=home))
+
+
+def test_what_is_held_stays_and_what_is_not_goes() -> None:
+    """A list hangs from a global; objects that nothing holds give back their handles and bytes after the call."""
+    store, instance = made(CELLS)
+    before = store.bytes_held
+    instance.exports["chain"](3000)
+    assert instance.exports["sum"]() == 3000 * 3001 // 2
+    held = store.bytes_held
+    for _ in range(5):
+        instance.exports["garbage"](3000)
+    store.gc()
+    gc.collect()
+    assert instance.exports["sum"]() == 3000 * 3001 // 2
+    assert store.bytes_held - before >= 3000 * (OBJECT_BYTES + 2 * VALUE_BYTES)
+    assert store.bytes_held <= held + 200_000
+    instance.exports["chain"](1)
+    store.gc()
+    gc.collect()
+    assert store.bytes_held < before + 20_000
+
+
+def test_objects_of_constant_expressions_outlive_collections() -> None:
+    """In an immutable global, and in an element segment that has not been used yet."""
+    store, instance = made(CELLS)
+    instance.exports["garbage"](3000)
+    store.gc()
+    assert instance.exports["first"]() == 77
+    instance.exports["garbage"](3000)
+    store.gc()
+    assert instance.exports["kept"]() == 88
+
+
+def test_an_object_is_the_same_wherever_it_lies() -> None:
+    """After collections, and after its handle has gone and come again."""
+    store, instance = made(CELLS)
+    instance.exports["put"](5)
+    for _ in range(3):
+        instance.exports["garbage"](2000)
+        store.gc()
+    assert instance.exports["same"]() == 1
+    assert instance.exports["got"]() == 5
+    instance.exports["put"](6)
+    assert instance.exports["got"]() == 6
+
+
+def test_circles_go_with_pythons_collector() -> None:
+    """An object that holds itself is garbage once nothing else does."""
+    store, instance = made(CELLS)
+    before = store.bytes_held
+    instance.exports["circle"]()
+    assert store.bytes_held > before
+    store.gc()
+    gc.collect()
+    assert store.bytes_held <= before
+
+
+@pytest.mark.parametrize("size", [0x7FFFFFFF, 0xFFFFFFFF, 1 << 20])
+def test_an_array_beyond_the_budget_is_an_error_of_limits(size: int) -> None:
+    """Before anything is taken."""
+    store, instance = made(CELLS, total_bytes=1 << 20)
+    held = store.bytes_held
+    with pytest.raises(ResourceLimit, match="an array of"):
+        instance.exports["large"].call_raw([size])
+    assert store.bytes_held == held
+    assert instance.exports["large"](100) == 100
+
+
+def test_more_objects_than_handles_in_one_call_are_an_error_of_limits() -> None:
+    """And the next call finds room again."""
+    store, instance = made(CELLS, handles=2000)
+    with pytest.raises(ResourceLimit):
+        instance.exports["garbage"](3000)
+    store.gc()
+    instance.exports["garbage"](500)
+
+
+def test_fuel_is_taken_for_elements() -> None:
+    """As for those of tables."""
+    home = engine(fuel=True)
+    text = """(module (type $a (array (mut i8))) (func (export "f") (param i32)
+      (array.fill $a (array.new_default $a (local.get 0)) (i32.const 0) (i32.const 7) (local.get 0))))"""
+    store = Store(home, fuel=1000)
+    instance = Linker(home).instantiate(store, Module(text, engine=home))
+    instance.exports["f"](100)
+    assert 100 < 1000 - store.fuel < 130
+    with pytest.raises(OutOfFuel):
+        instance.exports["f"](100_000)
+
+
+CROSSING = """(module
+  (type $s (struct (field i32)))
+  (tag $e (export "e") (param anyref (ref $s)))
+  (func (export "any") (param anyref) (result anyref) (local.get 0))
+  (func (export "typed") (result (ref $s)) (struct.new $s (i32.const 1)))
+  (func (export "out") (param i32) (result externref) (extern.convert_any (struct.new $s (local.get 0))))
+  (func (export "number") (param i32) (result externref) (extern.convert_any (ref.i31 (local.get 0))))
+  (func (export "in") (param externref) (result i32)
+    (struct.get $s 0 (ref.cast (ref $s) (any.convert_extern (local.get 0)))))
+  (func (export "number_in") (param externref) (result i32)
+    (i31.get_s (ref.cast (ref i31) (any.convert_extern (local.get 0)))))
+  (func (export "is_ours") (param externref) (result i32) (ref.test eqref (any.convert_extern (local.get 0))))
+  (func (export "round") (param externref) (result externref)
+    (extern.convert_any (any.convert_extern (local.get 0))))
+  (func (export "throw") (throw $e (ref.i31 (i32.const 3)) (struct.new $s (i32.const 9))))
+  (func $throw (param i32) (throw $e (ref.i31 (local.get 0)) (struct.new $s (i32.const 9))))
+  (func (export "caught") (param i32) (result i32) (local $s (ref null $s))
+    (block $h (result anyref (ref $s))
+      (try_table (catch $e $h) (call $throw (local.get 0)))
+      (unreachable))
+    (local.set $s)
+    (i32.add (i31.get_s (ref.cast (ref i31))) (struct.get $s 0 (local.get $s))))
+  (global $kept (mut exnref) (ref.null exn))
+  (func (export "keep") (param i32)
+    (block $h (result exnref)
+      (try_table (catch_all_ref $h) (call $throw (local.get 0)))
+      (unreachable))
+    (global.set $kept))
+  (func (export "again") (result i32) (local $s (ref null $s))
+    (block $h (result anyref (ref $s))
+      (try_table (catch $e $h) (throw_ref (global.get $kept)))
+      (unreachable))
+    (local.set $s)
+    (i32.add (i31.get_s (ref.cast (ref i31))) (struct.get $s 0 (local.get $s))))
+)"""
+
+
+def test_references_to_objects_do_not_cross_but_as_externrefs() -> None:
+    """TypeError names the type; what went out as an externref comes in again as what it was."""
+    _, instance = made(CROSSING)
+    exports = instance.exports
+    with pytest.raises(TypeError, match="anyref cannot cross from Python"):
+        exports["any"](None)
+    with pytest.raises(TypeError, match="cannot cross to Python"):
+        exports["typed"]()
+    thing = exports["out"](41)
+    assert repr(thing) == "<struct of a guest, 1 values>"
+    assert exports["in"](thing) == 41
+    assert exports["is_ours"](thing) == 1
+    assert exports["round"](thing) is thing
+    number = exports["number"](-5)
+    assert "i31" in repr(number)
+    assert exports["number_in"](number) == -5
+    own = object()
+    assert exports["round"](own) is own
+    assert exports["is_ours"](own) == 0
+    assert exports["round"](None) is None
+    with pytest.raises(Trap, match="cast failure"):
+        exports["in"](own)
+
+
+def test_exceptions_carry_objects() -> None:
+    """To a handler, in a reference that is kept over collections, and out of the guest, where they stay hidden."""
+    store, instance = made(CROSSING)
+    assert instance.exports["caught"](-7) == 2
+    instance.exports["keep"](20)
+    for _ in range(3):
+        store.gc()
+    assert instance.exports["again"]() == 29
+    with pytest.raises(WasmException) as caught:
+        instance.exports["throw"]()
+    with pytest.raises(TypeError, match="a guest's object, which cannot cross"):
+        _ = caught.value.values
+
+
+IN_OBJECTS = """(module
+  (type $s (struct (field $x (mut externref)) (field $e (mut exnref)) (field $f (mut funcref))))
+  (tag $t (param i32))
+  (global $g (ref $s) (struct.new_default $s))
+  (func $seven (result i32) (i32.const 7)) (elem declare func $seven)
+  (type $sig (func (result i32)))
+  (func (export "put") (param externref)
+    (struct.set $s $x (global.get $g) (local.get 0))
+    (struct.set $s $f (global.get $g) (ref.func $seven))
+    (struct.set $s $e (global.get $g)
+      (block $h (result exnref) (try_table (catch_all_ref $h) (throw $t (i32.const 6))) (unreachable))))
+  (func (export "x") (result externref) (struct.get $s $x (global.get $g)))
+  (func (export "f") (result i32) (call_ref $sig (ref.cast (ref $sig) (struct.get $s $f (global.get $g)))))
+  (func (export "e") (result i32)
+    (block $h (result i32) (try_table (catch $t $h) (throw_ref (struct.get $s $e (global.get $g)))) (unreachable)))
+)"""
+
+
+def test_objects_hold_what_came_from_outside() -> None:
+    """A Python object and an exception that only a field holds outlive collections; it goes with the field."""
+    store, instance = made(IN_OBJECTS)
+    own = object()
+    instance.exports["put"](own)
+    for _ in range(3):
+        store.gc()
+    assert instance.exports["x"]() is own
+    assert instance.exports["f"]() == 7
+    assert instance.exports["e"]() == 6
+
+
+HOME = """(module
+  (type $s (sub (struct (field i32)))) (type $t (sub $s (struct (field i32) (field i64))))
+  (type $a (array i8))
+  (global (export "g") (ref $t) (struct.new $t (i32.const 5) (i64.const 6)))
+  (table (export "t") 1 (ref null $t))
+  (func (export "f") (param (ref null $s)) (result i32) (struct.get $s 0 (local.get 0)))
+)"""
+FITS = (
+    '(import "m" "g" (global (ref $t)))',
+    '(import "m" "g" (global (ref null $s)))',
+    '(import "m" "g" (global (ref eq)))',
+    '(import "m" "g" (global structref))',
+    '(import "m" "t" (table 1 (ref null $t)))',
+    '(import "m" "f" (func (param (ref null $s)) (result i32)))',
+)
+FITS_NOT = (
+    '(import "m" "g" (global arrayref))',
+    '(import "m" "g" (global (ref $a)))',
+    '(import "m" "g" (global (ref $other)))',
+    '(import "m" "g" (global externref))',
+    '(import "m" "t" (table 1 (ref null $s)))',
+    '(import "m" "t" (table 1 anyref))',
+    '(import "m" "f" (func (param (ref null $t)) (result i32)))',
+)
+TYPES = """(type $s (sub (struct (field i32)))) (type $t (sub $s (struct (field i32) (field i64)))) (type $a (array i8))
+  (type $other (struct (field i32) (field i64)))"""
+
+
+@pytest.mark.parametrize(("wanted", "fits"), [*((w, True) for w in FITS), *((w, False) for w in FITS_NOT)])
+def test_imports_match_by_subtyping(wanted: str, fits: bool) -> None:
+    """Types of two modules are the same by structure, and below each other as declared."""
+    home = engine()
+    store, linker = Store(home), Linker(home)
+    linker.define_instance("m", linker.instantiate(store, Module(HOME, engine=home)))
+    module = Module(f"(module {TYPES} {wanted})", engine=home)
+    if fits:
+        linker.instantiate(store, module)
+    else:
+        with pytest.raises(LinkError, match="incompatible import type"):
+            linker.instantiate(store, module)
+
+
+def test_objects_of_one_module_are_known_to_another() -> None:
+    """A cast looks at what the type is, not at who made the object."""
+    home = engine()
+    store, linker = Store(home), Linker(home)
+    linker.define_instance("m", linker.instantiate(store, Module(HOME, engine=home)))
+    text = f"""(module {TYPES} (import "m" "g" (global $g (ref eq)))
+      (func (export "t") (result i32 i32 i32)
+        (ref.test (ref $t) (global.get $g)) (ref.test (ref $s) (global.get $g)) (ref.test (ref $other) (global.get $g)))
+      (func (export "v") (result i32) (struct.get $s 0 (ref.cast (ref $s) (global.get $g)))))"""
+    instance = linker.instantiate(store, Module(text, engine=home))
+    assert instance.exports["t"]() == (1, 1, 0)
+    assert instance.exports["v"]() == 5
+
+
+@pytest.mark.parametrize("tier", ["auto", "jit0", "jit1"])
+def test_machine_code_refuses_objects_by_the_proposals_name(tier: str) -> None:
+    """The module by default, and the configuration that asks for it."""
+    with pytest.raises(Unsupported, match="needs the proposal gc"):
+        Module(CELLS, engine=Engine(Config(tier=tier)))
+    with pytest.raises(Exception, match="gc"):
+        Engine(Config(tier=tier, features=FEATURES))
