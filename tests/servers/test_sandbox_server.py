@@ -275,7 +275,7 @@ def test_a_thousand_scripts_at_once_one_of_which_never_ends(program):
 def scientific(program):
     """A server of Python with numpy and its friends."""
     program(MODULE)
-    limits = {"seconds": Limit(1, 20, 60), "memory_mib": Limit(64, 256, 512), "output_kib": Limit(1, 64, 128)}
+    limits = {"seconds": Limit(1, 60, 90), "memory_mib": Limit(64, 256, 512), "output_kib": Limit(1, 64, 128)}
     chosen = ScienceSettings(limits=limits, warm="", running=2, waiting=2, kept=3)
     with Served(Settings(languages=("science",), science=chosen)) as served:
         yield served
@@ -348,7 +348,7 @@ def test_science_answers_with_all_that_there_is(scientific):
     wanted = {"seconds": 10**9, "memory_mib": 1, "output_kib": 2.5, "unknown": 3}
     answer = scientific.run(code, "science", stdin="typed", limits=wanted).json()
     assert (answer["output"], answer["value"], answer["files"]) == ("typed\n", "3.0", {"a.txt": 1})
-    assert answer["limits"] == {"seconds": 60, "memory_mib": 64, "output_kib": 2}
+    assert answer["limits"] == {"seconds": 90, "memory_mib": 64, "output_kib": 2}
     assert (answer["reason"], answer["exit_code"], answer["pictures"]) == ("exit", 0, [])
 
 

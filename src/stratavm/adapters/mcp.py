@@ -136,7 +136,7 @@ class _Served:
             max_output=limits.max_output,
             max_files=limits.max_files,
         )
-        return await asyncio.to_thread(_result, await self._in_turn(run), None)
+        return await self._in_turn(run, None)
 
     async def run_in_session(
         self, session: str, code: str, stdin: str = "", seconds: float | None = None
@@ -144,13 +144,12 @@ class _Served:
         """``run_in_session``."""
         given, found = self._given(code, stdin, seconds), self._session(session)
         try:
-            done = await self._in_turn(partial(found.run_async, **given))
+            return await self._in_turn(partial(found.run_async, **given), found)
         except SessionBusy:
             raise ToolError(f"session {session!r} runs other code; wait until that has ended") from None
         finally:
             if found.ended is not None and self.sessions.get(session) is found:
                 del self.sessions[session]
-        return await asyncio.to_thread(_result, done, found.ended)
 
     async def end_session(self, session: str) -> str:
         """``end_session``."""
@@ -212,14 +211,15 @@ class _Served:
             max_files=limits.max_files,
         )
 
-    async def _in_turn(self, run: Callable[[], Awaitable[PythonCompleted]]) -> PythonCompleted:
-        """Run it when there is room; cancelling ends it."""
+    async def _in_turn(self, run: Callable[[], Awaitable[PythonCompleted]], session: Session | None) -> CallToolResult:
+        """Run it when there is room, and look at what it left; cancelling ends it."""
         if self._asked >= self.settings.running + self.settings.waiting:
             raise ToolError("too much code runs or waits; come again when some has ended")
         self._asked += 1
         try:
             async with self._room:
-                return await run()
+                done = await run()
+                return await asyncio.to_thread(_result, done, None if session is None else session.ended)
         except SessionEnded as error:
             raise ToolError(f"the session has ended: {error}") from None
         finally:

@@ -107,7 +107,7 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
         max_calls: calls of tools in each step.
 
     Attributes:
-        files: files that the steps have written, by path.
+        files: files that the steps have written, by path; of more than ``max_files`` bytes the latest.
         state: what the agent looks at: ``_print_outputs`` is what the latest step has printed.
     """
 
@@ -134,6 +134,7 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
             max_files=max_files,
         )
         self._asked, self._timeout, self._max_calls = gate, timeout, max_calls
+        self._max_files = max_files
         self._session: Session | None = None
         self._tools: list[Tool] | None = None
         self._is_bound = True
@@ -180,13 +181,20 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
             code_action, tools=self._tools, gate=self._gate, timeout=self._timeout, max_calls=self._max_calls
         )
         printed = self.state["_print_outputs"] = logs(done)
-        self.files.update(done.files)
+        self._keep(done.files)
         if self._answer:
             return CodeOutput(output=self._answer[0], logs=printed, is_final_answer=True)
         if not done.ok:
             raise InterpreterError(f"Code execution failed: {ending(done, session.ended)}")
         value = clipped(done.value, MOST_CHARS) if done.is_repr else done.value
         return CodeOutput(output=value, logs=printed, is_final_answer=False)
+
+    def _keep(self, files: Mapping[str, bytes]) -> None:
+        for path, data in files.items():
+            self.files.pop(path, None)
+            self.files[path] = data
+        while sum(map(len, self.files.values())) > self._max_files:
+            del self.files[next(iter(self.files))]
 
     def cleanup(self) -> None:
         """Let go of the interpreter, with all that the steps have made in it. Another step begins anew."""

@@ -35,7 +35,7 @@ def serve(python, body, **settings):
     """Run ``body(call)`` with a client of a server in this process; ``call(tool, **arguments)``."""
 
     async def main():
-        async with Client(make_server(python, Settings(**{"timeout": 20.0, **settings}))) as client:
+        async with Client(make_server(python, Settings(**{"timeout": 90.0, **settings}))) as client:
 
             async def call(tool, **arguments):
                 return await client.call_tool(tool, arguments)
@@ -181,20 +181,28 @@ def test_what_is_no_call_is_refused(python, arguments, words):
 
 
 def test_limits_are_the_hosts(python):
-    """A call may ask for less time, not for more; memory, output and files are bounded."""
+    """A call may ask for less time, not for more."""
 
     async def body(call):
         begin = time.monotonic()
         assert "stopped (timeout)" in text(await call("run_python", code=SPIN, seconds=1e9))
         assert "stopped (timeout)" in text(await call("run_python", code=SPIN, seconds=0.2))
-        assert time.monotonic() - begin < 15
+        assert time.monotonic() - begin < 30
+
+    serve(python, body, timeout=1.0)
+
+
+def test_memory_output_and_files_are_bounded(python):
+    """And what was too much is said."""
+
+    async def body(call):
         assert "memory" in text(await call("run_python", code="bytes(10 ** 9)"))
         done = await call("run_python", code="print('x' * 10 ** 7)")
         assert len(text(done)) < 60_000 and "more was printed than is kept" in text(done)
         done = await call("run_python", code="open('f', 'wb').write(bytes(10 ** 7))")
         assert done.is_error and "no more room for files" in text(done)
 
-    serve(python, body, timeout=1.0, max_memory=128 << 20, max_output=1 << 16, max_files=1 << 20)
+    serve(python, body, max_memory=128 << 20, max_output=1 << 16, max_files=1 << 20)
 
 
 def test_fuel_is_counted(python):

@@ -50,7 +50,7 @@ def run(script, toolset):
 
 def test_calls_share_a_session_and_runs_do_not(python):
     """Names stay until the run of the agent has ended."""
-    toolset = PythonToolset(python, timeout=20)
+    toolset = PythonToolset(python, timeout=90)
     assert run(Script("x = 20\nprint('set')", "x + 1"), toolset) == ["set\n", "[value] 21\n"]
     assert "NameError: name 'x' is not defined" in run(Script("x"), toolset)[0]
 
@@ -89,10 +89,10 @@ def test_what_is_stopped_loses_its_names_and_says_so(python):
     """The next call has a new session; a call may ask for less time, not for more."""
     begin = time.monotonic()
     script = Script("x = 1", {"code": SPIN, "seconds": 0.2}, "x", {"code": SPIN, "seconds": 1e9})
-    answers = run(script, PythonToolset(python, timeout=1.0))
+    answers = run(script, PythonToolset(python, timeout=4.0))
     assert "stopped (timeout)" in answers[1] and "variables are lost" in answers[1]
     assert "NameError" in answers[2] and "stopped (timeout)" in answers[3]
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.parametrize(

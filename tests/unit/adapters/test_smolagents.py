@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stratavm.sandbox import ToolError
+from stratavm.sandbox import Python, ToolError
 from tests import needed
 
 smolagents = needed.module("smolagents")
@@ -62,7 +62,7 @@ class Price(smolagents.Tool):
 @pytest.fixture
 def executor(python):
     """Without an agent, with a tool."""
-    made = StrataExecutor(python, timeout=20)
+    made = StrataExecutor(python, timeout=90)
     price = made.price = Price()
     made.send_tools({"price": price, "final_answer": smolagents.FinalAnswerTool()})
     yield made
@@ -186,7 +186,7 @@ def test_a_gate_is_asked_but_for_the_answer(python):
 
 def test_a_step_that_is_stopped_loses_names_and_the_next_has_tools_and_variables(python):
     """The message says so."""
-    executor = StrataExecutor(python, timeout=1.5)
+    executor = StrataExecutor(python, timeout=5)
     executor.send_tools({"price": Price(), "final_answer": smolagents.FinalAnswerTool()})
     executor.send_variables({"given": [1, {"b": b"\xff"}]})
     executor("x = 1")
@@ -263,6 +263,25 @@ def test_files_that_steps_write_are_there(executor):
     executor("open('a.txt', 'w').write('one')")
     executor("open('b.txt', 'w').write('two')")
     assert executor.files == {"a.txt": b"one", "b.txt": b"two"}
+
+
+def test_files_that_are_kept_are_bounded(python):
+    """The latest are there."""
+    executor = StrataExecutor(python, max_files=1 << 20)
+    for number in range(5):
+        executor(f"import os\nopen('{number}', 'wb').write(bytes(300_000))\nif {number}: os.remove('{number - 1}')")
+    assert sorted(executor.files) == ["2", "3", "4"]
+    executor.cleanup()
+
+
+def test_behind_the_second_wall_it_is_the_same():
+    """Tools, variables, names that stay, and the answer."""
+    executor = StrataExecutor(Python(isolate=True))
+    executor.send_tools({"price": Price(), "final_answer": smolagents.FinalAnswerTool()})
+    executor.send_variables({"given": [1, b"\xff"]})
+    executor("x = price('tea')")
+    assert executor("final_answer([x, given[1]])") == CodeOutput([3.5, b"\xff"], "", True)
+    executor.cleanup()
 
 
 def test_an_agent_that_is_managed_is_a_tool(python):
