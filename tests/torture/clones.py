@@ -27,6 +27,13 @@ GUEST = """(module (import "env" "host" (func $host (param i32) (result i32)))
       (br_if $next (local.get $pages)))))"""
 PAGES = 40
 SLOTS = {"memories": 40, "max_memory_bytes": 40 << 16, "when_exhausted": "map"}
+CONFINED = GUEST.replace('(table (export "t") 4 4 funcref)', "(table $t 5000 5000 funcref)").replace(
+    '(func (export "stamp")',
+    """(func (export "turn") (param i32)
+      (table.set $t (i32.const 2) (table.get $t (local.get 0))) (table.set $t (i32.const 3) (ref.func $get)))
+    (func (export "stamp")""",
+)
+"""The same with its functions to itself: clones have FuncRecs in common, and a table that is mapped."""
 OPTIONS = (
     {"tier": "auto", "lift_after": 2},
     {"tier": "jit0", "memory_slots": stratavm.MemorySlots(**SLOTS, keep_pages=20)},
@@ -38,14 +45,16 @@ OPTIONS = (
 class Shelf:
     """Snapshots of one engine that threads share, each with the number that it is stamped with."""
 
-    def __init__(self, options: dict[str, object]) -> None:
+    def __init__(self, options: dict[str, object], text: str) -> None:
         self.engine = stratavm.Engine(**options)
         self.linker = stratavm.Linker(self.engine)
         self.linker.define("env", "host", lambda x: x)
-        module = stratavm.Module(GUEST, self.engine)
+        module = stratavm.Module(text, self.engine)
         first = self.linker.instantiate(stratavm.Store(self.engine), module)
         first.exports.stamp(1, PAGES)
         self.kept: list[tuple[int, stratavm.Snapshot]] = [(1, first.snapshot())]
+        with stratavm.Store(self.engine) as store:  # a file for the table is made with the first clone
+            self.kept[0][1].instantiate(store, self.linker)
 
     def serve(self, chance: Random) -> None:
         """Begin with one of them, look, write, and sometimes keep what there is then."""
@@ -59,7 +68,11 @@ class Shelf:
                 exports.memory.grow(1)
                 exports.memory.write(len(exports.memory) - 8, b"the last")
             if chance.random() < 0.3:
-                exports.t[2], exports.t[3] = exports.t[1], exports.t[0]
+                if "t" in exports:
+                    exports.t[2], exports.t[3] = exports.t[1], exports.t[0]
+                else:
+                    exports.turn(chance.randrange(2))
+                    assert exports.call(100, 3) == exports.memory[100]
             self.check(exports, mine, chance)
             if chance.random() < 0.3:
                 taken = mine, snapshot_of(store)
@@ -104,7 +117,7 @@ def in_child(shelf: Shelf, seed: int) -> bool:
 
 def clones(random: Random, seconds: float) -> int:
     """Threads at one shelf for each kind of engine; now and then the process forks."""
-    shelves = [Shelf(options) for options in OPTIONS]
+    shelves = [Shelf(options, text) for options in OPTIONS for text in (GUEST, CONFINED)]
 
     def many(shelf: Shelf, seed: int) -> None:
         chance = Random(seed)

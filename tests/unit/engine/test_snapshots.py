@@ -790,6 +790,8 @@ def test_a_forged_state_is_one_that_the_module_could_have():
         return b"".join(x.to_bytes(8, "little") for x in numbers)
 
     assert forged({}).instantiate(Store(engine)).exports.m.size_pages == 1
+    high = forged({1: words(7 | 1 << 40, 9) + parts[1][16:]})
+    assert high.instantiate(Store(engine)).globals[0].bits == 7
     assert forged({0: words(2, 1, 4096, 4096)}, b"y" * 4096).instantiate(Store(engine)).exports.m[4096] == 121
     page = bytes(4096)
     wrong = [
@@ -805,6 +807,7 @@ def test_a_forged_state_is_one_that_the_module_could_have():
         ({0: words(1, 1 << 60)}, page),
         ({0: words(1, 0, 0)}, b""),
         ({1: bytes(48)}, b""),
+        ({1: parts[1] + bytes(16)}, b""),
         ({1: bytes(64)}, b""),
         ({1: bytes(16) + words(3, 0) + bytes(16) + words(1, 0)}, b""),
         ({1: bytes(32) + words(1, 0) + words(1, 0)}, b""),
@@ -827,6 +830,40 @@ def test_a_forged_state_is_one_that_the_module_could_have():
             forged(changed, pages)
     right = forged({6: (2).to_bytes(4, "little") + (1).to_bytes(4, "little") + bytes(8), 7: bytes(4)})
     assert [e is None for e in right.instantiate(Store(engine)).exports.t] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("size", [0, 15, 17, 32])
+def test_forged_constants_are_whole(size):
+    """Sixteen bytes for each imported global: neither a part of one nor more."""
+    engine = Engine()
+    linker = Linker(engine)
+    linker.define_namespaces({"e": {"g": Global.new(store := Store(engine), "i32", 5)}})
+    instance = linker.instantiate(store, Module('(module (import "e" "g" (global i32)))', engine))
+    image = read(instance.snapshot().serialize(key=KEY))
+    sections = {name: image.section(name) for name in image.sections}
+    parts = [b"", b"", b"", b"", (5).to_bytes(16, "little"), b"\0"]
+
+    def forged(constants):
+        parts[4] = constants
+        state = b"".join(len(part).to_bytes(8, "little") + part for part in parts)
+        return Snapshot.deserialize(b"".join(write({**sections, "state": state})), instance.module, trusted=True)
+
+    forged(parts[4]).instantiate(store, linker)
+    with pytest.raises(DecodeError, match="damaged snapshot"):
+        forged(bytes([5]) + bytes(size - 1) if size else b"")
+
+
+def test_a_forged_memory_is_within_reach():
+    """One of 64-bit addresses may say that it has any number of pages: refused before a file is asked for."""
+    engine = Engine()
+    instance = load('(module (memory (export "m") i64 1))', store=Store(engine))
+    image = read(instance.snapshot().serialize(key=KEY))
+    sections = {name: image.section(name) for name in image.sections}
+    for pages in (1 << 32, 1 << 47):
+        memory = pages.to_bytes(8, "little") + bytes(8)
+        state = b"".join(len(part).to_bytes(8, "little") + part for part in (memory, b"", b"", b"", b"", b"\0"))
+        with pytest.raises(DecodeError, match="larger than addresses reach"):
+            Snapshot.deserialize(b"".join(write({**sections, "state": state})), instance.module, trusted=True)
 
 
 def test_another_process_begins_with_it(tmp_path):
