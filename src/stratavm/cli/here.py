@@ -19,7 +19,6 @@ from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
-from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.watch import AFTER, Watch
 from stratavm.wasi.abi import ENTRY, INITIALIZE, MOST_THREADS
 from stratavm.wasi.given import check_entries, is_for_threads, spawns
@@ -49,7 +48,7 @@ def run_here(options: Options) -> int:
     engine = Engine(config)
     with Budget(options.timeout):  # standard input may have nothing for a long time
         source = getattr(options, "reading", None) or module_source(options.module)
-    module = _load(options, source, engine, time_left(options.timeout, begin))
+    module = _load(options, source, engine, _left(options, begin))
     limits = common.limits(options)
     with Store(module.engine, limits=limits, fuel=options.fuel) as store, wasi(options, module.engine) as context:
         if options.tcplisten:
@@ -70,6 +69,16 @@ def run_here(options: Options) -> int:
                     _report(module, options.top)
                 failed = _save_profile(module, options.profile_out) if options.profile_out else 0
             return code or failed
+
+
+def _left(options: Options, begin: float) -> float | None:
+    """Of the time that the run may take; None where nobody limits it."""
+    if options.timeout is None:
+        return None
+    with importing:
+        from stratavm.sandbox.timing import time_left
+
+    return time_left(options.timeout, begin)
 
 
 def _load(options: Options, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
@@ -146,7 +155,7 @@ def _execute(options: Options, what: tuple[Linker, Store, Module], watch: Watch,
     _, store, module = what
     with options_explained(options):
         values = _values(module, options)
-    with store.deadline(time_left(options.timeout, begin)):
+    with store.deadline(_left(options, begin)):
         if not spawns(module):
             return _called(options, what, values)
         with _threads(options, what, watch):
