@@ -59,10 +59,10 @@ def test_an_option_that_is_not_there_is_compared_by_its_letters(strata, module):
 
 
 def test_a_name_that_is_no_proposal_is_refused(strata, module):
-    """With those that there are on request; one that is not there yet by its own words."""
+    """With those that there are on request; one that the tier does not have yet by its own words."""
     code, _, err = strata("run", "--proposal", "page-sizes", "--invoke", "size", module)
     assert code == 2
     assert "'page-sizes' is no proposal" in err and "custom-page-sizes" in err
     code, _, err = strata("run", "--proposal", "gc", "--invoke", "size", module)
-    assert code == 2
+    assert code == 1
     assert "gc cannot be enabled, Strata does not have it yet" in err
