@@ -46,7 +46,11 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("services/listening.py", "delivered", "public: what an async listener has done"),
     ("engine/cache.py", "SharedModuleCache", "public: a service that hosts may choose"),
     ("importer.py", "create_module uninstall", "Python's import protocol, and its undoing"),
-    ("__init__.py", "_initializing create_module get_code has_location submodule_search_locations", "Python's import"),
+    (
+        "__init__.py",
+        "_initializing _set_fileattr create_module get_code has_location submodule_search_locations",
+        "Python's import",
+    ),
     ("runtime/fibers.py", "error_before", "a local that keeps what must not go yet"),
     ("cli/isolate.py", "wall_off", "an entry that programs of the first release call"),
     ("base/forms.py", "_field_defaults protocol memo", "the protocol of named tuples, and of copying and pickling"),
