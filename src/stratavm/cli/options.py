@@ -46,8 +46,6 @@ def proposal(text: str) -> str:
     """The name of a proposal that a module may use on request."""
     from stratavm.module.features import DEFAULT, FEATURES, INTERPRETED
 
-    if text in FEATURES and text not in INTERPRETED:
-        refuse(f"{text} cannot be enabled, Strata does not have it yet")
     if text not in FEATURES:
         refuse(f"{text!r} is no proposal; on request are {', '.join(sorted(INTERPRETED - DEFAULT))}")
     return text

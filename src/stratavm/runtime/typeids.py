@@ -37,6 +37,8 @@ from stratavm.spec.types import (
 MAX_IDS: Final = 4_000_000
 """Types that are in use in an engine at once; a module has a million at most."""
 
+ID_MARKS = cython.declare(uint64_t, STRUCT_ID | ARRAY_ID)  # of C: types go when modules have no names any more
+
 
 @cython.no_gc  # in no cycle, and nothing may be taken from it while somebody has numbers
 @cython.cclass
@@ -180,7 +182,7 @@ class Group:
             return
         for number in self.ids:
             self.home.supers.pop(number, None)
-            self.home.give_back(number & ~(STRUCT_ID | ARRAY_ID))
+            self.home.give_back(number & ~ID_MARKS)
 
 
 @cython.no_gc  # goes after all who keep it, also when the collector finds those
