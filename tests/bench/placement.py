@@ -28,6 +28,13 @@ SIZES: Final[dict[str, tuple[Path, int]]] = {
 }
 
 
+FLOATS: Final = (
+    *("fft", "gemv", "lu", "mandelbrot", "matmul", "matmul-rows", "merge-sort"),
+    *("monte-carlo", "nbody", "nbody-double", "numbers", "spmv", "stencil"),
+)
+"""Those that compute with scalar floats (ADR-0053)."""
+
+
 def moved(text: str) -> str:
     """The same program behind a function that nobody calls, whose steps no engine can leave out."""
     steps = "".join(
@@ -68,6 +75,8 @@ MEANS: Final[Mapping[str, float]] = {"strata jit1": 0.90, "strata jit0": 1.0}
 """The most that the geometric mean of the worse ratios may be."""
 MOST: Final[Mapping[str, float]] = {"strata jit1": 1.15, "strata jit0": 1.4}
 """The most that the upper end of any kernel's interval may be."""
+FLOATS_MEAN: Final = 0.95
+"""The most that the mean of scalar floats at level 1 may be, with AVX where the processor has it."""
 
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
@@ -83,6 +92,11 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
             interval = median_interval(column)
             if interval and interval[1] > MOST[engine]:
                 found.append(Verdict(f"{what}: {name}, upper end", interval[1], interval, MOST[engine]))
+    columns = [worse(row, "strata jit1") for row in own if row.name in FLOATS]
+    if columns:
+        mean = geometric_mean(map(statistics.median, columns))
+        what = f"strata jit1 / {WASMTIME}, the worse of two places: mean of scalar floats, {len(columns)}"
+        found.append(Verdict(what, mean, mean_interval(columns), FLOATS_MEAN))
     return found
 
 

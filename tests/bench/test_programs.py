@@ -155,6 +155,20 @@ def test_the_limits_of_kernels(jit0, jit1, missed):
     assert text.count("MISSED") == len(missed)
 
 
+@pytest.mark.parametrize(("time", "met"), [(0.94, True), (0.96, False)])
+def test_the_limit_of_scalar_floats(time, met):
+    """Of their mean alone; all of them are kernels, and others do not count."""
+    assert set(placement.FLOATS) < set(placement.SIZES)
+    samples = {"strata jit0": [0.5] * 6, "strata jit1": [time] * 6, "wasmtime": [1.0] * 6}
+    samples |= {name + placement.MOVED: values for name, values in samples.items()}
+    rows = [row_of("placement", name, "ms", samples) for name in ("fft", "lu")]
+    samples = samples | {"strata jit1": [0.1] * 6, "strata jit1, moved": [0.1] * 6}
+    [verdict] = [
+        v for v in placement.verdicts([*rows, row_of("placement", "sieve", "ms", samples)]) if "floats" in v.what
+    ]
+    assert verdict.what.endswith("scalar floats, 2") and (verdict.figure, verdict.met) == (pytest.approx(time), met)
+
+
 def test_the_limits_of_lifting():
     """What counters cost on kernels, and how soon a loop is at level 1."""
     counters = {"without": [1.0] * 6, "with": [1.02] * 6}
