@@ -341,8 +341,9 @@ def try_switch(
         if stands_on_stack(instance, functions):
             return STANDS
     reclaim(instance, at_poll)
-    # From here on nothing is allocated and no Python runs: what is found stays so.
-    if is_closed(instance.store) or not is_at_rest(instance.store, at_poll):
+    # From here on nothing is allocated and no Python runs: what is found stays so. Until here others may have run: the
+    # next attempt says who was first.
+    if instance.module is not expected or is_closed(instance.store) or not is_at_rest(instance.store, at_poll):
         return RUNS
     if instance.table != cython.NULL:
         instance.retired.append(old)
@@ -353,6 +354,7 @@ def try_switch(
 
 @cython.cfunc
 @cython.exceptval(check=False)
+@cython.linetrace(False)  # the tracer lets go of the GIL
 def switch(instance: Instance, new: Version, old: Version) -> cython.void:
     """One step: the GIL is not let go of, nothing is allocated, and nothing ends that ``old`` does not hold."""
     i: uint32_t
@@ -393,6 +395,7 @@ def switch(instance: Instance, new: Version, old: Version) -> cython.void:
 
 @cython.cfunc
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def renew_lone_funcs(instance: Instance, table: CodeTable) -> cython.void:
     """FuncRecs that objects of the host have."""
     at: cython.Py_ssize_t = 0
@@ -412,24 +415,26 @@ def reclaim(instance: Instance, at_poll: bool = False) -> int:
     Nothing is done where a builtin of a call that is inside may hold something of one: only nobody, guests that are
     suspended, or one guest at a poll may be inside.
     """
-    store: Store = instance.store
     search: Search = Search.__new__(Search)
-    if not instance.retired:
-        return 0
+    search.instance = instance
+    for version in tuple(instance.retired or ()):
+        # What goes may run Python, and other threads: they may have switched again, and entered since.
+        if not sees_all(instance, at_poll):
+            break
+        search.version = version
+        if version in instance.retired and (search.version.table is None or not search.anywhere()):
+            instance.retired.remove(version)
+    return count_old(instance)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def sees_all(instance: Instance, at_poll: cython.bint) -> cython.bint:
+    """Whether all that guests may be in is seen from here."""
+    store: Store = instance.store
     # What is left of a bulk operation may point into the binary of one, if there are passive data segments.
     seen: cython.bint = (is_quiet(store) or (at_poll and is_alone(store))) and instance.blueprint.n_passive == 0
-    if is_closed(store) or not (store.exec.occupant == 0 or seen):
-        return len(instance.retired)
-    kept: list = []
-    search.instance = instance
-    for version in tuple(instance.retired):
-        search.version = version
-        if search.version.table is not None and search.anywhere():
-            kept.append(version)
-    gone: list = instance.retired
-    instance.retired = kept
-    del gone
-    return len(kept)
+    return not is_closed(store) and (store.exec.occupant == 0 or seen)
 
 
 @cython.cfunc
