@@ -74,6 +74,8 @@ EMITS = {
     "Linker.instantiate": {"InstanceCreated", "MemoryCreated", "TableCreated"},
     "InstancePre.instantiate": {"InstanceCreated", "MemoryCreated", "TableCreated"},
     "Instance.snapshot": {"SnapshotTaken"},
+    "Instance.update": {"InstanceUpdated"},
+    "Instance.rollback": {"UpdateUndone"},
     "Snapshot.instantiate": {"InstanceCreated", "MemoryCreated", "TableCreated"},
     "Recovering.call": {"InstanceReplaced", "CallRetried", "StoreClosed"},
     "load": {"StoreCreated", "ModuleLoaded", "InstanceCreated"},
@@ -103,6 +105,9 @@ EXEMPT = {
     "Completed.__setattr__": "frozen: raises",
     "Completed.__delattr__": "frozen: raises",
     "Completed.check": READS,
+    "Update.__init__": "a frozen value",
+    "Update.__setattr__": "frozen: raises",
+    "Update.__delattr__": "frozen: raises",
     "Config.__init__": "a frozen value",
     "Config.__setattr__": "frozen: raises",
     "Config.__delattr__": "frozen: raises",
@@ -335,6 +340,13 @@ def fresh(engine, text):
     return stratavm.load(text, store=stratavm.Store(engine))
 
 
+def updated(engine):
+    """An instance that was given another version."""
+    instance = fresh(engine, '(module (func (export "f") (result i32) i32.const 1))')
+    instance.update('(module (func (export "f") (result i32) i32.const 2))')
+    return instance
+
+
 def image():
     """The guest as an image."""
     return stratavm.Module.build(GUEST).serialize(key=KEY)
@@ -379,6 +391,8 @@ def drive(world, operation):
         "Linker.define_namespaces": lambda: world.linker.define_namespaces({"a": {"b": print}}),
         "Linker.instantiate": lambda: world.linker.instantiate(store, world.module),
         "InstancePre.instantiate": lambda: world.linker.instantiate_pre(world.module).instantiate(store),
+        "Instance.update": lambda: updated(engine),
+        "Instance.rollback": lambda: updated(engine).rollback(),
         "Instance.snapshot": lambda: world.linker.instantiate(store, world.module).snapshot(),
         "Snapshot.instantiate": lambda: world.instance.snapshot().instantiate(store, world.linker),
         "Func.from_callable": lambda: stratavm.Func.from_callable(store, I, lambda x: x),

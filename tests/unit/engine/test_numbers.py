@@ -347,7 +347,7 @@ INSIDE = {
     ),
     *("Table.extend", "Table.may_grow", "Restart.delay_s", "Store.add_fuel", "Completed.__init__"),
     *("Store.extern_from_raw", "Pool.rest"),
-    *("EngineMetrics.__init__", "PoolMetrics.__init__", "TenantMetrics.__init__"),
+    *("EngineMetrics.__init__", "PoolMetrics.__init__", "TenantMetrics.__init__", "Update.__init__"),
 }
 """Not for users, made by the package itself (as errors about places in modules and metrics are), or in a test of its
 own."""
@@ -435,6 +435,13 @@ def image_file():
     return f"/proc/self/fd/{file}"
 
 
+def updated():
+    """An instance that was given another version."""
+    instance = stratavm.load('(module (func (export "f") (result i32) i32.const 1))')
+    instance.update('(module (func (export "f") (result i32) i32.const 2))')
+    return instance
+
+
 SECONDS = {
     "SharedMemory.wait(timeout=)": lambda n: shared().wait(0, 1, n),
     "Config(load_timeout=)": lambda n: Config(load_timeout=n),
@@ -454,6 +461,8 @@ SECONDS = {
     "run(timeout=)": lambda n: stratavm.run(PROGRAM, timeout=n),
     "deadline(seconds=)": lambda n: Store().deadline(n).__enter__(),
     "set_deadline(seconds=)": lambda n: Store().set_deadline(n),
+    "Instance.update(deadline=)": lambda n: stratavm.load("(module)").update("(module)", deadline=n),
+    "Instance.rollback(deadline=)": lambda n: updated().rollback(deadline=n),
     "Recovering(deadline=)": lambda n: Recovering(None, deadline=n),
     "Restart(first_s=)": lambda n: Restart(first_s=n),
     "Restart(longest_s=)": lambda n: Restart(longest_s=n),

@@ -26,7 +26,7 @@ DIRECTORY = find_spec_tests()
 REST = [
     name
     for name in (scripts(DIRECTORY) if DIRECTORY else [])
-    if "/" not in name and name not in expected_failures("oracle") and name[:-5] not in (*QUICK, *ENDLESS)
+    if "/" not in name and name not in expected_failures("jit1") and name[:-5] not in (*QUICK, *ENDLESS)
 ]
 
 
@@ -43,7 +43,7 @@ def check(path: Path) -> None:
     """Every assertion holds but those that need a missing proposal."""
     report = run_script(path, SsaHost(), name=path.name)
     assert report.passed
-    assert observed(report) == expected_failures("oracle").get(path.name, Expected()), format_report(report, limit=10)
+    assert observed(report) == expected_failures("jit1").get(path.name, Expected()), format_report(report, limit=10)
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -54,7 +54,7 @@ def test_control_flow_scripts_hold_in_ssa_form(name: str, spec_dir: Path) -> Non
 
 @pytest.mark.slow
 def test_the_other_scripts_hold_in_ssa_form(spec_dir: Path) -> None:
-    """Everything else that the oracle passes as a whole."""
+    """Everything else that level 1 passes as a whole."""
     for name in REST:
         report = run_script(spec_dir / name, SsaHost(), name=name)
         assert not report.failed, format_report(report, limit=10)
