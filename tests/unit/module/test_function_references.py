@@ -11,9 +11,7 @@ from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import to_wat
 from stratavm.module.validate import validate
-from tests import needed
 
-wasmtime = needed.module("wasmtime")
 HEAD = "(type $v (func)) (type $i (func (result i32))) (type $same (func)) (func $f) (elem declare func $f)"
 
 OLDER = "(func (result funcref) (ref.func $f))"
@@ -86,23 +84,6 @@ INVALID = (
     ("(table 1 (ref null $v)) (func (call_indirect (type $v) (i32.const 0)))", None),
     ("(table 1 externref) (func (call_indirect (type $v) (i32.const 0)))", "type mismatch"),
 )
-
-
-@pytest.fixture(scope="module")
-def witness() -> Callable[[bytes], str]:
-    """What another validator says of a module: empty if it is valid."""
-    config = wasmtime.Config()
-    config.wasm_function_references = True
-    engine = wasmtime.Engine(config)
-
-    def judge(data: bytes) -> str:
-        try:
-            wasmtime.Module.validate(engine, data)
-        except wasmtime.WasmtimeError as error:
-            return str(error)
-        return ""
-
-    return judge
 
 
 @pytest.mark.parametrize("fields", VALID)

@@ -12,9 +12,6 @@ from stratavm.module.features import INTERPRETED, READY
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import to_wat
 from stratavm.module.validate import validate
-from tests import needed
-
-wasmtime = needed.module("wasmtime")
 
 HEAD = (
     "(type $e (struct)) (type $s (sub (struct (field $i i32) (field $b (mut i8)) (field $r (mut (ref null $e))))))"
@@ -148,24 +145,6 @@ INVALID = (
     ("(global i32 (i31.get_s (ref.i31 (i32.const 1))))", "constant expression required"),
     ("(global (ref $k) (array.new_data $k $d (i32.const 1) (i32.const 2)))", "constant expression required"),
 )
-
-
-@pytest.fixture(scope="module")
-def witness() -> Callable[[bytes], str]:
-    """What another validator says of a module: empty if it is valid."""
-    config = wasmtime.Config()
-    config.wasm_function_references = True
-    config.wasm_gc = True
-    engine = wasmtime.Engine(config)
-
-    def judge(data: bytes) -> str:
-        try:
-            wasmtime.Module.validate(engine, data)
-        except wasmtime.WasmtimeError as error:
-            return str(error)
-        return ""
-
-    return judge
 
 
 @pytest.mark.parametrize("fields", VALID)

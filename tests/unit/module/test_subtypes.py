@@ -12,9 +12,7 @@ from stratavm.module.features import INTERPRETED
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import to_wat
 from stratavm.module.validate import canonical_types, validate
-from tests import needed
 
-wasmtime = needed.module("wasmtime")
 GC = INTERPRETED | {"gc"}
 
 VALID = (
@@ -67,24 +65,6 @@ INVALID = (
     ("(func (param externref) (result anyref) (local.get 0))", "type mismatch"),
     ("(type $a (struct)) (func (type $a))", "unknown type"),
 )
-
-
-@pytest.fixture(scope="module")
-def witness() -> Callable[[bytes], str]:
-    """What another validator says of a module: empty if it is valid."""
-    config = wasmtime.Config()
-    config.wasm_function_references = True
-    config.wasm_gc = True
-    engine = wasmtime.Engine(config)
-
-    def judge(data: bytes) -> str:
-        try:
-            wasmtime.Module.validate(engine, data)
-        except wasmtime.WasmtimeError as error:
-            return str(error)
-        return ""
-
-    return judge
 
 
 @pytest.mark.parametrize("fields", VALID)
