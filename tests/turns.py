@@ -27,7 +27,7 @@ from stratavm.sandbox import Python, PythonCompleted, Session
 THREADS: Final = 8
 TIMEOUT_S: Final = 300
 LIBRARY: Final = ("decimal", "fractions", "heapq", "csv", "zlib", "textwrap", "bisect", "statistics")
-SPOILS: Final = "data.clear(); things.clear(); import shutil; shutil.rmtree('/work'); del made"
+SPOILS: Final = "data.clear(); things.clear(); import shutil; shutil.rmtree('/kept'); del made"
 GENERATOR: Final = """\
 def gen():
     try:
@@ -72,7 +72,7 @@ def told(value):
     return repr(value) if isinstance(value, known) else type(value).__name__
 held = [told(data), told(things), sorted(iterators), Counter.total, made.random()]
 held.append(told([next(i, None) for i in iterators.values()]))
-for folder, _, names in sorted(os.walk('/work')):
+for folder, _, names in sorted(os.walk('/kept')):
     held += [(f'{folder}/{name}', open(f'{folder}/{name}', 'rb').read()) for name in sorted(names)]
 told(held)
 """
@@ -80,10 +80,10 @@ told(held)
 
 def turns(chance: random.Random, count: int) -> list[str]:
     """So many pieces of code, each of which goes on from what those before it left."""
-    made = ["import os\nos.makedirs('/work/a', exist_ok=True)"]
+    made = ["import os\nos.makedirs('/kept/a', exist_ok=True)"]
     for number in range(count):
         key, other, n = f"k{chance.randrange(12)}", f"k{chance.randrange(12)}", chance.randrange(-50, 50)
-        path = f"/work/{chance.choice(('', 'a/', 'b/'))}f{chance.randrange(6)}"
+        path = f"/kept/{chance.choice(('', 'a/', 'b/'))}f{chance.randrange(6)}"
         made.append(
             chance.choice(
                 (
@@ -102,8 +102,8 @@ def turns(chance: random.Random, count: int) -> list[str]:
                     f"import pathlib\npathlib.Path({path!r}).parent.mkdir(exist_ok=True)\n"
                     f"pathlib.Path({path!r}).write_text('{key}' * {abs(n) * chance.choice((1, 400))})",
                     f"with open({path!r}, 'a') as f: print({n}, file=f)\nos.path.getsize({path!r})",
-                    f"os.path.exists({path!r}) and os.remove({path!r})\nsorted(os.listdir('/work'))",
-                    f"os.path.exists({path!r}) and os.replace({path!r}, '/work/moved')",
+                    f"os.path.exists({path!r}) and os.remove({path!r})\nsorted(os.listdir('/kept'))",
+                    f"os.path.exists({path!r}) and os.replace({path!r}, '/kept/moved')",
                     f"open({path!r}).read()[:20]",
                     f"1 // {n % 3}",
                     f"raise KeyError({key!r})",

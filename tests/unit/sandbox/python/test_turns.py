@@ -34,7 +34,7 @@ def test_turns_on_clones_are_those_of_the_session_that_went_on():
         "Counter.total += 1",
         "[*map(next, iterators.values())]",
         "iterators['k'] = walk(1, 1)",
-        "os.makedirs('/work', exist_ok=True); open('/work/more', 'w').close()",
+        "os.makedirs('/kept', exist_ok=True); open('/kept/more', 'w').close()",
     ],
 )
 def test_a_clone_that_is_another_is_seen(python, spoils, monkeypatch):
