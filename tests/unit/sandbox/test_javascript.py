@@ -21,7 +21,10 @@ LIMITS = {"max_memory": MEMORY, "max_output": 1 << 16, "max_files": 1 << 20}
 # What a program is called, its code, and what may become of it: reasons, and what its standard error says.
 HOSTILE = {
     "for ever": ("while (true);", {"timeout"}, ""),
-    "promises for ever": ("const f = () => Promise.resolve().then(f); f()", {"timeout"}, ""),
+    "promises for ever": ("const f = () => { Promise.resolve().then(f) }; f()", {"timeout"}, ""),
+    "promises of promises": (
+        "const f = () => Promise.resolve().then(f); f()", {"timeout", "memory", "exit"}, "",
+    ),
     "memory in pieces": ("const a = []; while (true) a.push(new Array(10000).fill(1))", {"memory"}, "out of memory"),
     "memory in one piece": ("new ArrayBuffer(1 << 30)", {"memory"}, "out of memory"),
     "a string that doubles": ("let a = 'x'; while (true) a += a", {"memory"}, "out of memory"),
