@@ -7,7 +7,7 @@ behind the body, jump tables behind them.
 """
 
 import cython
-from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.failures import fail_limit, fail_wrong
@@ -37,7 +37,6 @@ from cython.cimports.stratavm.machine.minst import (
     MI_CALL,
     MI_EXIT,
     MI_REMAT,
-    MI_TRAPS,
     NO_VREG,
     R_DEF,
     MBlock,
@@ -636,22 +635,8 @@ class Emitter(ValueEmitter):
         """A row whose base is a pointer in the context: in a register if its last operand is, else in r11, which may
         hold it still, for the pointers never change.
         """
-        cell: uint32_t = cython.cast(uint32_t, inst.imm)
-        mem: Mem = based(R11, inst.disp)
-        n: uint32_t = ENC_ROWS[inst.op - P_VIA].nops
-        if inst.scale != 0xFF:
-            mem.index = cython.cast(uint8_t, ops[n].loc)
-            mem.scale = inst.scale
-            if ops[n].loc >= 16:
-                fail_wrong(b"index of node {} is at {:#x}", inst.node, ops[n].loc)
-            n += 1
-        if inst.nops > n and ops[n].loc < 16:
-            mem.base = cython.cast(uint8_t, ops[n].loc)
-        elif self.held != cell:
-            emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, cell))
-            self.held = cell
-        if inst.flags & MI_TRAPS:
-            self.trap_site(inst.aux)
+        mem: Mem
+        self.through(inst, ops, ENC_ROWS[inst.op - P_VIA].nops, cython.address(mem))
         reg: uint32_t = ops[ENC_ROWS[inst.op - P_VIA].reg].loc if ENC_ROWS[inst.op - P_VIA].nops else 0
         if reg >= 32:
             fail_wrong(b"operand of node {} is at {:#x}, not in a register", inst.node, reg)

@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint32_t
 from stratavm.machine.codebuf cimport CodeBuf
 from stratavm.machine.minst cimport MCode, MInst, MOperand, Move
-from stratavm.targets.x64.encoder cimport Frame
+from stratavm.targets.x64.encoder cimport Frame, Mem
 from stratavm.targets.x64.plan cimport ModulePlan
 from stratavm.ir.ssa cimport Ssa
 
@@ -68,6 +68,7 @@ cdef class ValueEmitter:
     cdef int set_condition(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int select(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int scan(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int through(self, MInst* inst, MOperand* ops, uint32_t n, Mem* mem) except -1 nogil
     cdef int change(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int sign_bits(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int minmax(self, MInst* inst, MOperand* ops) except -1 nogil

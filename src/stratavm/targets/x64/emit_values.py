@@ -6,6 +6,7 @@ r11 and xmm15 are scratch; r11 may hold a pointer of the context from one memory
 
 import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
@@ -488,18 +489,16 @@ class ValueEmitter:
             )  # bits - 1 - position; (2 bits - 1) ^ (bits - 1) = bits
         return 0
 
-    def change(self, inst, ops):
-        """What no instruction does to memory and says what was there: it is computed from that, and takes its place if
-        that is there still; else once more."""
+    def through(self, inst, ops, n, mem):
+        """The address behind a pointer in the context: its index is operand n if there is one, and the pointer is in a
+        register if that is the operand behind, else in r11, which may hold it still, for the pointers never change."""
         cell: uint32_t = cython.cast(uint32_t, inst.imm)
-        mop: uint32_t = cython.cast(uint32_t, inst.imm >> 32)
-        wide: uint32_t = 8 if inst.width == 8 else 4
-        load: uint32_t = MOP_MOVZX8_RM if inst.width == 1 else MOP_MOVZX16_RM if inst.width == 2 else MOP_MOV_RM
-        mem: Mem = based(R11, inst.disp)
-        n: uint32_t = 3
+        mem[0] = based(R11, inst.disp)
         if inst.scale != 0xFF:
             mem.index = cython.cast(uint8_t, ops[n].loc)
             mem.scale = inst.scale
+            if ops[n].loc >= 16:
+                fail_wrong(b"index of node {} is at {:#x}", inst.node, ops[n].loc)
             n += 1
         if inst.nops > n and ops[n].loc < 16:
             mem.base = cython.cast(uint8_t, ops[n].loc)
@@ -508,6 +507,16 @@ class ValueEmitter:
             self.held = cell
         if inst.flags & MI_TRAPS:
             self.trap_site(inst.aux)
+        return 0
+
+    def change(self, inst, ops):
+        """What no instruction does to memory and says what was there: it is computed from that, and takes its place if
+        that is there still; else once more."""
+        mop: uint32_t = cython.cast(uint32_t, inst.imm >> 32)
+        wide: uint32_t = 8 if inst.width == 8 else 4
+        load: uint32_t = MOP_MOVZX8_RM if inst.width == 1 else MOP_MOVZX16_RM if inst.width == 2 else MOP_MOV_RM
+        mem: Mem
+        self.through(inst, ops, 3, cython.address(mem))
         emit_rm(self.b, load, wide, RAX, mem)
         again: uint32_t = self.b.label()
         self.b.bind(again)
