@@ -656,13 +656,14 @@ class Decoder:
 
     @cython.cfunc
     def names(self) -> object:
-        """The first name section, as far as it can be read."""
+        """The first name section, as far as it can be read; of what is known, when somebody asks for a name."""
         for custom in self.customs:
             if custom.name == "name":
                 with importing:
-                    from stratavm.module.names import read_names  # seldom here
+                    from stratavm.module.names import read_names, unread_names  # seldom here
 
-                return read_names(bytes(custom.data), self.limits)
+                place: tuple = (self.data, self.limits, custom.offset, custom.offset + len(custom.data))
+                return unread_names(place) if self.is_known else read_names(place)
         return Names()
 
 

@@ -6,11 +6,11 @@ where they lie. Source: WebAssembly 3.0, section 2.5.
 
 from __future__ import annotations
 
-from _collections_abc import Iterator, Mapping, Sequence
+from _collections_abc import Callable, Iterator, Mapping, Sequence
 
 from stratavm.base.budget import paced
 from stratavm.base.cached import cached
-from stratavm.base.forms import Final, Literal, TypeAlias, dataclass, field
+from stratavm.base.forms import TYPE_CHECKING, Final, Literal, Self, TypeAlias, dataclass, field
 from stratavm.base.text import printable
 from stratavm.module.constexpr import functions_named
 from stratavm.module.sections import Datas, Functions, items_are
@@ -137,8 +137,32 @@ class Custom:
     after: int = 0
 
 
+class Unread:
+    """Fields that are read when they are first asked for."""
+
+    __slots__ = ("_read",)
+    _read: Callable[[str], Mapping[str, object]]
+
+    @classmethod
+    def unread(cls, read: Callable[[str], Mapping[str, object]]) -> Self:
+        """One whose fields ``read`` knows by their names; a field that it does not mention has its default."""
+        made = cls.__new__(cls)
+        object.__setattr__(made, "_read", read)
+        return made
+
+    if not TYPE_CHECKING:  # a type checker knows the fields
+
+        def __getattr__(self, name):
+            """A field that nobody has asked for yet."""
+            if name not in type(self).__match_args__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            found = self._read(name)
+            object.__setattr__(self, name, found[name] if name in found else getattr(type(self)(), name))
+            return getattr(self, name)
+
+
 @dataclass(frozen=True, slots=True)
-class Names:
+class Names(Unread):
     """The ``name`` section: debug names by index. Missing names are absent."""
 
     module: str | None = None

@@ -1,1 +1,2 @@
-cpdef object read_names(bytes data, object limits)
+cpdef object read_names(tuple place)
+cpdef object unread_names(tuple place)

@@ -8,6 +8,7 @@ from cython.cimports.stratavm.base.leb import bytes_t
 from cython.cimports.stratavm.module.reader import Reader, pause
 
 from stratavm.base.errors import DecodeError
+from stratavm.base.importing import partial
 from stratavm.module.model import NESTED_NAMES, PLAIN_NAMES, Names
 
 
@@ -34,20 +35,23 @@ def nested_map(r: Reader) -> dict:
 
 
 @cython.cfunc
-def subsection(r: Reader, section: cython.int, found: dict) -> object:
-    """Read one subsection into ``found``."""
+def subsection(r: Reader, section: cython.int, found: dict, wanted: object) -> object:
+    """Read one subsection into ``found``, if it is ``wanted``."""
     if section == 0:
-        found["module"] = r.name()
+        if wanted is None or wanted == "module":
+            found["module"] = r.name()
     elif section in PLAIN_NAMES:
-        found[PLAIN_NAMES[section]] = name_map(r)
-    elif section in NESTED_NAMES:
+        if wanted is None or wanted == PLAIN_NAMES[section]:
+            found[PLAIN_NAMES[section]] = name_map(r)
+    elif section in NESTED_NAMES and (wanted is None or wanted == NESTED_NAMES[section]):
         found[NESTED_NAMES[section]] = nested_map(r)
     return None
 
 
-def read_names(data, limits):
-    """The names of a ``name`` section's content."""
-    r: Reader = Reader(data, frozenset(), limits)
+def read_part(place: tuple, wanted: str | None) -> dict:
+    """What a name section has of one kind of names; None: of all."""
+    data, limits, begin, finish = place
+    r: Reader = Reader(data, frozenset(), limits, begin, finish)
     end: bytes_t = r.end
     found: dict = {}
     try:
@@ -58,11 +62,21 @@ def read_names(data, limits):
                 break
             r.end = r.at + size
             try:
-                subsection(r, section, found)
+                subsection(r, section, found, wanted)
             except DecodeError:  # names are for people: what cannot be read is left out
                 r.at = r.end
             r.at = r.end
             r.end = end
     except DecodeError:
         pass
-    return Names(**found)
+    return found
+
+
+def read_names(place):
+    """The names of a ``name`` section: of some bytes, within limits, from one offset up to another."""
+    return Names(**read_part(place, None))
+
+
+def unread_names(place):
+    """The same, of a section that was read before: each kind of names when somebody asks for it."""
+    return Names.unread(partial(read_part, place))

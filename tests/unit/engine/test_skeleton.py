@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import random
 import threading
 
@@ -17,16 +18,20 @@ from stratavm.engine.module import way_of
 from stratavm.engine.stages import dump_stage
 from stratavm.module import validate as validate_module
 from stratavm.module.decode import decode
+from stratavm.module.encode import ModuleDraft, encode
 from stratavm.module.limits import Limits
+from stratavm.module.model import Custom, Names
 from stratavm.module.model import Module as Model
 from stratavm.module.skeleton import pack, unpack
 from stratavm.module.validate import find_facts, validate
 from stratavm.native.compile import wasm_compiler
+from stratavm.spec.types import FuncType
 from stratavm.testing import EventRecorder
 
 pytestmark = pytest.mark.usefixtures("home")
 
 COUNT = 100
+of_names = Names.__getattr__
 PADDING = "x" * (1 << 16)
 I32_ADD, I64_ADD = 0x6A, 0x7C
 
@@ -128,12 +133,40 @@ def test_a_skeleton_is_what_the_decoder_finds(binary):
     assert again.datas.not_plain() == model.datas.not_plain() == [COUNT + 1]
 
 
+def named_binary() -> bytes:
+    """A module with names of several kinds, one of which is broken, and two name sections."""
+    function, local = b"\1\4\1\0\1f", b"\2\6\1\0\1\0\1x"
+    broken, module, again = b"\7\3\xff\xff\xff", b"\0\2\1m", b"\1\4\1\0\1g"
+    draft = ModuleDraft(customs=[Custom("name", local + function + broken + module + again, 0), Custom("name", b"", 0)])
+    draft.function(FuncType((), ()), b"\x0b", [])
+    return encode(draft)
+
+
+def test_names_of_a_later_start_are_read_when_somebody_asks(monkeypatch):
+    """Each kind by itself, and they are what the decoder finds: the last of two subsections, none that is broken."""
+    binary = named_binary()
+    model = decode(binary)
+    assert model.names == Names(module="m", funcs={0: "g"}, locals={0: {0: "x"}})
+    for field in Names.__match_args__:
+        again = decode(binary, known=known_of(model)).names
+        asked = []
+        monkeypatch.setattr(Names, "__getattr__", lambda own, name, a=asked: (a.append(name), of_names(own, name))[1])
+        assert getattr(again, field) == getattr(again, field) == getattr(model.names, field)
+        monkeypatch.undo()
+        assert asked == [field]
+    again = decode(binary, known=known_of(model)).names
+    assert again == model.names and repr(again) == repr(model.names) and pickle.loads(pickle.dumps(again)) == again
+    with pytest.raises(AttributeError, match="'Names' object has no attribute 'function'"):
+        again.function  # noqa: B018
+    assert decode(binary, known=known_of(model)) == model
+
+
 @pytest.mark.parametrize("name", ["python.wasm", "quickjs.wasm", "boolector.wasm", "resvg.wasm", "icepll.wasm"])
 def test_a_skeleton_of_a_program_is_what_the_decoder_finds(program, name):
     """Those that compilers make."""
     model = decode(program(name).read_bytes())
     again = decode(model.binary, known=known_of(model))
-    assert again.functions == model.functions and again.datas == model.datas
+    assert again.functions == model.functions and again.datas == model.datas and again.names == model.names
     assert again.datas.not_plain() == model.datas.not_plain()
 
 
