@@ -45,6 +45,7 @@ from tests.bench import (
     threads,
     thresholds,
     tiers,
+    updates,
     wide,
 )
 from tests.bench.intervals import summarise
@@ -85,6 +86,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "pool": pool.measure,
     "flagship": flagship.measure,
     threads.SUITE: threads.measure,
+    updates.SUITE: updates.measure,
     python.SUITE: python.measure,
 }
 
@@ -138,6 +140,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *simd.verdicts(rows),
         *proposals.verdicts(rows),
         *threads.verdicts(rows),
+        *updates.verdicts(rows),
         *python.verdicts(rows),
     ]
 
