@@ -20,6 +20,7 @@ from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, TIME
 try:
     from mcp.server.mcpserver import MCPServer
     from mcp.server.mcpserver.exceptions import ToolError
+    from mcp.server.mcpserver.tools import Tool
     from mcp_types import CallToolResult, ImageContent, TextContent, ToolAnnotations
 except ImportError as error:
     raise absent("mcp", error) from error
@@ -105,12 +106,20 @@ def make_server(python: Python | None = None, settings: Settings | None = None) 
         finally:
             await served.close()
 
-    server: MCPServer[None] = MCPServer(NAME, instructions=ABOUT, lifespan=life, log_level="ERROR")
-    server.add_tool(served.run_python, description=RUN, annotations=HINTS, structured_output=False)
+    tools = [_tool(served.run_python, RUN)]
     if served.settings.sessions:
-        server.add_tool(served.run_in_session, description=IN_SESSION, annotations=HINTS, structured_output=False)
-        server.add_tool(served.end_session, description=END, annotations=HINTS, structured_output=False)
-    return server
+        tools += [_tool(served.run_in_session, IN_SESSION), _tool(served.end_session, END)]
+    return MCPServer(NAME, instructions=ABOUT, lifespan=life, log_level="ERROR", tools=tools)
+
+
+def _tool(function: Callable[..., Awaitable[Any]], about: str) -> Tool:
+    """A tool that takes the arguments it names, and no other."""
+    tool = Tool.from_function(function, description=about, annotations=HINTS, structured_output=False)
+    model = tool.fn_metadata.arg_model
+    model.model_config["extra"] = "forbid"
+    model.model_rebuild(force=True)
+    tool.parameters = model.model_json_schema(by_alias=True)
+    return tool
 
 
 class _Served:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import json
+import keyword
 import typing
+import unicodedata
 from collections.abc import Mapping
 from functools import partial
 
@@ -161,8 +163,10 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
             TypeError: a value is something else.
         """
         for name, value in variables.items():
-            if not isinstance(name, str) or not name.isidentifier():
+            if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
                 raise TypeError(f"{name!r:.80} is no name of a variable")
+            if unicodedata.normalize("NFKC", name) != name:  # which is what Python does to names in code
+                raise TypeError(f"{name!r:.80} cannot be read: code that says it means another name")
             try:
                 self._unsent[name] = form(value)
             except Unsayable as error:

@@ -1,11 +1,13 @@
 """Standard input that ends when it shall: at the client's end, at Ctrl-C, or behind a message that is too long.
 
-The SDK reads it in a thread, which nothing but the end of its input can wake.
+The SDK reads it in a thread, which nothing but the end of its input can wake. A message with half of a surrogate pair
+in it would get no answer from it: it reads none.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import threading
@@ -18,10 +20,45 @@ if TYPE_CHECKING:
 MOST_LINE: Final = 64 << 20
 """The longest message."""
 PIECE: Final = 1 << 16
+HALF: Final = rb"\uffff"
+"""What the half of a surrogate pair arrives as: no text has it, says Unicode, and ``telling.unfit`` refuses it."""
+ESCAPES: Final = re.compile(
+    rb"""
+    (?P<held> \\ (u ([dD] (
+        [0-9a-fA-F]{0,2} | [89abAB][0-9a-fA-F]{2} (\\ (u ([dD] ([c-fC-F][0-9a-fA-F]?)?)?)?)?
+    )?)?)? \Z)
+    | (?P<pair> \\u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2})
+    | (?P<half> \\u[dD][89a-fA-F][0-9a-fA-F]{2})
+    | \\.""",
+    re.VERBOSE | re.DOTALL,
+)
+"""What begins with a backslash in JSON, one after another; ``held``: what comes next says what it is."""
+
+
+class WholePairs:
+    """JSON, piece by piece, without halves of surrogate pairs.
+
+    Attributes: ``held`` is the beginning of an escape, which comes with the next piece.
+    """
+
+    def __init__(self) -> None:
+        self.held = b""
+
+    def of(self, piece: bytes) -> bytes:
+        """The next piece."""
+        data, self.held = self.held + piece, b""
+        return ESCAPES.sub(self._whole, data) if b"\\" in data else data
+
+    def _whole(self, found: re.Match[bytes]) -> bytes:
+        if found.lastgroup == "held":
+            self.held = found[0]
+            return b""
+        return HALF if found.lastgroup == "half" else found[0]
 
 
 class EndingInput:
-    """While it is entered, what comes at descriptor 0 goes through a pipe; Ctrl-C ends it, and is not raised.
+    """While it is entered, what comes at descriptor 0 goes through a pipe; Ctrl-C ends it, and is not raised. It ends,
+    too, when nobody reads at the other end of descriptor 1 any more.
 
     Attributes:
         interrupted: whether Ctrl-C did.
@@ -33,7 +70,7 @@ class EndingInput:
         self._most, self._line = most, 0
 
     def __enter__(self) -> Self:
-        self._source = os.dup(0)
+        self._source, self._answers = os.dup(0), os.dup(1)
         self._woken, self._wake = os.pipe()
         reading, self._into = os.pipe()
         os.dup2(reading, 0, inheritable=False)
@@ -49,7 +86,7 @@ class EndingInput:
         self._thread.join()
         signal.signal(signal.SIGINT, self._handler)
         os.dup2(self._source, 0)
-        for descriptor in (self._source, self._woken, self._wake):
+        for descriptor in (self._source, self._answers, self._woken, self._wake):
             os.close(descriptor)
 
     def _interrupt(self, number: int, frame: Any) -> None:
@@ -57,23 +94,30 @@ class EndingInput:
         os.write(self._wake, b"\0")
 
     def _pump(self) -> None:
-        held = b""
+        held, whole, at_end = b"", WholePairs(), False
         try:
-            while True:
-                sources = [self._woken] if held else [self._woken, self._source]
-                ready, _, _ = select.select(sources, [self._into] if held else [], [])
-                if self._woken in ready:
+            while not at_end or held:
+                if not self._waited(held):
                     return
                 if held:
                     held = held[os.write(self._into, held) :]
                     continue
-                held = os.read(self._source, PIECE)
-                if not held or self._is_too_long(held):
+                piece = os.read(self._source, PIECE)
+                if piece and self._is_too_long(piece):
                     return
+                held, at_end = whole.of(piece) if piece else whole.held, not piece
         except BrokenPipeError:  # nobody reads any more
             return
         finally:
             os.close(self._into)
+
+    def _waited(self, held: bytes) -> bool:
+        """Wait until there is more to read, or room for what is held; False where it ends instead."""
+        waiting = select.poll()
+        waiting.register(self._woken, select.POLLIN)
+        waiting.register(self._answers, 0)
+        waiting.register(*((self._into, select.POLLOUT) if held else (self._source, select.POLLIN)))
+        return not {self._woken, self._answers} & {descriptor for descriptor, _ in waiting.poll()}
 
     def _is_too_long(self, piece: bytes) -> bool:
         end = piece.rfind(b"\n")

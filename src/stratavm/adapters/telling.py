@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.text import escape
 
 if TYPE_CHECKING:
     from stratavm.sandbox.python.results import PythonCompleted
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 MOST_CHARS: Final = 50_000
 """Of an output, or a value: what is longer has its beginning and its end."""
 MOST_FILES: Final = 50
+LEFT: Final = "\n\t"
+CONTROLS: Final = {code: escape(chr(code)) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in LEFT}
+"""What acts on a terminal, which a client may be, as an escape."""
+NO_CHARACTER: Final = "\uffff"
 LIMITS: Final = {
     "output": "more was printed than is kept",
     "files": "there was no more room for files",
@@ -18,17 +23,19 @@ LIMITS: Final = {
 
 
 def clipped(text: str, most: int = MOST_CHARS) -> str:
-    """Its beginning and its end, where it is long."""
+    """Its beginning and its end, where it is long; controls as escapes, but for ends of lines and tabulators."""
     half = most // 2
-    return text if len(text) <= most else f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:]}"
+    if len(text) > most:
+        text = f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:]}"
+    return text.replace("\r\n", "\n").translate(CONTROLS)
 
 
 def unfit(name: str, text: str, most: int) -> str:
     """Why a text of a model cannot be given to the guest; empty where it can."""
     if len(text) > most or len(text.encode(errors="surrogatepass")) > most:
         return f"{name} has more than {most} bytes"
-    if any("\ud800" <= letter <= "\udfff" for letter in text):
-        return f"{name} has half of a surrogate pair in it"
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" or letter == NO_CHARACTER for letter in text):
+        return f"{name} has half of a surrogate pair in it, or \\uffff, which is no character"
     return ""
 
 

@@ -69,7 +69,10 @@ def run(options: argparse.Namespace) -> int:
     )
     server = make_server(python if options.warm is None else python.warm(options.warm), settings)
     with EndingInput() as given:
-        server.run("stdio")
+        try:
+            server.run("stdio")
+        except* BrokenPipeError:  # the client reads no more: it is gone
+            pass
     if given.too_long:
         raise ValueError(f"a message has more than {MOST_LINE} bytes: the connection was ended")
     return INTERRUPTED if given.interrupted else 0

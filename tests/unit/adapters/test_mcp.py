@@ -168,6 +168,9 @@ open('x.svg', 'w').write('<svg onload=alert(1)>')
         ({"code": 3}, "code"),
         ({}, "code"),
         ({"code": ["1"]}, "code"),
+        ({"code": "1", "timeout": 9}, "timeout"),
+        ({"code": "1", "session": "a"}, "session"),
+        ({"code": "'\uffff'"}, "code has half of a surrogate pair"),
     ],
 )
 def test_what_is_no_call_is_refused(python, arguments, words):
@@ -397,13 +400,26 @@ def test_what_is_no_message_ends_nothing(raw, line):
 
 
 def test_half_of_a_surrogate_pair_is_no_code(raw):
-    """It is refused, and the next call is answered."""
-    raw.say(
-        b'{"jsonrpc": "2.0", "id": 1, "method": "tools/call", '
-        b'"params": {"name": "run_python", "arguments": {"code": "\'\\ud800\'"}}}'
-    )
-    raw.call("print('alive')", 99)
-    assert raw.answer(99)["result"]["content"][0]["text"] == "alive\n"
+    """It is refused by name, wherever it is; a whole one is a character, and the next call is answered."""
+    place = b'{"jsonrpc": "2.0", "id": %d, "method": "tools/call", "params": {"name": "run_python", "arguments": {%s}}}'
+    raw.say(place % (1, rb""""code": "'\ud800'" """))
+    answer = raw.answer(1)["result"]
+    assert answer["isError"] and "code has half of a surrogate pair" in answer["content"][0]["text"]
+    raw.say(place % (2, rb""""code": "1", "x\udfff": 1 """))
+    answer = raw.answer(2)["result"]
+    assert answer["isError"] and "x\uffff" in answer["content"][0]["text"]
+    raw.say(place % (3, rb""""code": "len('\ud83d\ude00')" """))
+    assert raw.answer(3)["result"]["content"][0]["text"] == "[value] 1\n"
+
+
+def test_a_client_that_reads_no_more_is_gone(raw):
+    """The server ends as at the end of its input, and says nothing."""
+    raw.call(SPIN, 1)
+    raw.process.stdout.close()
+    raw.call("1", 2)
+    assert raw.process.wait(60) == 0
+    raw._reader.join()
+    assert raw.errors[0] == b""
 
 
 @pytest.mark.parametrize("ending", ["eof", "interrupt", "terminate"])

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from stratavm.adapters.streams import EndingInput
+from stratavm.adapters.streams import EndingInput, WholePairs
 
 
 @pytest.fixture
@@ -80,6 +80,22 @@ def test_a_line_without_end_ends_it(given):
     assert stream.too_long and not stream.interrupted
 
 
+def test_it_ends_where_nobody_reads_the_answers(given):
+    """Although the client goes on writing, or could."""
+    before, (reads, writes) = os.dup(1), os.pipe()
+    os.dup2(writes, 1)
+    os.close(writes)
+    try:
+        with EndingInput():
+            given.write(b"a\n")
+            assert os.read(0, 10) == b"a\n"
+            os.close(reads)
+            assert read_all() == b""
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+
+
 def test_it_ends_where_nobody_needs_it_any_more(given):
     """Its descriptors are closed, and input is what it was."""
     count = len(os.listdir("/proc/self/fd"))
@@ -90,3 +106,32 @@ def test_it_ends_where_nobody_needs_it_any_more(given):
     assert len(os.listdir("/proc/self/fd")) == count
     given.write(b"b\n")
     assert os.read(0, 10) == b"b\n"
+
+
+PIECES = {
+    rb'"\ud83d\ude00"': rb'"\ud83d\ude00"',
+    rb'"\ud800"': rb'"\uffff"',
+    rb'"\uDC00\uD800"': rb'"\uffff\uffff"',
+    rb'"\uD83D\n\ud800\u0041"': rb'"\uffff\n\uffff\u0041"',
+    rb'"\ud800\ud83d\ude00"': rb'"\uffff\ud83d\ude00"',
+    rb'"\\ud800 \\\ud800"': rb'"\\ud800 \\\uffff"',
+    rb'"\ud8"': rb'"\ud8"',
+    rb'"a\\"': rb'"a\\"',
+}
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 100])
+def test_halves_of_surrogate_pairs_come_as_what_is_no_character(size):
+    """Pairs, and what only looks like a half, come as they are: in whatever pieces they are read."""
+    for line, wanted in PIECES.items():
+        whole, line = WholePairs(), line + b"\n"
+        pieces = [line[at : at + size] for at in range(0, len(line), size)]
+        assert b"".join(map(whole.of, pieces)) + whole.held == wanted + b"\n", line
+
+
+def test_what_was_held_back_comes_with_the_end(given):
+    """A line without an end, in the middle of a word; a half before it is none any more."""
+    with EndingInput():
+        given.write(rb"\udfff \ud83d\u")
+        given.close()
+        assert read_all() == rb"\uffff \ud83d\u"

@@ -51,9 +51,23 @@ def test_all_parts_of_a_run_are_told():
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("x" * 10, ""), ("x" * 11, "more than 10 bytes"), ("é" * 6, "more than 10 bytes"), ("\ud800", "surrogate")],
+    [
+        ("x" * 10, ""),
+        ("x" * 11, "more than 10 bytes"),
+        ("é" * 6, "more than 10 bytes"),
+        ("\ud800", "surrogate"),
+        ("\uffff", "no character"),
+    ],
 )
 def test_what_a_model_gives_is_text_of_bounded_length(text, why):
     """In bytes, as the guest gets it."""
     wrong = unfit("code", text, 10)
     assert why in wrong and bool(wrong) == bool(why) and (not wrong or wrong.startswith("code has"))
+
+
+def test_controls_of_guests_are_shown_and_do_nothing():
+    """In outputs, values, exceptions: a client may be a terminal. Ends of lines and tabulators stay."""
+    text = told(done("a\tb\r\nc\rd\x1b[31m\0\n", "\x9b1m\x7f", value="\x1b]0;x\x07", is_repr=True))
+    assert text == "a\tb\nc\\x0dd\\x1b[31m\\x00\n\\x9b1m\\x7f\n[value] \\x1b]0;x\\x07\n"
+    assert ending(done(code=1, error=Raised("E", "\x1b[2J", "", ()))) == "E: \\x1b[2J"
+    assert clipped("é 日本\u200d") == "é 日本\u200d"
