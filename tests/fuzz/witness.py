@@ -1,25 +1,25 @@
 """A judge from outside: what generated modules do on the oracle and on wasmtime, traps and state included.
 
 wasmtime-py cannot show a vector: what has one in its type is called through a second module, which cuts it into two
-words, on both machines.
+words, on both machines. Nor can it show references to objects of guests: what has one is not called, but through the
+windows of ``windows``.
 """
 
 from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
-import pytest
-
-from stratavm.base.errors import Trap
+from stratavm.base.errors import ResourceLimit, Trap
 from stratavm.base.thrown import WasmException
 from stratavm.module.decode import decode
 from stratavm.module.features import INTERPRETED
 from stratavm.module.model import Export, Module
 from stratavm.module.parser import parse_wat_to_bytes
-from stratavm.spec.types import F32, F64, I32, I64, V128, FuncType, GlobalType, type_name
+from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, FuncType, GlobalType, type_name
 from tests import needed
 from tests.oracle.state import Global, Instance, Memory, Store, instantiate
 
@@ -37,9 +37,17 @@ TRAPS: Final = {
     "invalid_conversion": "BAD_CONVERSION_TO_INTEGER",
     "null_reference": "NULL_REFERENCE",
     "null_function": "NULL_REFERENCE",
+    "null_structure": "NULL_REFERENCE",
+    "null_array": "NULL_REFERENCE",
+    "null_i31": "NULL_REFERENCE",
+    "array_out_of_bounds": "ARRAY_OUT_OF_BOUNDS",
+    "cast_failure": "CAST_FAILURE",
     "unaligned_atomic": "HEAP_MISALIGNED",
     "stack_overflow": "STACK_OVERFLOW",
 }
+LIMIT: Final = "LIMIT"
+OBJECTS_BYTES: Final = 64 << 20
+"""What objects may take, of either machine."""
 NUMBERS: Final = {I32: "<i", I64: "<q", F32: "<f", F64: "<d"}
 
 
@@ -65,11 +73,11 @@ def to_python(type_: int, raw: int):
 
 
 def shown(type_: FuncType | GlobalType) -> bool:
-    """Whether wasmtime-py can show a value of this type at all: references to exceptions and vectors it does not know,
-    and one as an argument ends the process.
+    """Whether wasmtime-py can show a value of this type at all: other references and vectors it does not know, and one
+    as an argument ends the process.
     """
     types = (*type_.params, *type_.results) if isinstance(type_, FuncType) else (type_.value,)
-    return not any("exn" in type_name(t) or t == V128 for t in types)
+    return all(t in NUMBERS or t in (FUNCREF, EXTERNREF) for t in types)
 
 
 def to_raw(type_: int, value) -> int | None:
@@ -93,7 +101,7 @@ def _engine() -> wasmtime.Engine:
     config = wasmtime.Config()
     config.wasm_wide_arithmetic = config.wasm_custom_page_sizes = config.wasm_memory64 = True
     config.wasm_exceptions = config.wasm_tail_call = config.wasm_multi_memory = True
-    config.wasm_function_references = config.wasm_threads = True
+    config.wasm_function_references = config.wasm_threads = config.wasm_gc = True
     return wasmtime.Engine(config)
 
 
@@ -148,14 +156,31 @@ def words(type_: FuncType, made: str) -> str:
     return f"{signature} (local {names(type_.results)}) {' '.join(given)} {made} {kept} {' '.join(results)}"
 
 
+class Frugal(Store):
+    """A store whose objects take so many bytes at most: it keeps them for ever."""
+
+    left: int = OBJECTS_BYTES
+
+    def charge(self, count: int, what: str) -> None:
+        """Take bytes."""
+        if count > self.left:
+            raise ResourceLimit(f"{what} of {count} bytes", limit="total_bytes")
+        self.left -= count
+
+
 class Pair:
-    """One module on both machines."""
+    """One module on both machines. ``ours`` of the last call is in ``came``: results, or how it ended."""
+
+    came: list[int | None] | str = ""
+    cuts: bool = True
+    """Whether vectors are called through a second module; it fits only where no function type is open."""
 
     def __init__(self, binary: bytes) -> None:
         self.store = wasmtime.Store(_engine())
+        self.store.set_limits(memory_size=OBJECTS_BYTES)
         self.theirs = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, binary), [])
-        self.ours: Instance = instantiate(Store(), decode(binary, features=INTERPRETED))
-        text, self.cut = cutting(self.ours.model)
+        self.ours: Instance = instantiate(Frugal(), decode(binary, features=INTERPRETED))
+        text, self.cut = cutting(self.ours.model) if self.cuts else ("", [])
         if self.cut:
             binary = parse_wat_to_bytes(text)
             theirs = [self.theirs.exports(self.store)[export.name] for export, _ in self.cut]
@@ -171,14 +196,9 @@ class Pair:
         return [(name, type_, False) for name, type_ in types if shown(type_)] + cut
 
     def call(self, name: str, type_: FuncType, raws: list[int], cut: bool = False) -> str:
-        """Call on both: the kind of trap, ``threw`` or ``returned``."""
+        """Call on both: the kind of trap, ``threw``, ``returned``, or ``LIMIT`` where one has no room for objects."""
         instance = self.our_cut if cut else self.ours
-        try:
-            ours: Any = [blur(t, raw) for t, raw in zip(type_.results, instance.call(name, *raws), strict=True)]
-        except Trap as trap:
-            ours = TRAPS[trap.kind]
-        except WasmException:
-            ours = "threw"
+        ours = self.came = outcome(type_, lambda: instance.call(name, *raws))
         function = (self.their_cut if cut else self.theirs).exports(self.store)[name]
         try:
             values = function(self.store, *map(to_python, type_.params, raws))
@@ -186,6 +206,11 @@ class Pair:
             theirs: Any = list(map(to_raw, type_.results, values))
         except wasmtime.Trap as trap:
             theirs = "threw" if trap.trap_code is None else trap.trap_code.name
+        except wasmtime.WasmtimeError as error:
+            assert "GC heap out of memory" in str(error), error
+            theirs = LIMIT
+        if LIMIT in (ours, theirs) or theirs == "ALLOCATION_TOO_LARGE":
+            return LIMIT
         assert ours == theirs, (name, raws, ours, theirs)
         return ours if isinstance(ours, str) else "returned"
 
@@ -208,23 +233,39 @@ class Pair:
                 )
 
 
-def compare(binary: bytes, seed: int) -> list[str]:
+def outcome(type_: FuncType, call: Callable[[], list[int]]) -> Any:
+    """What came of a call on a machine of ours: raw bits, as far as they can be compared, or how it ended."""
+    try:
+        return [blur(t, raw) for t, raw in zip(type_.results, call(), strict=True)]
+    except Trap as trap:
+        return TRAPS[trap.kind]
+    except WasmException:
+        return "threw"
+    except ResourceLimit:
+        return LIMIT
+
+
+def compare(binary: bytes, seed: int, machines: type[Pair] = Pair) -> list[str]:
     """One generated module: what its calls came to, or nothing if it cannot be instantiated."""
     if not binary:
         return []
     try:
-        pair = Pair(binary)
-    except (wasmtime.Trap, wasmtime.WasmtimeError):  # the latter where the start function throws
-        with pytest.raises((Trap, WasmException)):
-            instantiate(Store(), decode(binary, features=INTERPRETED))
+        pair = machines(binary)
+    except ResourceLimit:
         return []
+    except (wasmtime.Trap, wasmtime.WasmtimeError) as error:  # the latter where the start function throws
+        try:
+            instantiate(Frugal(), decode(binary, features=INTERPRETED))
+        except (Trap, WasmException, ResourceLimit):
+            return []
+        raise AssertionError(f"only the other engine cannot instantiate it: {error}") from None
     rng, outcomes = random.Random(seed), list[str]()
     functions = pair.functions()
     for _ in range(8 if functions else 0):
         name, type_, cut = rng.choice(functions)
         raws = [argument(rng, t) for t in type_.params]
         outcomes.append(pair.call(name, type_, raws, cut))
-        if outcomes[-1] == "STACK_OVERFLOW":
-            return outcomes  # how deep it went, and so what it left behind, is the machine's own affair
+        if outcomes[-1] in ("STACK_OVERFLOW", LIMIT):
+            return outcomes  # how far it went, and so what it left behind, is the machine's own affair
     pair.compare_state()
     return outcomes
