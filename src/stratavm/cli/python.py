@@ -75,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     from stratavm.sandbox.python.entry import Python
     from stratavm.sandbox.python.guests import NAMED, GuestRefused
     from stratavm.sandbox.python.outcome import Once
+    from stratavm.wasi.streams import ProgramOutput
 
     takes_input = options.code is not None or options.words[0] != STANDARD
     memory = MAX_MEMORY if options.max_memory is None else options.max_memory
@@ -88,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         chance=(options.deterministic, options.seed or 0),
     )
     source: str | bytes = "inherit" if takes_input else b""
-    streams = None if options.json else Streams(source, "inherit", "inherit")
+    streams = None if options.json else Streams(source, ProgramOutput(1), ProgramOutput(2))
     try:
         python = Python(options.guest)
     except GuestRefused as error:

@@ -108,7 +108,7 @@ class JavaScript:
 
     @checks_keywords
     def __init__(self, guest: str | os.PathLike[str] | None = None) -> None:
-        path = installed() if guest is None else Path(guest)
+        path = installed() if guest is None else guests.file_of(guest)
         self._opened = guests.opened(guests.program(path))
         self._is_known = False
 

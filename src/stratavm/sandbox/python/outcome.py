@@ -38,7 +38,7 @@ class Turn:
     def __init__(self, given: Asked, allowed: Limits, offer: Offer | None, begin: float) -> None:
         self.given, self.allowed, self.offer, self.begin = given, allowed, offer, begin
         self.calls: Calls | None = None
-        self.other_tools = False
+        self.other_tools = self.other_input = False
         self.fuel_before = 0
 
     async def made(self, way: Way, interpreter: Interpreter, module: Module, *, fresh: bool, ends: bool) -> Turned:
@@ -50,7 +50,7 @@ class Turn:
         task = self.given.task(fresh=fresh, ends=ends)
         task["seeds"] = not interpreter.has_begun  # what it begins with, others begin with as well
         task["env"] = {**ENVIRONMENT, **self.given.env}
-        task["tools"] = self.other_tools
+        task["tools"], task["input"] = self.other_tools, self.other_input
         self.calls = self._calls(way)
         try:
             with store.deadline(time_left(allowed.timeout, self.begin)):

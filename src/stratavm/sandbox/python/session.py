@@ -129,12 +129,13 @@ class Session(Closing):
         module = await self._warm.opened.module(way, self._frame.fuel)
         interpreter = await self._made(way, module)
         interpreter.tree.fill(given.files)
-        self._input.source = given.stdin
+        other_input = self._input.begins(given.stdin)
         for output in self._outputs:
             output.data.clear()
             output.truncated = False
         turn = Turn(given, allowed, offer, time.monotonic())
         turn.other_tools, self._listing = offer.listing != self._listing, offer.listing
+        turn.other_input = other_input
         ending = True
         try:
             turned = await turn.made(way, interpreter, module, fresh=self._fresh, ends=False)
@@ -203,6 +204,7 @@ class Session(Closing):
             streams, begins = Streams(fork._input, *fork._outputs), Begins({}, self._begins.folders)
             fork._interpreter = Interpreter(self._frame, streams, begins, self._warm.opened, kept)
             fork._fresh, fork._listing = self._fresh, self._listing
+            fork._input.was_read = self._input.was_read
         return fork
 
     def close(self) -> None:
@@ -252,11 +254,25 @@ class Feed:
 
     def __init__(self) -> None:
         self.source: bytes | io.IOBase = b""
+        self.was_read = False
+        self._drained = True
+
+    def begins(self, source: bytes | io.IOBase) -> bool:
+        """Another turn's; whether the interpreter may hold some of the one before. Then that ends first: what asks for
+        the first time is told that there is no more."""
+        old, self.was_read = self.was_read, False
+        self.source, self._drained = source, not old
+        return old
 
     def __call__(self, most: int) -> bytes:
         """So many bytes at most; none at the end."""
+        if not self._drained:
+            self._drained = True
+            return b""
         if isinstance(self.source, bytes):
             piece, self.source = self.source[:most], self.source[most:]
-            return piece
-        read: Any = getattr(self.source, "read1", self.source.read)
-        return bytes(read(most) or b"")
+        else:
+            read: Any = getattr(self.source, "read1", self.source.read)
+            piece = bytes(read(most) or b"")
+        self.was_read = self.was_read or bool(piece)
+        return piece

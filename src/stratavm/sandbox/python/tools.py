@@ -135,7 +135,10 @@ def toolbox(given: Any) -> Toolbox | None:
 
 def _name(name: Any) -> str:
     if not isinstance(name, str) or not NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise ValueError(f"a tool's name is a Python name of at most 64 letters, got {name!r:.80}")
+        raise ValueError(
+            f"a tool's name is a Python name of at most 64 letters and no keyword, got {name!r:.80}: "
+            'Tool(function, name="…") gives another'
+        )
     return str.__str__(name)
 
 

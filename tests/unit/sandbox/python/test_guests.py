@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 import stratavm
-from stratavm.sandbox import GuestRefused, Python
+from stratavm.sandbox import GuestRefused, JavaScript, Python
 from stratavm.sandbox.python import guests
 from tests import needed
 
@@ -78,6 +78,23 @@ def test_a_guest_that_is_not_there(tmp_path):
     (tmp_path / guests.LIBRARY).write_bytes(b"x")
     with pytest.raises(GuestRefused, match="not the library"):
         guests.read_library(tmp_path / guests.LIBRARY)
+
+
+@pytest.mark.parametrize("kind", [Python, JavaScript])
+@pytest.mark.parametrize("given", [5, b"python.wasm", ["python.wasm"], stratavm.Module("(module)")])
+def test_a_guest_that_is_no_path_is_named(kind, given):
+    """Not in the words of ``pathlib``."""
+    with pytest.raises(TypeError, match="guest must be the path of an interpreter's module, got "):
+        kind(given)
+
+
+@pytest.mark.parametrize("kind", [Python, JavaScript])
+def test_a_guest_that_is_a_folder_is_named(kind, tmp_path):
+    """A dot has no name whose ending could be another."""
+    for folder in (".", "/", tmp_path):
+        with pytest.raises(IsADirectoryError, match="an interpreter's module is meant") as raised:
+            kind(folder)
+        assert raised.value.filename == str(folder)
 
 
 def archived(place, files):

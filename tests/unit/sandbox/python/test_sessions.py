@@ -47,6 +47,32 @@ def test_what_is_of_one_turn_alone(python):
 
 
 @pytest.mark.parametrize(
+    ("code", "source", "value"),
+    [
+        ("input()", b"1\n2\n3\n", "1"),
+        ("import sys; sys.stdin.buffer.readline()", b"1\n\xff\xfe\n", b"1\n"),
+        ("input()", io.BytesIO(b"1\n" * (1 << 18)), "1"),
+        ("import os; os.read(0, 2)", b"1\n2\n", b"1\n"),
+        ("input()", b"1", "1"),
+        ("None", b"1\n2\n", None),
+    ],
+    ids=["lines", "bytes", "a long file", "by descriptor", "all of it", "not read"],
+)
+def test_input_that_was_left_is_not_that_of_the_next_turn(python, code, source, value):
+    """Though the interpreter has read ahead; the next turn has its own from the first byte to the end, and so has a
+    fork."""
+    with python.session() as session:
+        assert session.run(code, stdin=source).value == value
+        with session.fork() as fork:
+            for one in (session, fork):
+                assert one.run("[input(), input()]", stdin="a\nb\nc\n").value == ["a", "b"]
+                assert one.run("import sys; sys.stdin.read()").value == ""
+                assert one.run("sys.stdin.read()", stdin="d").value == "d"
+                assert one.run("sys.stdin.read(1)", stdin="ef").value == "e"
+                assert one.run("pass").ok and one.run("sys.stdin.read()", stdin="g").value == "g"
+
+
+@pytest.mark.parametrize(
     ("code", "options", "reason", "exit_code"),
     [
         ("while True: pass", {"timeout": 0.3}, "timeout", 124),

@@ -134,6 +134,18 @@ def test_signatures_that_cannot_be_described():
         fixed.fitting({"item": "y"})
 
 
+@pytest.mark.parametrize("given", [lambda: 1, functools.partial(price, item="tea"), Tool])
+def test_a_function_without_a_name_can_be_given_one(given):
+    """Which the refusal says."""
+    if given is Tool:
+        with pytest.raises(ValueError, match=r"no keyword, got 'class': Tool\(function, name=\"…\"\) gives another"):
+            Tool(price, name="class")
+        return
+    with pytest.raises(ValueError, match=r"Tool\(function, name=\"…\"\) gives another"):
+        toolbox([given])
+    assert list(toolbox([Tool(given, name="named")]).tools) == ["named"]
+
+
 @pytest.mark.parametrize("given", ["price", price, 5, [5], {"a b": price}, [price, price]])
 def test_tools_that_are_none(given):
     """A list of functions, or names and functions."""
