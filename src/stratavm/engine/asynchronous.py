@@ -160,7 +160,7 @@ async def to_thread(store: Store, function: Callable[P, R], /, *args: P.args, **
     """
     if not isinstance(store, Store):
         raise TypeError(f"to_thread needs the store whose guests are called, got {type(store).__name__}")
-    return await _in_thread(partial(function, *args, **kwargs), store.interrupt)
+    return await in_thread(partial(function, *args, **kwargs), store.interrupt)
 
 
 async def work(function: Callable[[], R], ends: Sequence[Callable[[], object]] = ()) -> R:
@@ -185,7 +185,7 @@ async def work(function: Callable[[], R], ends: Sequence[Callable[[], object]] =
         for one in tuple(ends):
             one()
 
-    return await _in_thread(within, end)
+    return await in_thread(within, end)
 
 
 def compiled(compiler: Callable[[int], int], defined_index: int) -> Awaitable[int]:
@@ -233,10 +233,10 @@ async def instantiate(pre: InstancePre, store: Store) -> Instance:
 
 async def close(store: Store) -> None:
     """``Store.close_async``."""
-    await _in_thread(store.close, lambda: None)
+    await in_thread(store.close, lambda: None)
 
 
-async def _in_thread(function: Callable[[], R], end: Callable[[], object]) -> R:
+async def in_thread(function: Callable[[], R], end: Callable[[], object]) -> R:
     """Run a function in a thread, in the task's context; when the task is cancelled ``end`` is called until it ends."""
     call = _Call(partial(contextvars.copy_context().run, function))
     future = asyncio.get_running_loop().run_in_executor(None, call)

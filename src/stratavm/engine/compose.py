@@ -131,12 +131,30 @@ def update(instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWh
     return updates.update(instance, source, dry_run, when, deadline)
 
 
+async def update_async(
+    instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, deadline: float | None
+) -> Update:
+    """The same for asyncio."""
+    with importing:
+        from stratavm.engine import update as updates
+
+    return await updates.update_async(instance, source, dry_run, when, deadline)
+
+
 def rollback(instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
     """And with the one that it had before."""
     with importing:
         from stratavm.engine import update as updates
 
     return updates.rollback(instance, when, deadline)
+
+
+async def rollback_async(instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
+    """The same for asyncio."""
+    with importing:
+        from stratavm.engine import update as updates
+
+    return await updates.rollback_async(instance, when, deadline)
 
 
 def state_in(module: Module, image: Image) -> State:

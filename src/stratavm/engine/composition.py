@@ -54,8 +54,18 @@ class Composition(Protocol):
         """Have an instance go on with another version of its module."""
         ...
 
+    async def update_async(
+        self, instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, deadline: float | None
+    ) -> Update:
+        """The same for asyncio."""
+        ...
+
     def rollback(self, instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
         """And with the one that it had before."""
+        ...
+
+    async def rollback_async(self, instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
+        """The same for asyncio."""
         ...
 
     def state_in(self, module: Module, image: Image) -> State:

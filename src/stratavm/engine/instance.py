@@ -103,6 +103,16 @@ class Instance(RuntimeInstance):
         """
         return composition().update(self, source, dry_run, when, deadline)
 
+    async def update_async(
+        self, source: object, *, dry_run: bool = False, when: str = "now", deadline: object = None
+    ) -> object:
+        """``update`` for asyncio: it is made in a thread of the loop's default executor. Cancelling ends the wait; what
+        has been made stays made.
+
+        A host function of the guest's own call that awaits this with ``when="idle"`` waits for itself: give a deadline.
+        """
+        return await composition().update_async(self, source, dry_run, when, deadline)
+
     def rollback(self, *, when: str = "now", deadline: object = None) -> object:
         """Go on with the version of before the last update, once.
 
@@ -113,6 +123,10 @@ class Instance(RuntimeInstance):
             DeadlineExceeded, StoreBusy, InstancePoisoned, Closed: as for ``update``.
         """
         return composition().rollback(self, when, deadline)
+
+    async def rollback_async(self, *, when: str = "now", deadline: object = None) -> object:
+        """``rollback`` for asyncio, as ``update_async``."""
+        return await composition().rollback_async(self, when, deadline)
 
     @cython.cfunc
     @cython.exceptval(-1, check=False)

@@ -10,6 +10,7 @@ from functools import partial
 
 from stratavm.base.errors import DeadlineExceeded, StoreBusy
 from stratavm.base.forms import TYPE_CHECKING, Final, final, replace
+from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.engine.events import describe
 from stratavm.engine.module import Module
@@ -50,6 +51,27 @@ WHEN: Final = ("now", "idle")
 
 
 @final
+class Patience:
+    """How long an update is waited for. Whoever began it may end that, on whatever thread."""
+
+    def __init__(self, when: UpdateWhen, deadline: float | None) -> None:
+        if when not in WHEN:
+            raise ValueError(f"when must be one of {', '.join(WHEN)}, got {when!r:.80}")
+        seconds = seconds_or_none("deadline", deadline)
+        self.begin = time.perf_counter()
+        self._until = None if seconds is None else self.begin + seconds
+
+    def end(self) -> None:
+        """It is not waited for any more."""
+        self._until = self.begin
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the deadline has come."""
+        return self._until is not None and time.perf_counter() >= self._until
+
+
+@final
 class Attempt:
     """A switch that is tried until it succeeds, on whatever thread."""
 
@@ -85,9 +107,22 @@ class Attempt:
 
 def update(instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, deadline: float | None) -> Update:
     """``Instance.update``."""
-    begin = time.perf_counter()
-    limit = _limit(when, deadline, begin)
-    truth("dry_run", dry_run)
+    return _update(instance, source, truth("dry_run", dry_run), when, Patience(when, deadline))
+
+
+async def update_async(
+    instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, deadline: float | None
+) -> Update:
+    """``Instance.update_async``."""
+    with importing:
+        from stratavm.engine.asynchronous import in_thread
+
+    patience = Patience(when, deadline)
+    made = partial(_update, instance, source, truth("dry_run", dry_run), when, patience)
+    return await in_thread(made, patience.end)
+
+
+def _update(instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, patience: Patience) -> Update:
     check_usable(instance)
     old = instance.module
     try:
@@ -99,19 +134,30 @@ def update(instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWh
         if new.code is not old.code:
             new.code.follow(old.code, {*plan.changed, *plan.dependents}, (*plan.changed, *plan.dependents))
         functions = frozenset(plan.changed) if when == "idle" else None
-        pause_ns = _switch(instance, Version(new), functions, plan, limit)
+        pause_ns = _switch(instance, Version(new), functions, plan, patience)
     except BaseException as error:
         _tell(instance, UpdateFailed, instance.number, old.name, describe(error))
         raise
     counts = len(plan.changed), len(plan.added), len(plan.dependents)
     _tell(instance, InstanceUpdated, instance.number, new.name, *counts, pause_ns)
-    return replace(plan, applied=True, seconds=time.perf_counter() - begin, pause_seconds=pause_ns / 1e9)
+    return replace(plan, applied=True, seconds=time.perf_counter() - patience.begin, pause_seconds=pause_ns / 1e9)
 
 
 def rollback(instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
     """``Instance.rollback``."""
-    begin = time.perf_counter()
-    limit = _limit(when, deadline, begin)
+    return _rollback(instance, when, Patience(when, deadline))
+
+
+async def rollback_async(instance: Instance, when: UpdateWhen, deadline: float | None) -> Update:
+    """``Instance.rollback_async``."""
+    with importing:
+        from stratavm.engine.asynchronous import in_thread
+
+    patience = Patience(when, deadline)
+    return await in_thread(partial(_rollback, instance, when, patience), patience.end)
+
+
+def _rollback(instance: Instance, when: UpdateWhen, patience: Patience) -> Update:
     check_usable(instance)
     version: Version | None = version_before(instance)
     if version is None:
@@ -119,18 +165,11 @@ def rollback(instance: Instance, when: UpdateWhen, deadline: float | None) -> Up
     done: Update = version.undo
     # Functions that were added are called by changed ones alone, and their callers must not outlive them.
     functions = frozenset((*done.changed, *done.added)) if done.added or when == "idle" else None
-    pause_ns = _switch(instance, version, functions, Update("none"), limit)
+    pause_ns = _switch(instance, version, functions, Update("none"), patience)
     forget_before(instance)
     _tell(instance, UpdateUndone, instance.number, version.module.name, pause_ns)
     plan = Update("patch", done.changed, (), done.dependents, done.unchanged)
-    return replace(plan, applied=True, seconds=time.perf_counter() - begin, pause_seconds=pause_ns / 1e9)
-
-
-def _limit(when: UpdateWhen, deadline: float | None, begin: float) -> float | None:
-    if when not in WHEN:
-        raise ValueError(f"when must be one of {', '.join(WHEN)}, got {when!r:.80}")
-    seconds = seconds_or_none("deadline", deadline)
-    return None if seconds is None else begin + seconds
+    return replace(plan, applied=True, seconds=time.perf_counter() - patience.begin, pause_seconds=pause_ns / 1e9)
 
 
 def _loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module, Update]:
@@ -163,7 +202,7 @@ def _loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module
 
 
 def _switch(
-    instance: Instance, version: Version, functions: frozenset[int] | None, undo: Update, limit: float | None
+    instance: Instance, version: Version, functions: frozenset[int] | None, undo: Update, patience: Patience
 ) -> int:
     """Give it another version as soon as that can be; how many nanoseconds that took.
 
@@ -181,7 +220,7 @@ def _switch(
         ask(context, attempt.at_poll)
         try:
             while not attempt.over.is_set():
-                if limit is not None and time.perf_counter() >= limit:
+                if patience.is_over:
                     raise DeadlineExceeded(detail=f"the update was not made: {_why(attempt.status)}")
                 hasten(instance)
                 attempt.over.wait(LOOK_S)

@@ -55,6 +55,7 @@ ENGINE: Final[tuple[Row, ...]] = (
     Row("strata_instances_poisoned_total", "counter", "Instances abandoned midway.", (), _one(lambda m: m.poisoned)),
     Row("strata_snapshots_total", "counter", "Snapshots taken.", (), _one(lambda m: m.snapshots)),
     Row("strata_clones_total", "counter", "Instances that began with one.", (), _one(lambda m: m.clones)),
+    Row("strata_updates_total", "counter", "Updates of instances.", ("outcome",), _by(lambda m: m.updates)),
     Row("strata_calls_ended_total", "counter", "Calls that did not return, by how.", ("how",), _by(lambda m: m.calls)),
     Row("strata_traps_total", "counter", "Traps by kind.", ("kind",), _by(lambda m: m.traps)),
     Row("strata_limits_total", "counter", "Operations that a limit refused.", ("limit",), _by(lambda m: m.limits)),
