@@ -36,6 +36,9 @@ UNREAD: Final = 1000
 """Requests in a turn that are no calls: listings, and what is malformed."""
 GRACE_S: Final = 0.01
 """How long after its time a cancelled ``async`` tool is waited for."""
+PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple))
+"""What nobody waits for."""
+ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 REFUSED: Final = "the call was refused"
 PASS_ON: Final = (KeyboardInterrupt, GeneratorExit)
 """What ends the host's own call, whoever raises it."""
@@ -92,6 +95,7 @@ class Calls:
         self.record: list[ToolCall] = []
         self.limited = False
         self._left, self._unread, self._room = most, UNREAD, RECORDED_BYTES
+        self._asks_later = inspect.iscoroutinefunction(gate)
 
     def too_long(self, size: int) -> bytes:
         """The answer to a request that is refused unread."""
@@ -159,7 +163,7 @@ class Calls:
     def _directly(self, request: Request) -> Any:
         """Call it, and wait for it in this thread."""
         tool, seconds = request.tool, self._seconds(request.tool)
-        if math.isinf(seconds) and not tool.is_async and not inspect.iscoroutinefunction(self.gate):
+        if seconds == math.inf and not tool.is_async and not self._asks_later:
             return self._guarded(tool, partial(self._invoked, request))
         try:
             return self._guarded(tool, partial(self.helpers.call, partial(self._invoked, request), seconds + GRACE_S))
@@ -175,7 +179,7 @@ class Calls:
 
     def _awaited(self, tool: Tool, value: Any) -> Any:
         """What a function returned, or what comes of awaiting it."""
-        if not inspect.isawaitable(value):
+        if type(value) in PLAIN or not inspect.isawaitable(value):
             return value
         seconds = self._seconds(tool)
         return in_a_loop(_as_coroutine(value), None if math.isinf(seconds) else max(seconds, 0.0))
@@ -246,8 +250,9 @@ class Calls:
 
     def _said(self, request: Request, value: Any, begin: float) -> bytes:
         try:
-            body = {"v": PROTOCOL, "id": request.number, "ok": True, "value": form(value)}
-            answer = json.dumps(body, separators=(",", ":")).encode()
+            said, number = form(value), "null" if request.number is None else request.number
+            text = str(said) if type(said) is int else ENCODE(said)
+            answer = f'{{"v":{PROTOCOL},"id":{number},"ok":true,"value":{text}}}'.encode()
             if len(answer) > RESPONSE_BYTES:
                 raise Failed("too_large", f"{request.tool.name}: what it returned has more than {RESPONSE_BYTES} bytes")
         except Failed as failed:

@@ -19,6 +19,8 @@ FAULT: Final = 0xFFFFFFFE
 DRIVER, TASK, ANSWER = b"\0d", b"\0t", b"\0a"
 MARSHAL_FORM: Final = 2
 """Which every Python reads."""
+SHORT: Final = 256
+"""A request of no more bytes is read at once."""
 LONG: Final = 1 << 14
 """A request or an answer of more bytes takes so long that a loop goes on before the guest does: a guest is given no
 tick while the host works for it."""
@@ -102,10 +104,11 @@ class Door:
         if size > most or request + size > len(memory):
             self.faults += 1
             return FAULT
-        head = bytes(memory.read(request, min(size, 2)))
+        frame = head = bytes(memory.read(request, size if size <= SHORT else 2))
         if head[:1] != b"\0":
             return self._for_tools(memory, request, size)
-        frame = bytes(memory.read(request, size))
+        if size > SHORT:
+            frame = bytes(memory.read(request, size))
         if frame == DRIVER:
             return self.driver
         if self._task is None:
@@ -113,7 +116,7 @@ class Door:
             return NO_HOST
         if frame == TASK:
             return marshal.dumps(self._task, MARSHAL_FORM)
-        if head == ANSWER:
+        if head[:2] == ANSWER:
             self._take(frame[2:])
             return b""
         self.faults += 1

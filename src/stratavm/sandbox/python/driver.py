@@ -44,6 +44,15 @@ def turn() -> None:
     scope = scope_of(task["fresh"])
     if task["file"]:
         scope["__file__"] = task["file"]
+    try:
+        do(task, scope)
+    finally:
+        if not task["ends"]:  # turns begin among the names of that one
+            modules["__main__"] = MAIN
+
+
+def do(task: dict[str, Any], scope: dict[str, Any]) -> None:
+    """Run the code of a task, and answer."""
     answer: dict[str, Any] = {"n": task["n"], "code": 0}
     try:
         value = execute(task["code"], task["name"], scope)
@@ -58,17 +67,16 @@ def turn() -> None:
     if task["ends"]:
         end()
     flush()
-    call(b"\0a" + dumps(answer).encode())
+    if len(answer) == 2:  # as most are
+        call(b'\0a{"n": %d, "code": %d}' % (answer["n"], answer["code"]))
+    else:
+        call(b"\0a" + dumps(answer).encode())
 
 
 def prepare(task: dict[str, Any]) -> None:
     """What the interpreter was begun with belonged to no run; nor did what its generators were begun with."""
     sys.argv[:] = task["args"]
-    environment = modules["os"].environ
-    for name in list(environment):
-        if name not in task["env"]:
-            del environment[name]
-    environment.update(task["env"])
+    surround(task["env"])
     if task["path"] and task["path"] not in sys.path:
         sys.path.append(task["path"])
     if task["path"] and "importlib" in modules:
@@ -92,6 +100,19 @@ def drain() -> None:
         return
 
 
+def surround(variables: dict[str, str]) -> None:
+    """The environment has these variables. Where it has them still, the C library is not told again."""
+    environment = modules["os"].environ
+    held = getattr(environment, "_data", None)
+    if STATE.get("variables") == variables and type(held) is dict and held == STATE["kept"]:
+        return
+    for name in list(environment):
+        if name not in variables:
+            del environment[name]
+    environment.update(variables)
+    STATE["variables"], STATE["kept"] = variables, dict(held) if type(held) is dict else None
+
+
 def reseed() -> None:
     """Generators that lie in the snapshot begin anew, from the world's random bytes."""
     if "random" in modules:
@@ -105,11 +126,12 @@ def reseed() -> None:
 
 def scope_of(fresh: bool) -> dict[str, Any]:
     """The names of ``__main__``: a new one, or that of the turn before."""
-    if fresh or "main" not in STATE:
+    main: ModuleType | None = STATE.get("main")
+    if fresh or main is None:
         main = STATE["main"] = ModuleType("__main__")
         main.__dict__["__builtins__"] = builtins
-    modules["__main__"] = STATE["main"]
-    return STATE["main"].__dict__
+    modules["__main__"] = main
+    return main.__dict__
 
 
 def execute(text: str, name: str, scope: dict[str, Any]) -> Any:
@@ -320,7 +342,7 @@ def adapt(loop: Any) -> None:
         if executor is not None or self._default_executor is not None:
             return in_executor(self, executor, function, *given)
         future = self.create_future()
-        self.call_soon(do, future, function, given)
+        self.call_soon(fulfil, future, function, given)
         return future
 
     def nothing(self: Any) -> None:
@@ -331,7 +353,7 @@ def adapt(loop: Any) -> None:
         setattr(loop, name, nothing)
 
 
-def do(future: Any, function: Any, given: Any) -> None:
+def fulfil(future: Any, function: Any, given: Any) -> None:
     """What a thread would do."""
     if future.cancelled():
         return
@@ -345,7 +367,8 @@ def do(future: Any, function: Any, given: Any) -> None:
         future.set_result(result)
 
 
-STATE: dict[str, ModuleType] = {}
+MAIN = modules["__main__"]
+STATE: dict[str, Any] = {}
 sys.meta_path.insert(0, Loops())
 for _stream in (sys.stdout, sys.stderr):  # what was printed before a program was stopped is there
     _stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]

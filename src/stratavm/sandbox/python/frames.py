@@ -27,8 +27,11 @@ NAME_CHARS: Final = 256
 MOST_FRAMES: Final = 100
 MOST_CODE: Final = (1 << 32) - 1
 MOST_LINE: Final = (1 << 31) - 1
+USUAL: Final = re.compile(rb'\{"n": ([1-9][0-9]{0,8}), "code": (0|[1-9][0-9]{0,2})\}')
+"""An answer without value and error."""
 STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 """A string, also one without an end: nothing is looked at twice."""
+DECODE: Final = json.JSONDecoder().decode
 STRUCTURE: Final = b"[]{},"
 NO_STRUCTURE: Final = bytes(set(range(256)) - set(STRUCTURE))
 
@@ -57,7 +60,7 @@ def parse(data: bytes, most: int = ITEMS) -> dict[str, Any]:
     if len(data) > SHORT_BYTES:
         _check_structure(data, most)
     try:  # of bytes the parser would guess the encoding, and in another one nothing of the structure was seen
-        found = json.loads(data.decode("utf-8", "surrogatepass"))
+        found = DECODE(data.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise Malformed(f"no JSON: {error!s:.100}") from None
     if not isinstance(found, dict):
@@ -88,6 +91,8 @@ def answer_of(data: bytes) -> Answer:
     Raises:
         Malformed: it is none.
     """
+    if usual := USUAL.fullmatch(data):
+        return Answer(int(usual[1]), int(usual[2]), None, False, None)
     found = parse(data)
     task, code = found.get("n"), found.get("code")
     if type(task) is not int or type(code) is not int or not 0 <= code <= MOST_CODE:

@@ -1,4 +1,7 @@
-"""Which sessions rest between their turns: all but those that were used last. Owns no session."""
+"""Which sessions rest between their turns: all but those that were used last. Owns no session.
+
+One in the middle of a turn is told to rest as well, where others were used since its last one; it knows better.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from weakref import ref
 from stratavm.base.forms import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stratavm.sandbox.python.session import Session
 
 AWAKE: Final = 64
@@ -16,17 +21,20 @@ AWAKE: Final = 64
 
 
 class Idle:
-    """Sessions between turns that do not rest yet, the one that was used last at the end."""
+    """Sessions that do not rest yet, the one whose last turn ended last at the end."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self._waiting: OrderedDict[int, ref[Session]] = OrderedDict()
         self._lock = Lock()
+        self._latest: Callable[[], Session | None] = _nobody
 
     def waits(self, session: Session) -> None:
         """A turn has ended. Where too many wait, the one that has waited longest rests."""
+        if self._latest() is session:
+            return
         with self._lock:
-            self._waiting[id(session)] = ref(session)
+            self._waiting[id(session)] = self._latest = ref(session)
             self._waiting.move_to_end(id(session))
             longest = [self._waiting.popitem(last=False)[1] for _ in range(len(self._waiting) - self.most)]
         for one in longest:
@@ -35,9 +43,15 @@ class Idle:
                 other.rest()
 
     def leaves(self, session: Session) -> None:
-        """A turn begins, or the session has ended."""
+        """The session has ended."""
         with self._lock:
             self._waiting.pop(id(session), None)
+            if self._latest() is session:
+                self._latest = _nobody
+
+
+def _nobody() -> None:
+    """No session."""
 
 
 IDLE: Final = Idle(AWAKE)

@@ -46,9 +46,10 @@ INSTALL: Final = b"""\
 import sys, _host
 sys.modules["_driver"] = _driver = type(sys)("_driver")
 exec(compile(_host.call(b"\\0d"), "<driver>", "exec"), _driver.__dict__)
-del sys, _host, _driver
+del sys, _host
 """
-TURN: Final = b'__import__("_driver").turn()'
+TURN: Final = b"_=_driver.turn()"
+"""Among the names of a ``__main__`` that no code of a run has: it is soon compiled, and echoes nothing."""
 QUITS: Final = 256
 """From here on a status says that the guest wants to end, with a code."""
 STACK_BYTES: Final = (8 << 20) - (512 << 10)

@@ -117,12 +117,13 @@ class Session(Closing):
         try:
             if self.ended is not None:
                 raise SessionEnded(self.ended)
-            IDLE.leaves(self)
             self._wake()
             return await self._turned(way, given, allowed, offer)
         finally:
             self._turning.release()
-            if self._interpreter is not None and self.ended is None:
+            if self.ended is not None:
+                IDLE.leaves(self)
+            elif self._interpreter is not None:
                 IDLE.waits(self)
 
     async def _turned(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:

@@ -33,6 +33,7 @@ class RunTree(MemoryTree):
         super().__init__(limit_bytes=limit_bytes, now_ns=now_ns)
         self.refused = False
         self._known: dict[str, tuple[int, int, int]] = {}
+        self._seen: dict[str, tuple[int, int, int]] | None = None
         if model is None:
             try:
                 self.add(self.root, TEMPORARY.encode(), Filetype.DIRECTORY)
@@ -82,7 +83,10 @@ class RunTree(MemoryTree):
         for folder in folders:
             self.mount(folder.guest, folder.host, writable=folder.writable)
         self.refused = False
-        self.settle()
+        if files or folders or self._seen is None:
+            self.settle()
+        else:  # since then no guest has run
+            self._known = self._seen
 
     def charge(self, size: int) -> None:
         """Count bytes, or NOSPC."""
@@ -126,13 +130,25 @@ class RunTree(MemoryTree):
     @one_at_a_time
     def changed(self) -> dict[str, bytes]:
         """Files that are not known, or not as they were."""
+        if not self._known and self._is_bare():
+            self._seen = {}
+            return {}
         found: dict[str, bytes] = {}
+        seen: dict[str, tuple[int, int, int]] = {}
         for path, node in self._files():
+            edition = seen[path] = _edition(node)
             if path in found:  # of two names, one is no text and looks as the other
                 self.refused = True
-            elif self._known.get(path) != _edition(node):
+            elif self._known.get(path) != edition:
                 found[path] = bytes(node.content)
+        self._seen = seen
         return found
+
+    def _is_bare(self) -> bool:
+        """Whether nothing lies outside of the folder for what is temporary."""
+        children = self.root.children
+        node = children.get(TEMPORARY.encode())
+        return len(children) == 1 and node is not None and node.is_directory
 
     def _files(self) -> Iterator[tuple[str, Node]]:
         """Regular files outside of the folder for what is temporary, and of what is mounted; links are none. Where not

@@ -31,10 +31,24 @@ def test_an_answer():
     assert answer_of(answer(repr="<x>")).value == "<x>"
 
 
+@pytest.mark.parametrize("task", [0, 1, 7, 10, 99_999_999, 10**8, 10**9, 1 << 40])
+@pytest.mark.parametrize("code", [0, 1, 9, 10, 255, 999, 1000, (1 << 32) - 1])
+def test_answers_without_a_value(task, code):
+    """Are read in the same way, whatever they are written like."""
+    usual = b'{"n": %d, "code": %d}' % (task, code)
+    found = [answer_of(data) for data in (usual, usual.replace(b" ", b""), usual[:-1] + b', "value": null}')]
+    assert found == [frames.Answer(task, code, None, False, None)] * 3
+
+
 @pytest.mark.parametrize(
     "data",
     [
         b"",
+        b'{"n": 01, "code": 0}',
+        b'{"n": 1, "code": 00}',
+        b'{"n": 1, "code": 4294967296}',
+        b'{"n": 1, "code": -1}',
+        b'{"n": 1, "code": 0}\n{}',
         b"[]",
         b"null",
         b"{",

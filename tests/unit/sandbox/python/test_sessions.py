@@ -29,6 +29,28 @@ def test_turns_share_what_they_made(python):
     session.close()
 
 
+def test_each_turn_has_its_own_names_and_variables(python):
+    """What the turn before has made of its environment, its arguments and ``__main__`` is gone; its names are not."""
+    spoils = """import os, sys
+os.environ["HOME"], os.environ["MINE"] = "/x", "1"
+del os.environ["TMPDIR"]
+sys.argv.append("more")
+sys.modules["__main__"] = sys
+"""
+    looks = "import os, sys\nv = os.environ\n[v['HOME'], v['TMPDIR'], 'MINE' in v, v.get('V'), sys.argv]"
+    with python.session() as session:
+        names = "sorted(name for name in globals() if name != '__builtins__')"
+        before = session.run(names).value
+        for _ in range(2):
+            assert session.run(spoils + "1 / 0").error.type == "ZeroDivisionError"
+            assert session.run(looks).value == ["/tmp", "/tmp", False, None, ["-c"]]
+            assert session.run(looks, env={"V": "2"}).value == ["/tmp", "/tmp", False, "2", ["-c"]]
+            assert session.run("__import__('__main__').os is os").value is True
+        assert session.run("del os, sys, v\n" + names).value == before
+        for again in ("os.environ.clear()", "os.environ = {}", "os.environ = {}", "os.environ['HOME'] = 'x'"):
+            assert session.run(f"import os; {again}").ok and session.run(looks).value[:2] == ["/tmp", "/tmp"]
+
+
 def test_what_is_of_one_turn_alone(python):
     """Output, arguments, variables, standard input, files that are new, usage."""
     with python.session() as session:

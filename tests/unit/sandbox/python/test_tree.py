@@ -35,8 +35,35 @@ def test_what_is_changed():
     tree.write("tmp/t", b"4")
     root.symlink(b"y", b"link")
     assert tree.changed() == {"y": b"2", "new/deep": b"3"} and not tree.refused
-    tree.settle()
+    assert len(tree.changed()) == 2
+    tree.fill({})
     assert tree.changed() == {}
+    tree.write("y", b"3")
+    assert tree.changed() == {"y": b"3"}
+    tree.fill({"z": b"4"})
+    assert tree.changed() == {}
+
+
+def test_what_is_changed_where_there_was_nothing():
+    """Turn by turn; what lies in ``tmp`` is not, unless it is no folder any more."""
+    tree, root = tree_of()
+    for _ in range(2):
+        tree.write("tmp/t", b"1")
+        assert tree.changed() == {}
+        tree.fill({})
+    tree.write("x", b"2")
+    assert tree.changed() == {"x": b"2"}
+    root.unlink(b"x")
+    assert tree.changed() == {}
+    tree.fill({})
+    root.rename(b"tmp", root, b"other")
+    assert tree.changed() == {"other/t": b"1"}
+    tree.write("tmp", b"3")
+    assert tree.changed() == {"other/t": b"1", "tmp": b"3"}
+    root.rename(b"tmp", root, b"tmp2")
+    root.rename(b"other", root, b"tmp")
+    tree.fill({})
+    assert tree.changed() == {"tmp2": b"3"}
 
 
 def test_names_that_are_no_text_are_shown():
