@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import select as select
     import struct as struct
     import threading as threading
+    import typing as typing
     import warnings as warnings
     import weakref as weakref
     from contextlib import contextmanager as contextmanager
@@ -66,7 +67,7 @@ else:
     bisect, contextlib, fcntl, math, resource, select, threading, warnings, weakref = map(
         Later, ("bisect", "contextlib", "fcntl", "math", "resource", "select", "threading", "warnings", "weakref")
     )
-    asyncio, inspect = map(Later, ("asyncio", "inspect"))
+    asyncio, inspect, typing = map(Later, ("asyncio", "inspect", "typing"))
 
     def wraps(wrapped):
         """``functools.wraps``."""

@@ -108,7 +108,7 @@ class JavaScript:
 
     @checks_keywords
     def __init__(self, guest: str | os.PathLike[str] | None = None) -> None:
-        path = installed() if guest is None else guests.file_of(guest)
+        path = os.fspath(installed()) if guest is None else guests.file_of(guest)
         self._opened = guests.opened(guests.program(path))
         self._is_known = False
 
@@ -192,7 +192,7 @@ class JavaScript:
         )
 
     def __repr__(self) -> str:
-        return f"<JavaScript of {self._opened.guest.module.name}>"
+        return f"<JavaScript of {self._opened.guest.name}>"
 
 
 def program(module: Module, code: str, args: Sequence[str]) -> Program:

@@ -171,11 +171,19 @@ PASSES = "import stratavm.ir.callees, stratavm.ir.pipeline, stratavm.native.osr"
 """What does it asks for these."""
 
 
+SANDBOXED = "stratavm.sandbox.python.entry"
+"""What a program imports that runs Python in the sandbox."""
+
+
 def imports_of(program, kept="", more="") -> list[tuple[str, str]]:
     """Modules of ours that a run imports, and what comes behind it, with Python's own import: how deep, and which, in
     the order in which they are ready."""
-    run = f"from stratavm.cli.main import main; main(['run', {str(program)!r}])\n{more}"
-    errors = fresh("-X", "importtime", "-c", f"{NOT_AHEAD}; {run}", kept=kept).stderr
+    return imported_by(f"from stratavm.cli.main import main; main(['run', {str(program)!r}])\n{more}", kept)
+
+
+def imported_by(code, kept="") -> list[tuple[str, str]]:
+    """The same of any code."""
+    errors = fresh("-X", "importtime", "-c", f"{NOT_AHEAD}; {code}", kept=kept).stderr
     return re.findall(r"^import time: .*\|( +)(stratavm\.[\w.]+)$", errors, re.M)
 
 
@@ -205,6 +213,8 @@ def test_the_order_of_modules_is_that_of_a_run(program, large_program, tmp_path)
     decides, thread, lifts = map(lifting.index, LIFTING)
     groups.append("\n".join(lifting[: decides + 1]))
     groups.append("\n".join([*lifting[thread + 1 : lifts], *lifting[lifts + 1 :], lifting[lifts]]))
+    names = [name for _, name in imported_by(f"import {SANDBOXED}")]
+    groups.append("\n".join(names[1 + names.index("stratavm.sandbox.python") : 1 + names.index(SANDBOXED)]))
     text = "\n\n".join(group for group in groups if "\n" in group) + "\n"
     golden.compare(bytecode.START, text)
 

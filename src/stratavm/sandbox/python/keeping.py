@@ -61,7 +61,7 @@ def place_of(guest: Guest, codes: tuple[str, ...], files: dict[str, bytes], kind
     parts += [driver(), INSTALL, bytes(kind), *(code.encode() for code in codes)]
     for path, content in sorted(files.items()):
         parts += [path.encode(), content]
-    return Place(disk, digest(*parts), f"warm {guest.module.name}: {' '.join(codes[1].split())}")
+    return Place(disk, digest(*parts), f"warm {guest.name}: {' '.join(codes[1].split())}")
 
 
 def unpacked(content: bytes, module: Module) -> Kept:

@@ -6,10 +6,10 @@ A check is a function that returns the value, as the tool shall have it, or rais
 from __future__ import annotations
 
 import types
-import typing
 from collections.abc import Callable
 
 from stratavm.base.forms import Any, Final, NamedTuple, TypeAlias
+from stratavm.base.importing import typing
 
 Check: TypeAlias = "Callable[[Any, str], Any]"
 
@@ -58,7 +58,6 @@ SIMPLE: Final[dict[Any, Kind]] = {
     type(None): Kind({"type": "null"}, _exactly(type(None), "null")),
     None: Kind({"type": "null"}, _exactly(type(None), "null")),
     Any: Kind({}, _any),
-    typing.Any: Kind({}, _any),
     object: Kind({}, _any),
     list: Kind({"type": "array"}, _exactly(list, "an array")),
     dict: Kind({"type": "object"}, _exactly(dict, "an object")),
@@ -86,7 +85,9 @@ def kind_of(hint: Any, where: str) -> Kind:
     Raises:
         TypeError: a guest has no such values.
     """
-    simple = SIMPLE.get(hint) if isinstance(hint, (type, type(None))) or hint is typing.Any else None
+    if hint is typing.Any:
+        hint = object
+    simple = SIMPLE.get(hint) if isinstance(hint, (type, type(None))) else None
     if simple is not None:
         return simple
     origin, args = typing.get_origin(hint), typing.get_args(hint)

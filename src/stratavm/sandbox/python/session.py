@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import time
+from _thread import allocate_lock as Lock
 from collections.abc import Mapping, Sequence
 from functools import partial
-from threading import Lock
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import StrataError
@@ -247,7 +247,7 @@ class Session(Closing):
         raise TypeError("a Session can be neither copied nor pickled: fork() makes another one that begins as it is")
 
     def __repr__(self) -> str:
-        return f"<Session of {self._warm.opened.guest.module.name}{', ended' if self.ended else ''}>"
+        return f"<Session of {self._warm.opened.guest.name}{', ended' if self.ended else ''}>"
 
 
 class Feed:

@@ -8,12 +8,11 @@ import json
 import keyword
 import math
 import re
-import typing
 from collections.abc import Callable, Iterable, Mapping
 
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import Any, Final, cast
-from stratavm.base.importing import inspect
+from stratavm.base.importing import inspect, typing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds_or_none
 from stratavm.sandbox.python.kinds import Kind, Unfit, kind_of

@@ -7,8 +7,8 @@ It holds what warming was given and nothing else: no tools, no arguments, no var
 from __future__ import annotations
 
 import time
+from _thread import allocate_lock as Lock
 from functools import lru_cache, partial
-from threading import Lock
 
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass, replace
 from stratavm.sandbox.completed import GuestFailed

