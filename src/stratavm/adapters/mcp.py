@@ -14,8 +14,10 @@ from stratavm.adapters.peers import absent
 from stratavm.adapters.pictures import pictures
 from stratavm.adapters.telling import told, unfit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
+from stratavm.base.numbers import seconds as number_of_seconds
 from stratavm.sandbox import Python, SessionBusy, SessionEnded
-from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, TIMEOUT_S
+from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, TIMEOUT_S, gate_of, limits
+from stratavm.sandbox.python.tools import toolbox
 
 try:
     from mcp.server.mcpserver import MCPServer
@@ -94,6 +96,7 @@ def make_server(python: Python | None = None, settings: Settings | None = None) 
         settings: limits, folders, tools.
 
     Raises:
+        TypeError, ValueError, OSError: a setting is not what it must be, as of ``Python.run``.
         GuestRefused: sessions were asked for of an interpreter that has none.
     """
     served = _Served(Python() if python is None else python, settings or Settings())
@@ -126,7 +129,10 @@ class _Served:
     """Sessions, and who may run."""
 
     def __init__(self, python: Python, settings: Settings) -> None:
-        self.python, self.settings = python, settings
+        self.python, self.settings, self._tools = python, settings, toolbox(settings.tools)
+        sizes = (settings.max_memory, settings.max_output, settings.max_files, settings.max_calls)
+        limits(number_of_seconds("timeout", settings.timeout), settings.fuel, sizes)
+        gate_of(settings.gate)
         self.sessions: dict[str, Session] = {}
         self._asked = 0
         self._room = asyncio.Semaphore(settings.running)
@@ -191,7 +197,7 @@ class _Served:
             "code": code,
             "stdin": stdin,
             "env": limits.env,
-            "tools": limits.tools,
+            "tools": self._tools,
             "gate": limits.gate,
             "timeout": limits.timeout if seconds is None else min(seconds, limits.timeout),
             "fuel": limits.fuel,

@@ -10,8 +10,10 @@ from stratavm.adapters.peers import absent
 from stratavm.adapters.pictures import pictures
 from stratavm.adapters.telling import told, unfit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
+from stratavm.base.numbers import seconds, truth
 from stratavm.sandbox import Python
-from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, TIMEOUT_S
+from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, TIMEOUT_S, gate_of, limits
+from stratavm.sandbox.python.tools import toolbox
 
 try:
     from pydantic_ai import BinaryContent, ModelRetry, RunContext, ToolDefinition, ToolReturn
@@ -81,6 +83,7 @@ class PythonToolset(AbstractToolset[Any]):
         max_calls: so too, for each call.
 
     Raises:
+        TypeError, ValueError, OSError: an argument is not what it must be, as of ``Python.run``.
         GuestRefused: ``keeps`` is asked for of an interpreter that has no sessions.
     """
 
@@ -100,7 +103,8 @@ class PythonToolset(AbstractToolset[Any]):
         max_files: int = MAX_FILES,
         max_calls: int = MAX_CALLS,
     ) -> None:
-        self._id, self._timeout, self._keeps = id, timeout, keeps
+        limits(seconds("timeout", timeout), None, (max_memory, max_output, max_files, max_calls))
+        self._id, self._timeout, self._keeps = id, timeout, truth("keeps", keeps)
         found = Python() if python is None else python
         world: dict[str, Any] = {
             "files": files,
@@ -110,8 +114,8 @@ class PythonToolset(AbstractToolset[Any]):
             "max_files": max_files,
         }
         self._given: dict[str, Any] = {
-            "tools": None if tools is None else list(tools),
-            "gate": gate,
+            "tools": toolbox(tools),
+            "gate": gate_of(gate),
             "max_calls": max_calls,
         }
         self._begin = partial(found.session, **world)
@@ -162,19 +166,19 @@ class PythonToolset(AbstractToolset[Any]):
         wrong = unfit("code", tool_args["code"], CODE_BYTES)
         if wrong:
             raise ModelRetry(wrong)
-        seconds = min(tool_args.get("seconds", self._timeout), self._timeout)
-        self._turn = asyncio.create_task(self._run(tool_args["code"], seconds))
+        within = min(tool_args.get("seconds", self._timeout), self._timeout)
+        self._turn = asyncio.create_task(self._run(tool_args["code"], within))
         done, ended = await self._turn
         if not done.ok:
             raise ToolFailed(told(done, ended))
         found = await asyncio.to_thread(pictures, done.files, MOST_PICTURES)
         shown = [BinaryContent(data, media_type="image/png") for data in found.values()]
-        return ToolReturn(return_value=told(done), content=shown or None)
+        return ToolReturn(return_value=told(done, ended), content=shown or None)
 
-    async def _run(self, code: str, seconds: float) -> tuple[PythonCompleted, str | None]:
+    async def _run(self, code: str, within: float) -> tuple[PythonCompleted, str | None]:
         if not self._keeps:
-            return await self._fresh(code=code, timeout=seconds, **self._given), None
+            return await self._fresh(code=code, timeout=within, **self._given), None
         if self._session is None or self._session.ended is not None:
             self._session = self._begin()
         session = self._session
-        return await session.run_async(code, timeout=seconds, **self._given), session.ended
+        return await session.run_async(code, timeout=within, **self._given), session.ended

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from functools import partial
 
 from stratavm.adapters.peers import absent
-from stratavm.adapters.telling import MOST_CHARS, clipped, ending, logs
+from stratavm.adapters.telling import ENDED, MOST_CHARS, clipped, ending, logs
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
 from stratavm.sandbox import Python, Tool, ToolDenied
-from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, TIMEOUT_S
+from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, TIMEOUT_S, gate_of, limits
 from stratavm.sandbox.python.tools import Unsayable, form
 
 try:
@@ -111,6 +111,10 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
     Attributes:
         files: files that the steps have written, by path; of more than ``max_files`` bytes the latest.
         state: what the agent looks at: ``_print_outputs`` is what the latest step has printed.
+
+    Raises:
+        TypeError, ValueError, OSError: an argument is not what it must be, as of ``Python.session``.
+        GuestRefused: the interpreter has no sessions.
     """
 
     def __init__(
@@ -126,6 +130,7 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
         max_files: int = MAX_FILES,
         max_calls: int = MAX_CALLS,
     ) -> None:
+        limits(timeout, None, (max_memory, max_output, max_files, max_calls))
         self._python = Python() if python is None else python
         self._begin = partial(
             self._python.session,
@@ -135,7 +140,8 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
             max_output=max_output,
             max_files=max_files,
         )
-        self._asked, self._timeout, self._max_calls = gate, timeout, max_calls
+        self._begin().close()  # what is wrong is refused here: a model could not help it
+        self._asked, self._timeout, self._max_calls = gate_of(gate), timeout, max_calls
         self._max_files = max_files
         self._session: Session | None = None
         self._tools: list[Tool] | None = None
@@ -184,7 +190,11 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
         done = session.run(
             code_action, tools=self._tools, gate=self._gate, timeout=self._timeout, max_calls=self._max_calls
         )
-        printed = self.state["_print_outputs"] = logs(done)
+        printed = logs(done)
+        if done.ok and session.ended is not None:
+            gap = "" if printed.endswith("\n") else "\n"
+            printed = f"{printed}{gap}{ENDED}"
+        self.state["_print_outputs"] = printed
         self._keep(done.files)
         if self._answer:
             return CodeOutput(output=self._answer[0], logs=printed, is_final_answer=True)

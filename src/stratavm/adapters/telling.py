@@ -15,6 +15,7 @@ LEFT: Final = "\n\t"
 CONTROLS: Final = {code: escape(chr(code)) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in LEFT}
 """What acts on a terminal, which a client may be, as an escape."""
 NO_CHARACTER: Final = "\uffff"
+ENDED: Final = "[ended] the code has ended its session: its variables are lost, and the next code begins anew\n"
 LIMITS: Final = {
     "output": "more was printed than is kept",
     "files": "there was no more room for files",
@@ -65,6 +66,8 @@ def told(done: PythonCompleted, ended: str | None = None) -> str:
         parts.append(f"[value] {clipped(done.value if done.is_repr else repr(done.value))}\n")
     if said := ending(done, ended):
         parts.append(f"[failed] {said}\n")
+    elif ended is not None:  # by ``exit()``
+        parts.append(ENDED)
     if done.files:
         names = [f"{path!r:.200} ({len(data)} bytes)" for path, data in sorted(done.files.items())[:MOST_FILES]]
         more = f" and {len(done.files) - MOST_FILES} more" if len(done.files) > MOST_FILES else ""

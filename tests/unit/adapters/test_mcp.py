@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import stratavm
+from stratavm.adapters.telling import ENDED
 from stratavm.sandbox import GuestRefused, Python, ToolError
 from tests import needed
 
@@ -266,6 +267,37 @@ def test_behind_the_second_wall_it_is_the_same():
     serve(Python(isolate=True), body)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds"),
+        ({"timeout": None}, TypeError, "timeout must be a number of seconds"),
+        ({"max_memory": -1}, ValueError, "max_memory"),
+        ({"max_calls": "many"}, TypeError, "max_calls"),
+        ({"dirs": {"absent": "/data"}}, FileNotFoundError, "absent"),
+        ({"tools": print}, TypeError, "tools must be a list"),
+        ({"gate": 5}, TypeError, "gate must be callable"),
+    ],
+)
+def test_settings_that_are_wrong_are_refused_before_anything_is_served(python, wrong, error, words):
+    """Not at a call, where a model would read it."""
+    with pytest.raises(error, match=words):
+        make_server(python, Settings(**wrong))
+
+
+def test_code_that_ends_its_session_is_told(python):
+    """``exit()`` is no failure, but the names are gone."""
+
+    async def main():
+        async with Client(make_server(python, Settings(timeout=60, tools=iter([])))) as client:
+            arguments = {"session": "a", "code": "x = 1\nexit()"}
+            return await client.call_tool("run_in_session", arguments)
+
+    answer = asyncio.run(main())
+    assert not answer.is_error and answer.structured_content["session_ended"]
+    assert answer.content[0].text == ENDED
+
+
 def test_a_python_without_sessions_serves_none(program):
     """Asked for, they are refused when the server is made; without them there is one tool."""
     plain = Python(program("python.wasm"))
@@ -470,6 +502,7 @@ def test_what_is_wrong_with_the_command(strata, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words, said in (
         (("--grant", "."), "a folder has a path of its own"),
+        (("--grant", "absent::/data"), "absent: No such file or directory"),
         (("--sessions", "-1"), "sessions"),
         (("--sessions", "many"), "number of sessions from 0 to 1000"),
         (("--timeout", "0"), "positive number of seconds"),

@@ -180,6 +180,25 @@ def test_cancelling_a_run_ends_its_code(python):
     assert asyncio.run(main()) < 10
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds"),
+        ({"timeout": None}, TypeError, "timeout must be a number of seconds"),
+        ({"keeps": "no"}, TypeError, "keeps must be True or False"),
+        ({"keeps": False, "max_memory": "1G"}, TypeError, "max_memory"),
+        ({"max_calls": -1}, ValueError, "max_calls"),
+        ({"dirs": {"absent": "/data"}}, FileNotFoundError, "absent"),
+        ({"tools": print}, TypeError, "tools must be a list"),
+        ({"gate": 5}, TypeError, "gate must be callable"),
+    ],
+)
+def test_what_is_given_wrong_is_refused_at_once(python, wrong, error, words):
+    """Not in the middle of a run."""
+    with pytest.raises(error, match=words):
+        PythonToolset(python, **wrong)
+
+
 def test_it_has_the_id_that_it_is_given(python):
     """As of any toolset."""
     assert (PythonToolset(python, id="python").id, PythonToolset(python).id) == ("python", None)

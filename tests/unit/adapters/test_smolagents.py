@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from stratavm.adapters.telling import ENDED
 from stratavm.sandbox import Python, ToolError
 from tests import needed
 
@@ -272,6 +273,31 @@ def test_files_that_are_kept_are_bounded(python):
         executor(f"import os\nopen('{number}', 'wb').write(bytes(300_000))\nif {number}: os.remove('{number - 1}')")
     assert sorted(executor.files) == ["2", "3", "4"]
     executor.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds"),
+        ({"max_memory": -1}, ValueError, "max_memory"),
+        ({"max_calls": "many"}, TypeError, "max_calls"),
+        ({"files": ["a"]}, TypeError, "files must map paths"),
+        ({"dirs": {"absent": "/data"}}, FileNotFoundError, "absent"),
+        ({"gate": 5}, TypeError, "gate must be callable"),
+    ],
+)
+def test_what_is_given_wrong_is_refused_at_once(python, wrong, error, words):
+    """A model that was told of it at each step could not help it."""
+    with pytest.raises(error, match=words):
+        StrataExecutor(python, **wrong)
+
+
+def test_a_step_that_ends_its_session_is_told(executor):
+    """``exit()`` is no failure, but the names are gone."""
+    assert ENDED not in executor("x = 1").logs
+    assert executor("print(x)\nexit()").logs == f"1\n{ENDED}"
+    with pytest.raises(InterpreterError, match="NameError"):
+        executor("x")
 
 
 def test_behind_the_second_wall_it_is_the_same():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stratavm.adapters.telling import MOST_CHARS, clipped, ending, logs, told, unfit
+from stratavm.adapters.telling import ENDED, MOST_CHARS, clipped, ending, logs, told, unfit
 from stratavm.sandbox import PythonCompleted, Raised
 
 
@@ -46,6 +46,7 @@ def test_all_parts_of_a_run_are_told():
     assert text.count(".txt") == 50 and " and 10 more\n" in text and text.count("[limit]") == 3
     assert told(done(value="<object>", is_repr=True)) == "[value] <object>\n"
     assert told(done()) == "[no output]\n"
+    assert told(done("out"), "it exited") == f"out\n{ENDED}"
     assert told(done(files={"a\nb": b""})) == "[files] 'a\\nb' (0 bytes)\n"
 
 

@@ -248,6 +248,8 @@ class Python:
         if self._warm.opened.guest.library is None:
             refuse(self._warm.opened, "session")
         given = asked("", (), None, files, None, dirs)
+        for folder in given.folders:  # which are opened at the first turn
+            os.stat(folder.host)
         allowed = limits(None, None, (max_memory, max_output, max_files, 0))
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         counted = truth("fuel", fuel, "; units are for each turn: session.run(code, fuel=…)")

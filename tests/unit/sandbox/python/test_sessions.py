@@ -68,6 +68,12 @@ def test_what_is_of_one_turn_alone(python):
         assert session.run("sys.stdin.read()", stdin=io.BytesIO(b"z")).value == "z"
 
 
+def test_a_folder_that_is_not_there_is_refused_when_the_session_is_made(python, tmp_path):
+    """Not at each of its turns."""
+    with pytest.raises(FileNotFoundError, match="absent"):
+        python.session(dirs={tmp_path / "absent": "/data"})
+
+
 @pytest.mark.parametrize(
     ("code", "source", "value"),
     [
