@@ -103,6 +103,9 @@ class Science:
         """
         if wanted is not None and not isinstance(wanted, dict):
             raise ValueError("limits are an object")
+        unknown = [name for name in wanted or () if name not in self.settings.limits]
+        if unknown:
+            raise ValueError(f"no limit {unknown[0]!r:.40}; there are: {', '.join(self.settings.limits)}")
         return {name: limit.of((wanted or {}).get(name)) for name, limit in self.settings.limits.items()}
 
     async def answer(self, code: str, given: bytes, tenant: str, limits: Mapping[str, int]) -> dict[str, Any]:

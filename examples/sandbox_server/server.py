@@ -18,7 +18,7 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Message, Send
@@ -110,11 +110,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
 async def _script(request: Request, runner: Runner) -> Script:
     """What the request asks for: JSON with ``language``, ``code`` and ``stdin``. Who asks is in ``X-Tenant``, which the
     proxy in front of this server should set, or else is who is connected."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > runner.settings.request_bytes:
-            raise HTTPException(413, f"a request has at most {runner.settings.request_bytes} bytes")
+    body, most = bytearray(), runner.settings.request_bytes
+    announced = request.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced[:20]) > most:  # what it never sends is not waited for
+        raise HTTPException(413, f"a request has at most {most} bytes")
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > most:
+                raise HTTPException(413, f"a request has at most {most} bytes")
+    except ClientDisconnect:
+        raise HTTPException(400, "the request ended in the middle of its body") from None
     try:
         given = json.loads(body)
         language, code, stdin = given["language"], given["code"], given.get("stdin", "")

@@ -177,6 +177,37 @@ def test_what_is_no_request_is_refused(server, body, status):
     assert server.runner.pools["javascript"].metrics().completed == before
 
 
+def test_a_body_that_is_announced_too_long_is_not_waited_for(server):
+    """Nothing of it is ever sent."""
+    with closing(socket.create_connection(server.address)) as connection:
+        connection.settimeout(PATIENCE_S)
+        connection.sendall(b"POST /run HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999999999\r\n\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_goes_away_in_the_middle_of_its_body_is_no_fault_of_the_server(server):
+    """Nothing is raised that a log would have to tell."""
+    heard = []
+
+    async def receive():
+        return {"type": "http.disconnect"} if heard else heard.append("half") or {
+            "type": "http.request", "body": b"{", "more_body": True
+        }  # fmt: skip
+
+    async def send(message):
+        heard.append(message.get("status"))
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/run",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+    }
+    asyncio.run(server.app(scope, receive, send))
+    assert 400 in heard
+
+
 def test_output_is_streamed_as_it_comes(server):
     """The last line says how it ended."""
     body = {"language": "javascript", "code": "for (let i = 0; i < 3; i++) console.log(i)"}
@@ -345,7 +376,7 @@ def test_markup_of_a_script_is_text_in_the_browser(scientific, browser):
 def test_science_answers_with_all_that_there_is(scientific):
     """Text, numbers, names of files; limits are those of the server."""
     code = "import numpy as np\nprint(input())\nopen('a.txt', 'w').write('x')\nfloat(np.ones(3).sum())"
-    wanted = {"seconds": 10**9, "memory_mib": 1, "output_kib": 2.5, "unknown": 3}
+    wanted = {"seconds": 10**9, "memory_mib": 1, "output_kib": 2.5}
     answer = scientific.run(code, "science", stdin="typed", limits=wanted).json()
     assert (answer["output"], answer["value"], answer["files"]) == ("typed\n", "3.0", {"a.txt": 1})
     assert answer["limits"] == {"seconds": 90, "memory_mib": 64, "output_kib": 2}
@@ -435,6 +466,13 @@ def test_limits_are_numbers(scientific, limits):
         ).status_code
         == 400
     )
+
+
+def test_limits_that_there_are_not_are_named(scientific):
+    """Who asks for one in other words believes that it holds."""
+    answer = scientific.run("1", "science", limits={"seconds": 1, "memory": 64})
+    assert answer.status_code == 400
+    assert answer.text == "no limit 'memory'; there are: seconds, memory_mib, output_kib"
 
 
 def test_science_has_no_stream(scientific):
