@@ -59,10 +59,17 @@ def test_an_option_that_is_not_there_is_compared_by_its_letters(strata, module):
 
 
 def test_a_name_that_is_no_proposal_is_refused(strata, module):
-    """With those that there are on request; one that the tier does not have yet by its own words."""
+    """With those that there are on request."""
     code, _, err = strata("run", "--proposal", "page-sizes", "--invoke", "size", module)
     assert code == 2
     assert "'page-sizes' is no proposal" in err and "custom-page-sizes" in err
-    code, _, err = strata("run", "--proposal", "gc", "--invoke", "size", module)
-    assert code == 1
-    assert "gc cannot be enabled, Strata does not have it yet" in err
+
+
+@pytest.mark.parametrize("how", [(), ("--tier", "auto"), ("--tier", "jit0"), ("--tier", "jit1")])
+def test_a_proposal_that_only_the_oracle_has_is_refused_with_another_tier(strata, module, how):
+    """Before the file is read, as a line whose options contradict each other; the oracle takes it."""
+    code, _, err = strata("run", *how, "--proposal", "gc", "--invoke", "size", "nowhere.wat")
+    assert code == 2
+    assert "--proposal gc: machine code does not have it yet (hint: --tier oracle" in err
+    code, out, _ = strata("run", "--tier", "oracle", "--proposal", "gc", *ASKED, "--invoke", "size", module)
+    assert (code, out.strip()) == (0, "5")
