@@ -58,6 +58,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("sandbox/python/entry.py", "warm_async", "public: ``warm`` for asyncio"),
     ("adapters/smolagents.py", "send_tools send_variables", "smolagents calls them"),
     ("adapters/pydantic_ai.py", "for_run get_tools", "pydantic-ai calls them"),
+    ("plugins/events.py", "Plugin*", "edges find their events by name (plugins/states.py)"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),
     ("testing/*.py", "global_ controlling submits", "public: for the tests of others"),
     ("base/leb.pxd", "LEB_OK", "the zero of its enumeration"),

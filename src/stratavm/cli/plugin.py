@@ -1,0 +1,188 @@
+"""``strata plugin``: plugins in folders, what they ask for, whether they are what they say, and a call of one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from stratavm.base.forms import Any, Final
+from stratavm.base.text import printable
+from stratavm.base.words import did_you_mean, some
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.cli.commands import EXIT_USAGE
+from stratavm.plugins.capabilities import key_values, log
+from stratavm.plugins.capability import Capability
+from stratavm.plugins.limits import PluginLimits
+from stratavm.plugins.manifest import Manifest
+from stratavm.plugins.plugins import Plugins
+from stratavm.plugins.policy import Grant, Policy
+from stratavm.plugins.sources import Found, package_at, search
+
+EXAMPLES: Final = """strata plugin list plugins/
+strata plugin check plugins/shout
+strata plugin run --grant log plugins/shout shout hello
+cat big.json | strata plugin run plugins/index index -"""
+ACTIONS: Final = ("list", "check", "run")
+GRANTS: Final = ("log", "kv", "wasi")
+EXIT_WRONG: Final = 1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "action", choices=ACTIONS, metavar="ACTION",
+        help="list shows what is there, check validates without running anything, run calls a function",
+    )  # fmt: skip
+    parser.add_argument("path", metavar="PATH", help="a manifest, or a folder with one; for list, of folders too")
+    parser.add_argument("function", nargs="?", metavar="FUNCTION", help="for run: a function that the manifest names")
+    parser.add_argument("value", nargs="?", metavar="VALUE", help="its argument: text or JSON; - reads standard input")
+    parser.add_argument(
+        "--grant", action="append", default=[], choices=GRANTS, metavar="NAME",
+        help=f"let it have a capability: {', '.join(GRANTS)} (repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--dir", action="append", default=[], type=common.directory, metavar="HOST[::GUEST][::rw]",
+        help="with --grant wasi: a folder, read-only unless it says rw (repeatable)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--env", action="append", default=[], type=common.variable, metavar="NAME[=VALUE]",
+        help="with --grant wasi: a variable (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--config", metavar="JSON", help="what it is started with")
+    parser.add_argument("--timeout", type=common.seconds, metavar="S", help="seconds for the call (default 5)")
+    parser.add_argument("--fuel", type=common.units, metavar="N", help="units of fuel for the call")
+    parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on its memory (default 16M)")
+    common.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, check or call."""
+    if (options.function is None) is (options.action == "run"):
+        wanted = "which FUNCTION is to be called?" if options.action == "run" else "FUNCTION is for `strata plugin run`"
+        output.complain(wanted, "`strata plugin --help`")
+        return EXIT_USAGE
+    if (options.dir or options.env) and "wasi" not in options.grant:
+        output.complain("--dir and --env are for plugins that may have WASI", "--grant wasi")
+        return EXIT_USAGE
+    return {"list": _list, "check": _check, "run": _run}[options.action](options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    """What is there; 1 where something is none."""
+    found = list(search(options.path))
+    wrong = [item for item in found if item.error is not None]
+    if options.json:
+        output.emit([_row(item) for item in found])
+    else:
+        for item in found:
+            if item.package is not None:
+                said = item.package.manifest
+                output.line(f"{said.name} {said.version}  {printable(item.path)}", "title")
+                output.line(f"  offers {some(f'{name}: {kinds}' for name, kinds in said.functions)}")
+                output.line(f"  asks for {_asks(said)}")
+        for item in wrong:
+            output.complain(printable(str(item.error)))
+        if not found:
+            output.note(f"no plugins in {printable(options.path)}")
+    return EXIT_WRONG if wrong else 0
+
+
+def _row(item: Found) -> dict[str, Any]:
+    """One for programs."""
+    if item.package is None:
+        return {"path": item.path, "error": printable(str(item.error))}
+    return {"path": item.path, "manifest": json.loads(item.package.manifest.as_json())}
+
+
+def _asks(said: Manifest) -> str:
+    """What a manifest asks for, in words."""
+    folders = [f"{path} ({mode})" for path, mode in said.folders]
+    parts = [*said.capabilities, *(["wasi"] if said.wasi else []), *folders, *said.env]
+    return some([*parts, *(f"{name} = {value}" for name, value in said.limits)])
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Whether one is what it says; nothing of it runs, so it may have all that it asks for."""
+    package = package_at(options.path)
+    said = package.manifest
+    grant = Grant(
+        capabilities=said.capabilities,
+        wasi=said.wasi,
+        folders={path: (".", mode) for path, mode in said.folders},
+        env=dict.fromkeys(said.env, ""),
+        limits=PluginLimits(**dict(said.limits)),
+    )
+    with Plugins(Policy({said.name: grant}), [Capability(name, {}) for name in said.capabilities]) as plugins:
+        plugins.discover(options.path)
+        plugins[said.name].check()
+    if options.json:
+        output.emit({"path": options.path, "manifest": json.loads(said.as_json())})
+    else:
+        output.line(f"{said.name} {said.version} is what it says")
+        output.line(f"  asks for {_asks(said)}")
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Call a function, and show what it answers."""
+    said = package_at(options.path).manifest
+    signature = dict(said.functions).get(options.function)
+    if signature is None:
+        names = [name for name, _ in said.functions]
+        near = did_you_mean(options.function, names) or f"there are: {some(names)}"
+        raise ValueError(f"{said.name} has no function '{printable(options.function)}'; {near}")
+    value = _value(signature.takes, options.value)
+    config = None if options.config is None else _json("--config", options.config)
+    capabilities = [log(lambda plugin, line: output.note(f"{plugin}: {line}")), key_values()]
+    with Plugins(Policy({said.name: _grant(options)}), capabilities) as plugins:
+        _show(signature.gives, plugins.load(options.path, config).call(options.function, value), options.json)
+    return 0
+
+
+def _grant(options: argparse.Namespace) -> Grant:
+    """What the command line gives."""
+    standard = PluginLimits()
+    return Grant(
+        capabilities=[name for name in options.grant if name != "wasi"],
+        wasi="wasi" in options.grant,
+        folders={guest: (host, "ro" if read_only else "rw") for host, guest, read_only in options.dir},
+        env=dict(options.env),
+        limits=PluginLimits(
+            call_s=standard.call_s if options.timeout is None else options.timeout,
+            memory_bytes=standard.memory_bytes if options.max_memory is None else options.max_memory,
+            fuel=options.fuel,
+        ),
+    )
+
+
+def _value(kind: str, given: str | None) -> Any:
+    """The argument of a call."""
+    if kind == "none":
+        if given is not None:
+            raise ValueError("the function takes nothing")
+        return None
+    if given is None:
+        raise ValueError(f"the function takes {kind}: give a VALUE, or - for standard input")
+    data = sys.stdin.buffer.read() if given == "-" else given.encode(errors="surrogateescape")
+    if kind == "bytes":
+        return data
+    return data.decode() if kind == "text" else _json("VALUE", data.decode())
+
+
+def _json(where: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is no JSON: {error}") from None
+
+
+def _show(kind: str, value: Any, is_json: bool) -> None:
+    """What it answered: bytes as they are, text on a line."""
+    if is_json or kind == "json":
+        output.emit(value.hex() if isinstance(value, bytes) else value)
+    elif kind == "bytes":
+        output.put(value)
+    elif kind == "text":
+        output.text(value + "\n")

@@ -1,0 +1,90 @@
+"""Two capabilities that many plugins want: lines for a log, and a store of values by their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from stratavm.base.errors import ResourceLimit
+from stratavm.base.text import printable
+from stratavm.plugins.capability import Capability, Context, HostFunction
+from stratavm.plugins.convention import ErrorAnswer
+from stratavm.plugins.ledger import Entry
+
+KEY_BYTES = 1 << 10
+BESIDE = 64
+"""Bytes that each key counts beside its own and its value's."""
+
+
+def log(write: Callable[[str, str], object], name: str = "log") -> Capability:
+    """``write: text -> none``. ``write(plugin, line)`` gets what a plugin writes, without what acts on a terminal."""
+
+    def functions(context: Context) -> Mapping[str, HostFunction]:
+        def line(text: str) -> None:
+            write(context.plugin, printable(text))
+
+        return {"write": HostFunction("text -> none", line)}
+
+    return Capability(name, functions)
+
+
+def key_values(name: str = "kv") -> Capability:
+    """``get: text -> bytes`` (an error answer where there is none), ``set: json -> none`` (``[key, value]``, both
+    text), ``delete: text -> none``, ``keys: none -> json``.
+
+    Each plugin has its own values. They outlive its instance, not the plugin; their bytes count as ``stored_bytes``.
+    """
+
+    def functions(context: Context) -> Mapping[str, HostFunction]:
+        values = context.kept.setdefault(name, _Values(context, name))
+        values.context = context
+        return {
+            "get": HostFunction("text -> bytes", values.get),
+            "set": HostFunction("json -> none", values.set),
+            "delete": HostFunction("text -> none", values.delete),
+            "keys": HostFunction("none -> json", values.keys),
+        }
+
+    return Capability(name, functions)
+
+
+class _Values:
+    """The values of one plugin."""
+
+    def __init__(self, context: Context, name: str) -> None:
+        self.context = context
+        self._found: dict[str, bytes] = {}
+        self._size = 0
+        self._entry: Entry = context.own("values", name, self._found.clear, stays=True)
+
+    def get(self, key: str) -> bytes:
+        try:
+            return self._found[key]
+        except KeyError:
+            raise ErrorAnswer(f"no value of {printable(key, 100)}") from None
+
+    def set(self, pair: object) -> None:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
+            raise ErrorAnswer("expected [key, value], both text")
+        key, value = pair[0], pair[1].encode(errors="replace")
+        if not key.isprintable() or len(key.encode()) > KEY_BYTES:
+            raise ErrorAnswer(f"a key is printable and has at most {KEY_BYTES} bytes")
+        self._resize(self._size - self._cost(key) + BESIDE + len(key.encode()) + len(value))
+        self._found[key] = value
+
+    def delete(self, key: str) -> None:
+        self._resize(self._size - self._cost(key))
+        self._found.pop(key, None)
+
+    def keys(self) -> list[str]:
+        return sorted(self._found)
+
+    def _cost(self, key: str) -> int:
+        value = self._found.get(key)
+        return 0 if value is None else BESIDE + len(key.encode()) + len(value)
+
+    def _resize(self, size: int) -> None:
+        try:
+            self.context.charge(self._entry, size)
+        except ResourceLimit as error:
+            raise ErrorAnswer(str(error)) from None
+        self._size = size

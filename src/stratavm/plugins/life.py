@@ -1,0 +1,166 @@
+"""The life of one plugin: what it has, where it is, and how it gets from one state to the next.
+
+``take`` is the one way to move: guard, action within its time, then the new state and its event, or a roll back to
+where it was. Whoever takes an edge has the plugin's turn at the gate, but for two that do nothing (``turn``). What they
+do is in ``edges.py``; who calls plugins is in ``plugin.py``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from threading import Lock
+
+from stratavm.base.events.core import Event, Source
+from stratavm.base.forms import TYPE_CHECKING, Any, NamedTuple
+from stratavm.plugins.breaker import Breaker, Recovery
+from stratavm.plugins.errors import PluginRefused
+from stratavm.plugins.events import EdgeRefused, PluginEvent
+from stratavm.plugins.gate import Gate
+from stratavm.plugins.ledger import Ledger
+from stratavm.plugins.limits import PluginLimits
+from stratavm.plugins.metrics import Counters
+from stratavm.plugins.states import Move, State, Timeouts
+
+if TYPE_CHECKING:
+    from stratavm.engine.engine import Engine
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.module import Module
+    from stratavm.engine.store import Store
+    from stratavm.plugins.capability import Capability, Context
+    from stratavm.plugins.policy import Grant, Policy
+    from stratavm.plugins.sources import Package
+
+
+class Shared(NamedTuple):
+    """What the plugins of a host have in common."""
+
+    engine: Engine
+    policy: Policy
+    capabilities: Mapping[str, Capability]
+    timeouts: Timeouts
+    recovery: Recovery
+    clock: Callable[[], float]
+    chance: Callable[[], float]
+    source: Source
+
+
+class Edge(NamedTuple):
+    """A move and what it does.
+
+    Attributes:
+        event: the class of its event.
+        guard: why it cannot be taken now, or nothing.
+        action: called with the seconds that it has and what ``take`` was given; gives the facts of the event. All that
+            it makes is in the ledger, so that a roll back closes what is new there.
+    """
+
+    move: Move
+    event: type[PluginEvent]
+    guard: Callable[[Life], str]
+    action: Callable[..., tuple[Any, ...]]
+
+
+class Life:
+    """A plugin from the inside.
+
+    Attributes:
+        package: its manifest, and where its module is.
+        state: where it is.
+        config: what it is configured with; None: nothing.
+        grant, limits, data: since it was verified; ``data`` are the module's bytes, until it is resolved.
+        module: since it was resolved; ``store``, ``instance``, ``context``: since it was instantiated.
+    """
+
+    def __init__(self, package: Package, shared: Shared, config: Any = None) -> None:
+        self.package, self.shared, self.config = package, shared, config
+        self.manifest, self.name = package.manifest, package.manifest.name
+        self.state = State.DISCOVERED
+        self.grant: Grant | None = None
+        self.limits = PluginLimits()
+        self.data = b""
+        self.module: Module | None = None
+        self.store: Store | None = None
+        self.instance: Instance | None = None
+        self.context: Context | None = None
+        self.counters, self.ledger = Counters(), Ledger()
+        self.breaker, self.gate = Breaker(shared.recovery), Gate(self.name, self.limits.waiting)
+        self._moving = ""
+        self._lock = Lock()
+        self._unsaid: deque[Event] = deque()
+
+    def take(self, edge: Edge, *given: Any) -> None:
+        """Move along an edge, or stay.
+
+        Raises:
+            PluginRefused: it does not begin here, its guard is against it, or it took too long.
+            Exception: what its action raised.
+        """
+        name = edge.move.name
+        self._begin(edge.move)
+        mark, begun, most_s = self.ledger.mark(), self.shared.clock(), self.shared.timeouts.of(name)
+        try:
+            reason = edge.guard(self)
+            if reason:
+                raise PluginRefused(self.name, name, reason)
+            facts = edge.action(self, most_s, *given)
+            if most_s is not None and self.shared.clock() - begun > most_s:
+                raise PluginRefused(self.name, name, f"it took more than {most_s:g} s")
+        except BaseException as error:
+            problems = self.ledger.release(mark)
+            self._moving = ""
+            self.tell(EdgeRefused, name, "; ".join([reason_of(error), *problems]))
+            raise
+        self.state, self._moving = edge.move.target, ""
+        self.tell(edge.event, *facts)
+
+    def turn(self, edge: Edge) -> None:
+        """Move along an edge that does nothing, which needs no turn at the gate.
+
+        Raises:
+            PluginRefused: it does not begin here, or another one is being taken.
+        """
+        with self._lock:
+            self._check(edge.move)
+            self.state = edge.move.target
+        self.tell(edge.event)
+
+    def _begin(self, move: Move) -> None:
+        with self._lock:
+            self._check(move)
+            self._moving = move.name
+
+    def _check(self, move: Move) -> None:
+        if self._moving:
+            raise PluginRefused(self.name, move.name, f"it is about to {self._moving}")
+        if self.state not in move.sources:
+            raise PluginRefused(self.name, move.name, f"it is {self.state.value}")
+
+    def tell(self, type_: Callable[..., Event], *facts: Any) -> None:
+        """Say something of this plugin, when nobody is inside."""
+        if self.shared.source.hears(type_):  # type: ignore[arg-type]
+            self._unsaid.append(type_(self.name, *facts))
+
+    def flush(self) -> None:
+        """Say what is not said yet; listeners may call the plugin."""
+        while self._unsaid:
+            self.shared.source.emit(self._unsaid.popleft())
+
+    def leave(self) -> None:
+        """Nobody is inside any more."""
+        self.gate.leave()
+        self.flush()
+
+    def interrupt(self) -> None:
+        """End what runs in its instance."""
+        store = self.store
+        if store is not None:
+            store.interrupt()
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in a line."""
+    if isinstance(error, PluginRefused):
+        return error.reason
+    text = str(error).partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,229 @@
+"""The manifest of a plugin: what it says of itself, read from TOML or JSON, checked, and frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+
+from stratavm.base.forms import Any, Final, NoReturn, dataclass
+from stratavm.base.words import did_you_mean
+from stratavm.plugins.convention import ABI, START, STOP, Signature
+from stratavm.plugins.errors import ManifestError
+from stratavm.plugins.limits import NAMES, checked
+
+NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*\Z")
+VERSION: Final = re.compile(r"(?:0|[1-9]\d{0,8})(?:\.(?:0|[1-9]\d{0,8})){2}(?:-[0-9a-z]+(?:\.[0-9a-z]+)*)?\Z")
+FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
+VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+LONGEST_NAME: Final = 100
+MOST_ITEMS: Final = 1000
+MOST_BYTES: Final = 1 << 16
+MODES: Final = ("ro", "rw")
+A_NAME: Final = "a name such as 'text.shout' of at most 100 characters: a-z, 0-9, and . _ - between them"
+A_SIGNATURE: Final = "'TAKES -> GIVES', each one of none, bytes, text, json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a plugin says of itself. ``Manifest.parse`` makes one.
+
+    Attributes:
+        name, version: who it is.
+        module: the file of its module, beside the manifest.
+        functions: what it offers, by name: what each takes and gives.
+        digest: ``sha256:…`` of the module's file, or empty.
+        capabilities: names of the capabilities that it asks for.
+        wasi: whether it asks for WASI, in a world that is empty but for ``folders`` and ``env``.
+        folders: paths in the guest that it asks folders for, and modes: ``ro`` or ``rw``.
+        env: names of variables that it asks for.
+        limits: those of ``PluginLimits`` that it names, and what it asks for.
+    """
+
+    name: str
+    version: str
+    module: str
+    functions: tuple[tuple[str, Signature], ...] = ()
+    digest: str = ""
+    capabilities: tuple[str, ...] = ()
+    wasi: bool = False
+    folders: tuple[tuple[str, str], ...] = ()
+    env: tuple[str, ...] = ()
+    limits: tuple[tuple[str, Any], ...] = ()
+
+    @classmethod
+    def parse(cls, data: bytes, file: str = "plugin.toml") -> Manifest:
+        """Of the bytes of a file: JSON where its name ends so, else TOML.
+
+        Raises:
+            ManifestError: it says what is expected, and what was found, where.
+        """
+        if len(data) > MOST_BYTES:
+            raise ManifestError(file, "", f"at most {MOST_BYTES} bytes", f"{len(data)}")
+        is_json = file.endswith(".json")
+        try:
+            text = data.decode()
+            read = json.loads(text) if is_json else tomllib.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise ManifestError(file, "", "JSON" if is_json else "TOML", str(error)) from None
+        return cls.of(read, file)
+
+    @classmethod
+    def of(cls, read: object, file: str = "manifest") -> Manifest:
+        """Of what a file says.
+
+        Raises:
+            ManifestError: as ``parse``.
+        """
+        table = _Table(file, "", read)
+        table.known(FIELDS)
+        table.must("plugin", f"{ABI}, the version of this format", lambda found: found is not True and found == ABI)
+        table.must("name", A_NAME, is_name)
+        table.must("version", "a version such as '1.4.0' or '1.4.0-rc.1'", _fits(VERSION))
+        table.must("module", "the name of a file beside the manifest, such as 'shout.wasm'", _fits(FILE))
+        functions = [(name, _signature(table, name, text)) for name, text in table.items("functions")]
+        if "digest" in table.values:
+            table.must("digest", "'sha256:' and 64 hexadecimal digits", _fits(DIGEST))
+        if "wasi" in table.values:
+            table.must("wasi", "true or false", lambda found: isinstance(found, bool))
+        values = table.values
+        return cls(
+            name=values["name"],
+            version=values["version"],
+            module=values["module"],
+            functions=tuple(functions),
+            digest=values.get("digest", ""),
+            capabilities=table.names("capabilities", A_NAME, is_name),
+            wasi=values.get("wasi", False),
+            folders=tuple(
+                (_guest_path(table, path), _mode(table, path, mode)) for path, mode in table.items("folders")
+            ),
+            env=table.names("env", "the name of a variable", _fits(VARIABLE)),
+            limits=tuple((name, _limit(table, name, value)) for name, value in table.items("limits")),
+        )
+
+    def as_json(self) -> bytes:
+        """The same for programs: keys in order, no spaces; of equal manifests equal bytes."""
+        said: dict[str, Any] = {
+            "plugin": ABI,
+            "name": self.name,
+            "version": self.version,
+            "module": self.module,
+            "functions": {name: str(signature) for name, signature in self.functions},
+            "digest": self.digest,
+            "capabilities": list(self.capabilities),
+            "wasi": self.wasi,
+            "folders": dict(self.folders),
+            "env": list(self.env),
+            "limits": dict(self.limits),
+        }
+        kept = {key: value for key, value in said.items() if value or key == "plugin"}
+        return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+FIELDS: Final = ("plugin", *Manifest.__match_args__)
+
+
+def is_name(found: object) -> bool:
+    """Whether this can be the name of a plugin, a capability or a host function."""
+    return isinstance(found, str) and len(found) <= LONGEST_NAME and NAME.match(found) is not None
+
+
+def digest_of(data: bytes) -> str:
+    """How manifests and grants name the bytes of a module's file."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _fits(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    return lambda found: isinstance(found, str) and len(found) <= LONGEST_NAME and pattern.match(found) is not None
+
+
+class _Table:
+    """A table of a manifest, and where it is."""
+
+    def __init__(self, file: str, where: str, values: object) -> None:
+        self.file, self.where = file, where
+        if not isinstance(values, Mapping):
+            self.refuse("", "a table", values)
+        self.values: Mapping[str, Any] = values
+
+    def refuse(self, key: str, expected: str, found: object) -> NoReturn:
+        """ManifestError for what stands at ``key``."""
+        where = ".".join(part for part in (self.where, key) if part)
+        raise ManifestError(self.file, where, expected, found if isinstance(found, _Said) else repr(found))
+
+    def known(self, names: tuple[str, ...]) -> None:
+        """Refuse keys that there are not."""
+        for key in self.values:
+            if key not in names:
+                near = did_you_mean(str(key), names)
+                self.refuse(str(key), f"no such key{'; ' + near if near else ''}", self.values[key])
+
+    def must(self, key: str, expected: str, holds: Callable[[object], bool]) -> None:
+        """Refuse a value that is not there, or not as it must be."""
+        if key not in self.values:
+            self.refuse(key, expected, _Said("nothing"))
+        if not holds(self.values[key]):
+            self.refuse(key, expected, self.values[key])
+
+    def items(self, key: str) -> list[tuple[str, Any]]:
+        """What a table in this one has."""
+        inner = _Table(self.file, key, self.values.get(key, {}))
+        if len(inner.values) > MOST_ITEMS:
+            self.refuse(key, f"at most {MOST_ITEMS} entries", _Said(str(len(inner.values))))
+        return list(inner.values.items())
+
+    def names(self, key: str, what: str, holds: Callable[[object], bool]) -> tuple[str, ...]:
+        """Names in a list, each one once."""
+        found = self.values.get(key, [])
+        if not isinstance(found, list) or len(found) > MOST_ITEMS:
+            self.refuse(key, f"a list of at most {MOST_ITEMS} names", found)
+        for index, name in enumerate(found):
+            if not holds(name):
+                self.refuse(f"{key}[{index}]", what, name)
+            if name in found[:index]:
+                self.refuse(f"{key}[{index}]", "each name once", name)
+        return tuple(found)
+
+
+class _Said(str):
+    """What was found, in words instead of a value."""
+
+
+def _signature(table: _Table, name: str, text: object) -> Signature:
+    """Of a function that the plugin offers."""
+    if not _fits(VARIABLE)(name) or name in (START, STOP):
+        table.refuse("functions", f"the name of an export, neither {START} nor {STOP}", name)
+    found = Signature.parse(text)
+    if found is None:
+        table.refuse(f"functions.{name}", A_SIGNATURE, text)
+    return found
+
+
+def _guest_path(table: _Table, path: str) -> str:
+    """Where in the guest a folder is asked for: absolute, and as short as can be."""
+    parts = path.split("/")
+    plain = path == "/" or (parts[0] == "" and all(part not in ("", ".", "..") for part in parts[1:]))
+    if not plain or not path.isprintable() or len(path) > 1000:
+        table.refuse("folders", "an absolute path in the guest without . and .., such as '/data'", path)
+    return path
+
+
+def _mode(table: _Table, path: str, mode: object) -> str:
+    if mode not in MODES or not isinstance(mode, str):
+        table.refuse(f"folders.{path}", "'ro' or 'rw'", mode)
+    return mode
+
+
+def _limit(table: _Table, name: str, value: object) -> Any:
+    if name not in NAMES:
+        table.refuse(f"limits.{name}", f"one of {', '.join(NAMES)}", value)
+    try:
+        if value is None:
+            raise ValueError
+        return checked(name, value)
+    except (TypeError, ValueError):
+        table.refuse(f"limits.{name}", "a number of seconds" if name == "call_s" else "a whole number", value)

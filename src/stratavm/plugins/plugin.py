@@ -1,0 +1,442 @@
+"""A plugin as its host has it: calls, and the moves of its life that somebody asks for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+
+from stratavm.base.errors import Interrupted, StrataError
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.text import printable
+from stratavm.base.words import did_you_mean, some
+from stratavm.engine.asynchronous import work
+from stratavm.plugins.convention import ErrorAnswer, Exchange, decode, drive, drive_async, encode, exchange
+from stratavm.plugins.edges import EDGES, prepare
+from stratavm.plugins.errors import PluginBusy, PluginRefused, PluginUnavailable
+from stratavm.plugins.events import EdgeRefused, PluginCalled
+from stratavm.plugins.life import Life, reason_of
+from stratavm.plugins.manifest import Manifest
+from stratavm.plugins.states import State
+from stratavm.runtime.fibers import CannotSuspend
+
+if TYPE_CHECKING:
+    from stratavm.plugins.metrics import PluginMetrics
+
+CLIMB: Final = ("verify", "resolve", "instantiate", "start", "activate")
+"""The edges from the beginning to calls."""
+CHECKED: Final = 2
+"""So many of them run nothing of a plugin."""
+YOUNG: Final = (State.DISCOVERED, State.VERIFIED, State.RESOLVED)
+AGAIN_S: Final = 0.02
+"""Between two interrupts of a call that is to end."""
+BLAMELESS: Final = (Interrupted, CannotSuspend)
+"""Errors of ours that are no fault of a plugin: it was stopped, or called in the wrong way."""
+
+
+class Plugin:
+    """A plugin of ``Plugins``, which makes them.
+
+    From several threads and tasks; one call runs at a time, others wait for their turn.
+    """
+
+    def __init__(self, life: Life) -> None:
+        self._life = life
+        self._signatures = dict(life.manifest.functions)
+
+    @property
+    def name(self) -> str:
+        """What its manifest calls it."""
+        return self._life.name
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it says of itself."""
+        return self._life.manifest
+
+    @property
+    def state(self) -> State:
+        """Where it is in its life."""
+        return self._life.state
+
+    def metrics(self) -> PluginMetrics:
+        """What it has done, and has, as numbers that do not change."""
+        life, instance = self._life, self._life.instance
+        held = 0 if instance is None or instance.store.closed else instance.store.memory_bytes_held
+        return life.counters.metrics(life.state.value, life.gate.waiting, held, life.ledger)
+
+    # ---- calls ----
+
+    def call(self, function: str, value: Any = None) -> Any:
+        """Call a function that the manifest names; what it answers, both of the kinds that the manifest says.
+
+        A plugin that failed gets a new instance first, when its time has come. A call that ends otherwise than with an
+        answer or an error of the plugin's own words gives the instance up, for nobody knows what is in its memory.
+
+        Raises:
+            ErrorAnswer: the plugin answered with an error.
+            PluginUnavailable: it takes no calls now.
+            PluginBusy: there was no turn in time.
+            AttributeError: there is no such function.
+            TypeError, ValueError: the value is not of its kind, or too long.
+            StrataError: what ended it: a trap, a deadline, a limit.
+            Exception: what a host function raised.
+        """
+        begun = time.monotonic()
+        data = self._argument(function, value)
+        life = self._life
+        life.gate.enter(life.limits.call_s)
+        try:
+            self._ready()
+            with self._counted(function, data) as done, self._deadline(begun):
+                done.append(drive(self._exchange(function, data)))
+                return decode(self._signatures[function].gives, done[0])
+        finally:
+            life.leave()
+
+    async def call_async(self, function: str, value: Any = None) -> Any:
+        """``call`` for asyncio: the loop goes on meanwhile, and host functions may be ``async def``. Cancelling ends
+        the call, and the instance with it.
+
+        Raises:
+            StrataError: as ``call``.
+        """
+        begun = time.monotonic()
+        data = self._argument(function, value)
+        life = self._life
+        await life.gate.enter_async(life.limits.call_s)
+        try:
+            if life.state is not State.ACTIVE:
+                await work(self._ready, (life.interrupt,))
+            with self._counted(function, data) as done, self._deadline(begun):
+                done.append(await drive_async(self._exchange(function, data), _call_async))
+                return decode(self._signatures[function].gives, done[0])
+        finally:
+            life.leave()
+
+    def _argument(self, function: str, value: Any) -> bytes:
+        """The bytes of a value for a function."""
+        signature = self._signatures.get(function)
+        if signature is None:
+            near = did_you_mean(str(function), self._signatures) or f"there are: {some(self._signatures)}"
+            raise AttributeError(f"plugin {self.name} has no function {function!r:.60}; {near}")
+        try:
+            data = encode(signature.takes, value)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{self.name}.{function} takes {signature.takes}: {error}") from None
+        most = self._life.limits.message_bytes
+        if len(data) > most:
+            raise ValueError(f"{self.name}.{function}: {len(data)} bytes, an argument may have {most}")
+        return data
+
+    def _exchange(self, function: str, data: bytes) -> Exchange:
+        life = self._life
+        assert life.instance is not None
+        prepare(life, life.instance.store)
+        return exchange(life.instance.exports, function, data, life.limits.message_bytes)
+
+    @contextmanager
+    def _deadline(self, begun: float) -> Iterator[None]:
+        """What is left of the call's time."""
+        instance = self._life.instance
+        assert instance is not None
+        with instance.store.deadline(self._life.limits.call_s - (time.monotonic() - begun)):
+            yield
+
+    @contextmanager
+    def _counted(self, function: str, data: bytes) -> Iterator[list[bytes]]:
+        """Count a call, and see to what follows if it fails."""
+        life, begun, outcome = self._life, time.perf_counter(), "failed"
+        done: list[bytes] = []
+        try:
+            yield done
+            outcome = "answered"
+            life.breaker.good()
+        except ErrorAnswer:
+            outcome = "error"
+            life.breaker.good()
+            raise
+        except BaseException as error:
+            self._count_fuel()
+            self._fail("call", error)
+            raise
+        finally:
+            counters, seconds = life.counters, time.perf_counter() - begun
+            counters.calls[outcome] += 1
+            counters.seconds += seconds
+            counters.bytes_in += len(data)
+            counters.bytes_out += sum(map(len, done))
+            if outcome != "failed":
+                self._count_fuel()
+            life.tell(PluginCalled, function, outcome, seconds)
+
+    def _count_fuel(self) -> None:
+        life, instance = self._life, self._life.instance
+        if life.limits.fuel is not None and instance is not None and not instance.store.closed:
+            life.counters.fuel += life.limits.fuel - (instance.store.fuel or 0)
+
+    # ---- its life; all of this has the turn at the gate ----
+
+    def _ready(self) -> None:
+        """It can be called: it is, or is started again now.
+
+        Raises:
+            PluginUnavailable: it cannot.
+        """
+        life = self._life
+        if life.state is State.ACTIVE:
+            return
+        if life.state is not State.FAILED or life.module is None:
+            raise PluginUnavailable(f"plugin {self.name} is {life.state.value}")
+        left = life.breaker.retry_at - life.shared.clock()
+        if left > 0:
+            raise PluginUnavailable(f"plugin {self.name} failed: it is started again in {left:.3g} s", left)
+        life.take(EDGES["restart"])
+        self._climb()
+
+    def _climb(self, names: tuple[str, ...] = CLIMB) -> None:
+        """Take those of the edges until calls that are left; where one is not taken the plugin has failed."""
+        life = self._life
+        try:
+            for name in names:
+                if life.state in EDGES[name].move.sources:
+                    life.take(EDGES[name])
+        except BaseException as error:
+            self._fail(name, error)
+            raise
+
+    def _fail(self, where: str, error: BaseException) -> None:
+        """Its instance is given up, and if that was its own fault too often, the plugin is. What host functions raise
+        is not, and neither is what somebody wished."""
+        life = self._life
+        why, retry_s = "", None
+        life.counters.failed(error)
+        if life.module is not None and isinstance(error, StrataError) and not isinstance(error, BLAMELESS):
+            why = life.breaker.failed(life.shared.clock(), life.shared.chance())
+        if life.module is not None:
+            retry_s = max(0.0, life.breaker.retry_at - life.shared.clock())
+        life.take(EDGES["fail"], where, printable(reason_of(error)), None if why else retry_s)
+        if why:
+            life.take(EDGES["quarantine"], f"{why}, last {reason_of(error)}")
+
+    def load(self) -> None:
+        """From where it was found to where it takes calls; one that failed begins anew.
+
+        Raises:
+            PluginRefused: an edge was not taken, for a reason of ours.
+            StrataError: the module is invalid, or trapped.
+            PluginBusy: it is being loaded by somebody else.
+        """
+        self._begin("load", CLIMB)
+
+    def check(self) -> None:
+        """As much of ``load`` as runs nothing of it: the policy, the module's file, and what the module is.
+
+        Raises:
+            StrataError: as ``load``.
+        """
+        self._begin("check", CLIMB[:CHECKED])
+
+    def _begin(self, what: str, names: tuple[str, ...]) -> None:
+        life = self._life
+        life.gate.enter(life.shared.timeouts.suspend)
+        try:
+            if life.state is State.FAILED:
+                life.take(EDGES["retry"])
+            if life.state not in YOUNG:
+                raise PluginRefused(self.name, what, f"it is {life.state.value}")
+            self._climb(names)
+        finally:
+            life.leave()
+
+    async def load_async(self) -> None:
+        """``load`` in a thread; cancelling ends it.
+
+        Raises:
+            StrataError: as ``load``.
+        """
+        await work(self.load, (self._life.interrupt,))
+
+    def suspend(self) -> None:
+        """Take no new calls, and wait for those under way; ``resume`` ends it.
+
+        Raises:
+            PluginBusy: they did not end in time, and it goes on.
+            PluginRefused: it does not take calls now.
+        """
+        life = self._life
+        self._drain()
+        try:
+            life.gate.enter(life.shared.timeouts.suspend)
+        except BaseException as error:
+            self._stay(error)
+            raise
+        self._rest()
+
+    async def suspend_async(self) -> None:
+        """``suspend`` for asyncio.
+
+        Raises:
+            StrataError: as ``suspend``.
+        """
+        life = self._life
+        self._drain()
+        try:
+            await life.gate.enter_async(life.shared.timeouts.suspend)
+        except BaseException as error:
+            self._stay(error)
+            raise
+        self._rest()
+
+    def _drain(self) -> None:
+        self._life.turn(EDGES["drain"])
+        self._life.flush()
+
+    def _stay(self, error: BaseException) -> None:
+        """Calls did not end: go on."""
+        self._life.tell(EdgeRefused, "suspend", reason_of(error))
+        if self._life.state is State.DRAINING:
+            self.resume()
+        self._life.flush()
+
+    def _rest(self) -> None:
+        """The last call has ended, well or not."""
+        try:
+            self._life.take(EDGES["suspend"])
+        finally:
+            self._life.leave()
+
+    def resume(self) -> None:
+        """Take calls again.
+
+        Raises:
+            PluginRefused: it was not suspended.
+        """
+        self._life.turn(EDGES["resume"])
+        self._life.flush()
+
+    def quarantine(self, reason: str) -> None:
+        """Nothing of it runs until ``release``: what runs is interrupted.
+
+        Raises:
+            PluginRefused: it is there already, or unloaded.
+            PluginBusy: a host function does not return.
+        """
+        self._end(partial(self._life.take, EDGES["quarantine"], reason))
+
+    def release(self) -> None:
+        """Let it out of quarantine, to where it was found: ``load`` begins anew.
+
+        Raises:
+            PluginRefused: it is not there.
+        """
+        self._life.gate.enter(self._life.shared.timeouts.suspend)
+        try:
+            self._life.take(EDGES["release"])
+        finally:
+            self._life.leave()
+
+    def unload(self, seconds: float | None = None) -> None:
+        """End it: calls under way have so many seconds (None: those of ``Timeouts.suspend``), then they are
+        interrupted; it may clean up; then all that it has goes. May be called twice.
+
+        Raises:
+            PluginBusy: it is called from inside a call of its own, or a host function does not return.
+        """
+        self._leave_time(self._life.shared.timeouts.suspend if seconds is None else seconds)
+
+    def _leave_time(self, seconds: float) -> None:
+        self._not_from_inside()
+        if self._life.state is State.ACTIVE:
+            self._drain_if_possible()
+        try:
+            self._life.gate.enter(seconds)
+        except PluginBusy:
+            self._end(self._unload)
+        else:
+            self._finish()
+
+    def _not_from_inside(self) -> None:
+        if self._life.gate.is_held_here():
+            raise PluginBusy(f"plugin {self.name} cannot end: a call of it is under way in this thread")
+
+    async def unload_async(self, seconds: float | None = None) -> None:
+        """``unload`` for asyncio.
+
+        Raises:
+            PluginBusy: as ``unload``.
+        """
+        life = self._life
+        if life.state is State.ACTIVE:
+            self._drain_if_possible()
+        try:
+            await life.gate.enter_async(life.shared.timeouts.suspend if seconds is None else seconds)
+        except PluginBusy:
+            await self._interrupt_async()
+        try:
+            await work(self._unload)
+        finally:
+            life.leave()
+
+    async def _interrupt_async(self) -> None:
+        """Get a turn by ending what runs."""
+        life = self._life
+        until = time.monotonic() + life.shared.timeouts.stop
+        while True:
+            life.interrupt()
+            try:
+                return await life.gate.enter_async(AGAIN_S)
+            except PluginBusy:
+                if time.monotonic() > until:
+                    raise
+
+    def _drain_if_possible(self) -> None:
+        """Another thread may be faster."""
+        with suppress(PluginRefused):
+            self._drain()
+
+    def _end(self, action: Callable[[], None]) -> None:
+        """Get a turn by ending what runs, and do something.
+
+        Raises:
+            PluginBusy: it does not end.
+        """
+        self._not_from_inside()
+        life = self._life
+        until = time.monotonic() + life.shared.timeouts.stop
+        while True:
+            life.interrupt()
+            try:
+                life.gate.enter(AGAIN_S)
+                break
+            except PluginBusy:
+                if time.monotonic() > until:
+                    raise
+        try:
+            action()
+        finally:
+            life.leave()
+
+    def _finish(self) -> None:
+        """Unload, and leave."""
+        try:
+            self._unload()
+        finally:
+            self._life.leave()
+
+    def _unload(self) -> None:
+        life = self._life
+        if life.state is State.UNLOADED:
+            return
+        if life.state in EDGES["stop"].move.sources:
+            life.take(EDGES["stop"])
+        life.take(EDGES["unload"])
+
+    def __repr__(self) -> str:
+        return f"<Plugin {self.name} {self.manifest.version}, {self.state.value}>"
+
+
+async def _call_async(function: Any, arguments: tuple[int, ...]) -> Any:
+    """A step of a call, in a task."""
+    return await function.call_async(*arguments)

@@ -1,0 +1,190 @@
+"""``Plugins``: the plugins of a host, what they share, and the order in which they end."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from stratavm.base.closing import Closing
+from stratavm.base.forms import TYPE_CHECKING, Any
+from stratavm.base.keywords import checks_keywords
+from stratavm.base.text import printable
+from stratavm.engine.engine import Engine
+from stratavm.plugins.breaker import Recovery
+from stratavm.plugins.capability import Capability
+from stratavm.plugins.convention import encode
+from stratavm.plugins.errors import PluginError, PluginRefused
+from stratavm.plugins.events import ManifestRefused, PluginDiscovered
+from stratavm.plugins.life import Life, Shared
+from stratavm.plugins.manifest import Manifest
+from stratavm.plugins.plugin import Plugin
+from stratavm.plugins.policy import Policy
+from stratavm.plugins.sources import Package, package_at, search
+from stratavm.plugins.states import State, Timeouts
+
+if TYPE_CHECKING:
+    from stratavm.plugins.metrics import PluginMetrics
+
+
+class Plugins(Closing):
+    """The plugins of a host; a context manager, which unloads them all.
+
+    Args:
+        policy: what each of them gets.
+        capabilities: what there is to grant.
+        engine: where their modules run, and where events go; None: one of their own, which counts fuel if the policy
+            limits it.
+        timeouts: how long the edges of their lives may take.
+        recovery: what follows failures.
+        clock: seconds that only grow, for delays; tests give their own.
+        chance: numbers from 0 to 1 behind the jitter of delays; tests give their own.
+
+    Raises:
+        ValueError: two capabilities have one name, or the policy limits fuel and the engine does not count it.
+    """
+
+    @checks_keywords
+    def __init__(
+        self,
+        policy: Policy,
+        capabilities: Iterable[Capability] = (),
+        *,
+        engine: Engine | None = None,
+        timeouts: Timeouts | None = None,
+        recovery: Recovery | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        if not isinstance(policy, Policy):
+            raise TypeError(f"policy must be a Policy, got {policy!r:.60}")
+        known: dict[str, Capability] = {}
+        for item in capabilities:
+            if item.name in known:
+                raise ValueError(f"two capabilities are called {item.name}")
+            known[item.name] = item
+        if engine is not None and policy.counts_fuel and not engine.config.fuel:
+            raise ValueError("the policy limits fuel, and the engine does not count it: Engine(fuel=True)")
+        self._owns = engine is None
+        self.engine = Engine(fuel=policy.counts_fuel) if engine is None else engine
+        self._shared = Shared(
+            self.engine,
+            policy,
+            known,
+            timeouts or Timeouts(),
+            recovery or Recovery(),
+            clock,
+            chance,
+            self.engine.bus.source("plugins"),
+        )
+        self._found: dict[str, Plugin] = {}
+
+    def discover(self, path: str | os.PathLike[str]) -> list[Plugin]:
+        """The plugins at a path: of the file of a manifest, or of a folder that has such files, or folders with them.
+        Nothing of them runs. Files that are no manifests are told by an event (``ManifestRefused``).
+
+        Raises:
+            OSError: there is no such path.
+            PluginRefused: one has the name of a plugin that is there.
+        """
+        plugins = []
+        for found in search(os.fspath(path)):
+            if found.package is not None:
+                plugins.append(self._add(found.package, None))
+            elif self._shared.source.hears(ManifestRefused):
+                self._shared.source.emit(ManifestRefused(printable(found.path), printable(str(found.error))))
+        return plugins
+
+    def add(self, manifest: Manifest, module: bytes, config: Any = None) -> Plugin:
+        """A plugin that lies in no file.
+
+        Raises:
+            PluginRefused: its name is that of a plugin that is there.
+        """
+        return self._add(Package(manifest, data=bytes(module)), config)
+
+    def load(self, path: str | os.PathLike[str], config: Any = None) -> Plugin:
+        """The plugin of a manifest's file, or of the folder that has one, as far as it takes calls. One that cannot be
+        loaded is forgotten.
+
+        Args:
+            path: where it is.
+            config: what it is started with, as JSON.
+
+        Raises:
+            OSError, ManifestError: there is none.
+            PluginRefused: its name is taken, or an edge of its life was not.
+            StrataError: its module is invalid, or trapped.
+        """
+        plugin = self._add(package_at(os.fspath(path)), config)
+        try:
+            plugin.load()
+        except BaseException:
+            self._forget(plugin)
+            raise
+        return plugin
+
+    async def load_async(self, path: str | os.PathLike[str], config: Any = None) -> Plugin:
+        """``load`` in a thread; cancelling ends it.
+
+        Raises:
+            StrataError: as ``load``.
+        """
+        plugin = self._add(package_at(os.fspath(path)), config)
+        try:
+            await plugin.load_async()
+        except BaseException:
+            self._forget(plugin)
+            raise
+        return plugin
+
+    def _add(self, package: Package, config: Any) -> Plugin:
+        name = package.manifest.name
+        known = self._found.get(name)
+        if known is not None and known.state is not State.UNLOADED:
+            raise PluginRefused(name, "discover", "there is a plugin of this name")
+        encode("json", config)  # what cannot be said is refused now
+        self._found = {key: plugin for key, plugin in self._found.items() if plugin.state is not State.UNLOADED}
+        plugin = self._found[name] = Plugin(Life(package, self._shared, config))
+        if self._shared.source.hears(PluginDiscovered):
+            self._shared.source.emit(PluginDiscovered(name, package.manifest.version))
+        return plugin
+
+    def _forget(self, plugin: Plugin) -> None:
+        plugin.unload()
+        self._found.pop(plugin.name, None)
+
+    def metrics(self) -> Mapping[str, PluginMetrics]:
+        """Of each plugin, by its name."""
+        return {name: plugin.metrics() for name, plugin in list(self._found.items())}
+
+    def __getitem__(self, name: str) -> Plugin:
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[Plugin]:
+        return iter([plugin for plugin in list(self._found.values()) if plugin.state is not State.UNLOADED])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"<Plugins: {len(self)}>"
+
+    def close(self) -> None:
+        """Unload all, the last one first; may be called twice. Calls under way are interrupted.
+
+        Raises:
+            PluginError: some could not be unloaded; the others are.
+        """
+        stuck = []
+        for plugin in reversed(list(self._found.values())):
+            try:
+                plugin.unload(0.0)
+            except PluginError as error:
+                stuck.append(str(error))
+        if stuck:
+            raise PluginError("; ".join(stuck))
+        self._found.clear()
+        if self._owns:
+            self.engine.close()

@@ -1,0 +1,104 @@
+"""Files of plugins: where manifests lie, and modules beside them. Neither is believed to be a plain, short file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from stratavm.base.forms import Final, NamedTuple
+from stratavm.base.text import printable
+from stratavm.plugins.errors import ManifestError, PluginError
+from stratavm.plugins.manifest import MOST_BYTES, Manifest
+
+NAMES: Final = ("plugin.toml", "plugin.json")
+ENDINGS: Final = (".plugin.toml", ".plugin.json")
+MOST_MODULE: Final = 256 << 20
+MOST_FOUND: Final = 10_000
+
+
+class Package(NamedTuple):
+    """A manifest, and where its module is: in a folder, or given as bytes."""
+
+    manifest: Manifest
+    folder: str = ""
+    data: bytes | None = None
+
+    def read(self) -> bytes:
+        """The bytes of the module.
+
+        Raises:
+            OSError, PluginError: there are none.
+        """
+        return (
+            read_file(os.path.join(self.folder, self.manifest.module), MOST_MODULE) if self.data is None else self.data
+        )
+
+
+class Found(NamedTuple):
+    """A file that should be a manifest: what it is, or what is wrong with it."""
+
+    path: str
+    package: Package | None
+    error: Exception | None
+
+
+def package_at(path: str) -> Package:
+    """The plugin of a manifest's file, or of a folder that has one.
+
+    Raises:
+        OSError, ManifestError: there is none.
+    """
+    file = path if not os.path.isdir(path) else next(_in_folder(path), "")
+    if not file:
+        raise ManifestError(path, "", f"a file {' or '.join(NAMES)} in it", "none")
+    manifest = Manifest.parse(read_file(file, MOST_BYTES), os.path.basename(file))
+    return Package(manifest, os.path.dirname(os.path.abspath(file)))
+
+
+def search(path: str) -> Iterator[Found]:
+    """The plugins at a path: of a manifest's file; of a folder, and of folders in it, that have such files."""
+    folders = [path]
+    if os.path.isdir(path):
+        with os.scandir(path) as entries:
+            folders += sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))[:MOST_FOUND]
+    else:
+        yield _found(path)
+        return
+    for folder in folders:
+        try:
+            files = list(_in_folder(folder))
+        except OSError as error:
+            yield Found(folder, None, error)
+            continue
+        yield from map(_found, files)
+
+
+def _found(path: str) -> Found:
+    try:
+        return Found(path, package_at(path), None)
+    except (OSError, PluginError) as error:
+        return Found(path, None, error)
+
+
+def _in_folder(folder: str) -> Iterator[str]:
+    """Files of manifests in a folder, in order."""
+    for name in sorted(os.listdir(folder))[:MOST_FOUND]:
+        if name in NAMES or name.endswith(ENDINGS):
+            yield os.path.join(folder, name)
+
+
+def read_file(path: str, most: int) -> bytes:
+    """The bytes of a plain file, which is no link, no device and no pipe.
+
+    Raises:
+        OSError, PluginError: it is something else, or longer than ``most``.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(file, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise PluginError(f"{printable(path)} is no plain file")
+        data = opened.read(most + 1)
+    if len(data) > most:
+        raise PluginError(f"{printable(path)} has more than {most} bytes")
+    return data

@@ -1,0 +1,73 @@
+"""What tests of plugins share: a host whose clock stands still, and what it said."""
+
+from __future__ import annotations
+
+import pytest
+
+from stratavm.plugins import Capability, Grant, HostFunction, PluginLimits, Plugins, Policy, Timeouts
+from stratavm.plugins.events import PluginEvent
+from stratavm.testing import EventRecorder
+from tests.unit.plugins.guests import manifest, module
+
+PATIENT = PluginLimits(call_s=100)
+"""More than the slowest machine takes."""
+
+
+class Host:
+    """Plugins that are granted what they ask for, and a clock.
+
+    Attributes: ``ask`` is what the capability ``host`` does: ``ask: text -> text``.
+    """
+
+    def __init__(self, *capabilities, grant=None, **options):
+        self.now = 1000.0
+        self.ask = lambda text: text
+        host = Capability("host", {"ask": HostFunction("text -> text", lambda text: self.ask(text))})
+        names = ["host", *(c.name for c in capabilities)]
+        policy = Policy({}, grant if grant is not None else Grant(capabilities=names, limits=PATIENT))
+        options.setdefault("timeouts", Timeouts(stop=60))
+        options.setdefault("clock", lambda: self.now)
+        options.setdefault("chance", lambda: 0.5)
+        self.plugins = Plugins(policy, [host, *capabilities], **options)
+        self.events = EventRecorder(self.plugins.engine.bus, PluginEvent)
+
+    def add(self, *body, imports="", name="guest", config=None, **functions):
+        """A plugin of that body, not loaded."""
+        asks = ["host"] if "host" in imports else []
+        more = {"capabilities": asks} if asks else {}
+        return self.plugins.add(manifest(name, functions, **more), module(*body, imports=imports), config)
+
+    def load(self, *body, **options):
+        """One that takes calls."""
+        plugin = self.add(*body, **options)
+        plugin.load()
+        return plugin
+
+    @property
+    def said(self):
+        """The names of the events since the last time, without what all have."""
+        names = [name.removeprefix("Plugin") for name in self.events.names]
+        self.events.clear()
+        return names
+
+
+@pytest.fixture
+def host():
+    """A host, closed at the end."""
+    made = Host()
+    yield made
+    made.plugins.close()
+
+
+@pytest.fixture
+def hosts():
+    """Makes hosts; all are closed at the end."""
+    made = []
+
+    def make(*capabilities, **options):
+        made.append(Host(*capabilities, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.plugins.close()

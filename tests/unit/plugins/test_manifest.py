@@ -1,0 +1,138 @@
+"""Claims about manifests: what is right is read whole, and each mistake is told with its place."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stratavm.plugins import Manifest, ManifestError
+from stratavm.plugins.manifest import FIELDS, MOST_BYTES
+from tests.unit.plugins.guests import said
+
+WHOLE = """
+plugin = 1
+name = "text.shout"
+version = "1.2.0-rc.1"
+module = "shout.wasm"
+digest = "sha256:{digest}"
+capabilities = ["log", "kv"]
+wasi = true
+env = ["LANG"]
+
+[functions]
+shout = "text -> text"
+index = "json -> bytes"
+
+[folders]
+"/data" = "ro"
+"/" = "rw"
+
+[limits]
+memory_bytes = 1048576
+call_s = 0.5
+fuel = 1000
+""".format(digest="ab" * 32)
+
+
+def test_a_manifest_is_read_whole():
+    """Each field, from TOML; from its own JSON, the same again."""
+    found = Manifest.parse(WHOLE.encode())
+    assert (found.name, found.version, found.module) == ("text.shout", "1.2.0-rc.1", "shout.wasm")
+    assert dict(found.functions) == {"shout": ("text", "text"), "index": ("json", "bytes")}
+    assert (found.capabilities, found.wasi, found.env) == (("log", "kv"), True, ("LANG",))
+    assert found.folders == (("/data", "ro"), ("/", "rw"))
+    assert dict(found.limits) == {"memory_bytes": 1 << 20, "call_s": 0.5, "fuel": 1000}
+    again = Manifest.parse(found.as_json(), "x.json")
+    assert again.as_json() == found.as_json()
+    assert json.loads(found.as_json())["functions"]["shout"] == "text -> text"
+
+
+def test_of_equal_manifests_the_json_is_equal():
+    """Whatever the order of keys in the file."""
+    turned = dict(reversed(list(said(a="none -> text").items())))
+    assert Manifest.of(turned).as_json() == Manifest.of(said(a="none -> text")).as_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "expected"),
+    [
+        ({"plugin": 2}, "plugin", "1, the version"),
+        ({"plugin": True}, "plugin", "1, the version"),
+        ({"name": "Shout"}, "name", "a name such as"),
+        ({"name": "a/../b"}, "name", "a name such as"),
+        ({"name": "a\n"}, "name", "a name such as"),
+        ({"name": "a" * 101}, "name", "at most 100"),
+        ({"version": "1"}, "version", "a version such as"),
+        ({"version": "01.0.0"}, "version", "a version such as"),
+        ({"module": "../x.wasm"}, "module", "beside the manifest"),
+        ({"module": "/etc/passwd"}, "module", "beside the manifest"),
+        ({"module": ""}, "module", "beside the manifest"),
+        ({"digest": "sha256:abc"}, "digest", "64 hexadecimal"),
+        ({"wasi": 1}, "wasi", "true or false"),
+        ({"capabilities": "log"}, "capabilities", "a list"),
+        ({"capabilities": ["log", "log"]}, "capabilities[1]", "each name once"),
+        ({"capabilities": ["log", 3]}, "capabilities[1]", "a name such as"),
+        ({"env": ["A=B"]}, "env[0]", "the name of a variable"),
+        ({"functions": {"f": "text"}}, "functions.f", "TAKES -> GIVES"),
+        ({"functions": {"f": "text -> number"}}, "functions.f", "TAKES -> GIVES"),
+        ({"functions": {"plugin_stop": "none -> none"}}, "functions", "the name of an export"),
+        ({"functions": ["f"]}, "functions", "a table"),
+        ({"folders": {"data": "ro"}}, "folders", "an absolute path"),
+        ({"folders": {"/a/../b": "ro"}}, "folders", "an absolute path"),
+        ({"folders": {"/a": "rwx"}}, "folders./a", "'ro' or 'rw'"),
+        ({"limits": {"memory": 1}}, "limits.memory", "one of memory_bytes"),
+        ({"limits": {"memory_bytes": -1}}, "limits.memory_bytes", "a whole number"),
+        ({"limits": {"memory_bytes": True}}, "limits.memory_bytes", "a whole number"),
+        ({"limits": {"call_s": "1"}}, "limits.call_s", "a number of seconds"),
+        ({"capabilites": []}, "capabilites", "did you mean 'capabilities'?"),
+    ],
+)
+def test_a_mistake_says_what_where_and_what_was_found(change, where, expected):
+    """In the error's attributes, and in its one line."""
+    with pytest.raises(ManifestError) as caught:
+        Manifest.of(said() | change, "p.toml")
+    error = caught.value
+    assert error.where == where
+    assert expected in error.expected
+    assert str(error).startswith(f"p.toml: {where}: expected {error.expected}, found ")
+    assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("key", ["plugin", "name", "version", "module"])
+def test_what_must_be_there_is_asked_for(key):
+    """By its name."""
+    given_ = said()
+    del given_[key]
+    with pytest.raises(ManifestError, match=f"{key}: expected .*, found nothing"):
+        Manifest.of(given_)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff", b"name = ", b"a = " + b"[" * 5000, b"x = 1\n" * (MOST_BYTES // 6 + 1), b"[1, 2]", b"9" * 5000],
+)
+@pytest.mark.parametrize("file", ["p.toml", "p.json"])
+def test_what_is_no_table_is_refused(data, file):
+    """Bytes that are no text, text that is no TOML or JSON, depths that a parser gives up on, and long files."""
+    with pytest.raises(ManifestError):
+        Manifest.parse(data, file)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, "other"]), VALUES))
+def test_any_table_is_a_manifest_or_refused(change):
+    """Nothing else is raised, whatever the values are."""
+    try:
+        found = Manifest.of(said() | change)
+    except ManifestError:
+        return
+    assert Manifest.parse(found.as_json(), "again.json").as_json() == found.as_json()
