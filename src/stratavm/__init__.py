@@ -399,11 +399,13 @@ if TYPE_CHECKING:
     from stratavm.engine import Table as Table
     from stratavm.engine import Tag as Tag
     from stratavm.engine.asynchronous import to_thread as to_thread
+    from stratavm.engine.live import LiveInstance as LiveInstance
     from stratavm.engine.load import load as load
     from stratavm.engine.metrics import EngineMetrics as EngineMetrics
     from stratavm.engine.recovery import Recovering as Recovering
     from stratavm.engine.shared import SharedMemory as SharedMemory
     from stratavm.engine.snapshot import Snapshot as Snapshot
+    from stratavm.engine.swap import MigrationFailed as MigrationFailed
     from stratavm.engine.update_plan import Update as Update
     from stratavm.engine.update_plan import UpdateRefused as UpdateRefused
     from stratavm.pool.metrics import PoolMetrics as PoolMetrics
@@ -475,7 +477,9 @@ _EXPORTS: dict[str, str] = {
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
     "Policy": "stratavm.pool.policy.Policy",
     "Pool": "stratavm.pool.pool.Pool",
+    "LiveInstance": "stratavm.engine.live.LiveInstance",
     "MemorySlots": "stratavm.runtime.limits.MemorySlots",
+    "MigrationFailed": "stratavm.engine.swap.MigrationFailed",
     "PoolMetrics": "stratavm.pool.metrics.PoolMetrics",
     "SharedMemory": "stratavm.engine.shared.SharedMemory",
     "Profile": "stratavm.aot.profile.Profile",

@@ -23,7 +23,7 @@ from stratavm.engine.events import (
     StoreCreated,
     Trapped,
 )
-from stratavm.engine.update_events import InstanceUpdated, UpdateFailed, UpdateUndone
+from stratavm.engine.update_events import InstanceSwapped, InstanceUpdated, UpdateFailed, UpdateUndone
 from stratavm.native.background import helper_status
 from stratavm.runtime.events import InstancePoisoned
 from stratavm.runtime.stacks import stack_status
@@ -43,7 +43,7 @@ class EngineMetrics:
         modules: modules by outcome: ``loaded``, ``refused``.
         stores, instances, poisoned: stores and instances that were made, instances that are not usable any more.
         snapshots, clones: snapshots that were taken, and of the instances those that began with one.
-        updates: of instances, by outcome: ``patched``, ``failed``, ``undone``.
+        updates: of instances, by outcome: ``patched``, ``swapped``, ``failed``, ``undone``.
         calls: calls of guests that did not simply return: ``trapped``, ``exited``, ``failed`` (another exception).
         traps: by kind.
         limits: operations that a limit refused, by limit.
@@ -89,6 +89,7 @@ COUNTED: Final[tuple[tuple[type[Event], Callable[[Any], tuple[str, str]]], ...]]
     (InstancePoisoned, lambda e: ("poisoned", "")),
     (SnapshotTaken, lambda e: ("snapshots", "")),
     (InstanceUpdated, lambda e: ("updates", "patched")),
+    (InstanceSwapped, lambda e: ("updates", "swapped")),
     (UpdateFailed, lambda e: ("updates", "failed")),
     (UpdateUndone, lambda e: ("updates", "undone")),
     (GuestExited, lambda e: ("calls", "exited")),
@@ -175,7 +176,7 @@ def snapshot(engine: Engine, counts: Tally) -> EngineMetrics:
         poisoned=counts.one("poisoned"),
         snapshots=counts.one("snapshots"),
         clones=counts.one("clones"),
-        updates=counts.by("updates", "patched", "failed", "undone"),
+        updates=counts.by("updates", "patched", "swapped", "failed", "undone"),
         calls=counts.by("calls", "trapped", "exited", "failed"),
         traps=counts.by("traps"),
         limits=counts.by("limits"),

@@ -66,6 +66,11 @@ class Patience:
         self._until = self.begin
 
     @property
+    def left(self) -> float | None:
+        """Seconds until the deadline, None: there is none."""
+        return None if self._until is None else max(self._until - time.perf_counter(), 0.0)
+
+    @property
     def is_over(self) -> bool:
         """Whether the deadline has come."""
         return self._until is not None and time.perf_counter() >= self._until
@@ -125,21 +130,54 @@ async def update_async(
 def _update(instance: Instance, source: SourceLike, dry_run: bool, when: UpdateWhen, patience: Patience) -> Update:
     check_usable(instance)
     old = instance.module
+    new, plan = loaded(instance, old, source)
+    if dry_run or plan.kind == "none":
+        return plan
+    if plan.kind == "swap":
+        raise refusal(instance, plan, f"{instance.module.name} cannot be patched: {'; '.join(plan.reasons)}")
+    return patched(instance, (old, new), plan, when, patience)
+
+
+def loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module, Update]:
+    """The new module, and what the update to it is. Only bodies that changed are validated, where it is a patch.
+
+    Raises:
+        ModuleError: it is malformed, invalid or unsupported; and whatever ``Module`` raises.
+    """
     try:
-        new, plan = _loaded(instance, old, source)
-        if plan.kind == "swap" and not dry_run:
-            raise UpdateRefused(plan, f"{old.name} cannot be patched: {'; '.join(plan.reasons)}")
-        if dry_run or plan.kind != "patch":
-            return plan
+        return _loaded(instance, old, source)
+    except BaseException as error:
+        tell_failure(instance, error)
+        raise
+
+
+def refusal(instance: Instance, plan: Update, message: str) -> UpdateRefused:
+    """The error for who cannot have an update."""
+    error = UpdateRefused(plan, message)
+    tell_failure(instance, error)
+    return error
+
+
+def tell_failure(instance: Instance, error: BaseException) -> None:
+    """The instance goes on as it was."""
+    tell(instance, UpdateFailed, instance.number, instance.module.name, describe(error))
+
+
+def patched(
+    instance: Instance, modules: tuple[Module, Module], plan: Update, when: UpdateWhen, patience: Patience
+) -> Update:
+    """Make a patch as planned, from one module to another."""
+    old, new = modules
+    try:
         if new.code is not old.code:
             new.code.follow(old.code, {*plan.changed, *plan.dependents}, (*plan.changed, *plan.dependents))
         functions = frozenset(plan.changed) if when == "idle" else None
         pause_ns = _switch(instance, Version(new), functions, plan, patience)
     except BaseException as error:
-        _tell(instance, UpdateFailed, instance.number, old.name, describe(error))
+        tell_failure(instance, error)
         raise
     counts = len(plan.changed), len(plan.added), len(plan.dependents)
-    _tell(instance, InstanceUpdated, instance.number, new.name, *counts, pause_ns)
+    tell(instance, InstanceUpdated, instance.number, new.name, *counts, pause_ns)
     return replace(plan, applied=True, seconds=time.perf_counter() - patience.begin, pause_seconds=pause_ns / 1e9)
 
 
@@ -167,17 +205,12 @@ def _rollback(instance: Instance, when: UpdateWhen, patience: Patience) -> Updat
     functions = frozenset((*done.changed, *done.added)) if done.added or when == "idle" else None
     pause_ns = _switch(instance, version, functions, Update("none"), patience)
     forget_before(instance)
-    _tell(instance, UpdateUndone, instance.number, version.module.name, pause_ns)
+    tell(instance, UpdateUndone, instance.number, version.module.name, pause_ns)
     plan = Update("patch", done.changed, (), done.dependents, done.unchanged)
     return replace(plan, applied=True, seconds=time.perf_counter() - patience.begin, pause_seconds=pause_ns / 1e9)
 
 
 def _loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module, Update]:
-    """The new module, and what the update to it is. Only bodies that changed are validated, where it is a patch.
-
-    Raises:
-        ModuleError: it is malformed, invalid or unsupported; and whatever ``Module`` raises.
-    """
     known: list[Update] = []
 
     def compare(model: Model) -> Sequence[int] | None:
@@ -252,7 +285,8 @@ def _check_patience(instance: Instance, status: int, undo: Update) -> None:
         )
 
 
-def _tell(instance: Instance, type_: type, *what: object) -> None:
+def tell(instance: Instance, type_: type, *what: object) -> None:
+    """Emit an event of an instance's store, where somebody hears it."""
     source = instance.store.source
     if source is not None and source.hears(type_):
         source.emit(type_(*what))

@@ -20,6 +20,18 @@ class InstanceUpdated(Event):
 
 
 @event
+class InstanceSwapped(Event):
+    """A program goes on with an instance of another module, in place of the instance ``former`` of its own store. So
+    many bytes of state were carried, and calls waited for so many nanoseconds."""
+
+    instance: int
+    module: str
+    former: int
+    carried: int
+    ns: int
+
+
+@event
 class UpdateFailed(Event):
     """An instance keeps the version that it has: the other one is no module, needs another instance, or came too
     late."""

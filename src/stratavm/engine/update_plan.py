@@ -34,12 +34,14 @@ class Update:
 
     Attributes:
         kind: ``"patch"``: functions get other code, and all state stays; ``"none"``: it is the same module;
-            ``"swap"``: the new module needs another instance, which nobody makes yet.
+            ``"swap"``: the new module needs another instance, which a ``LiveInstance`` makes.
         changed: functions with another body.
         added: functions that there were not.
         dependents: functions that may have a changed one inlined.
         unchanged: how many others there are.
         reasons: why it is no patch.
+        obstacles: what stands against a swap as well; ``LiveInstance`` looks for that.
+        carried: bytes of state that a swap has carried over.
         applied: whether it was done.
         seconds: from the source to the switch; ``pause_seconds``: so long the switch itself took.
     """
@@ -50,6 +52,8 @@ class Update:
     dependents: tuple[int, ...] = ()
     unchanged: int = 0
     reasons: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
+    carried: int = 0
     applied: bool = False
     seconds: float = 0.0
     pause_seconds: float = 0.0
@@ -58,7 +62,10 @@ class Update:
         if self.kind == "none":
             return "nothing changed"
         if self.kind == "swap":
-            return f"no patch: {'; '.join(self.reasons)}"
+            said = f"no patch: {'; '.join(self.reasons)}"
+            if self.applied:
+                return f"another instance, {counted(self.carried, 'byte')} of state carried ({said})"
+            return said + (f"; no swap: {'; '.join(self.obstacles)}" if self.obstacles else "")
         parts = [f"{counted(len(self.changed), 'function')} changed" + _listed(self.changed)]
         if self.added:
             parts.append(f"{len(self.added)} added")

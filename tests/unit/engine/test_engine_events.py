@@ -76,6 +76,12 @@ EMITS = {
     "Instance.snapshot": {"SnapshotTaken"},
     "Instance.update": {"InstanceUpdated"},
     "Instance.rollback": {"UpdateUndone"},
+    "LiveInstance.__init__": {"StoreCreated", "ModuleLoaded", "InstanceCreated"},
+    "LiveInstance.update": {"InstanceSwapped", "StoreCreated"},
+    "LiveInstance.rollback": {"UpdateUndone", "StoreClosed"},
+    "LiveInstance.forget": {"StoreClosed"},
+    "LiveInstance.close": {"StoreClosed"},
+    "LiveInstance.__exit__": {"StoreClosed"},
     "Snapshot.instantiate": {"InstanceCreated", "MemoryCreated", "TableCreated"},
     "Recovering.call": {"InstanceReplaced", "CallRetried", "StoreClosed"},
     "load": {"StoreCreated", "ModuleLoaded", "InstanceCreated"},
@@ -149,6 +155,8 @@ EXEMPT = {
     "Func.__init__": COVER,
     "Global.__init__": COVER,
     "Instance.__enter__": "returns itself",
+    "LiveInstance.__enter__": "returns itself",
+    "LiveInstance.update_async": "as update, which emits, in a thread",
     "Func.call_async": "makes a coroutine; what is awaited of it emits as every call does",
     "Instance.initialize": "calls an export of the guest: its end emits as that of every call",
     "Instance.__init__": COVER,
@@ -360,6 +368,13 @@ def deserialize_file(engine):
         stratavm.Module.deserialize_file(file.name, engine, key=KEY)
 
 
+def swapped(engine):
+    """A program that has been replaced once."""
+    live = stratavm.LiveInstance("(module (memory 1))", engine=engine)
+    live.update("(module (memory 2))", fresh=True)
+    return live
+
+
 def drive(world, operation):
     """Do it."""
     store, exports, engine = world.store, world.exports, world.engine
@@ -393,6 +408,12 @@ def drive(world, operation):
         "InstancePre.instantiate": lambda: world.linker.instantiate_pre(world.module).instantiate(store),
         "Instance.update": lambda: updated(engine),
         "Instance.rollback": lambda: updated(engine).rollback(),
+        "LiveInstance.__init__": lambda: swapped(engine),
+        "LiveInstance.update": lambda: swapped(engine),
+        "LiveInstance.rollback": lambda: swapped(engine).rollback(),
+        "LiveInstance.forget": lambda: swapped(engine).forget(),
+        "LiveInstance.close": lambda: swapped(engine).close(),
+        "LiveInstance.__exit__": lambda: swapped(engine).__exit__(None, None, None),
         "Instance.snapshot": lambda: world.linker.instantiate(store, world.module).snapshot(),
         "Snapshot.instantiate": lambda: world.instance.snapshot().instantiate(store, world.linker),
         "Func.from_callable": lambda: stratavm.Func.from_callable(store, I, lambda x: x),

@@ -92,7 +92,7 @@ def test_what_it_raises_is_what_the_other_one_does(engine: Engine) -> None:
 
 def test_updates_are_counted_by_outcome(engine: Engine) -> None:
     """Those that were made, that failed, and that were undone; dry runs and the same module are none."""
-    assert dict(engine.metrics().updates) == {"patched": 0, "failed": 0, "undone": 0}
+    assert dict(engine.metrics().updates) == {"patched": 0, "swapped": 0, "failed": 0, "undone": 0}
     instance = stratavm.load(version(1), store=Store(engine))
     for n in (2, 3):
         instance.update(version(n))
@@ -102,4 +102,4 @@ def test_updates_are_counted_by_outcome(engine: Engine) -> None:
     for wrong in ("(module)", "(module", b"\0asm"):
         with pytest.raises(stratavm.StrataError):
             instance.update(wrong)
-    assert dict(engine.metrics().updates) == {"patched": 2, "failed": 3, "undone": 1}
+    assert dict(engine.metrics().updates) == {"patched": 2, "swapped": 0, "failed": 3, "undone": 1}
