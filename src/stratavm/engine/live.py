@@ -373,8 +373,8 @@ class LiveInstance:
         """Close it, or have its last call do so."""
         with self._changed:
             version.is_retired = True
-            is_idle = not version.calls
-        if is_idle:
+            goes = not version.calls
+        if goes:
             _close(version.store)
 
     def _check_patience(self, version: Version) -> None:
