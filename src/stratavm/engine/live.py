@@ -1,4 +1,4 @@
-"""A program whose instances come and go: a handle that stays, and calls that find the instance of now (ADR-0066).
+"""A program whose instances come and go: a handle that stays, and calls that find the instance of now (ADR-0067).
 
 Owns versions, which calls are in which, and the step from one to the next. What of a program is state, and how it gets
 over, is known to ``swap``.

@@ -1,4 +1,4 @@
-"""What takes a program from one instance to another: its state, and what stands against that (ADR-0066)."""
+"""What takes a program from one instance to another: its state, and what stands against that (ADR-0067)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Swaps: a program goes on with another instance, which takes its state over (ADR-0066)."""
+"""Swaps: a program goes on with another instance, which takes its state over (ADR-0067)."""
 
 from __future__ import annotations
 
