@@ -85,6 +85,7 @@ class Context:
         plugin: its name.
         limits: what it may use.
         kept: where capabilities keep what stays when the instance is replaced; gone when the plugin is unloaded.
+        raised: what a host function has raised last, which is no fault of the plugin.
     """
 
     def __init__(self, plugin: str, limits: PluginLimits, ledger: Ledger, counters: Counters) -> None:
@@ -92,6 +93,7 @@ class Context:
         self.kept = ledger.kept
         self._ledger, self._counters = ledger, counters
         self.calls = 0
+        self.raised: BaseException | None = None
 
     def own(self, kind: str, name: str, close: Callable[[], object], stays: bool = False) -> Entry:
         """Something that belongs to the plugin: ``close`` is called when its instance goes; with ``stays``, when the
@@ -126,6 +128,7 @@ class Context:
         """The instance is gone: whoever kept the context gets nothing any more."""
         self._ledger = NOBODY
         self.kept = {}
+        self.raised = None
 
     def count(self) -> None:
         """One more call of a host function.
@@ -156,7 +159,11 @@ def bound(item: HostFunction, where: str, context: Context) -> Callable[..., Any
 def _raw(function: Callable[..., Any], context: Context) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         context.count()
-        return function(*arguments)
+        try:
+            return function(*arguments)
+        except BaseException as error:
+            context.raised = error
+            raise
 
     return call
 
@@ -171,21 +178,28 @@ class _Wire(NamedTuple):
 
     def call(self, caller: Caller, at: int, size: int) -> int:
         """Called by the guest."""
+        given = self._argument(caller, at, size)
         try:
-            value = self.function(*self._argument(caller, at, size))
-            answer = encode(self.signature.gives, value)
-        except ErrorAnswer as error:
-            return self._answer(caller, str(error).encode(errors="replace"), True)
+            answer = encode(self.signature.gives, self.function(*given))
+        except BaseException as error:
+            return self._refusal(caller, error)
         return self._answer(caller, answer)
 
     async def call_async(self, caller: Caller, at: int, size: int) -> int:
         """Called by the guest, in a call by ``call_async``."""
+        given = self._argument(caller, at, size)
         try:
-            value = await self.function(*self._argument(caller, at, size))
-            answer = encode(self.signature.gives, value)
-        except ErrorAnswer as error:
-            return self._answer(caller, str(error).encode(errors="replace"), True)
+            answer = encode(self.signature.gives, await self.function(*given))
+        except BaseException as error:
+            return self._refusal(caller, error)
         return self._answer(caller, answer)
+
+    def _refusal(self, caller: Caller, error: BaseException) -> int:
+        """What a host function raised: an answer, or the end of the call."""
+        if isinstance(error, ErrorAnswer):
+            return self._answer(caller, str(error).encode(errors="replace"), True)
+        self.context.raised = error
+        raise error
 
     def _argument(self, caller: Caller, at: int, size: int) -> tuple[Any, ...]:
         self.context.count()

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 
 from stratavm.base.forms import Any, Final, NoReturn, dataclass
+from stratavm.base.numbers import shown
 from stratavm.base.words import did_you_mean
 from stratavm.plugins.convention import ABI, START, STOP, Signature
 from stratavm.plugins.errors import ManifestError
@@ -22,6 +23,7 @@ VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME: Final = 100
 MOST_ITEMS: Final = 1000
 MOST_BYTES: Final = 1 << 16
+MOST_DOTS: Final = 200
 MODES: Final = ("ro", "rw")
 A_NAME: Final = "a name such as 'text.shout' of at most 100 characters: a-z, 0-9, and . _ - between them"
 A_SIGNATURE: Final = "'TAKES -> GIVES', each one of none, bytes, text, json"
@@ -66,6 +68,9 @@ class Manifest:
         is_json = file.endswith(".json")
         try:
             text = data.decode()
+            dots = 0 if is_json else max(line.count(".") for line in text.split("\n"))
+            if dots > MOST_DOTS:  # the parser's time for a dotted key grows with the square of its parts
+                raise ManifestError(file, "", f"at most {MOST_DOTS} dots in a line", f"{dots}")
             read = json.loads(text) if is_json else tomllib.loads(text)
         except (ValueError, RecursionError) as error:
             raise ManifestError(file, "", "JSON" if is_json else "TOML", str(error)) from None
@@ -153,7 +158,7 @@ class _Table:
     def refuse(self, key: str, expected: str, found: object) -> NoReturn:
         """ManifestError for what stands at ``key``."""
         where = ".".join(part for part in (self.where, key) if part)
-        raise ManifestError(self.file, where, expected, found if isinstance(found, _Said) else repr(found))
+        raise ManifestError(self.file, where, expected, _shown(found))
 
     def known(self, names: tuple[str, ...]) -> None:
         """Refuse keys that there are not."""
@@ -191,6 +196,17 @@ class _Table:
 
 class _Said(str):
     """What was found, in words instead of a value."""
+
+
+def _shown(found: object) -> str:
+    """What was found; of tables and lists, which may be deep, that they are some."""
+    if isinstance(found, _Said):
+        return found
+    if isinstance(found, str):
+        return repr(found[:LONGEST_NAME])
+    if isinstance(found, Mapping | list):
+        return "a table" if isinstance(found, Mapping) else f"a list of {len(found)}"
+    return shown(found) if type(found) is int else repr(found)
 
 
 def _signature(table: _Table, name: str, text: object) -> Signature:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from stratavm.base.errors import Interrupted, StrataError
+from stratavm.base.errors import Interrupted
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
@@ -212,7 +212,9 @@ class Plugin:
         life = self._life
         why, retry_s = "", None
         life.counters.failed(error)
-        if life.module is not None and isinstance(error, StrataError) and not isinstance(error, BLAMELESS):
+        is_the_host_s = life.context is not None and error is life.context.raised
+        is_wished = isinstance(error, BLAMELESS) or not isinstance(error, Exception)
+        if life.module is not None and not is_the_host_s and not is_wished:
             why = life.breaker.failed(life.shared.clock(), life.shared.chance())
         if life.module is not None:
             retry_s = max(0.0, life.breaker.retry_at - life.shared.clock())

@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from threading import Lock
 
 from stratavm.base.closing import Closing
 from stratavm.base.forms import TYPE_CHECKING, Any
@@ -79,6 +80,7 @@ class Plugins(Closing):
             self.engine.bus.source("plugins"),
         )
         self._found: dict[str, Plugin] = {}
+        self._lock = Lock()
 
     def discover(self, path: str | os.PathLike[str]) -> list[Plugin]:
         """The plugins at a path: of the file of a manifest, or of a folder that has such files, or folders with them.
@@ -141,12 +143,13 @@ class Plugins(Closing):
 
     def _add(self, package: Package, config: Any) -> Plugin:
         name = package.manifest.name
-        known = self._found.get(name)
-        if known is not None and known.state is not State.UNLOADED:
-            raise PluginRefused(name, "discover", "there is a plugin of this name")
         encode("json", config)  # what cannot be said is refused now
-        self._found = {key: plugin for key, plugin in self._found.items() if plugin.state is not State.UNLOADED}
-        plugin = self._found[name] = Plugin(Life(package, self._shared, config))
+        plugin = Plugin(Life(package, self._shared, config))
+        with self._lock:
+            known = self._found.get(name)
+            if known is not None and known.state is not State.UNLOADED:
+                raise PluginRefused(name, "discover", "there is a plugin of this name")
+            self._found = {key: p for key, p in self._found.items() if p.state is not State.UNLOADED} | {name: plugin}
         if self._shared.source.hears(PluginDiscovered):
             self._shared.source.emit(PluginDiscovered(name, package.manifest.version))
         return plugin

@@ -180,14 +180,14 @@ def test_too_many_failures_in_a_while_end_in_quarantine(hosts):
 def test_a_restart_that_fails_is_one_more_failure(host):
     """The time until the next one grows."""
     broken = []
-    host.ask = lambda text: (_ for _ in ()).throw(Trap("unreachable")) if broken else ""
+    host.ask = lambda text: (_ for _ in ()).throw(ErrorAnswer("not now")) if broken else ""
     start = '(func (export "plugin_start") (param i32 i32) (result i64) (call $ask (i32.const 0) (i32.const 0)))'
     plugin = host.load(start, TRAP, imports=HOST, trap="none -> none")
     with pytest.raises(Trap):
         plugin.call("trap")
     broken.append(True)
     host.now += 1
-    with pytest.raises(Trap):
+    with pytest.raises(ErrorAnswer, match="not now"):
         plugin.call("trap")
     failed = host.events.of(PluginFailed)
     assert [(event.where, event.failures) for event in failed] == [("call", 1), ("activate", 2)]
@@ -208,6 +208,20 @@ def test_what_a_host_function_raises_costs_the_instance_and_no_more(host):
         assert plugin.state is State.FAILED
     assert plugin.call("count") == "1"
     assert plugin.metrics().failures == {"LookupError": 10}
+
+
+def test_what_another_plugin_does_is_not_this_one_s_fault(host):
+    """A capability that calls one: its trap, or that it takes no calls, comes through and blames nobody else."""
+    other = host.load(TRAP, name="other", trap="none -> none")
+    host.ask = lambda text: other.call("trap")
+    plugin = host.load(ASK, imports=HOST, ask="text -> text")
+    for error in (Trap, PluginUnavailable, PluginUnavailable, PluginUnavailable, PluginUnavailable, PluginUnavailable):
+        with pytest.raises(error):
+            plugin.call("ask", "x")
+    assert host.events.of(PluginFailed)[-1].failures == 0
+    assert (plugin.state, other.state) == (State.FAILED, State.FAILED)
+    host.ask = lambda text: text
+    assert plugin.call("ask", "x") == "x"
 
 
 def test_a_host_function_answers_with_an_error_in_words(host):

@@ -10,7 +10,7 @@ import pytest
 from stratavm import DeadlineExceeded, ResourceLimit, StackOverflow, StrataError, Trap
 from stratavm.plugins import Grant, PluginLimits, Recovery, State
 from stratavm.services.lifecycle import Restart
-from tests.unit.plugins.guests import ECHO, HOST, SPIN, manifest, module
+from tests.unit.plugins.guests import ASK, ECHO, HOST, SPIN, manifest, module
 
 FLOOD = """(func (export "flood") (param i32 i32) (result i64)
   (loop (drop (call $ask (i32.const 0) (i32.const 0))) (br 0)) (i64.const 0))"""
@@ -99,6 +99,27 @@ def test_a_neighbour_is_called_while_others_attack(pair):
     assert strange == []
     assert good.metrics().calls == {"answered": calls, "error": 0, "failed": 0}
     assert good.metrics().instances == 1
+
+
+@pytest.mark.parametrize("size", ["0", "4"])
+def test_an_allocator_that_asks_the_host_for_memory_ends(pair, size):
+    """Each answer of the host wants room in the guest, which asks the host."""
+    host, good = pair
+    host.ask = lambda text: "more"
+    text = module(ASK, imports=HOST).replace(
+        b"(local $at i32)\n    (local.set $at (global.get $top))",
+        (
+            f"(local $at i32)\n    (drop (call $ask (i32.const 0) (i32.const {size})))\n    "
+            "(local.set $at (global.get $top))"
+        ).encode(),
+    )
+    said = manifest("nested", capabilities=["host"], functions={"ask": "text -> text"})
+    bad = host.plugins.add(said, text)
+    bad.load()
+    with pytest.raises((StrataError, RecursionError)):
+        bad.call("ask", "x")
+    assert bad.state is State.FAILED and "store" not in bad.metrics().owned
+    assert good.call("echo", "x") == "x"
 
 
 def test_names_of_others_cannot_be_taken(pair):

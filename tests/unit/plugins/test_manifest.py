@@ -121,6 +121,19 @@ def test_what_is_no_table_is_refused(data, file):
         Manifest.parse(data, file)
 
 
+@pytest.mark.parametrize("key", ["x", "limits", "functions", "env", "wasi", "name"])
+def test_depths_that_a_parser_takes_are_refused_too(key):
+    """Dotted keys nest as deep as they are long; a parser took 15 s for 40 kB of them. What nests is not spelt out."""
+    for depth in (20_000, 150):
+        text = f"plugin = 1\n{'.'.join([key, *'a' * depth])} = 1\n"
+        with pytest.raises(ManifestError) as caught:
+            Manifest.parse(text.encode())
+        assert len(str(caught.value)) < 500
+    assert Manifest.of(said() | {"env": []}).env == ()
+    with pytest.raises(ManifestError, match="a table"):
+        Manifest.of(said() | {"wasi": json.loads('{"a":' * 900 + "1" + "}" * 900)})
+
+
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
