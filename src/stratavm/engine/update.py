@@ -83,6 +83,8 @@ class Attempt:
     def __init__(self, instance: Instance, version: Version, functions: frozenset[int] | None, undo: Update) -> None:
         self._instance, self._module = instance, version.module
         self._try = partial(try_switch, instance, version, instance.module, functions, undo)
+        self._lock = threading.RLock()  # what goes at a switch may run Python, and that a guest of this thread
+        self._dropped = False
         self.status = 0
         self.pause_ns = 0
         self.error: BaseException | None = None
@@ -90,16 +92,23 @@ class Attempt:
 
     def now(self, at_poll: bool = False) -> int:
         """Try it, if it is not done yet; says how that stands."""
-        if not self.over.is_set():
-            begin = time.perf_counter_ns()
-            # A signal's handler may have ended the thread that did it before it said so.
-            found = SWITCHED if self._instance.module is self._module else self._try(at_poll)
-            if found or not self.status:  # who sees less says nothing against who has seen more
-                self.status = found
-            if found == SWITCHED:
-                self.pause_ns = time.perf_counter_ns() - begin
-                self.over.set()
+        with self._lock:
+            if not (self._dropped or self.over.is_set()):
+                begin = time.perf_counter_ns()
+                # A signal's handler may have ended the thread that did it before it said so.
+                found = SWITCHED if self._instance.module is self._module else self._try(at_poll)
+                if found or not self.status:  # who sees less says nothing against who has seen more
+                    self.status = found
+                if found == SWITCHED:
+                    self.pause_ns = time.perf_counter_ns() - begin
+                    self.over.set()
         return self.status
+
+    def drop(self) -> bool:
+        """See to it that it is not made any more; false: it is over already."""
+        with self._lock:
+            self._dropped = not self.over.is_set()
+        return self._dropped
 
     def at_poll(self) -> None:
         """The same for a guest's thread, which has no part in what becomes of it."""
@@ -253,13 +262,14 @@ def _switch(
         ask(context, attempt.at_poll)
         try:
             while not attempt.over.is_set():
-                if patience.is_over:
+                if patience.is_over and attempt.drop():
                     raise DeadlineExceeded(detail=f"the update was not made: {_why(attempt.status)}")
                 hasten(instance)
                 attempt.over.wait(LOOK_S)
                 if time.perf_counter() >= alone_until or not is_elsewhere(instance):
                     attempt.now()
         finally:
+            attempt.drop()
             withdraw(context, attempt.at_poll)
         if attempt.error is not None:
             raise attempt.error

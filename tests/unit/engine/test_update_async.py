@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 
 import pytest
 
 import stratavm
 from stratavm import Engine, Store, UpdateRefused
-from tests.unit.engine.test_update import ASYNC, start, version
+from stratavm.engine import update as updates
+from stratavm.runtime.patch import SWITCHED, hasten
+from tests.unit.engine.test_update import ASYNC, LOOP, spin, start, version
 
 
 @pytest.fixture
@@ -103,3 +107,62 @@ def test_updates_are_counted_by_outcome(engine: Engine) -> None:
         with pytest.raises(stratavm.StrataError):
             instance.update(wrong)
     assert dict(engine.metrics().updates) == {"patched": 2, "swapped": 0, "failed": 3, "undone": 1}
+
+
+def test_a_deadline_that_comes_as_the_guest_switches_is_none(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look at the time and the error the guest has come to its poll: the update is made, and says so."""
+    attempts: list[updates.Attempt] = []
+    began = threading.Event()
+    instance = start(engine, LOOP.format(1, 1), {"h": {"tick": began.set}})
+
+    def is_over(patience: updates.Patience) -> bool:
+        hasten(instance)
+        assert attempts[0].over.wait(60)
+        return True
+
+    def ask(context: int, at_poll: Callable[[], None]) -> None:
+        attempts.append(at_poll.__self__)  # type: ignore[attr-defined]
+        real(context, at_poll)
+
+    real = updates.ask
+    monkeypatch.setattr(updates, "ask", ask)
+    monkeypatch.setattr(updates.Patience, "is_over", property(is_over))
+    # While the guest runs, this thread alone sees nothing: it asks.
+    monkeypatch.setattr(updates, "is_elsewhere", lambda instance: True)
+    monkeypatch.setattr(updates, "count_old", lambda instance: updates.MANY_OLD)
+    thread, results = spin(instance)
+    began.wait()
+    stopper = LOOP.format(1, 1).replace(
+        "(result i32) i32.const 1)", "(result i32) (i32.store (i32.const 4) (i32.const 1)) i32.const 77)", 1
+    )
+    assert instance.update(stopper, deadline=0.0).applied
+    thread.join(60)
+    assert results == [1]
+    assert not attempts[0].drop()
+
+
+def test_what_was_dropped_is_not_made_later(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A guest that comes by when nobody waits any more finds nothing to do."""
+    attempts: list[updates.Attempt] = []
+    real = updates.ask
+    monkeypatch.setattr(updates, "ask", lambda context, call: (attempts.append(call.__self__), real(context, call)))
+
+    async def run() -> None:
+        gate = asyncio.Event()
+
+        async def host(step: int) -> int:
+            await gate.wait()
+            return step
+
+        instance = start(engine, ASYNC.format(1, 10), {"h": {"h": host}})
+        call = asyncio.create_task(instance.exports.f.call_async(1000))
+        await asyncio.sleep(0.01)
+        with pytest.raises(stratavm.DeadlineExceeded):
+            await instance.update_async(ASYNC.format(1, 20), when="idle", deadline=0.01)
+        gate.set()
+        assert await call == 1011
+        attempts[0].at_poll()
+        assert attempts[0].now() != SWITCHED
+        assert await instance.exports.f.call_async(1000) == 1011
+
+    asyncio.run(run())
