@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stratavm.sandbox import JavaScript, Python, ToolDenied
-from stratavm.sandbox.python import guests
+from stratavm.sandbox.python import opened
 from tools import programs
 
 MEMORY: Final = 96 << 20
@@ -84,7 +84,7 @@ class Counts:
     def now(cls) -> Counts:
         """After a collection."""
         gc.collect()
-        metrics = [guests.engine(fuel).metrics() for fuel in (False, True)]
+        metrics = [opened.engine(fuel).metrics() for fuel in (False, True)]
         slots, stacks = sum(one.memory_slots for one in metrics), metrics[0].stacks
         return cls(len(os.listdir("/proc/self/fd")), threading.active_count(), children(), slots, stacks)
 

@@ -70,10 +70,15 @@ def run(options: argparse.Namespace) -> int:
         return EXIT_USAGE
     code, name, args = _program(options)
     files = _itself(options, name, code)
+    from stratavm.sandbox.python.guests import NAMED, GuestRefused, find, read_ahead
+
+    try:
+        read_ahead(find(options.guest))  # beside the imports that follow
+    except GuestRefused as error:
+        raise GuestRefused(str(error).replace(NAMED, "--guest MODULE")) from None
     from stratavm.sandbox.execute import Streams
     from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, asked, limits
     from stratavm.sandbox.python.entry import Python
-    from stratavm.sandbox.python.guests import NAMED, GuestRefused
     from stratavm.sandbox.python.outcome import Once
     from stratavm.wasi.streams import ProgramOutput
 
@@ -90,10 +95,7 @@ def run(options: argparse.Namespace) -> int:
     )
     source: str | bytes = "inherit" if takes_input else b""
     streams = None if options.json else Streams(source, ProgramOutput(1), ProgramOutput(2))
-    try:
-        python = Python(options.guest)
-    except GuestRefused as error:
-        raise GuestRefused(str(error).replace(NAMED, "--guest MODULE")) from None
+    python = Python(options.guest)
     done = (python if options.warm is None else python.warm(options.warm)).run_once(once, streams)
     if options.json:
         output.emit(as_data(done), indent=None)

@@ -140,8 +140,10 @@ cdef class Reading:
     cdef list contents         # of the parts
     cdef unsigned long thread
     cdef bint runs
+    cdef int process           # whose thread it is
     cdef bint is_complete      # there are no more parts
     cdef object added(self)
+    cdef bint is_running(self)
     cdef int wait(self) except -1
     cdef int end(self) except -1
 

@@ -16,7 +16,7 @@ from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, ui
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.mman import madvise
-from cython.cimports.posix.unistd import pread, read
+from cython.cimports.posix.unistd import getpid, pread, read
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.files import Stamp, stamp_folder
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
@@ -425,6 +425,7 @@ class Reading:
         """Start the thread, which waits for parts until they are said to be complete. Whether there is one: else who
         asks for something reads it."""
         job: cython.pointer(ReadJob) = cython.address(self.job)
+        self.process = getpid()
         self.runs = start_reading(cython.address(self.thread), read_all, cython.cast(cython.p_void, job)) == 0
         return self.runs
 
@@ -467,10 +468,17 @@ class Reading:
             free(self.parts[i].stamp.bytes)
         sem_destroy(cython.address(self.job.more))
 
+    def is_running(self):
+        """Whether there is a thread. A child that was forked has none, nor what that was reading then."""
+        if self.runs and self.process != getpid():
+            self.runs = False
+            self.data = None
+        return self.runs
+
     def end(self):
         """Wait for the thread, and close the file."""
         self.complete()
-        if self.runs:
+        if self.is_running():
             with cython.nogil:
                 pthread_join(self.thread, cython.NULL)
             self.runs = False
@@ -485,7 +493,7 @@ class Reading:
         ended: cython.bint
         i: cython.size_t
         self.complete()
-        if self.runs:
+        if self.is_running():
             for i in range(self.job.n_parts, 0, -1):
                 if take(cython.address(self.parts[i - 1].taken)):
                     with cython.nogil:

@@ -29,6 +29,7 @@ from stratavm.sandbox.python.asked import (
     limits,
     seed_of,
 )
+from stratavm.sandbox.python.opened import opened
 from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
 from stratavm.sandbox.whole import Program, run_whole
 
@@ -110,7 +111,9 @@ class JavaScript:
     @checks_keywords
     def __init__(self, guest: str | os.PathLike[str] | None = None) -> None:
         path = os.fspath(installed()) if guest is None else guests.file_of(guest)
-        self._opened = guests.opened(guests.program(path))
+        found = guests.program(path)
+        guests.read_ahead(found)
+        self._opened = opened(found)
         self._is_known = False
 
     @partial(checks_keywords, habits=HABITS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -134,6 +136,36 @@ def test_one_that_nobody_wants_ends(tmp_path: Path):
         del (reading := [begun(path)])[0]
         assert reading == []
     assert len(os.listdir("/proc/self/fd")) == before[0] and len(os.listdir("/proc/self/task")) <= before[1] + 1
+
+
+FORKED = """
+import os, signal, sys
+from stratavm.engine.source import read_source
+from stratavm.module.reader import Reading
+path, ends = sys.argv[1:]
+reading = Reading.of(path, 1)
+number = reading.add_stamp(os.path.dirname(path), (".py", ".so"), "no")
+reading.begin()
+if ends:
+    assert len(reading.stamp(number)[0]) >= 0  # the thread has ended
+child = os.fork()
+if not child:
+    signal.alarm(60)
+    found = read_source(reading)
+    assert reading.result() is None
+    del reading
+    os._exit(0 if found.binary == open(path, "rb").read() else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert reading.result()[0] == read_source(path).binary
+"""
+
+
+@pytest.mark.parametrize("ends", ["", "ends"])
+def test_a_child_that_was_forked_reads_it_itself(tmp_path: Path, ends: str):
+    """The thread is its parent's: nobody waits for one that is not there, nor believes what it was reading."""
+    path = tmp_path / "file.wasm"
+    path.write_bytes(HEADER + random.Random(3).randbytes(64 << 20))
+    subprocess.run([sys.executable, "-c", FORKED, str(path), ends], check=True, timeout=100)
 
 
 def test_a_wait_looks_at_the_time(tmp_path: Path):

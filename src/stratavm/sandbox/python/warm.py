@@ -23,8 +23,8 @@ from stratavm.wasi.capture import Capture
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
     from stratavm.sandbox.python.asked import Limits
-    from stratavm.sandbox.python.guests import Opened
     from stratavm.sandbox.python.interpreter import Kept
+    from stratavm.sandbox.python.opened import Opened
     from stratavm.sandbox.python.results import PythonCompleted
 
 BESIDES: Final = "import atexit, inspect, linecache, numbers, traceback, host"

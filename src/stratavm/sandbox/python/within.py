@@ -12,6 +12,7 @@ from stratavm.base.errors import SnapshotRefused
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.sandbox.arguments import Folder
 from stratavm.sandbox.python import guests
+from stratavm.sandbox.python import opened as loaded
 from stratavm.sandbox.python.apart import CALL, LENGTH_BYTES, TOO_LONG, refusal, result
 from stratavm.sandbox.python.asked import Asked, Limits, Offer, limits
 from stratavm.sandbox.python.calls import REQUEST_BYTES
@@ -33,7 +34,7 @@ Ask = Callable[[bytes], bytes]
 
 def prepare(data: dict[str, Any]) -> Callable[[bytes, Ask], bytes]:
     """Open the guest, and what its interpreters begin with; returns what answers requests. No guest code runs here."""
-    opened = guests.opened(guests.find(data["module"]))
+    opened = loaded.opened(guests.find(data["module"]))
     module = stepped(opened.module(DIRECTLY, data["fuel"]))
     warm = Given(opened, unpacked(data.pop("kept"), module))
     library = opened.library  # read now, while it can be
@@ -56,7 +57,7 @@ def prepare(data: dict[str, Any]) -> Callable[[bytes, Ask], bytes]:
 class Given(Warm):
     """Interpreters that begin as one did that another process has made."""
 
-    def __init__(self, opened: guests.Opened, kept: Kept) -> None:
+    def __init__(self, opened: loaded.Opened, kept: Kept) -> None:
         super().__init__(opened, Recipe(NOTHING, limits(None, None, (None, 0, 0, 0))))
         self._only = kept
 

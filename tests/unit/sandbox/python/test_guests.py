@@ -9,8 +9,11 @@ from hashlib import sha256
 import pytest
 
 import stratavm
+from stratavm.base.leb import uleb
+from stratavm.module.reader import Reading
 from stratavm.sandbox import GuestRefused, JavaScript, Python
-from stratavm.sandbox.python import guests
+from stratavm.sandbox.python import guests, opened
+from stratavm.sandbox.python import library as libraries
 from tests import needed
 
 GOOD = """
@@ -32,7 +35,7 @@ def guest(tmp_path):
         with zipfile.ZipFile(inner, "w") as archive:
             archive.writestr("matplotlibrc", "x")
         with zipfile.ZipFile(whole, "w") as archive:
-            archive.writestr(guests.DATA, inner.getvalue())
+            archive.writestr(libraries.DATA, inner.getvalue())
         path = tmp_path / "guest.wat"
         path.write_text(f"(module {text})")
         return Python(path)
@@ -78,7 +81,7 @@ def test_a_guest_that_is_not_there(tmp_path):
             Python(tmp_path / "lone.wat").run("1")
     (tmp_path / guests.LIBRARY).write_bytes(b"x")
     with pytest.raises(GuestRefused, match="not the library"):
-        guests.read_library(tmp_path / guests.LIBRARY)
+        libraries.read_library(tmp_path / guests.LIBRARY)
 
 
 @pytest.mark.parametrize("kind", [Python, JavaScript])
@@ -109,13 +112,13 @@ def archived(place, files):
 def library(place, data):
     """A library with such data."""
     inner = archived(io.BytesIO(), data).getvalue() if isinstance(data, dict) else data
-    return archived(place, {"os.py": b"x" * 100_000, guests.DATA: inner})
+    return archived(place, {"os.py": b"x" * 100_000, libraries.DATA: inner})
 
 
 def test_what_is_read_as_files_is_unpacked_when_somebody_looks(tmp_path):
     """With folders that know where they are; the archive is a file all the while."""
     place = library(tmp_path / guests.LIBRARY, {"fonts/a.ttf": b"font", "rc": b"style"})
-    found = guests.read_library(place)
+    found = libraries.read_library(place)
     assert found.data.root._read is not None
     assert sorted(found.data.list()) == ["fonts", "rc"]
     assert found.data.root._read is None
@@ -126,17 +129,17 @@ def test_what_is_read_as_files_is_unpacked_when_somebody_looks(tmp_path):
 
 def test_data_that_is_none_is_refused_when_it_is_asked_for(tmp_path):
     """Each time; so is that of another archive, which has come meanwhile."""
-    found = guests.read_library(library(tmp_path / guests.LIBRARY, b"no archive"))
+    found = libraries.read_library(library(tmp_path / guests.LIBRARY, b"no archive"))
     for _ in range(2):
         with pytest.raises(GuestRefused, match="not the library"):
             found.data.root.children.keys()
-    other = guests.read_library(library(tmp_path / guests.LIBRARY, {"rc": b"1"}))
+    other = libraries.read_library(library(tmp_path / guests.LIBRARY, {"rc": b"1"}))
     library(tmp_path / guests.LIBRARY, {"rc": b"22"})
     with pytest.raises(GuestRefused, match="is another file"):
         other.data.root.children.keys()
     for content in ({}, {"x": b"y" * 70_000}):
         with pytest.raises(GuestRefused, match=r"not the library .*mpl-data.zip"):
-            guests.read_library(archived(tmp_path / "none.zip", content))
+            libraries.read_library(archived(tmp_path / "none.zip", content))
 
 
 @pytest.fixture
@@ -226,16 +229,60 @@ def test_many_who_begin_at_once_wait_for_one_load(guest, monkeypatch):
     """Not one load each, of which a real interpreter's takes half a second of the processor."""
     loads = []
 
-    class Counted(guests.Module):
+    class Counted(opened.Module):
         def __init__(self, *arguments, **options):
             loads.append(arguments[0])
             time.sleep(0.05)  # long enough for all of them to ask
             super().__init__(*arguments, **options)
 
-    monkeypatch.setattr(guests, "Module", Counted)
+    monkeypatch.setattr(opened, "Module", Counted)
     python = guest(GOOD + TURN.format("i32.const 0"))
 
     async def main():
         return await asyncio.gather(*(python.run_async("1") for _ in range(10)))
 
     assert len(asyncio.run(main())) == 10 and len(loads) == 1
+
+
+def large(place, fill=b"x"):
+    """A module that is read by a thread."""
+    binary = stratavm.Module(f"(module {GOOD} {TURN.format('i32.const 0')})").model.binary
+    content = b"\4fill" + fill * guests.LARGE_BYTES
+    place.write_bytes(binary + b"\0" + uleb(len(content)) + content)
+    return place
+
+
+def test_a_module_is_read_as_soon_as_it_is_named(tmp_path, monkeypatch):
+    """Once in a process, whoever names it then; what was read is what is loaded."""
+    place = large(tmp_path / "interpreter.wasm")
+    library(tmp_path / guests.LIBRARY, {})
+    given = []
+
+    class Asked(opened.Module):
+        def __init__(self, source, *arguments):
+            given.append(source)
+            super().__init__(source, *arguments)
+
+    monkeypatch.setattr(opened, "Module", Asked)
+    pythons = [Python(place), Python(str(place))]
+    for python in pythons:
+        assert python.run("1").code == 0
+    assert Python(place).run("1", fuel=1000).code == 0
+    assert [type(source) for source in given] == [Reading, str]
+    assert given[0].result() is None  # it was given out
+
+
+def test_another_edition_of_a_module_is_not_loaded_for_the_one_that_was_found(tmp_path):
+    """Nor is a small one read by a thread."""
+    place = large(tmp_path / "interpreter.wasm")
+    found = guests.find(place)
+    large(place, b"y")
+    guests.read_ahead(found)
+    assert guests.taken(found) is None
+    found = guests.find(place)
+    guests.read_ahead(found)
+    assert type(guests.taken(found)) is Reading and guests.taken(found) is None
+    (tmp_path / "small.wasm").write_bytes(b"\0asm")
+    small = guests.find(tmp_path / "small.wasm")
+    guests.read_ahead(small)
+    assert guests.taken(small) is None
