@@ -35,7 +35,9 @@ def key_values(name: str = "kv") -> Capability:
     """
 
     def functions(context: Context) -> Mapping[str, HostFunction]:
-        values = context.kept.setdefault(name, _Values(context, name))
+        values = context.kept.get(name)
+        if values is None or not values.is_owned:  # else they went with an instance that was not made
+            values = context.kept[name] = _Values(context, name)
         values.context = context
         return {
             "get": HostFunction("text -> bytes", values.get),
@@ -48,13 +50,18 @@ def key_values(name: str = "kv") -> Capability:
 
 
 class _Values:
-    """The values of one plugin."""
+    """The values of one plugin; ``is_owned``: they are in its ledger."""
 
     def __init__(self, context: Context, name: str) -> None:
         self.context = context
         self._found: dict[str, bytes] = {}
         self._size = 0
-        self._entry: Entry = context.own("values", name, self._found.clear, stays=True)
+        self.is_owned = True
+        self._entry: Entry = context.own("values", name, self._end, stays=True)
+
+    def _end(self) -> None:
+        self.is_owned = False
+        self._found.clear()
 
     def get(self, key: str) -> bytes:
         try:

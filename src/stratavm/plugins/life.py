@@ -143,8 +143,12 @@ class Life:
 
     def flush(self) -> None:
         """Say what is not said yet; listeners may call the plugin."""
-        while self._unsaid:
-            self.shared.source.emit(self._unsaid.popleft())
+        while True:
+            try:
+                event = self._unsaid.popleft()
+            except IndexError:  # nothing is left, or another thread has said the last one
+                return
+            self.shared.source.emit(event)
 
     def leave(self) -> None:
         """Nobody is inside any more."""

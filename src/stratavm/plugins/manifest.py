@@ -16,7 +16,7 @@ from stratavm.plugins.errors import ManifestError
 from stratavm.plugins.limits import NAMES, checked
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*\Z")
-VERSION: Final = re.compile(r"(?:0|[1-9]\d{0,8})(?:\.(?:0|[1-9]\d{0,8})){2}(?:-[0-9a-z]+(?:\.[0-9a-z]+)*)?\Z")
+VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}(?:-[0-9a-z]+(?:\.[0-9a-z]+)*)?\Z")
 FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -219,11 +219,11 @@ def _signature(table: _Table, name: str, text: object) -> Signature:
     return found
 
 
-def _guest_path(table: _Table, path: str) -> str:
+def _guest_path(table: _Table, path: object) -> str:
     """Where in the guest a folder is asked for: absolute, and as short as can be."""
-    parts = path.split("/")
+    parts = path.split("/") if isinstance(path, str) else [path]
     plain = path == "/" or (parts[0] == "" and all(part not in ("", ".", "..") for part in parts[1:]))
-    if not plain or not path.isprintable() or len(path) > 1000:
+    if not plain or not isinstance(path, str) or not path.isprintable() or len(path) > 1000:
         table.refuse("folders", "an absolute path in the guest without . and .., such as '/data'", path)
     return path
 

@@ -96,9 +96,10 @@ def read_file(path: str, most: int) -> bytes:
     """
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(file, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
             raise PluginError(f"{printable(path)} is no plain file")
-        data = opened.read(most + 1)
-    if len(data) > most:
+        data = opened.read(most + 1) if found.st_size <= most else b""
+    if max(len(data), found.st_size) > most:
         raise PluginError(f"{printable(path)} has more than {most} bytes")
     return data
