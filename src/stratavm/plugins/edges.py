@@ -26,8 +26,12 @@ from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
+    from stratavm.plugins.policy import Grant
+    from stratavm.plugins.sources import Package
 
 BINARY: Final = b"\0asm"
+SAME: Final = ("name", "capabilities", "wasi", "folders", "env", "limits")
+"""What two versions of a plugin have in common, if one can become the other as it runs."""
 
 
 def nothing(life: Life, seconds: float | None) -> tuple[Any, ...]:
@@ -65,20 +69,27 @@ def verify(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Read the module, and see that it is the one that was named."""
     grant = life.shared.policy.grant(life.name)
     assert grant is not None
-    data = life.package.read()
-    digest = digest_of(data)
-    if life.manifest.digest not in ("", digest):
-        raise PluginRefused(life.name, "verify", f"the module is {digest}, the manifest names {life.manifest.digest}")
-    if grant.digests and digest not in grant.digests:
-        raise PluginRefused(life.name, "verify", f"the module is {digest}, which the grant does not name")
-    if not data.startswith(BINARY) and not life.manifest.module.endswith(".wat"):
-        said = f"{life.manifest.module} is no WebAssembly binary; text has the ending .wat, images are not taken"
-        raise PluginRefused(life.name, "verify", said)
+    data, digest = _read(life.package, grant, "verify")
     life.grant, life.limits = grant, grant.limits.within(life.manifest.limits)
     life.ledger.most, life.gate.most = life.limits.stored_bytes, life.limits.waiting
     life.ledger.own("bytes", life.manifest.module, partial(setattr, life, "data", b""), MODULE)
     life.data = data
     return (digest,)
+
+
+def _read(package: Package, grant: Grant, edge: str) -> tuple[bytes, str]:
+    """The bytes of a module, and their digest, if they are those that manifest and grant name."""
+    said = package.manifest
+    data = package.read()
+    digest = digest_of(data)
+    if said.digest not in ("", digest):
+        raise PluginRefused(said.name, edge, f"the module is {digest}, the manifest names {said.digest}")
+    if grant.digests and digest not in grant.digests:
+        raise PluginRefused(said.name, edge, f"the module is {digest}, which the grant does not name")
+    if not data.startswith(BINARY) and not said.module.endswith(".wat"):
+        text = f"{said.module} is no WebAssembly binary; text has the ending .wat, images are not taken"
+        raise PluginRefused(said.name, edge, text)
+    return data, digest
 
 
 # ---- resolve, instantiate ----
@@ -134,6 +145,26 @@ def _forget(life: Life, context: Context) -> None:
     """The instance is gone."""
     context.close()
     life.store = life.instance = life.context = None
+
+
+# ---- update ----
+
+
+def update(life: Life, seconds: float | None, package: Package) -> tuple[Any, ...]:
+    """Go on with another version, which may differ in code, in what it offers, and in its number."""
+    assert life.instance is not None and life.grant is not None
+    asked, old = package.manifest, life.manifest
+    other = [name for name in SAME if getattr(asked, name) != getattr(old, name)]
+    if other:
+        raise PluginRefused(life.name, "update", f"it has another {some(other)}: that takes a new instance")
+    data, digest = _read(package, life.grant, "update")
+    wrong = misfit(Module(data, engine=life.shared.engine, timeout=life.shared.timeouts.resolve), asked)
+    if wrong:
+        raise PluginRefused(life.name, "update", wrong)
+    life.instance.update(data)
+    life.module = life.instance.module
+    life.package, life.manifest = package, asked
+    return asked.version, digest
 
 
 # ---- start, stop ----
@@ -221,6 +252,7 @@ ACTIONS: Final[dict[str, Callable[..., tuple[Any, ...]]]] = {
     "resolve": resolve,
     "instantiate": instantiate,
     "activate": activate,
+    "update": update,
     "stop": stop,
     "unload": unload,
     "fail": fail,

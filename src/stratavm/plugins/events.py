@@ -75,6 +75,15 @@ class PluginActivated(PluginEvent):
 
 
 @event
+class PluginUpdated(PluginEvent):
+    """It goes on with the code of another version of its module, with its state."""
+
+    plugin: str
+    version: str
+    digest: str
+
+
+@event
 class PluginDraining(PluginEvent):
     """It takes no new calls."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from stratavm.plugins.errors import PluginBusy, PluginRefused, PluginUnavailable
 from stratavm.plugins.events import EdgeRefused, PluginCalled
 from stratavm.plugins.life import Life, reason_of
 from stratavm.plugins.manifest import Manifest
+from stratavm.plugins.sources import Package, package_at
 from stratavm.plugins.states import State
 from stratavm.runtime.fibers import CannotSuspend
 
@@ -259,6 +261,34 @@ class Plugin:
             StrataError: as ``load``.
         """
         await work(self.load, (self._life.interrupt,))
+
+    def update(self, path: str | os.PathLike[str]) -> None:
+        """Go on with the code of another version, which lies at ``path``: all state stays, and what fails later begins
+        with the new one. Calls under way end before. Nothing changes where that is refused.
+
+        Raises:
+            UpdateRefused: more than bodies of functions differ: that takes a new instance.
+            PluginRefused: it asks for something else, or is not what it says, or takes no calls now.
+            OSError, StrataError: there is none, or it is invalid.
+        """
+        self._update(package_at(os.fspath(path)))
+
+    def update_to(self, manifest: Manifest, module: bytes) -> None:
+        """``update`` to a version that lies in no file.
+
+        Raises:
+            StrataError: as ``update``.
+        """
+        self._update(Package(manifest, data=bytes(module)))
+
+    def _update(self, package: Package) -> None:
+        life = self._life
+        life.gate.enter(life.shared.timeouts.suspend)
+        try:
+            life.take(EDGES["update"], package)
+            self._signatures = dict(package.manifest.functions)
+        finally:
+            life.leave()
 
     def suspend(self) -> None:
         """Take no new calls, and wait for those under way; ``resume`` ends it.

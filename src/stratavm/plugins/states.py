@@ -54,6 +54,8 @@ MOVES: Final = (
     Move("drain", (State.ACTIVE,), State.DRAINING, "PluginDraining", "no new calls"),
     Move("suspend", (State.DRAINING,), State.SUSPENDED, "PluginSuspended", "no call is under way"),
     Move("resume", (State.DRAINING, State.SUSPENDED), State.ACTIVE, "PluginResumed", "calls again"),
+    Move("update", (State.ACTIVE,), State.ACTIVE, "PluginUpdated",
+         "its instance has the code of another version, and all its state"),
     Move("stop", (State.INSTANTIATED, State.STARTING, State.DRAINING, State.SUSPENDED), State.STOPPING,
          "PluginStopping", "nobody is inside; it may clean up"),
     Move("unload", (State.DISCOVERED, State.VERIFIED, State.RESOLVED, State.STOPPING, State.FAILED, State.QUARANTINED),

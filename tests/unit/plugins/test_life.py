@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from stratavm import DeadlineExceeded, LinkError, ResourceLimit, Trap, ValidationError
+from stratavm import DeadlineExceeded, LinkError, ResourceLimit, Trap, UpdateRefused, ValidationError
 from stratavm.plugins import (
     Capability,
     ErrorAnswer,
@@ -24,7 +24,7 @@ from stratavm.plugins import (
     Timeouts,
 )
 from stratavm.plugins.edges import EDGES
-from stratavm.plugins.events import EdgeRefused, PluginFailed, PluginLoading, PluginUnloaded
+from stratavm.plugins.events import EdgeRefused, PluginFailed, PluginLoading, PluginUnloaded, PluginUpdated
 from stratavm.plugins.states import MOVES
 from tests.unit.plugins.guests import ASK, COUNT, ECHO, HOST, TRAP, manifest, module
 
@@ -58,9 +58,14 @@ def at(host, state, name="guest"):
     return plugin
 
 
+def given_to(life, name):
+    """What an edge is given elsewhere."""
+    return (life.package,) if name == "update" else GIVEN.get(name, ())
+
+
 def take(life, name):
     """Take an edge with what it is given elsewhere."""
-    life.take(EDGES[name], *GIVEN.get(name, ()))
+    life.take(EDGES[name], *given_to(life, name))
 
 
 EVERY = [(move.name, source) for move in MOVES for source in move.sources]
@@ -102,7 +107,7 @@ def test_a_fault_on_an_edge_leaves_the_plugin_where_it_was(host, name, source):
         plugin = at(host, source, f"guest-{number}")
         before = dict(plugin.metrics().owned)
         with pytest.raises(type(fault)):
-            plugin._life.take(broken(EDGES[name], where, fault), *GIVEN.get(name, ()))
+            plugin._life.take(broken(EDGES[name], where, fault), *given_to(plugin._life, name))
         plugin._life.flush()
         assert plugin.state is source
         assert [(type(e), e.edge) for e in host.events.events] == [(EdgeRefused, name)]
@@ -483,3 +488,48 @@ def test_a_raw_host_function_has_numbers(hosts):
     plugin.load()
     assert plugin.call("f") is None
     assert plugin.metrics().host_calls == 1
+
+
+def test_a_plugin_goes_on_with_another_version(host, tmp_path):
+    """Its state stays; a new instance is one of the new version."""
+    plugin = host.load(COUNT, TRAP, count="none -> text", trap="none -> none")
+    assert plugin.call("count") == "1"
+    newer = COUNT.replace("(i32.const 48)", "(i32.const 64)")
+    said = manifest(version="1.1.0", functions={"count": "none -> bytes", "trap": "none -> none"})
+    host.events.clear()
+    plugin.update_to(said, module(newer, TRAP))
+    updated = host.events.one(PluginUpdated)
+    assert (updated.version, plugin.manifest.version, plugin.state) == ("1.1.0", "1.1.0", State.ACTIVE)
+    assert plugin.call("count") == b"B"  # the second call
+    with pytest.raises(Trap):
+        plugin.call("trap")
+    host.now += 1
+    assert plugin.call("count") == b"A"
+    (tmp_path / "plugin.json").write_bytes(manifest(functions={"count": "none -> text"}).as_json())
+    (tmp_path / "guest.wat").write_bytes(module(COUNT, TRAP))
+    plugin.update(tmp_path)
+    assert plugin.call("count") == "2"
+
+
+@pytest.mark.parametrize(
+    ("change", "body", "error", "words"),
+    [
+        ({"name": "other"}, COUNT, PluginRefused, "it has another name"),
+        ({"limits": {"call_s": 1}}, COUNT, PluginRefused, "it has another limits"),
+        ({"capabilities": ["host"]}, COUNT, PluginRefused, "it has another capabilities"),
+        ({"functions": {"fly": "none -> none"}}, COUNT, PluginRefused, "it exports no fly"),
+        ({"digest": "sha256:" + "0" * 64}, COUNT, PluginRefused, "the manifest names"),
+        ({}, COUNT + "(global $more i32 (i32.const 0))", UpdateRefused, "globals"),
+        ({}, COUNT + "(func (result i32))", ValidationError, "i32"),
+    ],
+)
+def test_an_update_that_is_refused_changes_nothing(host, change, body, error, words):
+    """Neither code nor manifest nor state."""
+    plugin = host.load(COUNT, count="none -> text")
+    assert plugin.call("count") == "1"
+    said = {"version": "2.0.0", "functions": {"count": "none -> bytes"}} | change
+    with pytest.raises(error, match=words):
+        plugin.update_to(manifest(**said), module(body))
+    assert (plugin.state, plugin.manifest.version) == (State.ACTIVE, "1.0.0")
+    assert plugin.call("count") == "2"
+    assert host.events.events[-1].edge == "update"
