@@ -15,8 +15,8 @@ from pathlib import Path
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
-from stratavm.sandbox.awaited import for_asyncio
 from stratavm.sandbox.completed import Completed
+from stratavm.sandbox.inloop import for_asyncio
 from stratavm.sandbox.python import guests
 from stratavm.sandbox.python.asked import (
     MAX_FILES,

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
-from stratavm.sandbox.awaited import for_asyncio
+from stratavm.sandbox.inloop import for_asyncio
 from stratavm.sandbox.python import guests
 from stratavm.sandbox.python.asked import (
     MAX_CALLS,
@@ -23,14 +24,6 @@ from stratavm.sandbox.python.asked import (
     limits,
     seed_of,
 )
-from stratavm.sandbox.python.command import refuse, run_command
-from stratavm.sandbox.python.helpers import Helpers
-from stratavm.sandbox.python.interpreter import Begins, Frame
-from stratavm.sandbox.python.opened import opened
-from stratavm.sandbox.python.outcome import Once, run_once
-from stratavm.sandbox.python.session import Session
-from stratavm.sandbox.python.tools import Tool, toolbox
-from stratavm.sandbox.python.warm import Recipe, Warm, plain
 from stratavm.sandbox.ways import DIRECTLY, LATER, Way, stepped
 
 if TYPE_CHECKING:
@@ -40,7 +33,11 @@ if TYPE_CHECKING:
     from stratavm.sandbox.execute import Streams
     from stratavm.sandbox.python.apart import Apart
     from stratavm.sandbox.python.calls import Gate
+    from stratavm.sandbox.python.outcome import Once
     from stratavm.sandbox.python.results import PythonCompleted
+    from stratavm.sandbox.python.session import Session
+    from stratavm.sandbox.python.tools import Tool
+    from stratavm.sandbox.python.warm import Warm
 
     Tools = Iterable[Tool | Callable[..., Any]] | Mapping[str, Callable[..., Any]]
 
@@ -84,10 +81,12 @@ class Python:
         found = guests.find(guest)
         if not truth("isolate", isolate):  # workers load it themselves, and here nobody may
             guests.read_ahead(found)
-        self._warm = plain(opened(found))
-        self._helpers = Helpers()
+        with importing:
+            from stratavm.sandbox.python import parts  # here, for the thread reads meanwhile
+        self._warm = parts.plain(parts.opened(found))
+        self._helpers = parts.Helpers()
         if isolate and self._warm.opened.guest.library is None:
-            refuse(self._warm.opened, "isolate")
+            parts.refuse(self._warm.opened, "isolate")
         self._apart = _apart(self._warm) if isolate else None
 
     @partial(checks_keywords, habits=HABITS)
@@ -147,12 +146,14 @@ class Python:
             GuestRefused, ModuleError: the interpreter is not what it should be.
             KeyboardInterrupt: Ctrl-C is for the host; the guest is stopped.
         """
+        from stratavm.sandbox.python import parts
+
         given = asked(code, args, env, files, stdin, dirs)
         allowed = limits(timeout, fuel, (max_memory, max_output, max_files, max_calls))
-        offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
+        offer = Offer(parts.toolbox(tools), gate_of(gate), self._helpers)
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         later = LATER.get()
-        running = self._one(later or DIRECTLY, Once(given, allowed, offer, chance))
+        running = self._one(later or DIRECTLY, parts.Once(given, allowed, offer, chance))
         # ``run_async`` has asked for the coroutine, in this context
         return stepped(running) if later is None else running  # type: ignore[return-value]
 
@@ -163,13 +164,15 @@ class Python:
         return stepped(self._one(DIRECTLY, once, streams))
 
     async def _one(self, way: Way, once: Once, streams: Streams | None = None) -> PythonCompleted:
+        from stratavm.sandbox.python import parts
+
         if self._apart is not None:
             if streams is not None:
                 raise ValueError("streams are of runs in this process: an isolated Python keeps outputs")
             return await self._apart.run(way, once)
         if self._warm.opened.guest.library is None:
-            return await run_command(way, self._warm.opened, once, streams)
-        return await run_once(way, self._warm, once, streams)
+            return await parts.run_command(way, self._warm.opened, once, streams)
+        return await parts.run_once(way, self._warm, once, streams)
 
     @checks_keywords
     def warm(
@@ -199,18 +202,22 @@ class Python:
             GuestFailed: the code did not end by itself, or not well.
             SnapshotRefused: it left a file open.
         """
+        from stratavm.sandbox.python import parts
+
         given = asked(code, (), None, files, None)
         allowed = limits(timeout, None, (max_memory, MAX_OUTPUT, max_files, 0))
         later = LATER.get()
-        running = self._warmed(later or DIRECTLY, Warm(self._warm.opened, Recipe(given, allowed)))
+        running = self._warmed(later or DIRECTLY, parts.Warm(self._warm.opened, parts.Recipe(given, allowed)))
         # ``warm_async`` has asked for the coroutine, in this context
         return stepped(running) if later is None else running  # type: ignore[return-value]
 
     warm_async = for_asyncio(warm, "``warm`` for asyncio: the code runs in a thread.")
 
     async def _warmed(self, way: Way, warm: Warm) -> Python:
+        from stratavm.sandbox.python import parts
+
         if warm.opened.guest.library is None:
-            refuse(warm.opened, "warm")
+            parts.refuse(warm.opened, "warm")
         module = await warm.opened.module(way, fuel=False)
         await warm.kept(way, module, fuel=False, deterministic=False)
         made = Python.__new__(Python)
@@ -249,18 +256,20 @@ class Python:
             TypeError, ValueError: an argument is not what it must be.
             OSError: the files take more than ``max_files``; a folder cannot be opened.
         """
+        from stratavm.sandbox.python import parts
+
         if self._warm.opened.guest.library is None:
-            refuse(self._warm.opened, "session")
+            parts.refuse(self._warm.opened, "session")
         given = asked("", (), None, files, None, dirs)
         for folder in given.folders:  # which are opened at the first turn
             os.stat(folder.host)
         allowed = limits(None, None, (max_memory, max_output, max_files, 0))
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         counted = truth("fuel", fuel, "; units are for each turn: session.run(code, fuel=…)")
-        frame = Frame(allowed.max_memory, allowed.max_output, allowed.max_files, counted, *chance)
-        begins = Begins(given.files, given.folders)
+        frame = parts.Frame(allowed.max_memory, allowed.max_output, allowed.max_files, counted, *chance)
+        begins = parts.Begins(given.files, given.folders)
         if self._apart is None:
-            return Session(self._warm, frame, begins, self._helpers)
+            return parts.Session(self._warm, frame, begins, self._helpers)
         from stratavm.sandbox.python.apartsession import ApartSession  # here, for few use it
 
         return ApartSession(self._apart, frame, begins, self._helpers)

@@ -12,8 +12,8 @@ from stratavm.base.closing import Closing
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NoReturn
 from stratavm.base.keywords import checks_keywords
-from stratavm.sandbox.awaited import IN_LOOP, for_asyncio
 from stratavm.sandbox.execute import Streams
+from stratavm.sandbox.inloop import IN_LOOP, for_asyncio
 from stratavm.sandbox.python.asked import MAX_CALLS, TIMEOUT_S, Asked, Limits, Offer, asked, gate_of, limits
 from stratavm.sandbox.python.idle import IDLE
 from stratavm.sandbox.python.interpreter import Begins, Frame, Interpreter
