@@ -11,7 +11,7 @@ import threading
 import time
 
 from stratavm.base.errors import Closed
-from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.forms import TYPE_CHECKING, Final, replace
 from stratavm.base.text import printable
 from stratavm.cli import output
 from stratavm.cli.looker import LOOK_S, Looker, state_of
@@ -75,5 +75,6 @@ class Following:
             return
         else:
             if done.applied:
+                done = replace(done, dependents=())  # nothing is inlined (``replaceable``)
                 output.note(f"{self._name} changed: {done}, in {1000 * done.seconds:.1f} ms")
         self._looker.known = found

@@ -79,7 +79,7 @@ class Instance(RuntimeInstance):
         """
         return composition().snapshot(self, first)
 
-    def update(self, source: object, *, dry_run: bool = False, when: str = "now", deadline: object = None) -> object:
+    def update(self, source: object, *, dry_run: object = False, when: str = "now", deadline: object = None) -> object:
         """Go on with another version of the module, and all state as it is; calls that are under way end on old code.
 
         Memories, tables, globals and exports have to be the same, and data: only functions may differ, and new ones
@@ -104,7 +104,7 @@ class Instance(RuntimeInstance):
         return composition().update(self, source, dry_run, when, deadline)
 
     async def update_async(
-        self, source: object, *, dry_run: bool = False, when: str = "now", deadline: object = None
+        self, source: object, *, dry_run: object = False, when: str = "now", deadline: object = None
     ) -> object:
         """``update`` for asyncio: it is made in a thread of the loop's default executor. Cancelling ends the wait; what
         has been made stays made.

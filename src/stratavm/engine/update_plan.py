@@ -118,7 +118,7 @@ def _reasons(old: Model, new: Model) -> list[str]:
     found = [f"its {word} are not the same" for n, word in SAME.items() if not _is_same(old, before, new, after, n)]
     for number, word in GROWING.items():
         if not _begins_with(old, before, new, after, number):
-            found.append(f"its {word} do not begin with those of before")
+            found.append(f"its {word} do not begin with those of before{_first_other(old, new, number)}")
     if not found and old.recorded_funcs != new.recorded_funcs:
         found.append("the functions that can be referenced are not the same")
     if not found and old.confines_funcs != new.confines_funcs:
@@ -126,6 +126,20 @@ def _reasons(old: Model, new: Model) -> list[str]:
     if any(memory.limits.shared for memory in new.memory_types):
         found.append("its memory is shared: its threads have instances of their own, with the code of before")
     return found
+
+
+def _first_other(old: Model, new: Model, number: int) -> str:
+    """Which function is not there any more, or has another type."""
+    if number != FUNCTIONS:
+        return ""
+    before, after = len(old.functions), len(new.functions)
+    if after < before:
+        return f": there were {before}, and are {after}"
+    for index in range(before):
+        place = len(old.imported_funcs) + index
+        if old.func_type(place) != new.func_type(place):
+            return f": function {place} ({old.func_name(place)}) has another type"
+    return ""
 
 
 def _sections(binary: bytes) -> dict[int, Section]:

@@ -140,6 +140,17 @@ def test_what_is_no_patch_is_refused_by_name(engine: Engine) -> None:
         assert isinstance(caught.value.update, Update)
         assert caught.value.update.kind == "swap"
     assert instance.exports.through() == 1
+    with pytest.raises(UpdateRefused, match=r"function 0 \(by\) has another type"):
+        instance.update(
+            version(1)
+            .replace('$by (export "by") (result i32)', '$by (export "by") (param i32) (result i32)', 1)
+            .replace("(call $by)", "(call $by (i32.const 1))")
+            .replace("call $by)", "(call $by (i32.const 1)))")
+        )
+    with pytest.raises(UpdateRefused, match="there were 4, and are 3"):
+        instance.update("(module (func (result i32) i32.const 1) (func) (func))")
+    with pytest.raises(TypeError, match="must be True or False"):
+        instance.update(version(2), dry_run="yes")  # type: ignore[arg-type]
     with pytest.raises(stratavm.ValidationError):
         instance.update(version(1).replace("i32.const 1)", "i64.const 1)", 1))
     assert instance.exports.through() == 1
