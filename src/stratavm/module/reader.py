@@ -16,7 +16,7 @@ from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, ui
 from cython.cimports.libc.stdlib import free
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.mman import madvise
-from cython.cimports.posix.unistd import getpid, pread, read
+from cython.cimports.posix.unistd import close, getpid, pread, read
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.files import Stamp, stamp_folder
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
@@ -464,7 +464,7 @@ class Reading:
         self.end()
         for i in range(self.job.n_parts):
             if self.parts[i].folder == cython.NULL:
-                os.close(self.parts[i].descriptor)
+                close(self.parts[i].descriptor)
             free(self.parts[i].stamp.bytes)
         sem_destroy(cython.address(self.job.more))
 
@@ -476,14 +476,14 @@ class Reading:
         return self.runs
 
     def end(self):
-        """Wait for the thread, and close the file."""
+        """Wait for the thread, and close the file. Maybe when the process ends, and names of modules mean nothing."""
         self.complete()
         if self.is_running():
             with cython.nogil:
                 pthread_join(self.thread, cython.NULL)
             self.runs = False
         if self.job.descriptor >= 0:
-            os.close(self.job.descriptor)
+            close(self.job.descriptor)
             self.job.descriptor = -1
         return 0
 

@@ -168,6 +168,23 @@ def test_a_child_that_was_forked_reads_it_itself(tmp_path: Path, ends: str):
     subprocess.run([sys.executable, "-c", FORKED, str(path), ends], check=True, timeout=100)
 
 
+LAST = """
+import os, sys
+from stratavm.module.reader import Reading
+sys.reading = Reading.of(sys.argv[1], 1)  # goes behind all modules
+sys.reading.add_sum(os.open(sys.argv[1], os.O_RDONLY), 0, 64)
+sys.reading.begin()
+"""
+
+
+def test_one_that_goes_behind_all_modules_says_nothing(tmp_path: Path):
+    """As an entry does that was read ahead for an engine that lives as long as the process, and never asked for."""
+    path = tmp_path / "file.wasm"
+    path.write_bytes(HEADER + bytes(1 << 16))
+    done = subprocess.run([sys.executable, "-c", LAST, str(path)], check=True, capture_output=True, timeout=100)
+    assert done.stderr == b""
+
+
 def test_a_wait_looks_at_the_time(tmp_path: Path):
     """As all of loading does."""
     path = tmp_path / "it"
