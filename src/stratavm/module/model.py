@@ -285,7 +285,8 @@ class Module:
         """Functions with a body that something outside of bodies refers to, the start function included, ascending."""
         start = () if self.start is None else (self.start,)
         first = len(self.imported_funcs)
-        return tuple(sorted(index for index in self.declared_funcs.union(start) if index >= first))
+        named = self.declared_funcs.union(start)  # may be tens of thousands, of which few are imported
+        return tuple(sorted(named)[sum(index in named for index in range(first)) :])
 
     @cached
     def confines_funcs(self) -> bool:

@@ -304,6 +304,16 @@ def test_names_are_read_as_far_as_they_go():
     assert bytes(cut.customs[0].data).startswith(good)
 
 
+@pytest.mark.parametrize(
+    "start, recorded", [("", (1, 3)), ("(start 0)", (1, 3)), ("(start 2)", (1, 2, 3)), ("(start 3)", (1, 3))]
+)
+def test_functions_with_a_body_that_something_outside_of_bodies_refers_to(start, recorded):
+    """In order; the start function is one of them, and what is imported is none."""
+    text = f"""(module (func (import "a" "b")) (func) (func) (func) (table funcref (elem 3 0 1)) (export "x" (func 0))
+      {start})"""
+    assert decode(stratavm.Module(text).model.binary).recorded_funcs == recorded
+
+
 def test_producers_and_features_are_read_leniently():
     """Whole ones as they are, broken ones up to the damage."""
     made = vector(["language"], name) + vector([("C", "11"), ("Rust", "1.90")], lambda p: name(p[0]) + name(p[1]))

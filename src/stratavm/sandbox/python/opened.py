@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from _thread import allocate_lock as Lock
 from functools import lru_cache, partial
 
@@ -74,10 +75,26 @@ class Opened:
         with self._loading:
             found = self._modules.get(fuel)
             if found is None:
-                found = Module(taken(self.guest) or self.guest.module, engine(fuel))
+                found = _loaded_once(self.guest, fuel)
                 (check_program if self.guest.library is None else check)(found)
                 self._modules[fuel] = found
             return found
+
+
+def _loaded_once(guest: Guest, fuel: bool) -> Module:
+    """The module of a guest. Its types alone are fifty thousand objects, none of which goes: the garbage collector
+    would look through them again and again. It pauses meanwhile, and they are old at once, as those that imports make.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return Module(taken(guest) or guest.module, engine(fuel))
+    finally:
+        if collects:
+            if not gc.get_freeze_count():  # somebody else has frozen something, which stays so
+                gc.freeze()
+                gc.unfreeze()
+            gc.enable()
 
 
 @lru_cache(maxsize=4)

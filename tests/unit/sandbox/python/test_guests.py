@@ -1,6 +1,7 @@
 """Claims about interpreters: which are driven, which are refused, and what the words are."""
 
 import asyncio
+import gc
 import io
 import time
 import zipfile
@@ -286,3 +287,21 @@ def test_another_edition_of_a_module_is_not_loaded_for_the_one_that_was_found(tm
     small = guests.find(tmp_path / "small.wasm")
     guests.read_ahead(small)
     assert guests.taken(small) is None
+
+
+def test_the_garbage_collector_is_as_it_was_when_a_guest_is_loaded(guest):
+    """It pauses; who has switched it off, or frozen something, finds it so."""
+    try:
+        assert guest(GOOD + TURN.format("i32.const 0")).run("1").code == 0
+        assert gc.isenabled() and gc.get_freeze_count() == 0
+        gc.disable()
+        gc.freeze()
+        before = gc.get_freeze_count()
+        opened._loaded_once(guests.program(guests.file_of(needed.program("icepll.wasm"))), fuel=False)
+        assert not gc.isenabled() and 0 < gc.get_freeze_count() <= before
+        gc.enable()
+        opened._loaded_once(guests.program(guests.file_of(needed.program("icepll.wasm"))), fuel=False)
+        assert gc.isenabled() and 0 < gc.get_freeze_count() <= before
+    finally:
+        gc.enable()
+        gc.unfreeze()
