@@ -349,6 +349,8 @@ class LiveInstance:
                 with self._quiet(old, patience):
                     with new.store.deadline(patience.left):
                         carried = _carried(old.instance, new.instance, order.migrate)
+                    if new.store.closed:
+                        raise Closed("what carried the state has closed the new version")
                     self._commit(new)
         except BaseException:
             if self._version is not new:

@@ -342,6 +342,15 @@ def test_a_running_version_that_cannot_say_its_state_goes_on(
     assert live.exports.count() == 2
 
 
+def test_a_new_version_that_was_closed_is_none(quick: Engine) -> None:
+    """By the host's own function."""
+    live = LiveInstance(counter(1), engine=quick)
+    live.exports.count()
+    with pytest.raises(Closed, match="closed the new version"):
+        live.update(counter(2), migrate=lambda old, new: new.store.close())
+    assert live.exports.count() == 2
+
+
 def test_the_host_s_migration_may_fail_in_any_way(quick: Engine) -> None:
     """Also by Ctrl-C, and by calling the program: there is no version for that."""
     live = LiveInstance(counter(1), engine=quick)

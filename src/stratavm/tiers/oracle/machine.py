@@ -143,7 +143,7 @@ def _run(code: Code, args: list[int]) -> list[int]:
     instance = code.program.instance
     instance.begin_run(frames)
     try:
-        _push(frames, code, args)
+        _push(frames, code, args, budget)
         return _loop(frames, budget)
     except Trap as trap:
         trap.frames = (*trap.frames, *_describe(frames))[:MAX_TRAP_FRAMES]
@@ -166,9 +166,8 @@ def _python_stack_is_nearly_full() -> bool:
     return not left
 
 
-def _push(frames: list[Frame], code: Code, args: list[int]) -> Frame:
-    """Begin a guest call."""
-    budget = code.program.budget
+def _push(frames: list[Frame], code: Code, args: list[int], budget: Budget) -> Frame:
+    """Begin a guest call, of whatever module: it is counted where its end is."""
     limits = budget.limits
     budget.values += code.size
     budget.frames += 1
@@ -243,7 +242,7 @@ def _call(frames: Frames, budget: Budget, callee: Callee) -> None:
         frame.pc += 1
     else:
         instance, defined_index = guest
-        _push(frames, instance.oracle.code(defined_index), args)
+        _push(frames, instance.oracle.code(defined_index), args, budget)
         del frame.stack[first:]
 
 
@@ -325,7 +324,7 @@ def _leave(frames: Frames, callee: Callee, budget: Budget) -> list[int] | None:
                 raise
             return None
     instance, defined_index = callee.guest
-    _push(frames, instance.oracle.code(defined_index), args)
+    _push(frames, instance.oracle.code(defined_index), args, budget)
     return None
 
 

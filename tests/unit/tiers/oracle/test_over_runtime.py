@@ -123,3 +123,41 @@ def test_host_and_guest_calling_each_other_for_ever_end_in_a_trap():
     with pytest.raises(StackOverflow):
         instance.exports.f()
     assert not instance.store.busy
+
+
+def test_calls_of_other_modules_are_counted_where_they_end():
+    """Of another instance's function, plain and in tail position, and of new code of the same instance: as many as
+    one likes, one after another."""
+    store = Store(ENGINE)
+    other = load('(func (export "f") (param i32) (result i32) (local.get 0))', None, store)
+    instance = load(
+        """(import "o" "f" (func $f (param i32) (result i32)))
+           (func $tail (param i32) (result i32) (return_call $f (local.get 0)))
+           (func (export "loop") (param i32) (result i32)
+             (loop $l (drop (call $f (call $tail (i32.const 1))))
+               (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+             (i32.const 7))""",
+        {"o": {"f": other.exports.f}},
+        store,
+    )
+    for _ in range(2):
+        assert instance.exports.loop(11_000) == 7
+    assert other.exports.f(3) == 3
+
+
+def test_an_update_under_way_does_not_use_the_stack_up():
+    """An old body that calls a new one more often than the stack is deep."""
+    text = """(import "h" "h" (func $h)) (func $f (export "f") (result i32) (i32.const {}))
+      (func (export "loop") (param i32) (result i32) (local $s i32) (call $h)
+        (loop $l (local.set $s (i32.add (local.get $s) (call $f)))
+          (br_if $l (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (local.get $s))"""
+    made: list[stratavm.Instance] = []
+
+    def host() -> None:
+        made.pop().update(f"(module {text.format(2)})")
+
+    instance = load(text.format(1), {"h": {"h": host}})
+    made.append(instance)
+    assert instance.exports.loop(21_000) == 42_000
+    assert instance.exports.f() == 2
