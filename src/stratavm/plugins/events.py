@@ -31,7 +31,7 @@ class PluginDiscovered(PluginEvent):
 
 @event
 class ManifestRefused(PluginEvent):
-    """A file in a folder of plugins is no manifest."""
+    """A file in a folder of plugins is no manifest, or of one whose name is taken."""
 
     file: str
     reason: str

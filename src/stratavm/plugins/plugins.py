@@ -84,18 +84,22 @@ class Plugins(Closing):
 
     def discover(self, path: str | os.PathLike[str]) -> list[Plugin]:
         """The plugins at a path: of the file of a manifest, or of a folder that has such files, or folders with them.
-        Nothing of them runs. Files that are no manifests are told by an event (``ManifestRefused``).
+        Nothing of them runs. Files that are no manifests, or of plugins whose names are taken, are told by an event
+        (``ManifestRefused``) and passed over: none hides the others.
 
         Raises:
             OSError: there is no such path.
-            PluginRefused: one has the name of a plugin that is there.
         """
         plugins = []
         for found in search(os.fspath(path)):
+            error = found.error
             if found.package is not None:
-                plugins.append(self._add(found.package, None))
-            elif self._shared.source.hears(ManifestRefused):
-                self._shared.source.emit(ManifestRefused(printable(found.path), printable(str(found.error))))
+                try:
+                    plugins.append(self._add(found.package, None))
+                except PluginRefused as refused:
+                    error = refused
+            if error is not None and self._shared.source.hears(ManifestRefused):
+                self._shared.source.emit(ManifestRefused(printable(found.path), printable(str(error))))
         return plugins
 
     def add(self, manifest: Manifest, module: bytes, config: Any = None) -> Plugin:

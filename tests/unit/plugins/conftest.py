@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stratavm.base.forms import replace
 from stratavm.plugins import Capability, Grant, HostFunction, PluginLimits, Plugins, Policy, Timeouts
 from stratavm.plugins.events import PluginEvent
 from stratavm.testing import EventRecorder
@@ -24,7 +25,10 @@ class Host:
         self.ask = lambda text: text
         host = Capability("host", {"ask": HostFunction("text -> text", lambda text: self.ask(text))})
         names = ["host", *(c.name for c in capabilities)]
-        policy = Policy({}, grant if grant is not None else Grant(capabilities=names, limits=PATIENT))
+        grant = grant or Grant(capabilities=names)
+        if grant.limits.call_s == PluginLimits().call_s:  # where nobody says less
+            grant = replace(grant, limits=replace(grant.limits, call_s=PATIENT.call_s))
+        policy = Policy({}, grant)
         options.setdefault("timeouts", Timeouts(stop=60))
         options.setdefault("clock", lambda: self.now)
         options.setdefault("chance", lambda: 0.5)

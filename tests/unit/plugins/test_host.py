@@ -67,6 +67,17 @@ def test_plugins_are_found_in_folders(host, tmp_path):
         host.plugins["top"].check()
 
 
+def test_a_name_that_is_taken_hides_nobody(host, tmp_path):
+    """It is told; those before it and behind it are found."""
+    for folder, name in (("a", "one"), ("b", "one"), ("c", "two")):
+        write(tmp_path / folder, name)
+    with EventRecorder(host.plugins.engine.bus, ManifestRefused) as refused:
+        found = host.plugins.discover(tmp_path)
+    assert [plugin.name for plugin in found] == ["one", "two"]
+    assert [event.file.endswith("b/plugin.toml") for event in refused.events] == [True]
+    assert "there is a plugin of this name" in refused.events[0].reason
+
+
 def test_a_plugin_is_loaded_by_its_folder_or_its_manifest(host, tmp_path):
     """One that cannot be loaded is forgotten: the next try begins anew."""
     write(tmp_path / "a", echo="text -> text", text=b"(module")
