@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+# What a run wants of WASI, which else it would import when the interpreter is read.
+import stratavm.wasi.mounts
+import stratavm.wasi.p1.args
+import stratavm.wasi.p1.clock
+import stratavm.wasi.p1.fd
+import stratavm.wasi.p1.path
+import stratavm.wasi.p1.poll
+import stratavm.wasi.p1.proc
+import stratavm.wasi.p1.random
+import stratavm.wasi.p1.sock  # noqa: F401
 from stratavm.sandbox.python.command import refuse as refuse
 from stratavm.sandbox.python.command import run_command as run_command
 from stratavm.sandbox.python.helpers import Helpers as Helpers
