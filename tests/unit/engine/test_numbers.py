@@ -462,7 +462,13 @@ SECONDS = {
     "deadline(seconds=)": lambda n: Store().deadline(n).__enter__(),
     "set_deadline(seconds=)": lambda n: Store().set_deadline(n),
     "Instance.update(deadline=)": lambda n: stratavm.load("(module)").update("(module)", deadline=n),
+    "Instance.update_async(deadline=)": lambda n: asyncio.run(
+        stratavm.load("(module)").update_async("(module)", deadline=n)),
     "Instance.rollback(deadline=)": lambda n: updated().rollback(deadline=n),
+    "Instance.rollback_async(deadline=)": lambda n: asyncio.run(updated().rollback_async(deadline=n)),
+    "LiveInstance.update(deadline=)": lambda n: stratavm.LiveInstance("(module)").update("(module)", deadline=n),
+    "LiveInstance.update_async(deadline=)": lambda n: asyncio.run(
+        stratavm.LiveInstance("(module)").update_async("(module)", deadline=n)),
     "Recovering(deadline=)": lambda n: Recovering(None, deadline=n),
     "Restart(first_s=)": lambda n: Restart(first_s=n),
     "Restart(longest_s=)": lambda n: Restart(longest_s=n),
