@@ -477,14 +477,15 @@ class Instance:
             found.own_rec.vmctx = self.vm
             found.own_rec.type_id = self.blueprint.type_id(index)
             found.own_rec.func = index
-            if self.vm.slots != cython.NULL:
-                found.own_rec.code = load_ptr(cython.address(self.vm.slots[index - self.n_imported_funcs]))
             self.introduce(found, cython.address(found.own_rec))
             if self.lone is None:
                 self.lone = {}
             self.charge_bytes(LONE_BYTES)
             self.store.keep(found)
+            self.place_of(index)  # an update may have come meanwhile: from here on they know of it
             found = self.lone.setdefault(index, found)
+            if self.vm.slots != cython.NULL:
+                found.own_rec.code = load_ptr(cython.address(self.vm.slots[index - self.n_imported_funcs]))
         return found
 
     def records(self) -> tuple:
@@ -508,7 +509,8 @@ class Instance:
 
     def introduce(self, function, rec):
         """Let a new FuncRef be the function of one of our FuncRecs."""
-        shape: Shape = self.blueprint.shape_of(rec.func - self.n_imported_funcs, self.store.template.stubs)
+        blueprint: Blueprint = self.blueprint  # held: it may run Python, and another thread may update us meanwhile
+        shape: Shape = blueprint.shape_of(rec.func - self.n_imported_funcs, self.store.template.stubs)
         function.rec = rec
         function.store = self.store
         function.instance = self
