@@ -144,6 +144,7 @@ cdef class Reading:
     cdef bint is_complete      # there are no more parts
     cdef object added(self)
     cdef bint is_running(self)
+    cdef int make_pages(self) except -1
     cdef int wait(self) except -1
     cdef int end(self) except -1
 

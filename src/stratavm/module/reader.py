@@ -31,6 +31,7 @@ LARGE = cython.declare(uintptr_t, 1 << 20)
 HUGE_PAGE = cython.declare(uintptr_t, 1 << 21)
 MADV_HUGEPAGE = cython.declare(cython.int, 14)
 MADV_NOHUGEPAGE = cython.declare(cython.int, 15)
+MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
 slow_ns = cython.declare(uint64_t, 1_000_000)  # for a huge page; the kernel clears one in a fifth of it
 PIECE_BYTES = cython.declare(cython.size_t, 1 << 24)  # of a file, between two looks at the budget
 SUM_BYTES = cython.declare(cython.size_t, 1 << 18)  # that are read between two sums: they are still near the processor
@@ -499,10 +500,28 @@ class Reading:
                     with cython.nogil:
                         read_part(cython.address(self.parts[i - 1]))
                     look()
+            self.make_pages()
         while self.runs:
             with cython.nogil:
                 ended = join_soon(self.thread, LOOK_MS)
             self.runs = not ended
+            look()
+        return 0
+
+    def make_pages(self):
+        """Have the kernel make pages that the thread has not come to, from the end, which takes it as long as filling
+        them. What is in them stays: it may come to them at any time."""
+        failed: cython.int
+        first: uintptr_t = cython.cast(uintptr_t, self.job.to)
+        last: uintptr_t = (first + self.job.size) & ~(LARGE - 1)
+        if self.job.done < 2 or is_image(self.job.to):  # of an image there is no more to come
+            return 0
+        while last > first + self.job.done + 2 * LARGE:
+            last -= LARGE
+            with cython.nogil:
+                failed = madvise(cython.cast(cython.p_void, last), LARGE, MADV_POPULATE_WRITE)
+            if failed:  # an older kernel has no such call
+                break
             look()
         return 0
 

@@ -102,6 +102,21 @@ def test_a_file_that_became_shorter_is_read_anew(tmp_path: Path):
     assert read_source(reading).binary in (HEADER, HEADER + bytes(1 << 24))
 
 
+@pytest.mark.parametrize("ns", [0, 1 << 40])
+def test_who_waits_makes_pages_and_leaves_what_is_in_them(tmp_path: Path, ns: int):
+    """While the thread fills them: the bytes are those of the file."""
+    path = tmp_path / "file"
+    data = random.Random(9).randbytes((24 << 20) + 123)
+    path.write_bytes(data)
+    call_slow(ns)
+    try:
+        for _ in range(4):
+            found, _, _, total = begun(path).result()
+            assert found == data and total == sum_of(data)
+    finally:
+        call_slow(1_000_000)
+
+
 @pytest.mark.parametrize("what", ["absent", "folder", "fifo", "small", "nul"])
 def test_anything_else_is_left_to_who_reads_it(tmp_path: Path, what: str):
     """He says what is wrong with it."""
