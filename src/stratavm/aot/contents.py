@@ -23,6 +23,8 @@ STATE: Final = "state"
 PAGES: Final = "pages"
 """What instances hold from the beginning: sizes, globals and tables, and the pages of memories that are not all zero
 (``engine/keptsnapshot.py``)."""
+WORLDS: Final = "worlds"
+"""What instances have seen of the worlds that their host functions belong to, in the worlds' own form."""
 MOST_FACTS: Final = 64
 
 

@@ -78,15 +78,31 @@ if TYPE_CHECKING:  # for annotations alone
             """The object. LinkError where it belongs to another store."""
             ...
 
+    class World(Protocol):
+        """What host functions belong to that tell a guest what it keeps: files, clocks, arguments."""
+
+        def freeze(self) -> Any:
+            """What its guest has seen, for a snapshot: an object with ``serialize()``, which gives bytes.
+            SnapshotRefused where no other world can have it."""
+            ...
+
+        def go_on(self, state: Any) -> None:
+            """A guest begins here that has seen this: what ``freeze`` gave, or its bytes. LinkError where this world
+            cannot be as the guest knows it."""
+            ...
+
 
 @dataclass(frozen=True, slots=True)
 class PerStore:
     """A function of a ``HostSpec`` that each store has one of.
 
-    Attributes: ``make`` gives it, once for each instance that imports it.
+    Attributes:
+        make: gives it, once for each instance that imports it.
+        world: gives what it belongs to in a store, or None, as ``HostSpec.world``.
     """
 
     make: Callable[[Store], Callable[..., int | None]]
+    world: Callable[[Store], World | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +113,14 @@ class HostSpec:
         type: its WebAssembly type; integers only.
         function: ``function(memory, *unsigned integers)``; returns an unsigned integer, or None if it has no result. Or
             what makes one for each store.
+        world: what it belongs to, if snapshots of its callers have to ask that: ``freeze()`` gives what the guest has
+            seen of it, an object that ``serialize()`` makes into bytes, or raises ``SnapshotRefused``; ``go_on(…)``
+            takes one of these two where an instance begins with a snapshot.
     """
 
     type: FuncType
     function: Callable[..., int | None] | PerStore
+    world: World | None = None
 
 
 def wants_caller(function: Callable[..., Any]) -> bool:

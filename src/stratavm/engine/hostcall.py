@@ -85,6 +85,12 @@ class Offered:
             self.runtime is runtime and self.item is item and self.shape.type_id == number and self.shape.type == type
         )
 
+    def world(self) -> object:
+        """What it belongs to, or what gives that of a store; None: nothing that a snapshot asks."""
+        if not self.is_spec:
+            return None
+        return self.function.world if self.per_store else self.item.world
+
     def bind(self, store: object, caller: object) -> HostFunction:
         """A host function of the store."""
         host: PythonHost = PythonHost.__new__(PythonHost)

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from stratavm.engine.host import Caller, HostSpec
+from stratavm.engine.host import Caller, HostSpec, World
 from stratavm.engine.store import Store
 from stratavm.runtime.core import Runtime
 from stratavm.runtime.host import HostFunction
@@ -12,5 +12,6 @@ class Offered:
     def __init__(
         self, runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec, number: int = 0
     ) -> None: ...
+    def world(self) -> World | Callable[[Store], World | None] | None: ...
     def fits(self, runtime: Runtime, type: FuncType, item: object, number: int) -> bool: ...
     def bind(self, store: Store, caller: Caller) -> HostFunction: ...

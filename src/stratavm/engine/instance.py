@@ -72,7 +72,7 @@ class Instance(RuntimeInstance):
 
         Raises:
             SnapshotRefused: it has something that points out of it: a handle of a Python object, a function of others,
-                an imported memory, table or mutable global, a shared memory.
+                an imported memory, table or mutable global, a shared memory; a file that its ``Wasi`` has opened.
             StoreBusy: a call is inside of its store.
             InstancePoisoned, Closed: it cannot be called any more.
             ResourceLimit: the process may have no more files.

@@ -19,6 +19,7 @@ cdef class InstancePre:
     cdef object images                # what memories begin with; None: the module knows
     cdef Beginning state               # what instances begin with instead, or None
     cdef object first                 # called with each instance before anybody else has it, or None
+    cdef tuple worlds                 # of instances that begin with a snapshot: those of its imports, see ``worlds_among``
     cdef Channel created              # of the event that an instance was made
     cdef Instance begin(self, Store store)
     cdef Instance begin_with(self, Store store, make_t make)
@@ -26,3 +27,4 @@ cdef class InstancePre:
     cdef Instance unborn(self)
     cdef int run_first(self, Instance instance) except -1
     cdef object begins(self)
+    cdef int go_on(self, Store store) except -1

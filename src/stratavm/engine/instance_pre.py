@@ -2,6 +2,7 @@
 
 # strata: hot
 import cython
+from cython.cimports.stratavm.engine.hostcall import Offered
 from cython.cimports.stratavm.engine.instance import Instance
 from cython.cimports.stratavm.engine.store import Store
 from cython.cimports.stratavm.runtime.link import Beginning, assemble, build, resume
@@ -45,6 +46,7 @@ class InstancePre:
         self.images = images
         self.first = first
         self.state = module.beginning() if state is None else state
+        self.worlds = worlds_among(self.binders) if state is not None else ()
         self.created = module.engine.bus.channel(InstanceCreated)
 
     def instantiate(self, store: Store) -> Instance:
@@ -97,6 +99,8 @@ class InstancePre:
             raise LinkError(f"module {printable(self.module.name)} and the store belong to different engines")
         if self.state is not None:
             make = resume
+            if self.worlds:
+                self.go_on(store)
         if self.binders:
             instance = self.link_with(store, make)
         else:
@@ -109,6 +113,22 @@ class InstancePre:
         else:
             deliver_events(store)
         return instance
+
+    def go_on(self, store):
+        """Let the worlds of its imports be as the guest knows them from before, each once."""
+        known: tuple = self.state.worlds
+        if known is None or not known:
+            return 0
+        if len(known) != len(self.worlds):
+            raise LinkError(
+                f"what {printable(self.module.name)} imports is of as many worlds as before: "
+                f"expected {len(known)}, found {len(self.worlds)}"
+            )
+        for kept, found in zip(known, self.worlds):  # noqa: B905 - as many
+            world: object = found(store) if callable(found) else found
+            if world is not None:
+                world.go_on(kept)
+        return 0
 
     def run_first(self, instance):
         """Call what runs before anybody has the instance; where it raises, nobody ever calls that."""
@@ -124,6 +144,7 @@ class InstancePre:
         """What becomes an instance of the module."""
         instance: Instance = Instance.__new__(Instance)
         instance.module = self.module
+        instance.binders = self.binders
         return instance
 
     def begins(self):
@@ -150,6 +171,27 @@ class InstancePre:
 
     def __repr__(self) -> str:
         return f"<InstancePre of {printable(self.module.name)}>"
+
+
+@cython.cfunc
+def worlds_among(binders: tuple) -> tuple:
+    """What host functions among imports belong to, each once, in the order of the imports: worlds, and callables that
+    give that of a store."""
+    found: dict = {}
+    for binder in binders:
+        if isinstance(binder, Offered):
+            world: object = cython.cast(Offered, binder).world()
+            if world is not None:
+                found[id(world)] = world
+    return tuple(found.values())
+
+
+def worlds_of(instance: Instance) -> tuple:
+    """Worlds whose functions an instance imports."""
+    if instance.binders is None:
+        return ()
+    found: list = [world(instance.store) if callable(world) else world for world in worlds_among(instance.binders)]
+    return tuple([world for world in found if world is not None])
 
 
 def report_start(store: Store, module: object, error: BaseException) -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Sequence
 from typing import final
 
-from stratavm.engine.host import Binder
+from stratavm.engine.host import Binder, World
 from stratavm.engine.instance import Instance
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
@@ -26,4 +26,5 @@ class InstancePre:
     def start_index(self) -> int | None: ...
     def start(self, store: Store) -> Instance: ...
 
+def worlds_of(instance: Instance) -> tuple[World, ...]: ...
 def report_start(store: Store, module: Module, error: BaseException) -> None: ...

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping
 
 from stratavm.aot.container import REBUILD, Damaged, Image, Key, read, write
-from stratavm.aot.contents import FACTS, PAGES, STATE, facts_of, pack_facts
+from stratavm.aot.contents import FACTS, PAGES, STATE, WORLDS, facts_of, pack_facts
 from stratavm.aot.files import write_whole
 from stratavm.aot.trust import checked_key, user_key
 from stratavm.base.errors import DecodeError, ResourceLimit
@@ -64,7 +64,9 @@ def sections_of(module: Module, state: State) -> dict[str, bytes]:
         *state.tables,
     ]
     state_bytes = b"".join(piece for part in parts for piece in (_LENGTH.pack(len(part)), part))
-    return {STATE: state_bytes, PAGES: b"".join(pages)}
+    worlds = [world if isinstance(world, bytes) else world.serialize() for world in state.worlds or ()]
+    seen = {WORLDS: b"".join(piece for part in worlds for piece in (_LENGTH.pack(len(part)), part))} if worlds else {}
+    return {STATE: state_bytes, **seen, PAGES: b"".join(pages)}
 
 
 def write_snapshot(module: Module, state: State, path: str | os.PathLike[str], key: bytes | None) -> None:
@@ -146,7 +148,8 @@ def state_in(module: Module, image: Image) -> State:
         values = tuple(int.from_bytes(constants[at : at + _CONSTANT_BYTES], "little") for at in places)
         taken = tuple(_memories(module, memories, pages))
         whole = (taken, cells, tuple(tables), datas, elements, values, flag == b"\1")
-        return state_of_parts(module.blueprint, whole, len(pages))
+        seen = _Reader(image.section(WORLDS) if WORLDS in image.sections else b"").rest()
+        return state_of_parts(module.blueprint, whole, len(pages), tuple(seen))
     except ValueError as error:
         raise DecodeError(f"damaged snapshot: {error}", hint=AGAIN) from None
     except OSError as error:
@@ -200,6 +203,11 @@ class _Reader:
         found = [self.take(self.numbers(_LENGTH)[0]) for _ in range(count)]
         self.end()
         return found
+
+    def rest(self) -> Iterator[bytes]:
+        """Parts until the end."""
+        while self._at < len(self._data):
+            yield self.take(self.numbers(_LENGTH)[0])
 
     def end(self) -> None:
         """Raise ValueError unless that was all."""

@@ -13,7 +13,7 @@ from stratavm.base.numbers import truth
 from stratavm.base.text import printable
 from stratavm.base.words import amount
 from stratavm.engine.events import SnapshotTaken
-from stratavm.engine.instance_pre import InstancePre, report_start
+from stratavm.engine.instance_pre import InstancePre, report_start, worlds_of
 from stratavm.engine.linker import Linker, Namespaces
 from stratavm.engine.store import Store
 from stratavm.runtime.snapshot import state_of
@@ -69,7 +69,8 @@ class Snapshot:
             imports: what the module imports, as for ``load``, or a linker that defines it. All of it is bound anew.
 
         Raises:
-            LinkError: an import is missing, of another type, or a constant of another value than before.
+            LinkError: an import is missing, of another type, or a constant of another value than before; or a world
+                that its functions belong to, such as ``Wasi``, cannot be as the guest knows it.
             ResourceLimit: the limits of the store do not allow its size; nothing is mapped then.
             Exception: what the snapshot's ``first`` raises; the instance is closed then.
         """
@@ -194,7 +195,7 @@ def made(module: Module, state: State, first: Callable[[Instance], object] | Non
 
 def take(instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
     """``Instance.snapshot``."""
-    snapshot = made(instance.module, state_of(instance), first)
+    snapshot = made(instance.module, state_of(instance, worlds_of(instance)), first)
     source = instance.store.source
     if source is not None and source.hears(SnapshotTaken):
         source.emit(SnapshotTaken(instance.number, instance.module.name, snapshot.memory_bytes, snapshot.kept_bytes))

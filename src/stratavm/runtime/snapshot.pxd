@@ -11,6 +11,7 @@ cdef class State(Beginning):
     cdef list images                     # a TableImage for each, or None: no clone was made whose FuncRecs are common
     cdef readonly bytes dropped_datas    # a byte for each passive data segment: whether it was dropped
     cdef readonly bytes dropped_elements # and for each element segment
+    cdef readonly tuple worlds           # what its imports' worlds said of what it has seen; None: none was asked
     cdef readonly tuple constants        # bits of each imported global
     cdef readonly bint initialized       # whether it was told to initialise itself
     cdef readonly uint64_t memory_bytes  # of all its memories

@@ -71,11 +71,11 @@ class State(Beginning):
 # ---- taking it ----
 
 
-def state_of(instance: Instance) -> State:
-    """The state of an idle instance.
+def state_of(instance: Instance, worlds: tuple = ()) -> State:
+    """The state of an idle instance, and what worlds of its imports say that it has seen of them.
 
     Raises:
-        SnapshotRefused: something of it points out of it.
+        SnapshotRefused: something of it points out of it, or a world says so.
         StoreBusy, Closed, InstancePoisoned: it is not idle, or not usable.
         ResourceLimit: the process may have no more files.
     """
@@ -86,6 +86,7 @@ def state_of(instance: Instance) -> State:
     # Of no thread: nobody runs guests in it, or closes it, while pages are copied without the GIL.
     store.exec.occupant = PARKED
     try:
+        state.worlds = tuple([world.freeze() for world in worlds])
         take_segments(state, instance)
         take_globals(state, instance, functions)
         take_tables(state, instance, functions)
@@ -632,7 +633,7 @@ def put_segments(state: State, instance: Instance) -> cython.int:
 # ---- of what was written down ----
 
 
-def state_of_parts(blueprint: Blueprint, parts: tuple, kept_bytes: int) -> State:
+def state_of_parts(blueprint: Blueprint, parts: tuple, kept_bytes: int, worlds: tuple = ()) -> State:
     """A state that was written down, maybe by somebody else: what is in it is what instances of the blueprint may have.
 
     Parts are, in this order: memories, cells, tables, dropped data and element segments, constants, and whether it was
@@ -646,6 +647,7 @@ def state_of_parts(blueprint: Blueprint, parts: tuple, kept_bytes: int) -> State
     state.blueprint = blueprint
     state.initialized = initialized
     state.kept_bytes = kept_bytes
+    state.worlds = worlds
     expect("data segments", len(datas) == blueprint.n_passive)
     expect("element segments", len(elements) == blueprint.counts.n_elements)
     expect("imported globals", len(constants) == blueprint.n_imported_globals)

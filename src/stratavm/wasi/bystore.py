@@ -30,7 +30,7 @@ def namespaces_by_store(names: Collection[str] | None = None) -> dict[str, dict[
         names: only functions of these names are wanted; all where one of them is none of a function of WASI.
     """
     return {
-        namespace: {name: HostSpec(f.type, PerStore(_maker(f))) for name, f in functions(namespace, names).items()}
+        namespace: {name: HostSpec(f.type, PerStore(_maker(f), _of)) for name, f in functions(namespace, names).items()}
         for namespace in NAMESPACES
     }
 

@@ -21,6 +21,7 @@ from stratavm.wasi.quotas import HOST_DESCRIPTORS, Quotas
 from stratavm.wasi.state import WorldState
 
 if TYPE_CHECKING:
+    from stratavm.wasi.frozen import FrozenWorld
     from stratavm.wasi.patience import Act
     from stratavm.wasi.registry import Body
 
@@ -50,7 +51,7 @@ class Context(WorldState):
         self.args, self.environ = args, environ
         self.clock, self.random_bytes, self.quotas = clock, random_bytes, quotas
         self.checkpoint = checkpoint
-        self.closed = False
+        self.closed = self.has_gone_on = False
         self.table: dict[int, Descriptor] = {}
         self.given: dict[int, Descriptor] = {}
         self._numbers = count()
@@ -60,6 +61,28 @@ class Context(WorldState):
         self.most_written_bytes = min(quotas.written_bytes, UNLIMITED)
         self.most_items = min(quotas.list_items, UNLIMITED)
         self.ledger = Ledger(quotas.held_bytes)
+
+    # ---- guests that know another world ------------------------------------------------------------
+
+    def freeze(self) -> FrozenWorld:
+        """What the guest has seen of it, for a snapshot: ``HostSpec.world``."""
+        from stratavm.wasi.frozen import freeze  # here, for few use it
+
+        return freeze(self)
+
+    def go_on(self, state: FrozenWorld | bytes) -> None:
+        """A guest begins with a snapshot: be as it knows the world that it had. One that has told a guest something, or
+        goes on already, stays as it is.
+
+        Raises:
+            LinkError: it cannot be that.
+            DecodeError: the bytes are no state.
+        """
+        if self.has_gone_on or self.closed:
+            return
+        from stratavm.wasi.frozen import go_on
+
+        go_on(self, state)
 
     # ---- descriptors ------------------------------------------------------------------------------
 

@@ -7,7 +7,9 @@ world has the same names in the same order. What lies behind them may be other t
 
 from __future__ import annotations
 
-from stratavm.base.errors import Closed, LinkError, SnapshotRefused
+from functools import lru_cache
+
+from stratavm.base.errors import Closed, DecodeError, LinkError, SnapshotRefused
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
 from stratavm.wasi.abi import Filetype
 from stratavm.wasi.clock import FARTHEST_NS, ContinuedClock, SystemClock
@@ -194,6 +196,24 @@ def _texts(strings: list[bytes]) -> tuple[str, ...]:
 # ---- going on -------------------------------------------------------------------------------------------------------
 
 
+def go_on(ctx: Context, state: FrozenWorld | bytes) -> None:
+    """``resume``, unless a guest has asked the world for something: then it is what that guest knows, which a snapshot
+    of it may be going on in."""
+    told = ctx.gave_args or ctx.gave_environ or ctx.gave_preopens or ctx.gave_random or ctx.gave_time
+    if told or ctx.table != ctx.given:
+        return
+    resume(ctx, _read(state) if isinstance(state, bytes) else state)
+
+
+@lru_cache(maxsize=16)
+def _read(data: bytes) -> FrozenWorld:
+    """The state in a snapshot, which many instances begin with."""
+    try:
+        return FrozenWorld.deserialize(data)
+    except ValueError as error:
+        raise DecodeError(f"damaged snapshot: {error}", hint="take it again: instance.snapshot()") from None
+
+
 def resume(ctx: Context, state: FrozenWorld) -> None:
     """Let a new world go on where another one was frozen.
 
@@ -208,6 +228,7 @@ def resume(ctx: Context, state: FrozenWorld) -> None:
     for name, (what, mine, frozen) in read.items():
         if name in state.called and mine and _texts(mine) != frozen:
             raise LinkError(f"the guest has read its {what} before: give {list(frozen)!r:.300}, or none")
+    ctx.has_gone_on = True
     for name, (_, mine, frozen) in read.items():
         if name in state.called:
             mine[:] = [text.encode(errors="surrogateescape") + b"\0" for text in frozen]

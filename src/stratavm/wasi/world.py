@@ -162,9 +162,7 @@ class Wasi(Closing):
             SnapshotRefused: the guest has a descriptor besides standard streams and pre-opened directories.
             Closed: the world is closed.
         """
-        from stratavm.wasi.frozen import freeze  # here, for few use it
-
-        return freeze(self._context)
+        return self._context.freeze()
 
     def __repr__(self) -> str:
         count = "closed" if self._context.closed else f"of {len(self._context.args)} arguments"

@@ -55,4 +55,4 @@ def imports(ctx: Context, namespace: str = NAMESPACES[0], names: Collection[str]
     with importing:
         from stratavm.engine.host import HostSpec
 
-    return {name: HostSpec(f.type, f.bound(ctx)) for name, f in functions(namespace, names).items()}
+    return {name: HostSpec(f.type, f.bound(ctx), ctx) for name, f in functions(namespace, names).items()}
