@@ -103,6 +103,10 @@ FEATURES: Final[dict[str, Feature]] = {
             "clang with -matomics; rustc with -C target-feature=+atomics",
             "leave that option out",
         ),
+        Feature(
+            "function-subtypes", "3.0", True, "recursion groups and subtypes of function types, of the proposal gc",
+            "compilers that use the proposal gc", "a module whose function types stand alone needs none of it",
+        ),
     )
 }  # fmt: skip
 READY: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.ready)

@@ -198,6 +198,15 @@ def composite_type(r: Reader) -> object:
 
 
 @cython.cfunc
+@cython.exceptval(-1)
+def need_subtypes(r: Reader, what: str) -> cython.int:
+    """Refuse what only types of functions have without the proposal gc, and what they have not without theirs."""
+    if "gc" not in r.features:
+        r.need("function-subtypes", what)
+    return 0
+
+
+@cython.cfunc
 def sub_type(r: Reader) -> object:
     """A type definition with or without its ``sub`` prefix."""
     form: cython.int = r.peek()
@@ -206,7 +215,7 @@ def sub_type(r: Reader) -> object:
     pause(r)
     if form != SUB_FORM and form != SUB_FINAL_FORM:
         return new_sub_type(composite_type(r), True, ())
-    r.need("gc", "subtype")
+    need_subtypes(r, "subtype")
     r.byte()
     count = r.count(1, "types", "supertypes")
     supers = tuple([r.u32() for _ in range(count)])
@@ -218,7 +227,7 @@ def rec_group(r):
     count: uint32_t
     if r.peek() != REC_FORM:
         return new_rec_group((sub_type(r),))
-    r.need("gc", "recursive types")
+    need_subtypes(r, "recursive types")
     r.byte()
     count = r.count(2, "types", "types")
     return new_rec_group(tuple([sub_type(r) for _ in range(count)]))

@@ -203,7 +203,7 @@ class _ModuleChecks:
             self.item = "type", len(mentioned)
             end = len(mentioned) + len(group.types)
             if len(group.types) != 1:
-                need("gc", self.features, "a recursion group")
+                self._need_subtypes("a recursion group")
             for sub in group.types:
                 self.item = "type", len(mentioned)
                 mentioned.append(self._definition(sub, end))
@@ -223,11 +223,15 @@ class _ModuleChecks:
             if len(composite.results) > 1:
                 need("multi-value", self.features, "a function with several results")
         if sub.supers or not sub.final:
-            need("gc", self.features, "a subtype")
+            self._need_subtypes("a subtype")
         for t in mentioned:
             if t > 0xFF and T.heap(t) >= T.CONCRETE + end:
                 raise ValidationError(f"unknown type {T.heap(t) - T.CONCRETE}", expected=f"below {end}")
         return mentioned
+
+    def _need_subtypes(self, what: str) -> None:
+        """What types of functions have with a proposal of their own, and all others with gc."""
+        need("gc" if "gc" in self.features else "function-subtypes", self.features, what)
 
     def _below(self, index: int, supers: tuple[int, ...]) -> None:
         """A type's supertypes come before it, and are not too many above each other: matching goes through them."""

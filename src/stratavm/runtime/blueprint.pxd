@@ -69,7 +69,7 @@ cdef class Blueprint:
     cdef Functions functions         # that it defines
     cdef uint32_t* recorded          # functions of which an instance has FuncRecs, ascending
     cdef uint32_t n_recorded         # as in ``counts``
-    cdef uint32_t* type_ids          # canonical ones by type index, for machine code
+    cdef uint32_t* type_ids          # canonical ones by type index, for machine code; before them &TypeIds.above
     cdef readonly object module      # the model
     cdef readonly object code        # what the tier made: keeps machine code alive
     cdef readonly str name

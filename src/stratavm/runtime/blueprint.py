@@ -22,6 +22,8 @@ from stratavm.spec.types import resolved_extern, resolved_func
 
 BATCH = cython.declare(uint32_t, 64)  # function types whose entries are published together
 
+BEFORE_IDS = cython.declare(uint64_t, 2)  # numbers of 32 bits that a pointer takes
+
 assert cython.sizeof(VMContext) == VMCTX_SIZE
 
 
@@ -89,7 +91,8 @@ class Blueprint:
     def __dealloc__(self):
         free(self.template)
         free(self.recorded)
-        free(self.type_ids)
+        if self.type_ids != cython.NULL:
+            free(self.type_ids - BEFORE_IDS)
         free(self.places)
         free(self.plans)
         free(self.indices)
@@ -100,9 +103,14 @@ class Blueprint:
         functions: tuple = self.module.recorded_funcs
         self.n_recorded = len(functions)
         self.recorded = cython.cast(cython.pointer(uint32_t), calloc(self.n_recorded + 1, 4))
-        self.type_ids = cython.cast(cython.pointer(uint32_t), calloc(len(self.ids) + 1, 4))
-        if self.recorded == cython.NULL or self.type_ids == cython.NULL:
+        ids: cython.pointer(uint32_t) = cython.cast(
+            cython.pointer(uint32_t), calloc(BEFORE_IDS + cython.cast(uint64_t, len(self.ids)), 4)
+        )
+        if self.recorded == cython.NULL or ids == cython.NULL:
+            free(ids)
             raise MemoryError("no memory for a module's instances")
+        cython.cast(cython.pointer(uint64_t), ids)[0] = cython.cast(uint64_t, cython.address(self.types.home.above))
+        self.type_ids = ids + BEFORE_IDS
         for i in range(self.n_recorded):
             self.recorded[i] = functions[i]
         self.counts.recorded = self.recorded

@@ -11,7 +11,8 @@ makes no object that the collector counts, and so lets neither another thread no
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.stdlib import free, realloc
+from cython.cimports.libc.stdlib import calloc, free, realloc
+from cython.cimports.libc.string import memcpy
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
@@ -56,9 +57,15 @@ class TypeIds:
         self.owners = {}
         self.supers = {}
         self.most = most
+        self.note(0, 0)
 
     def __dealloc__(self):
         free(self.unused)
+        array: cython.pointer(uint32_t) = self.above
+        while array != cython.NULL:
+            header: cython.pointer(AboveHeader) = cython.cast(cython.pointer(AboveHeader), array) - 1
+            array = header.before
+            free(header)
 
     def of_module(self, module: object) -> UsedTypes:
         """The types of a module."""
@@ -133,11 +140,40 @@ class TypeIds:
             made.ids = tuple([n | id_mark(t.composite) for n, t in zip(made.ids, types, strict=True)])
         for number, t in zip(made.ids, types, strict=True):
             if t.supers:
-                self.supers[number] = tuple([made.ids[s - start] if s >= start else ids[s] for s in t.supers])
+                above: tuple = tuple([made.ids[s - start] if s >= start else ids[s] for s in t.supers])
+                self.supers[number] = above
+                if isinstance(t.composite, FuncType):
+                    self.note(number, above[0])
         held: Group = self.groups.setdefault(key, made)
         used.hold(held)
         for number in held.ids:
             self.owners[number] = held
+
+    def note(self, number, above):
+        """Let machine code see that a function type is declared below another one; 0 and 0: that there is an array.
+
+        An array that is too short gives way to a longer one and stays where it is: who reads it asks for a type that
+        was known before.
+        """
+        old: uint32_t = 0
+        header: cython.pointer(AboveHeader) = cython.cast(cython.pointer(AboveHeader), self.above)
+        if header != cython.NULL:
+            old = (header - 1).room
+        if number >= old:
+            room: uint64_t = 2 * cython.cast(uint64_t, max(number, 32))
+            header = cython.cast(
+                cython.pointer(AboveHeader), calloc(1, cython.sizeof(AboveHeader) + room * cython.sizeof(uint32_t))
+            )
+            if header == cython.NULL:
+                raise MemoryError("no memory for types of functions")
+            array: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), header + 1)
+            if old:
+                memcpy(array, self.above, old * cython.sizeof(uint32_t))
+            header.before = self.above
+            header.room = cython.cast(uint32_t, room)
+            self.above = array
+        self.above[number] = above
+        return 0
 
     def take(self, count):
         """Numbers that nobody has. ResourceLimit where so many are not left."""
@@ -181,7 +217,8 @@ class Group:
         if self.ids is None:
             return
         for number in self.ids:
-            self.home.supers.pop(number, None)
+            if self.home.supers.pop(number, None) is not None and not number & ID_MARKS:
+                self.home.above[number] = 0
             self.home.give_back(number & ~ID_MARKS)
 
 

@@ -128,6 +128,7 @@ def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
         "wide-arithmetic": "(func (param i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 0)))",
         "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
         "function-references": "(type $t (func)) (func (param (ref null $t)))",
+        "function-subtypes": "(rec (type $t (sub (func))) (type (sub final $t (func))))",
         "multi-memory": "(memory 1) (memory 1)",
         "memory64": "(memory i64 1)",
         "exceptions": "(tag $e) (func (throw $e))",

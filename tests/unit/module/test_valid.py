@@ -87,8 +87,8 @@ def test_numbers_match_themselves_and_bottom_matches_all(context: Context) -> No
     [
         ("(module (func (local anyref)))", "gc"),
         ("(module (type (struct)))", "gc"),
-        ("(module (rec (type (func)) (type (func))))", "gc"),
-        ("(module (type (sub (func))))", "gc"),
+        ("(module (rec (type (func)) (type (struct))))", "gc"),
+        ("(module (type (sub (struct))))", "gc"),
         ("(module (func (block (result (ref any)) (unreachable)) (drop)))", "gc"),
         ("(module (func (block (result anyref) (unreachable)) (drop)))", "gc"),
         ("(module (func (select (result (ref eq)) (unreachable)) (drop)))", "gc"),

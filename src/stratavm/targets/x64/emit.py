@@ -90,6 +90,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     XMM15,
 )
 from cython.cimports.stratavm.targets.x64.emit_values import (
+    COLD_BELOW,
     COLD_COUNT,
     COLD_POLL,
     COLD_TRAP,
@@ -157,6 +158,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
 )
 from cython.cimports.stratavm.targets.x64.sequences import (
     emit_0,
+    emit_below,
     emit_callee,
     emit_cmov,
     emit_jcc,
@@ -684,6 +686,13 @@ class Emitter(ValueEmitter):
         if own:
             self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
             emit_mi(self.b, MOP_CMP_MI, 4, based(R11, FUNCREC_TYPE_ID), own)
+        elif self.plan.types[inst.aux].open:  # rbx and r12 are free: nothing but the arguments is left
+            emit_rm(self.b, MOP_MOV_RM, 8, R10, based(R14, VMCTX_TYPE_IDS))
+            emit_rm(self.b, MOP_MOV_RM, 4, RBX, based(R10, 4 * cython.cast(int32_t, inst.aux)))
+            self.trap_site(TRAP_UNINITIALIZED_ELEMENT)
+            emit_rm(self.b, MOP_CMP_RM, 4, RBX, based(R11, FUNCREC_TYPE_ID))
+            emit_jcc(self.b, CC_NE, self.cold(COLD_BELOW, 0))
+            return self.b.bind(self.colds[self.n_colds - 1].back)
         else:
             emit_rm(self.b, MOP_MOV_RM, 8, R10, based(R14, VMCTX_TYPE_IDS))
             emit_rm(self.b, MOP_MOV_RM, 4, R10, based(R10, 4 * cython.cast(int32_t, inst.aux)))
@@ -901,6 +910,9 @@ class Emitter(ValueEmitter):
                 self.cold_poll(cython.address(c))
             elif c.kind == COLD_COUNT:
                 self.cold_count(cython.address(c))
+            elif c.kind == COLD_BELOW:
+                emit_below(self.b, c.back)
+                self.explicit_trap(TRAP_INDIRECT_CALL_MISMATCH)
             else:
                 self.cold_trunc(cython.address(c))
         return 0

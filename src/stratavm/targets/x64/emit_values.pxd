@@ -11,6 +11,7 @@ cdef enum ColdKind:
     COLD_POLL = 1        # a = bytes below rsp that the function wants
     COLD_TRUNC = 2       # a = TRUNC_* bits, b = width, c = destination | source << 8, d = pool offset of the bound
     COLD_COUNT = 3       # a word of counters has run out
+    COLD_BELOW = 4       # the FuncRec in r11 is not of the type whose id is in ebx, but may be below it; r10 has type_ids
 
 cdef struct Cold:
     uint32_t kind

@@ -19,6 +19,7 @@ cdef struct TypePlan:
     uint32_t result_bytes # area behind r9
     uint32_t own_id       # the canonical id of the type, or 0 where only the engine knows it
     uint32_t usable       # 0: not a function type
+    uint32_t open         # others may be declared below it
 
 cdef struct MemoryPlan:
     uint32_t cell         # offset from r14 of the base pointer; the MemDef pointer is at +8

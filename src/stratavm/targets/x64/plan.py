@@ -122,6 +122,7 @@ class ModulePlan:
                 continue
             plan.usable = 1
             plan.own_id = own_ids[i]
+            plan.open = not module.types[i].final
             plan.n_params = len(s.params)
             plan.n_results = len(s.results)
             plan.stack_bytes = s.stack_bytes

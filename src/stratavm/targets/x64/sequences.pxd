@@ -15,4 +15,5 @@ cdef int emit_m(CodeBuf b, uint32_t mop, uint32_t base, int32_t disp) except -1 
 cdef int emit_jmp(CodeBuf b, uint32_t label) except -1 nogil
 cdef int emit_jcc(CodeBuf b, uint32_t cc, uint32_t label) except -1 nogil
 cdef int emit_lea_label(CodeBuf b, uint32_t reg, uint32_t label) except -1 nogil
+cdef int emit_below(CodeBuf b, uint32_t found) except -1 nogil
 cdef int emit_callee(CodeBuf b, bint maybe_common) except -1 nogil

@@ -2,20 +2,28 @@
 
 # strata: hot
 import cython
-from cython.cimports.stratavm.contract._gen_layout import FUNCREC_CODE, FUNCREC_VMCTX
+from cython.cimports.stratavm.contract._gen_layout import FUNCREC_CODE, FUNCREC_TYPE_ID, FUNCREC_VMCTX
 from cython.cimports.stratavm.machine.codebuf import FIX_LABEL, put8
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    CC_AE,
+    CC_E,
     CC_NE,
     MOP_CMOVCC_RM,
     MOP_CMOVCC_RR,
     MOP_CMP_MI,
+    MOP_CMP_RM,
+    MOP_CMP_RR,
     MOP_LEA_RM,
     MOP_MOV_MR,
     MOP_MOV_RM,
     MOP_MOVX2G_RR,
     MOP_SETCC_R,
+    MOP_TEST_RR,
+    R10,
     R11,
+    R12,
     R14,
+    RBX,
 )
 from cython.cimports.stratavm.targets.x64.encoder import (
     MAX_INST_BYTES,
@@ -26,6 +34,7 @@ from cython.cimports.stratavm.targets.x64.encoder import (
     encode_memory,
     encode_plain,
     form,
+    indexed,
     put_mov,
     refuse,
 )
@@ -128,3 +137,25 @@ def emit_callee(b, maybe_common):
     else:
         emit_rm(b, MOP_MOV_RM, 8, R14, context)
     return emit_rm(b, MOP_MOV_RM, 8, R11, based(R11, FUNCREC_CODE))
+
+
+def emit_below(b, found):
+    """Go up from the type of the FuncRec in r11 and jump to ``found`` where the one is above whose id is in ebx; go on
+    behind where none is. r10 has the ids of the module's types, and r12 is free.
+
+    What has an id of its own, or one that came after the array was made, has nothing above it.
+    """
+    again: uint32_t = b.label()
+    none: uint32_t = b.label()
+    emit_rm(b, MOP_MOV_RM, 8, R10, based(R10, -8))
+    emit_rm(b, MOP_MOV_RM, 8, R10, based(R10, 0))
+    emit_rm(b, MOP_MOV_RM, 4, R12, based(R11, FUNCREC_TYPE_ID))
+    b.bind(again)
+    emit_rm(b, MOP_CMP_RM, 4, R12, based(R10, -4))
+    emit_jcc(b, CC_AE, none)
+    emit_rm(b, MOP_MOV_RM, 4, R12, indexed(R10, R12, 2))
+    emit_rr(b, MOP_CMP_RR, 4, R12, RBX)
+    emit_jcc(b, CC_E, found)
+    emit_rr(b, MOP_TEST_RR, 4, R12, R12)
+    emit_jcc(b, CC_NE, again)
+    return b.bind(none)
