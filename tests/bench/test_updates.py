@@ -7,7 +7,7 @@ from tests.bench import thresholds, updates
 from tests.bench.measure import Row, row_of
 
 
-def rows(call=9.0, pause=0.5, rollback=0.5, failed=0.0, older=0.0, made=1e6, growth=3.0):
+def rows(call=9.0, pause=0.5, rollback=0.5, failed=0.0, older=0.0, made=1e6, growth=3.0, back=0.5, lost=0.0):
     """The rows of QuickJS, and of a thousand updates."""
     counts = {"made": made, "failed": failed, "of an older version": older}
     return [
@@ -15,6 +15,8 @@ def rows(call=9.0, pause=0.5, rollback=0.5, failed=0.0, older=0.0, made=1e6, gro
         row_of("updates", "QuickJS, pause", "ms", {updates.WAITING: [0.5] * 20, updates.RUNNING: [pause] * 20}),
         row_of("updates", "QuickJS, rollback", "ms", {"rollback": [rollback] * 20}),
         Row("updates", "calls beside 1000 updates", "calls", counts),
+        row_of("updates", "swap, rollback", "ms", {"rollback": [back] * 20}),
+        Row("updates", "calls beside 100 swaps", "calls", {"made": 9.0, "failed": 0.0, "lost": lost}),
         Row("updates", "resident size", "MiB", {"after 10%": 50.0, "at the end": 50.0 + growth}),
     ]
 
@@ -30,7 +32,9 @@ def rows(call=9.0, pause=0.5, rollback=0.5, failed=0.0, older=0.0, made=1e6, gro
         (rows(older=1.0), 1),
         (rows(made=999_999.0), 1),
         (rows(growth=4.1), 1),
-        (rows(11, 2, 2, 1, 1, 0, 5), 7),
+        (rows(back=1.1), 1),
+        (rows(lost=1.0), 1),
+        (rows(11, 2, 2, 1, 1, 0, 5, 2, 1), 9),
         ([Row("updates", "quickjs.wasm: skipped", "ms", {})], 0),
     ],
 )
@@ -92,3 +96,12 @@ def test_calls_beside_updates_are_counted():
     assert (calls.values["failed"], calls.values["of an older version"]) == (0, 0)
     assert average.values["on average"] > 0
     assert len(resident.values) == 2
+
+
+def test_swaps_beside_calls_lose_nothing():
+    """As many as were wanted, and no call failed."""
+    times, back, calls = updates.swaps(5)
+    assert len(times.samples["calls wait"]) == 5
+    assert all(value > 0 for value in times.values.values())
+    assert back.values["rollback"] > 0
+    assert (calls.values["failed"], calls.values["of an older version"], calls.values["lost"]) == (0, 0, 0)

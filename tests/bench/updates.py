@@ -10,7 +10,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,6 +49,17 @@ COUNTER: Final = """(module (memory 1)
   (func $step (result i32) i32.const {})
   (func (export "count") (result i32)
     (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1))) (call $step)))"""
+
+
+SWAPS: Final = 100
+STATE_BYTES: Final = 1 << 16
+SWAPPED: Final = """(module (memory (export "memory") 2) (data (i32.const 131000) "{0}")
+  (func (export "version") (result i32) i32.const {0})
+  (func (export "add") (i32.store (i32.const 0) (i32.add (i32.load (i32.const 0)) (i32.const 1))))
+  (func (export "sum") (result i32) (i32.load (i32.const 0)))
+  (func (export "export-state") (result i64) (i64.const 65536))
+  (func (export "alloc") (param i32) (result i32) (i32.const 0))
+  (func (export "migrate") (param i32 i32 i32) (result i32) (i32.const 0)))"""
 
 
 class Edits:
@@ -177,6 +188,7 @@ def measure(rounds: int) -> Iterator[Row]:
         else:
             yield from measured(name, path, arguments, COMPUTING[name], max(LEAST_UPDATES, rounds))
     yield from thousand(UPDATES, CALLS)
+    yield from swaps(SWAPS)
 
 
 def measured(name: str, path: Path, arguments: Sequence[str], computing: Sequence[str], updates: int) -> Iterator[Row]:
@@ -244,7 +256,7 @@ def thousand(updates: int, calls: int) -> Iterator[Row]:
     """Updates beside a thread that calls; at least so many calls."""
     with stratavm.Engine(cache=False) as engine:
         instance = stratavm.load(COUNTER.format(1), store=stratavm.Store(engine))
-        caller = Caller(instance)
+        caller = Caller(instance.exports.count)
         caller.start()
         sizes = []
         begin = time.perf_counter()
@@ -267,12 +279,47 @@ def thousand(updates: int, calls: int) -> Iterator[Row]:
     yield Row(SUITE, "resident size", "MiB", dict(zip(names, sizes, strict=True)))
 
 
+def swaps(count: int) -> Iterator[Row]:
+    """Swaps beside a thread that calls; every call adds to the state that is carried."""
+    with stratavm.Engine(cache=False) as engine:
+        live = stratavm.LiveInstance(SWAPPED.format(1), engine=engine)
+        add = live.exports.add
+        version = live.exports.version
+
+        def call() -> int:
+            add()
+            return int(version())
+
+        caller = Caller(call)
+        caller.start()
+        times: dict[str, list[float]] = {"source to commit": [], "calls wait": []}
+        for n in range(count):
+            done = live.update(SWAPPED.format(n + 2), deadline=30)
+            if done.kind != "swap" or done.carried != STATE_BYTES:
+                raise AssertionError(f"it was to be a swap that carries all: {done}")
+            times["source to commit"].append(done.seconds * 1e3)
+            times["calls wait"].append(done.pause_seconds * 1e3)
+            time.sleep(0.002)
+        caller.over = True
+        caller.join()
+        lost = caller.calls - caller.failed - live.exports.sum()
+        backs = []
+        for n in range(LEAST_UPDATES):
+            live.update(SWAPPED.format(n + count + 2), deadline=30)
+            backs.append(live.rollback().seconds * 1e3)
+        live.close()
+    counts = {"made": caller.calls, "failed": caller.failed, "of an older version": caller.older, "lost": lost}
+    yield row_of(SUITE, "swap, state of 64 KiB", "ms", times)
+    yield row_of(SUITE, "swap, rollback", "ms", {"rollback": backs})
+    yield Row(SUITE, f"calls beside {count} swaps", "calls", {k: float(v) for k, v in counts.items()})
+
+
 class Caller(threading.Thread):
     """Calls until it is told to end. What it gets is the version, which only grows."""
 
-    def __init__(self, instance: stratavm.Instance) -> None:
+    def __init__(self, call: Callable[[], int]) -> None:
         super().__init__()
-        self._count = instance.exports.count
+        self._call = call
         self.calls = self.failed = self.older = 0
         self.over = False
 
@@ -281,7 +328,7 @@ class Caller(threading.Thread):
         last = 0
         while not self.over:
             try:
-                found = self._count()
+                found = self._call()
             except Exception:
                 self.failed += 1
             else:
@@ -304,9 +351,13 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
             found.append(thresholds.of_median(f"{name}: rollback", back, MOST_PAUSE_MS, " ms"))
     for name, row in own.items():
         if name.startswith("calls beside"):
-            found.append(Verdict("calls that failed beside updates", row.values["failed"], None, 0))
-            found.append(Verdict("calls on an older version", row.values["of an older version"], None, 0))
-            found.append(Verdict("calls that are missing of a million", max(0, CALLS - row.values["made"]), None, 0))
+            for what in ("failed", "of an older version", "lost"):
+                if what in row.values:
+                    found.append(Verdict(f"{name}: {what}", row.values[what], None, 0))
+            if "lost" not in row.values:
+                found.append(Verdict(f"{name}: missing of a million", max(0, CALLS - row.values["made"]), None, 0))
+        if name == "swap, rollback":
+            found.append(thresholds.of_median(name, row.samples["rollback"], MOST_PAUSE_MS, " ms"))
     if "resident size" in own:
         first, last = own["resident size"].values.values()
         found.append(Verdict("growth over nine in ten updates", last - first, None, MOST_GROWTH_MIB, " MiB"))
