@@ -32,6 +32,7 @@ from tests.torture.kept import kept_exceptions
 from tests.torture.measure import repeat, together
 from tests.torture.pools import pools
 from tests.torture.shared import shared_memories
+from tests.torture.updates import updates
 from tests.torture.worlds import threads_of_a_world
 
 GUEST: Final = """(module
@@ -538,7 +539,7 @@ SCENARIOS: Final[dict[str, Callable[[Random, float], int]]] = {
         threads_own_stores, threads_one_store, traps, host_exceptions, interrupts, deadlines, signal_storm,
         instance_churn, views_and_growth, pooled_tenants, ping_pong, collections, first_calls, forks, exit_inside,
         helper_threads, compiled_ahead, lifted_beside, exit_while_compiling, asynchronous_calls, pools,
-        kept_exceptions, shared_memories, threads_of_a_world, clones,
+        kept_exceptions, shared_memories, threads_of_a_world, clones, updates,
     )
 }  # fmt: skip
 
