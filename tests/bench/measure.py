@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import statistics
 import time
 import timeit
@@ -46,17 +47,24 @@ def interleaved(
     rounds: int,
     scale: float = 1.0,
     clock: Callable[[], float] = time.perf_counter,
+    shuffled: bool = False,
 ) -> dict[str, list[float]]:
     """Seconds of each, times ``scale``, over rounds that run all of them in turn.
 
-    ``clock``: ``time.thread_time`` for work of this thread only, so that waiting for a busy processor does not count.
+    ``shuffled``: each round in an order of its own, always the same ones; for whole processes, of which else each would
+    get the pages that the same one has left. ``clock``: ``time.thread_time`` for work of this thread only, so that
+    waiting for a busy processor does not count.
     """
     samples: dict[str, list[float]] = {name: [] for name in runs}
+    names, orders = list(runs), random.Random(0)
     gc.collect()
     gc.disable()
     try:
         for _ in range(rounds):
-            for name, run in runs.items():
+            if shuffled:
+                orders.shuffle(names)
+            for name in names:
+                run = runs[name]
                 begin = clock()
                 run()
                 samples[name].append((clock() - begin) * scale)

@@ -4,7 +4,7 @@ later start has it, code kept by ours and an image of wasmtime's.
 ``script`` is the command as users type it; the others are ``python -m stratavm``, which imports ``runpy`` first.
 ``pass`` is what Python itself takes, ``import`` with the package. Programs are binaries: reading text is no start.
 What compiles for seconds, first starts and later starts have rounds of their own each (ADR-0036): between two starts
-nobody fills the memory of the machine.
+nobody fills the memory of the machine. Within a round their order is shuffled.
 """
 
 from __future__ import annotations
@@ -116,5 +116,5 @@ def _row(
             for command in commands.values():
                 runner(command, env)  # keeps the code, and each file in the kernel's cache
         runs = {engine: lambda command=command, env=env: runner(command, env) for engine, command in commands.items()}
-        samples |= interleaved(runs, rounds, 1e3)
+        samples |= interleaved(runs, rounds, 1e3, shuffled=True)
     return row_of("start", name, "ms", samples)
