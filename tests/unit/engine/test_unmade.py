@@ -320,7 +320,12 @@ seen = 0
 for found in pkgutil.walk_packages(stratavm.__path__, "stratavm."):
     if "__main__" in found.name or found.name == "stratavm.sandbox.python.driver":  # a guest's
         continue
-    for name, cls in list(vars(importlib.import_module(found.name)).items()):
+    try: module = importlib.import_module(found.name)
+    except ImportError as error:
+        if isinstance(error.__cause__, ImportError) and found.name.startswith("stratavm.adapters."):
+            continue  # the package that it is for is not there
+        raise
+    for name, cls in list(vars(module).items()):
         if not isinstance(cls, type) or cls.__flags__ & HEAPTYPE or cls.__module__ != found.name or name in DATA:
             continue
         seen += 1
