@@ -25,7 +25,7 @@ from stratavm.engine.events import describe
 from stratavm.engine.linker import Namespaces
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
-from stratavm.engine.swap import carry, check_store, linker_for, obstacles
+from stratavm.engine.swap import carry, check_store, linker_for, obstacles, type_in
 from stratavm.engine.update import Patience, loaded, patched, refusal, tell, tell_failure
 from stratavm.engine.update import rollback as rollback_patch
 from stratavm.engine.update_events import InstanceSwapped, UpdateUndone
@@ -184,7 +184,8 @@ class LiveInstance:
             how: ``"swap"``: another instance also where a patch would do.
             dry_run: say only what it would be, and what stands against it.
             deadline: seconds that calls under way are waited for, and that the new version may take to begin and to
-                take the state over; None: no limit.
+                take the state over; None: no limit. ``export-state`` of the old one has none, for to interrupt it would
+                harm the version that works: ``instance.store.interrupt()`` ends it.
 
         Returns:
             What was done, or would be.
@@ -593,12 +594,17 @@ class LiveExports(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         live = self._live
         found = live._functions.get(name)
-        if found is None or live._closed:
-            export = live.instance.exports[name]
-            if live.module.export_index[name][0] != "func":
-                return export
-            live._held.setdefault(name, export.type)
-            found = live._functions.setdefault(name, LiveFunc(live, name))
+        while found is None or live._closed:
+            instance = live.instance
+            type_ = type_in(instance.module, name)
+            if type_ is not None:
+                live._held.setdefault(name, type_)
+                return live._functions.setdefault(name, LiveFunc(live, name))
+            try:
+                return instance.exports[name]
+            except Closed:
+                if live.instance is instance:
+                    raise
         return found
 
     def __getattr__(self, name: str) -> Any:

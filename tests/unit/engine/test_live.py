@@ -585,3 +585,31 @@ def test_events_say_what_happened(quick: Engine) -> None:
     names = [type(event).__name__ for event in seen]
     assert names == ["InstanceUpdated", "InstanceSwapped", "UpdateFailed", "UpdateUndone"]
     assert dict(quick.metrics().updates) == {"patched": 1, "swapped": 1, "failed": 1, "undone": 1}
+
+
+def test_exports_are_found_while_versions_come_and_go(quick: Engine) -> None:
+    """For the first time, by threads that look while the instance that they have found is closed."""
+    live = LiveInstance(counter(1), engine=quick)
+    over, failed = threading.Event(), []
+
+    def look() -> None:
+        try:
+            while not over.is_set():
+                live._functions.clear()
+                assert live.exports.count.type.results
+                assert live.exports.memory is not None  # of a version that may have ended
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for by in range(2, 40):
+            live.update(counter(by), deadline=60)
+            live.forget()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)
+    assert not failed
