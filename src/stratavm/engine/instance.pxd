@@ -2,4 +2,4 @@
 from stratavm.runtime.instance cimport Instance as RuntimeInstance
 
 cdef class Instance(RuntimeInstance):
-    cdef tuple binders                # Binders, one for each import; None: it was made without
+    pass

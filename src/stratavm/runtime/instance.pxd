@@ -40,8 +40,9 @@ cdef class Instance:
     cdef uint64_t charged                # bytes of the store's quota
     cdef readonly bint closed
     cdef readonly bint poisoned
-    cdef readonly object module          # of an engine, as the next two: the class there adds methods only
+    cdef readonly object module          # of an engine, as the next three: the class there adds methods only
     cdef object made                     # its Exports, once asked for
+    cdef tuple binders                   # Binders, one for each import; None: it was made without
     cdef bint initialized
     cdef object __weakref__
     cdef int begin(self, Store store, Blueprint blueprint, CommonRecs common) except -1
