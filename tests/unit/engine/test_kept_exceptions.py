@@ -116,6 +116,7 @@ def guest(request):
     return Guest(request.param)
 
 
+@pytest.mark.trace_slow
 @pytest.mark.parametrize("tier", WAYS)
 def test_a_million_clean_ups_take_no_memory(tier, resident):
     """What C++ destructors compile to, in one call: each exception is kept by reference and thrown again."""

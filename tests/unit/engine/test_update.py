@@ -465,6 +465,7 @@ def test_idle_does_not_wait_for_the_loop_that_it_blocks(engine: Engine) -> None:
 # ---- what is left behind ----
 
 
+@pytest.mark.trace_slow
 def test_a_thousand_updates_beside_calls_leave_nothing_behind(engine: Engine) -> None:
     """Calls on another thread between and during updates: none fails, each gives what one version gives, and code and
     memory are flat."""
