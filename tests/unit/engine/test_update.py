@@ -406,20 +406,26 @@ ASYNC = """(module (import "h" "h" (func $h (param i32) (result i32)))
     (i32.add (i32.add (local.get $n) (call $leaf)) (i32.const {1}))))"""
 
 
+async def suspended(engine: Engine) -> tuple[Instance, asyncio.Task[int], asyncio.Event]:
+    """An instance in a call that the loop drives, which waits for the host, and what lets it go on."""
+    gate = asyncio.Event()
+
+    async def host(step: int) -> int:
+        await gate.wait()
+        return step
+
+    instance = start(engine, ASYNC.format(1, 10), {"h": {"h": host}})
+    call = asyncio.create_task(instance.exports.f.call_async(1000))
+    await asyncio.sleep(0.01)
+    return instance, call, gate
+
+
 @pytest.mark.parametrize("tier", ["jit0", "jit1", "auto"], indirect=True)
 def test_a_guest_that_waits_goes_on_in_its_old_body(engine: Engine) -> None:
     """Many updates while it is suspended; its code stays until it has ended."""
 
     async def run() -> None:
-        gate = asyncio.Event()
-
-        async def host(step: int) -> int:
-            await gate.wait()
-            return step
-
-        instance = start(engine, ASYNC.format(1, 10), {"h": {"h": host}})
-        call = asyncio.create_task(instance.exports.f.call_async(1000))
-        await asyncio.sleep(0.01)
+        instance, call, gate = await suspended(engine)
         for n in range(2, 30):
             instance.update(ASYNC.format(n, 10 * n))
             assert 1 <= len(instance.retired) <= 2
@@ -440,15 +446,7 @@ def test_idle_does_not_wait_for_the_loop_that_it_blocks(engine: Engine) -> None:
     """It is refused by name; in a thread it waits until the call has ended."""
 
     async def run() -> None:
-        gate = asyncio.Event()
-
-        async def host(step: int) -> int:
-            await gate.wait()
-            return step
-
-        instance = start(engine, ASYNC.format(1, 10), {"h": {"h": host}})
-        call = asyncio.create_task(instance.exports.f.call_async(1000))
-        await asyncio.sleep(0.01)
+        instance, call, gate = await suspended(engine)
         with pytest.raises(stratavm.StoreBusy, match="to_thread"):
             instance.update(ASYNC.format(1, 20), when="idle")
         later = asyncio.create_task(asyncio.to_thread(instance.update, ASYNC.format(1, 20), when="idle", deadline=20))

@@ -12,7 +12,7 @@ import stratavm
 from stratavm import Engine, Store, UpdateRefused
 from stratavm.engine import update as updates
 from stratavm.runtime.patch import SWITCHED, hasten
-from tests.unit.engine.test_update import ASYNC, LOOP, spin, start, version
+from tests.unit.engine.test_update import ASYNC, LOOP, spin, start, suspended, version
 
 
 @pytest.fixture
@@ -25,15 +25,7 @@ def test_the_loop_goes_on_while_an_update_waits(engine: Engine) -> None:
     """For a call that the loop drives itself; the call has its old body, the next one the new one."""
 
     async def run() -> None:
-        gate = asyncio.Event()
-
-        async def host(step: int) -> int:
-            await gate.wait()
-            return step
-
-        instance = start(engine, ASYNC.format(1, 10), {"h": {"h": host}})
-        call = asyncio.create_task(instance.exports.f.call_async(1000))
-        await asyncio.sleep(0.01)
+        instance, call, gate = await suspended(engine)
         plan = await instance.update_async(ASYNC.format(1, 20), dry_run=True)
         assert (plan.kind, plan.applied) == ("patch", False)
         later = asyncio.create_task(instance.update_async(ASYNC.format(1, 20), when="idle", deadline=60))
@@ -148,15 +140,7 @@ def test_what_was_dropped_is_not_made_later(engine: Engine, monkeypatch: pytest.
     monkeypatch.setattr(updates, "ask", lambda context, call: (attempts.append(call.__self__), real(context, call)))
 
     async def run() -> None:
-        gate = asyncio.Event()
-
-        async def host(step: int) -> int:
-            await gate.wait()
-            return step
-
-        instance = start(engine, ASYNC.format(1, 10), {"h": {"h": host}})
-        call = asyncio.create_task(instance.exports.f.call_async(1000))
-        await asyncio.sleep(0.01)
+        instance, call, gate = await suspended(engine)
         with pytest.raises(stratavm.DeadlineExceeded):
             await instance.update_async(ASYNC.format(1, 20), when="idle", deadline=0.01)
         gate.set()
