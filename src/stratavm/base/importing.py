@@ -19,6 +19,32 @@ importing = RLock()
 """Held around every import inside a function that threads may reach while another one forks: a child that is made in
 the middle of an import finds the module half made and its lock held, by a thread that it does not have."""
 
+
+def exported(
+    package: str, modules: dict[str, str], namespace: dict[str, object]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` of a package whose public names are loaded at first use.
+
+    Args:
+        package: its name.
+        modules: the module of each public name, from the package on.
+        namespace: of the package; a name that was loaded stands there afterwards.
+    """
+
+    def load(name: str) -> object:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name)
+        with importing:
+            value: object = getattr(__import__(f"{package}.{modules[name]}", fromlist=[name]), name)
+        namespace[name] = value
+        return value
+
+    def listed() -> list[str]:
+        return sorted({*modules, *(name for name in namespace if name.startswith("__"))})
+
+    return load, listed
+
+
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
     import asyncio as asyncio
