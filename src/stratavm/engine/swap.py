@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 EXPORT: Final = "export-state"
 VERSION: Final = "state-version"
-ALLOC: Final = "alloc"
+ALLOCS: Final = ("alloc", "plugin_alloc")
+"""What makes room for the state: one of them, the first that is there."""
+ROOM: Final = FuncType((I32,), (I32,))
 MIGRATE: Final = "migrate"
 OLD: Final[dict[str, FuncType]] = {EXPORT: FuncType((), (I64,))}
-NEW: Final[dict[str, FuncType]] = {ALLOC: FuncType((I32,), (I32,)), MIGRATE: FuncType((I32, I32, I32), (I32,))}
+NEW: Final[dict[str, FuncType]] = {MIGRATE: FuncType((I32, I32, I32), (I32,))}
 LOW: Final = 0xFFFF_FFFF
 
 
@@ -48,7 +50,7 @@ def obstacles(old: Instance, new: Module, held: Mapping[str, FuncType], carries:
         yield f"the running version has no {EXPORT}: what it holds would be lost; fresh=True means that it may be"
         return
     yield from missing(old.module, OLD, "the running version")
-    yield from missing(new, NEW, "the new version")
+    yield from missing(new, {allocator(new): ROOM} | NEW, "the new version")
 
 
 def missing(module: Module, wanted: Mapping[str, FuncType], whose: str) -> Iterator[str]:
@@ -58,6 +60,11 @@ def missing(module: Module, wanted: Mapping[str, FuncType], whose: str) -> Itera
             yield f"{whose} has no function {signature(name, type_)}"
     if module.export_index.get("memory", ("", 0))[0] != "memory":
         yield f"{whose} has no memory of the name memory"
+
+
+def allocator(module: Module) -> str:
+    """The name of the function that makes room in a module, or that one would have."""
+    return next((name for name in ALLOCS if name in module.export_index), ALLOCS[0])
 
 
 def type_in(module: Module, name: str) -> FuncType | None:
@@ -92,10 +99,13 @@ def carry(old: Instance, new: Instance) -> int:
     if pointer + size > len(old.exports["memory"]):
         raise MigrationFailed(f"{EXPORT} says {size} bytes at {pointer:#x}, which is outside of its memory")
     data = old.exports["memory"].read(pointer, size)
-    place = new.exports[ALLOC](size) & LOW
+    alloc = allocator(new.module)
+    place = new.exports[alloc](size) & LOW
+    if size and not place and alloc != ALLOCS[0]:  # as its convention says; `alloc` may mean the beginning
+        raise MigrationFailed(f"{alloc} has no room for {size} bytes of state")
     memory = new.exports["memory"]
     if place + size > len(memory):
-        raise MigrationFailed(f"{ALLOC} says {place:#x} for {size} bytes, which is outside of the new memory")
+        raise MigrationFailed(f"{alloc} says {place:#x} for {size} bytes, which is outside of the new memory")
     memory.write(place, data)
     answer = new.exports[MIGRATE](version, place, size)
     if answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.text import printable
@@ -38,11 +39,10 @@ def key_values(name: str = "kv") -> Capability:
         values = context.kept.get(name)
         if values is None or not values.is_owned:  # else they went with an instance that was not made
             values = context.kept[name] = _Values(context, name)
-        values.context = context
         return {
             "get": HostFunction("text -> bytes", values.get),
-            "set": HostFunction("json -> none", values.set),
-            "delete": HostFunction("text -> none", values.delete),
+            "set": HostFunction("json -> none", partial(values.set, context)),
+            "delete": HostFunction("text -> none", partial(values.delete, context)),
             "keys": HostFunction("none -> json", values.keys),
         }
 
@@ -53,7 +53,6 @@ class _Values:
     """The values of one plugin; ``is_owned``: they are in its ledger."""
 
     def __init__(self, context: Context, name: str) -> None:
-        self.context = context
         self._found: dict[str, bytes] = {}
         self._size = 0
         self.is_owned = True
@@ -69,17 +68,17 @@ class _Values:
         except KeyError:
             raise ErrorAnswer(f"no value of {printable(key, 100)}") from None
 
-    def set(self, pair: object) -> None:
+    def set(self, context: Context, pair: object) -> None:
         if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
             raise ErrorAnswer("expected [key, value], both text")
         key, value = pair[0], pair[1].encode(errors="replace")
         if not key.isprintable() or len(key.encode()) > KEY_BYTES:
             raise ErrorAnswer(f"a key is printable and has at most {KEY_BYTES} bytes")
-        self._resize(self._size - self._cost(key) + BESIDE + len(key.encode()) + len(value))
+        self._resize(context, self._size - self._cost(key) + BESIDE + len(key.encode()) + len(value))
         self._found[key] = value
 
-    def delete(self, key: str) -> None:
-        self._resize(self._size - self._cost(key))
+    def delete(self, context: Context, key: str) -> None:
+        self._resize(context, self._size - self._cost(key))
         self._found.pop(key, None)
 
     def keys(self) -> list[str]:
@@ -89,9 +88,9 @@ class _Values:
         value = self._found.get(key)
         return 0 if value is None else BESIDE + len(key.encode()) + len(value)
 
-    def _resize(self, size: int) -> None:
+    def _resize(self, context: Context, size: int) -> None:
         try:
-            self.context.charge(self._entry, size)
+            context.charge(self._entry, size)
         except ResourceLimit as error:
             raise ErrorAnswer(str(error)) from None
         self._size = size

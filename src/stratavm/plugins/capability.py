@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from stratavm.base.errors import Closed, ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple
 from stratavm.plugins.convention import ErrorAnswer, Signature, decode, drive, encode, packed_at, put, take
-from stratavm.plugins.ledger import INSTANCE, PLUGIN, Entry, Ledger
+from stratavm.plugins.ledger import INSTANCE, PLUGIN, Entry, Ledger, Place
 from stratavm.plugins.manifest import is_name
 
 if TYPE_CHECKING:
@@ -88,8 +88,9 @@ class Context:
         raised: what a host function has raised last, which is no fault of the plugin.
     """
 
-    def __init__(self, plugin: str, limits: PluginLimits, ledger: Ledger, counters: Counters) -> None:
+    def __init__(self, plugin: str, limits: PluginLimits, ledger: Ledger, counters: Counters, version: int = 0) -> None:
         self.plugin, self.limits = plugin, limits
+        self._place = Place(INSTANCE, version)
         self.kept = ledger.kept
         self._ledger, self._counters = ledger, counters
         self.calls = 0
@@ -102,7 +103,7 @@ class Context:
         Raises:
             Closed: the instance is gone; ``close`` was called at once.
         """
-        return self._ledger.own(kind, name, close, PLUGIN if stays else INSTANCE)
+        return self._ledger.own(kind, name, close, Place(PLUGIN) if stays else self._place)
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str = "task") -> Entry:
         """A task of the running loop that is cancelled with the instance.
@@ -113,7 +114,7 @@ class Context:
         if self._ledger is NOBODY:
             work.close()
             raise Closed(f"the instance of {self.plugin} is gone")
-        return self._ledger.spawn(work, name)
+        return self._ledger.spawn(work, name, self._place)
 
     def charge(self, entry: Entry, size: int) -> None:
         """An entry has so many bytes from now on, which count as ``stored_bytes``.

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from functools import partial
 
-from stratavm.base.events.core import Vetoed
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
-from stratavm.base.words import some
-from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
-from stratavm.engine.store import Store
 from stratavm.plugins import events
-from stratavm.plugins.capability import Context, bound
-from stratavm.plugins.convention import START, STOP, drive, encode, exchange
+from stratavm.plugins.convention import STOP
 from stratavm.plugins.errors import PluginRefused
-from stratavm.plugins.events import PluginLoading
-from stratavm.plugins.fitting import misfit, mistyped
-from stratavm.plugins.ledger import INSTANCE, MODULE, PLUGIN
+from stratavm.plugins.fitting import misfit
+from stratavm.plugins.ledger import INSTANCE, MODULE, PLUGIN, Place
 from stratavm.plugins.life import Edge, Life, reason_of
-from stratavm.plugins.manifest import digest_of
+from stratavm.plugins.making import begin, make, own_module, read_module, refusals, tell
 from stratavm.plugins.states import MOVES
-from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
-    from stratavm.engine.instance import Instance
-    from stratavm.plugins.policy import Grant
-    from stratavm.plugins.sources import Package
-
-BINARY: Final = b"\0asm"
-SAME: Final = ("name", "capabilities", "wasi", "folders", "env", "limits")
-"""What two versions of a plugin have in common, if one can become the other as it runs."""
+    from stratavm.plugins.updating import Attempt
 
 
 def nothing(life: Life, seconds: float | None) -> tuple[Any, ...]:
@@ -49,47 +36,19 @@ def free(life: Life) -> str:
 
 def admitted(life: Life) -> str:
     """The policy grants what is asked for, and nobody who was asked is against it."""
-    shared, asked = life.shared, life.manifest
-    grant = shared.policy.grant(life.name)
-    if grant is None:
-        return "no grant names it"
-    absent = [name for name in asked.capabilities if name not in shared.capabilities]
-    refused = [*grant.refusals(asked), *([f"there is no capability {some(absent)}"] if absent else [])]
-    if dict(asked.limits).get("fuel") is not None and not shared.engine.config.fuel:
-        refused.append("it limits its fuel, which the engine does not count")
-    if not refused and shared.source.hears(PluginLoading):
-        try:
-            shared.source.bus.ask(PluginLoading(life.name, asked.version))
-        except Vetoed as veto:
-            refused.append(str(veto))
-    return "; ".join(refused)
+    return "; ".join(refusals(life.shared, life.manifest))
 
 
 def verify(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Read the module, and see that it is the one that was named."""
     grant = life.shared.policy.grant(life.name)
     assert grant is not None
-    data, digest = _read(life.package, grant, "verify")
-    life.grant, life.limits = grant, grant.limits.within(life.manifest.limits)
-    life.ledger.most, life.gate.most = life.limits.stored_bytes, life.limits.waiting
-    life.ledger.own("bytes", life.manifest.module, partial(setattr, life, "data", b""), MODULE)
-    life.data = data
+    data, digest = read_module(life.package, grant, "verify")
+    body = life.version.body
+    life.go_on(life.version._replace(grant=grant, limits=grant.limits.within(life.manifest.limits)), None)
+    life.ledger.own("bytes", life.manifest.module, body.drop_data, Place(MODULE, body.number))
+    body.data = data
     return (digest,)
-
-
-def _read(package: Package, grant: Grant, edge: str) -> tuple[bytes, str]:
-    """The bytes of a module, and their digest, if they are those that manifest and grant name."""
-    said = package.manifest
-    data = package.read()
-    digest = digest_of(data)
-    if said.digest not in ("", digest):
-        raise PluginRefused(said.name, edge, f"the module is {digest}, the manifest names {said.digest}")
-    if grant.digests and digest not in grant.digests:
-        raise PluginRefused(said.name, edge, f"the module is {digest}, which the grant does not name")
-    if not data.startswith(BINARY) and not said.module.endswith(".wat"):
-        text = f"{said.module} is no WebAssembly binary; text has the ending .wat, images are not taken"
-        raise PluginRefused(said.name, edge, text)
-    return data, digest
 
 
 # ---- resolve, instantiate ----
@@ -97,74 +56,48 @@ def _read(package: Package, grant: Grant, edge: str) -> tuple[bytes, str]:
 
 def resolve(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Validate the module, and compare it with what the manifest says."""
-    module = Module(life.data, engine=life.shared.engine, timeout=seconds)
+    body = life.version.body
+    module = Module(body.data, engine=life.shared.engine, timeout=seconds)
     wrong = misfit(module, life.manifest)
     if wrong:
         raise PluginRefused(life.name, "resolve", wrong)
-    life.ledger.own("module", life.manifest.module, partial(setattr, life, "module", None), MODULE)
-    life.module = module
+    own_module(life, body, module)
     return ()
 
 
 def instantiate(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Make a store, a world, host functions and an instance."""
-    assert life.module is not None and life.grant is not None
-    engine, own = life.shared.engine, life.ledger.own
-    life.data = b""  # the module has what it needs of them
-    context = life.context = Context(life.name, life.limits, life.ledger, life.counters)
-    own("context", life.name, partial(_forget, life, context))
-    store = life.store = Store(engine, limits=life.limits.of_store, fuel=life.limits.fuel)
-    own("store", life.name, store.close)
-    linker = Linker(engine)
-    if life.manifest.wasi:
-        world = Wasi(
-            args=[life.name],
-            env=life.grant.variables(life.manifest),
-            preopens=life.grant.preopens(life.manifest),
-            engine=engine,
-        )
-        own("world", life.name, world.close)
-        linker.define_namespaces(world.namespaces())
-    for name in life.manifest.capabilities:
-        functions = life.shared.capabilities[name].functions(context)
-        wrong = "; ".join(mistyped(life.module, name, functions))
-        if wrong:
-            raise PluginRefused(life.name, "instantiate", wrong)
-        for key, item in functions.items():
-            linker.define(name, key, bound(item, f"{name}.{key}", context))
-    with store.deadline(seconds):
-        instance = linker.instantiate(store, life.module)
-        own("instance", life.name, instance.close)
-        instance.initialize()
-    life.instance = instance
-    life.counters.instances += 1
+    make(life, life.version, seconds)
     return (life.counters.instances,)
-
-
-def _forget(life: Life, context: Context) -> None:
-    """The instance is gone."""
-    context.close()
-    life.store = life.instance = life.context = None
 
 
 # ---- update ----
 
 
-def update(life: Life, seconds: float | None, package: Package) -> tuple[Any, ...]:
-    """Go on with another version, which may differ in code, in what it offers, and in its number."""
-    assert life.instance is not None and life.grant is not None
-    asked, old = package.manifest, life.manifest
-    other = [name for name in SAME if getattr(asked, name) != getattr(old, name)]
-    if other:
-        raise PluginRefused(life.name, "update", f"it has another {some(other)}: that takes a new instance")
-    data, digest = _read(package, life.grant, "update")
-    wrong = misfit(Module(data, engine=life.shared.engine, timeout=life.shared.timeouts.resolve), asked)
-    if wrong:
-        raise PluginRefused(life.name, "update", wrong)
-    life.instance.update(data)
-    life.module = life.instance.module
-    life.package, life.manifest = package, asked
-    return asked.version, digest
+def update(life: Life, seconds: float | None, attempt: Attempt) -> tuple[Any, ...]:
+    """Go on with another version, as it was planned."""
+    return attempt.make(life, time.perf_counter())
+
+
+def has_former(life: Life) -> str:
+    """There is a version to go back to, and it is whole."""
+    before = life.before
+    if before is None:
+        return "there is no update to undo: one step is kept, and a rollback is no update"
+    instance = before.body.instance
+    return "the instance of before is gone" if instance is None or instance.store.closed else ""
+
+
+def rollback(life: Life, seconds: float | None) -> tuple[Any, ...]:
+    """Go on with the version of before."""
+    before = life.before
+    assert before is not None and before.body.instance is not None
+    if before.code is not None and before.code is not before.body.module:  # it was a patch
+        before.body.instance.rollback()
+        before.body.module = before.code
+    life.go_on(before, None)
+    life.breaker.forget()
+    return (before.package.manifest.version,)
 
 
 # ---- start, stop ----
@@ -172,12 +105,7 @@ def update(life: Life, seconds: float | None, package: Package) -> tuple[Any, ..
 
 def activate(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Hand it its configuration."""
-    instance = cast("Instance", life.instance)
-    takes = START in instance.exports
-    if not takes and life.config is not None:
-        raise PluginRefused(life.name, "activate", f"it takes no configuration: it exports no {START}")
-    if takes:
-        _tell(life, instance, START, encode("json", life.config), seconds)
+    begin(life, life.version, seconds)
     return ()
 
 
@@ -186,25 +114,10 @@ def stop(life: Life, seconds: float | None) -> tuple[Any, ...]:
     instance = life.instance
     if instance is not None and STOP in instance.exports and not instance.store.closed:
         try:
-            _tell(life, instance, STOP, b"", seconds)
+            tell(life.version, STOP, b"", seconds)
         except Exception as error:
             return (reason_of(error),)
     return ("",)
-
-
-def _tell(life: Life, instance: Instance, name: str, data: bytes, seconds: float | None) -> None:
-    """Call a function of its life."""
-    prepare(life, instance.store)
-    with instance.store.deadline(seconds):
-        drive(exchange(instance.exports, name, data, life.limits.message_bytes))
-
-
-def prepare(life: Life, store: Store) -> None:
-    """Before a call: it has its fuel, and has not called the host."""
-    if life.limits.fuel is not None:
-        store.fuel = life.limits.fuel
-    if life.context is not None:
-        life.context.calls = 0
 
 
 # ---- ends ----
@@ -212,7 +125,10 @@ def prepare(life: Life, store: Store) -> None:
 
 def fail(life: Life, seconds: float | None, where: str, reason: str, retry_s: float | None) -> tuple[Any, ...]:
     """Give its instance up."""
-    problems = tuple(life.ledger.release(scopes=(INSTANCE,)))
+    number = life.version.body.number
+    if life.before is not None and life.before.body is life.version.body:
+        life.before = None
+    problems = tuple(life.ledger.release(scopes=(INSTANCE,), goes=lambda entry: entry.version == number))
     return where, reason, life.breaker.in_a_row, retry_s, problems
 
 
@@ -226,6 +142,7 @@ def is_time(life: Life) -> str:
 
 def retry(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Nothing is left of the last beginning but what is known of its failures."""
+    life.before = None
     life.ledger.release(scopes=(INSTANCE, MODULE))
     return ()
 
@@ -238,21 +155,24 @@ def release(life: Life, seconds: float | None) -> tuple[Any, ...]:
 
 def quarantine(life: Life, seconds: float | None, reason: str) -> tuple[Any, ...]:
     """Nothing of it can run."""
+    life.before = None
     return printable(reason), tuple(life.ledger.release(scopes=(INSTANCE, MODULE)))
 
 
 def unload(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Close all."""
+    life.before = None
     return (tuple(life.ledger.release(scopes=(INSTANCE, MODULE, PLUGIN), last=True)),)
 
 
-GUARDS: Final[dict[str, Callable[[Life], str]]] = {"verify": admitted, "restart": is_time}
+GUARDS: Final[dict[str, Callable[[Life], str]]] = {"verify": admitted, "restart": is_time, "rollback": has_former}
 ACTIONS: Final[dict[str, Callable[..., tuple[Any, ...]]]] = {
     "verify": verify,
     "resolve": resolve,
     "instantiate": instantiate,
     "activate": activate,
     "update": update,
+    "rollback": rollback,
     "stop": stop,
     "unload": unload,
     "fail": fail,

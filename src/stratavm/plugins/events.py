@@ -76,11 +76,22 @@ class PluginActivated(PluginEvent):
 
 @event
 class PluginUpdated(PluginEvent):
-    """It goes on with the code of another version of its module, with its state."""
+    """It goes on with another version: by a ``patch``, a ``swap`` that has carried so many bytes of state, or ``none``
+    where the module is the same."""
 
     plugin: str
     version: str
     digest: str
+    kind: str
+    carried: int
+
+
+@event
+class PluginRolledBack(PluginEvent):
+    """It goes on with the version of before the last update."""
+
+    plugin: str
+    version: str
 
 
 @event

@@ -45,8 +45,8 @@ class Gate:
         """How many wait."""
         return len(self._waiting)
 
-    def enter(self, seconds: float) -> None:
-        """Wait for a turn, in a thread.
+    def enter(self, seconds: float | None) -> None:
+        """Wait for a turn, in a thread; None: as long as it takes.
 
         Raises:
             PluginBusy: there was none in so many seconds, there can be none, or too many wait.
@@ -63,7 +63,7 @@ class Gate:
         if not in_time and not self._withdraw(waiter):
             raise PluginBusy(f"plugin {self.name} was not free within {seconds:g} s")
 
-    async def enter_async(self, seconds: float) -> None:
+    async def enter_async(self, seconds: float | None) -> None:
         """Wait for a turn, in a task.
 
         Raises:

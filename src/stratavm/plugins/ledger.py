@@ -13,7 +13,7 @@ from contextlib import suppress
 from threading import Lock
 
 from stratavm.base.errors import Closed, ResourceLimit
-from stratavm.base.forms import Any, Final
+from stratavm.base.forms import Any, Final, NamedTuple
 
 INSTANCE: Final = "instance"
 """The scope of what goes with the instance."""
@@ -24,16 +24,28 @@ PLUGIN: Final = "plugin"
 SCOPES: Final = (INSTANCE, MODULE, PLUGIN)
 
 
+class Place(NamedTuple):
+    """With what something goes: its scope, and the number of the version whose that is."""
+
+    scope: str = INSTANCE
+    version: int = 0
+
+
+HERE: Final = Place()
+
+
 class Entry:
     """One thing that belongs to a plugin. ``close`` ends it before its time.
 
-    Attributes: ``kind`` and ``name`` say what it is, ``scope`` with what it goes, ``size`` how many bytes it counts.
+    Attributes: ``kind`` and ``name`` say what it is, ``scope`` with what it goes, ``version`` of which one that is,
+    ``size`` how many bytes it counts.
     """
 
-    __slots__ = ("_close", "_ledger", "kind", "name", "number", "scope", "size")
+    __slots__ = ("_close", "_ledger", "kind", "name", "number", "scope", "size", "version")
 
-    def __init__(self, ledger: Ledger, kind: str, name: str, scope: str, close: Callable[[], object]) -> None:
-        self.kind, self.name, self.scope, self.size = kind, name, scope, 0
+    def __init__(self, ledger: Ledger, kind: str, name: str, place: Place, close: Callable[[], object]) -> None:
+        self.kind, self.name, self.size = kind, name, 0
+        self.scope, self.version = place
         self.number = 0
         self._ledger, self._close = ledger, close
 
@@ -61,14 +73,14 @@ class Ledger:
         self._lock = Lock()
         self._closed = False
 
-    def own(self, kind: str, name: str, close: Callable[[], object], scope: str = INSTANCE, size: int = 0) -> Entry:
+    def own(self, kind: str, name: str, close: Callable[[], object], place: Place = HERE, size: int = 0) -> Entry:
         """Write down something that there is from now on. Where that cannot be, it is closed at once.
 
         Raises:
             Closed: the plugin is unloaded.
             ResourceLimit: the bytes are more than it may have.
         """
-        entry = Entry(self, kind, name, scope, close)
+        entry = Entry(self, kind, name, place, close)
         try:
             with self._lock:
                 if self._closed:
@@ -101,7 +113,7 @@ class Ledger:
             raise ResourceLimit(f"the plugin may have {self.most} bytes stored", limit="stored_bytes", needed=needed)
         self._bytes += size
 
-    def spawn(self, work: Coroutine[Any, Any, Any], name: str) -> Entry:
+    def spawn(self, work: Coroutine[Any, Any, Any], name: str, place: Place = HERE) -> Entry:
         """A task of the running loop that is cancelled with the instance. What it raises is the loop's to report."""
         task = asyncio.ensure_future(work)
 
@@ -112,7 +124,7 @@ class Ledger:
                 loop.call_soon_threadsafe(task.cancel)
 
         try:
-            entry = self.own("task", name, cancel)
+            entry = self.own("task", name, cancel, place)
         except BaseException:
             task.cancel()
             raise
@@ -131,15 +143,21 @@ class Ledger:
         """A moment, for ``release``."""
         return self._last
 
-    def release(self, after: int = 0, scopes: tuple[str, ...] = SCOPES, last: bool = False) -> list[str]:
-        """Close what came after a mark, of some scopes; what went wrong with it, in words. ``last``: nothing can come
-        any more."""
+    def release(
+        self,
+        after: int = 0,
+        scopes: tuple[str, ...] = SCOPES,
+        goes: Callable[[Entry], bool] = lambda entry: True,
+        last: bool = False,
+    ) -> list[str]:
+        """Close what came after a mark, of some scopes, and what of that ``goes``; what went wrong with it, in words.
+        ``last``: nothing can come any more."""
         with self._lock:
             self._closed = self._closed or last
         problems: list[str] = []
         while True:
             with self._lock:  # one by one: closing one may add, or close, another
-                found = [e for e in self._entries.values() if e.number > after and e.scope in scopes]
+                found = [e for e in self._entries.values() if e.number > after and e.scope in scopes and goes(e)]
                 entry = max(found, key=lambda e: e.number, default=None)
             if entry is None:
                 if last:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from threading import Lock
 
+from stratavm.base.errors import StrataError
 from stratavm.base.events.core import Event, Source
 from stratavm.base.forms import TYPE_CHECKING, Any, NamedTuple
 from stratavm.plugins.breaker import Breaker, Recovery
@@ -21,6 +22,7 @@ from stratavm.plugins.ledger import Ledger
 from stratavm.plugins.limits import PluginLimits
 from stratavm.plugins.metrics import Counters
 from stratavm.plugins.states import Move, State, Timeouts
+from stratavm.plugins.version import Body, Version
 
 if TYPE_CHECKING:
     from stratavm.engine.engine import Engine
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from stratavm.engine.module import Module
     from stratavm.engine.store import Store
     from stratavm.plugins.capability import Capability, Context
-    from stratavm.plugins.policy import Grant, Policy
+    from stratavm.plugins.manifest import Manifest
+    from stratavm.plugins.policy import Policy
     from stratavm.plugins.sources import Package
 
 
@@ -65,29 +68,77 @@ class Life:
     """A plugin from the inside.
 
     Attributes:
-        package: its manifest, and where its module is.
+        version: the one that it goes on with; ``before``: the one that a rollback goes back to.
         state: where it is.
         config: what it is configured with; None: nothing.
-        grant, limits, data: since it was verified; ``data`` are the module's bytes, until it is resolved.
-        module: since it was resolved; ``store``, ``instance``, ``context``: since it was instantiated.
     """
 
     def __init__(self, package: Package, shared: Shared, config: Any = None) -> None:
-        self.package, self.shared, self.config = package, shared, config
-        self.manifest, self.name = package.manifest, package.manifest.name
+        self.shared, self.config = shared, config
+        self.name = package.manifest.name
         self.state = State.DISCOVERED
-        self.grant: Grant | None = None
-        self.limits = PluginLimits()
-        self.data = b""
-        self.module: Module | None = None
-        self.store: Store | None = None
-        self.instance: Instance | None = None
-        self.context: Context | None = None
+        self.bodies = 0
+        self.version = Version(package, self.new_body())
+        self.before: Version | None = None
         self.counters, self.ledger = Counters(), Ledger()
         self.breaker, self.gate = Breaker(shared.recovery), Gate(self.name, self.limits.waiting)
         self._moving = ""
         self._lock = Lock()
         self._unsaid: deque[Event] = deque()
+
+    # ---- what it is now ----
+
+    @property
+    def package(self) -> Package:
+        """Its manifest, and where its module is."""
+        return self.version.package
+
+    @property
+    def manifest(self) -> Manifest:
+        """What it says of itself."""
+        return self.version.package.manifest
+
+    @property
+    def limits(self) -> PluginLimits:
+        """What it may use."""
+        return self.version.limits
+
+    @property
+    def module(self) -> Module | None:
+        """Since it was resolved."""
+        return self.version.body.module
+
+    @property
+    def store(self) -> Store | None:
+        """Since it was instantiated."""
+        return self.version.body.store
+
+    @property
+    def instance(self) -> Instance | None:
+        """Since it was instantiated."""
+        return self.version.body.instance
+
+    @property
+    def context(self) -> Context | None:
+        """Since it was instantiated."""
+        return self.version.body.context
+
+    def new_body(self, data: bytes = b"", module: Module | None = None) -> Body:
+        """A body for another version."""
+        self.bodies += 1
+        return Body(self.bodies, data, module)
+
+    def go_on(self, version: Version, before: Version | None) -> None:
+        """From here on it is this one, under its limits."""
+        self.version, self.before = version, before
+        self.ledger.most, self.gate.most = version.limits.stored_bytes, version.limits.waiting
+
+    def retire(self) -> list[str]:
+        """Close what belongs to versions that nobody can go back to; what went wrong, in words."""
+        kept = {0, self.version.body.number, *([] if self.before is None else [self.before.body.number])}
+        return self.ledger.release(goes=lambda entry: entry.version not in kept)
+
+    # ---- how it moves ----
 
     def take(self, edge: Edge, *given: Any) -> None:
         """Move along an edge, or stay.
@@ -99,6 +150,7 @@ class Life:
         name = edge.move.name
         self._begin(edge.move)
         mark, begun, most_s = self.ledger.mark(), self.shared.clock(), self.shared.timeouts.of(name)
+        was = self.version, self.before, self.module
         try:
             reason = edge.guard(self)
             if reason:
@@ -107,12 +159,25 @@ class Life:
             if most_s is not None and self.shared.clock() - begun > most_s:
                 raise PluginRefused(self.name, name, f"it took more than {most_s:g} s")
         except BaseException as error:
-            problems = self.ledger.release(mark)
+            problems = [*self._restore(*was), *self.ledger.release(mark)]
             self._moving = ""
             self.tell(EdgeRefused, name, "; ".join([reason_of(error), *problems]))
             raise
         self.state, self._moving = edge.move.target, ""
         self.tell(edge.event, *facts)
+
+    def _restore(self, version: Version, before: Version | None, module: Module | None) -> list[str]:
+        """The version is the one that it was, also where it was patched; what went wrong, in words."""
+        self.go_on(version, before)
+        instance = version.body.instance
+        if instance is None or module is None or instance.store.closed or instance.module is module:
+            return []
+        try:
+            instance.rollback()
+        except StrataError as error:
+            return [reason_of(error)]
+        version.body.module = instance.module
+        return []
 
     def turn(self, edge: Edge) -> None:
         """Move along an edge that does nothing, which needs no turn at the gate.

@@ -137,6 +137,13 @@ def is_name(found: object) -> bool:
     return isinstance(found, str) and len(found) <= LONGEST_NAME and NAME.match(found) is not None
 
 
+def precedence(version: str) -> tuple[Any, ...]:
+    """What versions are compared by: numbers as such, and whatever has a hyphen before what has none."""
+    numbers, _, early = version.partition("-")
+    parts = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in early.split(".")] if early else []
+    return tuple(map(int, numbers.split("."))), not early, parts
+
+
 def digest_of(data: bytes) -> str:
     """How manifests and grants name the bytes of a module's file."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"

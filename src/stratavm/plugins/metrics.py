@@ -19,13 +19,14 @@ class PluginMetrics:
         state: where it is in its life.
         calls: calls that have ended: ``answered``, ``error`` (its own words), ``failed``.
         failures: failures by the type of the error.
+        updates: updates that were made: ``patch``, ``swap``, ``none`` (the same module), and ``refused`` ones.
         instances: instances that were made for it.
         host_calls: calls of host functions.
         bytes_in, bytes_out: arguments and answers.
         seconds: time in which it was called.
         fuel: units that it has used, where fuel counts.
         waiting: calls that wait for their turn.
-        memory_bytes: what its memories have now.
+        memory_bytes: what its memories have now, those of a version to roll back to included.
         stored_bytes: what the host keeps for it.
         owned: entries of its ledger, by kind.
     """
@@ -33,6 +34,7 @@ class PluginMetrics:
     state: str
     calls: Mapping[str, int]
     failures: Mapping[str, int]
+    updates: Mapping[str, int]
     instances: int
     host_calls: int
     bytes_in: int
@@ -51,6 +53,7 @@ class Counters:
 
     calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("answered", "error", "failed"), 0))
     failures: dict[str, int] = field(default_factory=dict)
+    updates: dict[str, int] = field(default_factory=dict)
     instances: int = 0
     host_calls: int = 0
     bytes_in: int = 0
@@ -63,12 +66,17 @@ class Counters:
         name = type(error).__name__
         self.failures[name] = self.failures.get(name, 0) + 1
 
+    def updated(self, kind: str) -> None:
+        """One more update, or one that was refused."""
+        self.updates[kind] = self.updates.get(kind, 0) + 1
+
     def metrics(self, state: str, waiting: int, memory_bytes: int, ledger: Ledger) -> PluginMetrics:
         """A frozen copy."""
         return PluginMetrics(
             state=state,
             calls=MappingProxyType(dict(self.calls)),
             failures=MappingProxyType(dict(self.failures)),
+            updates=MappingProxyType(dict(self.updates)),
             instances=self.instances,
             host_calls=self.host_calls,
             bytes_in=self.bytes_in,

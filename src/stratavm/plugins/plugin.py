@@ -9,21 +9,27 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from stratavm.base.errors import Interrupted
-from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal
+from stratavm.base.numbers import seconds_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
 from stratavm.engine.asynchronous import work
+from stratavm.engine.update import Patience
 from stratavm.plugins.convention import ErrorAnswer, Exchange, decode, drive, drive_async, encode, exchange
-from stratavm.plugins.edges import EDGES, prepare
+from stratavm.plugins.edges import EDGES
 from stratavm.plugins.errors import PluginBusy, PluginRefused, PluginUnavailable
 from stratavm.plugins.events import EdgeRefused, PluginCalled
 from stratavm.plugins.life import Life, reason_of
+from stratavm.plugins.making import prepare
 from stratavm.plugins.manifest import Manifest
 from stratavm.plugins.sources import Package, package_at
 from stratavm.plugins.states import State
+from stratavm.plugins.updating import Attempt, Order
 from stratavm.runtime.fibers import CannotSuspend
 
 if TYPE_CHECKING:
+    from stratavm.engine.instance import Instance
+    from stratavm.engine.update_plan import Update
     from stratavm.plugins.metrics import PluginMetrics
 
 CLIMB: Final = ("verify", "resolve", "instantiate", "start", "activate")
@@ -33,6 +39,7 @@ CHECKED: Final = 2
 YOUNG: Final = (State.DISCOVERED, State.VERIFIED, State.RESOLVED)
 AGAIN_S: Final = 0.02
 """Between two interrupts of a call that is to end."""
+UPDATE_S: Final = 30.0
 BLAMELESS: Final = (Interrupted, CannotSuspend)
 """Errors of ours that are no fault of a plugin: it was stopped, or called in the wrong way."""
 
@@ -64,8 +71,9 @@ class Plugin:
 
     def metrics(self) -> PluginMetrics:
         """What it has done, and has, as numbers that do not change."""
-        life, instance = self._life, self._life.instance
-        held = 0 if instance is None or instance.store.closed else instance.store.memory_bytes_held
+        life = self._life
+        stores = [life.store, None if life.before is None else life.before.body.store]
+        held = sum({id(s): s.memory_bytes_held for s in stores if s is not None and not s.closed}.values())
         return life.counters.metrics(life.state.value, life.gate.waiting, held, life.ledger)
 
     # ---- calls ----
@@ -135,7 +143,7 @@ class Plugin:
     def _exchange(self, function: str, data: bytes) -> Exchange:
         life = self._life
         assert life.instance is not None
-        prepare(life, life.instance.store)
+        prepare(life.version)
         return exchange(life.instance.exports, function, data, life.limits.message_bytes)
 
     @contextmanager
@@ -262,33 +270,199 @@ class Plugin:
         """
         await work(self.load, (self._life.interrupt,))
 
-    def update(self, path: str | os.PathLike[str]) -> None:
-        """Go on with the code of another version, which lies at ``path``: all state stays, and what fails later begins
-        with the new one. Calls under way end before. Nothing changes where that is refused.
+    # ---- other versions ----
 
+    def update(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        migrate: Callable[[Instance, Instance], object] | None = None,
+        fresh: bool = False,
+        how: Literal["auto", "swap"] = "auto",
+        downgrade: bool = False,
+        dry_run: bool = False,
+        deadline: float | None = UPDATE_S,
+    ) -> Update:
+        """Go on with another version, which lies at ``path``.
+
+        Where only bodies of functions differ, its instance is patched, and keeps all its state. Else a new instance is
+        made and started, takes the state over, and is the plugin from then on: the old one's ``export-state`` says what
+        the state is, ``plugin_alloc`` of the new one makes room for it, and its ``migrate`` takes it (ADR-0067). New
+        calls wait meanwhile. Whatever fails, the running version goes on as it was. A plugin that has failed has no
+        state, and takes another version without.
+
+        Args:
+            path: its manifest, or the folder that has one.
+            migrate: carries the state instead, called with the old and the new instance.
+            fresh: begin anew: no state is carried.
+            how: ``"swap"``: another instance also where a patch would do.
+            downgrade: take also a version that is older than the one that runs.
+            dry_run: say only what it would be, and what stands against it. Nobody is asked, and nothing runs.
+            deadline: seconds that a call under way is waited for, and that the new version may take to begin and to
+                take the state over; None: no limit. ``export-state`` has the time of a call, and where the running
+                version does not come out of it unharmed, it has failed.
+
+        Returns:
+            What was done, or would be.
         Raises:
-            UpdateRefused: more than bodies of functions differ: that takes a new instance.
-            PluginRefused: it asks for something else, or is not what it says, or takes no calls now.
-            OSError, StrataError: there is none, or it is invalid.
+            UpdateRefused: it needs a new instance, and the state cannot be carried.
+            PluginRefused: it may not come in, is older, or is not what it says.
+            PluginBusy: a call did not end in time.
+            MigrationFailed, DeadlineExceeded: the new version has refused the state, or took too long.
+            OSError, StrataError: there is none, it is invalid, or it trapped.
         """
-        self._update(package_at(os.fspath(path)))
+        order = Order(migrate, fresh, how, downgrade, dry_run).checked()
+        return self._update(package_at(os.fspath(path)), order, deadline)
 
-    def update_to(self, manifest: Manifest, module: bytes) -> None:
+    def update_to(
+        self,
+        manifest: Manifest,
+        module: bytes,
+        *,
+        migrate: Callable[[Instance, Instance], object] | None = None,
+        fresh: bool = False,
+        how: Literal["auto", "swap"] = "auto",
+        downgrade: bool = False,
+        dry_run: bool = False,
+        deadline: float | None = UPDATE_S,
+    ) -> Update:
         """``update`` to a version that lies in no file.
 
         Raises:
             StrataError: as ``update``.
         """
-        self._update(Package(manifest, data=bytes(module)))
+        order = Order(migrate, fresh, how, downgrade, dry_run).checked()
+        return self._update(Package(manifest, data=bytes(module)), order, deadline)
 
-    def _update(self, package: Package) -> None:
-        life = self._life
-        life.gate.enter(life.shared.timeouts.suspend)
+    async def update_async(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        migrate: Callable[[Instance, Instance], object] | None = None,
+        fresh: bool = False,
+        how: Literal["auto", "swap"] = "auto",
+        downgrade: bool = False,
+        dry_run: bool = False,
+        deadline: float | None = UPDATE_S,
+    ) -> Update:
+        """``update`` for asyncio: it is made in a thread, and the loop goes on. Cancelling ends it.
+
+        Raises:
+            StrataError: as ``update``.
+        """
+        order = Order(migrate, fresh, how, downgrade, dry_run).checked()
+        patience, life = Patience("now", deadline), self._life
+        package = package_at(os.fspath(path))
+        attempt = await work(partial(self._look, package, order, patience))
+        if dry_run:
+            return attempt.update
         try:
-            life.take(EDGES["update"], package)
-            self._signatures = dict(package.manifest.functions)
+            await life.gate.enter_async(patience.left)
+        except BaseException as error:
+            self._not_updated(error)
+            raise
+        try:
+            return await work(partial(self._go_on, attempt), (attempt.interrupt,))
         finally:
             life.leave()
+
+    def _update(self, package: Package, order: Order, deadline: float | None) -> Update:
+        patience = Patience("now", deadline)
+        attempt = self._look(package, order, patience)
+        if order.dry_run:
+            return attempt.update
+        try:
+            self._life.gate.enter(patience.left)
+        except BaseException as error:
+            self._not_updated(error)
+            raise
+        try:
+            return self._go_on(attempt)
+        finally:
+            self._life.leave()
+
+    def _look(self, package: Package, order: Order, patience: Patience) -> Attempt:
+        """What an update would be."""
+        try:
+            return Attempt.of(self._life, package, order, patience)
+        except BaseException as error:
+            if not order.dry_run:
+                self._not_updated(error)
+            raise
+
+    def _not_updated(self, error: BaseException) -> None:
+        self._life.counters.updated("refused")
+        self._life.tell(EdgeRefused, "update", reason_of(error))
+        self._life.flush()
+
+    def _go_on(self, attempt: Attempt) -> Update:
+        """Make an update, with the turn at the gate."""
+        life = self._life
+        try:
+            life.take(EDGES["update"], attempt)
+            self._changed()
+            return attempt.update
+        except BaseException:
+            life.counters.updated("refused")
+            if attempt.harmed is not None:
+                self._fail("update", attempt.harmed)
+            raise
+
+    def _changed(self) -> None:
+        """It is another version."""
+        self._signatures = dict(self._life.manifest.functions)
+        self._life.retire()
+
+    def rollback(self, deadline: float | None = UPDATE_S) -> None:
+        """Go on with the version of before the last update, once, also where the new one has failed: a patch is
+        undone, or the instance of before comes back with the state that it had then.
+
+        Args:
+            deadline: seconds that a call under way is waited for; None: no limit.
+
+        Raises:
+            PluginRefused: there is none.
+            PluginBusy: the call did not end in time.
+        """
+        life = self._life
+        life.gate.enter(seconds_or_none("deadline", deadline))
+        self._go_back()
+
+    async def rollback_async(self, deadline: float | None = UPDATE_S) -> None:
+        """``rollback`` for asyncio.
+
+        Raises:
+            StrataError: as ``rollback``.
+        """
+        life = self._life
+        await life.gate.enter_async(seconds_or_none("deadline", deadline))
+        self._go_back()
+
+    def _go_back(self) -> None:
+        try:
+            self._life.take(EDGES["rollback"])
+            self._changed()
+        finally:
+            self._life.leave()
+
+    def forget(self, deadline: float | None = UPDATE_S) -> None:
+        """Let go of the version of before, and of its memory: there is no rollback then.
+
+        Args:
+            deadline: seconds that a call under way is waited for; None: no limit.
+
+        Raises:
+            PluginBusy: it did not end in time.
+        """
+        life = self._life
+        life.gate.enter(seconds_or_none("deadline", deadline))
+        try:
+            life.before = None
+            life.retire()
+        finally:
+            life.leave()
+
+    # ---- rest and end ----
 
     def suspend(self) -> None:
         """Take no new calls, and wait for those under way; ``resume`` ends it.

@@ -7,14 +7,14 @@ import asyncio
 import pytest
 
 from stratavm import Closed, ResourceLimit
-from stratavm.plugins.ledger import INSTANCE, PLUGIN, Ledger
+from stratavm.plugins.ledger import INSTANCE, PLUGIN, Ledger, Place
 
 
 def test_what_came_last_goes_first():
     """Of one scope, or of all."""
     ledger, gone = Ledger(), []
     for name, scope in (("a", PLUGIN), ("b", INSTANCE), ("c", INSTANCE), ("d", PLUGIN)):
-        ledger.own("thing", name, lambda name=name: gone.append(name), scope)
+        ledger.own("thing", name, lambda name=name: gone.append(name), Place(scope))
     assert ledger.counts() == {"thing": 4}
     assert ledger.release(scopes=(INSTANCE,)) == []
     assert gone == ["c", "b"]

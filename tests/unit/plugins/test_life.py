@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from stratavm import DeadlineExceeded, LinkError, ResourceLimit, Trap, UpdateRefused, ValidationError
+from stratavm.engine.update import Patience
 from stratavm.plugins import (
     Capability,
     ErrorAnswer,
@@ -26,6 +27,7 @@ from stratavm.plugins import (
 from stratavm.plugins.edges import EDGES
 from stratavm.plugins.events import EdgeRefused, PluginFailed, PluginLoading, PluginUnloaded, PluginUpdated
 from stratavm.plugins.states import MOVES
+from stratavm.plugins.updating import Attempt, Order
 from tests.unit.plugins.guests import ASK, COUNT, ECHO, HOST, TRAP, manifest, module
 
 BIRTH = ["Verified", "Resolved", "Instantiated", "Starting", "Activated"]
@@ -33,8 +35,8 @@ FAULTS = (OSError("broken"), Trap("unreachable"), MemoryError(), KeyboardInterru
 GIVEN = {"fail": ("test", "no reason", 0.0), "quarantine": ("no reason",)}
 
 
-def at(host, state, name="guest"):
-    """A plugin in a state, brought there by its own edges."""
+def at(host, state, name="guest", former=False):
+    """A plugin in a state, brought there by its own edges; with a version to go back to where that is wanted."""
     plugin = host.add(ECHO, TRAP, name=name, echo="text -> text", trap="none -> none")
     life = plugin._life
     ways = {
@@ -53,6 +55,8 @@ def at(host, state, name="guest"):
     ways[State.QUARANTINED] = (*ways[State.ACTIVE], "quarantine")
     for name in ways[state]:
         take(life, name)
+        if former and name == "activate":
+            take(life, "update")
     life.flush()
     host.events.clear()
     return plugin
@@ -60,7 +64,9 @@ def at(host, state, name="guest"):
 
 def given_to(life, name):
     """What an edge is given elsewhere."""
-    return (life.package,) if name == "update" else GIVEN.get(name, ())
+    if name == "update":
+        return (Attempt.of(life, life.package, Order(how="swap", fresh=True), Patience("now", None)),)
+    return GIVEN.get(name, ())
 
 
 def take(life, name):
@@ -74,7 +80,7 @@ EVERY = [(move.name, source) for move in MOVES for source in move.sources]
 @pytest.mark.parametrize(("name", "source"), EVERY, ids=lambda value: getattr(value, "value", value))
 def test_every_edge_leads_where_it_says(host, name, source):
     """With one event, its own; what belongs to an instance is there where there is one, and nowhere else."""
-    plugin = at(host, source)
+    plugin = at(host, source, former=name == "rollback")
     move = EDGES[name].move
     take(plugin._life, name)
     plugin._life.flush()
@@ -104,7 +110,7 @@ def test_no_edge_begins_elsewhere(host, name):
 def test_a_fault_on_an_edge_leaves_the_plugin_where_it_was(host, name, source):
     """What the edge has made by then is gone; the next attempt takes it."""
     for number, (where, fault) in enumerate(itertools.product(("guard", "action", "behind"), FAULTS)):
-        plugin = at(host, source, f"guest-{number}")
+        plugin = at(host, source, f"guest-{number}", name == "rollback")
         before = dict(plugin.metrics().owned)
         with pytest.raises(type(fault)):
             plugin._life.take(broken(EDGES[name], where, fault), *given_to(plugin._life, name))
@@ -507,7 +513,9 @@ def test_a_plugin_goes_on_with_another_version(host, tmp_path):
     assert plugin.call("count") == b"A"
     (tmp_path / "plugin.json").write_bytes(manifest(functions={"count": "none -> text"}).as_json())
     (tmp_path / "guest.wat").write_bytes(module(COUNT, TRAP))
-    plugin.update(tmp_path)
+    with pytest.raises(PluginRefused, match=r"1\.0\.0 is older than 1\.1\.0, which runs: downgrade=True"):
+        plugin.update(tmp_path)
+    assert plugin.update(tmp_path, downgrade=True).kind == "patch"
     assert plugin.call("count") == "2"
 
 
@@ -515,11 +523,12 @@ def test_a_plugin_goes_on_with_another_version(host, tmp_path):
     ("change", "body", "error", "words"),
     [
         ({"name": "other"}, COUNT, PluginRefused, "it has another name"),
-        ({"limits": {"call_s": 1}}, COUNT, PluginRefused, "it has another limits"),
-        ({"capabilities": ["host"]}, COUNT, PluginRefused, "it has another capabilities"),
+        ({"limits": {"call_s": 1}}, COUNT, UpdateRefused, "no export-state: what it holds would be lost"),
+        ({"capabilities": ["fly"]}, COUNT, PluginRefused, "it asks for fly, which it is not granted"),
+        ({"version": "0.9.0"}, COUNT, PluginRefused, r"0\.9\.0 is older than 1\.0\.0"),
         ({"functions": {"fly": "none -> none"}}, COUNT, PluginRefused, "it exports no fly"),
         ({"digest": "sha256:" + "0" * 64}, COUNT, PluginRefused, "the manifest names"),
-        ({}, COUNT + "(global $more i32 (i32.const 0))", UpdateRefused, "globals"),
+        ({}, COUNT + "(global $more i32 (i32.const 0))", UpdateRefused, "guest cannot go on with 2.0.0: .* no export-"),
         ({}, COUNT + "(func (result i32))", ValidationError, "i32"),
     ],
 )
