@@ -89,4 +89,6 @@ def seconds(name: str, value: Any) -> float:
 
 def seconds_or_none(name: str, value: Any) -> float | None:
     """``seconds``, where None stands for no limit."""
-    return None if value is None else seconds(name, value)
+    if value is None or (type(value) is float and 0.0 <= value <= LONGEST_S):  # as nearly all are
+        return value
+    return seconds(name, value)

@@ -8,7 +8,7 @@ import os
 import sys
 from base64 import b64encode
 
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
 from stratavm.cli import options as common
 from stratavm.cli import output
@@ -85,10 +85,8 @@ def run(options: argparse.Namespace) -> int:
     takes_input = options.code is not None or options.words[0] != STANDARD
     memory = MAX_MEMORY if options.max_memory is None else options.max_memory
     once = Once(
-        replace(
-            asked(code, args, dict(options.env), files, None, grants(options)),
-            name=name,
-            file=f"/{name}" if files else "",
+        asked(code, args, dict(options.env), files, None, grants(options))._replace(
+            name=name, file=f"/{name}" if files else ""
         ),
         limits(options.timeout, options.fuel, (memory, MAX_OUTPUT, MAX_FILES, MAX_CALLS)),
         chance=(options.deterministic, options.seed or 0),

@@ -126,13 +126,19 @@ def hurry(context: cython.pointer(ExecContext), outer: cython.pointer(ExecContex
     return True
 
 
+@cython.cclass
 class Deadline:
     """The block of ``Store.deadline``. One that no ``with`` has begun limits nothing, and says so as it goes."""
+
+    store: Occupied
+    seconds: object
+    moments: list
+    begun: cython.bint
 
     def __init__(self, store: Occupied, seconds: object) -> None:
         """``seconds`` was checked: a number, or None for no deadline."""
         self.store, self.seconds = store, seconds
-        self.moments: list = []
+        self.moments = []
         self.begun = False
 
     def __enter__(self) -> None:
@@ -141,7 +147,7 @@ class Deadline:
             self.moments.append(self.store.begin_deadline(self.seconds))
             deliver_events(self.store)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _type: object, _error: object, _traceback: object) -> None:
         if self.seconds is not None:
             self.store.end_deadline(self.moments.pop())
             deliver_events(self.store)

@@ -16,7 +16,7 @@ from threading import TIMEOUT_MAX, Event, Lock, RLock
 from weakref import finalize
 
 from stratavm.base.errors import SnapshotRefused
-from stratavm.base.forms import TYPE_CHECKING, Any, Final, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.python.apart import Apart, answered, failed, wanted
 from stratavm.sandbox.python.asked import Asked, Limits, limits
@@ -188,7 +188,8 @@ class ApartSession(Session):
         once = Once(given, allowed, offer, (frame.deterministic, frame.seed))
         request: dict[str, Any] = {**wanted(once), "op": "turn", "session": self._number}
         # What the session begins with may be refused as well, at each turn until one has begun.
-        once = once._replace(given=replace(given, files={**begins.files, **given.files}, folders=begins.folders))
+        files = {**begins.files, **given.files}
+        once = once._replace(given=given._replace(files=files, folders=begins.folders))
         if not self._has_begun:
             request["begins"] = begins.files, [(f.host, f.guest, f.writable) for f in begins.folders]
             request["frame"] = tuple(getattr(frame, name) for name in frame.__slots__)

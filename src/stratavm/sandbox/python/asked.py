@@ -30,6 +30,8 @@ CODE_NAME: Final = "<run>"
 """What tracebacks call code that is in no file."""
 LIBRARY: Final = "/usr/local/lib"
 """Where the interpreter's own files are: a guest sees nothing else there."""
+ENVIRONMENT: Final = {"HOME": "/tmp", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/matplotlib", "PYTHONTZPATH": ""}
+"""What every guest's C library has copied when it began; a run's own variables come to it by its task."""
 CODE_BYTES: Final = 64 << 20
 """The longest program."""
 
@@ -46,8 +48,7 @@ class Limits:
     max_calls: int
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """One piece of code, and what it is given."""
 
     code: str
@@ -62,15 +63,15 @@ class Asked:
 
     def task(self, *, fresh: bool, ends: bool) -> dict[str, Any]:
         """What the driver is told; ``ends``: the program ends with it."""
+        code, args, env, files, _, folders, name, file = self
         return {
-            "code": self.code,
-            "args": ["-c" if self.name == CODE_NAME else self.name, *self.args],
-            "env": self.env,
-            "name": self.name,
-            "path": "/" if self.files or self.folders else "",
-            "file": self.file,
+            "code": code,
+            "args": ["-c" if name == CODE_NAME else name, *args],
+            "env": {**ENVIRONMENT, **env} if env else ENVIRONMENT,
+            "name": name,
+            "path": "/" if files or folders else "",
+            "file": file,
             "fresh": fresh,
-            "tools": False,
             "ends": ends,
             "wants": True,
         }
@@ -89,7 +90,7 @@ class Offer(NamedTuple):
     def listing(self) -> bytes:
         """What tells these tools from others; empty for none."""
         who = self.calls if self.box is None else self.box
-        return b"" if who is None else bytes(who.listing)
+        return b"" if who is None else who.listing
 
 
 def gate_of(gate: Any) -> Gate | None:

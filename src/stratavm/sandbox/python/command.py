@@ -5,8 +5,8 @@ tools, and what else a driver gives.
 from __future__ import annotations
 
 from stratavm.base.forms import TYPE_CHECKING, Final, NoReturn
+from stratavm.sandbox.python.asked import ENVIRONMENT
 from stratavm.sandbox.python.guests import GuestRefused
-from stratavm.sandbox.python.interpreter import ENVIRONMENT
 from stratavm.sandbox.python.results import PythonCompleted
 from stratavm.sandbox.whole import Program, run_whole
 

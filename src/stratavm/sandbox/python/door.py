@@ -63,9 +63,9 @@ class Door:
         self._inside = self.waits = False
 
     def begin(self, task: dict[str, Any]) -> None:
-        """A turn begins, with this task."""
+        """A turn begins, with this task; it gets a number."""
         self._number += 1
-        self._task = {**task, "n": self._number}
+        self._task, task["n"] = task, self._number
         self.answer, self.faults = None, 0
 
     def end(self) -> None:

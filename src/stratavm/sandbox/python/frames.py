@@ -9,7 +9,7 @@ import binascii
 import json
 import re
 
-from stratavm.base.forms import Any, Final, dataclass
+from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.sandbox.python.results import Frame, Raised
 
 ANSWER_BYTES: Final = 2 << 20
@@ -40,8 +40,7 @@ class Malformed(Exception):
     """A frame that breaks the rules; the message says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a driver says of a task; ``value`` as JSON has it."""
 
     task: int

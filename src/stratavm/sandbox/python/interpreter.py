@@ -16,6 +16,7 @@ from stratavm.runtime.limits import StoreLimits
 from stratavm.runtime.resting import rest
 from stratavm.sandbox.completed import CODES, Reason
 from stratavm.sandbox.execute import BESIDE_BYTES, CLOCK_STEP_NS, Streams, described
+from stratavm.sandbox.python.asked import ENVIRONMENT
 from stratavm.sandbox.python.door import Door
 from stratavm.sandbox.python.library import SHOWN
 from stratavm.sandbox.python.opened import IMPORT, Opened, engine
@@ -28,6 +29,7 @@ from stratavm.wasi.clock import Clock, FixedClock, SystemClock
 from stratavm.wasi.world import Wasi
 
 if TYPE_CHECKING:
+    from stratavm.engine.func import Func
     from stratavm.engine.instance import Instance
     from stratavm.engine.instance_pre import InstancePre
     from stratavm.engine.module import Module
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from stratavm.sandbox.ways import Way
     from stratavm.wasi.frozen import FrozenWorld
 
-ENVIRONMENT: Final = {"HOME": "/tmp", "TMPDIR": "/tmp", "MPLCONFIGDIR": "/tmp/matplotlib", "PYTHONTZPATH": ""}
-"""What every guest's C library has copied when it began; a run's own variables come to it by its task."""
 PLACES: Final = ("/usr/local/lib", f"/usr/local/lib/{SHOWN}/matplotlib/mpl-data", "/")
 """Preopens, in the order that the C library has kept."""
 INSTALL: Final = b"""\
@@ -205,7 +205,7 @@ class Interpreter:
 
     async def _learn(self, way: Way) -> None:
         """Teach it the driver."""
-        status = await self._call(way, INSTALL)
+        status = int(await way.call(*self._turn(INSTALL))) & 0xFFFFFFFF
         if status:
             raise ExitError(status if status < QUITS else status - QUITS)
 
@@ -237,13 +237,7 @@ class Interpreter:
         self.door.tools, self.door.waits = tools, way is not DIRECTLY
         self._refused_before = self.watch.count()
         try:
-            return await self._ended(way, task)
-        finally:
-            self.door.end()
-
-    async def _ended(self, way: Way, task: dict[str, Any]) -> Turned:
-        try:
-            status = await self._call(way, TURN)
+            status = int(await way.call(*self._turn(TURN))) & 0xFFFFFFFF
             if task["ends"] and self.world.holds_written():
                 await self._shut_down(way)
         except ExitError as stop:
@@ -255,6 +249,8 @@ class Interpreter:
             if reason is None:
                 raise
             return Turned(reason, CODES[reason], described(error, reason), None)
+        finally:
+            self.door.end()
         return self._judged(status, task["name"])
 
     def _judged(self, status: int, name: str) -> Turned:
@@ -275,13 +271,13 @@ class Interpreter:
         assert self._instance is not None
         await way.call(self._instance.exports["shutdown"])
 
-    async def _call(self, way: Way, source: bytes) -> int:
-        """A turn. It frees the room of its source."""
+    def _turn(self, source: bytes) -> tuple[Func, int, int]:
+        """The call of a turn. It frees the room of its source."""
         assert self._instance is not None and self.door.allocate is not None
         exports = self._instance.exports
         address = self.door.allocate(len(source)) & 0xFFFFFFFF
         exports["memory"].write(address, source)
-        return int(await way.call(exports["turn"], address, len(source))) & 0xFFFFFFFF
+        return exports["turn"], address, len(source)
 
     @property
     def memory_bytes(self) -> int:

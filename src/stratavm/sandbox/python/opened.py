@@ -6,6 +6,7 @@ import gc
 from _thread import allocate_lock as Lock
 from functools import lru_cache, partial
 
+from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.words import some
 from stratavm.engine.engine import Engine
@@ -30,14 +31,26 @@ EXPORTS: Final = {
 IMPORT: Final = ("host", "call"), FuncType((I32, I32, I32, I32), (I32,))
 WASI: Final = "wasi_snapshot_preview1"
 SLOTS: Final = 64
+FEWER: Final = (16, 4, 1)
 KEEP_PAGES: Final = 1024
 """Memories that are wiped in place, of which a short turn writes 200 to 500 pages; more live at once as well."""
 
 
 @lru_cache(maxsize=2)
 def engine(fuel: bool) -> Engine:
-    """The engine of interpreters: their memories have slots, which are wiped in place when a run has ended."""
-    return Engine(fuel=fuel, memory_slots=MemorySlots(SLOTS, when_exhausted="map", keep_pages=KEEP_PAGES))
+    """The engine of interpreters: their memories have slots, which are wiped in place when a run has ended. Where there
+    is not the address space for all, there are fewer: what finds none is mapped.
+
+    Raises:
+        ResourceLimit: there is none for a single one.
+    """
+    for count in (SLOTS, *FEWER):
+        try:
+            return Engine(fuel=fuel, memory_slots=MemorySlots(count, when_exhausted="map", keep_pages=KEEP_PAGES))
+        except ResourceLimit as error:
+            refused = error
+    remedy = "; ulimit -v unlimited takes the limit away" if refused.limit == "RLIMIT_AS" else ""
+    raise ResourceLimit(f"an interpreter has no room: {refused}{remedy}", limit=refused.limit)
 
 
 class Opened:

@@ -7,11 +7,12 @@ import time
 from functools import partial
 
 from stratavm.base.errors import StrataError
-from stratavm.base.forms import TYPE_CHECKING, NamedTuple
+from stratavm.base.forms import TYPE_CHECKING, Final, NamedTuple
 from stratavm.sandbox.completed import CODES
 from stratavm.sandbox.execute import Streams, described
 from stratavm.sandbox.python.calls import Calls
-from stratavm.sandbox.python.interpreter import ENVIRONMENT, Begins, Frame, Interpreter, Turned
+from stratavm.sandbox.python.frames import Answer
+from stratavm.sandbox.python.interpreter import Begins, Frame, Interpreter, Turned
 from stratavm.sandbox.python.results import Limit, PythonCompleted
 from stratavm.sandbox.timing import time_left
 from stratavm.sandbox.ways import DIRECTLY, Way
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from stratavm.engine.module import Module
     from stratavm.sandbox.python.asked import Asked, Limits, Offer
     from stratavm.sandbox.python.warm import Warm
+
+
+NO_ANSWER: Final = Answer(0, 0, None, False, None)
 
 
 class Once(NamedTuple):
@@ -35,26 +39,30 @@ class Once(NamedTuple):
 class Turn:
     """A piece of code, what it may use, and when it began."""
 
+    __slots__ = ("allowed", "begin", "calls", "fuel_before", "given", "offer", "other_input", "other_tools")
+
     def __init__(self, given: Asked, allowed: Limits, offer: Offer | None, begin: float) -> None:
         self.given, self.allowed, self.offer, self.begin = given, allowed, offer, begin
         self.calls: Calls | None = None
         self.other_tools = self.other_input = False
         self.fuel_before = 0
 
-    async def made(self, way: Way, interpreter: Interpreter, module: Module, *, fresh: bool, ends: bool) -> Turned:
-        """Run it; an interpreter that has not begun does so first."""
-        allowed, store = self.allowed, interpreter.store
-        self.fuel_before = store.fuel_used or 0
+    async def made(
+        self, way: Way, interpreter: Interpreter, module: Module | None, *, fresh: bool, ends: bool
+    ) -> Turned:
+        """Run it; an interpreter that has not begun does so first, with the module."""
+        allowed, store, has_begun = self.allowed, interpreter.store, interpreter.has_begun
         if allowed.fuel is not None:
+            self.fuel_before = store.fuel_used or 0
             store.fuel = allowed.fuel
         task = self.given.task(fresh=fresh, ends=ends)
-        task["seeds"] = not interpreter.has_begun  # what it begins with, others begin with as well
-        task["env"] = {**ENVIRONMENT, **self.given.env}
+        task["seeds"] = not has_begun  # what it begins with, others begin with as well
         task["tools"], task["input"] = self.other_tools, self.other_input
         self.calls = self._calls(way)
         try:
             with store.deadline(time_left(allowed.timeout, self.begin)):
-                if not interpreter.has_begun:
+                if not has_begun:
+                    assert module is not None
                     await interpreter.begin(way, module)
                 return await interpreter.turn(way, task, self.calls)
         except (StrataError, MemoryError) as error:
@@ -75,28 +83,29 @@ class Turn:
         """The result; what was written to both outputs is taken from them."""
         stdout, stderr = outputs
         truncated = stdout.truncated or stderr.truncated
-        calls, answer = self.calls, turned.answer
-        met: list[tuple[Limit, bool]] = [
-            ("output", truncated),
-            ("files", interpreter.tree.refused),
-            ("tools", calls is not None and calls.limited),
-        ]
-        counted = self.allowed.fuel is not None
+        calls, tree = self.calls, interpreter.tree
+        reason, code, message, answer = turned
+        _, _, value, is_repr, error = answer or NO_ANSWER
+        met: list[Limit] = ["output"] if truncated else []
+        if tree.refused:
+            met.append("files")
+        if calls is not None and calls.limited:
+            met.append("tools")
         return PythonCompleted(
-            bytes(stdout).decode(errors="replace"),
-            bytes(stderr).decode(errors="replace"),
-            turned.code,
-            turned.reason,
+            stdout.data.decode(errors="replace"),
+            stderr.data.decode(errors="replace"),
+            code,
+            reason,
             truncated,
-            (interpreter.store.fuel_used or 0) - self.fuel_before if counted else None,
+            None if self.allowed.fuel is None else (interpreter.store.fuel_used or 0) - self.fuel_before,
             time.monotonic() - self.begin,
-            turned.message,
-            None if answer is None else answer.value,
-            answer is not None and answer.is_repr,
-            None if answer is None else answer.error,
-            interpreter.tree.changed(),
+            message,
+            value,
+            is_repr,
+            error,
+            tree.changed(),
             () if calls is None else tuple(calls.record),
-            tuple(name for name, is_met in met if is_met),
+            tuple(met),
             interpreter.memory_bytes,
             interpreter.door.faults,
         )

@@ -60,6 +60,8 @@ class Session(Closing):
     def __init__(self, warm: Warm, frame: Frame, begins: Begins, helpers: Helpers) -> None:
         self.ended: str | None = None
         self._warm, self._frame, self._begins, self._helpers = warm, frame, begins, helpers
+        self._usual = self._limits(TIMEOUT_S, None, MAX_CALLS)
+        self._no_offer = Offer(None, None, helpers)
         self._input = Feed()
         self._outputs = Capture(frame.max_output), Capture(frame.max_output)
         self._interpreter: Interpreter | None = None
@@ -95,20 +97,30 @@ class Session(Closing):
             SessionBusy: a turn is running.
         """
         given = asked(code, args, env, files, stdin)
-        frame = self._frame
-        sizes = (frame.max_memory, frame.max_output, frame.max_files, max_calls)
-        allowed = limits(timeout, fuel, sizes)
-        if fuel is None and frame.fuel:
-            allowed = limits(timeout, (1 << 63) - 1, sizes)
-        elif fuel is not None and not frame.fuel:
-            raise ValueError("fuel: this session does not count it; make it with session(fuel=True)")
-        offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
+        if timeout is TIMEOUT_S and fuel is None and max_calls is MAX_CALLS:  # as they are where nobody says otherwise
+            allowed = self._usual
+        else:
+            allowed = self._limits(timeout, fuel, max_calls)
+        offer = self._no_offer
+        if tools is not None or gate is not None:
+            offer = Offer(toolbox(tools), gate_of(gate), self._helpers)
         later = LATER.get()
         running = self.turn(later or DIRECTLY, given, allowed, offer)
         # ``run_async`` has asked for the coroutine, in this context
         return stepped(running) if later is None else running  # type: ignore[return-value]
 
     run_async = for_asyncio(run, WORDS)
+
+    def _limits(self, timeout: float | None, fuel: int | None, max_calls: int) -> Limits:
+        """Those of a turn, checked."""
+        frame = self._frame
+        sizes = (frame.max_memory, frame.max_output, frame.max_files, max_calls)
+        if fuel is None and frame.fuel:
+            return limits(timeout, (1 << 63) - 1, sizes)
+        if fuel is not None and not frame.fuel:
+            limits(timeout, fuel, sizes)  # what else is wrong is told first
+            raise ValueError("fuel: this session does not count it; make it with session(fuel=True)")
+        return limits(timeout, fuel, sizes)
 
     async def turn(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
         """A turn that was checked."""
@@ -127,16 +139,18 @@ class Session(Closing):
                 IDLE.waits(self)
 
     async def _turned(self, way: Way, given: Asked, allowed: Limits, offer: Offer) -> PythonCompleted:
-        module = await self._warm.opened.module(way, self._frame.fuel)
-        interpreter = await self._made(way, module)
+        interpreter, module = self._interpreter, None
+        if interpreter is None or not interpreter.has_begun:
+            module = await self._warm.opened.module(way, self._frame.fuel)
+            interpreter = await self._made(way, module)
         interpreter.tree.fill(given.files)
         other_input = self._input.begins(given.stdin)
         for output in self._outputs:
             output.data.clear()
             output.truncated = False
         turn = Turn(given, allowed, offer, time.monotonic())
-        turn.other_tools, self._listing = offer.listing != self._listing, offer.listing
-        turn.other_input = other_input
+        listing = offer.listing
+        turn.other_tools, self._listing, turn.other_input = listing != self._listing, listing, other_input
         ending = True
         try:
             turned = await turn.made(way, interpreter, module, fresh=self._fresh, ends=False)
@@ -194,9 +208,11 @@ class Session(Closing):
 
     def _wake(self) -> None:
         """Go on; nobody lets it rest until the turn has ended. A rest that has begun comes to its end first."""
-        with self._resting:
-            if self._interpreter is not None:
-                self._interpreter.wake()
+        if self._resting.locked():
+            with self._resting:
+                pass
+        if self._interpreter is not None:
+            self._interpreter.wake()
 
     def _forked(self) -> Session:
         fork = Session(self._warm, self._frame, self._begins, self._helpers)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 TEMPORARY: Final = "tmp"
 """What lies there is not kept."""
+TEMPORARY_NAME: Final = TEMPORARY.encode()
+NO_FILES: Final[dict[str, tuple[int, int, int]]] = {}
 PATH_CHARS: Final = 4096
 """The longest path of a file that is kept. Guests can make longer ones, by renaming folders into each other."""
 PATHS_CHARS: Final = 16 << 20
@@ -36,7 +38,7 @@ class RunTree(MemoryTree):
         self._seen: dict[str, tuple[int, int, int]] | None = None
         if model is None:
             try:
-                self.add(self.root, TEMPORARY.encode(), Filetype.DIRECTORY)
+                self.add(self.root, TEMPORARY_NAME, Filetype.DIRECTORY)
             except WasiError:
                 raise _no_room(f"max_files is {limit_bytes} bytes, too few for a folder") from None
         else:
@@ -127,12 +129,15 @@ class RunTree(MemoryTree):
         """What there is now is known."""
         self._known = {path: _edition(node) for path, node in self._files()}
 
-    @one_at_a_time
     def changed(self) -> dict[str, bytes]:
         """Files that are not known, or not as they were."""
-        if not self._known and self._is_bare():
-            self._seen = {}
-            return {}
+        if self._known or not self._is_bare():
+            return self._changed()
+        self._seen = NO_FILES
+        return {}
+
+    @one_at_a_time
+    def _changed(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
         seen: dict[str, tuple[int, int, int]] = {}
         for path, node in self._files():
@@ -147,7 +152,7 @@ class RunTree(MemoryTree):
     def _is_bare(self) -> bool:
         """Whether nothing lies outside of the folder for what is temporary."""
         children = self.root.children
-        node = children.get(TEMPORARY.encode())
+        node = children.get(TEMPORARY_NAME)
         return len(children) == 1 and node is not None and node.is_directory
 
     def _files(self) -> Iterator[tuple[str, Node]]:

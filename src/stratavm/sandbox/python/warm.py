@@ -97,7 +97,7 @@ class Warm:
         interpreter = Interpreter(frame, Streams(b"", *outputs), begins, self.opened, None)
         allowed = replace(allowed, fuel=(1 << 63) - 1 if fuel else None)
         try:
-            for asked in (replace(NOTHING, code=BESIDES), given, replace(NOTHING, code=LAST)):
+            for asked in (NOTHING._replace(code=BESIDES), given, NOTHING._replace(code=LAST)):
                 turn = Turn(asked, allowed, None, time.monotonic())
                 turned = await turn.made(DIRECTLY, interpreter, module, fresh=True, ends=False)
                 done: PythonCompleted = turn.completed(turned, interpreter, outputs)

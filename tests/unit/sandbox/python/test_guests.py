@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import io
+import subprocess
+import sys
 import time
 import zipfile
 from hashlib import sha256
@@ -305,3 +307,35 @@ def test_the_garbage_collector_is_as_it_was_when_a_guest_is_loaded(guest):
     finally:
         gc.enable()
         gc.unfreeze()
+
+
+def test_little_address_space(monkeypatch):
+    """There are fewer slots then; without room for one, what takes the limit away is said."""
+    asked = []
+
+    def make(limit, most):
+        def engine(*, fuel, memory_slots):
+            asked.append(memory_slots.memories)
+            if memory_slots.memories > most:
+                raise stratavm.ResourceLimit("no room", limit=limit)
+            return "engine"
+
+        return engine
+
+    monkeypatch.setattr(opened, "Engine", make("", 4))
+    assert opened.engine.__wrapped__(False) == "engine" and asked == [opened.SLOTS, 16, 4]
+    for limit, remedy in (("RLIMIT_AS", "; ulimit -v unlimited takes the limit away"), ("address space", "")):
+        monkeypatch.setattr(opened, "Engine", make(limit, 0))
+        with pytest.raises(stratavm.ResourceLimit) as refused:
+            opened.engine.__wrapped__(False)
+        assert str(refused.value) == f"an interpreter has no room: no room{remedy}" and refused.value.limit == limit
+
+
+def test_a_process_with_little_address_space():
+    """What `ulimit -v` leaves is enough for a few."""
+    code = (
+        "import resource\nresource.setrlimit(resource.RLIMIT_AS, (60 << 30, 60 << 30))\n"
+        "from stratavm.sandbox.python.opened import engine\nprint(engine(False).config.memory_slots.memories)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("4\n", "")

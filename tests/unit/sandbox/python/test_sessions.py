@@ -4,6 +4,7 @@ import asyncio
 import copy
 import io
 import pickle
+import sys
 import threading
 
 import pytest
@@ -238,3 +239,23 @@ def test_a_session_is_not_copied(python):
         for attempt in (copy.copy, copy.deepcopy, pickle.dumps):
             with pytest.raises(TypeError, match=r"neither copied nor pickled: fork\(\)"):
                 attempt(session)
+
+
+def test_the_host_does_little_for_a_turn(python):
+    """Time is no measure for tests: how many functions of the sandbox a turn calls that says and leaves nothing."""
+    called = []
+
+    def note(frame, event, _):
+        if event == "call" and "/stratavm/sandbox/" in frame.f_code.co_filename:
+            called.append(frame.f_code.co_name)
+
+    with python.session() as session:
+        for _ in range(2):
+            session.run("pass")
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            session.run("pass")
+        finally:
+            sys.setprofile(before)
+    assert 20 < len(called) <= 38, called
