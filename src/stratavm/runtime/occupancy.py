@@ -152,6 +152,9 @@ class Deadline:
             self.store.end_deadline(self.moments.pop())
             deliver_events(self.store)
 
+    def __reduce__(self):
+        raise TypeError("a deadline cannot be copied or pickled: it is of one store")
+
     def __del__(self) -> None:
         if not self.begun:
             said = f"deadline({self.seconds}) limits nothing by itself: write `with store.deadline({self.seconds}):`"
