@@ -99,7 +99,8 @@ class ImageKept(Event):
 
 @event
 class ProfileRestored(Event):
-    """Earlier starts of a module have called ``functions`` so often that they are optimised early in this one."""
+    """Earlier starts of a module say that so many ``functions`` are worth being optimised: they are from the first
+    instance on."""
 
     module: str
     functions: int
@@ -107,7 +108,7 @@ class ProfileRestored(Event):
 
 @event
 class ProfileKept(Event):
-    """The calls of so many ``functions`` of a module, of so many ``starts`` together, were written to the cache."""
+    """The calls and ticks of so many ``functions`` of a module, summed over ``starts``, were written to the cache."""
 
     module: str
     functions: int
@@ -354,7 +355,7 @@ class KeptModule:
             self._restore_profile(code)
 
     def _restore_profile(self, code: TierModule) -> None:
-        """Have optimised early what earlier starts called often; of what is optimised already nothing is expected."""
+        """Have optimised from the first instance on what earlier starts say is worth it."""
         counter = code.counter
         data = self._find(b"profile", code.code_key)
         if data is None:
@@ -369,10 +370,10 @@ class KeptModule:
             return
         if self._profile.starts >= MOST_STARTS:
             return  # what is at level 0 even so cannot be elsewhere, or no start is long enough
-        expected = [index for index in self._profile.hot() if not counter.has_lifted(index)]
+        expected = self._profile.hot(counter.body_size, counter.has_lifted)
         if not expected:
             return
-        counter.remember(expected)
+        counter.expect(expected)
         if self._source.hears(ProfileRestored):
             self._source.emit(ProfileRestored(self._name, len(expected)))
 
@@ -477,7 +478,7 @@ class KeptModule:
             self._source.emit(CodeKept(self._name, compiled, size))
 
     def _keep_profile(self, code: TierModule) -> None:
-        """The calls of this start with those of the ones before."""
+        """The calls and ticks of this start with those of the ones before."""
         with importing:
             from stratavm.engine.keptprofile import LEAST_CALLS, MOST_STARTS, KeptProfile
 
@@ -490,7 +491,7 @@ class KeptModule:
         profile = profile.having(seen)
         self._disk.keep(self._key(b"profile", code.code_key), profile.pack(), f"calls of {self._name}")
         if self._source.hears(ProfileKept):
-            self._source.emit(ProfileKept(self._name, len(profile.calls), profile.starts))
+            self._source.emit(ProfileKept(self._name, len(profile.seen), profile.starts))
 
     def _key(self, kind: bytes, way: str) -> bytes:
         return digest(kind, self._binary.result(), way.encode(), package_stamp()[0])

@@ -1,59 +1,91 @@
-"""What functions of a module were called at level 0, summed over starts, as an entry of the cache.
+"""How often functions of a module were called at level 0, and found there by ticks, summed over starts, as an entry of
+the cache.
 
 A program that ends before anything in it is hot never has code of level 1, however often it is started: here its calls
-add up. The entry is believed as all of the cache; its numbers are checked nevertheless.
+add up, and what its next starts would gain is weighed against what compiling takes once (ADR-0037). The entry is
+believed as all of the cache; its numbers are checked nevertheless.
 """
 
 from __future__ import annotations
 
-from _collections_abc import Iterable, Mapping
+from _collections_abc import Callable, Iterable, Mapping
 
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.importing import struct
 
-FORM: Final = 1
+FORM: Final = 2
 HEAD: Final = struct.Struct("<III")
 """Form, starts, rows."""
-ROW: Final = struct.Struct("<II")
-"""Index of a function, calls; rows are in the order of indices."""
+ROW: Final = struct.Struct("<III")
+"""Index of a function, calls, ticks; rows are in the order of indices."""
 MOST_ROWS: Final = 4096
-"""Functions that are kept: those that were called most."""
+"""Functions that are kept: those that ran most."""
 LEAST_CALLS: Final = 128
 """Calls of one start that count: fewer are not seen for sure."""
 MOST_CALLS: Final = (1 << 32) - 1
-HOT_CALLS: Final = 5000
-"""Calls, of all starts together, that make a function hot: a quarter of what the tier asks of one start (ADR-0037)."""
-MOST_STARTS: Final = 16
-"""Starts that are summed: what is not hot by then is left to the tier, and nothing is written any more."""
+MOST_STARTS: Final = 4
+"""Starts that are summed: what is not worth it by then is left to the tier, and nothing is written any more."""
+CALL_NS: Final = 0.03
+"""Nanoseconds that a call may gain by level 1 for each byte of the body, of which it runs ``CALL_BYTES`` at most."""
+CALL_BYTES: Final = 1024
+TICK_NS: Final = 500_000
+"""What may be gained for each tick that found a function: a tenth of the time between two."""
+COST_NS: Final = 300
+"""What level 1 takes for each byte of a body, beside a program that runs."""
+BEGIN_NS: Final = 10_000_000
+"""What it takes to begin: a program waits for the passes, and shares its caches and a processor with a thread."""
+STARTS_TO_COME: Final = 16
+"""Starts that have something from what is compiled now, since code is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeptProfile:
-    """Calls by index of the function, of so many starts."""
+    """Calls and ticks by index of the function, of so many starts."""
 
     starts: int = 0
-    calls: Mapping[int, int] = field(default_factory=dict)
+    seen: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
-    def hot(self) -> list[int]:
-        """The functions that are hot, those first that were called most."""
-        return sorted((i for i, n in self.calls.items() if n >= HOT_CALLS), key=lambda i: (-self.calls[i], i))
+    def hot(self, size_of: Callable[[int], int], is_done: Callable[[int], bool]) -> list[int]:
+        """The functions that shall be optimised, those first that give most for the compiler's time; none where all
+        together are not worth the passes that have to be loaded.
 
-    def having(self, seen: Iterable[tuple[int, int]]) -> KeptProfile:
-        """This one with the calls of another start."""
-        calls = dict(self.calls)
-        for index, count in seen:
-            calls[index] = min(calls.get(index, 0) + count, MOST_CALLS)
-        most = sorted(calls, key=lambda i: (-calls[i], i))[:MOST_ROWS]
-        return KeptProfile(self.starts + 1, {i: calls[i] for i in sorted(most)})
+        Args:
+            size_of: bytes of a function's body; ``is_done``: it is optimised already, and counts nothing.
+        """
+        found = []
+        worth = 0.0
+        for index, (calls, ticks) in self.seen.items():
+            size = size_of(index)
+            gain = gain_ns(size, calls, ticks) * STARTS_TO_COME / self.starts
+            cost = COST_NS * size
+            if gain > cost and not is_done(index):
+                found.append((-gain / cost if cost else 0.0, index))
+                worth += gain - cost
+        return [index for _, index in sorted(found)] if worth >= BEGIN_NS else []
+
+    def having(self, seen: Iterable[tuple[int, int, int]]) -> KeptProfile:
+        """This one with the calls and ticks of another start."""
+        sums = dict(self.seen)
+        for index, calls, ticks in seen:
+            before = sums.get(index, (0, 0))
+            sums[index] = min(before[0] + calls, MOST_CALLS), min(before[1] + ticks, MOST_CALLS)
+        most = sorted(sums, key=lambda i: (-gain_ns(CALL_BYTES, *sums[i]), i))[:MOST_ROWS]
+        return KeptProfile(self.starts + 1, {i: sums[i] for i in sorted(most)})
 
     def pack(self) -> bytes:
         """As ``unpack`` takes it."""
-        rows = b"".join(ROW.pack(*row) for row in self.calls.items())
-        return HEAD.pack(FORM, self.starts, len(self.calls)) + rows
+        rows = b"".join(ROW.pack(i, *row) for i, row in self.seen.items())
+        return HEAD.pack(FORM, self.starts, len(self.seen)) + rows
+
+
+def gain_ns(size: int, calls: int, ticks: int) -> float:
+    """What a function of level 0 may gain by level 1 that is called and found by ticks so often."""
+    return max(calls * min(size, CALL_BYTES) * CALL_NS, float(ticks * TICK_NS))
 
 
 def unpack(data: bytes, behind: int) -> KeptProfile:
-    """What was kept of a module whose functions have indices below ``behind``.
+    """What was kept of a module whose functions have indices below ``behind``; of the last start no rows, which nobody
+    wants.
 
     Raises:
         ValueError: it is something else.
@@ -63,11 +95,13 @@ def unpack(data: bytes, behind: int) -> KeptProfile:
     form, starts, count = HEAD.unpack_from(data)
     if form != FORM or count > MOST_ROWS or not 0 < starts <= MOST_STARTS or len(data) != HEAD.size + count * ROW.size:
         raise ValueError("a profile of another form")
-    calls: dict[int, int] = {}
+    seen: dict[int, tuple[int, int]] = {}
+    if starts == MOST_STARTS:
+        return KeptProfile(starts)
     last = -1
-    for index, n in ROW.iter_unpack(data[HEAD.size :]):
+    for index, calls, ticks in ROW.iter_unpack(data[HEAD.size :]):
         if not last < index < behind:
             raise ValueError("a profile of another module")
-        calls[index] = n
+        seen[index] = calls, ticks
         last = index
-    return KeptProfile(starts, calls)
+    return KeptProfile(starts, seen)

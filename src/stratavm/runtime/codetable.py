@@ -212,17 +212,18 @@ class CodeTable:
             return 0, 0
         return self.tallies.of[at].calls, self.tallies.of[at].ticks
 
-    def called(self, least: uint32_t) -> list[tuple[int, int]]:
-        """Functions with code of level 0 of which at least so many calls were seen, and how many: by defined index."""
+    def called(self, least: uint32_t) -> list[tuple[int, int, int]]:
+        """Functions with code of level 0 of which at least so many calls were seen, or a tick, and how many of both: by
+        defined index."""
         i: uint32_t
         rec: cython.pointer(CodeRec)
         found: list = []
         if self.tallies.of != cython.NULL:
             for i in range(self.count):
-                if self.tallies.of[i].calls >= least:
+                if self.tallies.of[i].calls >= least or self.tallies.of[i].ticks:
                     rec = find_code(cython.cast(uint64_t, load_ptr(cython.address(self.codes[i]))))
                     if rec != cython.NULL and rec.level == 0:
-                        found.append((i, self.tallies.of[i].calls))
+                        found.append((i, self.tallies.of[i].calls, self.tallies.of[i].ticks))
         return found
 
     def level(self, defined_index: int) -> int:

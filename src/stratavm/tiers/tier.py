@@ -150,7 +150,7 @@ class TierModule(Protocol):
 
     @property
     def counter(self) -> Any:
-        """What counts calls and is told beforehand what is hot (``called``, ``remember`` of ``tiers.jit.tier``); None
+        """What counts calls and is told beforehand what is hot (``called``, ``expect`` of ``tiers.jit.tier``); None
         where nothing does."""
 
     def close(self) -> None:

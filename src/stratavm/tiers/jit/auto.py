@@ -18,7 +18,7 @@ from stratavm.native.compile import ModuleCompiler
 from stratavm.native.stubtable import publish
 from stratavm.tiers.decision import Seen
 from stratavm.tiers.jit.lift_events import LiftRecorder
-from stratavm.tiers.policy import MOST_CALLS, MOST_WAITING, NEVER
+from stratavm.tiers.policy import MOST_CALLS, NEVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from stratavm.tiers.jit.lazy import LazyCode
 
 CHECKS: Final = switches.CHECK.value()
+MOST_EXPECTED: Final = 192
+"""Functions that are expected to be hot and wait for a thread at once: some room of the queue's is for others."""
 EXPECTED_CALLS: Final = 1 << 31
 """As which what is expected to be hot is queued: before all that was counted, behind what a tick finds."""
 
@@ -140,10 +142,6 @@ class Lifting:
         self.reasons[defined_index] = self._causes.get(defined_index, decision.reason)
         if decision.lift and (queue is None or not queue.want(defined_index, calls, decision.first, taker=code.taker)):
             self._lift_now(code, defined_index)
-        if code.remembered and (decision.lift or not code.is_young):
-            self._has_begun = True
-            functions, code.remembered = code.remembered, ()
-            self.expect(code, functions)
         return NEVER if defined_index in self._given_up else decision.ask_at
 
     def expect(self, code: LazyCode, functions: Iterable[int]) -> None:
@@ -165,7 +163,7 @@ class Lifting:
     def _ask_for_expected(self, code: LazyCode) -> None:
         """Have a thread compile the next ones of those that are expected to be hot."""
         queue = self.queue(code) if self._expected else None
-        while queue is not None and self._expected and queue.n_pending < MOST_WAITING:
+        while queue is not None and self._expected and queue.n_pending < MOST_EXPECTED:
             index = next(iter(self._expected))
             calls = EXPECTED_CALLS + len(self._expected)
             if code.table.level(index) < 1 and not queue.want(index, calls, False, taker=code.taker):
@@ -404,7 +402,7 @@ class Lifting:
         reason = fallback or self.reasons.get(index, "few")
         if level == 0 and index in self._causes and not fallback:
             reason = "waits"
-        elif level == 0 and code.first + index in code.remembered:
+        elif level == 0 and index in self._expected and not fallback:
             reason = "expected"
         elif origin == kept and kept and (level == 1 or reason == "few") and not fallback:
             reason = "built" if kept == "image" else ("called before", "hot before")[level]

@@ -115,24 +115,23 @@ class JitModule:
         if self.lazy.tier is not None:
             self.lazy.lifting().expect(self.lazy, functions)
 
-    def remember(self, functions: Sequence[int]) -> None:
-        """As ``expect``, once the program is no longer young, as the policy says."""
-        if self.lazy.tier is not None:
-            self.lazy.remember(functions)
-
     @property
     def counter(self) -> Any:
         """Itself, where functions count their calls."""
-        return self if self.lazy.tier is not None else None
+        return self if self.lazy.tier is not None and self.lazy.compiler.options.counting else None
 
     @property
     def behind(self) -> int:
         """The index behind that of the last function."""
         return self.lazy.first + int(self.lazy.table.count)
 
-    def called(self, least: int) -> list[tuple[int, int]]:
-        """Functions at level 0, by index, of which so many calls were seen, and how many."""
-        return [(self.lazy.first + index, calls) for index, calls in self.lazy.table.called(least)]
+    def called(self, least: int) -> list[tuple[int, int, int]]:
+        """Functions at level 0, by index, of which so many calls were seen or any tick, and how many of both."""
+        return [(self.lazy.first + index, calls, ticks) for index, calls, ticks in self.lazy.table.called(least)]
+
+    def body_size(self, function: int) -> int:
+        """Bytes of a function's body, by index."""
+        return int(self.lazy.compiler.front.body_size(function - self.lazy.first))
 
     def has_lifted(self, function: int) -> bool:
         """Whether a function, by index, has code of level 1."""
