@@ -1,0 +1,13 @@
+# A guest for a heap, without machine code.
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.heap.heap cimport Heap
+
+@cython.final
+cdef class Exerciser:
+    cdef readonly Heap heap
+    cdef uint64_t* roots             # that are references, all of them
+    cdef uint64_t* words             # that may be anything
+    cdef uint32_t n_roots
+    cdef uint32_t n_words
+    cdef uint64_t make(self, uint32_t type_id, uint32_t length, uint64_t size) noexcept nogil

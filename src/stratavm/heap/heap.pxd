@@ -1,0 +1,13 @@
+# The heap of a store.
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.heap.state cimport HeapState, HeapWindow, visit_t
+from stratavm.heap.types cimport Descriptors
+
+@cython.final
+cdef class Heap:
+    cdef HeapState* state
+    cdef Descriptors descriptors
+    cdef void bind(self, HeapWindow* window, visit_t visit, void* owner) noexcept
+
+cdef void* heap_new(HeapState* state, uint32_t type_id, uint32_t length, uint64_t size) noexcept nogil

@@ -1,0 +1,7 @@
+# Which objects can be reached.
+from libc.stdint cimport uint64_t
+from stratavm.heap.state cimport HeapState
+
+cdef void mark_range(HeapState* state, const uint64_t* words, uint64_t count) noexcept nogil
+cdef void scan_words(HeapState* state, const uint64_t* low, const uint64_t* high) noexcept nogil
+cdef void drain(HeapState* state) noexcept nogil

@@ -1,0 +1,206 @@
+# strata: hot
+"""Which objects can be reached: marks and the stack of what is to be looked at. Where roots are is the caller's to say.
+
+A word that is known to be a reference is an object, if it lies in the heap; a handle, if it is smaller than 2^32;
+else null or a number. A word of a guest's stack may be anything: it counts if it points into an object that lives.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.heap.space import learn
+from cython.cimports.stratavm.heap.state import (
+    ARRAY_PART,
+    BLOCK_GRANULES,
+    BLOCK_SHIFT,
+    EPOCH,
+    GRANULE_SHIFT,
+    HEAD_ARRAYS,
+    LARGE,
+    SMALL,
+    START,
+    TAIL,
+    UNLOGGED,
+    UNUSED,
+    WAITING,
+    HeapState,
+    TypeInfo,
+    header_at,
+    info_of,
+    prefetch,
+    size_of,
+)
+
+NOWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
+AHEAD = cython.declare(uint32_t, 8)  # objects on the way from memory; a power of two
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def mark_object(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+    """An object is reachable: unless that is known, its fields are to be looked at."""
+    side: cython.pointer(uint8_t) = state.side + granule
+    if side[0] & EPOCH == state.epoch:
+        return
+    state.marked += 1
+    side[0] = START | UNLOGGED | state.epoch
+    if state.n_stack < state.most_stack:
+        state.stack[state.n_stack] = granule
+        state.n_stack += 1
+    else:
+        side[0] |= WAITING
+        state.waiting[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] = 1
+        state.overflowed += 1
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def mark(state: cython.pointer(HeapState), word: uint64_t) -> cython.void:
+    """What a reference refers to is reachable."""
+    offset: uint64_t = word - cython.cast(uint64_t, state.base)
+    if offset < state.extent:
+        mark_object(state, offset >> GRANULE_SHIFT)
+    elif word < state.n_handle_marks:
+        state.handle_marks[word] = 1
+
+
+def mark_range(state, words, count):
+    """So many roots."""
+    at: uint64_t
+    for at in range(count):
+        mark(state, words[at])
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def object_around(state: cython.pointer(HeapState), offset: uint64_t) -> uint32_t:
+    """The granule where the living object begins that an offset lies in, or NOWHERE."""
+    at: uint32_t = offset >> GRANULE_SHIFT
+    block: uint32_t = at >> (BLOCK_SHIFT - GRANULE_SHIFT)
+    first: uint32_t
+    if state.kinds[block] == UNUSED:
+        return NOWHERE
+    if state.kinds[block] == SMALL:
+        if state.fresh[block]:
+            learn(state, block)
+        first = block * BLOCK_GRANULES
+        while state.side[at] & START == 0:
+            if at == first:
+                return NOWHERE
+            at -= 1
+    else:
+        if state.kinds[block] == TAIL:
+            block -= state.spans[block]
+        at = block * BLOCK_GRANULES
+    epoch: uint32_t = state.side[at] & EPOCH
+    if epoch and epoch != state.epoch and epoch != state.previous:
+        return NOWHERE
+    header: cython.pointer(uint32_t) = header_at(state, at)
+    begin: uint64_t = cython.cast(uint64_t, at) << GRANULE_SHIFT
+    return at if offset - begin < size_of(info_of(state, header), header) else NOWHERE
+
+
+def scan_words(state, low, high):
+    """What lies on a guest's stack: each word that points into an object is taken for a reference to it."""
+    offset: uint64_t
+    granule: uint32_t
+    while low < high:
+        offset = low[0] - cython.cast(uint64_t, state.base)
+        if offset < state.extent:
+            granule = object_around(state, offset)
+            if granule != NOWHERE:
+                mark_object(state, granule)
+        elif low[0] < state.n_handle_marks:
+            state.handle_marks[low[0]] = 1
+        low += 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_at_elements(state: cython.pointer(HeapState), granule: uint32_t, index: uint32_t) -> cython.void:
+    """Mark what some elements of an array of references refer to, and leave the rest for later."""
+    header: cython.pointer(uint32_t) = header_at(state, granule)
+    words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header) + 1
+    end: uint32_t = header[1]
+    if end - index > ARRAY_PART and state.n_parts < HEAD_ARRAYS:
+        end = index + ARRAY_PART
+        state.parts[state.n_parts].granule = granule
+        state.parts[state.n_parts].index = end
+        state.n_parts += 1
+    at: uint32_t
+    for at in range(index, end):
+        mark(state, words[at])
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+    """All of an object is reachable: its granules, and what it refers to."""
+    header: cython.pointer(uint32_t) = header_at(state, granule)
+    info: cython.pointer(TypeInfo) = info_of(state, header)
+    granules: uint64_t = size_of(info, header) >> GRANULE_SHIFT
+    if granules <= LARGE >> GRANULE_SHIFT:
+        if granules > 1:
+            memset(state.side + granule + 1, state.epoch, granules - 1)
+        state.live[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
+    if info.element:
+        if info.n_traced:
+            look_at_elements(state, granule, 0)
+        return
+    at: uint32_t
+    for at in range(info.n_traced):
+        mark(state, cython.cast(cython.pointer(uint64_t), cython.cast(cython.p_char, header) + info.traced[at])[0])
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
+    """Put objects on the stack that found no room there."""
+    block: uint32_t
+    at: uint32_t
+    for block in range(state.n_blocks):
+        if not state.waiting[block]:
+            continue
+        for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
+            if state.side[at] & WAITING:
+                if state.n_stack == state.most_stack:
+                    return
+                state.side[at] &= ~WAITING
+                state.overflowed -= 1
+                state.stack[state.n_stack] = at
+                state.n_stack += 1
+        state.waiting[block] = 0
+
+
+def drain(state):
+    """Look at all that is reachable."""
+    coming: uint32_t[8]
+    first: uint32_t = 0
+    count: uint32_t = 0
+    part: uint32_t
+    while True:
+        while count < AHEAD and state.n_stack:
+            state.n_stack -= 1
+            coming[(first + count) & (AHEAD - 1)] = state.stack[state.n_stack]
+            prefetch(header_at(state, state.stack[state.n_stack]))
+            count += 1
+        if count:
+            count -= 1
+            look_at(state, coming[first])
+            first = (first + 1) & (AHEAD - 1)
+        elif state.n_parts:
+            state.n_parts -= 1
+            part = state.n_parts
+            look_at_elements(state, state.parts[part].granule, state.parts[part].index)
+        elif state.overflowed:
+            take_waiting(state)
+        else:
+            return

@@ -1,0 +1,13 @@
+# Where there is room for objects.
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.heap.state cimport HeapState
+
+cdef bint reserve_space(HeapState* state, uint64_t limit) noexcept nogil
+cdef void give_space(HeapState* state) noexcept nogil
+cdef char* room_for(HeapState* state, uint64_t size) noexcept nogil
+cdef char* large_room(HeapState* state, uint64_t size) noexcept nogil
+cdef void close_windows(HeapState* state) noexcept nogil
+cdef void learn(HeapState* state, uint32_t block) noexcept nogil
+cdef void forget_holes(HeapState* state) noexcept nogil
+cdef void free_unmarked(HeapState* state) noexcept nogil
+cdef void clean_epochs(HeapState* state, uint32_t kept) noexcept nogil

@@ -1,0 +1,425 @@
+# strata: hot
+"""Where there is room for objects: blocks, holes in them, and whole blocks for large objects. Marks are others'.
+
+A hole is a run of granules that the last collection found unreachable. Holes are looked for as they are needed, in the
+order of addresses, each block once between two collections: so nobody sweeps.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free, realloc
+from cython.cimports.libc.string import memset
+from cython.cimports.posix.mman import (
+    MAP_ANONYMOUS,
+    MAP_FAILED,
+    MAP_NORESERVE,
+    MAP_PRIVATE,
+    PROT_NONE,
+    PROT_READ,
+    PROT_WRITE,
+    madvise,
+    mmap,
+    mprotect,
+    munmap,
+)
+from cython.cimports.stratavm.heap.state import (
+    BLOCK_GRANULES,
+    BLOCK_SHIFT,
+    EPOCH,
+    GRANULE_SHIFT,
+    HEAD,
+    HEAD_ARRAYS,
+    HEAD_STACK,
+    MEDIUM,
+    PART_BLOCKS,
+    POISON_BYTE,
+    SMALL,
+    START,
+    TAIL,
+    UNUSED,
+    ArrayPart,
+    HeapState,
+    HeapWindow,
+    Hole,
+    first_free,
+    first_live,
+    header_at,
+    info_of,
+    size_of,
+)
+
+BLOCK = cython.declare(uint64_t, 1 << BLOCK_SHIFT)
+SPOILED = cython.declare(uint64_t, 0x0101010101010101 * POISON_BYTE)
+LOWEST = cython.declare(uint64_t, 1 << 32)
+"""Smaller references are handles."""
+GIVEN_BACK = cython.declare(cython.int, 4)  # MADV_DONTNEED
+MOST_BLOCKS = cython.declare(uint64_t, 1 << 20)
+"""A granule's number has 32 bits; half of them, since there is address space for twice as many blocks as may be used:
+nothing moves, so that large objects may find no run of blocks though there are enough."""
+
+
+# ---- the reservation ----
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def carved(at: cython.pointer(uint64_t), size: uint64_t) -> uint64_t:
+    """The address of a table, and move on behind it."""
+    begin: uint64_t = at[0]
+    at[0] = (begin + size + 63) & ~cython.cast(uint64_t, 63)
+    return begin
+
+
+def reserve_space(state, limit):
+    """Address space for the tables and twice as many blocks as ``limit`` bytes have; false where there is none."""
+    most: uint64_t = min(max(limit >> BLOCK_SHIFT, 1), MOST_BLOCKS)
+    room: uint64_t = (2 * most + PART_BLOCKS - 1) // PART_BLOCKS * PART_BLOCKS
+    tables: uint64_t = room * (BLOCK_GRANULES + 3 + 2 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
+    tables = (tables + 1024 + BLOCK - 1) & ~(BLOCK - 1)
+    size: uint64_t = tables + (room + 1) * BLOCK
+    mapping: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    if mapping == MAP_FAILED:
+        return False
+    state.mapping, state.mapped = mapping, size
+    at: uint64_t = (cython.cast(uint64_t, mapping) + BLOCK - 1) & ~(BLOCK - 1)
+    state.base = cython.cast(cython.p_char, at + tables)
+    if at < LOWEST or mprotect(cython.cast(cython.p_void, at), tables, PROT_READ | PROT_WRITE) != 0:
+        give_space(state)
+        return False
+    state.room_blocks, state.most_blocks = room, most
+    state.side = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room * BLOCK_GRANULES))
+    state.kinds = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
+    state.zeroed = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
+    state.waiting = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
+    state.live = cython.cast(cython.pointer(uint16_t), carved(cython.address(at), room * 2))
+    state.spans = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), room * 4))
+    state.fresh = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), room * 4))
+    state.stack = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), HEAD_STACK * 4))
+    state.parts = cython.cast(
+        cython.pointer(ArrayPart), carved(cython.address(at), HEAD_ARRAYS * cython.sizeof(ArrayPart))
+    )
+    return True
+
+
+def give_space(state):
+    """Give all of it back."""
+    if state.mapping != cython.NULL:
+        munmap(state.mapping, state.mapped)
+        state.mapping = cython.NULL
+    free(state.holes)
+    state.holes = cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def extend(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.bint:
+    """Have so many more blocks that can be used, or a few more than that."""
+    parts: uint32_t = (blocks + PART_BLOCKS - 1) // PART_BLOCKS * PART_BLOCKS
+    if parts > state.room_blocks - state.n_blocks:
+        parts = state.room_blocks - state.n_blocks
+    if blocks > parts:
+        return False
+    if mprotect(state.base + state.n_blocks * BLOCK, parts * BLOCK, PROT_READ | PROT_WRITE) != 0:
+        return False
+    memset(state.zeroed + state.n_blocks, 1, parts)
+    state.n_blocks += parts
+    state.extent = state.n_blocks * BLOCK
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def unused_run(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.longlong:
+    """The first of so many blocks in a row that nobody uses, or -1."""
+    if blocks > state.most_blocks - state.used_blocks:
+        return -1
+    run: uint32_t = 0
+    block: uint32_t = state.unused
+    first: cython.bint = True
+    while True:
+        while block < state.n_blocks:
+            if state.kinds[block] == UNUSED:
+                if first:
+                    state.unused, first = block, False
+                run += 1
+                if run == blocks:
+                    return block + 1 - run
+            else:
+                run = 0
+            block += 1
+        if first:
+            state.unused = block
+        if not extend(state, blocks - run):
+            return -1
+
+
+# ---- holes ----
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def close_window(state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), hole: uint32_t) -> cython.void:
+    """Nothing more goes into a hole."""
+    if hole:
+        state.holes[hole - 1].used = (window.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+    window.next = window.end = 0
+
+
+def close_windows(state):
+    """Nothing more goes into the holes that were handed out."""
+    close_window(state, state.window, state.hole)
+    close_window(state, cython.address(state.aside), state.hole_aside)
+    state.hole = state.hole_aside = 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def hand_out(
+    state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), start: uint32_t, end: uint32_t
+) -> cython.bint:
+    """Let a hole be filled with objects; false where there is no memory to note it."""
+    room: uint32_t
+    if state.n_holes == state.room_holes:
+        room = 2 * state.room_holes + 64
+        grown: cython.p_void = realloc(state.holes, room * cython.sizeof(Hole))
+        if grown == cython.NULL:
+            return False
+        state.holes, state.room_holes = cython.cast(cython.pointer(Hole), grown), room
+    block: uint32_t = start >> (BLOCK_SHIFT - GRANULE_SHIFT)
+    begin: cython.p_char = state.base + (cython.cast(uint64_t, start) << GRANULE_SHIFT)
+    size: uint64_t = cython.cast(uint64_t, end - start) << GRANULE_SHIFT
+    hole: cython.pointer(Hole) = state.holes + state.n_holes
+    hole.start, hole.used, hole.end, hole.before, hole.known = start, start, end, state.fresh[block], 0
+    state.n_holes += 1
+    state.fresh[block] = state.n_holes
+    if window == cython.address(state.aside):
+        close_window(state, window, state.hole_aside)
+        state.hole_aside = state.n_holes
+    else:
+        close_window(state, window, state.hole)
+        state.hole = state.n_holes
+    if not state.zeroed[block]:
+        if state.poison:
+            state.damaged += touched(begin, size)
+        memset(begin, 0, size)
+    memset(state.side + start, 0, end - start)
+    state.zeroed[block] = 0
+    state.allocated += size
+    window.next = cython.cast(uint64_t, begin)
+    window.end = window.next + size
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def touched(begin: cython.p_char, size: uint64_t) -> uint64_t:
+    """How many words of a freed run somebody has written to."""
+    found: uint64_t = 0
+    words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), begin)
+    at: uint64_t
+    for at in range(size >> 3):
+        found += words[at] != SPOILED
+    return found
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def next_hole(state: cython.pointer(HeapState), wanted: uint32_t) -> cython.bint:
+    """Go on to the next hole that has so many granules; smaller ones are passed over until the next collection."""
+    first: uint32_t
+    start: uint32_t
+    end: uint32_t
+    while state.block < state.n_blocks:
+        first = state.block * BLOCK_GRANULES
+        end = first + BLOCK_GRANULES
+        if state.kinds[state.block] == SMALL and (
+            state.granule or (state.live[state.block] < BLOCK_GRANULES and state.fresh[state.block] == 0)
+        ):
+            start = first_free(state.side, first + state.granule, end, state.epoch)
+            while start < end:
+                end = first_live(state.side, start, end, state.epoch)
+                if end - start >= wanted:
+                    state.granule = end - first
+                    if state.granule == BLOCK_GRANULES:
+                        state.block += 1
+                        state.granule = 0
+                    return hand_out(state, state.window, start, end)
+                start = end
+                end = first + BLOCK_GRANULES
+                start = first_free(state.side, start, end, state.epoch)
+        state.block += 1
+        state.granule = 0
+    return False
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def whole_block(state: cython.pointer(HeapState), window: cython.pointer(HeapWindow)) -> cython.bint:
+    """Hand out a block that nobody used."""
+    block: cython.longlong = unused_run(state, 1)
+    if block < 0:
+        return False
+    start: uint32_t = cython.cast(uint32_t, block) * BLOCK_GRANULES
+    if not hand_out(state, window, start, start + BLOCK_GRANULES):
+        return False
+    state.kinds[block] = SMALL
+    state.live[block] = 0
+    state.used_blocks += 1
+    return True
+
+
+def room_for(state, size):
+    """Zeroed room for an object of up to LARGE bytes that the window has no room for, or NULL."""
+    window: cython.pointer(HeapWindow) = state.window
+    found: uint64_t
+    if size > MEDIUM:  # what is left of the window goes on being used
+        window = cython.address(state.aside)
+        if size > window.end - window.next and not whole_block(state, window):
+            window = state.window
+    if size > window.end - window.next and not (
+        next_hole(state, size >> GRANULE_SHIFT) or whole_block(state, state.window)
+    ):
+        return cython.NULL
+    found = window.next
+    window.next += size
+    return cython.cast(cython.p_char, found)
+
+
+def large_room(state, size):
+    """Zeroed blocks for a larger object, or NULL."""
+    if size > cython.cast(uint64_t, state.most_blocks) << BLOCK_SHIFT:
+        return cython.NULL
+    blocks: uint32_t = (size + BLOCK - 1) >> BLOCK_SHIFT
+    found: cython.longlong = unused_run(state, blocks)
+    if found < 0:
+        return cython.NULL
+    head: uint32_t = cython.cast(uint32_t, found)
+    at: uint32_t
+    for at in range(blocks):
+        if not state.zeroed[head + at]:
+            if state.poison:
+                state.damaged += touched(state.base + (head + at) * BLOCK, BLOCK)
+            memset(state.base + (head + at) * BLOCK, 0, BLOCK)
+        state.kinds[head + at] = TAIL
+        state.zeroed[head + at] = 0
+        state.spans[head + at] = at
+    state.kinds[head] = HEAD
+    state.spans[head] = blocks
+    state.side[head * BLOCK_GRANULES] = START
+    state.used_blocks += blocks
+    state.allocated += blocks * BLOCK
+    return state.base + head * BLOCK
+
+
+def learn(state, block):
+    """Give the objects of a block's fresh holes their side bytes: a word may point to one of them."""
+    at: uint32_t
+    next: uint32_t = state.fresh[block]
+    hole: cython.pointer(Hole)
+    header: cython.pointer(uint32_t)
+    while next:
+        hole = state.holes + (next - 1)
+        next = hole.before
+        if hole.known:
+            continue
+        hole.known = 1
+        at = hole.start
+        while at < hole.used:
+            if state.side[at] == 0:
+                state.side[at] = START
+            header = header_at(state, at)
+            at += size_of(info_of(state, header), header) >> GRANULE_SHIFT
+
+
+# ---- after a collection ----
+
+
+def forget_holes(state):
+    """No hole is fresh any more: what the collection did not reach in them is free."""
+    n: uint32_t
+    at: uint32_t
+    hole: cython.pointer(Hole)
+    for n in range(state.n_holes):
+        hole = state.holes + n
+        state.fresh[hole.start >> (BLOCK_SHIFT - GRANULE_SHIFT)] = 0
+        if hole.known:
+            for at in range(hole.start, hole.used):
+                if state.side[at] & EPOCH == 0:
+                    state.side[at] = 0
+    state.n_holes = 0
+
+
+def free_unmarked(state):
+    """Blocks in which nothing was reached are unused from here on; so says ``live_bytes`` what is left."""
+    block: uint32_t = 0
+    blocks: uint32_t
+    live: uint64_t = 0
+    while block < state.n_blocks:
+        blocks = 1
+        if state.kinds[block] == SMALL:
+            live += cython.cast(uint64_t, state.live[block]) << GRANULE_SHIFT
+            if state.live[block] == 0:
+                state.kinds[block] = UNUSED
+                state.used_blocks -= 1
+            if state.poison:
+                spoil(state, block)
+        elif state.kinds[block] == HEAD:
+            blocks = state.spans[block]
+            if state.side[block * BLOCK_GRANULES] & EPOCH == state.epoch:
+                live += blocks * BLOCK
+            else:
+                free_large(state, block, blocks)
+        block += blocks
+    state.unused = 0
+    state.block = state.granule = 0
+    state.live_bytes = live
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def free_large(state: cython.pointer(HeapState), head: uint32_t, blocks: uint32_t) -> cython.void:
+    """The blocks of a large object are unused, and their pages the kernel's."""
+    state.side[head * BLOCK_GRANULES] = 0
+    memset(state.kinds + head, UNUSED, blocks)
+    state.used_blocks -= blocks
+    zeroed: cython.bint = madvise(state.base + head * BLOCK, blocks * BLOCK, GIVEN_BACK) == 0
+    memset(state.zeroed + head, zeroed, blocks)
+    if not zeroed and state.poison:
+        memset(state.base + head * BLOCK, POISON_BYTE, blocks * BLOCK)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def spoil(state: cython.pointer(HeapState), block: uint32_t) -> cython.void:
+    """Fill what is free in a block: who reads it has a reference that no collection saw."""
+    at: uint32_t = block * BLOCK_GRANULES
+    end: uint32_t = at + BLOCK_GRANULES
+    stop: uint32_t
+    while at < end:
+        at = first_free(state.side, at, end, state.epoch)
+        stop = first_live(state.side, at, end, state.epoch)
+        memset(state.base + (cython.cast(uint64_t, at) << GRANULE_SHIFT), POISON_BYTE, (stop - at) << GRANULE_SHIFT)
+        memset(state.side + at, 0, stop - at)
+        at = stop
+
+
+def clean_epochs(state, kept):
+    """No side byte has another epoch than the one of what is kept: numbers of epochs can be used again."""
+    block: uint32_t
+    at: uint32_t
+    for block in range(state.n_blocks):
+        if state.kinds[block] == HEAD:
+            continue
+        for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
+            if state.side[at] & EPOCH != kept:
+                state.side[at] = 0

@@ -1,0 +1,170 @@
+# A heap as it lies in memory: one reservation, tables first, blocks behind them. Nothing in it is Python's.
+#
+# Blocks are 32 KiB, granules 16 bytes. Each granule has a side byte: whether an object begins there, and the epoch of
+# the last collection that found it reachable. A granule with another epoch than the heap's is free, unless it lies in a
+# hole that was handed out since; allocation writes no side bytes.
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from stratavm.base.bits cimport lowest_of
+
+cdef extern from * nogil:
+    """
+    #define strata_seen(p) __atomic_load_n((void **)(p), __ATOMIC_ACQUIRE)
+    #define strata_show(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
+    """
+    void* seen "strata_seen"(void* place)
+    void show "strata_show"(void* place, void* value)
+    void prefetch "__builtin_prefetch"(const void* address)
+
+cdef enum:
+    GRANULE_SHIFT = 4
+    BLOCK_SHIFT = 15
+    BLOCK_GRANULES = 2048
+    PART_BLOCKS = 32                 # blocks become usable by so many
+    MEDIUM = 512                     # larger objects do not make a hole go to waste: they have blocks of their own
+    LARGE = 8192                     # still larger ones have whole blocks, which belong to nobody else
+    TYPE_MASK = 0x1FFFFFFF           # of a canonical id, without its marks
+    HEAD_STACK = 1 << 18             # objects that wait for their fields to be looked at, at most
+    HEAD_ARRAYS = 1 << 12            # arrays of which a part was looked at
+    ARRAY_PART = 256                 # elements that are looked at in one go
+
+cdef enum:                           # bits of a side byte
+    EPOCH = 7                        # 1 to 7; 0: no collection has seen it
+    WAITING = 0x20                   # reachable, its fields were not looked at, and the stack was full
+    UNLOGGED = 0x40                  # an old object that was not written to since the last collection
+    START = 0x80                     # an object begins here
+
+cdef enum:                           # kinds of blocks
+    UNUSED = 0
+    SMALL = 1                        # objects of up to LARGE bytes
+    HEAD = 2                         # a larger one begins here
+    TAIL = 3                         # and goes on here
+
+cdef struct TypeInfo:                # what the collector knows of a type
+    uint32_t size                    # bytes of an object, of an array without its elements; 0: no such type
+    uint32_t element                 # bytes of an element, 0 of a struct
+    uint32_t n_traced                # of an array 1 if its elements are traced
+    uint32_t* traced                 # offsets of the words that may be references, ascending
+
+cdef struct TypeTable:
+    TypeInfo** types                 # by number, replaced as a whole when it grows; a type's is never NULL
+    uint32_t room
+
+cdef struct HeapWindow:              # what machine code has of a heap
+    uint64_t next                    # where the next object begins
+    uint64_t end                     # of the zeroed hole
+    uint64_t side                    # the side byte of an object is at (address >> 4) + side
+
+cdef struct Hole:                    # handed out since the last collection
+    uint32_t start                   # granules of the heap
+    uint32_t used                    # up to here there are objects
+    uint32_t end
+    uint32_t before                  # the hole of the same block that was handed out before it + 1, or 0
+    uint32_t known                   # whether the starts of its objects have side bytes
+
+cdef struct ArrayPart:
+    uint32_t granule
+    uint32_t index
+
+ctypedef void (*visit_t)(void* owner, HeapState* state) noexcept nogil
+
+cdef struct HeapState:
+    HeapWindow* window               # ``own`` or the words of an ExecContext
+    HeapWindow own
+    HeapWindow aside                 # where objects of medium size are made that no hole has room for
+    TypeTable* table
+    TypeInfo** types                 # of the table, as the collection at hand has seen it
+    void* mapping
+    uint64_t mapped                  # bytes of the reservation
+    char* base                       # first block
+    uint64_t extent                  # bytes from there that have ever been used
+    uint8_t* side
+    uint8_t* kinds                   # of blocks
+    uint8_t* zeroed                  # whether an unused block is all zeros
+    uint16_t* live                   # granules of a small block that the last collection found reachable
+    uint32_t* spans                  # blocks of a large object, at its head; how far that is, at others
+    uint32_t* fresh                  # the hole of a block that was handed out last + 1
+    uint8_t* waiting                 # whether objects of a block are marked WAITING
+    uint32_t* stack                  # granules of objects
+    ArrayPart* parts
+    Hole* holes
+    uint32_t n_holes
+    uint32_t room_holes
+    uint32_t hole                    # of the window + 1
+    uint32_t hole_aside              # of ``aside`` + 1
+    uint32_t n_stack
+    uint32_t most_stack
+    uint32_t n_parts
+    uint32_t overflowed              # objects that are marked WAITING
+    uint32_t n_blocks                # that can be used
+    uint32_t room_blocks             # that there is address space for
+    uint32_t most_blocks             # that may be used at once
+    uint32_t used_blocks             # that are not UNUSED
+    uint32_t unused                  # no block before it is UNUSED
+    uint32_t block                   # where the search for holes goes on
+    uint32_t granule                 # within it
+    uint8_t epoch
+    uint8_t previous                 # what was found by an earlier collection has this one while the next is under way
+    uint8_t poison                   # freed granules are filled with POISON, and looked at before they are given again
+    uint8_t always                   # every allocation collects first
+    uint8_t collecting
+    uint64_t allocated               # bytes that were handed out since the last collection
+    uint64_t trigger                 # with so many it is time for the next
+    uint64_t live_bytes              # that the last collection found reachable
+    uint64_t least                   # the trigger is no smaller
+    uint64_t collections
+    uint64_t damaged                 # freed granules that somebody wrote to
+    uint64_t marked                  # objects that the collection at hand found
+    uint8_t* handle_marks            # by handle: whether a reachable word is it; or NULL
+    uint64_t n_handle_marks
+    visit_t visit                    # tells the roots
+    void* owner
+    uint64_t* held                   # objects that the host has
+    uint32_t n_held
+    uint32_t room_held
+
+cdef enum:
+    POISON_BYTE = 0xDB
+
+# Bytes of an object, rounded up.
+cdef inline uint64_t size_of(const TypeInfo* info, const uint32_t* header) noexcept nogil:
+    return (info.size + <uint64_t>info.element * header[1] + 15) & ~<uint64_t>15
+
+cdef inline TypeInfo* info_of(HeapState* state, const uint32_t* header) noexcept nogil:
+    return state.types[header[0] & TYPE_MASK]
+
+cdef inline uint32_t* header_at(HeapState* state, uint32_t granule) noexcept nogil:
+    return <uint32_t*>(state.base + (<uint64_t>granule << GRANULE_SHIFT))
+
+# The first granule in [at, end) whose epoch is not the given one, or ``end``; both are multiples of 8 or nearly so:
+# side bytes up to the next multiple of 8 can be read.
+cdef inline uint32_t first_free(const uint8_t* side, uint32_t at, uint32_t end, uint64_t epoch) noexcept nogil:
+    cdef uint64_t word
+    cdef uint64_t wanted = epoch * 0x0101010101010101ULL
+    while at < end:
+        if at & 7 or end - at < 8:
+            if side[at] & EPOCH != epoch:
+                return at
+            at += 1
+            continue
+        word = ((<const uint64_t*>(side + at))[0] & 0x0707070707070707ULL) ^ wanted
+        if word != 0:
+            return at + (lowest_of(word) >> 3)
+        at += 8
+    return end
+
+# The first granule in [at, end) that has the epoch, or ``end``.
+cdef inline uint32_t first_live(const uint8_t* side, uint32_t at, uint32_t end, uint64_t epoch) noexcept nogil:
+    cdef uint64_t word
+    cdef uint64_t wanted = epoch * 0x0101010101010101ULL
+    while at < end:
+        if at & 7 or end - at < 8:
+            if side[at] & EPOCH == epoch:
+                return at
+            at += 1
+            continue
+        word = ((<const uint64_t*>(side + at))[0] & 0x0707070707070707ULL) ^ wanted
+        word = (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL
+        if word != 0:
+            return at + (lowest_of(word) >> 3)
+        at += 8
+    return end

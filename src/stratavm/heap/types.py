@@ -1,0 +1,73 @@
+# strata: hot
+"""Descriptors of types by canonical id: how large their objects are, and which of their words may be references."""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.heap.state import TYPE_MASK, TypeInfo, show
+
+FEW = cython.declare(uint32_t, 64)
+POINTER = cython.declare(uint64_t, 8)
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class Descriptors:
+    """The descriptors of an engine. A number that comes to mean another type is described anew; until then no heap has
+    objects of it.
+    """
+
+    def __cinit__(self):
+        self.outgrown = []
+
+    def __dealloc__(self):
+        for at in range(self.table.room):
+            forget(self.table.types[at])
+        free(self.table.types)
+        for address in self.outgrown:
+            free(cython.cast(cython.p_void, cython.cast(uint64_t, address)))
+
+    def describe(self, type_id: int, layout: object) -> None:
+        """Say how objects of a type lie (``layout.Layout``)."""
+        number: uint32_t = type_id & TYPE_MASK
+        self.make_room(number)
+        offsets: tuple = layout.traced
+        info: cython.pointer(TypeInfo) = cython.cast(cython.pointer(TypeInfo), calloc(1, cython.sizeof(TypeInfo)))
+        words: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), calloc(len(offsets) + 1, 4))
+        if info == cython.NULL or words == cython.NULL:
+            free(info)
+            free(words)
+            raise MemoryError("no memory for a descriptor of a type")
+        info.size, info.element, info.n_traced = layout.size, layout.element, len(offsets)
+        info.traced = words
+        for at, offset in enumerate(offsets):
+            words[cython.cast(cython.size_t, at)] = offset
+        before: cython.pointer(TypeInfo) = self.table.types[number]
+        show(cython.address(self.table.types[number]), info)
+        forget(before)
+
+    def make_room(self, number):
+        """Have a table that is large enough."""
+        if number < self.table.room:
+            return 0
+        room: uint32_t = max(2 * self.table.room, FEW, number + 1)
+        grown: cython.pp_void = cython.cast(cython.pp_void, calloc(room, POINTER))
+        if grown == cython.NULL:
+            raise MemoryError("no memory for descriptors of types")
+        memcpy(grown, self.table.types, self.table.room * POINTER)
+        self.outgrown.append(cython.cast(uint64_t, self.table.types))
+        show(cython.address(self.table.types), grown)
+        self.table.room = room
+        return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def forget(info: cython.pointer(TypeInfo)) -> cython.void:
+    """Free a descriptor."""
+    if info != cython.NULL:
+        free(info.traced)
+        free(info)

@@ -1,0 +1,224 @@
+# strata: hot
+"""The heap verifier: what must hold of a heap between two collections. Finds faults; mends none.
+
+It reads what the collector reads, but does not mark: objects, their extents and references are looked at one by one.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.stratavm.heap.heap import Heap
+from cython.cimports.stratavm.heap.state import (
+    BLOCK_GRANULES,
+    BLOCK_SHIFT,
+    EPOCH,
+    GRANULE_SHIFT,
+    HEAD,
+    LARGE,
+    POISON_BYTE,
+    SMALL,
+    START,
+    TAIL,
+    TYPE_MASK,
+    UNUSED,
+    WAITING,
+    HeapState,
+    HeapWindow,
+    Hole,
+    TypeInfo,
+    header_at,
+    size_of,
+)
+
+SPOILED = cython.declare(uint64_t, 0x0101010101010101 * POISON_BYTE)
+PER_BLOCK = cython.declare(uint32_t, BLOCK_SHIFT - GRANULE_SHIFT)
+
+
+@cython.cclass
+class Verifier:
+    """One look at a heap."""
+
+    state: cython.pointer(HeapState)
+    starts: dict  # granules of the object by the granule where it begins
+    found: list
+
+    def __cinit__(self, heap: Heap):
+        self.state = heap.state
+        self.starts = {}
+        self.found = []
+
+    def look(self) -> list[str]:
+        """What is wrong."""
+        state: cython.pointer(HeapState) = self.state
+        block: uint32_t = 0
+        used: uint32_t = 0
+        span: uint32_t
+        if state.n_stack or state.n_parts or state.overflowed or state.collecting:
+            self.found.append("a collection left something to look at")
+        if state.damaged:
+            self.found.append(f"{state.damaged} words of freed granules were written to")
+        while block < state.n_blocks:
+            span = 1
+            if state.kinds[block] == SMALL:
+                self.small(block)
+            elif state.kinds[block] == HEAD:
+                span = state.spans[block]
+                self.large(block, span)
+            elif state.kinds[block] == TAIL:
+                self.found.append(f"block {block} is a tail without a head")
+            used += span if state.kinds[block] != UNUSED else 0
+            block += span
+        if used != state.used_blocks:
+            self.found.append(f"{used} blocks are used, the count says {state.used_blocks}")
+        self.window(state.window, state.hole, "the window")
+        self.window(cython.address(state.aside), state.hole_aside, "the window for medium objects")
+        for start in self.starts:
+            self.references(start)
+        return self.found
+
+    @cython.cfunc
+    def size(self, granule: uint32_t) -> uint64_t:
+        """Granules of the object at one, as its header says; 0 if that cannot be."""
+        header: cython.pointer(uint32_t) = header_at(self.state, granule)
+        number: uint32_t = header[0] & TYPE_MASK
+        if number >= self.state.table.room or self.state.table.types[number] == cython.NULL:
+            self.found.append(f"granule {granule} has a header of no type: {header[0]:#x}")
+            return 0
+        return size_of(self.state.table.types[number], header) >> GRANULE_SHIFT
+
+    @cython.cfunc
+    def small(self, block: uint32_t) -> object:
+        """A block of small objects: those that the last collection found, and the fresh ones."""
+        state: cython.pointer(HeapState) = self.state
+        at: uint32_t = block * BLOCK_GRANULES
+        end: uint32_t = at + BLOCK_GRANULES
+        live: uint32_t = 0
+        size: uint32_t
+        step: uint32_t
+        hole: uint32_t = state.fresh[block]
+        while at < end:
+            if state.side[at] & EPOCH != state.epoch:
+                at += 1
+                continue
+            size = self.size(at) if state.side[at] & START else 0
+            if size == 0 or size > end - at or state.side[at] & WAITING:
+                self.found.append(f"granule {at} is reachable, and no object begins there: {state.side[at]:#x}")
+                at += 1
+                continue
+            for step in range(1, size):
+                if state.side[at + step] != state.epoch:
+                    self.found.append(f"granule {at + step}, of an object at {at}: {state.side[at + step]:#x}")
+            self.starts[at] = size
+            live += size
+            at += size
+        if live != state.live[block]:
+            self.found.append(f"block {block} has {live} reachable granules, its count says {state.live[block]}")
+        if state.poison and not hole:
+            self.free(block)
+        while hole:
+            self.fresh(hole - 1)
+            hole = state.holes[hole - 1].before
+        return None
+
+    @cython.cfunc
+    def free(self, block: uint32_t) -> object:
+        """Nobody has written to what is free."""
+        at: uint32_t
+        step: uint32_t
+        words: cython.pointer(uint64_t)
+        for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
+            if self.state.side[at] & EPOCH == self.state.epoch:
+                continue
+            words = cython.cast(cython.pointer(uint64_t), header_at(self.state, at))
+            for step in range(2):
+                if words[step] != SPOILED:
+                    self.found.append(f"granule {at} is free and was written to: {words[step]:#x}")
+        return None
+
+    @cython.cfunc
+    def fresh(self, number: uint32_t) -> object:
+        """A hole that was handed out: objects without gaps, then zeros."""
+        state: cython.pointer(HeapState) = self.state
+        hole: cython.pointer(Hole) = state.holes + number
+        at: uint32_t = hole.start
+        used: uint32_t = hole.used
+        size: uint32_t
+        step: uint32_t
+        if number + 1 == state.hole:
+            used = (state.window.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+        elif number + 1 == state.hole_aside:
+            used = (state.aside.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+        while at < used:
+            size = self.size(at)
+            if size == 0 or size > used - at:
+                self.found.append(f"granule {at} of a fresh hole has no object that ends within it")
+                return None
+            self.starts[at] = size
+            at += size
+        words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header_at(state, at))
+        for step in range((hole.end - at) * 2):
+            if words[step]:
+                self.found.append(f"a fresh hole that ends at granule {hole.end} is not zero behind its objects")
+                break
+        return None
+
+    @cython.cfunc
+    def large(self, block: uint32_t, span: uint32_t) -> object:
+        """A large object has its blocks alone."""
+        state: cython.pointer(HeapState) = self.state
+        at: uint32_t
+        first: uint32_t = block * BLOCK_GRANULES
+        size: uint64_t = self.size(first)
+        if size << GRANULE_SHIFT <= LARGE or (size + BLOCK_GRANULES - 1) >> PER_BLOCK != span:
+            self.found.append(f"the large object of block {block} has {size} granules in {span} blocks")
+        for at in range(1, span):
+            if state.kinds[block + at] != TAIL or state.spans[block + at] != at:
+                self.found.append(f"block {block + at} is no part of the large object of block {block}")
+        self.starts[first] = size
+        return None
+
+    @cython.cfunc
+    def window(self, window: cython.pointer(HeapWindow), hole: uint32_t, name: str) -> object:
+        """What is handed out lies in its hole."""
+        base: uint64_t = cython.cast(uint64_t, self.state.base)
+        if hole == 0:
+            if window.next or window.end:
+                self.found.append(f"{name} has no hole")
+            return None
+        found: cython.pointer(Hole) = self.state.holes + (hole - 1)
+        begin: uint64_t = base + (cython.cast(uint64_t, found.start) << GRANULE_SHIFT)
+        end: uint64_t = base + (cython.cast(uint64_t, found.end) << GRANULE_SHIFT)
+        if not (begin <= window.next <= window.end <= end):
+            self.found.append(f"{name} is not within its hole")
+        return None
+
+    @cython.cfunc
+    def references(self, start: object) -> object:
+        """What an object refers to is an object."""
+        state: cython.pointer(HeapState) = self.state
+        header: cython.pointer(uint32_t) = header_at(state, start)
+        info: cython.pointer(TypeInfo) = state.table.types[header[0] & TYPE_MASK]
+        words: cython.p_char = cython.cast(cython.p_char, header)
+        at: uint32_t
+        if info.element:
+            for at in range(header[1] if info.n_traced else 0):
+                self.reference(start, cython.cast(cython.pointer(uint64_t), words + 8)[at])
+        else:
+            for at in range(info.n_traced):
+                self.reference(start, cython.cast(cython.pointer(uint64_t), words + info.traced[at])[0])
+        return None
+
+    @cython.cfunc
+    def reference(self, start: object, word: uint64_t) -> object:
+        """One word."""
+        offset: uint64_t = word - cython.cast(uint64_t, self.state.base)
+        if offset >= self.state.extent:
+            if word >> 32 and not word >> 63:
+                self.found.append(f"the object at granule {start} refers to {word:#x}, outside of the heap")
+        elif offset & 15 or (offset >> GRANULE_SHIFT) not in self.starts:
+            self.found.append(f"the object at granule {start} refers to {word:#x}, where no object begins")
+        return None
+
+
+def verify(heap: Heap) -> list[str]:
+    """What is wrong with a heap."""
+    return Verifier(heap).look()

@@ -1,0 +1,259 @@
+"""The heap against a witness: what must be left after collections is, and nobody gets a place twice."""
+
+from __future__ import annotations
+
+import ctypes
+import resource
+from collections.abc import Callable
+
+import pytest
+
+from stratavm.base.errors import ResourceLimit
+from stratavm.heap.heap import Heap
+from stratavm.heap.verify import verify
+from stratavm.spec import types as T
+from tests.unit.heap.model import Guest, described
+
+LEAF, LINK, WIDE, BROAD = (T.STRUCT_ID | n for n in (1, 2, 3, 4))
+REFS, BYTES, LONGS = T.ARRAY_ID | 70, T.ARRAY_ID | 71, T.ARRAY_ID | 400
+STEPS = 1200
+
+
+def run(guest: Guest, steps: int, every: int = 200) -> None:
+    """So many steps, with looks at the heap between."""
+    for step in range(steps):
+        guest.step()
+        if step % every == 0:
+            guest.check()
+    guest.heap.collect()
+    guest.forget_unreachable()
+    guest.check()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_guest_finds_all_that_it_can_reach(seed: int) -> None:
+    """Whatever it does, with collections at any time, more of them than there are numbers of epochs."""
+    guest = Guest(seed)
+    run(guest, STEPS)
+    assert guest.heap.collections > 7
+
+
+def test_collections_at_every_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``STRATA_CHECK=2``: no place survives that nobody holds, and whoever writes to one is found."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+    guest = Guest(7)
+    run(guest, 300, 60)
+    assert guest.heap.collections > 150
+
+
+@pytest.mark.parametrize("entries", [1, 2, 17])
+def test_a_stack_that_is_full(entries: int) -> None:
+    """Objects that find no room on the stack are looked at all the same."""
+    guest = Guest(11)
+    guest.guest.shorten_stack(entries)
+    run(guest, STEPS)
+
+
+def chain(guest: Guest, count: int) -> None:
+    """Root 0 holds a list."""
+    for _ in range(count):
+        link = guest.new(LINK)
+        guest.link(link, 16, guest.roots[0])
+        guest.root(0, link)
+
+
+def test_lists_and_wide_arrays() -> None:
+    """A list is as long as it likes, an array has more elements than are looked at in one go; both go together."""
+    guest = Guest(0)
+    chain(guest, 4000)
+    array = guest.new(REFS, 3000)
+    guest.root(1, array)
+    for at in range(3000):
+        guest.link(array, 8 + 8 * at, guest.new(LEAF))
+    guest.heap.collect()
+    guest.check()
+    assert guest.live_bytes() <= guest.heap.live_bytes <= guest.live_bytes() + (1 << 15)
+    guest.root(0, 0)
+    guest.root(1, 0)
+    guest.heap.collect()
+    assert guest.heap.live_bytes == 0
+    assert verify(guest.heap) == []
+
+
+def test_what_no_root_holds_is_free() -> None:
+    """The same room is used again and again: a heap of one MiB gives many."""
+    guest = Guest(0, limit=1 << 20)
+    for _ in range(60_000):
+        assert guest.guest.new(LINK, 0, 32)
+    for length in [0, 100, 9000, 300_000] * 20:
+        assert guest.guest.new(BYTES, length, 8 + length)
+    guest.forget_unreachable()
+    guest.check()
+
+
+def test_the_limit() -> None:
+    """A heap that is full gives nothing, breaks nothing, and gives again when there is room."""
+    guest = Guest(0, limit=1 << 20)
+    count = 0
+    while link := guest.new(LINK):
+        guest.link(link, 16, guest.roots[0])
+        guest.root(0, link)
+        count += 1
+    assert 0.9 < count * 32 / (1 << 20) <= 1
+    assert not guest.new(BYTES, 2 << 20)
+    assert not guest.guest.new(BYTES, 0xFFFF_FFFF, (1 << 64) - 1)
+    guest.check()
+    guest.root(0, 0)
+    assert guest.new(BYTES, 1 << 19)
+    guest.forget_unreachable()
+    guest.check()
+
+
+def test_no_address_space() -> None:
+    """Where nothing can be reserved there is an error that names it."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, before[1]))
+    try:
+        with pytest.raises(ResourceLimit, match="cannot reserve address space for a heap of"):
+            Heap(described(), 16 << 30)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def test_words_that_point_into_an_object_hold_it() -> None:
+    """Into a fresh one, an old one and a large one; just behind it they do not."""
+    guest = Guest(0)
+    things, gaps = list[int](), list[int]()
+    for type_id, length in ((LEAF, 0), (BYTES, 100), (LONGS, 3000)):
+        things.append(guest.new(type_id, length))
+        gaps.append(guest.new(LINK))
+    for offset, kept in ((0, True), (9, True), (-1, False)):
+        for at, thing in enumerate(things):
+            guest.word(at, thing + (guest.known[thing].size if offset < 0 else offset))
+        guest.heap.collect()
+        assert verify(guest.heap) == []
+        size = sum(guest.known[thing].size for thing in things)
+        assert (guest.heap.live_bytes >= size) is kept
+        if kept:
+            guest.check()
+    assert guest.heap.live_bytes == 0
+
+
+def test_a_word_does_not_bring_back_what_is_gone() -> None:
+    """A stale word points to an object that was found to be garbage before: what it referred to may be anything."""
+    guest = Guest(0)
+    old = guest.new(LINK)
+    guest.link(old, 16, guest.new(LEAF))
+    keep = guest.new(LEAF)
+    guest.root(0, keep)
+    guest.heap.collect()
+    guest.word(0, old)
+    guest.heap.collect()
+    assert guest.heap.live_bytes == 16
+    assert verify(guest.heap) == []
+
+
+def test_numbers_and_handles_are_no_objects() -> None:
+    """Fields that hold other things than addresses are passed over."""
+    guest = Guest(0)
+    link = guest.new(WIDE)
+    for offset, word in zip(guest.places(link), (5, 1 << 63 | 9, 0), strict=True):
+        guest.link(link, offset, word)
+    guest.root(0, link)
+    guest.heap.collect()
+    guest.check()
+
+
+def test_the_host_holds_objects() -> None:
+    """As often as it says."""
+    guest = Guest(0)
+    thing = guest.new(LEAF)
+    for _ in range(40):
+        guest.heap.hold(thing)
+    for _ in range(39):
+        guest.heap.release(thing)
+    guest.heap.collect()
+    assert guest.heap.live_bytes == 16
+    guest.heap.release(thing)
+    with pytest.raises(ValueError, match="is no object that the host holds"):
+        guest.heap.release(thing)
+    guest.heap.collect()
+    assert guest.heap.live_bytes == 0
+
+
+def bytes_at(address: int, count: int = 1) -> ctypes.Array[ctypes.c_uint8]:
+    """Memory."""
+    return (ctypes.c_uint8 * count).from_address(address)
+
+
+def no_type(guest: Guest, thing: int) -> None:
+    """A header of no type."""
+    guest.guest.store(thing, 0, 12345)
+
+
+def too_long(guest: Guest, thing: int) -> None:
+    """An array that ends behind its hole."""
+    guest.guest.store(guest.roots[1], 0, REFS | 4000 << 32)
+
+
+def inside(guest: Guest, thing: int) -> None:
+    """A reference into an object."""
+    guest.guest.store(thing, 16, guest.roots[1] + 16)
+
+
+def outside(guest: Guest, thing: int) -> None:
+    """A reference to memory that is no heap's."""
+    guest.guest.store(thing, 16, ctypes.addressof(ctypes.create_string_buffer(64)) & -16)
+
+
+def no_start(guest: Guest, thing: int) -> None:
+    """An object without a start."""
+    bytes_at(guest.guest.side_byte(thing))[0] &= 0x7F
+
+
+def half_marked(guest: Guest, thing: int) -> None:
+    """An object whose second granule is free."""
+    bytes_at(guest.guest.side_byte(thing) + 1)[0] = 0
+
+
+def freed(guest: Guest, thing: int) -> None:
+    """A write to what was freed."""
+    guest.guest.store(guest.held[0], 8, 1)
+
+
+@pytest.mark.parametrize("fault", [no_type, too_long, inside, outside, no_start, half_marked, freed])
+def test_the_verifier_finds_a_fault(fault: Callable[[Guest, int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is planted in a heap that is sound."""
+    monkeypatch.setenv("STRATA_POISON", "1")
+    guest = Guest(0)
+    gone = guest.new(LINK)
+    guest.root(0, guest.new(LINK))
+    guest.root(1, guest.new(REFS, 10))
+    guest.heap.collect()
+    guest.held = [gone]
+    assert verify(guest.heap) == []
+    fault(guest, guest.roots[0])
+    assert verify(guest.heap)
+
+
+def test_a_late_write_to_freed_memory_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if its place was given away since."""
+    monkeypatch.setenv("STRATA_POISON", "1")
+    guest = Guest(0)
+    gone = guest.new(LEAF)
+    guest.root(0, guest.new(LEAF))
+    guest.heap.collect()
+    guest.guest.store(gone, 8, 1)
+    guest.root(1, guest.new(LEAF))
+    assert any("words of freed granules were written to" in line for line in verify(guest.heap))
+
+
+def test_the_witness_misses_what_a_collection_took() -> None:
+    """A root that the collector is not told: its object's place is somebody else's, and the witness says so."""
+    guest = Guest(0)
+    guest.root(0, guest.new(LINK))
+    guest.guest.set_root(0, 0)
+    guest.heap.collect()
+    guest.guest.new(LINK, 0, 32)
+    with pytest.raises(AssertionError):
+        guest.check()
