@@ -100,7 +100,8 @@ def _asks(said: Manifest) -> str:
     """What a manifest asks for, in words."""
     folders = [f"{path} ({mode})" for path, mode in said.folders]
     parts = [*said.capabilities, *(["wasi"] if said.wasi else []), *folders, *said.env]
-    return some([*parts, *(f"{name} = {value}" for name, value in said.limits)])
+    others = [f"{name} {wanted}" for name, wanted in said.requires]
+    return some([*parts, *(f"{name} = {value}" for name, value in said.limits), *others])
 
 
 def _check(options: argparse.Namespace) -> int:

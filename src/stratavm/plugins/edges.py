@@ -10,6 +10,7 @@ from stratavm.base.text import printable
 from stratavm.engine.module import Module
 from stratavm.plugins import events
 from stratavm.plugins.convention import STOP
+from stratavm.plugins.dependencies import bound, unmet
 from stratavm.plugins.errors import PluginRefused
 from stratavm.plugins.fitting import misfit
 from stratavm.plugins.ledger import INSTANCE, MODULE, PLUGIN, Place
@@ -54,6 +55,11 @@ def verify(life: Life, seconds: float | None) -> tuple[Any, ...]:
 # ---- resolve, instantiate ----
 
 
+def fits_in(life: Life) -> str:
+    """What it requires takes calls, and nothing is there that conflicts with it."""
+    return "; ".join(unmet(life, life.manifest))
+
+
 def resolve(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Validate the module, and compare it with what the manifest says."""
     body = life.version.body
@@ -85,7 +91,10 @@ def has_former(life: Life) -> str:
     if before is None:
         return "there is no update to undo: one step is kept, and a rollback is no update"
     instance = before.body.instance
-    return "the instance of before is gone" if instance is None or instance.store.closed else ""
+    if instance is None or instance.store.closed:
+        return "the instance of before is gone"
+    asked = before.package.manifest
+    return "; ".join([*unmet(life, asked), *bound(life, asked.version)])
 
 
 def rollback(life: Life, seconds: float | None) -> tuple[Any, ...]:
@@ -165,7 +174,12 @@ def unload(life: Life, seconds: float | None) -> tuple[Any, ...]:
     return (tuple(life.ledger.release(scopes=(INSTANCE, MODULE, PLUGIN), last=True)),)
 
 
-GUARDS: Final[dict[str, Callable[[Life], str]]] = {"verify": admitted, "restart": is_time, "rollback": has_former}
+GUARDS: Final[dict[str, Callable[[Life], str]]] = {
+    "verify": admitted,
+    "instantiate": fits_in,
+    "restart": is_time,
+    "rollback": has_former,
+}
 ACTIONS: Final[dict[str, Callable[..., tuple[Any, ...]]]] = {
     "verify": verify,
     "resolve": resolve,

@@ -46,6 +46,7 @@ class Shared(NamedTuple):
     clock: Callable[[], float]
     chance: Callable[[], float]
     source: Source
+    lives: Callable[[], Mapping[str, Life]]
 
 
 class Edge(NamedTuple):

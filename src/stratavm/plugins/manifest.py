@@ -14,9 +14,9 @@ from stratavm.base.words import did_you_mean
 from stratavm.plugins.convention import ABI, START, STOP, Signature
 from stratavm.plugins.errors import ManifestError
 from stratavm.plugins.limits import NAMES, checked
+from stratavm.plugins.ranges import A_RANGE, VERSION, is_range
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*\Z")
-VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}(?:-[0-9a-z]+(?:\.[0-9a-z]+)*)?\Z")
 FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -43,6 +43,8 @@ class Manifest:
         folders: paths in the guest that it asks folders for, and modes: ``ro`` or ``rw``.
         env: names of variables that it asks for.
         limits: those of ``PluginLimits`` that it names, and what it asks for.
+        requires: plugins that have to take calls where this one does, and which versions of them: ``>=1.2, <2``.
+        conflicts: plugins, and which versions of them, beside which it cannot be.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Manifest:
     folders: tuple[tuple[str, str], ...] = ()
     env: tuple[str, ...] = ()
     limits: tuple[tuple[str, Any], ...] = ()
+    requires: tuple[tuple[str, str], ...] = ()
+    conflicts: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def parse(cls, data: bytes, file: str = "plugin.toml") -> Manifest:
@@ -108,6 +112,8 @@ class Manifest:
             ),
             env=table.names("env", "the name of a variable", _fits(VARIABLE)),
             limits=tuple((name, _limit(table, name, value)) for name, value in table.items("limits")),
+            requires=tuple(_range(table, "requires", *item) for item in table.items("requires")),
+            conflicts=tuple(_range(table, "conflicts", *item) for item in table.items("conflicts")),
         )
 
     def as_json(self) -> bytes:
@@ -124,6 +130,8 @@ class Manifest:
             "folders": dict(self.folders),
             "env": list(self.env),
             "limits": dict(self.limits),
+            "requires": dict(self.requires),
+            "conflicts": dict(self.conflicts),
         }
         kept = {key: value for key, value in said.items() if value or key == "plugin"}
         return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
@@ -135,13 +143,6 @@ FIELDS: Final = ("plugin", *Manifest.__match_args__)
 def is_name(found: object) -> bool:
     """Whether this can be the name of a plugin, a capability or a host function."""
     return isinstance(found, str) and len(found) <= LONGEST_NAME and NAME.match(found) is not None
-
-
-def precedence(version: str) -> tuple[Any, ...]:
-    """What versions are compared by: numbers as such, and whatever has a hyphen before what has none."""
-    numbers, _, early = version.partition("-")
-    parts = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in early.split(".")] if early else []
-    return tuple(map(int, numbers.split("."))), not early, parts
 
 
 def digest_of(data: bytes) -> str:
@@ -224,6 +225,15 @@ def _signature(table: _Table, name: str, text: object) -> Signature:
     if found is None:
         table.refuse(f"functions.{name}", A_SIGNATURE, text)
     return found
+
+
+def _range(table: _Table, key: str, name: object, wanted: object) -> tuple[str, str]:
+    """Another plugin, and versions of it."""
+    if not is_name(name) or name == table.values["name"]:
+        table.refuse(key, "the name of another plugin", name)
+    if not is_range(wanted):
+        table.refuse(f"{key}.{name}", A_RANGE, wanted)
+    return str(name), str(wanted)
 
 
 def _guest_path(table: _Table, path: object) -> str:

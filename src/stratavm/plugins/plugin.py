@@ -8,40 +8,35 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 
-from stratavm.base.errors import Interrupted
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal
 from stratavm.base.numbers import seconds_or_none
-from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
 from stratavm.engine.asynchronous import work
 from stratavm.engine.update import Patience
 from stratavm.plugins.convention import ErrorAnswer, Exchange, decode, drive, drive_async, encode, exchange
+from stratavm.plugins.dependencies import dependants, is_met
 from stratavm.plugins.edges import EDGES
-from stratavm.plugins.errors import PluginBusy, PluginRefused, PluginUnavailable
+from stratavm.plugins.errors import PluginBusy, PluginRefused
 from stratavm.plugins.events import EdgeRefused, PluginCalled
 from stratavm.plugins.life import Life, reason_of
 from stratavm.plugins.making import prepare
 from stratavm.plugins.manifest import Manifest
+from stratavm.plugins.rising import CLIMB, climb, failed, ready
 from stratavm.plugins.sources import Package, package_at
 from stratavm.plugins.states import State
 from stratavm.plugins.updating import Attempt, Order
-from stratavm.runtime.fibers import CannotSuspend
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.update_plan import Update
     from stratavm.plugins.metrics import PluginMetrics
 
-CLIMB: Final = ("verify", "resolve", "instantiate", "start", "activate")
-"""The edges from the beginning to calls."""
 CHECKED: Final = 2
 """So many of them run nothing of a plugin."""
 YOUNG: Final = (State.DISCOVERED, State.VERIFIED, State.RESOLVED)
 AGAIN_S: Final = 0.02
 """Between two interrupts of a call that is to end."""
 UPDATE_S: Final = 30.0
-BLAMELESS: Final = (Interrupted, CannotSuspend)
-"""Errors of ours that are no fault of a plugin: it was stopped, or called in the wrong way."""
 
 
 class Plugin:
@@ -98,7 +93,7 @@ class Plugin:
         life = self._life
         life.gate.enter(life.limits.call_s)
         try:
-            self._ready()
+            ready(self._life)
             with self._counted(function, data) as done, self._deadline(begun):
                 done.append(drive(self._exchange(function, data)))
                 return decode(self._signatures[function].gives, done[0])
@@ -117,8 +112,8 @@ class Plugin:
         life = self._life
         await life.gate.enter_async(life.limits.call_s)
         try:
-            if life.state is not State.ACTIVE:
-                await work(self._ready, (life.interrupt,))
+            if life.state is not State.ACTIVE or not is_met(life):
+                await work(partial(ready, life), (life.interrupt,))
             with self._counted(function, data) as done, self._deadline(begun):
                 done.append(await drive_async(self._exchange(function, data), _call_async))
                 return decode(self._signatures[function].gives, done[0])
@@ -169,7 +164,7 @@ class Plugin:
             raise
         except BaseException as error:
             self._count_fuel()
-            self._fail("call", error)
+            failed(self._life, "call", error)
             raise
         finally:
             counters, seconds = life.counters, time.perf_counter() - begun
@@ -187,50 +182,6 @@ class Plugin:
             life.counters.fuel += life.limits.fuel - (instance.store.fuel or 0)
 
     # ---- its life; all of this has the turn at the gate ----
-
-    def _ready(self) -> None:
-        """It can be called: it is, or is started again now.
-
-        Raises:
-            PluginUnavailable: it cannot.
-        """
-        life = self._life
-        if life.state is State.ACTIVE:
-            return
-        if life.state is not State.FAILED or life.module is None:
-            raise PluginUnavailable(f"plugin {self.name} is {life.state.value}")
-        left = life.breaker.retry_at - life.shared.clock()
-        if left > 0:
-            raise PluginUnavailable(f"plugin {self.name} failed: it is started again in {left:.3g} s", left)
-        life.take(EDGES["restart"])
-        self._climb()
-
-    def _climb(self, names: tuple[str, ...] = CLIMB) -> None:
-        """Take those of the edges until calls that are left; where one is not taken the plugin has failed."""
-        life = self._life
-        try:
-            for name in names:
-                if life.state in EDGES[name].move.sources:
-                    life.take(EDGES[name])
-        except BaseException as error:
-            self._fail(name, error)
-            raise
-
-    def _fail(self, where: str, error: BaseException) -> None:
-        """Its instance is given up, and if that was its own fault too often, the plugin is. What host functions raise
-        is not, and neither is what somebody wished."""
-        life = self._life
-        why, retry_s = "", None
-        life.counters.failed(error)
-        is_the_host_s = life.context is not None and error is life.context.raised
-        is_wished = isinstance(error, BLAMELESS) or not isinstance(error, Exception)
-        if life.module is not None and not is_the_host_s and not is_wished:
-            why = life.breaker.failed(life.shared.clock(), life.shared.chance())
-        if life.module is not None:
-            retry_s = max(0.0, life.breaker.retry_at - life.shared.clock())
-        life.take(EDGES["fail"], where, printable(reason_of(error)), None if why else retry_s)
-        if why:
-            life.take(EDGES["quarantine"], f"{why}, last {reason_of(error)}")
 
     def load(self) -> None:
         """From where it was found to where it takes calls; one that failed begins anew.
@@ -258,7 +209,7 @@ class Plugin:
                 life.take(EDGES["retry"])
             if life.state not in YOUNG:
                 raise PluginRefused(self.name, what, f"it is {life.state.value}")
-            self._climb(names)
+            climb(life, names)
         finally:
             life.leave()
 
@@ -405,7 +356,7 @@ class Plugin:
         except BaseException:
             life.counters.updated("refused")
             if attempt.harmed is not None:
-                self._fail("update", attempt.harmed)
+                failed(life, "update", attempt.harmed)
             raise
 
     def _changed(self) -> None:
@@ -548,8 +499,10 @@ class Plugin:
         interrupted; it may clean up; then all that it has goes. May be called twice.
 
         Raises:
+            PluginRefused: another one that runs requires it: that one goes first.
             PluginBusy: it is called from inside a call of its own, or a host function does not return.
         """
+        self._not_required()
         self._leave_time(self._life.shared.timeouts.suspend if seconds is None else seconds)
 
     def _leave_time(self, seconds: float) -> None:
@@ -563,6 +516,11 @@ class Plugin:
         else:
             self._finish()
 
+    def _not_required(self) -> None:
+        names = [other.name for other in dependants(self._life)]
+        if names:
+            raise PluginRefused(self.name, "unload", f"required by {some(names)}")
+
     def _not_from_inside(self) -> None:
         if self._life.gate.is_held_here():
             raise PluginBusy(f"plugin {self.name} cannot end: a call of it is under way in this thread")
@@ -571,9 +529,10 @@ class Plugin:
         """``unload`` for asyncio.
 
         Raises:
-            PluginBusy: as ``unload``.
+            PluginRefused, PluginBusy: as ``unload``.
         """
         life = self._life
+        self._not_required()
         if life.state is State.ACTIVE:
             self._drain_if_possible()
         try:

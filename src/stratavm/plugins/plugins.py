@@ -16,11 +16,12 @@ from stratavm.engine.engine import Engine
 from stratavm.plugins.breaker import Recovery
 from stratavm.plugins.capability import Capability
 from stratavm.plugins.convention import encode
+from stratavm.plugins.dependencies import ordered
 from stratavm.plugins.errors import PluginError, PluginRefused
 from stratavm.plugins.events import ManifestRefused, PluginDiscovered
 from stratavm.plugins.life import Life, Shared
 from stratavm.plugins.manifest import Manifest
-from stratavm.plugins.plugin import Plugin
+from stratavm.plugins.plugin import YOUNG, Plugin
 from stratavm.plugins.policy import Policy
 from stratavm.plugins.sources import Package, package_at, search
 from stratavm.plugins.states import State, Timeouts
@@ -78,8 +79,10 @@ class Plugins(Closing):
             clock,
             chance,
             self.engine.bus.source("plugins"),
+            lambda: self._lives,
         )
         self._found: dict[str, Plugin] = {}
+        self._lives: dict[str, Life] = {}
         self._lock = Lock()
 
     def discover(self, path: str | os.PathLike[str]) -> list[Plugin]:
@@ -101,6 +104,29 @@ class Plugins(Closing):
             if error is not None and self._shared.source.hears(ManifestRefused):
                 self._shared.source.emit(ManifestRefused(printable(found.path), printable(str(error))))
         return plugins
+
+    def load_all(self, path: str | os.PathLike[str] | None = None) -> dict[str, Exception]:
+        """Load those that were found and are not loaded, after those at a path were found, each one behind what it
+        requires. What cannot be loaded keeps none of the others but those that require it.
+
+        Returns:
+            Why some were not, by their names.
+        Raises:
+            OSError: there is no such path.
+        """
+        if path is not None:
+            self.discover(path)
+        waiting = {plugin.name: plugin for plugin in self if plugin.state in YOUNG}
+        order, circles = ordered({name: plugin.manifest for name, plugin in waiting.items()})
+        refused: dict[str, Exception] = {
+            name: PluginRefused(name, "instantiate", reason) for name, reason in circles.items()
+        }
+        for name in order:
+            try:
+                waiting[name].load()
+            except Exception as error:
+                refused[name] = error
+        return refused
 
     def add(self, manifest: Manifest, module: bytes, config: Any = None) -> Plugin:
         """A plugin that lies in no file.
@@ -148,12 +174,14 @@ class Plugins(Closing):
     def _add(self, package: Package, config: Any) -> Plugin:
         name = package.manifest.name
         encode("json", config)  # what cannot be said is refused now
-        plugin = Plugin(Life(package, self._shared, config))
+        life = Life(package, self._shared, config)
+        plugin = Plugin(life)
         with self._lock:
             known = self._found.get(name)
             if known is not None and known.state is not State.UNLOADED:
                 raise PluginRefused(name, "discover", "there is a plugin of this name")
             self._found = {key: p for key, p in self._found.items() if p.state is not State.UNLOADED} | {name: plugin}
+            self._lives = {key: known for key, known in self._lives.items() if key in self._found} | {name: life}
         if self._shared.source.hears(PluginDiscovered):
             self._shared.source.emit(PluginDiscovered(name, package.manifest.version))
         return plugin
@@ -179,15 +207,18 @@ class Plugins(Closing):
         return f"<Plugins: {len(self)}>"
 
     def close(self) -> None:
-        """Unload all, the last one first; may be called twice. Calls under way are interrupted.
+        """Unload all, each one before what it requires, the last one first; may be called twice. Calls under way are
+        interrupted.
 
         Raises:
             PluginError: some could not be unloaded; the others are.
         """
         stuck = []
-        for plugin in reversed(list(self._found.values())):
+        found = dict(self._found)
+        order, circles = ordered({name: plugin.manifest for name, plugin in found.items()})
+        for name in (*circles, *reversed(order)):
             try:
-                plugin.unload(0.0)
+                found[name].unload(0.0)
             except PluginError as error:
                 stuck.append(str(error))
         if stuck:

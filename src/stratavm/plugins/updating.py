@@ -17,10 +17,11 @@ from stratavm.engine.swap import carry, obstacles
 from stratavm.engine.update import Patience, tell
 from stratavm.engine.update_events import InstanceSwapped
 from stratavm.engine.update_plan import Update, UpdateRefused
+from stratavm.plugins.dependencies import bound, unmet
 from stratavm.plugins.errors import PluginRefused
 from stratavm.plugins.fitting import misfit
 from stratavm.plugins.making import begin, make, own_module, prepare, read_module, refusals
-from stratavm.plugins.manifest import precedence
+from stratavm.plugins.ranges import precedence
 from stratavm.plugins.version import Version
 
 if TYPE_CHECKING:
@@ -206,3 +207,5 @@ def _objections(life: Life, asked: Manifest, order: Order) -> Iterator[str]:
     yield from refusals(life.shared, asked, asks=not order.dry_run)
     if precedence(asked.version) < precedence(life.manifest.version) and not order.downgrade:
         yield f"{asked.version} is older than {life.manifest.version}, which runs: downgrade=True takes it all the same"
+    yield from unmet(life, asked)
+    yield from bound(life, asked.version)

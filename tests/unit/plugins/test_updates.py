@@ -23,7 +23,7 @@ from stratavm.plugins import (
 )
 from stratavm.plugins.edges import EDGES
 from stratavm.plugins.events import EdgeRefused, PluginFailed, PluginLoading, PluginRolledBack, PluginUpdated
-from stratavm.plugins.manifest import precedence
+from stratavm.plugins.ranges import precedence
 from stratavm.plugins.updating import Attempt, Order
 from stratavm.plugins.version import Version
 from tests.unit.plugins.conftest import Host

@@ -1,0 +1,93 @@
+"""What plugins require of each other, and what they conflict with: ranges of versions, and the order that follows.
+
+A plugin gets an instance where all that it requires takes calls, and is called while that is so. What is required is
+neither unloaded under those that run, nor updated to a version that they do not take (ADR-0066).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.plugins.ranges import is_within
+from stratavm.plugins.states import RUNNING, State
+
+if TYPE_CHECKING:
+    from stratavm.plugins.life import Life
+    from stratavm.plugins.manifest import Manifest
+
+THERE: Final = (*RUNNING, State.FAILED)
+"""Where a plugin is that is loaded."""
+
+
+def unmet(life: Life, asked: Manifest) -> Iterator[str]:
+    """Why a version of a plugin cannot run among the others, in words."""
+    lives = life.shared.lives()
+    for name, wanted in asked.requires:
+        other = lives.get(name)
+        if other is None or other.state is State.UNLOADED:
+            yield f"it requires {name} {wanted}, which is not there"
+        elif not is_within(other.manifest.version, wanted):
+            yield f"it requires {name} {wanted}, and {other.manifest.version} is there"
+        elif other.state is not State.ACTIVE:
+            yield f"it requires {name} {wanted}, which is {other.state.value}"
+    for other in lives.values():
+        if other is life or other.state not in THERE:
+            continue
+        if is_within(other.manifest.version, dict(asked.conflicts).get(other.name)):
+            yield f"it conflicts with {other.name} {other.manifest.version}"
+        elif is_within(asked.version, dict(other.manifest.conflicts).get(life.name)):
+            yield f"{other.name} conflicts with it"
+
+
+def dependants(life: Life) -> list[Life]:
+    """Those that run and require a plugin."""
+    running = (other for other in life.shared.lives().values() if other.state in RUNNING)
+    return [other for other in running if other is not life and life.name in dict(other.manifest.requires)]
+
+
+def bound(life: Life, version: str) -> Iterator[str]:
+    """Why those that require a plugin would not take a version of it, in words."""
+    for other in dependants(life):
+        wanted = dict(other.manifest.requires)[life.name]
+        if not is_within(version, wanted):
+            yield f"{other.name} requires {life.name} {wanted}"
+
+
+def is_met(life: Life) -> bool:
+    """Whether all that a plugin requires takes calls."""
+    if not life.manifest.requires:
+        return True
+    lives = life.shared.lives()
+    return all(name in lives and lives[name].state is State.ACTIVE for name, _ in life.manifest.requires)
+
+
+def ordered(manifests: Mapping[str, Manifest]) -> tuple[list[str], dict[str, str]]:
+    """Names so that each comes behind what it requires, else as they are given; and those that come nowhere, since they
+    require themselves by way of others, and by which."""
+    order: list[str] = []
+    circles: dict[str, str] = {}
+    done: set[str] = set()
+    for first in manifests:
+        path = {} if first in done else {first: _required(first, manifests)}
+        while path:  # no recursion: a stranger's chain may be long
+            name = next(reversed(path))
+            following = next((other for other in path[name] if other not in done), None)
+            if following is None:
+                del path[name]
+                if name not in done:
+                    order.append(name)
+                done.add(name)
+            elif following in path:
+                names = list(path)
+                circle = names[names.index(following) :]
+                shown = " requires ".join([*circle, following])
+                circles.update(dict.fromkeys(circle, f"it requires itself: {shown}"))
+                done.update(circle)
+            else:
+                path[following] = _required(following, manifests)
+    return order, circles
+
+
+def _required(name: str, manifests: Mapping[str, Manifest]) -> Iterator[str]:
+    return iter([other for other, _ in manifests[name].requires if other in manifests])
