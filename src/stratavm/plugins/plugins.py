@@ -23,7 +23,7 @@ from stratavm.plugins.life import Life, Shared
 from stratavm.plugins.manifest import Manifest
 from stratavm.plugins.plugin import YOUNG, Plugin
 from stratavm.plugins.policy import Policy
-from stratavm.plugins.sources import Package, package_at, search
+from stratavm.plugins.sources import Package, Packages, package_at, search
 from stratavm.plugins.states import State, Timeouts
 
 if TYPE_CHECKING:
@@ -149,13 +149,21 @@ class Plugins(Closing):
             PluginRefused: its name is taken, or an edge of its life was not.
             StrataError: its module is invalid, or trapped.
         """
-        plugin = self._add(package_at(os.fspath(path)), config)
-        try:
-            plugin.load()
-        except BaseException:
-            self._forget(plugin)
-            raise
-        return plugin
+        return self._loaded(self._add(package_at(os.fspath(path)), config))
+
+    def load_from(self, packages: Packages, name: str, version: str | None = None, config: Any = None) -> Plugin:
+        """``load`` of a plugin that is installed in a ``Repository``.
+
+        Args:
+            packages: the repository.
+            name: of the plugin.
+            version: one of those that are or were installed; None: the one that is.
+            config: what it is started with, as JSON.
+
+        Raises:
+            StrataError: it is not installed, or not as it was signed; else as ``load``.
+        """
+        return self._loaded(self._add(packages.package(name, version), config))
 
     async def load_async(self, path: str | os.PathLike[str], config: Any = None) -> Plugin:
         """``load`` in a thread; cancelling ends it.
@@ -166,6 +174,15 @@ class Plugins(Closing):
         plugin = self._add(package_at(os.fspath(path)), config)
         try:
             await plugin.load_async()
+        except BaseException:
+            self._forget(plugin)
+            raise
+        return plugin
+
+    def _loaded(self, plugin: Plugin) -> Plugin:
+        """A plugin that takes calls, or is forgotten."""
+        try:
+            plugin.load()
         except BaseException:
             self._forget(plugin)
             raise

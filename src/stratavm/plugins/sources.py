@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from stratavm.base.forms import Final, NamedTuple
+from stratavm.base.forms import Final, NamedTuple, Protocol
 from stratavm.base.text import printable
 from stratavm.plugins.errors import ManifestError, PluginError
 from stratavm.plugins.manifest import MOST_BYTES, Manifest
@@ -33,6 +33,14 @@ class Package(NamedTuple):
         return (
             read_file(os.path.join(self.folder, self.manifest.module), MOST_MODULE) if self.data is None else self.data
         )
+
+
+class Packages(Protocol):
+    """Where plugins are installed (``stratavm.plugins.repository``)."""
+
+    def package(self, name: str, version: str | None = None) -> Package:
+        """A plugin that is installed there, all of whose bytes were checked just now."""
+        ...
 
 
 class Found(NamedTuple):

@@ -250,8 +250,8 @@ def _make_key(where: int) -> bytes:
     from fcntl import LOCK_EX, LOCK_UN, flock
 
     key = os.urandom(KEY_BYTES)
-    with _aside(where) as (file, name):
-        _write_all(file, key)
+    with aside(where) as (file, name):
+        write_all(file, key)
         os.fsync(file)
         flock(where, LOCK_EX)
         try:
@@ -264,7 +264,7 @@ def _make_key(where: int) -> bytes:
     return b""
 
 
-class _aside:
+class aside:
     """In a ``with`` statement: a new file that is gone afterwards unless it was renamed, and its name."""
 
     def __init__(self, where: int) -> None:
@@ -287,7 +287,12 @@ def _head(key: bytes, size: int) -> bytes:
     return MAGIC + key + size.to_bytes(8, "little")
 
 
-def _write_all(file: int, *pieces: bytes) -> None:
+def write_all(file: int, *pieces: bytes) -> None:
+    """Write pieces one behind the other.
+
+    Raises:
+        OSError: there is no room.
+    """
     for piece in pieces:
         view = memoryview(piece)
         while view:
@@ -470,9 +475,9 @@ class DiskCache:
         said = bytes((len(said),)) + said
         head = _head(key, len(said) + len(content))
         try:
-            with _aside(self._at) as (file, name):
+            with aside(self._at) as (file, name):
                 mark = self._mark(os.urandom(NONCE_BYTES), head, said, content)
-                _write_all(file, head, mark, said, content)
+                write_all(file, head, mark, said, content)
                 os.rename(name, key.hex() + SUFFIX, src_dir_fd=self._at, dst_dir_fd=self._at)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.folder) from None

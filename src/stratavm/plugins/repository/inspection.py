@@ -1,0 +1,90 @@
+"""A look at every file of a repository, which changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from stratavm.base.forms import Any, Final
+from stratavm.plugins.manifest import digest_of
+from stratavm.plugins.repository.errors import RepositoryError
+from stratavm.plugins.repository.layout import BLOBS, INDEX_FILE, LOCK, MARK, MARKER, PLUGINS, ROOT, Layout
+from stratavm.plugins.repository.results import Problem
+from stratavm.plugins.repository.shelf import Pair, check_version, open_pair, pairs, sealed_in
+from stratavm.plugins.repository.trust import Trust
+from stratavm.plugins.sources import MOST_MODULE
+from stratavm.services.diskcache import ASIDE
+
+FOLDERS: Final = ("blobs", PLUGINS)
+NAME_DIGITS: Final = 64
+HEX: Final = frozenset("0123456789abcdef")
+
+
+class Inspection:
+    """What is wrong with a layout of this user's, under the lock.
+
+    Attributes:
+        problems: in the order in which they were found.
+        files: so many were looked at.
+    """
+
+    def __init__(self, layout: Layout, trust: Trust) -> None:
+        self._layout, self._trust = layout, trust
+        self.problems: list[Problem] = []
+        self.files = 0
+
+    def tried(self, action: Callable[[], Any]) -> Any:
+        """What an action gives; None where it found a problem."""
+        try:
+            return action()
+        except RepositoryError as error:
+            self.problems.append(Problem(error.what, error.reason, str(error)))
+        except OSError as error:
+            self.problems.append(Problem(self._layout.path, "file", str(error)))
+        return None
+
+    def at_all(self) -> None:
+        """Files by their names and bytes, whether somebody names them or not; then packages and signatures."""
+        layout = self._layout
+        for name in layout.names(ROOT):
+            if name not in FOLDERS:
+                self.tried(partial(self._root, name))
+        for name in layout.names("blobs"):
+            if name != BLOBS.rpartition("/")[2]:
+                self.tried(partial(self._unknown, "blobs", name))
+        for name in layout.names(BLOBS):
+            self.tried(partial(self._blob, name))
+        self.files += len(layout.names(PLUGINS))
+        for pair in self.tried(partial(pairs, layout)) or ():
+            self.tried(partial(self._pair, pair))
+
+    def _root(self, name: str) -> None:
+        """A file beside the folders."""
+        layout = self._layout
+        self.files += 1
+        if name == MARKER:
+            if layout.read(ROOT, name, len(MARK)) != MARK:
+                raise layout.damaged(ROOT, name, "form", MARK.decode(), "something else")
+        elif name == LOCK:
+            layout.read(ROOT, name, 0)
+        elif name != INDEX_FILE:
+            self._unknown(ROOT, name)
+
+    def _unknown(self, folder: str, name: str) -> None:
+        """A file that nobody wrote there, unless its writer was killed."""
+        if not name.startswith(ASIDE):
+            raise self._layout.damaged(folder, name, "file", "no such file", "one")
+
+    def _blob(self, name: str) -> None:
+        layout = self._layout
+        self.files += 1
+        if len(name) != NAME_DIGITS or not HEX.issuperset(name):
+            return self._unknown(BLOBS, name)
+        found = digest_of(layout.read(BLOBS, name, MOST_MODULE) or b"")
+        if found != f"sha256:{name}":
+            raise layout.damaged(BLOBS, name, "digest", f"sha256:{name}", found)
+
+    def _pair(self, pair: Pair) -> None:
+        package = open_pair(self._layout, self._trust, pair)
+        check_version(pair, package, self._layout)
+        sealed_in(self._layout, package)

@@ -1,0 +1,42 @@
+"""Where a user's repository, keys and trusted keys lie where nobody says otherwise."""
+
+from __future__ import annotations
+
+import os
+
+from stratavm.base.forms import NamedTuple
+from stratavm.plugins.repository.errors import RepositoryError
+
+
+class Places(NamedTuple):
+    """Paths.
+
+    Attributes:
+        repository: a folder.
+        trust: the file of trusted keys.
+        keys: a folder of private keys.
+    """
+
+    repository: str
+    trust: str
+    keys: str
+
+    @classmethod
+    def of_user(cls) -> Places:
+        """Below ``$XDG_DATA_HOME`` and ``$XDG_CONFIG_HOME``, or the home directory.
+
+        Raises:
+            RepositoryError: this user has no home directory.
+        """
+        data, config = _base("XDG_DATA_HOME", ".local/share"), _base("XDG_CONFIG_HOME", ".config")
+        return cls(os.path.join(data, "plugins"), os.path.join(config, "trust.json"), os.path.join(config, "keys"))
+
+
+def _base(variable: str, below: str) -> str:
+    base = os.environ.get(variable, "")
+    if not os.path.isabs(base):  # also where it is unset; the specification says that others are ignored
+        home = os.path.expanduser("~")
+        if not os.path.isdir(home):
+            raise RepositoryError("the home directory", "absent", "one", "none", f"set {variable}")
+        base = os.path.join(home, below)
+    return os.path.join(base, "stratavm")

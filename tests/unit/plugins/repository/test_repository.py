@@ -1,0 +1,308 @@
+"""The life of packages: added, installed, upgraded, rolled back, pinned, removed, collected, and loaded."""
+
+from __future__ import annotations
+
+import os
+import random
+import stat
+import threading
+
+import pytest
+
+from stratavm.base.errors import Closed
+from stratavm.plugins import Grant, Plugins, Policy, State
+from stratavm.plugins.repository import PackageRefused, Repository, RepositoryBusy, Trust, TrustedKey, write_package
+from stratavm.plugins.repository.layout import Layout
+from stratavm.plugins.repository.records import MOST_EARLIER
+from stratavm.plugins.repository.versions import newest, precedence
+from tests.unit.plugins.repository.shelves import (
+    ACME,
+    ANOTHER,
+    DAY,
+    NOW,
+    TRUST,
+    TRUSTED,
+    WASM,
+    Shelf,
+    files_of,
+    manifest,
+    package,
+)
+
+
+def test_a_package_is_added_installed_and_loaded(shelf):
+    """What is called is the module that was signed; each step is an event."""
+    (listed,) = shelf.add(package())
+    assert (listed.name, listed.version, listed.key, listed.installed) == ("guest", "1.0.0", "acme", False)
+    assert shelf.repository.install("guest").version == "1.0.0"
+    with Plugins(Policy({"guest": Grant()})) as plugins:
+        plugin = plugins.load_from(shelf.repository, "guest")
+        assert plugin.call("echo", "hello") == "hello"
+        assert plugin.manifest.digest
+    assert shelf.said == ["PackageAdded", "PackageInstalled", "PackageOpened"]
+
+
+def test_a_plugin_of_a_repository_is_updated_as_it_runs(shelf):
+    """The next version is installed, and the running plugin goes on with it."""
+    shelf.versions("1.0.0")
+    with Plugins(Policy({"guest": Grant()})) as plugins:
+        plugin = plugins.load_from(shelf.repository, "guest", "1.0.0")
+        shelf.versions("1.1.0")
+        found = shelf.repository.package("guest")
+        plugin.update_to(found.manifest, found.read())
+        assert plugin.manifest.version == "1.1.0"
+        assert plugin.call("echo", "hello") == "hello"
+        plugin.unload()
+        older = plugins.load_from(shelf.repository, "guest", "1.0.0")
+        assert older.state is State.ACTIVE
+
+
+def test_one_that_cannot_be_loaded_is_forgotten(shelf):
+    """Its name is free."""
+    shelf.versions("1.0.0")
+    with Plugins(Policy({})) as plugins:
+        with pytest.raises(Exception, match="no grant names it"):
+            plugins.load_from(shelf.repository, "guest")
+        assert list(plugins) == []
+
+
+def test_the_newest_release_is_installed_and_pre_releases_where_they_are_named(shelf):
+    """As pip does."""
+    shelf.add(package("1.0.0"), package("1.10.0"), package("1.9.0"), package("2.0.0-rc.1"))
+    assert shelf.repository.install("guest").version == "1.10.0"
+    assert shelf.repository.install("guest", "2.0.0-rc.1").version == "2.0.0-rc.1"
+    assert shelf.repository.upgrade() == []
+    shelf.add(package("2.0.0"))
+    assert [found.version for found in shelf.repository.upgrade("guest")] == ["2.0.0"]
+
+
+def test_versions_have_the_order_of_semantic_versioning():
+    """The example of its specification, and more."""
+    early = ["0", "1", "2", "10", "alpha", "alpha.1", "alpha.beta", "beta", "beta.2", "beta.11", "rc.1"]
+    order = [*(f"1.0.0-{fields}" for fields in early), "1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0"]
+    assert sorted(random.Random(1).sample(order, len(order)), key=precedence) == order
+    assert newest(order) == "2.0.0"
+    assert newest(["1.0.0-rc.1"]) is None
+
+
+def test_steps_go_back_and_forward(shelf):
+    """One step, then further; what was rolled back from is no upgrade by itself, but may be named."""
+    shelf.versions("1.0.0", "1.1.0", "1.2.0", "1.3.0")
+    assert shelf.repository.roll_back("guest").version == "1.2.0"
+    assert shelf.repository.roll_back("guest", 2).version == "1.0.0"
+    assert shelf.repository.upgrade() == []
+    found = shelf.repository.install("guest", "1.3.0")
+    assert (found.version, found.earlier, found.highest) == ("1.3.0", ("1.0.0",), "1.3.0")
+    assert shelf.repository.package("guest", "1.0.0").manifest.version == "1.0.0"
+    with pytest.raises(ValueError, match="from 1 on"):
+        shelf.repository.roll_back("guest", 0)
+    with pytest.raises(PackageRefused, match="expected 2 earlier versions, found 1"):
+        shelf.repository.roll_back("guest", 2)
+
+
+def test_what_is_installed_already_stays(shelf):
+    """Nothing happens, and nothing is said."""
+    shelf.versions("1.0.0")
+    before, _ = files_of(shelf.folder / "repository"), shelf.said
+    assert shelf.repository.install("guest").version == "1.0.0"
+    assert files_of(shelf.folder / "repository") == before
+    assert shelf.said == []
+
+
+def test_history_is_bounded(shelf):
+    """The oldest go."""
+    shelf.versions(*(f"1.{minor}.0" for minor in range(MOST_EARLIER + 3)))
+    (found,) = shelf.repository.installed()
+    assert len(found.earlier) == MOST_EARLIER
+    assert found.earlier[0] == "1.2.0"
+
+
+def test_gc_keeps_what_is_installed_earlier_or_pinned(shelf):
+    """And nothing else: not a byte."""
+    shelf.versions("1.0.0", "1.1.0")
+    shelf.add(package("1.2.0"), package("1.3.0"), package("1.0.0", "acme.more", module=ANOTHER))
+    shelf.repository.pin("guest", "1.3.0")
+    shelf.repository.pin("guest", "1.3.0")
+    found = shelf.repository.gc()
+    assert found.packages == 2 and found.bytes > len(ANOTHER)
+    assert [(p.name, p.version) for p in shelf.repository.packages()] == [
+        ("guest", version) for version in ("1.0.0", "1.1.0", "1.3.0")
+    ]
+    assert shelf.repository.verify() == []
+    assert shelf.repository.gc() == (0, 0, 0)
+    shelf.repository.unpin("guest", "1.3.0")
+    shelf.repository.remove("guest")
+    assert shelf.repository.gc().packages == 3
+    assert not list((shelf.folder / "repository/blobs/sha256").iterdir())
+    with pytest.raises(PackageRefused, match="a pinned version"):
+        shelf.repository.unpin("guest", "1.3.0")
+
+
+def test_without_its_index_a_repository_has_what_is_installed(shelf):
+    """Records name all that they need."""
+    shelf.versions("1.0.0")
+    (shelf.folder / "repository/index.json").unlink()
+    assert shelf.repository.packages() == []
+    shelf.repository.gc()
+    assert shelf.repository.package("guest").manifest.version == "1.0.0"
+    assert shelf.repository.verify() == []
+
+
+def test_who_removes_a_plugin_leaves_its_highest_version(shelf):
+    """So that an old one does not come back; ``forget`` is a word of its own."""
+    shelf.versions("1.0.0", "1.1.0")
+    shelf.repository.remove("guest")
+    assert shelf.repository.installed() == []
+    with pytest.raises(PackageRefused, match="a version that is installed"):
+        shelf.repository.package("guest")
+    with pytest.raises(PackageRefused, match=r"a version above 1\.1\.0"):
+        shelf.repository.install("guest", "1.0.0")
+    with pytest.raises(PackageRefused, match="a plugin that is installed"):
+        shelf.repository.remove("guest")
+    shelf.repository.remove("guest", forget=True)
+    assert shelf.repository.install("guest", "1.0.0").version == "1.0.0"
+
+
+def test_who_publishes_signs_and_adds(shelf):
+    """What is published does not change; its key must be trusted here."""
+    listed = shelf.repository.publish(manifest(), WASM, ACME, expires=NOW + DAY)
+    assert listed.expires == "2027-01-16T08:00:00Z"
+    assert shelf.repository.install("guest").version == "1.0.0"
+    with pytest.raises(PackageRefused, match="a version that is not here yet"):
+        shelf.repository.publish(manifest(), ANOTHER, ACME)
+
+
+def test_one_package_of_many_is_taken(shelf, tmp_path):
+    """By name and version; others may be by anybody."""
+    from tests.unit.plugins.repository.shelves import STRANGER
+
+    write_package(tmp_path / "many", [package("1.0.0"), package("1.1.0"), package("1.0.0", "evil", key=STRANGER)])
+    with pytest.raises(PackageRefused, match="a signature by a trusted key"):
+        shelf.repository.add(tmp_path / "many")
+    assert shelf.repository.packages() == []
+    assert [p.version for p in shelf.repository.add(tmp_path / "many", "guest", "1.1.0")] == ["1.1.0"]
+    with pytest.raises(PackageRefused, match="a signature by a trusted key"):
+        shelf.repository.add(tmp_path / "many", "evil")
+    write_package(tmp_path / "one", [package("1.0.0")])
+    with pytest.raises(PackageRefused, match=r"expected guest 3\.0\.0 in its index"):
+        shelf.repository.add(tmp_path / "one", "guest", "3.0.0")
+    assert [p.version for p in shelf.repository.add(shelf.folder / "one")] == ["1.0.0"]
+
+
+def test_a_package_is_signed_by_more_than_one_key(shelf, tmp_path):
+    """Either will do."""
+    from stratavm.plugins.repository.artifact import IMAGE, SIGNATURE, Descriptor, signature_of
+    from stratavm.plugins.repository.layout import Named
+    from stratavm.plugins.repository.signing import envelope
+    from tests.unit.plugins.repository.shelves import STRANGER, lay
+
+    good = package()
+    source = lay(tmp_path / "source", good._replace(envelope=envelope(good.image, STRANGER)))
+    with pytest.raises(PackageRefused, match="a trusted key"):
+        shelf.repository.add(source)
+    with Layout(source) as layout:
+        artifact = signature_of(good.image, Descriptor.of(SIGNATURE, good.envelope))
+        layout.put(good.envelope)
+        layout.put(artifact)
+        image = Descriptor.of(IMAGE, good.image)
+        layout.write_entries([*layout.entries(), Named(Descriptor.of(IMAGE, artifact), True, image.digest)])
+    assert shelf.repository.add(source)[0].key == "acme"
+
+
+def test_a_file_of_trusted_keys_is_read_at_each_step(tmp_path):
+    """A key that is not trusted any more ends what it signed."""
+    file = tmp_path / "config/trust.json"
+    TRUST.save(file)
+    shelf = Shelf(tmp_path, trust=file)
+    shelf.versions("1.0.0")
+    TRUST.without("acme").save(file)
+    with pytest.raises(PackageRefused, match="a trusted key"):
+        shelf.repository.package("guest")
+    assert [p.problem.partition(":")[0] for p in shelf.repository.packages()] == ["guest 1.0.0"]
+    TRUST.without("acme").adding(TrustedKey("acme", ACME.public, ("acme.*",))).save(file)
+    with pytest.raises(PackageRefused, match="a key that may sign guest, found one by acme, which may sign"):
+        shelf.repository.package("guest")
+    TRUST.save(file)
+    assert shelf.repository.package("guest")
+    shelf.repository.close()
+
+
+def test_a_policy_is_asked_before_something_is_installed(tmp_path):
+    """It must be granted what it asks for; digests of grants are those of modules."""
+    policy = Policy({"guest": Grant(capabilities=["log"])})
+    shelf = Shelf(tmp_path, policy=policy)
+    shelf.add(package("1.0.0", capabilities=["log"]), package("1.1.0", capabilities=["log", "kv"]))
+    assert shelf.repository.install("guest", "1.0.0")
+    with pytest.raises(PackageRefused, match="it asks for kv, which it is not granted"):
+        shelf.repository.install("guest", "1.1.0")
+    shelf.add(package("1.0.0", "acme.more"))
+    with pytest.raises(PackageRefused, match="a grant that names it"):
+        shelf.repository.install("acme.more")
+    shelf.repository.close()
+    digest = "sha256:" + "0" * 64
+    strict = Repository(tmp_path / "repository", TRUST, policy=Policy({"acme.more": Grant(digests=[digest])}))
+    with strict, pytest.raises(PackageRefused, match="which the grant does not name"):
+        strict.install("acme.more")
+
+
+def test_listeners_may_use_the_repository(shelf):
+    """Events are said when nobody is inside."""
+    found = []
+    from stratavm.plugins.repository.events import PackageInstalled
+
+    shelf.bus.subscribe(PackageInstalled, lambda event: found.append(shelf.repository.package(event.plugin)))
+    shelf.versions("1.0.0")
+    assert [package.manifest.version for package in found] == ["1.0.0"]
+
+
+def test_what_is_refused_is_an_event(shelf):
+    """With the step, the package and the reason."""
+    with pytest.raises(PackageRefused):
+        shelf.repository.install("guest", "1.0.0")
+    (event,) = shelf.events.events
+    assert (event.step, event.package, event.reason) == ("install", "guest 1.0.0", "absent")
+
+
+def test_another_writer_is_waited_for_with_an_end(shelf):
+    """Readers go together."""
+    impatient = Repository(shelf.repository.path, TRUST, patience_s=0.05)
+    with Layout(shelf.repository.path) as other:
+        with other.locked(True, 1), pytest.raises(RepositoryBusy, match="expected a turn"):
+            impatient.packages()
+        with other.locked(False, 1):
+            assert impatient.packages() == []
+            with pytest.raises(RepositoryBusy):
+                impatient.gc()
+    impatient.close()
+    with pytest.raises(Closed):
+        impatient.packages()
+
+
+def test_threads_take_turns(shelf):
+    """All packages are there in the end."""
+    many = [package(f"1.{minor}.0") for minor in range(8)]
+    threads = [
+        threading.Thread(target=shelf.repository.publish, args=(manifest(f"2.{n}.0"), WASM, ACME)) for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(shelf.repository.packages()) == len(many)
+    assert shelf.repository.verify() == []
+
+
+def test_files_are_of_this_user_alone(shelf):
+    """Whatever the umask says."""
+    shelf.versions("1.0.0")
+    for place, folders, files in os.walk(shelf.repository.path):
+        for name in (*folders, *files):
+            assert stat.S_IMODE(os.stat(os.path.join(place, name)).st_mode) & 0o077 == 0
+
+
+def test_trust_says_who_it_is():
+    """And names and keys are there once."""
+    assert repr(TRUST) == "<Trust in 2 keys: acme, other>"
+    assert TRUSTED.may_sign("acme.text.shout") and not TRUSTED.may_sign("acmetext") and not TRUSTED.may_sign("acme")
+    assert TrustedKey("all", ACME.public, ("*",)).may_sign("anything")
+    assert len(Trust([TRUSTED])) == 1
