@@ -350,7 +350,7 @@ class LiveInstance:
                 with self._quiet(old, patience):
                     with new.store.deadline(patience.left):
                         carried = _carried(old.instance, new.instance, order.migrate)
-                    if new.store.closed:
+                    if new.store.closed or new.instance.closed or new.instance.poisoned:
                         raise Closed("what carried the state has closed the new version")
                     self._commit(new)
         except BaseException:

@@ -70,6 +70,7 @@ class Life:
 
     Attributes:
         version: the one that it goes on with; ``before``: the one that a rollback goes back to.
+        making: the body of one that is about to begin.
         state: where it is.
         config: what it is configured with; None: nothing.
     """
@@ -83,6 +84,7 @@ class Life:
         self.before: Version | None = None
         self.counters, self.ledger = Counters(), Ledger()
         self.breaker, self.gate = Breaker(shared.recovery), Gate(self.name, self.limits.waiting)
+        self.making: Body | None = None
         self._moving = ""
         self._lock = Lock()
         self._unsaid: deque[Event] = deque()
@@ -152,6 +154,7 @@ class Life:
         self._begin(edge.move)
         mark, begun, most_s = self.ledger.mark(), self.shared.clock(), self.shared.timeouts.of(name)
         was = self.version, self.before, self.module
+        running = None if self.instance is None else self.version.body.number
         try:
             reason = edge.guard(self)
             if reason:
@@ -160,7 +163,7 @@ class Life:
             if most_s is not None and self.shared.clock() - begun > most_s:
                 raise PluginRefused(self.name, name, f"it took more than {most_s:g} s")
         except BaseException as error:
-            problems = [*self._restore(*was), *self.ledger.release(mark)]
+            problems = [*self._restore(*was), *self.ledger.release(mark, goes=lambda e: e.version != running)]
             self._moving = ""
             self.tell(EdgeRefused, name, "; ".join([reason_of(error), *problems]))
             raise
@@ -222,10 +225,11 @@ class Life:
         self.flush()
 
     def interrupt(self) -> None:
-        """End what runs in its instance."""
-        store = self.store
-        if store is not None:
-            store.interrupt()
+        """End what runs in its instance, and in one that is about to begin."""
+        making = self.making
+        for store in (self.store, None if making is None else making.store):
+            if store is not None:
+                store.interrupt()
 
 
 def reason_of(error: BaseException) -> str:

@@ -89,11 +89,12 @@ class Plugin:
             Exception: what a host function raised.
         """
         begun = time.monotonic()
-        data = self._argument(function, value)
+        kinds, data = self._signatures, self._argument(function, value)
         life = self._life
         life.gate.enter(life.limits.call_s)
         try:
             ready(self._life)
+            data = data if self._signatures is kinds else self._argument(function, value)  # an update came before
             with self._counted(function, data) as done, self._deadline(begun):
                 done.append(drive(self._exchange(function, data)))
                 return decode(self._signatures[function].gives, done[0])
@@ -108,12 +109,13 @@ class Plugin:
             StrataError: as ``call``.
         """
         begun = time.monotonic()
-        data = self._argument(function, value)
+        kinds, data = self._signatures, self._argument(function, value)
         life = self._life
         await life.gate.enter_async(life.limits.call_s)
         try:
             if life.state is not State.ACTIVE or not is_met(life):
                 await work(partial(ready, life), (life.interrupt,))
+            data = data if self._signatures is kinds else self._argument(function, value)
             with self._counted(function, data) as done, self._deadline(begun):
                 done.append(await drive_async(self._exchange(function, data), _call_async))
                 return decode(self._signatures[function].gives, done[0])
@@ -594,6 +596,8 @@ class Plugin:
         life = self._life
         if life.state is State.UNLOADED:
             return
+        if life.state is State.ACTIVE:  # it was about to change when it should have drained
+            life.turn(EDGES["drain"])
         if life.state in EDGES["stop"].move.sources:
             life.take(EDGES["stop"])
         life.take(EDGES["unload"])

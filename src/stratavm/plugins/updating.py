@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from stratavm.base.errors import DeadlineExceeded
+from stratavm.base.errors import Closed, DeadlineExceeded
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, final, replace
 from stratavm.base.numbers import truth
 from stratavm.base.words import some
@@ -76,6 +76,7 @@ class Attempt:
         self.update = Update("none")
         self.digest = ""
         self.harmed: BaseException | None = None
+        self._seen: Instance | None = None
 
     @classmethod
     def of(cls, life: Life, package: Package, order: Order, patience: Patience) -> Attempt:
@@ -101,10 +102,6 @@ class Attempt:
         made = cls(base, following, order, patience)
         made.digest = digest
         plan = made._plan(life)
-        if plan.obstacles and not order.dry_run:
-            raise UpdateRefused(
-                plan, f"plugin {life.name} cannot go on with {asked.version}: {'; '.join(plan.obstacles)}"
-            )
         return made._planned(replace(plan, obstacles=(*stands, *([wrong] if wrong else []), *plan.obstacles)))
 
     def _planned(self, plan: Update) -> Attempt:
@@ -112,9 +109,21 @@ class Attempt:
         return self
 
     def _plan(self, life: Life) -> Update:
-        """A patch where that can be, and nothing else was asked for; else why not, and what stands against a swap."""
+        """A patch where that can be, and nothing else was asked for; else why not, and what stands against a swap.
+
+        Raises:
+            UpdateRefused: something does, and it is no dry run.
+        """
+        plan = self._compared(life)
+        if plan.obstacles and not self.order.dry_run:
+            version, why = self.next.package.manifest.version, "; ".join(plan.obstacles)
+            raise UpdateRefused(plan, f"plugin {life.name} cannot go on with {version}: {why}")
+        return plan
+
+    def _compared(self, life: Life) -> Update:
         instance, body, order = self.base.body.instance, self.next.body, self.order
         assert body.module is not None
+        self._seen = instance
         if instance is None:
             return Update("swap", reasons=(f"it is {life.state.value}, and has no instance",))
         old, new = self.base.package.manifest, self.next.package.manifest
@@ -140,9 +149,11 @@ class Attempt:
 
     def make(self, life: Life, begun: float) -> tuple[Any, ...]:
         """Do it, as the action of an edge; the facts of its event. ``begun``: since then calls wait."""
-        if life.version is not self.base or life.instance is not self.base.body.instance:
+        if life.version is not self.base:
             raise PluginRefused(life.name, "update", "it has changed meanwhile")
         former = life.instance
+        if former is not self._seen:  # it has failed since then, or was started again
+            self._planned(self._plan(life))
         carried = self._swap(life) if self.is_swap else self._patch(life)
         now = time.perf_counter()
         life.counters.updated(self.update.kind)
@@ -170,11 +181,15 @@ class Attempt:
         version, left = self.next, self.patience
         assert version.body.module is not None
         own_module(life, version.body, version.body.module)
-        make(life, version, left.left)
-        begin(life, version, left.left)
         carried = 0
-        if self.base.body.instance is not None and not self.order.fresh:
-            carried = self._carry(life, self.base.body.instance)
+        life.making, life.ledger.most = version.body, version.limits.stored_bytes
+        try:
+            make(life, version, left.left)
+            begin(life, version, left.left)
+            if self.base.body.instance is not None and not self.order.fresh:
+                carried = self._carry(life, self.base.body.instance)
+        finally:
+            life.making = None
         if left.is_over:
             raise DeadlineExceeded(detail="the update was not made: the new version took too long")
         life.go_on(version, self.base)
@@ -192,6 +207,8 @@ class Attempt:
                 if self.order.migrate is None:
                     return carry(old, new)
                 self.order.migrate(old, new)
+                if new.store.closed or new.closed or new.poisoned:
+                    raise Closed("what carried the state has closed the new version")
                 return 0
         except BaseException as error:
             if old.store.closed or old.poisoned:

@@ -348,6 +348,8 @@ def test_a_new_version_that_was_closed_is_none(quick: Engine) -> None:
     live.exports.count()
     with pytest.raises(Closed, match="closed the new version"):
         live.update(counter(2), migrate=lambda old, new: new.store.close())
+    with pytest.raises(Closed, match="closed the new version"):
+        live.update(counter(2), migrate=lambda old, new: new.close())
     assert live.exports.count() == 2
 
 

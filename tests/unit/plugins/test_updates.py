@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from stratavm import DeadlineExceeded, MigrationFailed, Trap, ValidationError
+from stratavm import Closed, DeadlineExceeded, Interrupted, MigrationFailed, Trap, ValidationError
 from stratavm.engine.update import Patience
 from stratavm.plugins import (
     Capability,
@@ -373,6 +374,149 @@ def test_a_call_under_way_has_its_time_to_end(host):
     go_on.set()
     assert plugin.update_to(said, module(*body, MORE, imports=HOST)).kind == "swap"
     thread.join()
+
+
+def granted(host, name, **options):
+    """A plugin with a capability that has counted to 2."""
+    plugin = host.plugins.add(manifest(functions=KINDS, capabilities=[name]), module(*GUEST, **options))
+    plugin.load()
+    assert [plugin.call("count") for _ in range(2)] == ["1", "2"]
+    return plugin
+
+
+class Inside:
+    """A plugin that is inside of its host when it is called with ``function``, until ``go_on``."""
+
+    ASKS = '(func (export "asks") (param i32 i32) (result i64) (call $ask (local.get 0) (local.get 1)) AFTER)'
+
+    def __init__(self, host, after=""):
+        self.entered, self.gone_on = threading.Event(), threading.Event()
+        host.ask = self._ask
+        self.body = (*GUEST, self.ASKS.replace("AFTER", after))
+        self.kinds = KINDS | {"asks": "text -> text"}
+        self.plugin = host.load(*self.body, imports=HOST, **self.kinds)
+        self.outcomes = {}
+        self.threads = [self._thread("asks", self.plugin.call, "asks", "x")]
+        assert self.entered.wait(60)
+
+    def _ask(self, text):
+        self.entered.set()
+        assert self.gone_on.wait(60)
+        return text
+
+    def _thread(self, name, function, *given):
+        def run():
+            try:
+                self.outcomes[name] = function(*given)
+            except BaseException as error:
+                self.outcomes[name] = error
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread
+
+    def waits(self, name, function, *given):
+        """Somebody who waits for a turn behind those that do."""
+        before = self.plugin._life.gate.waiting
+        self.threads.append(self._thread(name, function, *given))
+        while self.plugin._life.gate.waiting == before:
+            time.sleep(0.001)
+
+    def go_on(self):
+        """Let it come back; what all got."""
+        self.gone_on.set()
+        for thread in self.threads:
+            thread.join()
+        return self.outcomes
+
+
+def test_a_call_that_waited_is_one_of_the_version_that_it_comes_to(host):
+    """Its function may be gone, or take something else: that is no failure of the plugin."""
+    inside = Inside(host)
+    plugin = inside.plugin
+    said = next_version(capabilities=["host"])
+    inside.waits("update", plugin.update_to, said, module(*inside.body, MORE, imports=HOST))
+    inside.waits("call", plugin.call, "asks", "y")
+    outcomes = inside.go_on()
+    assert (outcomes["asks"], outcomes["update"].kind) == ("x", "swap")
+    assert isinstance(outcomes["call"], AttributeError)
+    assert (plugin.state, plugin.call("count")) == (State.ACTIVE, "1")
+
+
+@pytest.mark.parametrize(("new", "kind"), [((), "patch"), ((MORE,), "swap")])
+def test_what_was_to_be_updated_may_have_failed_meanwhile(host, new, kind):
+    """Then it takes the new version as one that has failed does."""
+    inside = Inside(host, "unreachable")
+    plugin = inside.plugin
+    said = manifest(version="2.0.0", functions=inside.kinds, capabilities=["host"])
+    newer = module(inside.body[0].replace("(i32.const 48)", "(i32.const 64)"), *inside.body[1:], *new, imports=HOST)
+    assert plugin.update_to(said, newer, dry_run=True).kind == kind
+    inside.waits("update", plugin.update_to, said, newer)
+    outcomes = inside.go_on()
+    assert isinstance(outcomes["asks"], Trap) and outcomes["update"].kind == "swap"
+    assert (plugin.state, plugin.call("count")) == (State.ACTIVE, "A")
+
+
+@pytest.mark.parametrize("end", [lambda plugin: plugin.quarantine("enough"), lambda plugin: plugin.unload(0)])
+def test_who_ends_a_plugin_ends_what_is_about_to_begin(host, end):
+    """The new version spins in its start, and would for ever."""
+    plugin, outcomes = counted(host), []
+
+    def update():
+        try:
+            plugin.update_to(next_version(), module(*NEXT, f"(func $s {SPIN}) (start $s)"), deadline=None)
+        except BaseException as error:
+            outcomes.append(error)
+
+    thread = threading.Thread(target=update)
+    thread.start()
+    while plugin._life.making is None or plugin._life.making.store is None:
+        time.sleep(0.001)
+    end(plugin)
+    thread.join()
+    assert [type(error) for error in outcomes] == [Interrupted]
+    assert plugin.state in (State.QUARANTINED, State.UNLOADED) and "store" not in plugin.metrics().owned
+
+
+def test_what_the_running_version_registers_beside_an_update_stays(hosts):
+    """Also if the update fails; what the new one did does not."""
+    contexts, closed = [], []
+
+    def functions(context):
+        contexts.append(context)
+        return {}
+
+    plugin = granted(hosts(Capability("files", functions)), "files")
+
+    def migrate(old, new):
+        for number, context in enumerate(contexts):
+            context.own("file", "one", lambda number=number: closed.append(number))
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        plugin.update_to(next_version(capabilities=["files"]), module(*NEXT), migrate=migrate)
+    assert closed == [1] and plugin.metrics().owned["file"] == 1
+
+
+@pytest.mark.parametrize("end", [lambda new: new.store.close(), lambda new: new.close()])
+def test_a_version_that_was_closed_meanwhile_is_not_taken(host, end):
+    """By what should carry the state into it."""
+    plugin = counted(host)
+    with pytest.raises(Closed, match="has closed the new version"):
+        plugin.update_to(next_version(), module(*NEXT), migrate=lambda _, new: end(new))
+    assert (plugin.call("count"), plugin.manifest.version) == ("3", "1.0.0")
+
+
+def test_a_new_version_begins_under_its_own_limits(hosts):
+    """What it may have stored is what it asks for, not what the one before did."""
+    imports = '(import "kv" "set" (func $set (param i32 i32) (result i64)))'
+    plugin = granted(hosts(key_values()), "kv", imports=imports)
+    start = """(data (i32.const 512) "[\\"a\\",\\"b\\"]")
+      (func (export "plugin_start") (param i32 i32) (result i64) (call $set (i32.const 512) (i32.const 9)))"""
+    said = next_version(capabilities=["kv"], limits={"stored_bytes": 5})
+    with pytest.raises(ErrorAnswer, match="may have 5 bytes stored"):
+        plugin.update_to(said, module(*NEXT, start, imports=imports))
+    assert plugin._life.ledger.most == PluginLimits().stored_bytes
 
 
 def test_no_call_fails_beside_updates(host):
