@@ -4,11 +4,13 @@ benches of the heap alone; no engine has one.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.heap.heap import Heap, heap_new
-from cython.cimports.stratavm.heap.mark import mark_range, scan_words
-from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, HeapState, HeapWindow
+from cython.cimports.stratavm.heap.mark import log_word, mark_range, scan_words
+from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
+
+NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
 
 
 @cython.no_gc
@@ -74,9 +76,69 @@ class Exerciser:
         """Let so few objects wait for their fields to be looked at."""
         self.heap.state.most_stack = entries
 
+    def write(self, address: int, offset: int, reference: int) -> None:
+        """Change a reference in an object as machine code does: where that is old, it is noted."""
+        self.put(address, address + offset, reference)
+
+    def put(self, thing, slot, word):
+        """``write``."""
+        state: cython.pointer(HeapState) = self.heap.state
+        side: uint64_t = (slot >> GRANULE_SHIFT) + state.window.side
+        if cython.cast(cython.pointer(uint8_t), side)[0] & UNLOGGED:
+            log_word(state, thing, slot)
+        cython.cast(cython.pointer(uint64_t), slot)[0] = word
+
     def store(self, address: int, offset: int, word: int) -> None:
-        """Change a word of an object."""
+        """Change a word of an object: a reference, or what is none."""
         cython.cast(cython.pointer(uint64_t), cython.cast(uint64_t, address + offset))[0] = word
+
+    def load_trees(self, type_id: int, depth: int, count: int, replace: bool) -> int:
+        """Make so many trees of nodes with two references each, of 2 ** 9 - 1 nodes; drop each at once, or put it in
+        the place of a part of the tree in root 0, which is made first and is so deep. How many nodes that has in the
+        end."""
+        if self.roots[0] == 0:
+            self.roots[0] = self.tree(type_id, depth, 0)
+        levels: uint32_t = depth
+        drawn: uint64_t = 0x9E3779B97F4A7C15
+        for _ in range(count):
+            drawn ^= drawn << 13
+            drawn ^= drawn >> 7
+            drawn ^= drawn << 17
+            made: uint64_t = self.tree(type_id, 8, 0)
+            if replace:
+                self.graft(made, levels - 8, drawn)
+        return nodes(self.roots[0])
+
+    def tree(self, type_id, depth, at):
+        """A tree; what is not yet in it is in words from ``at`` on."""
+        if depth:
+            self.words[at] = self.tree(type_id, depth - 1, at)
+            self.words[at + 1] = self.tree(type_id, depth - 1, at + 1)
+        made: uint64_t = self.make(type_id, 0, NODE)
+        if depth and made:
+            cython.cast(cython.pointer(uint64_t), made)[1] = self.words[at]
+            cython.cast(cython.pointer(uint64_t), made)[2] = self.words[at + 1]
+        return made
+
+    def graft(self, made, levels, path):
+        """Put a tree so many levels below root 0."""
+        node: uint64_t = self.roots[0]
+        while levels > 1:
+            node = cython.cast(cython.pointer(uint64_t), node)[1 + (path & 1)]
+            path >>= 1
+            levels -= 1
+        self.put(node, node + 8 + 8 * (path & 1), made)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def nodes(node: uint64_t) -> uint64_t:
+    """How many nodes a tree has."""
+    if node == 0:
+        return 0
+    words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), node)
+    return 1 + nodes(words[1]) + nodes(words[2])
 
 
 @cython.cfunc

@@ -1,5 +1,5 @@
 # strata: hot
-"""The heap of a store: when garbage is collected, and what a new object costs. Stops the guest for a whole collection.
+"""The heap of a store: what a new object costs, and what is done in which order when garbage is collected.
 
 Whoever allocates says where roots are (``visit_t``); besides these, what the host holds is one.
 """
@@ -8,11 +8,14 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.heap.mark import drain, mark_range
+from cython.cimports.posix.time import CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
+from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
+from cython.cimports.stratavm.heap.pace import next_nursery
 from cython.cimports.stratavm.heap.space import (
     clean_epochs,
     close_windows,
     forget_holes,
+    free_new,
     free_unmarked,
     give_space,
     large_room,
@@ -36,6 +39,7 @@ from stratavm.base.forms import Final
 
 LEAST: Final = 4 << 20
 """Bytes that are allocated between two collections, at least."""
+FIRST_NURSERY: Final = 1 << 20
 ENDLESS = cython.declare(uint64_t, 1 << 62)
 """No object is as large."""
 
@@ -75,6 +79,7 @@ class Heap:
             with cython.nogil:
                 give_space(self.state)
             free(self.state.held)
+            free(self.state.log)
             free(self.state)
 
     def hold(self, address: int) -> None:
@@ -102,14 +107,37 @@ class Heap:
         raise ValueError(f"{address:#x} is no object that the host holds")
 
     def collect(self) -> None:
-        """Collect garbage now."""
+        """Find all garbage, now."""
         with cython.nogil:
-            collect_garbage(self.state)
+            collect_garbage(self.state, True)
+
+    def collect_new(self) -> None:
+        """Find garbage among the objects that are new since the last time."""
+        with cython.nogil:
+            collect_garbage(self.state, not self.state.generational)
+
+    def by_generations(self, pause_ns: int) -> None:
+        """From here on whoever writes a reference into an old object notes it (``mark.log_word``): most collections
+        look at new objects only. They are so many that it should take at most so long."""
+        self.collect()
+        self.state.generational, self.state.pause_ns, self.state.nursery = True, pause_ns, FIRST_NURSERY
 
     @property
     def live_bytes(self) -> int:
         """What the last collection found reachable."""
         return self.state.live_bytes
+
+    @property
+    def stood_ns(self) -> tuple[int, int]:
+        """The thread's processor time of all collections, and of the longest since this was asked last."""
+        longest: object = self.state.longest_ns
+        self.state.longest_ns = 0
+        return self.state.stood_ns, longest
+
+    @property
+    def minors(self) -> int:
+        """How many collections looked at new objects only."""
+        return self.state.minors
 
     @property
     def collections(self) -> int:
@@ -127,11 +155,11 @@ def heap_new(state, type_id, length, size):
     header: cython.pointer(uint32_t)
     if size < ENDLESS:
         size = (size + 15) & ~cython.cast(uint64_t, 15)
-        if state.always or state.allocated >= state.trigger:
-            collect_garbage(state)
+        if state.always or state.allocated >= (state.nursery if state.generational else state.trigger):
+            collect_garbage(state, is_full_due(state))
         room = found_room(state, size)
-        if room == cython.NULL and not state.always:
-            collect_garbage(state)
+        if room == cython.NULL:
+            collect_garbage(state, True)
             room = found_room(state, size)
         if room != cython.NULL:
             header = cython.cast(cython.pointer(uint32_t), room)
@@ -155,29 +183,79 @@ def found_room(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_cha
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def collect_garbage(state: cython.pointer(HeapState)) -> cython.void:
-    """Find all that is reachable, while the guest stands still; the rest is free."""
+def is_full_due(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether it is time to look at old objects too."""
+    if not state.generational or state.lost:
+        return True
+    return state.collections & 3 == 0 if state.always else state.grown >= state.trigger
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def collect_garbage(state: cython.pointer(HeapState), full: cython.bint) -> cython.void:
+    """Find all that is reachable, or all new objects that are, while the guest stands still; the rest is free."""
     if state.collecting:
         return
     state.collecting = 1
+    began: uint64_t = processor_ns()
     state.types = cython.cast(cython.pointer(cython.pointer(TypeInfo)), seen(cython.address(state.table.types)))
     close_windows(state)
     state.previous = state.epoch
-    if state.epoch >= EPOCH - 1:  # the last one has been used before, and so have those from the first on
-        clean_epochs(state, state.epoch)
-    state.epoch = state.epoch % EPOCH + 1
     state.marked = 0
-    memset(state.live, 0, state.n_blocks * 2)
-    if state.handle_marks != cython.NULL:
-        memset(state.handle_marks, 0, state.n_handle_marks)
+    before: uint64_t = state.grown
+    handles: uint64_t = state.n_handle_marks
+    if full:
+        begin_full(state)
+    else:
+        state.n_handle_marks = 0  # old objects have handles too
+        state.minors += 1
     if state.visit != cython.NULL:
         state.visit(state.owner, state)
     mark_range(state, state.held, state.n_held)
+    if not full:
+        mark_logged(state)
     drain(state)
+    if full:
+        free_unmarked(state)
+        state.grown = 0
+        state.trigger = max(state.live_bytes, state.least)
+    else:
+        free_new(state, state.grown - before)
+        state.live_bytes += state.grown - before
     forget_holes(state)
-    free_unmarked(state)
+    state.n_handle_marks = handles
     state.previous = state.epoch
     state.allocated = 0
-    state.trigger = max(state.live_bytes, state.least)
     state.collections += 1
     state.collecting = 0
+    took: uint64_t = processor_ns() - began
+    state.stood_ns += took
+    state.longest_ns = max(state.longest_ns, took)
+    if not full:
+        state.nursery = next_nursery(state.nursery, took, state.pause_ns)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def begin_full(state: cython.pointer(HeapState)) -> cython.void:
+    """Nothing is known to be reachable."""
+    if state.epoch >= EPOCH - 1:  # the last one has been used before, and so have those from the first on
+        clean_epochs(state, state.epoch)
+    state.epoch = state.epoch % EPOCH + 1
+    state.n_log = 0
+    state.lost = 0
+    memset(state.live, 0, state.n_blocks * 2)
+    if state.handle_marks != cython.NULL:
+        memset(state.handle_marks, 0, state.n_handle_marks)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def processor_ns() -> uint64_t:
+    """What the thread has had of a processor."""
+    now: timespec
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, cython.address(now))
+    return cython.cast(uint64_t, now.tv_sec) * 1000000000 + now.tv_nsec

@@ -7,6 +7,7 @@ else null or a number. A word of a guest's stack may be anything: it counts if i
 
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.heap.space import learn
 from cython.cimports.stratavm.heap.state import (
@@ -20,6 +21,7 @@ from cython.cimports.stratavm.heap.state import (
     SMALL,
     START,
     TAIL,
+    TYPE_MASK,
     UNLOGGED,
     UNUSED,
     WAITING,
@@ -28,6 +30,7 @@ from cython.cimports.stratavm.heap.state import (
     header_at,
     info_of,
     prefetch,
+    seen,
     size_of,
 )
 
@@ -147,9 +150,13 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     info: cython.pointer(TypeInfo) = info_of(state, header)
     granules: uint64_t = size_of(info, header) >> GRANULE_SHIFT
     if granules <= LARGE >> GRANULE_SHIFT:
-        if granules > 1:
-            memset(state.side + granule + 1, state.epoch, granules - 1)
         state.live[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
+        state.grown += granules << GRANULE_SHIFT
+    else:
+        state.grown += granules << GRANULE_SHIFT
+        granules = granules if info.n_traced else 1
+    if granules > 1:
+        memset(state.side + granule + 1, UNLOGGED | state.epoch, granules - 1)
     if info.element:
         if info.n_traced:
             look_at_elements(state, granule, 0)
@@ -178,6 +185,59 @@ def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
                 state.stack[state.n_stack] = at
                 state.n_stack += 1
         state.waiting[block] = 0
+
+
+def mark_logged(state):
+    """What was written into old objects since the last collection is a root of the new ones."""
+    at: uint64_t
+    word: uint64_t
+    for at in range(state.n_log):
+        word = state.log[at]
+        state.side[(word - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] |= UNLOGGED
+        mark(state, cython.cast(cython.pointer(uint64_t), word)[0])
+    state.n_log = 0
+
+
+def log_word(state, thing, slot):
+    """A reference is about to be written into an old object: both words of the slot's granule are noted, if they are
+    references."""
+    side: cython.pointer(uint8_t) = state.side + ((slot - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT)
+    if side[0] & UNLOGGED == 0:
+        return
+    side[0] &= ~UNLOGGED
+    first: uint64_t = slot & ~cython.cast(uint64_t, 15)
+    header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
+    types: cython.pointer(cython.pointer(TypeInfo)) = cython.cast(
+        cython.pointer(cython.pointer(TypeInfo)), seen(cython.address(state.table.types))
+    )
+    info: cython.pointer(TypeInfo) = types[header[0] & TYPE_MASK]
+    room: uint64_t = 2 * state.room_log + 1024
+    if state.n_log + 2 > state.room_log:
+        grown: cython.p_void = realloc(state.log, room * 8)
+        if grown == cython.NULL:
+            state.lost = 1
+            return
+        state.log, state.room_log = cython.cast(cython.pointer(uint64_t), grown), room
+    note(state, info, thing, first)
+    note(state, info, thing, first + 8)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def note(
+    state: cython.pointer(HeapState), info: cython.pointer(TypeInfo), thing: uint64_t, word: uint64_t
+) -> cython.void:
+    """Note a word, if it is a reference of an object."""
+    at: uint32_t
+    header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
+    offset: uint64_t = word - thing
+    traced: cython.bint = info.element != 0 and offset != 0 and offset >> 3 <= header[1]
+    for at in range(info.n_traced if info.element == 0 else 0):
+        traced |= info.traced[at] == offset
+    if traced:
+        state.log[state.n_log] = word
+        state.n_log += 1
 
 
 def drain(state):

@@ -179,23 +179,33 @@ def close_windows(state):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def hand_out(
-    state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), start: uint32_t, end: uint32_t
-) -> cython.bint:
-    """Let a hole be filled with objects; false where there is no memory to note it."""
-    room: uint32_t
+def note_hole(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> cython.bint:
+    """Note what is handed out; false where there is no memory for it."""
+    room: uint32_t = 2 * state.room_holes + 64
     if state.n_holes == state.room_holes:
-        room = 2 * state.room_holes + 64
         grown: cython.p_void = realloc(state.holes, room * cython.sizeof(Hole))
         if grown == cython.NULL:
             return False
         state.holes, state.room_holes = cython.cast(cython.pointer(Hole), grown), room
+    hole: cython.pointer(Hole) = state.holes + state.n_holes
+    hole.start, hole.used, hole.end, hole.before, hole.known = start, start, end, 0, 0
+    state.n_holes += 1
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def hand_out(
+    state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), start: uint32_t, end: uint32_t
+) -> cython.bint:
+    """Let a hole be filled with objects; false where there is no memory to note it."""
+    if not note_hole(state, start, end):
+        return False
     block: uint32_t = start >> (BLOCK_SHIFT - GRANULE_SHIFT)
     begin: cython.p_char = state.base + (cython.cast(uint64_t, start) << GRANULE_SHIFT)
     size: uint64_t = cython.cast(uint64_t, end - start) << GRANULE_SHIFT
-    hole: cython.pointer(Hole) = state.holes + state.n_holes
-    hole.start, hole.used, hole.end, hole.before, hole.known = start, start, end, state.fresh[block], 0
-    state.n_holes += 1
+    state.holes[state.n_holes - 1].before = state.fresh[block]
     state.fresh[block] = state.n_holes
     if window == cython.address(state.aside):
         close_window(state, window, state.hole_aside)
@@ -302,6 +312,8 @@ def large_room(state, size):
     if found < 0:
         return cython.NULL
     head: uint32_t = cython.cast(uint32_t, found)
+    if not note_hole(state, head * BLOCK_GRANULES, head * BLOCK_GRANULES):
+        return cython.NULL
     at: uint32_t
     for at in range(blocks):
         if not state.zeroed[head + at]:
@@ -311,6 +323,7 @@ def large_room(state, size):
         state.kinds[head + at] = TAIL
         state.zeroed[head + at] = 0
         state.spans[head + at] = at
+    memset(state.side + head * BLOCK_GRANULES, 0, cython.cast(uint64_t, blocks) * BLOCK_GRANULES)
     state.kinds[head] = HEAD
     state.spans[head] = blocks
     state.side[head * BLOCK_GRANULES] = START
@@ -379,8 +392,31 @@ def free_unmarked(state):
                 free_large(state, block, blocks)
         block += blocks
     state.unused = 0
-    state.block = state.granule = 0
+    state.block = state.granule = state.start_block = state.start_granule = 0
     state.live_bytes = live
+
+
+def free_new(state, survived):
+    """The same of what was handed out since the last collection, of which so many bytes survived: where that is little,
+    the same holes are looked for again."""
+    n: uint32_t
+    block: uint32_t
+    for n in range(state.n_holes):
+        block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
+        if state.kinds[block] == HEAD:
+            if state.side[block * BLOCK_GRANULES] & EPOCH != state.epoch:
+                free_large(state, block, state.spans[block])
+                state.unused = min(state.unused, block)
+        elif state.kinds[block] == SMALL:
+            if state.poison:
+                spoil(state, block)
+            if state.live[block] == 0:
+                state.kinds[block] = UNUSED
+                state.used_blocks -= 1
+                state.unused = min(state.unused, block)
+    if 2 * survived < state.allocated:
+        state.block, state.granule = state.start_block, state.start_granule
+    state.start_block, state.start_granule = state.block, state.granule
 
 
 @cython.cfunc

@@ -30,7 +30,7 @@ cdef enum:
 cdef enum:                           # bits of a side byte
     EPOCH = 7                        # 1 to 7; 0: no collection has seen it
     WAITING = 0x20                   # reachable, its fields were not looked at, and the stack was full
-    UNLOGGED = 0x40                  # an old object that was not written to since the last collection
+    UNLOGGED = 0x40                  # old, and no reference was written here since the last collection
     START = 0x80                     # an object begins here
 
 cdef enum:                           # kinds of blocks
@@ -107,11 +107,24 @@ cdef struct HeapState:
     uint8_t poison                   # freed granules are filled with POISON, and looked at before they are given again
     uint8_t always                   # every allocation collects first
     uint8_t collecting
+    uint8_t generational             # whoever writes a reference into an old object notes it
+    uint8_t lost                     # something was written, and there was no memory to note it
     uint64_t allocated               # bytes that were handed out since the last collection
-    uint64_t trigger                 # with so many it is time for the next
-    uint64_t live_bytes              # that the last collection found reachable
+    uint64_t nursery                 # with so many it is time to look for garbage among them
+    uint64_t grown                   # bytes of objects that grew old since the last full collection
+    uint64_t trigger                 # with so many, handed out or grown old, it is time for a full one
+    uint64_t live_bytes              # that are reachable, as far as the last collection saw
     uint64_t least                   # the trigger is no smaller
     uint64_t collections
+    uint64_t minors                  # of them those that looked at new objects only
+    uint32_t start_block             # where the search for holes began after the last collection
+    uint32_t start_granule
+    uint64_t* log                    # words of old objects that were written to
+    uint64_t n_log
+    uint64_t room_log
+    uint64_t stood_ns                # the thread's processor time of all collections
+    uint64_t longest_ns              # and of the longest
+    uint64_t pause_ns                # that a collection should take at most, of the thread's processor time
     uint64_t damaged                 # freed granules that somebody wrote to
     uint64_t marked                  # objects that the collection at hand found
     uint8_t* handle_marks            # by handle: whether a reachable word is it; or NULL

@@ -19,6 +19,7 @@ from cython.cimports.stratavm.heap.state import (
     START,
     TAIL,
     TYPE_MASK,
+    UNLOGGED,
     UNUSED,
     WAITING,
     HeapState,
@@ -105,7 +106,7 @@ class Verifier:
                 at += 1
                 continue
             for step in range(1, size):
-                if state.side[at + step] != state.epoch:
+                if state.side[at + step] & (START | EPOCH) != state.epoch:
                     self.found.append(f"granule {at + step}, of an object at {at}: {state.side[at + step]:#x}")
             self.starts[at] = size
             live += size
@@ -201,21 +202,31 @@ class Verifier:
         at: uint32_t
         if info.element:
             for at in range(header[1] if info.n_traced else 0):
-                self.reference(start, cython.cast(cython.pointer(uint64_t), words + 8)[at])
+                self.reference(start, cython.cast(cython.pointer(uint64_t), words + 8) + at)
         else:
             for at in range(info.n_traced):
-                self.reference(start, cython.cast(cython.pointer(uint64_t), words + info.traced[at])[0])
+                self.reference(start, cython.cast(cython.pointer(uint64_t), words + info.traced[at]))
         return None
 
     @cython.cfunc
-    def reference(self, start: object, word: uint64_t) -> object:
-        """One word."""
-        offset: uint64_t = word - cython.cast(uint64_t, self.state.base)
-        if offset >= self.state.extent:
+    def reference(self, start: object, slot: cython.pointer(uint64_t)) -> object:
+        """One word: it refers to an object, and if that is new and this one old, somebody has noted it."""
+        state: cython.pointer(HeapState) = self.state
+        base: uint64_t = cython.cast(uint64_t, state.base)
+        word: uint64_t = slot[0]
+        offset: uint64_t = word - base
+        here: uint64_t = (cython.cast(uint64_t, slot) - base) >> GRANULE_SHIFT
+        if offset >= state.extent:
             if word >> 32 and not word >> 63:
                 self.found.append(f"the object at granule {start} refers to {word:#x}, outside of the heap")
         elif offset & 15 or (offset >> GRANULE_SHIFT) not in self.starts:
             self.found.append(f"the object at granule {start} refers to {word:#x}, where no object begins")
+        elif (
+            state.generational
+            and state.side[here] & UNLOGGED
+            and state.side[offset >> GRANULE_SHIFT] & EPOCH != state.epoch
+        ):
+            self.found.append(f"the old object at granule {start} refers to {word:#x}, which is new: nobody noted it")
         return None
 
 

@@ -56,10 +56,14 @@ class Known:
 class Guest:
     """A guest that draws what it does, and the witness."""
 
-    def __init__(self, seed: int, limit: int = 64 << 20, least: int = 1 << 16, roots: int = 40) -> None:
+    def __init__(
+        self, seed: int, limit: int = 64 << 20, least: int = 1 << 16, roots: int = 40, young: bool = False
+    ) -> None:
         self.random = random.Random(seed)
         self.heap = Heap(described(), limit, least)
         self.guest = Exerciser(self.heap, roots, roots)
+        if young:
+            self.heap.by_generations(1_000_000)
         self.roots, self.words = [0] * roots, [0] * roots
         self.held: list[int] = []
         self.known: dict[int, Known] = {}
@@ -84,7 +88,7 @@ class Guest:
 
     def link(self, address: int, offset: int, word: int) -> None:
         """Let an object refer to another."""
-        self.guest.store(address, offset, word)
+        self.guest.write(address, offset, word)
         self.known[address].fields[offset] = word
 
     def root(self, at: int, word: int) -> None:

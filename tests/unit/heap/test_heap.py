@@ -10,9 +10,11 @@ import pytest
 
 from stratavm.base.errors import ResourceLimit
 from stratavm.heap.heap import Heap
+from stratavm.heap.layout import layout_of
+from stratavm.heap.pace import next_nursery
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
-from tests.unit.heap.model import Guest, described
+from tests.unit.heap.model import ANY, Guest, described
 
 LEAF, LINK, WIDE, BROAD = (T.STRUCT_ID | n for n in (1, 2, 3, 4))
 REFS, BYTES, LONGS = T.ARRAY_ID | 70, T.ARRAY_ID | 71, T.ARRAY_ID | 400
@@ -23,6 +25,9 @@ def run(guest: Guest, steps: int, every: int = 200) -> None:
     """So many steps, with looks at the heap between."""
     for step in range(steps):
         guest.step()
+        if guest.random.randrange(50) == 0:
+            guest.heap.collect_new()
+            guest.forget_unreachable()
         if step % every == 0:
             guest.check()
     guest.heap.collect()
@@ -30,26 +35,30 @@ def run(guest: Guest, steps: int, every: int = 200) -> None:
     guest.check()
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_guest_finds_all_that_it_can_reach(seed: int) -> None:
+@pytest.mark.parametrize("young", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_guest_finds_all_that_it_can_reach(seed: int, young: bool) -> None:
     """Whatever it does, with collections at any time, more of them than there are numbers of epochs."""
-    guest = Guest(seed)
+    guest = Guest(seed, young=young)
     run(guest, STEPS)
     assert guest.heap.collections > 7
+    assert (guest.heap.minors > 7) is young
 
 
-def test_collections_at_every_allocation(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("young", [False, True])
+def test_collections_at_every_allocation(young: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """``STRATA_CHECK=2``: no place survives that nobody holds, and whoever writes to one is found."""
     monkeypatch.setenv("STRATA_CHECK", "2")
-    guest = Guest(7)
+    guest = Guest(7, young=young)
     run(guest, 300, 60)
     assert guest.heap.collections > 150
+    assert guest.heap.collections - guest.heap.minors > 4
 
 
-@pytest.mark.parametrize("entries", [1, 2, 17])
-def test_a_stack_that_is_full(entries: int) -> None:
+@pytest.mark.parametrize(("entries", "young"), [(1, False), (2, True), (17, False)])
+def test_a_stack_that_is_full(entries: int, young: bool) -> None:
     """Objects that find no room on the stack are looked at all the same."""
-    guest = Guest(11)
+    guest = Guest(11, young=young)
     guest.guest.shorten_stack(entries)
     run(guest, STEPS)
 
@@ -246,6 +255,83 @@ def test_a_late_write_to_freed_memory_is_found(monkeypatch: pytest.MonkeyPatch) 
     guest.guest.store(gone, 8, 1)
     guest.root(1, guest.new(LEAF))
     assert any("words of freed granules were written to" in line for line in verify(guest.heap))
+
+
+def old_and_new(note: bool) -> tuple[Guest, int, int]:
+    """An old object that refers to a new one, which nobody else does; and whether that was noted."""
+    guest = Guest(0, young=True)
+    old = guest.new(WIDE)
+    guest.root(0, old)
+    guest.heap.collect_new()
+    new = guest.new(LEAF)
+    write = guest.guest.write if note else guest.guest.store
+    write(old, 16, new)
+    write(old, 48, new)
+    guest.known[old].fields = {16: new, 48: new}
+    return guest, old, new
+
+
+def test_what_only_an_old_object_refers_to() -> None:
+    """A collection of new objects finds it by the note; the next one, too, for what is written then."""
+    guest, old, new = old_and_new(note=True)
+    guest.check()
+    guest.heap.collect_new()
+    guest.check()
+    guest.link(old, 16, guest.new(LINK))
+    guest.heap.collect_new()
+    guest.check()
+    assert guest.known[new].stamp == guest.guest.load(new, 8)
+    assert guest.heap.minors == 3
+
+
+def test_a_write_that_nobody_noted_is_found() -> None:
+    """By the verifier at once, by the witness when the object's place is somebody else's."""
+    guest, _, _ = old_and_new(note=False)
+    assert any("nobody noted it" in line for line in verify(guest.heap))
+    guest.heap.collect_new()
+    guest.guest.new(LINK, 0, 32)
+    with pytest.raises(AssertionError):
+        guest.check()
+
+
+def test_elements_of_large_old_arrays() -> None:
+    """A note is of two words, not of the array."""
+    guest = Guest(0, young=True)
+    array = guest.new(REFS, 5000)
+    guest.root(0, array)
+    guest.heap.collect_new()
+    for at in (0, 1, 2, 4998, 4999):
+        guest.link(array, 8 + 8 * at, guest.new(LEAF))
+    guest.check()
+    guest.heap.collect_new()
+    guest.forget_unreachable()
+    guest.check()
+    assert len(guest.known) == 6
+
+
+def test_trees_come_and_go() -> None:
+    """Half a million nodes, of which a few thousand live: whoever is dropped gives room, be it new or old."""
+    for young in (False, True):
+        for replace in (False, True):
+            guest = Guest(0, limit=8 << 20, young=young)
+            pair = T.STRUCT_ID | 9
+            layout = layout_of(T.StructType((T.FieldType(ANY, True),) * 2), lambda t: True)
+            guest.heap.descriptors.describe(pair, layout)
+            assert guest.guest.load_trees(pair, 12, 600, replace) == 2**13 - 1
+            assert verify(guest.heap) == []
+            assert guest.heap.minors == 0 or young
+            took, longest = guest.heap.stood_ns
+            assert took >= longest > 0
+            assert guest.heap.stood_ns == (took, 0)
+
+
+def test_the_nursery_follows_its_pauses() -> None:
+    """Smaller where new objects take long to look at, larger where they do not, within bounds."""
+    assert next_nursery(1 << 20, 300, 500) == 3 << 18
+    assert next_nursery(1 << 20, 200, 500) == 1 << 20
+    assert next_nursery(1 << 20, 100, 500) == 5 << 18
+    assert next_nursery(1 << 16, 900, 500) == 1 << 16
+    assert next_nursery(4 << 20, 0, 500) == 4 << 20
 
 
 def test_the_witness_misses_what_a_collection_took() -> None:
