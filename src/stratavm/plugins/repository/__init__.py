@@ -48,21 +48,7 @@ _EXPORTS = {
 }
 
 if not TYPE_CHECKING:  # a type checker reads the imports above
+    from stratavm.base.importing import exported
+
     __all__ = sorted(_EXPORTS)
-
-
-def __getattr__(name: str) -> object:
-    """Load a public name at first use."""
-    if name not in _EXPORTS:
-        raise AttributeError(f"module 'stratavm.plugins.repository' has no attribute {name!r}")
-    from stratavm.base.importing import importing
-
-    with importing:
-        value: object = getattr(__import__(f"{__name__}.{_EXPORTS[name]}", fromlist=[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """Public names, loaded or not, and what every module has."""
-    return sorted({*_EXPORTS, *(name for name in globals() if name.startswith("__"))})
+    __getattr__, __dir__ = exported(__name__, _EXPORTS, globals())

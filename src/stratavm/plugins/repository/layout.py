@@ -18,7 +18,8 @@ from stratavm.base.files import read_part
 from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.base.importing import fcntl
 from stratavm.base.text import printable
-from stratavm.plugins.manifest import DIGEST, LONGEST_NAME, VERSION, digest_of, is_name
+from stratavm.plugins.manifest import DIGEST, LONGEST_NAME, digest_of, is_name
+from stratavm.plugins.ranges import VERSION
 from stratavm.plugins.repository.artifact import IMAGE, INDEX, MOST_IMAGE, NAME_OF, SIGNATURE, Descriptor
 from stratavm.plugins.repository.errors import RepositoryBusy, RepositoryDamaged
 from stratavm.plugins.repository.spelling import having, parsed, spelt

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stratavm.base.forms import Any, Final, NamedTuple, Self, dataclass, replace
-from stratavm.plugins.manifest import DIGEST, VERSION, digest_of
+from stratavm.plugins.manifest import DIGEST, digest_of
+from stratavm.plugins.ranges import VERSION
 from stratavm.plugins.repository.artifact import IMAGE, MOST_IMAGE, SIGNATURE, Descriptor
 from stratavm.plugins.repository.signing import MOST_ENVELOPE
 from stratavm.plugins.repository.spelling import Refuse, having, parsed, spelt

@@ -14,6 +14,7 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
 from stratavm.base.words import some
 from stratavm.plugins.manifest import A_NAME, Manifest, digest_of, is_name
+from stratavm.plugins.ranges import precedence
 from stratavm.plugins.repository import events
 from stratavm.plugins.repository.artifact import (
     IMAGE,
@@ -45,7 +46,6 @@ from stratavm.plugins.repository.shelf import (
     sealed_in,
 )
 from stratavm.plugins.repository.trust import Trust
-from stratavm.plugins.repository.versions import newest, precedence
 from stratavm.plugins.sources import Package
 
 if TYPE_CHECKING:
@@ -170,10 +170,28 @@ class Repository(Closing):
                 todo = "a new version has a new number"
                 raise PackageRefused(what, "replay", "a version that is not here yet", known.image.digest, todo)
             sealed = seal(manifest, module, key, created=self._clock(), expires=expires)
-            for blob in (sealed.config, sealed.envelope):  # so that it is opened as it will be
-                self._layout.put(blob)
-            image, envelope = Descriptor.of(IMAGE, sealed.image), Descriptor.of(SIGNATURE, sealed.envelope)
-            return self._kept(sealed, open_entry(self._layout, self._trusted(), image, envelope, what), say)
+            return self._kept(sealed, self._opened(sealed, what), say)
+
+    def take(self, sealed: Sealed) -> Listed:
+        """Add a package that lies in no folder.
+
+        Raises:
+            RepositoryError: it is not taken.
+        """
+        what = f"package {digest_of(sealed.image)[:19]}"
+        with self._turn("add", what) as say:
+            package = self._opened(sealed, what)
+            self._check_new(package)
+            if package.module.digest != digest_of(sealed.module):
+                raise PackageRefused(package.what, "digest", package.module.digest, digest_of(sealed.module))
+            return self._kept(sealed, package, say)
+
+    def _opened(self, sealed: Sealed, what: str) -> Opened:
+        """A package, as it will be found."""
+        for blob in (sealed.config, sealed.envelope):
+            self._layout.put(blob)
+        image, envelope = Descriptor.of(IMAGE, sealed.image), Descriptor.of(SIGNATURE, sealed.envelope)
+        return open_entry(self._layout, self._trusted(), image, envelope, what)
 
     # ---- what is there ----
 
@@ -555,6 +573,11 @@ class Repository(Closing):
             for event in unsaid:
                 if source is not None:
                     source.emit(event)
+
+
+def newest(versions: Iterable[str]) -> str | None:
+    """The highest release; None where there are pre-releases at most, which somebody must name."""
+    return max((version for version in versions if "-" not in version), key=precedence, default=None)
 
 
 def _label(name: str, version: str | None = None) -> str:

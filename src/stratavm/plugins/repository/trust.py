@@ -13,7 +13,7 @@ from stratavm.plugins.manifest import A_NAME, is_name
 from stratavm.plugins.repository.errors import PackageRefused, TrustError
 from stratavm.plugins.repository.signing import Signature, authenticated, is_right, raw_key
 from stratavm.plugins.repository.spelling import having, parsed, spelt
-from stratavm.services.diskcache import aside, open_own, write_all
+from stratavm.services.diskcache import DIRECTORY, aside, write_all
 
 FORMAT: Final = 1
 MOST_BYTES: Final = 1 << 20
@@ -114,15 +114,20 @@ class Trust:
         return cls([TrustedKey(item["name"], item["key"], tuple(item["plugins"])) for item in keys], file)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """To a file in a folder that is this user's alone, made where there is none; all at once.
+        """To a file in a folder that only this user may change, made where there is none; all at once.
 
         Raises:
             OSError, StrataError: it cannot be written.
         """
         folder, name = os.path.split(os.path.abspath(path))
         keys = [{"name": key.name, "key": key.key, "plugins": list(key.plugins)} for key in self]
-        at = open_own(folder)
+        os.makedirs(folder, 0o700, exist_ok=True)
+        at = os.open(folder, DIRECTORY)
         try:
+            now = os.fstat(at)
+            if now.st_uid != os.geteuid() or now.st_mode & 0o022:
+                found = f"mode {stat.S_IMODE(now.st_mode):04o}, user {now.st_uid}"
+                raise TrustError(folder, "file", "a folder that only this user may change", found)
             with aside(at) as (file, temporary):
                 write_all(file, spelt({"trust": FORMAT, "keys": keys}), b"\n")
                 os.fsync(file)
@@ -162,7 +167,7 @@ class Trust:
         known = [(self._keys[item.key], item) for item in signatures if item.key in self._keys]
         if not known:
             found = f"signed by {some((item.key for item in signatures), 3)}"
-            todo = "`strata repo key trust` pins a key, if you know whose it is"
+            todo = "`strata repo trust` pins a key, if you know whose it is"
             raise PackageRefused(
                 what, "key", f"a signature by a trusted key ({some(k.name for k in self)})", found, todo
             )

@@ -1,0 +1,321 @@
+"""``strata repo``: signed packages of plugins: keys, signatures, what a repository has, and what of it is installed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+
+from stratavm.base.forms import Any, Final, NamedTuple, replace
+from stratavm.base.text import printable
+from stratavm.base.words import amount, counted, some
+from stratavm.cli import options as common
+from stratavm.cli import output
+from stratavm.cli.commands import EXIT_USAGE
+from stratavm.cli.source import module_binary
+from stratavm.plugins.repository.artifact import Sealed, seal
+from stratavm.plugins.repository.places import Places
+from stratavm.plugins.repository.repository import Repository, write_package
+from stratavm.plugins.repository.results import Installed, Listed
+from stratavm.plugins.repository.signing import PrivateKey
+from stratavm.plugins.repository.trust import Trust, TrustedKey
+from stratavm.plugins.sources import package_at
+
+EXAMPLES: Final = """strata repo keygen acme                   a key that signs; others pin its public half
+strata repo trust acme ed25519:… --for 'acme.*'
+strata repo sign plugins/shout --key acme -o out/
+strata repo add out/
+strata repo install acme.shout            the newest release; and then `upgrade`, `rollback`
+strata repo verify && strata repo gc"""
+EXIT_WRONG: Final = 1
+DATE: Final = "%Y-%m-%d"
+BINARY_ENDING: Final = ".wasm"
+KEY_ENDING: Final = ".key"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "action", choices=tuple(ACTIONS), metavar="ACTION",
+        help=f"one of {', '.join(ACTIONS)}: {'; '.join(f'{name} {a.help}' for name, a in ACTIONS.items())}",
+    )  # fmt: skip
+    parser.add_argument("words", nargs="*", metavar="WHAT", help="what the action is about")
+    parser.add_argument("--repository", metavar="DIR", help="the repository, instead of the user's")
+    parser.add_argument("--trusted", metavar="FILE", help="the file of trusted keys, instead of the user's")
+    parser.add_argument("--key", metavar="KEY", help="for sign: the name of a key, or its FILE")
+    parser.add_argument("--out", "-o", metavar="DIR", help="for sign: put the package there, and do not add it")
+    parser.add_argument(
+        "--expires", type=_date, metavar="DATE", help="for sign: not to be installed after this day, such as 2027-01-31"
+    )
+    parser.add_argument(
+        "--for", dest="plugins", action="append", default=[], metavar="NAME",
+        help="for trust: a plugin that the key may sign, or 'acme.*' (repeatable)",
+    )  # fmt: skip
+    parser.add_argument("--forget", action="store_true", help="for remove: any version may be installed again")
+    common.add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it."""
+    action = ACTIONS[options.action]
+    if not action.least <= len(options.words) <= action.most:
+        output.complain(f"expected `strata repo {options.action}{action.takes}`", "`strata repo --help`")
+        return EXIT_USAGE
+    return action.does(options)
+
+
+def _date(text: str) -> float:
+    """The end of a day, in seconds since the epoch."""
+    try:
+        return float(time.mktime(time.strptime(text, DATE)) + 86399)
+    except (ValueError, OverflowError):
+        common.refuse(f"expected a day such as 2027-01-31, got {text!r}")
+
+
+def _places(options: argparse.Namespace) -> Places:
+    """What the options say, else the user's."""
+    given = Places(options.repository or "", options.trusted or "", "")
+    if given.repository and given.trust and options.action not in ("keygen", "sign"):
+        return given
+    own = Places.of_user()
+    return Places(given.repository or own.repository, given.trust or own.trust, own.keys)
+
+
+def _repository(options: argparse.Namespace) -> Repository:
+    places = _places(options)
+    return Repository(places.repository, places.trust)
+
+
+# ---- keys ----
+
+
+def _keygen(options: argparse.Namespace) -> int:
+    """A new key, in a file that only this user may read."""
+    place = _key_file(options, options.words[0])
+    os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
+    key = PrivateKey.new()
+    key.save(place)
+    if options.json:
+        output.emit({"file": place, "key": key.public})
+    else:
+        output.line(f"{printable(place)} is the private key: keep it, and show it to nobody")
+        output.line(f"others trust it by: strata repo trust {options.words[0]} {key.public} --for NAME")
+    return 0
+
+
+def _key_file(options: argparse.Namespace, name: str) -> str:
+    """Where a key lies, by its name or its path."""
+    return name if os.sep in name else os.path.join(_places(options).keys, name.removesuffix(KEY_ENDING) + KEY_ENDING)
+
+
+def _keys(options: argparse.Namespace) -> int:
+    """The keys that are trusted."""
+    trust = Trust.read(_places(options).trust)
+    if options.json:
+        output.emit([{"name": key.name, "key": key.key, "plugins": list(key.plugins)} for key in trust])
+    elif not len(trust):
+        output.note(f"no key is trusted: {printable(trust.file)} has none")
+    else:
+        for key in trust:
+            output.line(f"{key.name}  {key.key}  may sign {some(key.plugins)}")
+    return 0
+
+
+def _trust(options: argparse.Namespace) -> int:
+    """Pin a key."""
+    name, key = options.words
+    if not options.plugins:
+        output.complain("for which plugins is it?", "--for 'acme.*', or --for NAME")
+        return EXIT_USAGE
+    place = _places(options).trust
+    Trust.read(place).adding(TrustedKey(name, key, tuple(options.plugins))).save(place)
+    return _done(options, {"name": name, "plugins": options.plugins}, f"{name} may sign {some(options.plugins)}")
+
+
+def _distrust(options: argparse.Namespace) -> int:
+    """Trust a key no more."""
+    place, name = _places(options).trust, options.words[0]
+    Trust.read(place).without(name).save(place)
+    return _done(options, {"name": name}, f"{name} is not trusted any more: nothing that it signed is loaded")
+
+
+# ---- packages ----
+
+
+def _sign(options: argparse.Namespace) -> int:
+    """Make a package of a plugin's folder, and sign it."""
+    if options.key is None:
+        output.complain("by which key?", "--key NAME; `strata repo keygen NAME` makes one")
+        return EXIT_USAGE
+    key = PrivateKey.read(_key_file(options, options.key))
+    sealed, what = _sealed(options, key)
+    if options.out is not None:
+        write_package(options.out, [sealed])
+        return _done(options, {"package": what, "folder": options.out}, f"{what} is in {printable(options.out)}")
+    with _repository(options) as repository:
+        return _rows(options, [repository.take(sealed)])
+
+
+def _sealed(options: argparse.Namespace, key: PrivateKey) -> tuple[Sealed, str]:
+    """The package, and what people call it. Text becomes a binary, as the manifest then says."""
+    found = package_at(options.words[0])
+    manifest = found.manifest
+    module = module_binary(os.path.join(found.folder, manifest.module))
+    if not manifest.module.endswith(BINARY_ENDING):
+        name = os.path.splitext(manifest.module)[0] + BINARY_ENDING
+        manifest = replace(manifest, module=name, digest="")
+    return seal(manifest, module, key, expires=options.expires), f"{manifest.name} {manifest.version}"
+
+
+def _add(options: argparse.Namespace) -> int:
+    """Take packages from a folder."""
+    source, *only = options.words
+    with _repository(options) as repository:
+        return _rows(options, repository.add(source, *only))
+
+
+def _list(options: argparse.Namespace) -> int:
+    """What is there; 1 where something is not right."""
+    with _repository(options) as repository:
+        found = repository.packages()
+    _rows(options, found)
+    return EXIT_WRONG if any(item.problem for item in found) else 0
+
+
+def _rows(options: argparse.Namespace, found: list[Listed]) -> int:
+    """Packages, one a line."""
+    if options.json:
+        output.emit([item._asdict() for item in found])
+        return 0
+    for item in found:
+        marks = [name for name in ("installed", "earlier", "pinned") if getattr(item, name)]
+        said = f"signed by {item.key}" if not item.problem else "not right"
+        until = [f"until {item.expires}"] if item.expires else []
+        output.line(f"{printable(item.name)} {printable(item.version)}  {', '.join([said, *until, *marks])}")
+        if item.problem:
+            output.complain(item.problem)
+    if not found:
+        output.note("no packages: `strata repo add` takes some from a folder")
+    return 0
+
+
+# ---- what is installed ----
+
+
+def _install(options: argparse.Namespace) -> int:
+    with _repository(options) as repository:
+        return _versions(options, [repository.install(*options.words)])
+
+
+def _upgrade(options: argparse.Namespace) -> int:
+    with _repository(options) as repository:
+        return _versions(options, repository.upgrade(*options.words), "nothing is newer")
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    name, *steps = options.words
+    if steps and not steps[0].isdecimal():
+        output.complain(f"expected a number of steps, got '{printable(steps[0])}'")
+        return EXIT_USAGE
+    with _repository(options) as repository:
+        return _versions(options, [repository.roll_back(name, *map(int, steps))])
+
+
+def _installed(options: argparse.Namespace) -> int:
+    with _repository(options) as repository:
+        return _versions(options, repository.installed(), "nothing is installed")
+
+
+def _versions(options: argparse.Namespace, found: list[Installed], none: str = "") -> int:
+    """What is installed, one a line."""
+    if options.json:
+        output.emit([item._asdict() for item in found])
+        return 0
+    for item in found:
+        before = f"  before: {some(item.earlier)}" if item.earlier else ""
+        output.line(f"{item.name} {item.version}{before}")
+    if not found:
+        output.note(none)
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    with _repository(options) as repository:
+        repository.remove(options.words[0], forget=options.forget)
+    return _done(options, {"removed": options.words[0]}, f"{options.words[0]} is not installed any more")
+
+
+def _pin(options: argparse.Namespace) -> int:
+    with _repository(options) as repository:
+        (repository.pin if options.action == "pin" else repository.unpin)(*options.words)
+    name, version = options.words
+    stays = "stays" if options.action == "pin" else "stays no longer than it is needed"
+    return _done(options, {"name": name, "version": version}, f"{name} {version} {stays}")
+
+
+# ---- housekeeping ----
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Look at all; 1 where something is not right."""
+    with _repository(options) as repository:
+        wrong = repository.verify()
+        if options.json:
+            output.emit({"repository": repository.path, "problems": [problem._asdict() for problem in wrong]})
+        elif not wrong:
+            output.line(f"{printable(repository.path)} is as it was written, and all of it is signed")
+    for problem in () if options.json else wrong:
+        output.complain(problem.said)
+    return EXIT_WRONG if wrong else 0
+
+
+def _gc(options: argparse.Namespace) -> int:
+    with _repository(options) as repository:
+        gone = repository.gc()
+    said = f"removed {counted(gone.packages, 'package')}, {counted(gone.files, 'file')}, {amount(gone.bytes)}"
+    return _done(options, gone._asdict(), said)
+
+
+def _done(options: argparse.Namespace, data: dict[str, Any], said: str) -> int:
+    if options.json:
+        output.emit(data)
+    else:
+        output.line(printable(said))
+    return 0
+
+
+class Action(NamedTuple):
+    """What can be done.
+
+    Attributes:
+        does: it; gives the exit code.
+        takes: its words, for people; ``least`` and ``most``: how many.
+        help: what it is, in few words.
+    """
+
+    does: Callable[[argparse.Namespace], int]
+    takes: str
+    least: int
+    most: int
+    help: str
+
+
+ACTIONS: Final[dict[str, Action]] = {
+    "keygen": Action(_keygen, " NAME", 1, 1, "makes a key"),
+    "keys": Action(_keys, "", 0, 0, "lists the trusted ones"),
+    "trust": Action(_trust, " NAME KEY --for PLUGIN", 2, 2, "pins one"),
+    "distrust": Action(_distrust, " NAME", 1, 1, "ends that"),
+    "sign": Action(_sign, " PATH --key KEY", 1, 1, "makes a package of a plugin"),
+    "add": Action(_add, " FOLDER [NAME [VERSION]]", 1, 3, "takes packages from a folder"),
+    "list": Action(_list, "", 0, 0, "shows packages"),
+    "install": Action(_install, " NAME [VERSION]", 1, 2, "makes a version the one that is loaded"),
+    "installed": Action(_installed, "", 0, 0, "shows those"),
+    "upgrade": Action(_upgrade, " [NAME]", 0, 1, "installs what is newer"),
+    "rollback": Action(_rollback, " NAME [STEPS]", 1, 2, "goes back"),
+    "remove": Action(_remove, " NAME", 1, 1, "installs none"),
+    "pin": Action(_pin, " NAME VERSION", 2, 2, "keeps a package"),
+    "unpin": Action(_pin, " NAME VERSION", 2, 2, "does not"),
+    "verify": Action(_verify, "", 0, 0, "looks at every file"),
+    "gc": Action(_gc, "", 0, 0, "removes what nobody needs"),
+}

@@ -1,0 +1,157 @@
+"""``strata repo``: from a key to a plugin that is installed, upgraded, rolled back and gone."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from stratavm.cli.main import main
+from tests.unit.plugins.guests import ECHO, module
+
+MANIFEST = """plugin = 1
+name = "acme.shout"
+version = "{}"
+module = "shout.wat"
+[functions]
+echo = "text -> text"
+"""
+
+
+@pytest.fixture
+def user(tmp_path, monkeypatch):
+    """A home directory of its own, and a plugin in it."""
+    for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "1.0.0")
+    return tmp_path
+
+
+def write(folder, version):
+    """The plugin, in a version."""
+    (folder / "shout").mkdir(exist_ok=True)
+    (folder / "shout/plugin.toml").write_text(MANIFEST.format(version))
+    (folder / "shout/shout.wat").write_bytes(module(ECHO))
+
+
+@pytest.fixture
+def strata(user, capsys):
+    """Runs a command; gives the code, and what was said on both streams."""
+
+    def run(line: str):
+        code = main(["repo", *line.split()])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def key(strata):
+    """A key that is trusted for all of acme."""
+    code, out, _ = strata("keygen acme --json")
+    assert code == 0
+    public = json.loads(out)["key"]
+    assert strata(f"trust acme {public} --for acme.*")[:2] == (0, "acme may sign acme.*\n")
+    return public
+
+
+def test_a_plugin_goes_from_a_folder_to_a_repository(user, strata, key):
+    """Signed here, carried in a folder, added, installed; then the next version, and back."""
+    assert strata("sign shout --key acme -o out")[1] == "acme.shout 1.0.0 is in out\n"
+    write(user, "1.1.0")
+    assert strata("sign shout --key acme --out out --expires 2100-01-31")[0] == 0
+    code, out, _ = strata("add out acme.shout 1.0.0")
+    assert (code, out) == (0, "acme.shout 1.0.0  signed by acme\n")
+    assert strata("install acme.shout")[1] == "acme.shout 1.0.0\n"
+    assert strata("upgrade")[1:] == ("", "strata: nothing is newer\n")
+    assert "until 2100-" in strata("add out")[1]
+    assert strata("upgrade --json acme.shout")[1].count("1.1.0") == 2
+    assert strata("installed")[1] == "acme.shout 1.1.0  before: 1.0.0\n"
+    assert strata("rollback acme.shout 1")[1] == "acme.shout 1.0.0\n"
+    assert strata("pin acme.shout 1.1.0")[1] == "acme.shout 1.1.0 stays\n"
+    assert [item["version"] for item in json.loads(strata("list --json")[1])] == ["1.0.0", "1.1.0"]
+    assert strata("unpin acme.shout 1.1.0")[0] == 0
+    assert strata("gc")[1].startswith("removed 1 package, 4 files")
+    assert strata("verify")[1].endswith("is as it was written, and all of it is signed\n")
+    assert strata("remove acme.shout --forget")[1] == "acme.shout is not installed any more\n"
+    assert "nothing is installed" in strata("installed")[2]
+
+
+def test_what_is_signed_without_a_folder_is_added(strata, key):
+    """To the repository that is named, or the user's."""
+    assert strata("sign shout --key acme")[1] == "acme.shout 1.0.0  signed by acme\n"
+    assert strata("sign shout --key acme --repository other")[0] == 0
+    assert strata("list --repository other")[1] == "acme.shout 1.0.0  signed by acme\n"
+
+
+def test_a_private_key_is_this_users_alone(user, strata):
+    """And is not written twice."""
+    code, out, _ = strata("keygen acme")
+    assert code == 0 and "strata repo trust acme ed25519:" in out
+    file = user / ".config/stratavm/keys/acme.key"
+    assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o077 == 0
+    assert strata("keygen acme")[0] == 1
+    file.chmod(0o644)
+    code, _, err = strata(f"sign shout --key {file} -o out")
+    assert code == 1 and "found mode 0644" in err and "chmod 600" in err
+
+
+def test_who_is_not_trusted_is_not_installed(user, strata, key):
+    """And what somebody signed who is not trusted any more is told."""
+    strata("sign shout --key acme")
+    assert "acme  ed25519:" in strata("keys")[1]
+    assert json.loads(strata("keys --json")[1])[0]["plugins"] == ["acme.*"]
+    assert "nothing that it signed is loaded" in strata("distrust acme")[1]
+    code, out, err = strata("list")
+    assert code == 1 and "acme.shout 1.0.0  not right" in out and "`strata repo trust` pins a key" in err
+    code, _, err = strata("install acme.shout")
+    assert code == 1 and "expected a signature by a trusted key (none)" in err
+    assert "no key is trusted" in strata("keys")[2]
+
+
+def test_what_is_damaged_is_told(user, strata, key):
+    """One line each, or JSON."""
+    strata("sign shout --key acme")
+    blobs = user / ".local/share/stratavm/plugins/blobs/sha256"
+    largest = max(blobs.iterdir(), key=lambda file: file.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1] + b"!")
+    code, _, err = strata("verify")
+    assert code == 1 and str(largest) in err and "expected sha256:" in err
+    code, out, _ = strata("verify --json")
+    assert code == 1 and {problem["reason"] for problem in json.loads(out)["problems"]} == {"digest"}
+    assert strata("install acme.shout")[0] == 1
+
+
+WRONG = {
+    "trust acme": "strata repo trust NAME KEY --for PLUGIN",
+    "trust acme ed25519:AAAA": "--for NAME",
+    "sign shout": "--key NAME",
+    "install": "strata repo install NAME [VERSION]",
+    "rollback acme.shout back": "expected a number of steps, got 'back'",
+    "list more": "expected `strata repo list`",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_a_line_that_is_wrong_says_what_is_expected(strata, line):
+    """With the exit code for usage."""
+    code, _, err = strata(line)
+    assert code == 2 and WRONG[line] in err
+
+
+def test_a_day_that_is_none_is_refused(strata):
+    """By the parser."""
+    code, _, err = strata("sign shout --key acme --expires tomorrow")
+    assert code == 2 and "expected a day such as 2027-01-31" in err
+
+
+def test_where_all_is_named_no_home_is_needed(strata, monkeypatch, tmp_path):
+    """A service has none."""
+    monkeypatch.setenv("HOME", os.path.join(tmp_path, "none"))
+    assert strata(f"installed --repository {tmp_path}/r --trusted {tmp_path}/t.json")[0] == 0
+    code, _, err = strata("installed")
+    assert code == 1 and "set XDG_DATA_HOME" in err
