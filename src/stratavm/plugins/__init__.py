@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stratavm.plugins.errors import PluginError as PluginError
     from stratavm.plugins.errors import PluginRefused as PluginRefused
     from stratavm.plugins.errors import PluginUnavailable as PluginUnavailable
+    from stratavm.plugins.hooks import hookimpl as hookimpl
+    from stratavm.plugins.hooks import hookspec as hookspec
     from stratavm.plugins.limits import PluginLimits as PluginLimits
     from stratavm.plugins.manifest import Manifest as Manifest
     from stratavm.plugins.metrics import PluginMetrics as PluginMetrics
@@ -51,6 +53,8 @@ _EXPORTS = {
     "Recovery": "breaker",
     "State": "states",
     "Timeouts": "states",
+    "hookimpl": "hooks",
+    "hookspec": "hooks",
     "key_values": "capabilities",
     "log": "capabilities",
 }

@@ -17,9 +17,11 @@ from stratavm.plugins.ledger import INSTANCE, MODULE, PLUGIN, Place
 from stratavm.plugins.life import Edge, Life, reason_of
 from stratavm.plugins.making import begin, make, own_module, read_module, refusals, tell
 from stratavm.plugins.states import MOVES
+from stratavm.runtime.patch import version_before
 
 if TYPE_CHECKING:
     from stratavm.plugins.updating import Attempt
+    from stratavm.plugins.version import Version
 
 
 def nothing(life: Life, seconds: float | None) -> tuple[Any, ...]:
@@ -90,8 +92,8 @@ def has_former(life: Life) -> str:
     before = life.before
     if before is None:
         return "there is no update to undo: one step is kept, and a rollback is no update"
-    instance = before.body.instance
-    if instance is None or instance.store.closed:
+    body = before.body
+    if body is not life.version.body and (body.instance is None or body.instance.store.closed):
         return "the instance of before is gone"
     asked = before.package.manifest
     return "; ".join([*unmet(life, asked), *bound(life, asked.version)])
@@ -100,13 +102,29 @@ def has_former(life: Life) -> str:
 def rollback(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Go on with the version of before."""
     before = life.before
-    assert before is not None and before.body.instance is not None
-    if before.code is not None and before.code is not before.body.module:  # it was a patch
-        before.body.instance.rollback()
-        before.body.module = before.code
+    assert before is not None
+    body = before.body
+    if body is life.version.body:  # it was a patch
+        is_other, instance = before.code is not body.module, body.instance
+        if instance is None or (is_other and version_before(instance) is None):
+            before = _anew(life, before)
+        elif is_other:
+            instance.rollback()
+            body.module = before.code
     life.go_on(before, None)
     life.breaker.forget()
     return (before.package.manifest.version,)
+
+
+def _anew(life: Life, before: Version) -> Version:
+    """The code of before a patch, with another instance: the patched one is gone, and its state."""
+    module, seconds = before.code, life.shared.timeouts
+    assert module is not None
+    version = before._replace(body=life.new_body(), code=None)
+    own_module(life, version.body, module)
+    make(life, version, seconds.instantiate)
+    begin(life, version, seconds.activate)
+    return version
 
 
 # ---- start, stop ----
@@ -135,8 +153,6 @@ def stop(life: Life, seconds: float | None) -> tuple[Any, ...]:
 def fail(life: Life, seconds: float | None, where: str, reason: str, retry_s: float | None) -> tuple[Any, ...]:
     """Give its instance up."""
     number = life.version.body.number
-    if life.before is not None and life.before.body is life.version.body:
-        life.before = None
     problems = tuple(life.ledger.release(scopes=(INSTANCE,), goes=lambda entry: entry.version == number))
     return where, reason, life.breaker.in_a_row, retry_s, problems
 
@@ -144,7 +160,7 @@ def fail(life: Life, seconds: float | None, where: str, reason: str, retry_s: fl
 def is_time(life: Life) -> str:
     """It is not started again before its time."""
     left = life.breaker.retry_at - life.shared.clock()
-    if life.module is None:
+    if not life.version.body.is_resolved:
         return "it has no module: it begins anew by `retry`"
     return f"it is started again in {left:.3g} s" if left > 0 else ""
 

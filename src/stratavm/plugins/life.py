@@ -69,14 +69,15 @@ class Life:
     """A plugin from the inside.
 
     Attributes:
+        edges: what it moves along, by name.
         version: the one that it goes on with; ``before``: the one that a rollback goes back to.
         making: the body of one that is about to begin.
         state: where it is.
         config: what it is configured with; None: nothing.
     """
 
-    def __init__(self, package: Package, shared: Shared, config: Any = None) -> None:
-        self.shared, self.config = shared, config
+    def __init__(self, package: Package, shared: Shared, edges: Mapping[str, Edge], config: Any = None) -> None:
+        self.shared, self.edges, self.config = shared, edges, config
         self.name = package.manifest.name
         self.state = State.DISCOVERED
         self.bodies = 0

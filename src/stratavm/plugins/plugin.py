@@ -15,7 +15,6 @@ from stratavm.engine.asynchronous import work
 from stratavm.engine.update import Patience
 from stratavm.plugins.convention import ErrorAnswer, Exchange, decode, drive, drive_async, encode, exchange
 from stratavm.plugins.dependencies import dependants, is_met
-from stratavm.plugins.edges import EDGES
 from stratavm.plugins.errors import PluginBusy, PluginRefused
 from stratavm.plugins.events import EdgeRefused, PluginCalled
 from stratavm.plugins.life import Life, reason_of
@@ -195,6 +194,20 @@ class Plugin:
         """
         self._begin("load", CLIMB)
 
+    def revive(self) -> None:
+        """As the next call would: one that failed is started again, if its time has come.
+
+        Raises:
+            PluginUnavailable: it has not come, or it takes no calls for another reason.
+            StrataError: as ``load``.
+        """
+        life = self._life
+        life.gate.enter(life.limits.call_s)
+        try:
+            ready(life)
+        finally:
+            life.leave()
+
     def check(self) -> None:
         """As much of ``load`` as runs nothing of it: the policy, the module's file, and what the module is.
 
@@ -208,7 +221,7 @@ class Plugin:
         life.gate.enter(life.shared.timeouts.suspend)
         try:
             if life.state is State.FAILED:
-                life.take(EDGES["retry"])
+                life.take(life.edges["retry"])
             if life.state not in YOUNG:
                 raise PluginRefused(self.name, what, f"it is {life.state.value}")
             climb(life, names)
@@ -352,7 +365,7 @@ class Plugin:
         """Make an update, with the turn at the gate."""
         life = self._life
         try:
-            life.take(EDGES["update"], attempt)
+            life.take(life.edges["update"], attempt)
             self._changed()
             return attempt.update
         except BaseException:
@@ -393,7 +406,7 @@ class Plugin:
 
     def _go_back(self) -> None:
         try:
-            self._life.take(EDGES["rollback"])
+            self._life.take(self._life.edges["rollback"])
             self._changed()
         finally:
             self._life.leave()
@@ -449,7 +462,7 @@ class Plugin:
         self._rest()
 
     def _drain(self) -> None:
-        self._life.turn(EDGES["drain"])
+        self._life.turn(self._life.edges["drain"])
         self._life.flush()
 
     def _stay(self, error: BaseException) -> None:
@@ -462,7 +475,7 @@ class Plugin:
     def _rest(self) -> None:
         """The last call has ended, well or not."""
         try:
-            self._life.take(EDGES["suspend"])
+            self._life.take(self._life.edges["suspend"])
         finally:
             self._life.leave()
 
@@ -472,7 +485,7 @@ class Plugin:
         Raises:
             PluginRefused: it was not suspended.
         """
-        self._life.turn(EDGES["resume"])
+        self._life.turn(self._life.edges["resume"])
         self._life.flush()
 
     def quarantine(self, reason: str) -> None:
@@ -482,7 +495,7 @@ class Plugin:
             PluginRefused: it is there already, or unloaded.
             PluginBusy: a host function does not return.
         """
-        self._end(partial(self._life.take, EDGES["quarantine"], reason))
+        self._end(partial(self._life.take, self._life.edges["quarantine"], reason))
 
     def release(self) -> None:
         """Let it out of quarantine, to where it was found: ``load`` begins anew.
@@ -492,7 +505,7 @@ class Plugin:
         """
         self._life.gate.enter(self._life.shared.timeouts.suspend)
         try:
-            self._life.take(EDGES["release"])
+            self._life.take(self._life.edges["release"])
         finally:
             self._life.leave()
 
@@ -597,10 +610,10 @@ class Plugin:
         if life.state is State.UNLOADED:
             return
         if life.state is State.ACTIVE:  # it was about to change when it should have drained
-            life.turn(EDGES["drain"])
-        if life.state in EDGES["stop"].move.sources:
-            life.take(EDGES["stop"])
-        life.take(EDGES["unload"])
+            life.turn(life.edges["drain"])
+        if life.state in life.edges["stop"].move.sources:
+            life.take(life.edges["stop"])
+        life.take(life.edges["unload"])
 
     def __repr__(self) -> str:
         return f"<Plugin {self.name} {self.manifest.version}, {self.state.value}>"

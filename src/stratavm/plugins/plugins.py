@@ -6,7 +6,9 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
+from types import ModuleType
 
 from stratavm.base.closing import Closing
 from stratavm.base.forms import TYPE_CHECKING, Any
@@ -17,7 +19,8 @@ from stratavm.plugins.breaker import Recovery
 from stratavm.plugins.capability import Capability
 from stratavm.plugins.convention import encode
 from stratavm.plugins.dependencies import ordered
-from stratavm.plugins.errors import PluginError, PluginRefused
+from stratavm.plugins.edges import EDGES
+from stratavm.plugins.errors import PluginError, PluginRefused, PluginUnavailable
 from stratavm.plugins.events import ManifestRefused, PluginDiscovered
 from stratavm.plugins.life import Life, Shared
 from stratavm.plugins.manifest import Manifest
@@ -27,6 +30,7 @@ from stratavm.plugins.sources import Package, Packages, package_at, search
 from stratavm.plugins.states import State, Timeouts
 
 if TYPE_CHECKING:
+    from stratavm.plugins.hooks import Hooks
     from stratavm.plugins.metrics import PluginMetrics
 
 
@@ -40,6 +44,8 @@ class Plugins(Closing):
             limits it.
         timeouts: how long the edges of their lives may take.
         recovery: what follows failures.
+        hooks: a module or class with the specifications of hooks that Python plugins may implement, marked with
+            ``stratavm.plugins.hookspec``; needs the extra ``plugins``.
         clock: seconds that only grow, for delays; tests give their own.
         chance: numbers from 0 to 1 behind the jitter of delays; tests give their own.
 
@@ -56,6 +62,7 @@ class Plugins(Closing):
         engine: Engine | None = None,
         timeouts: Timeouts | None = None,
         recovery: Recovery | None = None,
+        hooks: ModuleType | type | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -68,6 +75,11 @@ class Plugins(Closing):
             known[item.name] = item
         if engine is not None and policy.counts_fuel and not engine.config.fuel:
             raise ValueError("the policy limits fuel, and the engine does not count it: Engine(fuel=True)")
+        self._hooks: Hooks | None = None
+        if hooks is not None:
+            from stratavm.plugins.hooks import Hooks
+
+            self._hooks = Hooks(hooks)
         self._owns = engine is None
         self.engine = Engine(fuel=policy.counts_fuel) if engine is None else engine
         self._shared = Shared(
@@ -101,9 +113,46 @@ class Plugins(Closing):
                     plugins.append(self._add(found.package, None))
                 except PluginRefused as refused:
                     error = refused
-            if error is not None and self._shared.source.hears(ManifestRefused):
-                self._shared.source.emit(ManifestRefused(printable(found.path), printable(str(error))))
+            if error is not None:
+                self._refuse(found.path, error)
         return plugins
+
+    def discover_python(self, group: str = "stratavm.plugins") -> list[Plugin]:
+        """The plugins that installed distributions offer by entry points of a group. None of their code is imported
+        before they are loaded; what cannot be a plugin is told as by ``discover``. They are trusted code: a ``Grant``
+        with ``python=True`` gives them all rights of this process, and nothing else lets them in."""
+        from stratavm.plugins import python
+
+        plugins = []
+        for where, item in python.found(group):
+            try:
+                if isinstance(item, PluginError):
+                    raise item
+                plugins.append(self._add(item, None))
+            except PluginError as error:
+                self._refuse(where, error)
+        return plugins
+
+    def hook(self, name: str, /, **arguments: Any) -> Any:
+        """Call a hook: what those Python plugins answer that take calls and implement it, the last one loaded first, or
+        as its specification says. Those that failed are started again before, if their time has come.
+
+        Raises:
+            AttributeError: there is none of the name.
+            Exception: what an implementation raised; its plugin has failed.
+        """
+        if self._hooks is None:
+            raise AttributeError(f"there is no hook {printable(name)}: Plugins(hooks=…) was given none")
+        caller = self._hooks.caller(name)
+        for plugin in self:
+            if plugin.state is State.FAILED:
+                with suppress(PluginUnavailable):
+                    plugin.revive()
+        return caller(**arguments)
+
+    def _refuse(self, where: str, error: Exception) -> None:
+        if self._shared.source.hears(ManifestRefused):
+            self._shared.source.emit(ManifestRefused(printable(where), printable(str(error))))
 
     def load_all(self, path: str | os.PathLike[str] | None = None) -> dict[str, Exception]:
         """Load those that were found and are not loaded, after those at a path were found, each one behind what it
@@ -191,8 +240,14 @@ class Plugins(Closing):
     def _add(self, package: Package, config: Any) -> Plugin:
         name = package.manifest.name
         encode("json", config)  # what cannot be said is refused now
-        life = Life(package, self._shared, config)
-        plugin = Plugin(life)
+        if package.entry is None:
+            life = Life(package, self._shared, EDGES, config)
+            plugin = Plugin(life)
+        else:
+            from stratavm.plugins.python import PythonPlugin, edges
+
+            life = Life(package, self._shared, edges(self._hooks), config)
+            plugin = PythonPlugin(life)
         with self._lock:
             known = self._found.get(name)
             if known is not None and known.state is not State.UNLOADED:

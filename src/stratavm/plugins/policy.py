@@ -27,6 +27,7 @@ class Grant:
             "rw")}`` writable.
         env: variables of its environment.
         limits: what it may use.
+        python: it may be Python, which nothing confines: it has all rights of this process.
         digests: the modules that may be this plugin, as ``sha256:…``; empty: any that calls itself so.
     """
 
@@ -38,6 +39,7 @@ class Grant:
     env: Mapping[str, str] | tuple[tuple[str, str], ...] = ()
     limits: PluginLimits = PluginLimits()
     digests: Iterable[str] = ()
+    python: bool = False
 
     def __post_init__(self) -> None:
         for name in ("capabilities", "digests"):
@@ -50,6 +52,8 @@ class Grant:
         for digest in self.digests:
             if not isinstance(digest, str) or not DIGEST.match(digest):
                 raise ValueError(f"Grant: digests must be 'sha256:' and 64 hexadecimal digits, got {digest!r:.80}")
+        if not isinstance(self.python, bool):
+            raise TypeError(f"Grant: python must be True or False, got {self.python!r:.60}")
         if not isinstance(self.limits, PluginLimits):
             raise TypeError(f"Grant: limits must be PluginLimits, got {self.limits!r:.60}")
         for folder in dict(self.folders).values():

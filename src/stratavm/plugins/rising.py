@@ -6,7 +6,6 @@ from stratavm.base.errors import Interrupted
 from stratavm.base.forms import Final
 from stratavm.base.text import printable
 from stratavm.plugins.dependencies import is_met
-from stratavm.plugins.edges import EDGES
 from stratavm.plugins.errors import PluginUnavailable
 from stratavm.plugins.life import Life, reason_of
 from stratavm.plugins.states import State
@@ -28,12 +27,12 @@ def ready(life: Life) -> None:
         _meet(life)
     if life.state is State.ACTIVE:
         return
-    if life.state is not State.FAILED or life.module is None:
+    if life.state is not State.FAILED or not life.version.body.is_resolved:
         raise PluginUnavailable(f"plugin {life.name} is {life.state.value}")
     left = life.breaker.retry_at - life.shared.clock()
     if left > 0:
         raise PluginUnavailable(f"plugin {life.name} failed: it is started again in {left:.3g} s", left)
-    life.take(EDGES["restart"])
+    life.take(life.edges["restart"])
     climb(life)
 
 
@@ -60,8 +59,8 @@ def climb(life: Life, names: tuple[str, ...] = CLIMB) -> None:
     """Take those of the edges until calls that are left; where one is not taken the plugin has failed."""
     try:
         for name in names:
-            if life.state in EDGES[name].move.sources:
-                life.take(EDGES[name])
+            if life.state in life.edges[name].move.sources:
+                life.take(life.edges[name])
     except BaseException as error:
         failed(life, name, error)
         raise
@@ -74,10 +73,10 @@ def failed(life: Life, where: str, error: BaseException) -> None:
     life.counters.failed(error)
     is_the_host_s = life.context is not None and error is life.context.raised
     is_wished = isinstance(error, BLAMELESS) or not isinstance(error, Exception)
-    if life.module is not None and not is_the_host_s and not is_wished:
+    if life.version.body.is_resolved and not is_the_host_s and not is_wished:
         why = life.breaker.failed(life.shared.clock(), life.shared.chance())
-    if life.module is not None:
+    if life.version.body.is_resolved:
         retry_s = max(0.0, life.breaker.retry_at - life.shared.clock())
-    life.take(EDGES["fail"], where, printable(reason_of(error)), None if why else retry_s)
+    life.take(life.edges["fail"], where, printable(reason_of(error)), None if why else retry_s)
     if why:
-        life.take(EDGES["quarantine"], f"{why}, last {reason_of(error)}")
+        life.take(life.edges["quarantine"], f"{why}, last {reason_of(error)}")

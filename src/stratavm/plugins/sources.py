@@ -6,10 +6,13 @@ import os
 import stat
 from collections.abc import Iterator
 
-from stratavm.base.forms import Final, NamedTuple, Protocol
+from stratavm.base.forms import TYPE_CHECKING, Final, NamedTuple, Protocol
 from stratavm.base.text import printable
 from stratavm.plugins.errors import ManifestError, PluginError
 from stratavm.plugins.manifest import MOST_BYTES, Manifest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 NAMES: Final = ("plugin.toml", "plugin.json")
 ENDINGS: Final = (".plugin.toml", ".plugin.json")
@@ -18,11 +21,12 @@ MOST_FOUND: Final = 10_000
 
 
 class Package(NamedTuple):
-    """A manifest, and where its module is: in a folder, or given as bytes."""
+    """A manifest, and where its module is: in a folder, or given as bytes; or the entry point of what is Python."""
 
     manifest: Manifest
     folder: str = ""
     data: bytes | None = None
+    entry: EntryPoint | None = None
 
     def read(self) -> bytes:
         """The bytes of the module.

@@ -252,7 +252,7 @@ def test_a_plugin_that_failed_goes_on_with_a_version_that_is_mended(host):
 
 
 def test_a_new_version_that_fails_is_rolled_back(host):
-    """To the instance of before, with its state, without a delay; of a patch there is no instance then."""
+    """To the instance of before, with its state, without a delay; after a patch to its code, with a new instance."""
     trap = (*NEXT, TRAP)
     kinds = KINDS | {"trap": "none -> none"}
     plugin = counted(host)
@@ -265,11 +265,25 @@ def test_a_new_version_that_fails_is_rolled_back(host):
     plugin.update_to(manifest(version="2.0.0", functions=kinds), module(*trap))
     plugin.update_to(manifest(version="2.0.1", functions=kinds), module(*trap, MORE.replace('"more"', '"other"')))
     assert plugin.metrics().owned["instance"] == 2  # of three versions
-    plugin.update_to(manifest(version="2.0.2", functions=kinds), module(*trap, MORE.replace('"more"', '"other"')))
-    with pytest.raises(Trap):
-        plugin.call("trap")
-    with pytest.raises(PluginRefused, match="there is no update to undo"):
+    newer = COUNT.replace("(i32.const 48)", "(i32.const 64)")
+    for restarts in (False, True):
+        plugin = host.load(COUNT, TRAP, name=f"patched-{restarts}".lower(), **kinds)
+        assert plugin.call("count") == "1"
+        said = manifest(plugin.name, kinds, version="1.0.1")
+        assert plugin.update_to(said, module(newer, TRAP)).kind == "patch"
+        assert plugin.call("count") == "B"
+        with pytest.raises(Trap):
+            plugin.call("trap")
+        host.now += 100
+        if restarts:
+            assert plugin.call("count") == "A"
         plugin.rollback()
+        assert (plugin.state, plugin.manifest.version, plugin.call("count")) == (State.ACTIVE, "1.0.0", "1")
+        assert plugin.metrics().owned["instance"] == 1
+        with pytest.raises(Trap):
+            plugin.call("trap")
+        host.now += 100
+        assert plugin.call("count") == "1"
 
 
 def test_the_version_of_before_is_let_go_of(host):
