@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 LARGE_BYTES: Final = 1 << 22
 """A program of so many takes longer to read than a thread to begin."""
+LATER_MS: Final = 500
+"""A program that still runs then is read in full: from then on its file may be written anew."""
 EXAMPLES: Final = """strata run app.wasm input.txt               everything behind APP is the guest's
 strata run --dir ./data::/data app.wasm     the guest reads ./data as /data
 strata run --dir .::/work::rw --env HOME --env LANG=C app.wasm
@@ -123,14 +125,14 @@ def _read_ahead(options: Options) -> None:
     if reading is None:
         return
     options.reading = reading
-    reading.begin()
     folder = "off" if options.profile_out or switches.CACHE.value() else options.cache
     if folder != "off":
         from stratavm.services.ahead import look_ahead
 
         # Of the options these alone lead to other entries for the same file.
         way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan, options.proposal))
-        look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way)
+        look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way, LATER_MS)
+    reading.begin()
     reading.complete()
 
 

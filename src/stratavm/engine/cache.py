@@ -10,6 +10,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, dataclass
 if TYPE_CHECKING:
     from stratavm.engine.codecache import KeptModule
     from stratavm.module.model import Module as Model
+    from stratavm.module.model import Rest
     from stratavm.module.valid import ValidModule
     from stratavm.services.ahead import Ahead
     from stratavm.tiers.tier import TierModule
@@ -50,6 +51,7 @@ class CodeCache:
         file: os.stat_result | None = None,
         total: bytes = b"",
         ahead: Ahead | None = None,
+        rest: Rest | None = None,
     ) -> KeptModule | None:
         """What there is of a binary that is being loaded; None where nothing is kept.
 
@@ -59,6 +61,7 @@ class CodeCache:
                 came from elsewhere.
             total: the sum of the binary, if it is known.
             ahead: what was begun to be read of it.
+            rest: what reads the parts of the binary that are not there yet, and knows its sum; None: all are.
         """
         return None
 
@@ -94,6 +97,6 @@ class SharedModuleCache:
 
     def keep(self, loaded: LoadedModule) -> None:
         """Remember an entry; the dead of the same length are forgotten."""
-        length = len(loaded.model.binary)
+        length = loaded.model.size
         living = [r for r in self._by_length.get(length, ()) if r() is not None]
         self._by_length[length] = [*living, ref(loaded)]

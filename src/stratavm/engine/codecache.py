@@ -29,6 +29,7 @@ from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders
 if TYPE_CHECKING:
     from stratavm.engine.keptprofile import KeptProfile
     from stratavm.module.model import Module as Model
+    from stratavm.module.model import Rest
     from stratavm.module.sections import Datas, Functions
     from stratavm.runtime.image import Images
     from stratavm.services.ahead import Ahead
@@ -246,13 +247,14 @@ class DiskCodeCache(CodeCache):
         file: os.stat_result | None = None,
         total: bytes = b"",
         ahead: Ahead | None = None,
+        rest: Rest | None = None,
     ) -> KeptModule | None:
         """What there is of a binary; None where the directory cannot be used."""
         disk = self._opened(name, ahead)
         if disk is None:
             return None
         known = FileIdentity.of(file) if file else None
-        digested = self._digest(disk, binary, name, known, total or sum_of(binary))
+        digested = self._digest(disk, binary if rest is None else rest, name, known, total or sum_of(binary))
         kept = KeptModule(
             disk, self._source, name, digested, ahead if ahead is not None and ahead.disk is disk else None
         )
@@ -276,16 +278,23 @@ class DiskCodeCache(CodeCache):
                     self._source.emit(CodeNotKept(name, str(error)))
         return self._disk
 
-    def _digest(self, disk: DiskCache, binary: bytes, name: str, file: FileIdentity | None, total: bytes) -> Digest:
+    def _digest(
+        self, disk: DiskCache, binary: bytes | Rest, name: str, file: FileIdentity | None, total: bytes
+    ) -> Digest:
         """The digest of a binary; from the table, if the file it was read from is known and has not changed."""
-        sums = digest(b"sum", total, len(binary).to_bytes(8, "little"))
-        if file is None or not file.own or file.numbers[2] != len(binary):
-            return Digest(disk, binary, name, sums)
-        key = file.key(total)
-        known, why = disk.find(key)
-        if known is not None:
-            return Digest(disk, binary, name, sums, found=known)
-        made = Digest(disk, binary, name, sums, key=key if file.settled(time.time_ns()) else b"")
+        size = len(binary if isinstance(binary, bytes) else binary.buffer)
+        sums = digest(b"sum", total, size.to_bytes(8, "little"))
+        if file is not None and file.own and file.numbers[2] == size:
+            key = file.key(total)
+            known, why = disk.find(key)
+            if known is not None:
+                return Digest(disk, b"", name, sums, found=known)
+        else:
+            key, why = b"", ""
+        whole = binary if isinstance(binary, bytes) else binary.whole()
+        if file is None or not key:
+            return Digest(disk, whole, name, sums)
+        made = Digest(disk, whole, name, sums, key=key if file.settled(time.time_ns()) else b"")
         made.why = why or made.why
         return made
 

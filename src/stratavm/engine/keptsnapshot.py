@@ -77,7 +77,8 @@ def write_snapshot(module: Module, state: State, path: str | os.PathLike[str], k
 def _facts(module: Module) -> dict[str, str]:
     """What it depends on. A sum of the binary will do: what is in a snapshot is checked against the module, so that who
     makes another binary with this sum gets nothing by it."""
-    binary = f"{len(module.model.binary)} {sum_of(module.model.binary).hex()}"
+    model = module.model
+    binary = f"{model.size} {(model.total or sum_of(model.binary)).hex()}"
     return {"kind": KIND, "build": build_identity(), "binary": binary, "page": str(PAGE), "name": module.name}
 
 

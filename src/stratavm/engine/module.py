@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from stratavm.engine.linker import Namespaces
     from stratavm.engine.report import CompileReport
     from stratavm.runtime.snapshot import State
-    from stratavm.services.ahead import Ahead
     from stratavm.tiers.tier import TierModule
 
     Compare: TypeAlias = Callable[[Model], Sequence[int] | None]
@@ -116,7 +115,8 @@ class Module:
     def _load(self, origin: Source, budgets: tuple[Budget, Budget], compare: Compare | None) -> None:
         """Take a binary from the engine's cache, or decode, validate and offer it to the cache."""
         cache = self.engine.services.get(ModuleCache)
-        known = None if origin.binary is None else cache.find(origin.binary)
+        # Of what is not read in full nobody has an equal: it is the first of its process.
+        known = None if origin.binary is None or origin.rest is not None else cache.find(origin.binary)
         if known is not None:
             self._use(known)
             return
@@ -135,6 +135,7 @@ class Module:
         model = None if kept is None else self._model_known(origin, kept)
         known = vouched = model is not None
         if model is None:
+            origin = origin.whole()
             model = self._model_of(origin)
         unsure: Sequence[int] | None = ()
         if compare is not None:
@@ -154,7 +155,7 @@ class Module:
     def _kept(self, binary: bytes, origin: Source) -> KeptModule | None:
         """What an image has besides its binary, if that may be believed, or else what is in the cache."""
         if origin.image is None:
-            return cached_of(self.engine, self.name, binary, origin.file, origin.total, origin.ahead)
+            return cached_of(self.engine, self.name, binary, origin)
         with importing:
             from stratavm.engine.aot import kept_in
 
@@ -170,7 +171,9 @@ class Module:
         if known is None:
             return None
         try:
-            model: Model = decode(binary, features=config.features, limits=config.limits, known=known)
+            model: Model = decode(
+                binary, features=config.features, limits=config.limits, known=known, rest=origin.rest
+            )
         except (ValueError, ModuleError) as error:  # what was kept is not of this binary
             kept.refuse(error)
             return None
@@ -236,7 +239,7 @@ class Module:
         self._uses = 0
         source = self.engine.source
         if source.hears(ModuleLoaded):
-            source.emit(ModuleLoaded(self.name, len(self.model.functions), len(self.model.binary)))
+            source.emit(ModuleLoaded(self.name, len(self.model.functions), self.model.size))
 
     @classmethod
     async def load_async(
@@ -632,11 +635,13 @@ def cached_of(
     engine: Engine,
     name: str,
     binary: bytes,
-    file: os.stat_result | None = None,
-    total: bytes = b"",
-    ahead: Ahead | None = None,
+    origin: Source | None = None,
 ) -> KeptModule | None:
-    """What earlier processes kept of a binary, unless it takes no longer to find out again."""
+    """What earlier processes kept of a binary, unless it takes no longer to find out again; ``origin``: where it is
+    from."""
     if len(binary) < SMALLEST:
         return None
-    return engine.services.get(CodeCache).of(binary, name, file, total, ahead)
+    cache = engine.services.get(CodeCache)
+    if origin is None:
+        return cache.of(binary, name)
+    return cache.of(binary, name, origin.file, origin.total, origin.ahead, origin.rest)

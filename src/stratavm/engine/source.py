@@ -22,6 +22,7 @@ from stratavm.module.reader import Reading, read_bytes
 if TYPE_CHECKING:
     from stratavm.aot.container import Image
     from stratavm.aot.trust import Trust
+    from stratavm.module.model import Rest
     from stratavm.services.ahead import Ahead
 
 MAGIC: Final = b"\0asm"
@@ -46,6 +47,7 @@ class Source:
         image: what the binary was in, with its machine code.
         trust: what the caller says of the image.
         ahead: what was begun to be read of what is kept of it.
+        rest: what reads the parts of the binary that were not kept; None: all were.
     """
 
     name: str
@@ -56,6 +58,15 @@ class Source:
     image: Image | None = None
     trust: Trust | None = None
     ahead: Ahead | None = None
+    rest: Rest | None = None
+
+    def whole(self) -> Source:
+        """The same, with all of its binary.
+
+        Raises:
+            OSError: the file has changed since.
+        """
+        return self if self.rest is None else replace(self, binary=self.rest.whole(), rest=None)
 
 
 def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
@@ -95,9 +106,12 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         )
     same = before if _state(after) == _state(before) else None
     found = _from_bytes(os.fspath(source), data)
-    if same is None:
-        return found
-    return replace(found, file=same, total=total, ahead=source.kept if isinstance(source, Reading) else None)
+    if isinstance(source, Reading):
+        found = replace(found, ahead=source.kept, rest=source if source.has_rest() else None)
+    if same is not None:
+        return replace(found, file=same, total=total)
+    # What changed while it was read is read anew, in one go, and nothing is known of its file.
+    return found if found.rest is None else replace(read_source(os.fspath(source), most), file=None)
 
 
 def _state(now: os.stat_result) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from cython.cimports.stratavm.module._gen_walk_kinds import (
     WK_LOCAL,
     WK_PLAIN,
 )
+from cython.cimports.stratavm.module.reader import has_read
 from cython.cimports.stratavm.module.valid import TK_ARRAY, VB_CALLS, VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,
@@ -128,6 +129,8 @@ class Checker:
         self.leb = 0
         self.work = 0
         self.generation += 1
+        if not has_read(self.context.rest, body.start, body.end):
+            return self.fail(F_END, NOTHING, NOTHING)
         body.first_loop = chunk.n_loops
         body.n_loops = body.max_stack = body.max_depth = body.flags = 0
         at: cython.pointer(TypeFact) = cython.address(self.context.types[body.type_index])

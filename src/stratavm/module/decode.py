@@ -55,6 +55,8 @@ RANKS = (0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13, 11, 6)  # where a section stands
 REF_FUNC = 0x64 | 0x70 << 8
 FUNCREF = 0x63 | 0x70 << 8
 HEADER_BYTES = 8
+SECTION_HEAD = 6
+"""A section's id and size, or two numbers behind them, take no more."""
 FEW_BYTES = cython.declare(cython.Py_ssize_t, 6)  # of a short constant expression: opcode, four bytes, end
 FEW_RUNS = cython.declare(cython.int, 0x40)
 
@@ -103,6 +105,7 @@ class Decoder:
     is_lone: cython.bint  # the expression that was read last is one ``i32.const``, of this value
     lone: uint32_t
     customs: list
+    rest: object  # what reads parts of the binary that are not there yet, or None
     imported_indices: set  # of types of imported functions, and those types
     imported_types: set
     imported_tables: cython.int
@@ -140,12 +143,14 @@ class Decoder:
         size: cython.Py_ssize_t
         self.header()
         while r.left():
+            self.need(r.offset(), SECTION_HEAD)
             section = self.section_id(before)
             size = r.u32()
             if size > r.left():
                 r.fail("length out of bounds", f"{size} bytes of {SECTION_NAMES[section]} section", f"{r.left()} bytes")
             end = r.end
             r.end = r.at + size
+            self.need(r.offset(), SECTION_HEAD if section == 0 or section == 10 or section == 11 else size)
             self.section(section, before)
             if r.at != r.end:
                 r.fail("section size mismatch", f"the end of the {SECTION_NAMES[section]} section", f"{r.left()} bytes")
@@ -153,6 +158,14 @@ class Decoder:
             if section:
                 before = section
         return self.finish()
+
+    @cython.cfunc
+    @cython.exceptval(-1)
+    def need(self, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
+        """Have so many bytes there."""
+        if self.rest is not None:
+            self.rest.need(at, min(at + size, len(self.data)))
+        return 0
 
     @cython.cfunc
     @cython.exceptval(-1)
@@ -229,6 +242,10 @@ class Decoder:
     def custom(self, before: cython.int) -> cython.int:
         """A custom section, kept raw."""
         r: Reader = self.r
+        begin: bytes_t = r.at
+        if self.rest is not None:
+            self.need(r.offset(), r.u32() + SECTION_HEAD)
+            r.at = begin
         name: str = r.name()
         at: cython.Py_ssize_t = r.offset()
         if len(self.customs) >= self.limits.customs:
@@ -636,7 +653,7 @@ class Decoder:
                 "data count and data section have inconsistent lengths", f"{self.data_count} data segments",
                 str(self.datas.n),
             )  # fmt: skip
-        return Module(
+        made: object = Module(
             binary=self.data,
             rec_groups=tuple(self.rec_groups),
             imports=tuple(self.imports),
@@ -653,6 +670,9 @@ class Decoder:
             customs=tuple(self.customs),
             names=self.names(),
         )
+        if self.rest is not None:
+            made.leave(self.rest)
+        return made
 
     @cython.cfunc
     def names(self) -> object:
@@ -662,14 +682,15 @@ class Decoder:
                 with importing:
                     from stratavm.module.names import read_names, unread_names  # seldom here
 
-                place: tuple = (self.data, self.limits, custom.offset, custom.offset + len(custom.data))
+                place: tuple = (self.data, self.limits, custom.offset, custom.offset + len(custom.data), self.rest)
                 return unread_names(place) if self.is_known else read_names(place)
         return Names()
 
 
 def decode(
-    data: object, *, features: frozenset = DEFAULT, limits: object = DEFAULT_LIMITS, known: object = None
-) -> Module:
+    data: object, *, features: frozenset = DEFAULT, limits: object = DEFAULT_LIMITS, known: object = None,
+    rest: object = None,
+) -> Module:  # fmt: skip
     """Decode a binary module, given as bytes or whatever has a buffer (which is copied).
 
     ``features`` are the names of the proposals that it may use; ``limits`` bounds what it may contain. Raises
@@ -677,15 +698,19 @@ def decode(
     ``ValidationError`` (an import of an unknown type).
 
     ``known`` are the functions and data segments of this binary, where somebody who is believed says what they are
-    (``skeleton.unpack``): their sections are passed over then. ``ValueError`` where they are surely not.
+    (``skeleton.unpack``): their sections are passed over then. ``ValueError`` where they are surely not. Then ``rest``
+    may be a ``Reading``, which reads what is not there yet of ``data``, now or when somebody asks.
     """
     binary: bytes = data if isinstance(data, bytes) else bytes(memoryview(data))
+    decoder: Decoder
     if len(binary) > limits.module_bytes:
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {limits.module_bytes} bytes",
             found=f"{len(binary)} bytes",
         )  # fmt: skip
-    return cython.cast(Decoder, Decoder(binary, frozenset(features), limits, known)).module()
+    decoder = Decoder(binary, frozenset(features), limits, known)
+    decoder.rest = decoder.datas.rest = rest
+    return decoder.module()
 
 
 def item_places(data: bytes, features: frozenset, limits: object) -> list:

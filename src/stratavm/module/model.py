@@ -10,7 +10,7 @@ from _collections_abc import Callable, Iterator, Mapping, Sequence
 
 from stratavm.base.budget import paced
 from stratavm.base.cached import cached
-from stratavm.base.forms import TYPE_CHECKING, Final, Literal, Self, TypeAlias, dataclass, field
+from stratavm.base.forms import TYPE_CHECKING, ClassVar, Final, Literal, Protocol, Self, TypeAlias, dataclass, field
 from stratavm.base.text import printable
 from stratavm.module.constexpr import functions_named
 from stratavm.module.sections import Datas, Functions, items_are
@@ -26,6 +26,29 @@ from stratavm.spec.types import (
     ValType,
     may_hold_funcs,
 )
+
+
+class Rest(Protocol):
+    """What reads those parts of a binary that were not kept when it was read first (``reader.Reading``)."""
+
+    @property
+    def buffer(self) -> bytes:
+        """The binary, with zeros where it was not read yet."""
+        ...
+
+    @property
+    def total(self) -> bytes:
+        """Its sum."""
+        ...
+
+    def need(self, first: int, last: int) -> None:
+        """Have a part of it there. OSError: the file has changed."""
+        ...
+
+    def whole(self) -> bytes:
+        """The binary, of which all is there now. OSError: the file has changed."""
+        ...
+
 
 ExternKind: TypeAlias = Literal["func", "table", "memory", "global", "tag"]
 
@@ -211,9 +234,43 @@ class Module:
     customs: tuple[Custom, ...] = ()
     names: Names = field(default_factory=Names)
 
+    rest: ClassVar[Rest | None] = None
+    """What reads the parts of ``binary`` that are not there yet; None: all are."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "functions", Functions.of(self.functions))
         object.__setattr__(self, "datas", Datas.of(self.datas))
+
+    def leave(self, rest: Rest) -> None:
+        """Not all of the binary was read: the rest is when somebody asks for ``binary``, or for custom sections."""
+        own = vars(self)
+        own["rest"], own["_customs"] = rest, own["customs"]
+        del own["binary"], own["customs"]
+
+    if not TYPE_CHECKING:  # a type checker knows the fields
+
+        def __getattr__(self, name):
+            """The binary, and its custom sections, all of which is read now."""
+            if name not in ("binary", "customs") or self.rest is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            own = vars(self)
+            own["binary"], own["customs"] = self.rest.whole(), self._customs
+            return own[name]
+
+    @property
+    def buffer(self) -> bytes:
+        """The binary, with zeros where it was not read yet: for who asks ``rest`` for what he reads of it."""
+        return self.binary if self.rest is None else self.rest.buffer
+
+    @property
+    def size(self) -> int:
+        """Bytes of the binary."""
+        return len(self.buffer)
+
+    @property
+    def total(self) -> bytes:
+        """The sum of the binary (``reader.sum_of``); empty where it was not found when that was read."""
+        return b"" if self.rest is None else self.rest.total
 
     @cached
     def types(self) -> tuple[SubType, ...]:

@@ -50,7 +50,9 @@ def subsection(r: Reader, section: cython.int, found: dict, wanted: object) -> o
 
 def read_part(place: tuple, wanted: str | None) -> dict:
     """What a name section has of one kind of names; None: of all."""
-    data, limits, begin, finish = place
+    data, limits, begin, finish, rest = place
+    if rest is not None:
+        rest.need(begin, finish)
     r: Reader = Reader(data, frozenset(), limits, begin, finish)
     end: bytes_t = r.end
     found: dict = {}
@@ -73,7 +75,8 @@ def read_part(place: tuple, wanted: str | None) -> dict:
 
 
 def read_names(place):
-    """The names of a ``name`` section: of some bytes, within limits, from one offset up to another."""
+    """The names of a ``name`` section: of some bytes, within limits, from one offset up to another, which ``rest`` reads if it is
+    not None."""
     return Names(**read_part(place, None))
 
 

@@ -7,14 +7,17 @@ import os
 import stat
 
 import cython
+from cython.cimports.cpython.bytearray import PyByteArray_AS_STRING
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.cpython.object import PyObject
 from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
-from cython.cimports.libc.errno import EAGAIN, EINTR, errno
+from cython.cimports.libc.errno import EAGAIN, EINTR, ESTALE, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.libc.stdlib import free, malloc
+from cython.cimports.libc.string import memcmp, memcpy, memset
+from cython.cimports.posix.fcntl import O_RDONLY
+from cython.cimports.posix.fcntl import open as open_file
 from cython.cimports.posix.mman import madvise
 from cython.cimports.posix.unistd import close, getpid, pread, read
 from cython.cimports.stratavm.base.budget import look
@@ -34,9 +37,13 @@ MADV_NOHUGEPAGE = cython.declare(cython.int, 15)
 MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
 slow_ns = cython.declare(uint64_t, 1_000_000)  # for a huge page; the kernel clears one in a fifth of it
 PIECE_BYTES = cython.declare(cython.size_t, 1 << 24)  # of a file, between two looks at the budget
+O_CLOEXEC = cython.declare(cython.int, os.O_CLOEXEC)
 SUM_BYTES = cython.declare(cython.size_t, 1 << 18)  # that are read between two sums: they are still near the processor
 are_slow = cython.declare(cython.bint, False)  # huge pages, for this process
+CHUNK = cython.declare(cython.size_t, 1 << 16)  # of a file that is not kept: read again by so many bytes
 BLOCK = cython.declare(cython.size_t, 32)
+MOST_WAITING = cython.declare(cython.size_t, 8)  # sections whose contents can wait
+MOST_SECTIONS = cython.declare(cython.size_t, 64)  # that are looked at before reading
 KEY_BYTES = cython.declare(cython.Py_ssize_t, 32)
 MOST_AHEAD = 1 << 28  # bytes of a file that is read on a thread
 LOOK_MS = cython.declare(cython.long, 50)  # between two looks at the budget
@@ -258,8 +265,31 @@ def is_quick(page: uintptr_t, end: uintptr_t) -> cython.bint:
 def read_all(argument: cython.p_void) -> cython.p_void:
     """A thread, from its beginning to its end. Never touches Python."""
     job: cython.pointer(ReadJob) = cython.cast(cython.pointer(ReadJob), argument)
-    got: cython.Py_ssize_t
     i: cython.size_t
+    if job.there == cython.NULL or not read_lean(job):
+        job.there = cython.NULL
+        read_file(job)
+    for i in range(MOST_PARTS + 1):
+        while sem_wait(cython.address(job.more)) != 0:
+            pass
+        if i == job.n_parts:
+            break
+        if take(cython.address(job.parts[i].taken)):
+            read_part(cython.address(job.parts[i]))
+    sem_post(cython.address(job.ended))
+    if job.there != cython.NULL and job.later_ms and not wait_soon(cython.address(job.stop), job.later_ms):
+        i = 0
+        while i < job.size and sem_trywait(cython.address(job.stop)) != 0 and read_rest(job, i, i + 1):
+            i += CHUNK
+    return cython.NULL
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def read_file(job: cython.pointer(ReadJob)) -> cython.void:
+    """All of the file, which is kept; of an image, its beginning."""
+    got: cython.Py_ssize_t
     end: uintptr_t = cython.cast(uintptr_t, job.to) + job.size
     page: uintptr_t = (cython.cast(uintptr_t, job.to) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
     while job.done < job.size and not (job.done > 1 and is_image(job.to)):
@@ -271,14 +301,140 @@ def read_all(argument: cython.p_void) -> cython.p_void:
         if got > 0:
             job.done += got
             sum_up(job)
-    for i in range(MOST_PARTS + 1):
-        while sem_wait(cython.address(job.more)) != 0:
-            pass
-        if i == job.n_parts:
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def can_wait(section: uint8_t, content: cython.pointer(uint8_t)) -> cython.bint:
+    """Whether who knows where functions and data lie reads nothing of a section when it is loaded: code, data, or the
+    names of functions."""
+    return section == 10 or section == 11 or (section == 0 and memcmp(content, cython.cast(cython.p_char, b"\4name"), 5) == 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def find_waiting(job: cython.pointer(ReadJob), waiting: cython.pointer(cython.size_t)) -> cython.size_t:
+    """Where that lies in a binary which can wait: the first and the last place, of so many sections. Where this is
+    wrong more is kept than needed, or read twice."""
+    found: cython.size_t = 0
+    size: uint32_t
+    error: cython.int
+    at: bytes_t
+    place: cython.size_t = 8
+    head: uint8_t[32]
+    for _ in range(MOST_SECTIONS):
+        memset(head, 0, cython.sizeof(head))
+        if found == MOST_WAITING or pread(job.descriptor, head, cython.sizeof(head), cython.cast(int64_t, place)) < 2:
             break
-        if take(cython.address(job.parts[i].taken)):
-            read_part(cython.address(job.parts[i]))
-    return cython.NULL
+        at = cython.address(head[1])
+        error = 0
+        size = leb_u32(cython.address(at), cython.address(head[6]), cython.address(error))
+        place += at - head
+        if error or place + size > job.size:
+            break
+        if can_wait(head[0], at):
+            waiting[2 * found] = place + BLOCK
+            waiting[2 * found + 1] = place + size
+            found += 1
+        place += size
+    return found
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def read_lean(job: cython.pointer(ReadJob)) -> cython.bint:
+    """Sum the file up, and keep what loading reads of it. Not of what is no binary."""
+    i: cython.size_t
+    n: cython.size_t
+    size: cython.size_t
+    last: cython.size_t
+    is_kept: cython.bint
+    waiting: cython.size_t[16]
+    chunk: cython.pointer(uint8_t)
+    n_waiting: cython.size_t
+    scratch: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), malloc(SUM_BYTES))
+    if scratch == cython.NULL or pread(job.descriptor, scratch, 4, 0) != 4 or memcmp(scratch, cython.cast(cython.p_char, b"\0asm"), 4) != 0:
+        free(scratch)
+        return False
+    n_waiting = find_waiting(job, waiting)
+    while job.done < job.size:
+        size = min(job.size - job.done, SUM_BYTES)
+        if pread(job.descriptor, scratch, size, cython.cast(int64_t, job.done)) != cython.cast(cython.Py_ssize_t, size):
+            break
+        chunk = scratch
+        last = job.done + size
+        while job.done < last:
+            n = min(last - job.done, CHUNK)
+            sum_blocks(job.lanes, chunk, n // BLOCK)
+            memcpy(job.behind + 4 * (job.done // CHUNK), job.lanes, cython.sizeof(job.lanes))
+            is_kept = job.done + n == job.size
+            if not is_kept:
+                is_kept = True
+                for i in range(n_waiting):
+                    if waiting[2 * i] <= job.done and job.done + n <= waiting[2 * i + 1]:
+                        is_kept = False
+                        break
+            if is_kept:
+                memcpy(job.to + job.done, chunk, n)
+                put_there(cython.address(job.there[job.done // CHUNK]))
+            job.done += n
+            chunk += n
+    job.summed = job.done // BLOCK * BLOCK
+    free(scratch)
+    return True
+
+
+def read_rest(job, first, last):
+    """Chunks that were not kept are read again."""
+    chunk: cython.size_t = first // CHUNK
+    while chunk * CHUNK < last and chunk * CHUNK < job.size:
+        if not is_there(cython.address(job.there[chunk])) and not read_chunk(job, chunk):
+            return False
+        chunk += 1
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def read_chunk(job: cython.pointer(ReadJob), number: cython.size_t) -> cython.bint:
+    """Read a chunk again: of the file that is open, or of one at its place, where somebody has closed all files. Threads
+    that do it at once write the same."""
+    descriptor: cython.int
+    is_same: cython.bint
+    scratch: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), malloc(CHUNK))
+    if scratch == cython.NULL:
+        return False
+    is_same = is_chunk(job, number, job.descriptor, scratch)
+    if not is_same:
+        descriptor = open_file(job.path, O_RDONLY | O_CLOEXEC)
+        if descriptor >= 0:
+            is_same = is_chunk(job, number, descriptor, scratch)
+            close(descriptor)
+    if is_same:
+        memcpy(job.to + number * CHUNK, scratch, CHUNK)
+        put_there(cython.address(job.there[number]))
+    free(scratch)
+    return is_same
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_chunk(
+    job: cython.pointer(ReadJob), number: cython.size_t, descriptor: cython.int, to: cython.pointer(uint8_t)
+) -> cython.bint:
+    """Read a chunk of a file; whether it is the one that was summed up. It is whole: the last is always kept."""
+    lanes: uint64_t[4]
+    memset(lanes, 0, cython.sizeof(lanes))
+    if number:
+        memcpy(lanes, job.behind + 4 * (number - 1), cython.sizeof(lanes))
+    if not sum_part(descriptor, cython.cast(int64_t, number * CHUNK), CHUNK, to, lanes):
+        return False
+    return memcmp(lanes, job.behind + 4 * number, cython.sizeof(lanes)) == 0
 
 
 @cython.cfunc
@@ -337,7 +493,6 @@ class Reading:
         made.job.size = made.before.st_size
         made.data = PyBytes_FromStringAndSize(cython.NULL, made.job.size)
         made.job.to = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(made.data))
-        use_huge_pages(cython.cast(uintptr_t, made.job.to), made.job.size)
         return made
 
     def __cinit__(self):
@@ -345,6 +500,26 @@ class Reading:
         self.job.parts = self.parts
         self.contents = []
         sem_init(cython.address(self.job.more), 0, 0)
+        sem_init(cython.address(self.job.ended), 0, 0)
+        sem_init(cython.address(self.job.stop), 0, 0)
+
+    def leave_rest(self, later_ms: int = 0) -> None:
+        """Keep of a binary only what loading reads where an earlier start has found out the rest: that is read again
+        when somebody asks for it, and held against what was there (``need``, ``whole``). Before ``begin``.
+
+        Args:
+            later_ms: the thread reads it after so many milliseconds: from then on the file may change; 0: never.
+        """
+        chunks: cython.size_t = (self.job.size + CHUNK - 1) // CHUNK
+        there: bytearray = bytearray(chunks)
+        behind: bytes = PyBytes_FromStringAndSize(cython.NULL, chunks * BLOCK)
+        place: bytes = os.fsencode(os.path.abspath(self.path))
+        self.leaves = True
+        self.lasting = [there, behind, place]
+        self.job.there = cython.cast(cython.pointer(uint8_t), PyByteArray_AS_STRING(there))
+        self.job.behind = cython.cast(cython.pointer(uint64_t), PyBytes_AS_STRING(behind))
+        self.job.path = cython.cast(cython.p_char, PyBytes_AS_STRING(place))
+        self.job.later_ms = later_ms
 
     def add(self, descriptor: cython.int, place: int64_t, size: cython.Py_ssize_t, key: bytes, lead: bytes) -> int:
         """Have a part of another file read as well, and find the Poly1305 tag of ``lead`` and its bytes. The number for
@@ -426,6 +601,8 @@ class Reading:
         """Start the thread, which waits for parts until they are said to be complete. Whether there is one: else who
         asks for something reads it."""
         job: cython.pointer(ReadJob) = cython.address(self.job)
+        if not self.leaves:
+            use_huge_pages(cython.cast(uintptr_t, job.to), job.size)
         self.process = getpid()
         self.runs = start_reading(cython.address(self.thread), read_all, cython.cast(cython.p_void, job)) == 0
         return self.runs
@@ -468,18 +645,22 @@ class Reading:
                 close(self.parts[i].descriptor)
             free(self.parts[i].stamp.bytes)
         sem_destroy(cython.address(self.job.more))
+        sem_destroy(cython.address(self.job.ended))
+        sem_destroy(cython.address(self.job.stop))
 
     def is_running(self):
         """Whether there is a thread. A child that was forked has none, nor what that was reading then."""
         if self.runs and self.process != getpid():
             self.runs = False
-            self.data = None
+            if self.total is None:
+                self.data = None
         return self.runs
 
     def end(self):
         """Wait for the thread, and close the file. Maybe when the process ends, and names of modules mean nothing."""
         self.complete()
         if self.is_running():
+            sem_post(cython.address(self.job.stop))
             with cython.nogil:
                 pthread_join(self.thread, cython.NULL)
             self.runs = False
@@ -500,7 +681,15 @@ class Reading:
                     with cython.nogil:
                         read_part(cython.address(self.parts[i - 1]))
                     look()
-            self.make_pages()
+            if not self.leaves:
+                self.make_pages()
+        while self.leaves and self.runs and not self.has_ended:
+            with cython.nogil:
+                ended = wait_soon(cython.address(self.job.ended), LOOK_MS)
+            self.has_ended = ended
+            look()
+        if self.rest() != cython.NULL and self.job.later_ms:
+            return 0  # the thread goes on
         while self.runs:
             with cython.nogil:
                 ended = join_soon(self.thread, LOOK_MS)
@@ -533,14 +722,56 @@ class Reading:
             DeadlineExceeded: the thread's ``Budget`` ran out.
         """
         self.wait()
-        if self.data is None or self.job.done != self.job.size:
+        if self.data is None or self.job.done != self.job.size or self.total is not None:
             return None
         after: object = os.fstat(self.job.descriptor)
         data: bytes = self.data
         total: bytes = sum_made(cython.address(self.job))
+        if self.rest() != cython.NULL:
+            self.total = total
+            return data, self.before, after, total
         self.data = None  # nobody holds it longer than needed
         self.end()
         return data, self.before, after, total
+
+    def rest(self):
+        """What reads the rest of a binary of which not all is kept; NULL where there is none."""
+        return cython.address(self.job) if self.leaves and self.job.there != cython.NULL else cython.NULL
+
+    @property
+    def buffer(self) -> bytes:
+        """The binary that ``result`` has given out, with zeros where it was not read yet."""
+        return self.data
+
+    def has_rest(self) -> bool:
+        """Whether not all of the binary is kept that ``result`` has given out."""
+        return self.total is not None
+
+    def need(self, first: cython.size_t, last: cython.size_t) -> None:
+        """Have a part of the binary there.
+
+        Raises:
+            OSError: the file is not there any more, or another.
+        """
+        there: cython.bint
+        job: cython.pointer(ReadJob) = self.rest()
+        with cython.nogil:
+            there = has_read(job, first, last)
+        if not there:
+            raise OSError(ESTALE, "the file has changed since it was read", self.path)
+
+    def whole(self) -> bytes:
+        """The binary, of which all is there now.
+
+        Raises:
+            OSError: as for ``need``.
+        """
+        at: cython.size_t = 0
+        use_huge_pages(cython.cast(uintptr_t, self.job.to), self.job.size)
+        while at < self.job.size:
+            self.need(at, at + PIECE_BYTES)
+            at += PIECE_BYTES
+        return self.data
 
     def __fspath__(self) -> str:
         return self.path

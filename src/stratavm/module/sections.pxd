@@ -45,6 +45,7 @@ cdef class Functions(Items):
 cdef class Datas(Items):
     cdef DataRecord* records
     cdef bytes binary          # expressions lie in it
+    cdef object rest           # what reads those that are not there yet, or None
     cdef tuple made            # the items, where they were no part of a binary
     cdef int reserve(self, uint32_t count) except -1
 

@@ -297,6 +297,8 @@ class Datas(Items):
         if self.made is not None:
             return self.made[index]
         if at.kind != DATA_PASSIVE:
+            if self.rest is not None:
+                self.rest.need(at.first, at.last)
             offset = new_const(self.binary[at.first : at.last], at.first, at.place if at.kind == DATA_PLAIN else None)
         return new_data("passive" if at.kind == DATA_PASSIVE else "active", at.start, at.end, at.memory, offset)
 

@@ -3,6 +3,8 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
+from stratavm.module.reader cimport ReadJob
+
 cdef enum:
     NO_INDEX = 0xFFFFFFFF
 
@@ -76,6 +78,7 @@ cdef struct Chunk:             # the facts of consecutive bodies
 cdef class Context:
     cdef readonly object module
     cdef const uint8_t* binary
+    cdef ReadJob* rest         # what reads parts of it that are not there yet; NULL: all are
     cdef uint64_t features     # bit set by position in features.FEATURES
     cdef TypeFact* types
     cdef uint32_t n_types

@@ -7,6 +7,7 @@ from cython.cimports.libc.stdlib import calloc
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vecfree import vec_free
+from cython.cimports.stratavm.module.reader import Reading
 from cython.cimports.stratavm.module.sections import FunctionRecord, Functions
 
 from stratavm.module.facts import BodyFacts
@@ -76,7 +77,9 @@ class Context:
 
     def __cinit__(self, module, features, canonical, limits):
         self.module = module
-        self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, module.binary))
+        rest: Reading = module.rest
+        self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, module.buffer))
+        self.rest = cython.NULL if rest is None else rest.rest()
         self.features = feature_mask(features)
         self.max_targets = limits.br_table_targets
         self.max_stack = limits.operand_stack

@@ -59,6 +59,7 @@ cdef class Blueprint:
     cdef uint64_t tag_cells
     cdef Datas datas                 # all data segments
     cdef const uint8_t* binary       # where their contents lie
+    cdef object rest                 # what reads those that are not there yet, or None
     cdef uint32_t* places            # where each is among the passive ones, or NOWHERE
     cdef uint32_t n_passive
     cdef ElementPlan* plans          # of element segments
@@ -103,12 +104,13 @@ cdef class Blueprint:
     cdef uint32_t listed(self, uint32_t function) noexcept
     cdef uint32_t type_id(self, uint32_t function) except? 0
     cdef int plan_datas(self) except -1
+    cdef int need_data(self, uint32_t index) except -1
     cdef int place(self) except -1
     cdef int fill(self) except -1
     cdef int plan_elements(self) except -1
     cdef Shape shape_of(self, uint32_t defined_index, object stubs)
 
-# What a data segment begins with.
+# What a data segment begins with. It is there: that of a passive one always, of others once somebody needed it.
 cdef inline DataSegment whole_segment(Blueprint blueprint, uint32_t index) noexcept nogil:
     cdef DataSegment segment
     segment.start = blueprint.binary + blueprint.datas.records[index].start

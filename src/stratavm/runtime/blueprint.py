@@ -141,7 +141,8 @@ class Blueprint:
     def plan_datas(self):
         """Which data segments instances have: the passive ones."""
         i: uint32_t
-        binary: bytes = self.module.binary
+        binary: bytes = self.module.buffer
+        self.rest = self.module.rest
         self.binary = cython.cast(cython.pointer(cython.const[uint8_t]), cython.cast(cython.p_char, binary))
         self.places = cython.cast(cython.pointer(uint32_t), calloc(self.counts.n_data + 1, 4))
         if self.places == cython.NULL:
@@ -151,8 +152,15 @@ class Blueprint:
             if self.datas.records[i].kind == DATA_PASSIVE:
                 self.places[i] = self.n_passive
                 self.n_passive += 1
+                self.need_data(i)
             else:
                 self.places[i] = NOWHERE
+        return 0
+
+    def need_data(self, index):
+        """Have the content of a data segment there."""
+        if self.rest is not None:
+            self.rest.need(self.datas.records[index].start, self.datas.records[index].end)
         return 0
 
     def fill(self):

@@ -259,6 +259,7 @@ class Instance:
                 detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
                 raise Trap("memory_out_of_bounds", detail=detail)
             memory.written = True
+            self.blueprint.need_data(i)
             memcpy(memory.d.base + at, segment.start, segment.size)
         return 0
 
@@ -283,6 +284,7 @@ class Instance:
             if self.seg.places[i] != NOWHERE:
                 kept[i] = self.seg.data[self.seg.places[i]]
             elif i >= first:
+                self.blueprint.need_data(i)
                 kept[i] = whole_segment(self.blueprint, i)
         self.all_datas = self.seg.data = kept
         self.seg.places = cython.NULL

@@ -116,6 +116,10 @@ class PartReader(Protocol):
     before: os.stat_result
     kept: object
 
+    def leave_rest(self, later_ms: int = 0) -> None:
+        """Keep of the file only what loading a binary reads whose parts are known; before it begins."""
+        ...
+
     def add(self, descriptor: int, place: int, size: int, key: bytes, lead: bytes) -> int:
         """Have so many bytes from a place on read, and the Poly1305 tag found of ``lead`` and them. The descriptor is
         closed afterwards. Returns a number for ``part``."""

@@ -202,7 +202,7 @@ class Builder:
         i: uint32_t
         at: cython.pointer(TypeFact) = cython.address(self.context.types[body.type_index])
         self.body, self.chunk = body, chunk
-        self.base = self.p = self.at = self.context.binary + body.start
+        self.base = self.p = self.at = self.context.binary + body.start  # it was validated, so it is there
         self.end = self.context.binary + body.end
         self.sp = self.n_frames = self.n_log = self.n_pendings = self.n_stash = 0
         self.loop = self.loop_depth = self.tables = self.tries = self.op = 0

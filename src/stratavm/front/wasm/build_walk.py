@@ -65,8 +65,9 @@ WITH_REF = cython.declare(uint32_t, 1)  # bit of those that give a reference, to
 def raise_invalid(failure: cython.pointer(cython.const[Failure])) -> cython.int:
     """A body that was vouched for is not what was said of it."""
     raise ValidationError(
-        "a function that was found to be valid before is not", func=failure.details[0], offset=failure.details[1]
-    )
+        "a function that was found to be valid before is not", func=failure.details[0], offset=failure.details[1],
+        hint="did the file of the module change?",
+    )  # fmt: skip
 
 
 @cython.cfunc

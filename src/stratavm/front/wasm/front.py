@@ -27,7 +27,7 @@ class WasmFront:
 
     def __init__(self, valid: ValidModule, fuel: bool = False) -> None:
         self.shape = module = valid.module
-        self.size = len(module.binary)
+        self.size = module.size
         self.inlines = self.size < MAX_BINARY
         self.leaves = bool(module.functions.leaves)
         self._valid = valid

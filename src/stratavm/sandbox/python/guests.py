@@ -97,9 +97,9 @@ def read_ahead(guest: Guest) -> None:
     with suppress(MemoryError):  # who loads it says so
         reading = Reading.of(guest.module, LARGE_BYTES)
         if _ahead.setdefault(guest, reading) is reading is not None:
-            reading.begin()
             if not switches.CACHE.value():
                 look_ahead(reading, None, WAY)
+            reading.begin()
             reading.complete()
 
 
