@@ -438,7 +438,7 @@ class KeptInImage(KeptModule):
         """Say of a part that it was not used."""
         _refuse(self._source, self._name, _words(error), part)
 
-    def images(self, way: str, model: Model) -> Images | None:
+    def images(self, way: str, model: Model, *, at_once: bool = False) -> Images | None:
         """What the module's memory begins with, to be mapped from a copy of what its file has; None where it has
         nothing of that, or is in no file. The file itself is not mapped: a guest may be given the folder that it is in,
         and who changes a mapped file changes the memory of all, or cuts it off under them."""

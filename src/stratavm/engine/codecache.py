@@ -322,7 +322,7 @@ class KeptModule:
         self._is_kept = False
         self._profile: KeptProfile | None = None
         self._ahead = ahead
-        self._taken: list[bytes] = []
+        self._taken: dict[bytes, None] = {}
 
     def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
         """The functions and data segments of the binary of ``size`` bytes, if it was found to be valid in this ``way``:
@@ -395,9 +395,11 @@ class KeptModule:
         self._has_skeleton = False
         self._say(f"an entry was not used: {error}")
 
-    def images(self, way: str, model: Model) -> Images | None:
-        """What the one memory of a valid module begins with, in a file that can be mapped."""
+    def images(self, way: str, model: Model, *, at_once: bool = False) -> Images | None:
+        """What the one memory of a valid module begins with, in a file that can be mapped: from the second start on it
+        is written, or with ``at_once`` from the first."""
         if not self._has_skeleton or self._wants_image:
+            self._wants_image = self._wants_image or at_once
             return None
         with importing:
             from stratavm.engine.keptimage import NOTHING, image_of
@@ -408,7 +410,7 @@ class KeptModule:
         self._wants_image = opened is None and data != NOTHING
         if data is None or opened is None:
             return None
-        self._taken.append(SUM + key)
+        self._take(SUM, key)
         found = image_of(data, model, opened.descriptor, opened.place, opened.size, opened.sum)
         if found is None:
             os.close(opened.descriptor)
@@ -447,8 +449,8 @@ class KeptModule:
         with importing:
             from stratavm.module.skeleton import pack
 
-        data = pack(model.functions, model.datas, len(model.binary))
-        self._disk.keep(self._key(b"skeleton", way), data, f"skeleton of {self._name}")
+        data = pack(model.functions, model.datas, model.size)
+        self._write(b"skeleton", way, data, f"skeleton of {self._name}")
         if self._source.hears(SkeletonKept):
             self._source.emit(SkeletonKept(self._name, len(data)))
 
@@ -460,7 +462,9 @@ class KeptModule:
         label = f"memory pages of {self._name}"
         description, pages = lay_out(model, self._disk.place_of_content(label))
         if pages:
-            self._disk.keep(self._key(b"pages", way), pages, label)
+            key = self._key(b"pages", way)
+            self._disk.keep(key, pages, label)
+            self._take(SUM, key)
         self._disk.keep(self._key(b"image", way), description, f"memory of {self._name}")
         if self._source.hears(ImageKept):
             self._source.emit(ImageKept(self._name, len(pages)))
@@ -473,12 +477,13 @@ class KeptModule:
         if self._restored_bytes:
             packed = [code.pack_code(newer=True)]
         if packed[0] and len(packed[0]) * MORE <= self._restored_bytes:
-            self._disk.keep(newer, packed[0], f"newer code of {self._name}")
+            self._write(NEWER, code.code_key, packed[0], f"newer code of {self._name}")
         else:
             let_go_of(packed)
             packed = [code.pack_code()]
-            self._disk.keep(self._key(b"code", code.code_key), packed[0], f"code of {self._name}")
+            self._write(b"code", code.code_key, packed[0], f"code of {self._name}")
             self._disk.drop(newer)
+            self._taken.pop(READ + newer, None)
             self._restored_bytes = len(packed[0])
         self._restored = compilations
         size = len(packed[0])
@@ -514,8 +519,19 @@ class KeptModule:
         if why:
             self._say(f"an entry was not used: {why}")
         if self._ahead is not None and data is not None and len(data) >= LEAST_BYTES:
-            self._taken.append(READ + key)
+            self._take(READ, key)
         return data
+
+    def _take(self, how: bytes, key: bytes) -> None:
+        """Remember what the next start had better have read ahead."""
+        self._taken[how + key] = None
+
+    def _write(self, kind: bytes, way: str, data: bytes, label: str) -> None:
+        """Keep an entry, which the next start takes."""
+        key = self._key(kind, way)
+        self._disk.keep(key, data, label)
+        if len(data) >= LEAST_BYTES:
+            self._take(READ, key)
 
     def _say(self, why: str) -> None:
         if self._source.hears(CodeNotKept):

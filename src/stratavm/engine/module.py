@@ -558,11 +558,12 @@ class Module:
         return self._images
 
     def _kept_images(self) -> Images:
-        """What an earlier process laid out, for a module that may have one instance only: its file is not sealed."""
-        kept, engine = self._loaded.kept, self.engine
-        if kept is None or engine.config.memory_slots is not None:
+        """What an earlier process laid out, for a module that may have one instance only: its file is not sealed. With
+        slots more are expected, and it is worth its while from the first start on."""
+        kept, config = self._loaded.kept, self.engine.config
+        if kept is None:
             return NO_IMAGES
-        return kept.images(way_of(engine.config), self.model) or NO_IMAGES
+        return kept.images(way_of(config), self.model, at_once=config.memory_slots is not None) or NO_IMAGES
 
     def _lay_out(self) -> Images:
         """Write the images; data segments are copied as ever where the kernel gives no files."""

@@ -244,8 +244,9 @@ class Decoder:
         r: Reader = self.r
         begin: bytes_t = r.at
         if self.rest is not None:
-            self.need(r.offset(), r.u32() + SECTION_HEAD)
+            size: cython.Py_ssize_t = r.u32()  # by itself: C has no order of arguments
             r.at = begin
+            self.need(r.offset(), size + SECTION_HEAD)
         name: str = r.name()
         at: cython.Py_ssize_t = r.offset()
         if len(self.customs) >= self.limits.customs:

@@ -231,7 +231,7 @@ class Module:
     elements: tuple[Element, ...] = ()
     datas: Sequence[Data] = ()
     data_count: int | None = None
-    customs: tuple[Custom, ...] = ()
+    customs: tuple[Custom, ...] = field(default_factory=tuple)
     names: Names = field(default_factory=Names)
 
     rest: ClassVar[Rest | None] = None
@@ -250,7 +250,7 @@ class Module:
     if not TYPE_CHECKING:  # a type checker knows the fields
 
         def __getattr__(self, name):
-            """The binary, and its custom sections, all of which is read now."""
+            """The binary, and its custom sections, all of which is read now. Their fields have no value of the class."""
             if name not in ("binary", "customs") or self.rest is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
             own = vars(self)

@@ -12,6 +12,10 @@ from stratavm.base.importing import partial
 from stratavm.module.model import NESTED_NAMES, PLAIN_NAMES, Names
 
 
+SECTION_HEAD = 6
+"""A subsection's id and size take no more."""
+
+
 @cython.cfunc
 def name_map(r: Reader) -> dict:
     """Names by index; the last of two names for one index wins."""
@@ -48,21 +52,28 @@ def subsection(r: Reader, section: cython.int, found: dict, wanted: object) -> o
     return None
 
 
+def kind_of(section: int) -> str:
+    """What a subsection names; empty where nobody knows."""
+    return "module" if section == 0 else PLAIN_NAMES.get(section) or NESTED_NAMES.get(section, "")
+
+
 def read_part(place: tuple, wanted: str | None) -> dict:
     """What a name section has of one kind of names; None: of all."""
     data, limits, begin, finish, rest = place
-    if rest is not None:
-        rest.need(begin, finish)
     r: Reader = Reader(data, frozenset(), limits, begin, finish)
     end: bytes_t = r.end
     found: dict = {}
     try:
         while r.left():
+            if rest is not None:
+                rest.need(r.offset(), r.offset() + SECTION_HEAD)
             section: cython.int = r.byte()
             size: cython.Py_ssize_t = r.u32()
             if size > r.left():
                 break
             r.end = r.at + size
+            if rest is not None and (wanted is None or kind_of(section) == wanted):
+                rest.need(r.offset(), r.offset() + size)
             try:
                 subsection(r, section, found, wanted)
             except DecodeError:  # names are for people: what cannot be read is left out

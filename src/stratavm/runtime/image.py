@@ -111,9 +111,11 @@ def make_images(module: Module) -> Images:
 
 
 def _lay_out(module: Module, memory: int, covered: int) -> list[tuple[int, bytes]]:
-    most = MAX_BYTES + MAX_GROWTH * len(module.binary)
+    most = MAX_BYTES + MAX_GROWTH * module.size
+    if module.rest is not None and covered:
+        module.rest.need(module.datas[0].start, module.datas[covered - 1].end)
     laid_out: list[tuple[int, bytes]] = Datas.of(module.datas).lay_out(
-        module.binary, memory, covered, PAGE, MAX_GAP, most
+        module.buffer, memory, covered, PAGE, MAX_GAP, most
     )
     return laid_out
 
@@ -132,10 +134,10 @@ def first_image(module: Module) -> tuple[int, list[tuple[int, bytes]]]:
 def image_in_file(covered: int, runs: Runs, descriptor: int) -> Images:
     """The images of a module whose one memory begins with pages of a file that somebody else wrote, and nobody changes.
 
-    For memories that are given back when they go, and not wiped. Runs are (offset in the memory, bytes, offset in the
-    file), of whole pages. The descriptor is closed with the image.
+    Runs are (offset in the memory, bytes, offset in the file), of whole pages, one behind the other. The descriptor is
+    closed with the image.
     """
-    image = MemoryImage(next(_serials), descriptor, runs, (), max(r[0] + r[1] for r in runs), Original(descriptor, ()))
+    image = MemoryImage(next(_serials), descriptor, runs, (), max(r[0] + r[1] for r in runs), Original(descriptor, runs))
     finalize(image, os.close, descriptor, at_exit=False)
     return Images(covered, {0: image})
 

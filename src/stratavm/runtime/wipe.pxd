@@ -31,7 +31,7 @@ cdef struct ScanArguments:           # struct pm_scan_arg
 cdef struct Run:                     # a part of a memory that shows a file
     uint64_t start                   # in the memory, whole pages as the size
     uint64_t size
-    uint64_t behind                  # in the file
+    uint64_t behind                  # in the content
 
 @cython.final
 cdef class Original:

@@ -9,7 +9,7 @@ import os
 from errno import ENOMEM
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcmp, memcpy, memset
 from cython.cimports.posix.fcntl import O_CLOEXEC, O_RDONLY, open
@@ -41,15 +41,17 @@ class Original:
     def __cinit__(self, descriptor: cython.int, runs: tuple):
         i: uint32_t
         content: cython.p_void
+        first: int64_t = runs[0][2] if runs else 0  # in the file; the others follow
         self.runs = cython.cast(cython.pointer(Run), calloc(len(runs) + 1, cython.sizeof(Run)))
         if self.runs == cython.NULL:
             raise MemoryError("no memory for an image")
         for i in range(len(runs)):
             self.runs[i].start, self.runs[i].size, self.runs[i].behind = runs[i]
+            self.runs[i].behind -= first
             self.size += self.runs[i].size
         self.n_runs = len(runs)
         if self.size:
-            content = mmap(cython.NULL, self.size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+            content = mmap(cython.NULL, self.size, PROT_READ, MAP_PRIVATE, descriptor, first)
             if content == MAP_FAILED:
                 self.size = 0
                 raise OSError(ENOMEM, "cannot map an image for reading")

@@ -1,0 +1,208 @@
+"""Claims about later starts, of which the rest of a binary is read when it is wanted: they do what the first one does."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+
+from stratavm import Engine, Linker, MemorySlots, Module, Store, ValidationError
+from stratavm.engine import codecache
+from stratavm.engine.cache import SharedModuleCache
+from stratavm.engine.codecache import CodeRestored, ImageKept, ImageRestored, SkeletonRestored
+from stratavm.module.reader import Reading
+from stratavm.services.ahead import look_ahead
+from stratavm.testing import EventRecorder
+
+pytestmark = pytest.mark.usefixtures("home")
+
+COUNT, KEPT = 120, 40
+TWO_MB = "x" * (2 << 20)
+TEXT = (
+    '(module $calculator (memory (export "memory") 64) (table (export "t") funcref (elem $f3 $f5))'
+    + "".join(
+        f'(func $f{n} (export "f{n}") (result i32)'
+        + "".join(f"(i32.store (i32.const {8 * k}) (i32.const {n}))" for k in range(400))
+        + f"(i32.const {n}))"
+        for n in range(COUNT)
+    )
+    + f'(func (export "passive") (memory.init $later (i32.const 4194000) (i32.const 0) (i32.const 200)))'
+    + f'(data (i32.const 65536) "{TWO_MB}") (data $later "{"y" * 200_000}")'
+    + ")"
+)
+
+
+@pytest.fixture(scope="module")
+def binary() -> bytes:
+    """A program of megabytes."""
+    mine = b"\4mine" + b"z" * 100_000
+    return Module(TEXT, engine=Engine(cache=False)).model.binary + b"\0\xa5\x8d\x06" + mine
+
+
+@pytest.fixture
+def program(tmp_path: Path, binary: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its file, which counts as left alone for long."""
+    path = tmp_path / "program.wasm"
+    path.write_bytes(binary)
+    monkeypatch.setattr(codecache, "SETTLED_NS", -(1 << 62))
+    return path
+
+
+def loaded(program: Path, **options) -> tuple[Module, EventRecorder]:
+    """The program as the command loads it."""
+    reading = Reading.of(str(program), 1)
+    look_ahead(reading, None, "")
+    reading.begin()
+    reading.complete()
+    engine = Engine(**{"tier": "jit0", **options})
+    recorder = EventRecorder(engine.bus)
+    with recorder:
+        module = Module(reading, engine=engine)
+    return module, recorder
+
+
+def ran(module: Module, count: int = 3) -> bytes:
+    """Call some functions; the memory."""
+    exports = Linker(module.engine).instantiate(Store(module.engine), module).exports
+    assert [exports[f"f{n}"]() for n in range(count)] == [*range(count)]
+    exports.passive()
+    return bytes(exports.memory[65536 - 1 : 4194000 + 201])
+
+
+def kept(program: Path, **options) -> None:
+    """A start that keeps what it found."""
+    module, _ = loaded(program, **options)
+    ran(module, KEPT)
+    del module
+    gc.collect()
+
+
+def test_a_later_start_reads_neither_code_nor_names_nor_data_that_it_does_not_want(program, binary):
+    """What it calls was compiled; what it did not call before is compiled from what is read then."""
+    expected = ran(loaded(program)[0])
+    kept(program)
+    for _ in range(2):
+        module, recorder = loaded(program)
+        assert recorder.of(SkeletonRestored) and recorder.of(CodeRestored)
+        assert module.model.rest is not None and "binary" not in vars(module.model)
+        assert module.model.size == len(binary) and module.name == "program.wasm"
+        assert ran(module) == expected and "binary" not in vars(module.model)
+        assert ran(module, COUNT) == expected and "binary" not in vars(module.model)
+        del module
+        gc.collect()
+
+
+def test_all_that_a_module_says_of_itself_is_what_it_was(program, binary):
+    """Names, custom sections, the binary, its image, a snapshot."""
+    plain = Module(binary, engine=Engine(cache=False))
+    kept(program)
+    for ask in (
+        lambda m: m.model.func_name(7),
+        lambda m: m.model.names.module,
+        lambda m: {name: content for name, content in m.custom_sections.items() if name != "name"},
+        lambda m: m.custom_sections["name"],
+        lambda m: m.model.binary,
+        lambda m: [(d.start, d.end, d.offset) for d in m.model.datas],
+        lambda m: m.model.total == b"" or m.model.total,
+        lambda m: Module.deserialize(m.serialize()).model.binary,
+    ):
+        module, _ = loaded(program)
+        assert module.model.rest is not None
+        found, wanted = ask(module), ask(plain)
+        assert (found == wanted and wanted) or (wanted is True and len(found) == 8)
+
+
+@pytest.mark.parametrize("options", [{"tier": "oracle"}, {"fuel": True}, {"tier": "jit1"}], ids=str)
+def test_who_finds_nothing_of_his_own_has_all_read(program, options):
+    """Other options have other entries; the note of the command's is for its own."""
+    expected = ran(loaded(program)[0])
+    kept(program)
+    module, _ = loaded(program, **options)
+    if options.get("fuel"):
+        exports = Linker(module.engine).instantiate(Store(module.engine, fuel=10**6), module).exports
+        assert exports.f5() == 5
+    else:
+        assert ran(module, COUNT) == expected
+
+
+def test_an_engine_that_shares_modules_finds_it_as_well(program, binary):
+    """By all of its bytes."""
+    kept(program)
+    module, _ = loaded(program)
+    cache = SharedModuleCache()
+    cache.keep(module._loaded)
+    assert cache.find(binary) is module._loaded and cache.find(binary[:-1] + b"?") is None
+
+
+@pytest.mark.parametrize("what", ["code", "skeleton", "digest"])
+def test_without_an_entry_it_is_read(program, home, what):
+    """The note may be all that is left."""
+    expected = ran(loaded(program)[0])
+    kept(program)
+    for file in (home / "cache/stratavm/code").iterdir():
+        if f"{what} of program.wasm".encode() in file.read_bytes()[:4096]:
+            file.unlink()
+            break
+    else:
+        raise AssertionError("there is no such entry")
+    assert ran(loaded(program)[0], COUNT) == expected
+
+
+@pytest.mark.parametrize("when", ["compiled", "copied"])
+def test_a_file_that_is_written_anew_meanwhile_is_an_error_and_nothing_else(program, binary, when):
+    """No function is compiled, and no memory is filled, from anything but what was loaded."""
+    kept(program)
+    module, _ = loaded(program)
+    store = Store(module.engine)
+    exports = Linker(module.engine).instantiate(store, module).exports if when == "compiled" else None
+    with open(program, "r+b") as file:
+        at = binary.index(b"x" * 1000) if when == "copied" else 0
+        file.seek(at)
+        file.write(bytes(len(binary) - at))
+    if exports is None:
+        with pytest.raises(OSError, match="has changed since it was read"):
+            Linker(module.engine).instantiate(store, module)
+        return
+    assert exports.f2() == 2
+    with pytest.raises(ValidationError, match="found to be valid before is not") as caught:
+        exports[f"f{KEPT + 20}"]()  # neither at the beginning of all code nor at its end
+    assert "did the file of the module change?" in caught.value.hint
+
+
+def test_slots_show_what_was_laid_out_from_the_second_start_on(program):
+    """It is laid out at the first one, since a service has more instances; and a slot is as it was when it is free."""
+    options = {"memory_slots": MemorySlots(8, keep_pages=64)}
+    module, _ = loaded(program, **options)
+    with EventRecorder(module.engine.bus) as recorder:
+        expected = ran(module)
+        engine = module.engine
+        del module
+        gc.collect()
+        engine.bus.drain()
+    assert recorder.of(ImageKept)
+    for _ in range(2):
+        module, _ = loaded(program, **options)
+        with EventRecorder(module.engine.bus) as recorder:
+            assert ran(module) == expected
+            assert ran(module) == expected and ran(module) == expected  # which lays out one of its own
+            module.engine.bus.drain()
+        assert len(recorder.of(ImageRestored)) == 1
+        del module
+        gc.collect()
+
+
+def test_instances_in_a_child_that_was_forked(program):
+    """They compile what they call there."""
+    expected = ran(loaded(program)[0])
+    kept(program)
+    module, _ = loaded(program)
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            code = 0 if ran(module, COUNT) == expected else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
