@@ -171,9 +171,7 @@ class Module:
         if known is None:
             return None
         try:
-            model: Model = decode(
-                binary, features=config.features, limits=config.limits, known=known, rest=origin.rest
-            )
+            model: Model = decode(binary, features=config.features, limits=config.limits, known=known, rest=origin.rest)
         except (ValueError, ModuleError) as error:  # what was kept is not of this binary
             kept.refuse(error)
             return None

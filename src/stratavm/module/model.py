@@ -250,7 +250,7 @@ class Module:
     if not TYPE_CHECKING:  # a type checker knows the fields
 
         def __getattr__(self, name):
-            """The binary, and its custom sections, all of which is read now. Their fields have no value of the class."""
+            """The binary, and its custom sections, all of which is read now. Such fields have no value of the class."""
             if name not in ("binary", "customs") or self.rest is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
             own = vars(self)

@@ -11,7 +11,6 @@ from stratavm.base.errors import DecodeError
 from stratavm.base.importing import partial
 from stratavm.module.model import NESTED_NAMES, PLAIN_NAMES, Names
 
-
 SECTION_HEAD = 6
 """A subsection's id and size take no more."""
 
@@ -86,8 +85,8 @@ def read_part(place: tuple, wanted: str | None) -> dict:
 
 
 def read_names(place):
-    """The names of a ``name`` section: of some bytes, within limits, from one offset up to another, which ``rest`` reads if it is
-    not None."""
+    """The names of a ``name`` section: of some bytes, within limits, from one offset up to another, which ``rest``
+    reads if it is not None."""
     return Names(**read_part(place, None))
 
 

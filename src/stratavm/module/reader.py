@@ -309,7 +309,11 @@ def read_file(job: cython.pointer(ReadJob)) -> cython.void:
 def can_wait(section: uint8_t, content: cython.pointer(uint8_t)) -> cython.bint:
     """Whether who knows where functions and data lie reads nothing of a section when it is loaded: code, data, or the
     names of functions."""
-    return section == 10 or section == 11 or (section == 0 and memcmp(content, cython.cast(cython.p_char, b"\4name"), 5) == 0)
+    return (
+        section == 10
+        or section == 11
+        or (section == 0 and memcmp(content, cython.cast(cython.p_char, b"\4name"), 5) == 0)
+    )
 
 
 @cython.cfunc
@@ -356,7 +360,11 @@ def read_lean(job: cython.pointer(ReadJob)) -> cython.bint:
     chunk: cython.pointer(uint8_t)
     n_waiting: cython.size_t
     scratch: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), malloc(SUM_BYTES))
-    if scratch == cython.NULL or pread(job.descriptor, scratch, 4, 0) != 4 or memcmp(scratch, cython.cast(cython.p_char, b"\0asm"), 4) != 0:
+    if (
+        scratch == cython.NULL
+        or pread(job.descriptor, scratch, 4, 0) != 4
+        or memcmp(scratch, cython.cast(cython.p_char, b"\0asm"), 4) != 0
+    ):
         free(scratch)
         return False
     n_waiting = find_waiting(job, waiting)
@@ -401,8 +409,8 @@ def read_rest(job, first, last):
 @cython.nogil
 @cython.exceptval(check=False)
 def read_chunk(job: cython.pointer(ReadJob), number: cython.size_t) -> cython.bint:
-    """Read a chunk again: of the file that is open, or of one at its place, where somebody has closed all files. Threads
-    that do it at once write the same."""
+    """Read a chunk again: of the file that is open, or of one at its place, where somebody has closed all files.
+    Threads that do it at once write the same."""
     descriptor: cython.int
     is_same: cython.bint
     scratch: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), malloc(CHUNK))

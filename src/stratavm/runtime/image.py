@@ -137,7 +137,9 @@ def image_in_file(covered: int, runs: Runs, descriptor: int) -> Images:
     Runs are (offset in the memory, bytes, offset in the file), of whole pages, one behind the other. The descriptor is
     closed with the image.
     """
-    image = MemoryImage(next(_serials), descriptor, runs, (), max(r[0] + r[1] for r in runs), Original(descriptor, runs))
+    image = MemoryImage(
+        next(_serials), descriptor, runs, (), max(r[0] + r[1] for r in runs), Original(descriptor, runs)
+    )
     finalize(image, os.close, descriptor, at_exit=False)
     return Images(covered, {0: image})
 

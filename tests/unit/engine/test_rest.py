@@ -1,4 +1,4 @@
-"""Claims about later starts, of which the rest of a binary is read when it is wanted: they do what the first one does."""
+"""Claims about later starts, for which the rest of a binary is read when it is wanted: they do what the first does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXT = (
         + f"(i32.const {n}))"
         for n in range(COUNT)
     )
-    + f'(func (export "passive") (memory.init $later (i32.const 4194000) (i32.const 0) (i32.const 200)))'
+    + '(func (export "passive") (memory.init $later (i32.const 4194000) (i32.const 0) (i32.const 200)))'
     + f'(data (i32.const 65536) "{TWO_MB}") (data $later "{"y" * 200_000}")'
     + ")"
 )

@@ -1,5 +1,5 @@
-"""Claims about binaries of which only what loading reads is kept: the rest is read when somebody asks for it, and is what
-it was, or it is refused.
+"""Claims about binaries of which only what loading reads is kept: the rest is read when somebody asks for it, and is
+what it was, or it is refused.
 """
 
 from __future__ import annotations
