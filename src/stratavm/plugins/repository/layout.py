@@ -21,7 +21,7 @@ from stratavm.base.text import printable
 from stratavm.plugins.manifest import DIGEST, LONGEST_NAME, digest_of, is_name
 from stratavm.plugins.ranges import VERSION
 from stratavm.plugins.repository.artifact import IMAGE, INDEX, MOST_IMAGE, NAME_OF, SIGNATURE, Descriptor
-from stratavm.plugins.repository.errors import RepositoryBusy, RepositoryDamaged
+from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, RepositoryDamaged
 from stratavm.plugins.repository.spelling import having, parsed, spelt
 from stratavm.services.diskcache import ASIDE, DIRECTORY, FLAGS, aside, open_own, write_all
 
@@ -211,7 +211,7 @@ class Layout(Closing):
             raise refuse("form", f"schema 2 of {INDEX}", str(said.get("mediaType"))[:100])
         if len(said["manifests"]) > MOST_ENTRIES:
             raise refuse("size", f"at most {MOST_ENTRIES} entries", str(len(said["manifests"])))
-        found = []
+        found: dict[str, Named] = {}
         for item in said["manifests"]:
             what = Descriptor.read(item, IMAGE, MOST_IMAGE, refuse, "an entry")
             signs = item.get("artifactType") == SIGNATURE
@@ -220,18 +220,27 @@ class Layout(Closing):
                 if self.own:
                     raise refuse("form", "names of packages and of what is signed", str(hint)[:100])
                 hint = ""
-            found.append(Named(what, signs, hint))
-        return found
+            found.setdefault(what.digest, Named(what, signs, hint))  # one that stands there often is one
+        return list(found.values())
 
     def write_entries(self, entries: list[Named]) -> None:
-        """Replace the index."""
+        """Replace the index.
+
+        Raises:
+            PackageRefused: it would have more than can be read again.
+        """
         rows = [
             entry.what.json
             | {"annotations": {SUBJECT if entry.signs else NAME_OF: entry.hint}}
             | ({"artifactType": SIGNATURE} if entry.signs else {})
             for entry in entries
         ]
-        self.replace(ROOT, INDEX_FILE, spelt({"schemaVersion": 2, "mediaType": INDEX, "manifests": rows}))
+        data = spelt({"schemaVersion": 2, "mediaType": INDEX, "manifests": rows})
+        if len(rows) > MOST_ENTRIES or len(data) > MOST_INDEX:
+            most = f"at most {MOST_ENTRIES} entries and {MOST_INDEX} bytes in its index"
+            found = f"{len(rows)} and {len(data)}"
+            raise PackageRefused(self.path, "size", most, found, "`strata repo gc` removes what nobody needs")
+        self.replace(ROOT, INDEX_FILE, data)
 
     # ---- one at a time ----
 
@@ -258,7 +267,8 @@ class Layout(Closing):
                 time.sleep(WAIT_S)
             yield
         finally:
-            os.close(number)  # which unlocks it
+            fcntl.flock(number, fcntl.LOCK_UN)  # closing would not, where a process was forked meanwhile
+            os.close(number)
 
     def sweep(self) -> int:
         """Remove what writers left that were killed; under the lock, nobody is writing."""

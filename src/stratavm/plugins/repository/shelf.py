@@ -22,7 +22,7 @@ from stratavm.plugins.repository.artifact import (
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryError
 from stratavm.plugins.repository.layout import Layout, Named
 from stratavm.plugins.repository.records import Entry
-from stratavm.plugins.repository.signing import opened
+from stratavm.plugins.repository.signing import MOST_SIGNATURES, opened
 from stratavm.plugins.repository.trust import Trust, TrustedKey
 
 UNNAMED: Final = "a package"
@@ -93,7 +93,8 @@ def pairs(layout: Layout) -> list[Pair]:
         if entry.signs:
             subject = entry.hint or signed_by(layout.blob(entry.what), layout.path)[0].digest
             signatures.setdefault(subject, []).append(entry.what)
-    return [Pair(e.what, e.hint, tuple(signatures.get(e.what.digest, ()))) for e in entries if not e.signs]
+    images = [entry for entry in entries if not entry.signs]
+    return [Pair(e.what, e.hint, tuple(signatures.get(e.what.digest, ())[:MOST_SIGNATURES])) for e in images]
 
 
 def open_pair(layout: Layout, trust: Trust, pair: Pair) -> Opened:

@@ -71,6 +71,8 @@ class Trust:
                 raise TrustError(self.file, "form", A_PATTERN, repr(pattern)[:100])
         if key.key in self._keys or any(key.name == known.name for known in self):
             raise TrustError(self.file, "key", f"each key and each name once: {key.name}", "it twice")
+        if len(self._keys) >= MOST_KEYS:
+            raise TrustError(self.file, "size", f"at most {MOST_KEYS} keys", "one more")
 
     def __iter__(self) -> Iterator[TrustedKey]:
         return iter(self._keys.values())

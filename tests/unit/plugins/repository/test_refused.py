@@ -26,6 +26,7 @@ from stratavm.plugins.repository import (
 )
 from stratavm.plugins.repository.artifact import SIGNATURE
 from stratavm.plugins.repository.layout import Layout
+from stratavm.plugins.repository.shelf import pairs
 from stratavm.plugins.repository.signing import PAYLOAD, authenticated, envelope
 from stratavm.plugins.repository.spelling import spelt
 from tests.unit.plugins.repository.shelves import (
@@ -567,3 +568,30 @@ def test_what_cannot_be_a_package_is_not_sealed():
         seal(manifest(), b"(module)", ACME)
     with pytest.raises(PackageRefused, match="the module that the manifest names"):
         seal(manifest(digest=digest_of(b"")), EMPTY, ACME)
+
+
+def test_an_index_that_repeats_itself_takes_no_more_time(shelf, tmp_path):
+    """Each package is opened once by each of its signatures, of which there are a few at most."""
+    source = lay(tmp_path / "source", package(key=STRANGER))
+    said = json.loads((source / "index.json").read_bytes())
+    said["manifests"] *= 50
+    (source / "index.json").write_bytes(spelt(said))
+    with Layout(source, own=False) as layout:
+        (pair,) = pairs(layout)
+    assert len(pair.signatures) == 1
+    with pytest.raises(PackageRefused, match="a signature by a trusted key"):
+        shelf.repository.add(source)
+
+
+def test_an_index_is_not_written_that_could_not_be_read(shelf, monkeypatch):
+    """It stays as it was, and what is not needed can be removed."""
+    monkeypatch.setattr("stratavm.plugins.repository.layout.MOST_ENTRIES", 4)
+    shelf.versions("1.0.0")
+    shelf.add(package("1.1.0"))
+    with pytest.raises(PackageRefused, match="at most 4 entries"):
+        shelf.repository.publish(manifest("1.2.0"), WASM, ACME)
+    assert shelf.repository.gc().packages == 1
+    shelf.versions("1.2.0")
+    monkeypatch.setattr("stratavm.plugins.repository.trust.MOST_KEYS", 2)
+    with pytest.raises(TrustError, match="at most 2 keys"):
+        TRUST.adding(TrustedKey("third", STRANGER.public, ("*",)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -302,3 +303,23 @@ def test_trust_says_who_it_is():
     assert TRUSTED.may_sign("acme.text.shout") and not TRUSTED.may_sign("acmetext") and not TRUSTED.may_sign("acme")
     assert TrustedKey("all", ACME.public, ("*",)).may_sign("anything")
     assert len(Trust([TRUSTED])) == 1
+
+
+def test_the_lock_is_free_behind_a_step_that_somebody_forked_in(shelf):
+    """A copy of its descriptor, as a child has it, does not hold it."""
+    copies = []
+
+    def clock():
+        lock = os.stat(os.path.join(shelf.repository.path, "lock"))
+        for number in os.listdir("/proc/self/fd"):
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(int(number)), lock):
+                    copies.append(os.dup(int(number)))
+        return NOW
+
+    with Repository(shelf.repository.path, TRUST, clock=clock, patience_s=0) as repository:
+        repository.publish(manifest(), WASM, ACME)
+        assert copies
+        assert repository.install("guest").version == "1.0.0"
+    for number in copies:
+        os.close(number)
