@@ -10,12 +10,12 @@ import base64
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from stratavm.adapters.peers import absent
+from stratavm.adapters.peers import absent, python_of
 from stratavm.adapters.pictures import pictures
 from stratavm.adapters.telling import told, unfit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
 from stratavm.base.numbers import seconds as number_of_seconds
-from stratavm.sandbox import Python, SessionBusy, SessionEnded
+from stratavm.sandbox import SessionBusy, SessionEnded
 from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, TIMEOUT_S, gate_of, limits
 from stratavm.sandbox.python.tools import toolbox
 
@@ -30,6 +30,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
+    from stratavm.sandbox import Python
     from stratavm.sandbox.arguments import Dirs
     from stratavm.sandbox.python.calls import Gate
     from stratavm.sandbox.python.results import PythonCompleted
@@ -99,7 +100,7 @@ def make_server(python: Python | None = None, settings: Settings | None = None) 
         TypeError, ValueError, OSError: a setting is not what it must be, as of ``Python.run``.
         GuestRefused: sessions were asked for of an interpreter that has none.
     """
-    served = _Served(Python() if python is None else python, settings or Settings())
+    served = _Served(python_of(python), settings or Settings())
 
     @asynccontextmanager
     async def life(server: MCPServer[None]) -> AsyncIterator[None]:

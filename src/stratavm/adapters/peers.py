@@ -1,8 +1,11 @@
-"""What an adapter says where the package that it adapts is absent, or another version than it knows."""
+"""What adapters are given: the package that each adapts, or what it says where that is absent or another version than
+it knows, and the interpreter.
+"""
 
 from __future__ import annotations
 
-from stratavm.base.forms import Final
+from stratavm.base.forms import Any, Final
+from stratavm.sandbox import Python
 
 WANTED: Final = {
     "smolagents": "smolagents==1.26.*",
@@ -17,3 +20,17 @@ def absent(adapter: str, error: ImportError) -> ImportError:
     wanted = WANTED[adapter]
     said = f"stratavm.adapters.{adapter} needs {wanted}: pip install '{wanted}' ({error})"
     return ImportError(said, name=error.name, path=error.path)
+
+
+def python_of(given: Any) -> Python:
+    """The interpreter that an adapter was given, or a plain one for None.
+
+    Raises:
+        TypeError: it is something else.
+        GuestRefused: there is none.
+    """
+    if given is None:
+        return Python()
+    if not callable(getattr(given, "session", None)):
+        raise TypeError(f"python must be a stratavm.sandbox.Python, got {given!r:.60}")
+    return given  # type: ignore[no-any-return]

@@ -6,12 +6,12 @@ import asyncio
 import copy
 from functools import partial
 
-from stratavm.adapters.peers import absent
+from stratavm.adapters.peers import absent, python_of
 from stratavm.adapters.pictures import pictures
 from stratavm.adapters.telling import told, unfit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
+from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds, truth
-from stratavm.sandbox import Python
 from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, TIMEOUT_S, gate_of, limits
 from stratavm.sandbox.python.tools import toolbox
 
@@ -26,6 +26,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from stratavm.sandbox import Python
     from stratavm.sandbox.arguments import Dirs
     from stratavm.sandbox.python.calls import Gate
     from stratavm.sandbox.python.results import PythonCompleted
@@ -87,6 +88,7 @@ class PythonToolset(AbstractToolset[Any]):
         GuestRefused: ``keeps`` is asked for of an interpreter that has no sessions.
     """
 
+    @checks_keywords
     def __init__(
         self,
         python: Python | None = None,
@@ -105,7 +107,7 @@ class PythonToolset(AbstractToolset[Any]):
     ) -> None:
         limits(seconds("timeout", timeout), None, (max_memory, max_output, max_files, max_calls))
         self._id, self._timeout, self._keeps = id, timeout, truth("keeps", keeps)
-        found = Python() if python is None else python
+        found = python_of(python)
         world: dict[str, Any] = {
             "files": files,
             "dirs": dirs,

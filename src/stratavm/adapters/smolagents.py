@@ -14,10 +14,11 @@ import unicodedata
 from collections.abc import Mapping
 from functools import partial
 
-from stratavm.adapters.peers import absent
+from stratavm.adapters.peers import absent, python_of
 from stratavm.adapters.telling import ENDED, MOST_CHARS, clipped, ending, logs
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast
-from stratavm.sandbox import Python, Tool, ToolDenied
+from stratavm.base.keywords import checks_keywords
+from stratavm.sandbox import Tool, ToolDenied
 from stratavm.sandbox.python.asked import MAX_CALLS, MAX_FILES, MAX_MEMORY, MAX_OUTPUT, TIMEOUT_S, gate_of, limits
 from stratavm.sandbox.python.tools import Unsayable, form
 
@@ -29,6 +30,7 @@ except ImportError as error:
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from stratavm.sandbox import Python
     from stratavm.sandbox.arguments import Dirs
     from stratavm.sandbox.python.calls import Gate
     from stratavm.sandbox.python.session import Session
@@ -117,6 +119,7 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
         GuestRefused: the interpreter has no sessions.
     """
 
+    @checks_keywords
     def __init__(
         self,
         python: Python | None = None,
@@ -131,7 +134,7 @@ class StrataExecutor(PythonExecutor):  # type: ignore[misc]  # smolagents has no
         max_calls: int = MAX_CALLS,
     ) -> None:
         limits(timeout, None, (max_memory, max_output, max_files, max_calls))
-        self._python = Python() if python is None else python
+        self._python = python_of(python)
         self._begin = partial(
             self._python.session,
             files=files,

@@ -89,16 +89,21 @@ def _beginning(output: bytes | str) -> str:
 class GuestFailed(StrataError):
     """``stratavm.run(check=True)``: the program did not end by itself with code 0.
 
+    Args:
+        completed: what became of it.
+        code: which code it was, where it is not that of the call.
+
     Attributes: ``completed`` is what became of it.
     """
 
-    def __init__(self, completed: Completed[bytes] | Completed[str]) -> None:
-        self.completed = completed
-        super().__init__(completed)
+    def __init__(self, completed: Completed[bytes] | Completed[str], code: str = "") -> None:
+        self.completed, self._code = completed, code
+        super().__init__(completed, code)
 
     def __str__(self) -> str:
         done = self.completed
         what = f"the guest exited with code {done.code}" if done.reason == "exit" else f"{done.reason}: {done.message}"
+        what = f"{self._code}: {what}" if self._code else what
         last = done.stderr.decode(errors="replace") if isinstance(done.stderr, bytes) else done.stderr
         lines = [line for line in last.splitlines() if line.strip()]
         said = [line for line in lines if line[:1].strip()] or lines  # JavaScript's stack is indented, below the error

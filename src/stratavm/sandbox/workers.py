@@ -22,6 +22,7 @@ from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import whole
 from stratavm.base.text import printable
 from stratavm.sandbox import privileges, process
+from stratavm.sandbox.completed import CODES
 from stratavm.sandbox.deaths import START_SECONDS, death, starved
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.wall import ADDRESS_SPACE, DESCRIPTORS, GUEST_MEMORY_BYTES, may_confine
@@ -50,11 +51,13 @@ ATTEMPTS: Final = 3
 class WorkerFailed(StrataError):
     """A worker did not do what it was asked for, and is gone.
 
-    Attributes: ``reason`` as of a run: ``timeout``, ``trap``, ``memory`` or ``interrupt``.
+    Attributes:
+        reason: as of a run: ``timeout``, ``trap``, ``memory`` or ``interrupt``.
+        code: so too.
     """
 
-    def __init__(self, reason: Reason, message: str) -> None:
-        self.reason = reason
+    def __init__(self, reason: Reason, message: str, code: int | None = None) -> None:
+        self.reason, self.code = reason, CODES[reason] if code is None else code
         super().__init__(message)
 
 
@@ -263,8 +266,9 @@ class Worker:
             if self._had_begun():
                 raise
             is_late = late is not None and time.monotonic() >= late
-            reason = "interrupt" if error.reason == "timeout" and not is_late else error.reason
-            raise NeverBegan(reason, str(error)) from None
+            if error.reason == "timeout" and not is_late:
+                raise NeverBegan("interrupt", str(error)) from None
+            raise NeverBegan(error.reason, str(error), error.code) from None
         if kind != BEGUN:
             raise self._fault(f"a frame of kind {kind!r} before it had begun")
 
@@ -337,7 +341,7 @@ class Worker:
         except subprocess.TimeoutExpired:  # it has closed its end, and lives on
             return self._fault("it closed its socket")
         reason, message = death(code, self._killed, starved() > self._starved)
-        return WorkerFailed(reason, message)
+        return WorkerFailed(reason, message, 128 - code if code < 0 and not self._killed else None)
 
     def _last_words(self) -> str:
         lines = os.pread(self._words, WORDS_BYTES, 0).decode(errors="replace").strip().splitlines()

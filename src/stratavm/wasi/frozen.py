@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from stratavm.base.errors import Closed, DecodeError, LinkError, SnapshotRefused
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
-from stratavm.wasi.abi import Filetype
+from stratavm.wasi.abi import Fdflags, Filetype
 from stratavm.wasi.clock import FARTHEST_NS, ContinuedClock, SystemClock
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stratavm.wasi.descriptor import Descriptor
 
 STREAMS: Final = 3
+CHANGING_FLAGS: Final = Fdflags.APPEND | Fdflags.NONBLOCK
 MODES: Final = {True: "ro", False: "rw"}
 KINDS: Final = {
     Filetype.REGULAR_FILE: "an open file",
@@ -221,6 +222,7 @@ def resume(ctx: Context, state: FrozenWorld) -> None:
         LinkError: it does not have what the guest knows; nothing has changed then.
     """
     _check_directories(ctx, state)
+    _check_flags(ctx, state)
     read = {
         "args_get": ("arguments", ctx.args, state.arguments),
         "environ_get": ("variables", ctx.environ, state.variables),
@@ -259,6 +261,21 @@ def _check_directories(ctx: Context, state: FrozenWorld) -> None:
             raise LinkError(
                 f"the guest knows descriptor {number} as {_place(known)}, and this world has {_place(here)} there: "
                 f"expected the directories {_places(state.numbers)}, found {_places(mine)}"
+            )
+
+
+def _check_flags(ctx: Context, state: FrozenWorld) -> None:
+    """No flag that a descriptor cannot get, and no directory where a stream is."""
+    for number, known in enumerate(state.numbers):
+        if known is None:
+            continue
+        here = ctx.given.get(number)
+        if here is None or (number < STREAMS and known.preopen is not None):
+            raise LinkError(f"the guest knows descriptor {number} as {_place(known)}, which no world has there")
+        if (known.flags ^ here.flags) & ~CHANGING_FLAGS:
+            raise LinkError(
+                f"the guest knows descriptor {number} with flags {known.flags:#x}, which it cannot get here: "
+                f"it has {here.flags:#x}, of which APPEND and NONBLOCK can change"
             )
 
 

@@ -243,3 +243,17 @@ def test_a_call_of_a_toolset_that_fails():
             await PythonToolset(Failing(failed())).call_tool("run_python", {"code": "1"}, None, None)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("make", [make_server, StrataExecutor, PythonToolset])
+def test_what_is_no_interpreter_is_refused(make):
+    """By its own name, not by what an adapter would do with it."""
+    with pytest.raises(TypeError, match=r"python must be a stratavm.sandbox.Python, got 5"):
+        make(5)
+
+
+@pytest.mark.parametrize("make", [StrataExecutor, PythonToolset])
+def test_a_misspelt_setting_is_told_the_one_that_is_near(make, small):
+    """As everywhere."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'max_memry'; did you mean 'max_memory'"):
+        make(small, max_memry=1)

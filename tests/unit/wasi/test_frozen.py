@@ -229,6 +229,32 @@ def test_a_world_that_the_guest_does_not_know_is_refused_by_name(more, said):
     assert said in str(seen.value)
 
 
+@pytest.mark.parametrize(
+    ("number", "forged", "said"),
+    [
+        (1, {"flags": 0x10}, "knows descriptor 1 with flags 0x10, which it cannot get here"),
+        (3, {"flags": 0x2}, "knows descriptor 3 with flags 0x2, which it cannot get here"),
+        (0, {"preopen": "/"}, "knows descriptor 0 as '/' (rw), which no world has there"),
+    ],
+)
+def test_a_forged_state_changes_nothing(number, forged, said):
+    """Flags that a descriptor cannot get, a directory where a stream is: a world that refuses them is as it was."""
+    with a_world() as world:
+        state = world.freeze()
+    numbers = list(state.numbers)
+    numbers[2] = replace(numbers[2], rights=0)
+    numbers[number] = replace(numbers[number], mode="rw", **forged)
+    with a_world() as world:
+        before = {fd: (d.rights, d.flags) for fd, d in world._context.table.items()}
+        with pytest.raises(stratavm.LinkError) as seen:
+            world._context.go_on(replace(state, numbers=tuple(numbers)))
+        assert said in str(seen.value)
+        assert {fd: (d.rights, d.flags) for fd, d in world._context.table.items()} == before
+        assert not world._context.has_gone_on
+        world._context.go_on(state)
+        assert world._context.has_gone_on
+
+
 def test_only_a_state_is_resumed():
     """Its bytes are not."""
     with a_world() as world, pytest.raises(TypeError, match="must be a FrozenWorld"):

@@ -272,9 +272,7 @@ async def _awaited(said: Any) -> bytes:
 def failed(error: WorkerFailed, calls: Calls | None, seconds: float) -> PythonCompleted:
     """Of a worker that said nothing that can be believed."""
     record = () if calls is None else tuple(calls.record)
-    return PythonCompleted(
-        "", "", CODES[error.reason], error.reason, False, None, seconds, str(error), files={}, calls=record
-    )
+    return PythonCompleted("", "", error.code, error.reason, False, None, seconds, str(error), files={}, calls=record)
 
 
 def _believed(said: bytes, once: Once, calls: Calls | None, seconds: float) -> PythonCompleted:

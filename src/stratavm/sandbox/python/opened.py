@@ -56,10 +56,12 @@ def engine(fuel: bool) -> Engine:
 class Opened:
     """A guest whose module is loaded, one for all interpreters of the process, and for those whose fuel counts
     another.
+
+    Attributes: ``is_known`` says that a program was seen to be an interpreter.
     """
 
     def __init__(self, guest: Guest) -> None:
-        self.guest = guest
+        self.guest, self.is_known = guest, False
         self._modules: dict[bool, Module] = {}
         self._library: Library | None = None
         self._lock, self._loading = Lock(), Lock()

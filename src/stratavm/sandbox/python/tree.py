@@ -83,6 +83,8 @@ class RunTree(MemoryTree):
                     raise
                 raise _no_room(f"max_files is {self.limit_bytes} bytes, too few for {path!r:.80}") from None
         for folder in folders:
+            if not os.path.isdir(folder.host) and os.path.exists(folder.host):  # what is absent, ``mount`` says
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder.host)
             self.mount(folder.guest, folder.host, writable=folder.writable)
         self.refused = False
         if files or folders or self._seen is None:

@@ -102,7 +102,7 @@ class Warm:
                 turned = await turn.made(DIRECTLY, interpreter, module, fresh=True, ends=False)
                 done: PythonCompleted = turn.completed(turned, interpreter, outputs)
                 if not done.ok or not interpreter.alive:
-                    raise GuestFailed(done)
+                    raise GuestFailed(done, "the code to warm with")
             kept = interpreter.kept()
             assert kept is not None
             return kept

@@ -15,7 +15,7 @@ import stratavm
 from stratavm.base.leb import uleb
 from stratavm.module.reader import Reading
 from stratavm.sandbox import GuestRefused, JavaScript, Python
-from stratavm.sandbox.python import guests, opened
+from stratavm.sandbox.python import command, guests, opened
 from stratavm.sandbox.python import library as libraries
 from tests import needed
 
@@ -339,3 +339,53 @@ def test_a_process_with_little_address_space():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("4\n", "")
+
+
+COMMAND = """(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 0) "\\10\\00\\00\\00\\03\\00\\00\\00")
+  (data (i32.const 16) "42\\n")
+  (func (export "_start")
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (call $exit (i32.const {}))))"""
+
+
+def test_a_program_that_is_no_python(tmp_path):
+    """It is asked for 42 once its first run has failed; one that says so runs on, whatever its code is."""
+    (tmp_path / "other.wat").write_text(COMMAND.format(1))
+    for _ in range(2):
+        with pytest.raises(GuestRefused, match=r"other\.wat is no Python, whose program takes -c CODE: asked for 42"):
+            Python(tmp_path / "other.wat").run("1")
+    (tmp_path / "good.wat").write_text(COMMAND.format(0))
+    assert Python(tmp_path / "good.wat").run("1").stdout == "42\n"
+
+
+def test_a_program_that_is_python_may_fail(tmp_path, monkeypatch):
+    """It is asked once, if at all."""
+    (tmp_path / "failing.wat").write_text(COMMAND.format(1))
+    asked = []
+
+    async def check(way, module):
+        asked.append(module.name)
+
+    monkeypatch.setattr(command, "check", check)
+    python = Python(tmp_path / "failing.wat")
+    assert [python.run("1").code for _ in range(3)] == [1, 1, 1] and len(asked) == 1
+
+
+def test_a_library_that_is_replaced_while_interpreters_begin(guest, tmp_path):
+    """What cannot begin any more is told from a guest that only ends."""
+    python = guest(GOOD + TURN.format("i32.const 1"))
+    with pytest.raises(stratavm.ExitError, match="code 1"):
+        python.run("1")
+    other = tmp_path / "other.zip"
+    other.write_bytes((tmp_path / guests.LIBRARY).read_bytes() + b" ")
+    other.rename(tmp_path / guests.LIBRARY)
+    for _ in range(2):
+        with pytest.raises(GuestRefused, match="is another file than it was when its interpreter was loaded"):
+            python.run("1")
+    (tmp_path / guests.LIBRARY).unlink()
+    with pytest.raises(GuestRefused, match="is another file"):
+        python.run("1")

@@ -354,6 +354,12 @@ found
         assert done.files == {} and (tmp_path / "out" / "y").read_text() == "y"
     with python.session(dirs=dirs) as session:
         assert session.run("open('/data/x.txt').read()").value == "x"
+    (tmp_path / "file").write_text("1")
+    for begin in (python.run, lambda code, **given: python.session(**given)):
+        with pytest.raises(NotADirectoryError, match="file"):
+            begin("1", dirs={tmp_path / "file": "/d"})
+        with pytest.raises(FileNotFoundError, match="nothing"):
+            begin("1", dirs={tmp_path / "nothing": "/d"})
     for wrong in ({tmp_path: "/"}, {tmp_path: "."}):
         with pytest.raises(ValueError, match="path of its own"):
             python.run("1", dirs=wrong)
