@@ -93,6 +93,9 @@ def _repository(options: argparse.Namespace) -> Repository:
 def _keygen(options: argparse.Namespace) -> int:
     """A new key, in a file that only this user may read."""
     place = _key_file(options, options.words[0])
+    if os.path.lexists(place):
+        output.complain(f"there is a key in {printable(place)}, and it stays", "take another name")
+        return EXIT_WRONG
     os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
     key = PrivateKey.new()
     key.save(place)

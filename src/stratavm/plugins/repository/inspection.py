@@ -30,21 +30,30 @@ class Inspection:
 
     def __init__(self, layout: Layout, trust: Trust) -> None:
         self._layout, self._trust = layout, trust
+        self._told: set[str] = set()
         self.problems: list[Problem] = []
         self.files = 0
 
-    def tried(self, action: Callable[[], Any]) -> Any:
-        """What an action gives; None where it found a problem."""
+    def tried(self, action: Callable[[], Any], whose: str = "") -> Any:
+        """What an action gives; None where it found a problem. One file is told once, and who needs it."""
         try:
             return action()
         except RepositoryError as error:
-            self.problems.append(Problem(error.what, error.reason, str(error)))
+            what, reason, said = error.what, error.reason, str(error)
         except OSError as error:
-            self.problems.append(Problem(self._layout.path, "file", str(error)))
+            what, reason, said = self._layout.path, "file", str(error)
+        if what not in self._told:
+            self._told.add(what)
+            self.problems.append(Problem(what, reason, f"{said} (needed by {whose})" if whose else said))
         return None
 
-    def at_all(self) -> None:
-        """Files by their names and bytes, whether somebody names them or not; then packages and signatures."""
+    def at_packages(self) -> None:
+        """Packages and signatures that the index names."""
+        for pair in self.tried(partial(pairs, self._layout)) or ():
+            self.tried(partial(self._pair, pair), pair.what)
+
+    def at_files(self) -> None:
+        """Files by their names and bytes, whether somebody names them or not."""
         layout = self._layout
         for name in layout.names(ROOT):
             if name not in FOLDERS:
@@ -55,8 +64,6 @@ class Inspection:
         for name in layout.names(BLOBS):
             self.tried(partial(self._blob, name))
         self.files += len(layout.names(PLUGINS))
-        for pair in self.tried(partial(pairs, layout)) or ():
-            self.tried(partial(self._pair, pair))
 
     def _root(self, name: str) -> None:
         """A file beside the folders."""

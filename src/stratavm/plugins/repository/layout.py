@@ -130,7 +130,7 @@ class Layout(Closing):
 
     def damaged(self, folder: str, name: str, reason: str, expected: str, found: str) -> RepositoryDamaged:
         """The error for a file."""
-        todo = "`strata repo verify` looks at all" if self.own else ""
+        todo = "`strata repo add`, from where it came, writes it again" if self.own and folder == BLOBS else ""
         return RepositoryDamaged(self.place(folder, name), reason, expected, found, todo)
 
     def names(self, folder: str) -> list[str]:
@@ -157,11 +157,12 @@ class Layout(Closing):
             raise OSError(error.errno, error.strerror, self.place(folder, name)) from None
 
     def drop(self, folder: str, name: str) -> int:
-        """Remove a file, if there is one; how many bytes it had."""
+        """Remove a file, if there is one that is no folder; how many bytes it had."""
         with suppress(FileNotFoundError):
-            size = os.stat(name, dir_fd=self._at[folder], follow_symlinks=False).st_size
-            os.unlink(name, dir_fd=self._at[folder])
-            return size
+            found = os.stat(name, dir_fd=self._at[folder], follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode):
+                os.unlink(name, dir_fd=self._at[folder])
+                return found.st_size
         return 0
 
     # ---- blobs ----

@@ -256,15 +256,35 @@ class Repository(Closing):
             return self._install(record, self._choose(record, version), say)
 
     def _choose(self, record: Record, version: str | None) -> Opened:
-        """The package of a version."""
+        """The package of a version; of none, the newest release that would be taken."""
         known = {pair.hint.partition(":")[2]: pair for pair in self._pairs(record.name)}
-        wanted = newest(known) if version is None else version
-        pair = None if wanted is None else known.get(wanted)
-        if pair is None:
-            found = f"versions {some(sorted(known))}" if known else "none of this name"
-            todo = "pre-releases are taken where they are named" if known and version is None else "`strata repo list`"
-            raise PackageRefused(_label(record.name, version), "absent", "a package that was added", found, todo)
-        return self._open(pair)
+        if version is None:
+            found = self._newest(known.values())
+            if found is not None:
+                return found
+        elif version in known:
+            return self._open(known[version])
+        there = f"versions {some(sorted(known))}" if known else "none of this name"
+        todo = "pre-releases are taken where they are named" if known and version is None else "`strata repo list`"
+        raise PackageRefused(_label(record.name, version), "absent", "a package that was added", there, todo)
+
+    def _newest(self, some_pairs: Iterable[Pair]) -> Opened | None:
+        """The newest release of some; those that nobody trusts hide no others. None where there is none.
+
+        Raises:
+            PackageRefused: none of them would be taken.
+            RepositoryDamaged: a newer one is damaged.
+        """
+        first: PackageRefused | None = None
+        releases = {pair.hint.partition(":")[2]: pair for pair in some_pairs}
+        for version in sorted((v for v in releases if "-" not in v), key=precedence, reverse=True):
+            try:
+                return self._open(releases[version])
+            except PackageRefused as error:
+                first = first or error
+        if first is not None:
+            raise first
+        return None
 
     def _install(self, record: Record, package: Opened, say: Say) -> Installed:
         before = record.current
@@ -328,20 +348,28 @@ class Repository(Closing):
             Those that changed.
 
         Raises:
-            RepositoryError: as ``install``; those before it have changed.
+            RepositoryError: as ``install``; the others have changed.
         """
         with self._turn("upgrade", _label(name or "all")) as say:
             records = [self._record(name)] if name is not None else self._records()
-            changed = []
+            changed, wrong = [], []
             for record in records:
-                if record.current is None or record.highest is None:
-                    if name is not None:
-                        raise PackageRefused(name, "absent", "a plugin that is installed", "none of this name")
-                    continue
-                found = newest(pair.hint.partition(":")[2] for pair in self._pairs(record.name))
-                if found is not None and precedence(found) > precedence(record.highest[0]):
-                    changed.append(self._install(record, self._choose(record, found), say))
+                try:
+                    changed += self._upgrade(record, say)
+                except RepositoryError as error:
+                    wrong.append(error)
+            if wrong:
+                raise wrong[0]
             return changed
+
+    def _upgrade(self, record: Record, say: Say) -> list[Installed]:
+        """One of them."""
+        if record.current is None or record.highest is None:
+            return []
+        least = precedence(record.highest[0])
+        newer = [pair for pair in self._pairs(record.name) if precedence(pair.hint.partition(":")[2]) > least]
+        found = self._newest(newer)
+        return [] if found is None else [self._install(record, found, say)]
 
     def roll_back(self, name: str, steps: int = 1) -> Installed:
         """Make a version that was installed before the one that is loaded again.
@@ -447,16 +475,18 @@ class Repository(Closing):
         """Look at every file, every signature and every digest; what is not right. Nothing is changed."""
         with self._turn("verify", printable(self.path), writes=False) as say:
             look = Inspection(self._layout, self._trusted())
-            look.at_all()
+            look.at_packages()
             for name in look.tried(self._record_names) or ():
                 record = look.tried(partial(self._record, name))
                 for version in () if record is None else record.pinned:
-                    look.tried(partial(self._choose, record, version))
+                    look.tried(partial(self._choose, record, version), f"{name} {version}, which is pinned")
                 for entry in () if record is None else record.entries:
-                    look.tried(partial(self._verify_entry, record, entry))
-            found = list(dict.fromkeys(look.problems))
-            say(events.RepositoryVerified, look.files, len(found))
-            return found
+                    look.tried(
+                        partial(self._verify_entry, record, entry), f"{name} {entry.version}, which is installed"
+                    )
+            look.at_files()
+            say(events.RepositoryVerified, look.files, len(look.problems))
+            return look.problems
 
     def _verify_entry(self, record: Record, entry: Entry) -> None:
         sealed_in(self._layout, self._open_entry(record, entry))
@@ -573,11 +603,6 @@ class Repository(Closing):
             for event in unsaid:
                 if source is not None:
                     source.emit(event)
-
-
-def newest(versions: Iterable[str]) -> str | None:
-    """The highest release; None where there are pre-releases at most, which somebody must name."""
-    return max((version for version in versions if "-" not in version), key=precedence, default=None)
 
 
 def _label(name: str, version: str | None = None) -> str:

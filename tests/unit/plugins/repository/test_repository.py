@@ -14,7 +14,6 @@ from stratavm.plugins import Grant, Plugins, Policy, State
 from stratavm.plugins.repository import PackageRefused, Repository, RepositoryBusy, Trust, TrustedKey, write_package
 from stratavm.plugins.repository.layout import Layout
 from stratavm.plugins.repository.records import MOST_EARLIER
-from stratavm.plugins.repository.repository import newest
 from tests.unit.plugins.repository.shelves import (
     ACME,
     ANOTHER,
@@ -24,6 +23,7 @@ from tests.unit.plugins.repository.shelves import (
     TRUSTED,
     WASM,
     Shelf,
+    blob,
     files_of,
     manifest,
     package,
@@ -76,10 +76,51 @@ def test_the_newest_release_is_installed_and_pre_releases_where_they_are_named(s
     assert [found.version for found in shelf.repository.upgrade("guest")] == ["2.0.0"]
 
 
-def test_the_newest_is_a_release():
-    """By the order of semantic versioning."""
-    assert newest(["1.0.0", "1.10.0", "2.0.0-rc.1", "1.9.0"]) == "1.10.0"
-    assert newest(["1.0.0-rc.1"]) is None
+def test_a_version_that_nobody_trusts_hides_no_other(tmp_path):
+    """Neither where it is installed for the first time, nor by ``upgrade``, of one or of all."""
+    from tests.unit.plugins.repository.shelves import OTHER
+
+    file = tmp_path / "config/trust.json"
+    both = TrustedKey("other", OTHER.public, ("guest", "acme.*"))
+    TRUST.without("other").adding(both).save(file)
+    shelf = Shelf(tmp_path, trust=file)
+    shelf.add(package("1.0.0"), package("9.0.0", key=OTHER))
+    shelf.add(package("1.0.0", "acme.a", key=OTHER), package("1.0.0", "acme.b"), package("1.1.0", "acme.b"))
+    shelf.repository.install("acme.a")
+    shelf.repository.install("acme.b", "1.0.0")
+    shelf.add(package("2.0.0", "acme.a", key=OTHER))
+    TRUST.without("other").save(file)
+    assert shelf.repository.install("guest").version == "1.0.0"
+    shelf.add(package("1.1.0"))
+    assert [found.version for found in shelf.repository.upgrade("guest")] == ["1.1.0"]
+    with pytest.raises(PackageRefused, match="a trusted key"):
+        shelf.repository.upgrade()
+    assert [(i.name, i.version) for i in shelf.repository.installed()] == [
+        ("acme.a", "1.0.0"), ("acme.b", "1.1.0"), ("guest", "1.1.0")
+    ]  # fmt: skip
+    shelf.repository.close()
+
+
+def test_what_is_damaged_is_mended_by_adding_it_again(shelf):
+    """``verify`` says which file, and who needs it."""
+    shelf.versions("1.0.0")
+    module = blob(shelf.folder / "repository", WASM)
+    module.write_bytes(WASM[:-1] + b"!")
+    (problem,) = shelf.repository.verify()
+    assert problem.what == str(module) and "needed by guest 1.0.0" in problem.said
+    assert "`strata repo add`, from where it came, writes it again" in problem.said
+    shelf.repository.add(shelf.folder / "source1")
+    assert shelf.repository.verify() == []
+    assert shelf.repository.package("guest").read() == WASM
+
+
+def test_folders_where_files_should_be_do_not_stop_gc(shelf):
+    """They stay; ``verify`` tells of them."""
+    shelf.versions("1.0.0")
+    (shelf.folder / "repository/blobs/sha256" / ("0" * 64)).mkdir()
+    (shelf.folder / "repository/blobs/sha256/.aside-1").mkdir()
+    shelf.repository.gc()
+    assert [problem.reason for problem in shelf.repository.verify()] == ["file"]
 
 
 def test_steps_go_back_and_forward(shelf):
