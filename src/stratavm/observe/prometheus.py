@@ -1,5 +1,6 @@
-"""Metrics of engines and pools for Prometheus, by its official client library (``pip install stratavm[prometheus]``).
+"""Metrics of engines, pools and plugins for Prometheus, by its official client library.
 
+``pip install stratavm[prometheus]`` brings that.
 Nothing is counted for it twice: a scrape reads ``Engine.metrics()``. Names follow the conventions of Prometheus: base
 units, counters end in ``_total``.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from prometheus_client import REGISTRY, CollectorRegistry, make_asgi_app, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -16,7 +17,6 @@ from prometheus_client.registry import Collector
 
 from stratavm.base.numbers import whole
 from stratavm.engine.engine import Engine
-from stratavm.engine.metrics import EngineMetrics
 from stratavm.pool.metrics import PoolMetrics
 
 LAST_PORT: Final = 0xFFFF
@@ -100,6 +100,26 @@ POOL: Final[tuple[Row, ...]] = (
     Row("strata_pool_wait_seconds_total", "counter", "Waits of calls.", ("what",), _by(lambda p: p.wait_seconds)),
 )  # fmt: skip
 
+PLUGIN: Final[tuple[Row, ...]] = (
+    Row("strata_plugin_state", "gauge", "1 for the state that it is in.", ("state",), _by(lambda p: {p.state: 1})),
+    Row("strata_plugin_calls_total", "counter", "Calls that ended, by how.", ("outcome",), _by(lambda p: p.calls)),
+    Row("strata_plugin_failures_total", "counter", "Failures by type.", ("error",), _by(lambda p: p.failures)),
+    Row("strata_plugin_updates_total", "counter", "Updates, made and refused.", ("kind",), _by(lambda p: p.updates)),
+    Row("strata_plugin_probes_total", "counter", "Probes by what it said.", ("answer",), _by(lambda p: p.probes)),
+    Row("strata_plugin_instances_total", "counter", "Instances made.", (), _one(lambda p: p.instances)),
+    Row("strata_plugin_host_calls_total", "counter", "Calls of host functions.", (), _one(lambda p: p.host_calls)),
+    Row(
+        "strata_plugin_message_bytes_total", "counter", "Bytes of arguments and answers.", ("direction",),
+        _by(lambda p: {"in": p.bytes_in, "out": p.bytes_out}),
+    ),
+    Row("strata_plugin_call_seconds_total", "counter", "Time in which it was called.", (), _one(lambda p: p.seconds)),
+    Row("strata_plugin_fuel_total", "counter", "Units of fuel used.", (), _one(lambda p: p.fuel)),
+    Row("strata_plugin_waiting", "gauge", "Calls that wait for their turn.", (), _one(lambda p: p.waiting)),
+    Row("strata_plugin_memory_bytes", "gauge", "Bytes of its memories.", (), _one(lambda p: p.memory_bytes)),
+    Row("strata_plugin_stored_bytes", "gauge", "Bytes that the host keeps for it.", (), _one(lambda p: p.stored_bytes)),
+    Row("strata_plugin_owned", "gauge", "Entries of its ledger.", ("kind",), _by(lambda p: p.owned)),
+)  # fmt: skip
+
 
 class EngineCollector(Collector):
     """Gives a registry of Prometheus the metrics of engines when it is scraped.
@@ -128,8 +148,64 @@ class EngineCollector(Collector):
         return [GaugeMetricFamily(f"strata_engine_{name}", "An engine.") for name in encoded]
 
 
+class HasPlugins(Protocol):
+    """``stratavm.plugins.Plugins``, as far as it is seen from here."""
+
+    def metrics(self) -> Mapping[str, Any]:
+        """Of each plugin, by its name."""
+
+
+class PluginCollector(Collector):
+    """Gives a registry of Prometheus the metrics of plugins when it is scraped.
+
+    Args:
+        plugins: names and ``Plugins``; the label ``plugins`` has the name.
+    """
+
+    def __init__(self, plugins: Mapping[str, HasPlugins]) -> None:
+        self._plugins = dict(plugins)
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """What the registry asks for at a scrape."""
+        seen = [
+            ((name, plugin), metrics)
+            for name, plugins in self._plugins.items()
+            for plugin, metrics in plugins.metrics().items()
+        ]
+        for row in PLUGIN:
+            yield _family(row, ("plugins", "plugin"), seen)
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """A name for each of them, as for engines."""
+        encoded = (name.encode("utf-8", "surrogatepass").hex() for name in self._plugins)
+        return [GaugeMetricFamily(f"strata_plugins_{name}", "Plugins.") for name in encoded]
+
+
+def register_plugins(
+    plugins: HasPlugins, name: str = "default", registry: CollectorRegistry = REGISTRY
+) -> PluginCollector:
+    """Have a registry collect the metrics of plugins; ``registry.unregister`` ends it.
+
+    Raises:
+        TypeError: ``plugins`` is none, or ``name`` no string.
+        ValueError: the registry has plugins of this name.
+    """
+    found = getattr(plugins, "metrics", None)
+    if not callable(found) or not isinstance(found(), Mapping):
+        raise TypeError(f"register_plugins: plugins must be Plugins, got {plugins!r:.60}")
+    if not isinstance(name, str):
+        raise TypeError(f"register_plugins: name must be a string, got {name!r:.60}")
+    collector = PluginCollector({name: plugins})
+    try:
+        registry.register(collector)
+    except ValueError:
+        said = f"register_plugins: the registry has plugins called {name!r:.60}: give these another name"
+        raise ValueError(said) from None
+    return collector
+
+
 def _family(
-    row: Row, labels: tuple[str, ...], seen: Iterable[tuple[tuple[str, ...], EngineMetrics | PoolMetrics]]
+    row: Row, labels: tuple[str, ...], seen: Iterable[tuple[tuple[str, ...], Any]]
 ) -> CounterMetricFamily | GaugeMetricFamily:
     type_ = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
     family = type_(row.name.removesuffix("_total"), row.help, labels=(*labels, *row.labels))

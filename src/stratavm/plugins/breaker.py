@@ -19,6 +19,7 @@ class Recovery:
     Attributes:
         restart: the delays before a new instance, which grow while failures follow each other; after ``attempts`` of
             them in a row the plugin is quarantined.
+        unwell: after so many probes in a row that say it is not well, it has failed.
         most: so many failures ``within_s`` seconds end in quarantine too, with good calls in between or not.
     """
 
@@ -27,11 +28,13 @@ class Recovery:
     restart: Restart = RESTART
     most: int = 20
     within_s: float = 600.0
+    unwell: int = 3
 
     def __post_init__(self) -> None:
         if not isinstance(self.restart, Restart):
             raise TypeError(f"Recovery: restart must be a Restart, got {self.restart!r:.60}")
         object.__setattr__(self, "most", whole("Recovery: most", self.most, 1))
+        object.__setattr__(self, "unwell", whole("Recovery: unwell", self.unwell, 1))
         object.__setattr__(self, "within_s", seconds("Recovery: within_s", self.within_s))
 
 

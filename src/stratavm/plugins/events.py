@@ -191,3 +191,13 @@ class PluginCalled(Event):
     function: str
     outcome: str
     seconds: float
+
+
+@event
+class PluginProbed(Event):
+    """A plugin was asked whether it is well; ``reason`` is what it said or did instead."""
+
+    plugin: str
+    is_well: bool
+    reason: str
+    seconds: float

@@ -74,13 +74,14 @@ class Life:
         making: the body of one that is about to begin.
         state: where it is.
         config: what it is configured with; None: nothing.
+        unwell: how many probes in a row said that it is not well.
     """
 
     def __init__(self, package: Package, shared: Shared, edges: Mapping[str, Edge], config: Any = None) -> None:
         self.shared, self.edges, self.config = shared, edges, config
         self.name = package.manifest.name
         self.state = State.DISCOVERED
-        self.bodies = 0
+        self.bodies = self.unwell = 0
         self.version = Version(package, self.new_body())
         self.before: Version | None = None
         self.counters, self.ledger = Counters(), Ledger()
@@ -134,6 +135,8 @@ class Life:
 
     def go_on(self, version: Version, before: Version | None) -> None:
         """From here on it is this one, under its limits."""
+        if version is not self.version:
+            self.unwell = 0
         self.version, self.before = version, before
         self.ledger.most, self.gate.most = version.limits.stored_bytes, version.limits.waiting
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 from stratavm.base.forms import Any, Final, NoReturn, dataclass
 from stratavm.base.numbers import shown
-from stratavm.base.words import did_you_mean
-from stratavm.plugins.convention import ABI, START, STOP, Signature
+from stratavm.base.words import did_you_mean, some
+from stratavm.plugins.convention import ABI, OPTIONAL, Signature
 from stratavm.plugins.errors import ManifestError
 from stratavm.plugins.limits import NAMES, checked
 from stratavm.plugins.ranges import A_RANGE, VERSION, is_range
@@ -219,8 +219,8 @@ def _shown(found: object) -> str:
 
 def _signature(table: _Table, name: str, text: object) -> Signature:
     """Of a function that the plugin offers."""
-    if not _fits(VARIABLE)(name) or name in (START, STOP):
-        table.refuse("functions", f"the name of an export, neither {START} nor {STOP}", name)
+    if not _fits(VARIABLE)(name) or name in OPTIONAL:
+        table.refuse("functions", f"the name of an export, none of {some(OPTIONAL)}", name)
     found = Signature.parse(text)
     if found is None:
         table.refuse(f"functions.{name}", A_SIGNATURE, text)

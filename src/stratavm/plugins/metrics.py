@@ -20,6 +20,7 @@ class PluginMetrics:
         calls: calls that have ended: ``answered``, ``error`` (its own words), ``failed``.
         failures: failures by the type of the error.
         updates: updates that were made: ``patch``, ``swap``, ``none`` (the same module), and ``refused`` ones.
+        probes: answers to whether it is well: ``well`` and ``unwell``.
         instances: instances that were made for it.
         host_calls: calls of host functions.
         bytes_in, bytes_out: arguments and answers.
@@ -35,6 +36,7 @@ class PluginMetrics:
     calls: Mapping[str, int]
     failures: Mapping[str, int]
     updates: Mapping[str, int]
+    probes: Mapping[str, int]
     instances: int
     host_calls: int
     bytes_in: int
@@ -54,6 +56,7 @@ class Counters:
     calls: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("answered", "error", "failed"), 0))
     failures: dict[str, int] = field(default_factory=dict)
     updates: dict[str, int] = field(default_factory=dict)
+    probes: dict[str, int] = field(default_factory=dict)
     instances: int = 0
     host_calls: int = 0
     bytes_in: int = 0
@@ -70,6 +73,11 @@ class Counters:
         """One more update, or one that was refused."""
         self.updates[kind] = self.updates.get(kind, 0) + 1
 
+    def probed(self, is_well: bool) -> None:
+        """One more probe."""
+        name = "well" if is_well else "unwell"
+        self.probes[name] = self.probes.get(name, 0) + 1
+
     def metrics(self, state: str, waiting: int, memory_bytes: int, ledger: Ledger) -> PluginMetrics:
         """A frozen copy."""
         return PluginMetrics(
@@ -77,6 +85,7 @@ class Counters:
             calls=MappingProxyType(dict(self.calls)),
             failures=MappingProxyType(dict(self.failures)),
             updates=MappingProxyType(dict(self.updates)),
+            probes=MappingProxyType(dict(self.probes)),
             instances=self.instances,
             host_calls=self.host_calls,
             bytes_in=self.bytes_in,

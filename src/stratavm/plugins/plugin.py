@@ -17,6 +17,7 @@ from stratavm.plugins.convention import ErrorAnswer, Exchange, decode, drive, dr
 from stratavm.plugins.dependencies import dependants, is_met
 from stratavm.plugins.errors import PluginBusy, PluginRefused
 from stratavm.plugins.events import EdgeRefused, PluginCalled
+from stratavm.plugins.health import probe
 from stratavm.plugins.life import Life, reason_of
 from stratavm.plugins.making import prepare
 from stratavm.plugins.manifest import Manifest
@@ -207,6 +208,12 @@ class Plugin:
             ready(life)
         finally:
             life.leave()
+
+    def probe(self) -> bool | None:
+        """Ask it, by its ``plugin_health``, whether it is well: it answers with an error where it is not. After
+        ``Recovery.unwell`` such answers in a row, or where it traps, it has failed. One that failed is started again
+        before, if its time has come. None: it is called just now, takes no calls, or does not say."""
+        return probe(self._life)
 
     def check(self) -> None:
         """As much of ``load`` as runs nothing of it: the policy, the module's file, and what the module is.

@@ -13,6 +13,7 @@ from types import ModuleType
 from stratavm.base.closing import Closing
 from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import seconds
 from stratavm.base.text import printable
 from stratavm.engine.engine import Engine
 from stratavm.plugins.breaker import Recovery
@@ -22,6 +23,7 @@ from stratavm.plugins.dependencies import ordered
 from stratavm.plugins.edges import EDGES
 from stratavm.plugins.errors import PluginError, PluginRefused, PluginUnavailable
 from stratavm.plugins.events import ManifestRefused, PluginDiscovered
+from stratavm.plugins.health import Probing
 from stratavm.plugins.life import Life, Shared
 from stratavm.plugins.manifest import Manifest
 from stratavm.plugins.plugin import YOUNG, Plugin
@@ -94,6 +96,7 @@ class Plugins(Closing):
             lambda: self._lives,
         )
         self._found: dict[str, Plugin] = {}
+        self._probing: list[Probing] = []
         self._lives: dict[str, Life] = {}
         self._lock = Lock()
 
@@ -149,6 +152,23 @@ class Plugins(Closing):
                 with suppress(PluginUnavailable):
                     plugin.revive()
         return caller(**arguments)
+
+    def probe(self) -> dict[str, bool | None]:
+        """Ask each plugin whether it is well, as ``Plugin.probe``; what they said, by their names."""
+        return {plugin.name: plugin.probe() for plugin in self}
+
+    def probing(self, period_s: float = 10.0) -> Probing:
+        """A thread that probes every so many seconds, until what this returns, a context manager, is closed, or this
+        is. What it finds are events (``PluginProbed``, ``PluginFailed``).
+
+        Raises:
+            TypeError, ValueError: the period is no number of seconds, or none at all.
+        """
+        if seconds("period_s", period_s) == 0:
+            raise ValueError(f"period_s must be more than 0, got {period_s!r:.60}")
+        found = Probing(self, period_s)
+        self._probing.append(found)
+        return found
 
     def _refuse(self, where: str, error: Exception) -> None:
         if self._shared.source.hears(ManifestRefused):
@@ -285,6 +305,9 @@ class Plugins(Closing):
         Raises:
             PluginError: some could not be unloaded; the others are.
         """
+        for probing in self._probing:
+            probing.close()
+        self._probing.clear()
         stuck = []
         found = dict(self._found)
         order, circles = ordered({name: plugin.manifest for name, plugin in found.items()})

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from stratavm import Engine, Linker, Module, Pool, Rejected, Tenant, Trap
+from stratavm.plugins import Grant, Plugins, Policy
 from tests import needed
+from tests.unit.plugins.guests import ECHO, TRAP, manifest, module
 
 prometheus_client = needed.module("prometheus_client")
 prometheus = needed.module("stratavm.observe.prometheus")
@@ -111,6 +113,41 @@ def test_only_engines_are_registered(given, words):
         prometheus.register(Engine(), 5, prometheus_client.CollectorRegistry())
 
 
+def test_a_scrape_has_what_plugins_did():
+    """By the names of the host and the plugin; one that is unloaded keeps its counts, and has nothing."""
+    registry = prometheus_client.CollectorRegistry()
+    with Plugins(Policy({}, Grant())) as plugins:
+        prometheus.register_plugins(plugins, "main", registry)
+        with pytest.raises(ValueError, match="has plugins called 'main'"):
+            prometheus.register_plugins(plugins, "main", registry)
+        for odd, name, words in ((3, "x", "must be Plugins"), (plugins, 3, "must be a string")):
+            with pytest.raises(TypeError, match=words):
+                prometheus.register_plugins(odd, name, registry)
+        plugin = plugins.add(manifest(functions={"echo": "text -> text", "trap": "none -> none"}), module(ECHO, TRAP))
+        plugin.load()
+        plugin.call("echo", "four")
+        with pytest.raises(Trap):
+            plugin.call("trap")
+        plugin.update_to(plugin.manifest, module(ECHO, TRAP))
+
+        def value(name, **labels):
+            of = {"plugins": "main", "plugin": "guest"} | labels
+            found = samples(prometheus_client.generate_latest(registry).decode())
+            return found.get((name, *sorted(of.items())))
+
+        assert value("strata_plugin_state", state="active") == 1
+        assert value("strata_plugin_calls_total", outcome="answered") == 1
+        assert value("strata_plugin_failures_total", error="Trap") == 1
+        assert value("strata_plugin_updates_total", kind="swap") == 1
+        assert value("strata_plugin_message_bytes_total", direction="in") == 4
+        assert value("strata_plugin_instances_total") == 2
+        assert value("strata_plugin_owned", kind="instance") == 1
+        assert value("strata_plugin_memory_bytes") == 65536
+        plugin.unload()
+        assert value("strata_plugin_state", state="unloaded") == 1
+        assert value("strata_plugin_owned", kind="instance") is None and value("strata_plugin_instances_total") == 2
+
+
 def test_metrics_can_be_served_over_http(engine):
     """By a thread of its own, until it is ended."""
     import socket
@@ -151,5 +188,5 @@ def test_an_asgi_application_answers_scrapes(engine):
 def test_the_documentation_has_every_name_with_its_labels():
     """And no other."""
     rows = dict(re.findall(r"^\| `(strata_\w+)` \| ([^|]*) \|", PAGE.read_text(), re.M))
-    known = {row.name: row.labels for row in (*prometheus.ENGINE, *prometheus.POOL)}
+    known = {row.name: row.labels for row in (*prometheus.ENGINE, *prometheus.POOL, *prometheus.PLUGIN)}
     assert {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows.items()} == known

@@ -39,6 +39,9 @@ class Greeter:
         context.own("file", "open", lambda: LOG.append("closed"))
     def plugin_start(self, config):
         self.config = config
+    def plugin_health(self):
+        if self.calls > 1:
+            raise ErrorAnswer("tired")
     def plugin_stop(self):
         LOG.append("bye")
     def greet(self, name):
@@ -297,6 +300,18 @@ def test_what_is_no_plugin_is_refused(trusting, hosts, install):
     assert trusting.plugins.hook("colour", word="x") == ["x by greeter"]
     with pytest.raises(AttributeError, match=r"Plugins\(hooks=…\) was given none"):
         hosts().plugins.hook("colour")
+
+
+def test_one_says_whether_it_is_well(trusting, install):
+    """By a method; an error answer says that it is not, another exception is a failure."""
+    install(greeter="Greeter", other="Other")
+    greeter, _ = trusting.plugins.discover_python()
+    trusting.plugins.load_all()
+    assert trusting.plugins.probe() == {"greeter": True, "other": None}
+    assert [greeter.call("count"), greeter.call("count"), greeter.probe(), greeter.probe()] == [1, 2, False, False]
+    assert greeter.probe() is False and greeter.state is State.FAILED
+    trusting.now += 100
+    assert greeter.probe() is True
 
 
 def test_a_plugin_may_require_one_in_python(trusting, install):

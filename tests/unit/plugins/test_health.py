@@ -1,0 +1,137 @@
+"""Claims about probes: what a plugin says of its health, what follows, and a thread that asks."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from stratavm import Trap
+from stratavm.plugins import Grant, ManifestError, PluginRefused, Plugins, Policy, Recovery, State
+from stratavm.plugins.events import PluginFailed, PluginProbed
+from tests.unit.plugins.guests import COUNT, ECHO, TRAP, manifest, module
+
+HEALTH = """(global $ill (mut i32) (i32.const 0)) (data (i32.const 16) "tired")
+  (func (export "plugin_health") (param i32 i32) (result i64) (local $at i32)
+    (if (i32.eq (global.get $ill) (i32.const 2)) (then unreachable))
+    (if (i32.eqz (global.get $ill)) (then (return (i64.const 0))))
+    (local.set $at (call $alloc (i32.const 5))) (memory.copy (local.get $at) (i32.const 16) (i32.const 5))
+    (call $pack (local.get $at) (i32.const 0x80000005)))
+  (func (export "ill") (param i32 i32) (result i64) (global.set $ill (i32.const 1)) (i64.const 0))
+  (func (export "well") (param i32 i32) (result i64) (global.set $ill (i32.const 0)) (i64.const 0))
+  (func (export "dead") (param i32 i32) (result i64) (global.set $ill (i32.const 2)) (i64.const 0))"""
+KINDS = dict.fromkeys(("ill", "well", "dead"), "none -> none")
+
+
+def probed(host):
+    """What probes said since the last time."""
+    found = []
+    host.plugins.engine.bus.subscribe(PluginProbed, lambda e: found.append((e.is_well, e.reason)))
+    return found
+
+
+def test_a_plugin_that_is_unwell_too_often_has_failed(host):
+    """In its own words; a good answer in between begins the count anew."""
+    plugin = host.load(HEALTH, **KINDS)
+    said = probed(host)
+    assert plugin.probe() is True
+    plugin.call("ill")
+    assert [plugin.probe(), plugin.probe()] == [False, False] and plugin.state is State.ACTIVE
+    plugin.call("well")
+    assert plugin.probe() is True
+    plugin.call("ill")
+    assert [plugin.probe() for _ in range(3)] == [False] * 3
+    assert plugin.state is State.FAILED
+    failed = host.events.one(PluginFailed)
+    assert (failed.where, failed.reason) == ("health", "Unwell: it was not well 3 times in a row: tired")
+    assert said == [(True, ""), (False, "tired"), (False, "tired"), (True, ""), *[(False, "tired")] * 3]
+    assert plugin.metrics().probes == {"well": 2, "unwell": 5}
+    assert plugin.probe() is None  # its time has not come
+    host.now += 100
+    assert plugin.probe() is True and plugin.state is State.ACTIVE
+
+
+def test_a_trap_is_a_failure_at_once_and_too_many_are_quarantine(host):
+    """As in a call."""
+    plugin = host.load(HEALTH, **KINDS)
+    for _ in range(5):
+        plugin._life.breaker.in_a_row, before = plugin._life.breaker.in_a_row, plugin.state
+        assert before is State.ACTIVE
+        plugin._life.instance.exports.dead(0, 0)
+        assert plugin.probe() is False
+        if plugin.state is State.FAILED:
+            host.now += 100
+            assert plugin.probe() is True
+    assert plugin.state is State.QUARANTINED and plugin.probe() is None
+    assert plugin.metrics().failures == {"Trap": 5}
+
+
+def test_who_says_nothing_is_asked_nothing(host):
+    """Nor one that is called, rests or is not loaded; a name of its life is no function's."""
+    plain = host.load(ECHO, COUNT, echo="text -> text")
+    found = host.add(HEALTH, name="found", **KINDS)
+    assert host.plugins.probe() == {"guest": None, "found": None}
+    found.load()
+    assert host.plugins.probe() == {"guest": None, "found": True}
+    found._life.gate.enter(1)
+    assert found.probe() is None
+    found._life.leave()
+    found.suspend()
+    assert found.probe() is None
+    assert plain.metrics().probes == {}
+    with pytest.raises(ManifestError, match="none of plugin_start, plugin_stop, plugin_health"):
+        manifest(functions={"plugin_health": "none -> none"})
+    with pytest.raises(PluginRefused, match=r"expected plugin_health\(i32, i32\) -> i64"):
+        host.load('(func (export "plugin_health"))', name="odd")
+
+
+def test_another_version_begins_anew(host):
+    """What the one before said does not count."""
+    plugin = host.load(HEALTH, **KINDS)
+    plugin.call("ill")
+    assert [plugin.probe(), plugin.probe()] == [False, False]
+    plugin.update_to(plugin.manifest, plugin._life.package.data, how="swap", fresh=True)
+    plugin.call("ill")
+    assert [plugin.probe(), plugin.probe()] == [False, False] and plugin.state is State.ACTIVE
+
+
+def test_a_thread_asks_until_it_is_closed(hosts):
+    """And starts again what failed; the end of the host is its end."""
+    host = hosts(recovery=Recovery(unwell=1))
+    plugin = host.load(HEALTH, TRAP, trap="none -> none", **KINDS)
+    again = threading.Event()
+
+    def hear(event):
+        if event.is_well and plugin.metrics().instances > 1:
+            again.set()
+
+    host.plugins.engine.bus.subscribe(PluginProbed, hear)
+    with host.plugins.probing(period_s=0.005):
+        with pytest.raises(Trap):
+            plugin.call("trap")
+        host.now += 100
+        assert again.wait(60)
+    names = [thread.name for thread in threading.enumerate()]
+    assert "strata-health" not in names
+    host.plugins.probing(period_s=0.005)
+    host.plugins.close()
+    assert "strata-health" not in [thread.name for thread in threading.enumerate()]
+    with pytest.raises(ValueError, match="period_s"):
+        host.plugins.probing(period_s=-1)
+    with pytest.raises(ValueError, match="unwell"):
+        Recovery(unwell=0)
+
+
+def test_a_listener_may_close_the_host_of_the_thread():
+    """Which does not wait for itself."""
+    closed = threading.Event()
+    plugins = Plugins(Policy({}, Grant()))
+    plugins.add(manifest(functions=KINDS), module(HEALTH)).load()
+
+    def close(event):
+        plugins.close()
+        closed.set()
+
+    plugins.engine.bus.subscribe(PluginProbed, close)
+    plugins.probing(period_s=0.005)
+    assert closed.wait(60)
