@@ -7,7 +7,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.heap.heap import Heap, heap_new
-from cython.cimports.stratavm.heap.mark import log_word, mark_range, scan_words
+from cython.cimports.stratavm.heap.mark import mark_range, note_write, scan_words
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
 
 NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
@@ -84,8 +84,8 @@ class Exerciser:
         """``write``."""
         state: cython.pointer(HeapState) = self.heap.state
         side: uint64_t = (slot >> GRANULE_SHIFT) + state.window.side
-        if cython.cast(cython.pointer(uint8_t), side)[0] & UNLOGGED:
-            log_word(state, thing, slot)
+        if state.window.marking or cython.cast(cython.pointer(uint8_t), side)[0] & UNLOGGED:
+            note_write(state, thing, slot)
         cython.cast(cython.pointer(uint64_t), slot)[0] = word
 
     def store(self, address: int, offset: int, word: int) -> None:

@@ -8,17 +8,17 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memset
-from cython.cimports.posix.time import CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
-from cython.cimports.stratavm.heap.pace import next_nursery
+from cython.cimports.stratavm.heap.pace import bytes_between, next_nursery, next_rate, processor_ns
 from cython.cimports.stratavm.heap.space import (
-    clean_epochs,
+    clean,
     close_windows,
     forget_holes,
     free_new,
     free_unmarked,
     give_space,
     large_room,
+    mark_all,
     reserve_space,
     room_for,
 )
@@ -28,8 +28,7 @@ from cython.cimports.stratavm.heap.state import (
     HEAD_STACK,
     LARGE,
     HeapState,
-    TypeInfo,
-    seen,
+    look_up_types,
 )
 from cython.cimports.stratavm.heap.types import Descriptors
 
@@ -40,6 +39,9 @@ from stratavm.base.forms import Final
 LEAST: Final = 4 << 20
 """Bytes that are allocated between two collections, at least."""
 FIRST_NURSERY: Final = 1 << 20
+FEW_BLOCKS = cython.declare(uint32_t, 16)  # are cleaned at once
+FEW_OBJECTS = cython.declare(uint64_t, 8)
+FIRST_RATE: Final = 1000
 ENDLESS = cython.declare(uint64_t, 1 << 62)
 """No object is as large."""
 
@@ -62,6 +64,7 @@ class Heap:
         state.table = cython.address(descriptors.table)
         state.epoch = state.previous = 1
         state.most_stack = HEAD_STACK
+        state.rate = FIRST_RATE
         state.least = state.trigger = least
         state.always = switches.CHECK.value() >= 2
         state.poison = state.always or switches.POISON.value()
@@ -116,11 +119,13 @@ class Heap:
         with cython.nogil:
             collect_garbage(self.state, not self.state.generational)
 
-    def by_generations(self, pause_ns: int) -> None:
-        """From here on whoever writes a reference into an old object notes it (``mark.log_word``): most collections
-        look at new objects only. They are so many that it should take at most so long."""
+    def by_generations(self, pause_ns: int, slices: bool = True) -> None:
+        """From here on whoever writes a reference into an old object notes it (``mark.note_write``): most collections
+        look at new objects only. They are so many that it should take at most so long. The others go on in slices of
+        half of that."""
         self.collect()
         self.state.generational, self.state.pause_ns, self.state.nursery = True, pause_ns, FIRST_NURSERY
+        self.state.incremental = slices
 
     @property
     def live_bytes(self) -> int:
@@ -140,6 +145,16 @@ class Heap:
         return self.state.minors
 
     @property
+    def is_marking(self) -> bool:
+        """Whether a full collection goes on in slices just now."""
+        return self.state.window.marking != 0
+
+    @property
+    def cycles(self) -> tuple[int, int]:
+        """How many full collections went on in slices, and how many of these there were."""
+        return self.state.cycles, self.state.slices
+
+    @property
     def collections(self) -> int:
         """How often garbage was collected."""
         return self.state.collections
@@ -155,15 +170,20 @@ def heap_new(state, type_id, length, size):
     header: cython.pointer(uint32_t)
     if size < ENDLESS:
         size = (size + 15) & ~cython.cast(uint64_t, 15)
-        if state.always or state.allocated >= (state.nursery if state.generational else state.trigger):
-            collect_garbage(state, is_full_due(state))
+        keep_pace(state)
         room = found_room(state, size)
+        if room == cython.NULL and state.window.marking:
+            go_on(state, True)
+            room = found_room(state, size)
         if room == cython.NULL:
             collect_garbage(state, True)
             room = found_room(state, size)
         if room != cython.NULL:
             header = cython.cast(cython.pointer(uint32_t), room)
             header[0], header[1] = type_id, length
+            if state.window.marking and size > LARGE:
+                look_up_types(state)
+                mark_all(state, (room - state.base) >> GRANULE_SHIFT, ((room - state.base) >> GRANULE_SHIFT) + 1)
             if state.always:
                 state.window.end = state.window.next
     return room
@@ -177,7 +197,22 @@ def found_room(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_cha
     return large_room(state, size) if size > LARGE else room_for(state, size)
 
 
-# ---- collection ----
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
+    """Do what is due before an allocation."""
+    full: cython.bint
+    if state.window.marking:
+        if state.always or state.allocated >= state.next_slice:
+            go_on(state, False)
+    elif state.always or state.allocated >= (state.nursery if state.generational else state.trigger):
+        full = is_full_due(state)
+        collect_garbage(state, full and not state.incremental)
+        if full and state.incremental:
+            begin_cycle(state)
+    elif state.incremental:
+        clean(state, FEW_BLOCKS)
 
 
 @cython.cfunc
@@ -185,9 +220,12 @@ def found_room(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_cha
 @cython.exceptval(check=False)
 def is_full_due(state: cython.pointer(HeapState)) -> cython.bint:
     """Whether it is time to look at old objects too."""
-    if not state.generational or state.lost:
+    if not state.generational:
         return True
     return state.collections & 3 == 0 if state.always else state.grown >= state.trigger
+
+
+# ---- collections in one pause ----
 
 
 @cython.cfunc
@@ -197,56 +235,70 @@ def collect_garbage(state: cython.pointer(HeapState), full: cython.bint) -> cyth
     """Find all that is reachable, or all new objects that are, while the guest stands still; the rest is free."""
     if state.collecting:
         return
-    state.collecting = 1
-    began: uint64_t = processor_ns()
-    state.types = cython.cast(cython.pointer(cython.pointer(TypeInfo)), seen(cython.address(state.table.types)))
+    if state.window.marking:
+        go_on(state, True)
+    full |= state.lost
+    began: uint64_t = stand_still(state)
     close_windows(state)
-    state.previous = state.epoch
-    state.marked = 0
     before: uint64_t = state.grown
     handles: uint64_t = state.n_handle_marks
     if full:
-        begin_full(state)
+        next_number(state)
+        memset(state.live, 0, state.n_blocks * 2)
     else:
         state.n_handle_marks = 0  # old objects have handles too
         state.minors += 1
-    if state.visit != cython.NULL:
-        state.visit(state.owner, state)
-    mark_range(state, state.held, state.n_held)
+    mark_roots(state)
     if not full:
         mark_logged(state)
-    drain(state)
+    drain(state, 0, 0)
     if full:
-        free_unmarked(state)
-        state.grown = 0
-        state.trigger = max(state.live_bytes, state.least)
+        all_is_known(state)
     else:
         free_new(state, state.grown - before)
         state.live_bytes += state.grown - before
-    forget_holes(state)
+        forget_holes(state)
     state.n_handle_marks = handles
-    state.previous = state.epoch
     state.allocated = 0
     state.collections += 1
-    state.collecting = 0
-    took: uint64_t = processor_ns() - began
-    state.stood_ns += took
-    state.longest_ns = max(state.longest_ns, took)
+    before = go_ahead(state, began)
     if not full:
-        state.nursery = next_nursery(state.nursery, took, state.pause_ns)
+        state.nursery = next_nursery(state.nursery, before, state.pause_ns)
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def begin_full(state: cython.pointer(HeapState)) -> cython.void:
-    """Nothing is known to be reachable."""
+def stand_still(state: cython.pointer(HeapState)) -> uint64_t:
+    """A pause begins; when, as ``processor_ns`` has it."""
+    state.collecting = 1
+    look_up_types(state)
+    return processor_ns()
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def go_ahead(state: cython.pointer(HeapState), began: uint64_t) -> uint64_t:
+    """It ends; how long it was."""
+    took: uint64_t = processor_ns() - began
+    state.collecting = 0
+    state.stood_ns += took
+    state.longest_ns = max(state.longest_ns, took)
+    return took
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def next_number(state: cython.pointer(HeapState)) -> cython.void:
+    """Nothing is known to be reachable; what has the last number was."""
     if state.epoch >= EPOCH - 1:  # the last one has been used before, and so have those from the first on
-        clean_epochs(state, state.epoch)
+        clean(state, state.n_blocks)
+    state.previous = state.epoch
     state.epoch = state.epoch % EPOCH + 1
     state.n_log = 0
     state.lost = 0
-    memset(state.live, 0, state.n_blocks * 2)
     if state.handle_marks != cython.NULL:
         memset(state.handle_marks, 0, state.n_handle_marks)
 
@@ -254,8 +306,63 @@ def begin_full(state: cython.pointer(HeapState)) -> cython.void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def processor_ns() -> uint64_t:
-    """What the thread has had of a processor."""
-    now: timespec
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, cython.address(now))
-    return cython.cast(uint64_t, now.tv_sec) * 1000000000 + now.tv_nsec
+def mark_roots(state: cython.pointer(HeapState)) -> cython.void:
+    """The guest's, and the host's."""
+    if state.visit != cython.NULL:
+        state.visit(state.owner, state)
+    mark_range(state, state.held, state.n_held)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
+    """What has not the number is free."""
+    state.previous = state.epoch
+    free_unmarked(state)
+    forget_holes(state)
+    state.grown = 0
+    state.trigger = max(state.live_bytes, state.least)
+
+
+# ---- full collections in slices ----
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def begin_cycle(state: cython.pointer(HeapState)) -> cython.void:
+    """Begin to find all that is reachable now; what is made meanwhile counts as reachable. No object is new."""
+    began: uint64_t = stand_still(state)
+    next_number(state)
+    state.counts = state.spare
+    memset(state.counts, 0, state.n_blocks * 2)
+    mark_roots(state)
+    state.window.marking = 1
+    state.slice_bytes = bytes_between(state.live_bytes, state.rate, state.pause_ns // 2, state.trigger // 2)
+    state.next_slice = state.slice_bytes
+    go_ahead(state, began)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def go_on(state: cython.pointer(HeapState), to_the_end: cython.bint) -> cython.void:
+    """A slice, or all that is left."""
+    began: uint64_t = stand_still(state)
+    before: uint64_t = state.grown
+    if to_the_end:
+        drain(state, 0, 0)
+    elif not drain(state, FEW_OBJECTS if state.always else 0, began + state.pause_ns // 2):
+        state.slices += 1
+        state.next_slice = state.allocated + state.slice_bytes
+        state.rate = next_rate(state.rate, state.grown - before, go_ahead(state, began))
+        return
+    close_windows(state)
+    state.window.marking = 0
+    state.spare, state.live, state.counts = state.live, state.counts, state.counts
+    all_is_known(state)
+    state.allocated = 0
+    state.collections += 1
+    state.cycles += 1
+    go_ahead(state, began)

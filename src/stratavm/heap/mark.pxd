@@ -5,5 +5,5 @@ from stratavm.heap.state cimport HeapState
 cdef void mark_range(HeapState* state, const uint64_t* words, uint64_t count) noexcept nogil
 cdef void scan_words(HeapState* state, const uint64_t* low, const uint64_t* high) noexcept nogil
 cdef void mark_logged(HeapState* state) noexcept nogil
-cdef void log_word(HeapState* state, uint64_t thing, uint64_t slot) noexcept nogil
-cdef void drain(HeapState* state) noexcept nogil
+cdef void note_write(HeapState* state, uint64_t thing, uint64_t slot) noexcept nogil
+cdef bint drain(HeapState* state, uint64_t most, uint64_t until_ns) noexcept nogil

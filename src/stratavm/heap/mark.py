@@ -9,6 +9,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.heap.pace import processor_ns
 from cython.cimports.stratavm.heap.space import learn
 from cython.cimports.stratavm.heap.state import (
     ARRAY_PART,
@@ -21,7 +22,6 @@ from cython.cimports.stratavm.heap.state import (
     SMALL,
     START,
     TAIL,
-    TYPE_MASK,
     UNLOGGED,
     UNUSED,
     WAITING,
@@ -29,8 +29,8 @@ from cython.cimports.stratavm.heap.state import (
     TypeInfo,
     header_at,
     info_of,
+    look_up_types,
     prefetch,
-    seen,
     size_of,
 )
 
@@ -42,20 +42,28 @@ AHEAD = cython.declare(uint32_t, 8)  # objects on the way from memory; a power o
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
+def push(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+    """The fields of an object are to be looked at."""
+    if state.n_stack < state.most_stack:
+        state.stack[state.n_stack] = granule
+        state.n_stack += 1
+    else:
+        state.side[granule] |= WAITING
+        state.waiting[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] = 1
+        state.overflowed += 1
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
 def mark_object(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     """An object is reachable: unless that is known, its fields are to be looked at."""
     side: cython.pointer(uint8_t) = state.side + granule
     if side[0] & EPOCH == state.epoch:
         return
-    state.marked += 1
     side[0] = START | UNLOGGED | state.epoch
-    if state.n_stack < state.most_stack:
-        state.stack[state.n_stack] = granule
-        state.n_stack += 1
-    else:
-        side[0] |= WAITING
-        state.waiting[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] = 1
-        state.overflowed += 1
+    push(state, granule)
 
 
 @cython.cfunc
@@ -150,7 +158,7 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     info: cython.pointer(TypeInfo) = info_of(state, header)
     granules: uint64_t = size_of(info, header) >> GRANULE_SHIFT
     if granules <= LARGE >> GRANULE_SHIFT:
-        state.live[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
+        state.counts[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
         state.grown += granules << GRANULE_SHIFT
     else:
         state.grown += granules << GRANULE_SHIFT
@@ -198,19 +206,20 @@ def mark_logged(state):
     state.n_log = 0
 
 
-def log_word(state, thing, slot):
-    """A reference is about to be written into an old object: both words of the slot's granule are noted, if they are
-    references."""
+def note_write(state, thing, slot):
+    """A reference is about to be written into an object. While marks are made, what it takes the place of counts as
+    reachable: it was when they were begun. Else both words of the slot's granule are noted, if they are references."""
+    if state.window.marking:
+        mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
+        return
     side: cython.pointer(uint8_t) = state.side + ((slot - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT)
     if side[0] & UNLOGGED == 0:
         return
     side[0] &= ~UNLOGGED
     first: uint64_t = slot & ~cython.cast(uint64_t, 15)
     header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
-    types: cython.pointer(cython.pointer(TypeInfo)) = cython.cast(
-        cython.pointer(cython.pointer(TypeInfo)), seen(cython.address(state.table.types))
-    )
-    info: cython.pointer(TypeInfo) = types[header[0] & TYPE_MASK]
+    look_up_types(state)
+    info: cython.pointer(TypeInfo) = info_of(state, header)
     room: uint64_t = 2 * state.room_log + 1024
     if state.n_log + 2 > state.room_log:
         grown: cython.p_void = realloc(state.log, room * 8)
@@ -240,12 +249,14 @@ def note(
         state.n_log += 1
 
 
-def drain(state):
-    """Look at all that is reachable."""
+def drain(state, most, until_ns):
+    """Look at what is reachable: at all of it, or at so many objects and parts of arrays, or until the thread has had
+    so much of a processor; 0: no matter. Whether nothing is left."""
     coming: uint32_t[8]
     first: uint32_t = 0
     count: uint32_t = 0
     part: uint32_t
+    steps: uint64_t = 0
     while True:
         while count < AHEAD and state.n_stack:
             state.n_stack -= 1
@@ -263,4 +274,10 @@ def drain(state):
         elif state.overflowed:
             take_waiting(state)
         else:
-            return
+            return True
+        steps += 1
+        if steps == most or (until_ns and steps & 127 == 0 and processor_ns() > until_ns):
+            while count:
+                count -= 1
+                push(state, coming[(first + count) & (AHEAD - 1)])
+            return False

@@ -1,8 +1,9 @@
 # strata: hot
-"""When garbage is collected: decisions, from numbers to numbers. They know no heap, and do nothing."""
+"""When garbage is collected: decisions, from numbers to numbers, which know no heap; and the clock that they go by."""
 
 import cython
 from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.posix.time import CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 SMALLEST = cython.declare(uint64_t, 1 << 16)
 LARGEST = cython.declare(uint64_t, 4 << 20)
@@ -16,3 +17,22 @@ def next_nursery(nursery, took_ns, most_ns):
     elif took_ns < most_ns // 4:
         nursery = nursery // 4 * 5
     return max(SMALLEST, min(nursery, LARGEST))
+
+
+def bytes_between(live, rate, slice_ns, runway):
+    """How many bytes may be handed out between two slices, so that what lives is looked at before ``runway`` bytes are:
+    ``rate`` of them in a microsecond."""
+    slices: uint64_t = live * 1000 // (rate * slice_ns) + 1
+    return max(SMALLEST // 2, runway // slices)
+
+
+def next_rate(rate, looked_at, took_ns):
+    """The rate after a slice that has looked at so many bytes; slices of less than 20 microseconds say nothing."""
+    return rate if took_ns < 20_000 else (3 * rate + looked_at * 1000 // took_ns) // 4 + 1
+
+
+def processor_ns():
+    """What the thread has had of a processor."""
+    now: timespec
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, cython.address(now))
+    return cython.cast(uint64_t, now.tv_sec) * 1000000000 + now.tv_nsec

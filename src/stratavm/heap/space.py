@@ -8,7 +8,7 @@ order of addresses, each block once between two collections: so nobody sweeps.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, realloc
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memcmp, memset
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
     MAP_FAILED,
@@ -30,26 +30,29 @@ from cython.cimports.stratavm.heap.state import (
     HEAD,
     HEAD_ARRAYS,
     HEAD_STACK,
+    LARGE,
     MEDIUM,
     PART_BLOCKS,
     POISON_BYTE,
     SMALL,
     START,
     TAIL,
+    UNLOGGED,
     UNUSED,
     ArrayPart,
     HeapState,
     HeapWindow,
     Hole,
+    TypeInfo,
     first_free,
     first_live,
     header_at,
     info_of,
+    look_up_types,
     size_of,
 )
 
 BLOCK = cython.declare(uint64_t, 1 << BLOCK_SHIFT)
-SPOILED = cython.declare(uint64_t, 0x0101010101010101 * POISON_BYTE)
 LOWEST = cython.declare(uint64_t, 1 << 32)
 """Smaller references are handles."""
 GIVEN_BACK = cython.declare(cython.int, 4)  # MADV_DONTNEED
@@ -75,7 +78,7 @@ def reserve_space(state, limit):
     """Address space for the tables and twice as many blocks as ``limit`` bytes have; false where there is none."""
     most: uint64_t = min(max(limit >> BLOCK_SHIFT, 1), MOST_BLOCKS)
     room: uint64_t = (2 * most + PART_BLOCKS - 1) // PART_BLOCKS * PART_BLOCKS
-    tables: uint64_t = room * (BLOCK_GRANULES + 3 + 2 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
+    tables: uint64_t = room * (BLOCK_GRANULES + 3 + 4 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
     tables = (tables + 1024 + BLOCK - 1) & ~(BLOCK - 1)
     size: uint64_t = tables + (room + 1) * BLOCK
     mapping: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -93,6 +96,8 @@ def reserve_space(state, limit):
     state.zeroed = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
     state.waiting = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
     state.live = cython.cast(cython.pointer(uint16_t), carved(cython.address(at), room * 2))
+    state.spare = cython.cast(cython.pointer(uint16_t), carved(cython.address(at), room * 2))
+    state.counts = state.live
     state.spans = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), room * 4))
     state.fresh = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), room * 4))
     state.stack = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), HEAD_STACK * 4))
@@ -159,13 +164,36 @@ def unused_run(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.lon
 # ---- holes ----
 
 
+def mark_all(state, start, end):
+    """What lies in a run without gaps counts as reachable, and is old: it was made while marks were, so that all that
+    it refers to is either as new or was reachable before."""
+    header: cython.pointer(uint32_t)
+    info: cython.pointer(TypeInfo)
+    granules: uint64_t
+    while start < end:
+        header = header_at(state, start)
+        info = info_of(state, header)
+        granules = size_of(info, header) >> GRANULE_SHIFT
+        if state.side[start] & EPOCH != state.epoch:
+            state.side[start] = START | UNLOGGED | state.epoch
+            if granules <= LARGE >> GRANULE_SHIFT:
+                memset(state.side + start + 1, UNLOGGED | state.epoch, granules - 1)
+                state.counts[start >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
+            elif info.n_traced:
+                memset(state.side + start + 1, UNLOGGED | state.epoch, granules - 1)
+        start += granules
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def close_window(state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), hole: uint32_t) -> cython.void:
-    """Nothing more goes into a hole."""
+    """Nothing more goes into a hole; while marks are made, what is in it has them."""
     if hole:
         state.holes[hole - 1].used = (window.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+        if state.window.marking:
+            look_up_types(state)
+            mark_all(state, state.holes[hole - 1].start, state.holes[hole - 1].used)
     window.next = window.end = 0
 
 
@@ -228,14 +256,9 @@ def hand_out(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def touched(begin: cython.p_char, size: uint64_t) -> uint64_t:
-    """How many words of a freed run somebody has written to."""
-    found: uint64_t = 0
-    words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), begin)
-    at: uint64_t
-    for at in range(size >> 3):
-        found += words[at] != SPOILED
-    return found
+def touched(begin: cython.p_char, size: uint64_t) -> cython.bint:
+    """Whether somebody has written to a freed run."""
+    return cython.cast(cython.pointer(uint8_t), begin)[0] != POISON_BYTE or memcmp(begin, begin + 1, size - 1) != 0
 
 
 @cython.cfunc
@@ -252,9 +275,9 @@ def next_hole(state: cython.pointer(HeapState), wanted: uint32_t) -> cython.bint
         if state.kinds[state.block] == SMALL and (
             state.granule or (state.live[state.block] < BLOCK_GRANULES and state.fresh[state.block] == 0)
         ):
-            start = first_free(state.side, first + state.granule, end, state.epoch)
+            start = first_free(state, first + state.granule, end)
             while start < end:
-                end = first_live(state.side, start, end, state.epoch)
+                end = first_live(state, start, end)
                 if end - start >= wanted:
                     state.granule = end - first
                     if state.granule == BLOCK_GRANULES:
@@ -263,7 +286,7 @@ def next_hole(state: cython.pointer(HeapState), wanted: uint32_t) -> cython.bint
                     return hand_out(state, state.window, start, end)
                 start = end
                 end = first + BLOCK_GRANULES
-                start = first_free(state.side, start, end, state.epoch)
+                start = first_free(state, start, end)
         state.block += 1
         state.granule = 0
     return False
@@ -391,7 +414,7 @@ def free_unmarked(state):
             else:
                 free_large(state, block, blocks)
         block += blocks
-    state.unused = 0
+    state.unused = state.clean = 0
     state.block = state.granule = state.start_block = state.start_granule = 0
     state.live_bytes = live
 
@@ -442,20 +465,26 @@ def spoil(state: cython.pointer(HeapState), block: uint32_t) -> cython.void:
     end: uint32_t = at + BLOCK_GRANULES
     stop: uint32_t
     while at < end:
-        at = first_free(state.side, at, end, state.epoch)
-        stop = first_live(state.side, at, end, state.epoch)
+        at = first_free(state, at, end)
+        stop = first_live(state, at, end)
         memset(state.base + (cython.cast(uint64_t, at) << GRANULE_SHIFT), POISON_BYTE, (stop - at) << GRANULE_SHIFT)
         memset(state.side + at, 0, stop - at)
         at = stop
 
 
-def clean_epochs(state, kept):
-    """No side byte has another epoch than the one of what is kept: numbers of epochs can be used again."""
-    block: uint32_t
+def clean(state, blocks):
+    """Side bytes of so many more blocks have no other number than the heap's, so that the others can be used again."""
     at: uint32_t
-    for block in range(state.n_blocks):
-        if state.kinds[block] == HEAD:
-            continue
-        for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
-            if state.side[at] & EPOCH != kept:
-                state.side[at] = 0
+    end: uint32_t
+    stop: uint32_t
+    while blocks and state.clean < state.n_blocks:
+        if state.kinds[state.clean] == SMALL:
+            at = state.clean * BLOCK_GRANULES
+            end = at + BLOCK_GRANULES
+            while at < end:
+                at = first_free(state, at, end)
+                stop = first_live(state, at, end)
+                memset(state.side + at, 0, stop - at)
+                at = stop
+        state.clean += 1
+        blocks -= 1

@@ -53,6 +53,7 @@ cdef struct HeapWindow:              # what machine code has of a heap
     uint64_t next                    # where the next object begins
     uint64_t end                     # of the zeroed hole
     uint64_t side                    # the side byte of an object is at (address >> 4) + side
+    uint64_t marking                 # whether what references are overwritten has to be told
 
 cdef struct Hole:                    # handed out since the last collection
     uint32_t start                   # granules of the heap
@@ -81,6 +82,8 @@ cdef struct HeapState:
     uint8_t* kinds                   # of blocks
     uint8_t* zeroed                  # whether an unused block is all zeros
     uint16_t* live                   # granules of a small block that the last collection found reachable
+    uint16_t* counts                 # the same for the collection at hand: ``live`` itself, where that is one pause
+    uint16_t* spare
     uint32_t* spans                  # blocks of a large object, at its head; how far that is, at others
     uint32_t* fresh                  # the hole of a block that was handed out last + 1
     uint8_t* waiting                 # whether objects of a block are marked WAITING
@@ -108,6 +111,7 @@ cdef struct HeapState:
     uint8_t always                   # every allocation collects first
     uint8_t collecting
     uint8_t generational             # whoever writes a reference into an old object notes it
+    uint8_t incremental              # full collections go on in slices, while the guest runs
     uint8_t lost                     # something was written, and there was no memory to note it
     uint64_t allocated               # bytes that were handed out since the last collection
     uint64_t nursery                 # with so many it is time to look for garbage among them
@@ -122,11 +126,16 @@ cdef struct HeapState:
     uint64_t* log                    # words of old objects that were written to
     uint64_t n_log
     uint64_t room_log
+    uint64_t cycles                  # full collections in slices
+    uint64_t slices
+    uint64_t slice_bytes             # are handed out between two slices
+    uint64_t next_slice              # with so many bytes handed out it is time for the next
+    uint64_t rate                    # bytes that are looked at in a microsecond
+    uint32_t clean                   # side bytes of blocks before it have no other number than the heap's
     uint64_t stood_ns                # the thread's processor time of all collections
     uint64_t longest_ns              # and of the longest
     uint64_t pause_ns                # that a collection should take at most, of the thread's processor time
-    uint64_t damaged                 # freed granules that somebody wrote to
-    uint64_t marked                  # objects that the collection at hand found
+    uint64_t damaged                 # freed runs that somebody wrote to
     uint8_t* handle_marks            # by handle: whether a reachable word is it; or NULL
     uint64_t n_handle_marks
     visit_t visit                    # tells the roots
@@ -145,39 +154,44 @@ cdef inline uint64_t size_of(const TypeInfo* info, const uint32_t* header) noexc
 cdef inline TypeInfo* info_of(HeapState* state, const uint32_t* header) noexcept nogil:
     return state.types[header[0] & TYPE_MASK]
 
+# The types of the table as it is now.
+cdef inline void look_up_types(HeapState* state) noexcept nogil:
+    state.types = <TypeInfo**>seen(&state.table.types)
+
 cdef inline uint32_t* header_at(HeapState* state, uint32_t granule) noexcept nogil:
     return <uint32_t*>(state.base + (<uint64_t>granule << GRANULE_SHIFT))
 
-# The first granule in [at, end) whose epoch is not the given one, or ``end``; both are multiples of 8 or nearly so:
-# side bytes up to the next multiple of 8 can be read.
-cdef inline uint32_t first_free(const uint8_t* side, uint32_t at, uint32_t end, uint64_t epoch) noexcept nogil:
-    cdef uint64_t word
-    cdef uint64_t wanted = epoch * 0x0101010101010101ULL
+# A mask of the bytes, of eight side bytes, that have neither number: their highest bits.
+cdef inline uint64_t free_of(uint64_t word, uint64_t epoch, uint64_t previous) noexcept nogil:
+    cdef uint64_t numbers = word & 0x0707070707070707ULL
+    cdef uint64_t other = (numbers ^ (epoch * 0x0101010101010101ULL)) + 0x7F7F7F7F7F7F7F7FULL
+    cdef uint64_t older = (numbers ^ (previous * 0x0101010101010101ULL)) + 0x7F7F7F7F7F7F7F7FULL
+    return other & older & 0x8080808080808080ULL
+
+# The first granule in [at, end), within a block, that has neither of the numbers of the heap, or ``end``.
+cdef inline uint32_t first_free(HeapState* state, uint32_t at, uint32_t end) noexcept nogil:
+    cdef uint64_t found
+    cdef uint32_t skipped
     while at < end:
-        if at & 7 or end - at < 8:
-            if side[at] & EPOCH != epoch:
-                return at
-            at += 1
-            continue
-        word = ((<const uint64_t*>(side + at))[0] & 0x0707070707070707ULL) ^ wanted
-        if word != 0:
-            return at + (lowest_of(word) >> 3)
-        at += 8
+        skipped = at & 7
+        found = free_of((<const uint64_t*>(state.side + (at - skipped)))[0], state.epoch, state.previous)
+        found >>= 8 * skipped
+        if found != 0:
+            at += lowest_of(found) >> 3
+            return at if at < end else end
+        at += 8 - skipped
     return end
 
-# The first granule in [at, end) that has the epoch, or ``end``.
-cdef inline uint32_t first_live(const uint8_t* side, uint32_t at, uint32_t end, uint64_t epoch) noexcept nogil:
-    cdef uint64_t word
-    cdef uint64_t wanted = epoch * 0x0101010101010101ULL
+# The first granule in [at, end), within a block, that has one of them, or ``end``.
+cdef inline uint32_t first_live(HeapState* state, uint32_t at, uint32_t end) noexcept nogil:
+    cdef uint64_t found
+    cdef uint32_t skipped
     while at < end:
-        if at & 7 or end - at < 8:
-            if side[at] & EPOCH == epoch:
-                return at
-            at += 1
-            continue
-        word = ((<const uint64_t*>(side + at))[0] & 0x0707070707070707ULL) ^ wanted
-        word = (word - 0x0101010101010101ULL) & ~word & 0x8080808080808080ULL
-        if word != 0:
-            return at + (lowest_of(word) >> 3)
-        at += 8
+        skipped = at & 7
+        found = free_of((<const uint64_t*>(state.side + (at - skipped)))[0], state.epoch, state.previous)
+        found = (found ^ 0x8080808080808080ULL) >> 8 * skipped
+        if found != 0:
+            at += lowest_of(found) >> 3
+            return at if at < end else end
+        at += 8 - skipped
     return end

@@ -53,10 +53,10 @@ class Verifier:
         block: uint32_t = 0
         used: uint32_t = 0
         span: uint32_t
-        if state.n_stack or state.n_parts or state.overflowed or state.collecting:
+        if state.collecting or (not state.window.marking and (state.n_stack or state.n_parts or state.overflowed)):
             self.found.append("a collection left something to look at")
         if state.damaged:
-            self.found.append(f"{state.damaged} words of freed granules were written to")
+            self.found.append(f"{state.damaged} freed runs of granules were written to")
         while block < state.n_blocks:
             span = 1
             if state.kinds[block] == SMALL:
@@ -87,6 +87,12 @@ class Verifier:
         return size_of(self.state.table.types[number], header) >> GRANULE_SHIFT
 
     @cython.cfunc
+    def has_number(self, granule: uint32_t) -> cython.bint:
+        """Whether a collection has reached it, the one at hand or the last."""
+        number: uint32_t = self.state.side[granule] & EPOCH
+        return number == self.state.epoch or number == self.state.previous
+
+    @cython.cfunc
     def small(self, block: uint32_t) -> object:
         """A block of small objects: those that the last collection found, and the fresh ones."""
         state: cython.pointer(HeapState) = self.state
@@ -97,21 +103,21 @@ class Verifier:
         step: uint32_t
         hole: uint32_t = state.fresh[block]
         while at < end:
-            if state.side[at] & EPOCH != state.epoch:
+            if not self.has_number(at):
                 at += 1
                 continue
             size = self.size(at) if state.side[at] & START else 0
-            if size == 0 or size > end - at or state.side[at] & WAITING:
+            if size == 0 or size > end - at or (state.side[at] & WAITING and not state.window.marking):
                 self.found.append(f"granule {at} is reachable, and no object begins there: {state.side[at]:#x}")
                 at += 1
                 continue
             for step in range(1, size):
-                if state.side[at + step] & (START | EPOCH) != state.epoch:
+                if state.side[at + step] & START or not (state.window.marking or self.has_number(at + step)):
                     self.found.append(f"granule {at + step}, of an object at {at}: {state.side[at + step]:#x}")
             self.starts[at] = size
             live += size
             at += size
-        if live != state.live[block]:
+        if live != state.live[block] and not state.window.marking:
             self.found.append(f"block {block} has {live} reachable granules, its count says {state.live[block]}")
         if state.poison and not hole:
             self.free(block)
@@ -127,7 +133,7 @@ class Verifier:
         step: uint32_t
         words: cython.pointer(uint64_t)
         for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
-            if self.state.side[at] & EPOCH == self.state.epoch:
+            if self.has_number(at):
                 continue
             words = cython.cast(cython.pointer(uint64_t), header_at(self.state, at))
             for step in range(2):
@@ -148,7 +154,7 @@ class Verifier:
             used = (state.window.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
         elif number + 1 == state.hole_aside:
             used = (state.aside.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
-        while at < used:
+        while at < used:  # while marks are made some have their number
             size = self.size(at)
             if size == 0 or size > used - at:
                 self.found.append(f"granule {at} of a fresh hole has no object that ends within it")
@@ -223,6 +229,7 @@ class Verifier:
             self.found.append(f"the object at granule {start} refers to {word:#x}, where no object begins")
         elif (
             state.generational
+            and not state.window.marking
             and state.side[here] & UNLOGGED
             and state.side[offset >> GRANULE_SHIFT] & EPOCH != state.epoch
         ):

@@ -12,6 +12,7 @@ from stratavm.heap.types import Descriptors
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
 
+PAUSES, YOUNG, SLICES = HOW = ("all in one pause", "by generations", "by generations and in slices")
 ANY = T.ref(T.ANY)
 STRUCTS = {
     T.STRUCT_ID | 1: (T.I64,),
@@ -57,13 +58,13 @@ class Guest:
     """A guest that draws what it does, and the witness."""
 
     def __init__(
-        self, seed: int, limit: int = 64 << 20, least: int = 1 << 16, roots: int = 40, young: bool = False
+        self, seed: int, limit: int = 64 << 20, least: int = 1 << 16, roots: int = 40, how: str = PAUSES
     ) -> None:
         self.random = random.Random(seed)
         self.heap = Heap(described(), limit, least)
         self.guest = Exerciser(self.heap, roots, roots)
-        if young:
-            self.heap.by_generations(1_000_000)
+        if how != PAUSES:
+            self.heap.by_generations(1_000_000, slices=how == SLICES)
         self.roots, self.words = [0] * roots, [0] * roots
         self.held: list[int] = []
         self.known: dict[int, Known] = {}
