@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 import uvicorn
 
+from examples.sandbox_server.connections import timely
 from examples.sandbox_server.guarding import HERE
 from examples.sandbox_server.languages import LANGUAGES, WHEEL
 from examples.sandbox_server.runner import Settings
@@ -38,7 +39,7 @@ def main() -> int:
         return 1
     sys.setswitchinterval(0.001)  # guests that compute are suspended so often: how long others wait for the loop
     settings = Settings(languages=languages, hosts=(*HERE, *(name.lower() for name in options.name)))
-    config = uvicorn.Config(create_app(settings), timeout_graceful_shutdown=GRACE_S)
+    config = uvicorn.Config(create_app(settings), http=timely(settings.patience), timeout_graceful_shutdown=GRACE_S)
     with listen(options.host, options.port, settings.patience) as socket:
         print(f"http://{options.host}:{socket.getsockname()[1]}")
         uvicorn.Server(config).run(sockets=[socket])

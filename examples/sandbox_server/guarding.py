@@ -63,6 +63,7 @@ class Guard:
             return "this server answers by its own name only"
         if origins and origins not in ([f"http://{hosts[0]}"], [f"https://{hosts[0]}"]):
             return "requests of other pages are refused"
-        if method not in ("GET", "HEAD") and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        sites = headers.getlist("sec-fetch-site")
+        if method not in ("GET", "HEAD") and not {"none", "same-origin"}.issuperset(sites):
             return "requests of other pages are refused"
         return ""

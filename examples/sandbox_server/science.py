@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import stratavm
+from examples.sandbox_server.turns import Turns
 from stratavm.adapters.pictures import pictures
 from stratavm.sandbox import Python, PythonCompleted
 
@@ -62,7 +63,7 @@ class ScienceSettings:
         limits: by name: ``seconds``, ``memory_mib``, ``output_kib``.
         warm: what each interpreter begins with.
         running: how many scripts run at once.
-        waiting: how many may wait for those.
+        waiting: how many may wait for those, by tenant.
         kept: how many pictures are kept for those who ask for them.
         kept_bytes: of these together.
     """
@@ -81,8 +82,7 @@ class Science:
     def __init__(self, settings: ScienceSettings) -> None:
         self.settings = settings
         self._python: Python | None = None
-        self._room = asyncio.Semaphore(settings.running)
-        self._asked = 0
+        self._turns = Turns(settings.running, settings.waiting)
         self._pictures: OrderedDict[str, bytes] = OrderedDict()
 
     async def begin(self) -> None:
@@ -114,23 +114,19 @@ class Science:
         Raises:
             stratavm.Rejected: it was not run.
         """
-        if self._python is None or self._asked >= self.settings.running + self.settings.waiting:
-            raise stratavm.Rejected("closed" if self._python is None else "full", tenant)
-        self._asked += 1
-        try:
-            async with self._room:
-                done = await self._python.run_async(
-                    code,
-                    stdin=given,
-                    timeout=limits["seconds"],
-                    max_memory=limits["memory_mib"] << 20,
-                    max_output=limits["output_kib"] << 10,
-                    max_files=16 << 20,
-                )
-                # beside the loop, and in turn: a script may write files that take long to look at
-                found = await asyncio.to_thread(pictures, done.files, MOST_PICTURES)
-        finally:
-            self._asked -= 1
+        if self._python is None:
+            raise stratavm.Rejected("closed", tenant)
+        async with self._turns.turn(tenant):
+            done = await self._python.run_async(
+                code,
+                stdin=given,
+                timeout=limits["seconds"],
+                max_memory=limits["memory_mib"] << 20,
+                max_output=limits["output_kib"] << 10,
+                max_files=16 << 20,
+            )
+            # beside the loop, and in turn: a script may write files that take long to look at
+            found = await asyncio.to_thread(pictures, done.files, MOST_PICTURES)
         return {**_told(done), "limits": dict(limits), "pictures": self._keep(found)}
 
     def picture(self, name: str) -> bytes | None:

@@ -10,10 +10,11 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -28,6 +29,7 @@ from examples.sandbox_server import science
 from examples.sandbox_server.guarding import Guard
 from examples.sandbox_server.runner import Runner, Script, Settings
 
+T = TypeVar("T")
 LOG = logging.getLogger("sandbox_server")
 FOLDER = Path(__file__).parent
 PAGE = ("page.html", "page.js", "page.css")
@@ -54,10 +56,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
         began = time.perf_counter()
         try:
             if script.language == science.NAME:
-                return JSONResponse(
-                    await runner.science.answer(script.code, script.stdin, script.tenant, script.limits)
-                )
-            ending, printed = await runner.answer(script)
+                asked = runner.science.answer(script.code, script.stdin, script.tenant, script.limits)
+                return JSONResponse(await _while_it_waits(request, asked))
+            ending, printed = await _while_it_waits(request, runner.answer(script))
         except stratavm.Rejected as error:
             return _refusal(error)
         answer = {
@@ -107,6 +108,27 @@ def create_app(settings: Settings | None = None) -> Starlette:
     return app
 
 
+async def _while_it_waits(request: Request, answer: Coroutine[Any, Any, T]) -> T:
+    """The answer; for a client that is gone nothing is run to its end."""
+    running = asyncio.ensure_future(answer)
+    watching = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise HTTPException(400, "the client is gone")
+        return running.result()
+    finally:
+        for task in (running, watching):
+            task.cancel()
+        await asyncio.gather(running, watching, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    """The body is read: what comes now is that the client goes."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def _script(request: Request, runner: Runner) -> Script:
     """What the request asks for: JSON with ``language``, ``code`` and ``stdin``. Who asks is in ``X-Tenant``, which the
     proxy in front of this server should set, or else is who is connected."""
@@ -115,12 +137,15 @@ async def _script(request: Request, runner: Runner) -> Script:
     if announced.isdecimal() and int(announced[:20]) > most:  # what it never sends is not waited for
         raise HTTPException(413, f"a request has at most {most} bytes")
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > most:
-                raise HTTPException(413, f"a request has at most {most} bytes")
+        async with asyncio.timeout(runner.settings.patience):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > most:
+                    raise HTTPException(413, f"a request has at most {most} bytes")
     except ClientDisconnect:
         raise HTTPException(400, "the request ended in the middle of its body") from None
+    except TimeoutError:
+        raise HTTPException(408, "the request did not come to its end") from None
     try:
         given = json.loads(body)
         language, code, stdin = given["language"], given["code"], given.get("stdin", "")

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from urllib.parse import quote
 
@@ -17,10 +17,12 @@ import uvicorn
 from starlette.requests import ClientDisconnect
 
 import stratavm
+from examples.sandbox_server.connections import timely
 from examples.sandbox_server.languages import LANGUAGES
 from examples.sandbox_server.runner import Runner, Script, Settings
 from examples.sandbox_server.science import Limit, ScienceSettings
 from examples.sandbox_server.server import Output, create_app, listen
+from examples.sandbox_server.turns import Turns
 from tests import needed
 from tests.programs.pythons import MODULE
 from tests.servers.browser import BROWSERS, Browser
@@ -38,7 +40,7 @@ class Served:
         self._socket = listen("127.0.0.1", 0, settings.patience)
         self.address = self._socket.getsockname()
         self.url = f"http://127.0.0.1:{self.address[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(self.app, log_level="critical"))
+        self._server = uvicorn.Server(uvicorn.Config(self.app, http=timely(settings.patience), log_level="critical"))
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
 
     def __enter__(self):
@@ -512,6 +514,107 @@ def test_other_pages_and_other_names_are_refused(scientific, headers):
     """Before anything runs: a page that somebody visits cannot have this server run code, nor by a name of its own."""
     body = {"language": "science", "code": "1"}
     assert scientific.client.post("/run", json=body, headers=headers).status_code == 403
+
+
+def test_a_second_word_on_where_a_request_comes_from_counts(scientific):
+    """Browsers say one; whoever says two has the worse one."""
+    headers = [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")]
+    for said in (headers, headers[::-1]):
+        answer = scientific.client.post("/run", json={"language": "science", "code": "1"}, headers=said)
+        assert answer.status_code == 403
+
+
+HALVES = {
+    "nothing": b"",
+    "a head": b"POST /run HTTP/1.1\r\nHost: 127.0.0.1\r\nX-More: ",
+    "a body": b"POST /run HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{",
+    "a second head": b"GET /languages HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /lang",
+}
+
+
+def test_half_requests_do_not_stay_open(program):
+    """Each holds a descriptor: a head, or a body, has its time, which more of it does not begin anew."""
+    program("quickjs.wasm")
+    with Served(Settings(languages=("javascript",), patience=0.7)) as served:
+        open_ones = []
+        for sent in HALVES.values():
+            one = socket.create_connection(served.address)
+            one.sendall(sent)
+            one.settimeout(60)
+            open_ones.append(one)
+        begin = time.monotonic()
+        for _ in range(3):
+            time.sleep(0.3)
+            with suppress(OSError):
+                open_ones[1].sendall(b"x")
+        said = [b"".join(iter(lambda one=one: received(one), b"")) for one in open_ones]
+        assert time.monotonic() - begin < 30
+        assert said[0] == said[1] == b"" and said[2].startswith(b"HTTP/1.1 408") and said[3].startswith(b"HTTP/1.1 200")
+        assert served.run("console.log(1)").status_code == 200, "others go on"
+
+
+def received(connection):
+    """Some of what comes; nothing at the end, however that is."""
+    try:
+        return connection.recv(1 << 16)
+    except ConnectionError:
+        return b""
+
+
+def test_a_client_that_goes_away_ends_its_script(scientific):
+    """What nobody waits for is not run to the end: its turn is another's."""
+    body = json.dumps({"language": "science", "code": "while True: pass", "limits": {"seconds": 90}}).encode()
+    head = f"POST /run HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    turns = scientific.runner.science._turns
+    gone = [socket.create_connection(scientific.address) for _ in range(2)]
+    for one in gone:
+        one.sendall(head + body)
+    begin = time.monotonic()
+    while turns._free and time.monotonic() - begin < 60:
+        time.sleep(0.02)
+    assert not turns._free, "both run"
+    for one in gone:
+        one.close()
+    while turns._free < 2 and time.monotonic() - begin < 60:
+        time.sleep(0.02)
+    assert turns._free == 2 and time.monotonic() - begin < 60
+    assert scientific.run("1", "science").json()["value"] == "1"
+
+
+def test_turns_are_by_tenant():
+    """One who asks much waits for others, and gives up places to them; what is cancelled takes no turn along."""
+    order = []
+
+    async def ask(turns, tenant):
+        async with turns.turn(tenant):
+            order.append(tenant)
+            await asyncio.sleep(0)
+
+    async def main():
+        turns = Turns(1, 4)
+        async with turns.turn("first"):
+            many = [asyncio.create_task(ask(turns, "many")) for _ in range(5)]
+            await asyncio.sleep(0)
+            assert many[4].done() and many[4].exception().reason == "full", "of five there are four places"
+            others = [asyncio.create_task(ask(turns, name)) for name in ("one", "two")]
+            await asyncio.sleep(0.01)
+            assert [task.done() for task in many] == [False, False, True, True, True]
+            assert {task.exception().reason for task in many[2:]} == {"full"}
+            late = asyncio.create_task(ask(turns, "many"))
+            await asyncio.sleep(0)
+            assert late.exception().reason == "full", "nobody has more than it would have then"
+            others[1].cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(*many, *others, return_exceptions=True)
+        assert order == ["many", "one", "many"] and turns._free == 1 and not turns._waiting
+        async with turns.turn("first"):
+            waiting = asyncio.create_task(ask(turns, "one"))
+            await asyncio.sleep(0)
+        waiting.cancel()  # it was let in just now
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert turns._free == 1
+
+    asyncio.run(main())
 
 
 def test_its_own_page_and_programs_are_answered(scientific):
