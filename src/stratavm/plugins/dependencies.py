@@ -31,6 +31,9 @@ def unmet(life: Life, asked: Manifest) -> Iterator[str]:
             yield f"it requires {name} {wanted}, and {other.manifest.version} is there"
         elif other.state is not State.ACTIVE:
             yield f"it requires {name} {wanted}, which is {other.state.value}"
+    if asked.requires:
+        manifests = {name: other.manifest for name, other in lives.items()} | {life.name: asked}
+        yield from filter(None, [ordered(manifests)[1].get(life.name)])
     for other in lives.values():
         if other is life or other.state not in THERE:
             continue

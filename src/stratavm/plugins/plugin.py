@@ -93,7 +93,7 @@ class Plugin:
         life = self._life
         life.gate.enter(life.limits.call_s)
         try:
-            ready(self._life)
+            begun = self._readied(begun)
             data = data if self._signatures is kinds else self._argument(function, value)  # an update came before
             with self._counted(function, data) as done, self._deadline(begun):
                 done.append(drive(self._exchange(function, data)))
@@ -114,7 +114,7 @@ class Plugin:
         await life.gate.enter_async(life.limits.call_s)
         try:
             if life.state is not State.ACTIVE or not is_met(life):
-                await work(partial(ready, life), (life.interrupt,))
+                begun = await work(partial(self._readied, begun), (life.interrupt,))
             data = data if self._signatures is kinds else self._argument(function, value)
             with self._counted(function, data) as done, self._deadline(begun):
                 done.append(await drive_async(self._exchange(function, data), _call_async))
@@ -136,6 +136,14 @@ class Plugin:
         if len(data) > most:
             raise ValueError(f"{self.name}.{function}: {len(data)} bytes, an argument may have {most}")
         return data
+
+    def _readied(self, begun: float) -> float:
+        """See that it can be called; since when the call has its time. What starts again has times of its own."""
+        life = self._life
+        if life.state is State.ACTIVE and is_met(life):
+            return begun
+        ready(life)
+        return time.monotonic()
 
     def _exchange(self, function: str, data: bytes) -> Exchange:
         life = self._life
@@ -525,9 +533,14 @@ class Plugin:
             PluginBusy: it is called from inside a call of its own, or a host function does not return.
         """
         self._not_required()
-        self._leave_time(self._life.shared.timeouts.suspend if seconds is None else seconds)
+        self.end(self._life.shared.timeouts.suspend if seconds is None else seconds)
 
-    def _leave_time(self, seconds: float) -> None:
+    def end(self, seconds: float) -> None:
+        """``unload``, whoever requires it: all of them end.
+
+        Raises:
+            PluginBusy: as ``unload``.
+        """
         self._not_from_inside()
         if self._life.state is State.ACTIVE:
             self._drain_if_possible()

@@ -313,7 +313,7 @@ class Plugins(Closing):
         order, circles = ordered({name: plugin.manifest for name, plugin in found.items()})
         for name in (*circles, *reversed(order)):
             try:
-                found[name].unload(0.0)
+                found[name].end(0.0)
             except PluginError as error:
                 stuck.append(str(error))
         if stuck:

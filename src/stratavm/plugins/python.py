@@ -220,7 +220,7 @@ class PythonPlugin(Plugin):
         life, begun = self._life, time.monotonic()
         await life.gate.enter_async(life.limits.call_s)
         try:
-            await work(partial(ready, life))
+            begun = await work(partial(self._readied, begun))
             data, method, given = self._asked(function, value)
             with self._counted(function, data) as done:
                 if iscoroutinefunction(method):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -537,3 +538,23 @@ def test_interrupted_is_nobody_s_fault(host):
         plugin.call("spin")
     thread.join()
     assert plugin.call("echo", "x") == "x"
+
+
+def test_a_start_does_not_use_up_the_time_of_the_call_that_asks_for_it(host, monkeypatch):
+    """It has times of its own: a plugin that starts slowly comes back."""
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], perf_counter=time.perf_counter)
+    monkeypatch.setattr("stratavm.plugins.plugin.time", clock)
+    start = '(func (export "plugin_start") (param i32 i32) (result i64) (call $ask (i32.const 0) (i32.const 0)))'
+
+    def ask(text):
+        now[0] += 1000
+        return text
+
+    host.ask = ask
+    plugin = host.load(ECHO, TRAP, start, imports=HOST, echo="text -> text", trap="none -> none")
+    for call in (plugin.call, lambda *given: asyncio.run(plugin.call_async(*given))):
+        with pytest.raises(Trap):
+            plugin.call("trap")
+        host.now += 1000
+        assert call("echo", "x") == "x"

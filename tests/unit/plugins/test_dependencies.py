@@ -180,3 +180,19 @@ def test_a_plugin_is_called_while_what_it_requires_can_be(host):
     assert caught.value.retry_s is None
     assert user.state is State.ACTIVE
     user.unload()
+
+
+def test_no_version_leads_into_a_circle(host):
+    """What runs would hold each other for ever; and whoever closes the host ends all, whoever requires whom."""
+    lower, upper = add(host, "lower"), add(host, "upper", requires={"lower": "*"})
+    lower.load()
+    upper.load()
+    said = manifest("lower", KINDS, version="1.1.0", requires={"upper": "*"})
+    with pytest.raises(PluginRefused, match="it requires itself: lower requires upper requires lower"):
+        lower.update_to(said, module(ECHO, TRAP))
+    lower._life.version = lower._life.version._replace(package=lower._life.package._replace(manifest=said))
+    for plugin in (lower, upper):
+        with pytest.raises(PluginRefused, match="required by"):
+            plugin.unload()
+    host.plugins.close()
+    assert {lower.state, upper.state} == {State.UNLOADED}
