@@ -16,6 +16,7 @@ from stratavm.native.background import helper_status
 from tests.fuzz import generators, oracles
 from tests.fuzz.accept import check_accept
 from tests.fuzz.guests import check_objects
+from tests.fuzz.heap import check_heap
 from tests.fuzz.objects import objects
 from tests.fuzz.programs import program
 from tests.fuzz.text import check_text
@@ -87,6 +88,7 @@ CAMPAIGNS: Final[dict[str, Callable[[int], str]]] = {
     "accept-objects": _accept_objects,
     "objects": _objects,
     "wasi": check_wasi,
+    "heap": check_heap,
 }
 SHARES: Final[dict[str, int]] = {
     "bytes": 1,
@@ -100,6 +102,7 @@ SHARES: Final[dict[str, int]] = {
     "accept-objects": 1,
     "objects": 6,
     "wasi": 2,
+    "heap": 2,
 }
 """How the time of a run is divided: most of it goes to comparing what generated modules do under every flag."""
 

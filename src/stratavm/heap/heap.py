@@ -8,6 +8,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.base.bits import bits_of
 from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
 from cython.cimports.stratavm.heap.pace import bytes_between, next_nursery, next_rate, processor_ns
 from cython.cimports.stratavm.heap.space import (
@@ -138,6 +139,11 @@ class Heap:
         longest: object = self.state.longest_ns
         self.state.longest_ns = 0
         return self.state.stood_ns, longest
+
+    @property
+    def pauses(self) -> dict[int, int]:
+        """How many took so many nanoseconds or more, and less than twice as many."""
+        return {1 << at: self.state.pauses[at] for at in range(64) if self.state.pauses[at]}
 
     @property
     def minors(self) -> int:
@@ -285,6 +291,7 @@ def go_ahead(state: cython.pointer(HeapState), began: uint64_t) -> uint64_t:
     state.collecting = 0
     state.stood_ns += took
     state.longest_ns = max(state.longest_ns, took)
+    state.pauses[bits_of(took) - 1] += 1
     return took
 
 

@@ -134,6 +134,7 @@ cdef struct HeapState:
     uint32_t clean                   # side bytes of blocks before it have no other number than the heap's
     uint64_t stood_ns                # the thread's processor time of all collections
     uint64_t longest_ns              # and of the longest
+    uint32_t[64] pauses              # how many took 2 ** n nanoseconds or more, and less than twice that
     uint64_t pause_ns                # that a collection should take at most, of the thread's processor time
     uint64_t damaged                 # freed runs that somebody wrote to
     uint8_t* handle_marks            # by handle: whether a reachable word is it; or NULL

@@ -328,6 +328,9 @@ def test_trees_come_and_go() -> None:
             took, longest = guest.heap.stood_ns
             assert took >= longest > 0
             assert guest.heap.stood_ns == (took, 0)
+            pauses = guest.heap.pauses
+            assert sum(pauses.values()) >= guest.heap.collections
+            assert max(pauses) <= longest < 2 * max(pauses)
 
 
 @pytest.mark.parametrize("told", [True, False])
