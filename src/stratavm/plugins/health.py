@@ -10,11 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 
-from stratavm.base.errors import StrataError
 from stratavm.base.forms import TYPE_CHECKING
 from stratavm.base.text import printable
 from stratavm.plugins.convention import HEALTH, ErrorAnswer
-from stratavm.plugins.errors import PluginBusy, PluginError, PluginUnavailable
+from stratavm.plugins.errors import PluginBusy, PluginError
 from stratavm.plugins.events import PluginProbed
 from stratavm.plugins.life import Life, reason_of
 from stratavm.plugins.making import tell
@@ -45,9 +44,7 @@ def _probe(life: Life) -> bool | None:
     if life.state is State.FAILED:
         try:
             ready(life)
-        except PluginUnavailable:  # its time has not come
-            return None
-        except StrataError:  # it has failed again, which was told
+        except Exception:  # its time has not come, or it has failed again, whoever's fault that was, which was told
             return None
     ask = asked_by(life)
     if life.state is not State.ACTIVE or ask is None:

@@ -9,7 +9,7 @@ import pytest
 from stratavm import Trap
 from stratavm.plugins import Grant, ManifestError, PluginRefused, Plugins, Policy, Recovery, State
 from stratavm.plugins.events import PluginFailed, PluginProbed
-from tests.unit.plugins.guests import COUNT, ECHO, TRAP, manifest, module
+from tests.unit.plugins.guests import COUNT, ECHO, HOST, TRAP, manifest, module
 
 HEALTH = """(global $ill (mut i32) (i32.const 0)) (data (i32.const 16) "tired")
   (func (export "plugin_health") (param i32 i32) (result i64) (local $at i32)
@@ -93,6 +93,22 @@ def test_another_version_begins_anew(host):
     plugin.update_to(plugin.manifest, plugin._life.package.data, how="swap", fresh=True)
     plugin.call("ill")
     assert [plugin.probe(), plugin.probe()] == [False, False] and plugin.state is State.ACTIVE
+
+
+def test_what_a_host_function_raises_in_a_start_keeps_no_other_plugin_from_its_probe(host):
+    """A guest may make it raise: that is told as its failure, and the others are asked all the same."""
+    start = '(func (export "plugin_start") (param i32 i32) (result i64) (call $ask (i32.const 0) (i32.const 0)))'
+    odd = host.load(start, TRAP, imports=HOST, trap="none -> none")
+    host.load(HEALTH, name="other", **KINDS)
+
+    def refuse(text):
+        raise KeyError(text)
+
+    with pytest.raises(Trap):
+        odd.call("trap")
+    host.ask, host.now = refuse, host.now + 100
+    assert host.plugins.probe() == {"guest": None, "other": True}
+    assert odd.state is State.FAILED and odd.metrics().failures == {"Trap": 1, "KeyError": 1}
 
 
 def test_a_thread_asks_until_it_is_closed(hosts):
