@@ -57,7 +57,7 @@ from cython.cimports.stratavm.runtime.codemap import (
     find_position,
     read_words,
 )
-from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally
+from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally, span_of
 from cython.cimports.stratavm.runtime.exceptions import keep_raised
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
@@ -267,15 +267,15 @@ def count(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), i
     begins anew, with a number that no pattern of calls has."""
     at: uint32_t = cython.cast(uint32_t, index)
     word: uint32_t = at % N_COUNTERS
-    calls: uint32_t = cython.cast(uint32_t, context.spans[word]) + 1
-    span: uint32_t = 0
+    calls: uint32_t
     tallies: cython.pointer(Tallies) = tallies_of(vm)
-    if tallies != cython.NULL and tallies.period > 1:
-        context.jitter = context.jitter * JITTER_FACTOR + JITTER_STEP
-        span = (context.jitter >> 16) % (2 * tallies.period - 1)
-    context.counters[word] = span
-    context.spans[word] = cython.cast(uint8_t, span)
-    return 0 if tallies == cython.NULL else note_use(context, vm, tallies, at, calls, 0)
+    if tallies == cython.NULL:
+        return 0
+    calls = span_of(tallies.period, context.spans[word]) + 1
+    context.jitter = context.jitter * JITTER_FACTOR + JITTER_STEP
+    context.spans[word] = cython.cast(uint8_t, context.jitter >> 24)
+    context.counters[word] = span_of(tallies.period, context.spans[word])
+    return note_use(context, vm, tallies, at, calls, 0)
 
 
 @cython.cfunc

@@ -20,6 +20,9 @@ cdef struct Tallies:
 cdef enum:
     NEVER_AGAIN = 0xFFFFFFFF             # Tally.ask_at
 
+# Entries until a word of counters runs out that began by a random byte.
+cdef uint32_t span_of(uint32_t period, uint32_t chance) noexcept nogil
+
 @cython.final
 cdef class CodeTable:
     cdef void** codes                    # VMContext.slots of its instances

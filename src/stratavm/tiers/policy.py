@@ -14,7 +14,7 @@ MOST_CALLS: Final = NEVER - 1
 """The most calls that are counted of a function."""
 MOST_BYTES: Final = 1 << 32
 """No body is as long."""
-PERIOD: Final = 128
+PERIOD: Final = 512
 """Calls between two that are seen, on average, where calls are sampled."""
 CALLS_BESIDE: Final = 20_000
 """Calls after which a function is compiled again beside its program, by a thread that compiles as well what will be
@@ -28,7 +28,7 @@ TICK_BYTES: Final = 256
 """Bytes of a body for which one tick is enough: a tick is five milliseconds, of which a quarter might be saved."""
 TICK_BYTES_BESIDE: Final = 512
 """The same beside the program."""
-YOUNG_TICKS: Final = 20
+YOUNG_TICKS: Final = 30
 """A program of which ticks have found so few functions may be about to end: it would load the passes and make code that
 pays for nothing. What two ticks have found in one function, half of all at least, is worth it."""
 MOST_WAITING: Final = 64
@@ -40,7 +40,7 @@ class Policy(Protocol):
 
     Attributes:
         calls: calls at which it is asked about a function for the first time; 0: before the first call.
-        period: calls between two that are seen, on average, 1 to 128; 1 sees them all.
+        period: calls between two that are seen, on average, 1 to 1024; 1 sees them all.
         ticks: whether it is asked about functions that a tick finds.
         counts_alone: whether functions count their calls where no thread compiles beside the program; where they do
             not, it is asked about what ticks find.
@@ -108,13 +108,18 @@ class Thresholds:
             return False
         return self.is_stray(ticks, all_ticks) or ticks * max(self.tick_bytes, self.tick_bytes_beside) < size
 
+    @staticmethod
+    def again(calls: int, least: int) -> int:
+        """When it is asked about a function again that was called so often, of those that are called often enough."""
+        return min(max(2 * calls, least, 1), MOST_CALLS)
+
     def decide(self, seen: Seen) -> Decision:
         """What to do with a function."""
         with importing:
             from stratavm.tiers.decision import Decision
 
         calls = self.calls if seen.beside else self.calls_waited
-        again = min(max(2 * seen.calls, calls, 1), MOST_CALLS)
+        again = self.again(seen.calls, calls)
         tick_bytes = self.tick_bytes_beside if seen.beside else self.tick_bytes
         is_young = self.is_young(seen.all_ticks)
         is_stray = self.is_stray(seen.ticks, seen.all_ticks)
@@ -123,7 +128,7 @@ class Thresholds:
         if seen.calls < calls * max(1, seen.size // self.call_bytes):
             return Decision(False, False, again, "few")
         if is_young and not self.young_calls:
-            return Decision(False, False, min(seen.calls + calls, MOST_CALLS), "young")
+            return Decision(False, False, again, "young")
         if seen.waiting >= self.most_waiting:
             return Decision(False, False, again, "full")
         return Decision(True, False, again, "calls")

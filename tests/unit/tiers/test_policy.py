@@ -11,12 +11,12 @@ SEEN = st.builds(Seen, COUNTS, COUNTS, COUNTS, COUNTS, st.integers(0, 1000), st.
 POLICIES = st.builds(
     Thresholds,
     COUNTS,
-    st.integers(1, 128),
+    st.integers(1, 1024),
     st.booleans(),
     st.integers(0, 1000),
     COUNTS,
     *[st.integers(1, 1000)] * 3,
-    young_ticks=st.integers(0, 20),
+    young_ticks=st.integers(0, 30),
     young_calls=st.booleans(),
 )
 
@@ -60,21 +60,30 @@ def test_the_reason_is_what_it_was_decided_by(policy, seen):
 def test_what_one_tick_finds_of_a_young_program_may_be_chance():
     """Two find the same function, half of all, or the program has run for a while: one of 50 ms loads no passes."""
     policy = policy_of(None)
-    seen = (1, 1, False), (1, 19, False), (2, 2, True), (2, 4, True), (2, 5, False), (3, 5, True), (1, 20, True)
-    for ticks, all_ticks, lifted in (*seen, (0, 22, False)):
+    seen = (
+        (1, 1, False),
+        (1, 19, False),
+        (2, 2, True),
+        (2, 4, True),
+        (2, 5, False),
+        (3, 5, True),
+        (1, 29, False),
+        (1, 30, True),
+    )
+    for ticks, all_ticks, lifted in (*seen, (0, 32, False)):
         assert policy.decide(Seen(0, 10, ticks, 100, 0, True, all_ticks)).lift == lifted, (ticks, all_ticks)
 
 
 def test_calls_of_a_young_program_lift_nothing():
-    """It is asked again when there are as many more; a policy may have it otherwise."""
+    """It is asked again when there are twice as many; a policy may have it otherwise."""
     for policy, all_ticks, lifted in (
-        (policy_of(None), 19, False),
-        (policy_of(None), 20, True),
+        (policy_of(None), 29, False),
+        (policy_of(None), 30, True),
         (Thresholds(), 0, True),
     ):
         decision = policy.decide(Seen(0, 30_000, 0, 100, 0, True, all_ticks))
         assert decision.lift == lifted
-        assert lifted or (decision.reason, decision.ask_at) == ("young", 50_000)
+        assert lifted or (decision.reason, decision.ask_at) == ("young", 60_000)
         assert policy.is_chance(30_000, 0, all_ticks, 100) == (not lifted)
 
 
@@ -90,13 +99,13 @@ def test_what_ticks_find_of_a_large_function_may_be_chance():
     policy = Thresholds()
     seen = (9, 2, 3, 4000), (9, 1, 3, 100), (9, 2, 3, 800), (9, 2, 5, 800), (30_000, 1, 3, 100)
     assert [policy.is_chance(*each) for each in seen] == [True, True, False, True, False]
-    assert not policy.is_chance(9, 2, 20, 4000)
+    assert not policy.is_chance(9, 2, 30, 4000)
 
 
 def test_who_waits_for_nobody_is_lifted_earlier():
     """As the thresholds are: a thread beside the program costs it little."""
     policy = policy_of(None)
-    seen = {beside: Seen(0, 60_000, 0, 3000, 0, beside, 20) for beside in (False, True)}
+    seen = {beside: Seen(0, 60_000, 0, 3000, 0, beside, 30) for beside in (False, True)}
     assert [policy.decide(seen[beside]).lift for beside in (False, True)] == [False, True]
     assert policy.decide(seen[False]).ask_at >= 50_000
 

@@ -120,7 +120,7 @@ class LazyCode:
         if self._lifting is None and isinstance(policy, Thresholds):
             size = self.compiler.front.body_size(defined_index)
             if policy.is_chance(calls, ticks, sum(self.ticks.values()), size):
-                return calls + policy.calls
+                return policy.again(calls, policy.calls)
         return self.lifting().lift(self, defined_index, calls, ticks)
 
     def lift_loop(self, defined_index: int, pc: int) -> None:

@@ -112,19 +112,21 @@ def test_functions_that_share_a_word_are_counted_apart():
     assert module.code.lazy.table.tally(0) == (2, 0)
 
 
-def test_a_sample_is_fair():
-    """Where words run out once in so many calls, two functions that share one get what they are called, about."""
+@pytest.mark.parametrize(("period", "off"), [(128, 10_000), (512, 16_000)])  # five times what is to be expected
+def test_a_sample_is_fair(period, off):
+    """Where words run out once in so many calls, two functions that share one get what they are called, about; calls in
+    turn are not in step with it."""
     n = layout.N_COUNTERS
     text = "".join(f'(func (export "f{i}"))' for i in range(n + 1))
-    engine = Engine(tier="auto", services={Policy: Thresholds(1 << 20, 128, ticks=False)})
+    engine = Engine(tier="auto", services={Policy: Thresholds(1 << 20, period, ticks=False)})
     module = Module(f"(module {text})", engine=engine)
     instance = Linker(engine).instantiate(Store(engine), module)
     often, seldom = instance.exports.f0, instance.exports[f"f{n}"]
     for _ in range(20_000):
         often(), often(), often(), seldom()
     first, last = (module.code.lazy.table.tally(i)[0] for i in (0, n))
-    assert 79_000 < first + last <= 80_000
-    assert 50_000 < first < 70_000
+    assert 80_000 - 2 * period < first + last <= 80_000
+    assert abs(first - 60_000) < off
 
 
 def test_who_calls_by_a_reference_does_not_stay_on_old_code():
