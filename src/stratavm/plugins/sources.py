@@ -55,8 +55,8 @@ class Found(NamedTuple):
     error: Exception | None
 
 
-def package_at(path: str) -> Package:
-    """The plugin of a manifest's file, or of a folder that has one.
+def manifest_at(path: str) -> str:
+    """The file of a manifest that a path means, itself or the folder's.
 
     Raises:
         OSError, ManifestError: there is none.
@@ -64,6 +64,16 @@ def package_at(path: str) -> Package:
     file = path if not os.path.isdir(path) else next(_in_folder(path), "")
     if not file:
         raise ManifestError(path, "", f"a file {' or '.join(NAMES)} in it", "none")
+    return file
+
+
+def package_at(path: str) -> Package:
+    """The plugin of a manifest's file, or of a folder that has one.
+
+    Raises:
+        OSError, ManifestError: there is none.
+    """
+    file = manifest_at(path)
     manifest = Manifest.parse(read_file(file, MOST_BYTES), os.path.basename(file))
     return Package(manifest, os.path.dirname(os.path.abspath(file)))
 

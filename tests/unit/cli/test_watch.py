@@ -101,10 +101,11 @@ class Watching:
     """The command as a process, and the lines that it and its guests write."""
 
     word = "--watch"
+    command = "run"
 
     def __init__(self, *words, cwd, **given):
         environment = {**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1]), **given.pop("env", {})}
-        command = [sys.executable, "-m", "stratavm", "run", self.word, *map(str, words)]
+        command = [sys.executable, "-m", "stratavm", self.command, self.word, *map(str, words)]
         given = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **given}
         given["preexec_fn"] = partial(hears, given.get("preexec_fn"))
         self.process = subprocess.Popen(command, cwd=cwd, env=environment, **given)
