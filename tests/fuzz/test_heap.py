@@ -11,6 +11,7 @@ from tests.unit.heap.model import Guest
 SEEDS = 30
 
 
+@pytest.mark.trace_slow
 def test_guests_of_a_heap_find_what_must_be_left() -> None:
     """Whatever is drawn: limits, stacks, ways of collecting."""
     assert {check_heap(seed) for seed in range(1, SEEDS)} >= {"collected"}

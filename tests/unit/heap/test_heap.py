@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from stratavm.base.errors import ResourceLimit
+from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
 from stratavm.heap.layout import layout_of
 from stratavm.heap.pace import bytes_between, next_nursery, next_rate
@@ -119,6 +120,23 @@ def test_the_limit() -> None:
     assert guest.new(BYTES, 1 << 19)
     guest.forget_unreachable()
     guest.check()
+
+
+def mappings() -> int:
+    """How many parts of address space the process has."""
+    with open("/proc/self/maps") as lines:
+        return sum(1 for _ in lines)
+
+
+def test_heaps_come_and_go() -> None:
+    """A thousand at once take two mappings each, and leave none."""
+    before, descriptors = mappings(), described()
+    heaps = [Heap(descriptors, 1 << 30) for _ in range(1000)]
+    guests = [Exerciser(heap, 1, 1) for heap in heaps]
+    assert all(guest.new(LEAF, 0, 16) for guest in guests)
+    assert mappings() - before < 3 * len(heaps)
+    del guests, heaps
+    assert mappings() - before < 100
 
 
 def test_no_address_space() -> None:
