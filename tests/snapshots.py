@@ -6,7 +6,8 @@ clones have FuncRecs in common) and gives two instances the same calls and write
 is taken every now and then, some of its operations are done to a clone that is thrown away, and the rest to a clone
 that takes its place. Every result and, in the end, all that either holds has to be equal. Snapshots go through bytes at
 times, some rounds clone in eight threads at once or in a forked process, and engines are of all tiers, plans and ways
-to have memories. The short form is among the unit tests.
+to have memories. Each eighth round is of a guest with a world (``tests/worlds.py``). The short form is among the unit
+tests.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from stratavm import Engine, Instance, Linker, Memory, MemorySlots, Module, Snapshot, Store, StoreLimits
+from tests import worlds
 from tests.fuzz.oracles import Work, _attempt, _state
 from tests.fuzz.programs import program
 
@@ -44,6 +46,8 @@ PARTS: Final = 3
 THREADS: Final = 8
 CONFINED: Final = 2
 """One round in so many is of a module that keeps its functions to itself: clones have FuncRecs in common."""
+WORLDS: Final = 8
+"""One round in so many is of a guest with a world."""
 LIMITS: Final = StoreLimits(memory_bytes=1 << 24)
 
 Operation = tuple[Any, ...]
@@ -201,7 +205,10 @@ def rounds(first: int, count: int, seconds: float = float("inf")) -> int:
     for number in range(count):
         if time.monotonic() >= end:
             return number
-        check(first + number, kinds[number % len(kinds)])
+        if number % WORLDS == WORLDS - 1:
+            worlds.check(first + number, kinds[number % len(kinds)])
+        else:
+            check(first + number, kinds[number % len(kinds)])
     return count
 
 

@@ -11,6 +11,7 @@ from random import Random
 
 import stratavm
 from stratavm.engine.exports import Exports
+from tests import worlds
 from tests.torture.measure import repeat, together
 
 GUEST = """(module (import "env" "host" (func $host (param i32) (result i32)))
@@ -131,5 +132,16 @@ def clones(random: Random, seconds: float) -> int:
             assert in_child(shelf, random.randrange(1 << 30)), "in a child"
         # Roots that some round has made go, so that files are as many as before.
         del shelf.kept[1:]
+
+    return repeat(seconds, round_)
+
+
+def clones_with_worlds(random: Random, seconds: float) -> int:
+    """The same for guests that have a world: each thread compares some clones with an instance that goes on."""
+    engines = [stratavm.Engine(**options) for options in OPTIONS]
+
+    def round_() -> None:
+        engine = random.choice(engines)
+        together(*[partial(worlds.check, random.randrange(1 << 30), engine) for _ in range(4)])
 
     return repeat(seconds, round_)

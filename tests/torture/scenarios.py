@@ -26,7 +26,7 @@ from stratavm.base.errors import (
     Trap,
 )
 from tests.torture.ahead import compiled_ahead, exit_while_compiling, helper_threads, lifted_beside
-from tests.torture.clones import clones
+from tests.torture.clones import clones, clones_with_worlds
 from tests.torture.fibers import asynchronous_calls
 from tests.torture.kept import kept_exceptions
 from tests.torture.measure import repeat, together
@@ -539,7 +539,8 @@ SCENARIOS: Final[dict[str, Callable[[Random, float], int]]] = {
         threads_own_stores, threads_one_store, traps, host_exceptions, interrupts, deadlines, signal_storm,
         instance_churn, views_and_growth, pooled_tenants, ping_pong, collections, first_calls, forks, exit_inside,
         helper_threads, compiled_ahead, lifted_beside, exit_while_compiling, asynchronous_calls, pools,
-        kept_exceptions, shared_memories, threads_of_a_world, clones, updates,
+        kept_exceptions, shared_memories, threads_of_a_world, clones, clones_with_worlds,
+        updates,
     )
 }  # fmt: skip
 
