@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from stratavm.base.errors import Closed
-from stratavm.plugins import Grant, Plugins, Policy, State
+from stratavm.plugins import Grant, PluginLimits, Plugins, Policy, State
 from stratavm.plugins.repository import PackageRefused, Repository, RepositoryBusy, Trust, TrustedKey, write_package
 from stratavm.plugins.repository.layout import Layout
 from stratavm.plugins.repository.records import MOST_EARLIER
@@ -29,13 +29,15 @@ from tests.unit.plugins.repository.shelves import (
     package,
 )
 
+GRANT = Grant(limits=PluginLimits(call_s=100))
+
 
 def test_a_package_is_added_installed_and_loaded(shelf):
     """What is called is the module that was signed; each step is an event."""
     (listed,) = shelf.add(package())
     assert (listed.name, listed.version, listed.key, listed.installed) == ("guest", "1.0.0", "acme", False)
     assert shelf.repository.install("guest").version == "1.0.0"
-    with Plugins(Policy({"guest": Grant()})) as plugins:
+    with Plugins(Policy({"guest": GRANT})) as plugins:
         plugin = plugins.load_from(shelf.repository, "guest")
         assert plugin.call("echo", "hello") == "hello"
         assert plugin.manifest.digest
@@ -45,7 +47,7 @@ def test_a_package_is_added_installed_and_loaded(shelf):
 def test_a_plugin_of_a_repository_is_updated_as_it_runs(shelf):
     """The next version is installed, and the running plugin goes on with it."""
     shelf.versions("1.0.0")
-    with Plugins(Policy({"guest": Grant()})) as plugins:
+    with Plugins(Policy({"guest": GRANT})) as plugins:
         plugin = plugins.load_from(shelf.repository, "guest", "1.0.0")
         shelf.versions("1.1.0")
         found = shelf.repository.package("guest")

@@ -1,0 +1,1 @@
+"""An application with plugins of strangers, which are brought up to date while it serves."""
