@@ -42,6 +42,7 @@ from stratavm.module.model import (
     Names,
     Table,
 )
+from stratavm.module.sections import untracked
 from stratavm.spec.types import FuncType, TagType
 
 KINDS = ("func", "table", "memory", "global", "tag")
@@ -502,7 +503,7 @@ class Decoder:
         for _ in range(r.count(1, "element_items", "elements")):
             pause(r)
             funcs.append(r.u32())
-        return Element(mode, type_, tuple(funcs), None, table, offset)
+        return Element(mode, type_, untracked(tuple(funcs)), None, table, offset)
 
     @cython.cfunc
     @cython.exceptval(-1)

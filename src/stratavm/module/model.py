@@ -13,7 +13,7 @@ from stratavm.base.cached import cached
 from stratavm.base.forms import TYPE_CHECKING, ClassVar, Final, Literal, Protocol, Self, TypeAlias, dataclass, field
 from stratavm.base.text import printable
 from stratavm.module.constexpr import functions_named
-from stratavm.module.sections import Datas, Functions, items_are
+from stratavm.module.sections import Datas, Functions, items_are, untracked
 from stratavm.spec.types import (
     ExternType,
     FuncType,
@@ -290,7 +290,8 @@ class Module:
         """Type index of every function, imports first."""
         first = tuple(-1 if i.type_index is None else i.type_index for i in self.imported_funcs)
         defined: tuple[int, ...] = Functions.of(self.functions).type_indices()
-        return first + defined
+        indices: tuple[int, ...] = untracked(first + defined)
+        return indices
 
     def func_type(self, index: int) -> FuncType:
         """Type of a function by function index."""
@@ -323,12 +324,11 @@ class Module:
     @cached
     def declared_funcs(self) -> frozenset[int]:
         """Functions that are named outside of bodies: what ``ref.func`` in a body may name."""
-        named = {e.index for e in paced(self.exports) if e.kind == "func"}
-        for element in self.elements:
-            named.update(element.funcs)
-        for expression in paced(self._expressions()):
-            named.update(functions_named(expression.code))
-        return frozenset(named)
+        exported = [e.index for e in paced(self.exports) if e.kind == "func"]
+        lists = [element.funcs for element in self.elements]
+        values = [functions_named(expression.code) for expression in paced(self._expressions())]
+        named: frozenset[int] = untracked(frozenset().union(exported, *lists, *values))  # one set, which may be large
+        return named
 
     def _expressions(self) -> Iterator[ConstExpr]:
         """Constant expressions that may have a reference as their value."""
@@ -340,10 +340,14 @@ class Module:
     @cached
     def recorded_funcs(self) -> tuple[int, ...]:
         """Functions with a body that something outside of bodies refers to, the start function included, ascending."""
-        start = () if self.start is None else (self.start,)
-        first = len(self.imported_funcs)
-        named = self.declared_funcs.union(start)  # may be tens of thousands, of which few are imported
-        return tuple(sorted(named)[sum(index in named for index in range(first)) :])
+        first, declared = len(self.imported_funcs), self.declared_funcs
+        named = sorted(declared)  # maybe tens of thousands, of which few are imported
+        if self.start is not None and self.start not in declared:
+            named.append(self.start)
+            named.sort()
+        imported = sum(index in declared or index == self.start for index in range(first))
+        found: tuple[int, ...] = untracked(tuple(named[imported:]))
+        return found
 
     @cached
     def confines_funcs(self) -> bool:

@@ -30,6 +30,13 @@ def items_are(const_expr: type, function: type, data: type) -> None:
     ConstExpr, Function, Data = const_expr, function, data
 
 
+def untracked(numbers):
+    """The same tuple or frozen set of numbers, which the cyclic collector does not look through: each full collection,
+    and there are three when a process ends, would look at all of them twice."""
+    PyObject_GC_UnTrack(numbers)
+    return numbers
+
+
 # Three things make items cheap: no ``__init__`` (a frozen dataclass's costs ten times as much), slots set directly, and
 # no work for the cyclic collector, which a burst of objects sets off again and again: these hold numbers, bytes and
 # each other, and never form a cycle.

@@ -373,15 +373,35 @@ class Bodies:
 @cython.final
 @cython.cclass
 class ValidModule:
-    """A module that passed validation, with what the compiler needs of it."""
+    """A module that passed validation, with what the compiler needs of it: where that was known before, made when
+    somebody compiles."""
 
     module = cython.declare(object, visibility="readonly")
-    context = cython.declare(Context, visibility="readonly")
-    bodies = cython.declare(Bodies, visibility="readonly")
     features = cython.declare(object, visibility="readonly")
+    made = cython.declare(tuple)
+    make = cython.declare(object)
 
-    def __cinit__(self, module, context: Context, bodies: Bodies, features):
+    def __cinit__(self, module, facts: tuple | None, features, make=None):
         self.module = module
-        self.context = context
-        self.bodies = bodies
+        self.made = facts
         self.features = features
+        self.make = make
+
+    @cython.cfunc
+    def facts(self) -> tuple:
+        """Context and bodies. Threads may both make them; the first ones stay."""
+        if self.made is None:
+            found: tuple = self.make()
+            if self.made is None:
+                self.made, self.make = found, None
+        return self.made
+
+    @property
+    def context(self) -> Context:
+        """What bodies may refer to."""
+        return self.facts()[0]
+
+    @property
+    def bodies(self) -> Bodies:
+        """The facts of bodies."""
+        return self.facts()[1]

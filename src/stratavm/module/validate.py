@@ -12,7 +12,7 @@ from _collections_abc import Callable, Iterable, Sequence
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
-from stratavm.base.importing import importing, threading
+from stratavm.base.importing import importing, partial, threading
 from stratavm.module.constant import Constants
 from stratavm.module.features import DEFAULT, FEATURES, advice, refusal
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
@@ -52,10 +52,9 @@ def validate(
     Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
     does not have, and ``DecodeError`` where the instructions of a body are malformed.
     """
-    if known:
-        context = Context(module, features, canonical_types(module), limits)
-    else:
-        context = _checked_context(module, features, limits)
+    if known and vouched and not unsure:
+        return ValidModule(module, None, features, partial(_known, module, features, limits))
+    context = _checked_context(module, features, limits)
     context.declare(module.declared_funcs)
     bodies = Bodies(module, context, vouched)
     functions: Any = module.functions  # which know more than a sequence does
@@ -66,7 +65,14 @@ def validate(
         own = Bodies(module, context)
         _check_chunks(context, own, own.plan_alone(unsure), threads)
         functions.leaves = own.leave() or functions.leaves
-    return ValidModule(module, context, bodies, features)
+    return ValidModule(module, (context, bodies), features)
+
+
+def _known(module: Module, features: frozenset[str], limits: Limits) -> tuple[Context, Bodies]:
+    """What the compiler needs of a module that was found to be valid before."""
+    context = Context(module, features, canonical_types(module), limits)
+    context.declare(module.declared_funcs)
+    return context, Bodies(module, context, True)
 
 
 def _checked_context(module: Module, features: frozenset[str], limits: Limits) -> Context:

@@ -12,6 +12,7 @@ from stratavm import Engine, Linker, MemorySlots, Module, Store, ValidationError
 from stratavm.engine import codecache
 from stratavm.engine.cache import SharedModuleCache
 from stratavm.engine.codecache import CodeRestored, ImageKept, ImageRestored, SkeletonRestored
+from stratavm.module import validate
 from stratavm.module.reader import Reading
 from stratavm.services.ahead import look_ahead
 from stratavm.testing import EventRecorder
@@ -92,6 +93,19 @@ def test_a_later_start_reads_neither_code_nor_names_nor_data_that_it_does_not_wa
         assert ran(module, COUNT) == expected and "binary" not in vars(module.model)
         del module
         gc.collect()
+
+
+def test_what_the_compiler_needs_is_made_when_it_compiles(program, monkeypatch):
+    """Once: facts of all bodies are megabytes, and what was compiled before needs none."""
+    expected = ran(loaded(program)[0])
+    kept(program)
+    asked = []
+    plain = validate._known
+    monkeypatch.setattr(validate, "_known", lambda *given: asked.append(given) or plain(*given))
+    module, _ = loaded(program)
+    assert ran(module) == expected and not asked
+    assert ran(module, COUNT) == expected and ran(module, COUNT) == expected and len(asked) == 1
+    assert module.valid.bodies.vouched and module.valid.context.module is module.model and len(asked) == 1
 
 
 def test_all_that_a_module_says_of_itself_is_what_it_was(program, binary):

@@ -16,6 +16,7 @@ from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.features import FEATURES
 from stratavm.module.model import ConstExpr, Data, Function
+from stratavm.module.parser import parse_module
 from stratavm.module.sections import Datas, Functions
 from stratavm.spec import types as t
 
@@ -213,3 +214,20 @@ def test_what_is_not_at_a_constant_place_in_the_first_memory_is_found(parts):
     assert Datas.of(tuple(module.datas)).not_plain() == module.datas.not_plain()
     assert module.datas.leading([1 << 16, 1 << 32]) == 2 and module.datas.leading([1 << 16, -1]) == 1
     assert module.datas.leading([0, 1 << 32]) == 2, "a segment of no bytes fits at the end"
+
+
+@pytest.mark.parametrize("start", ["$seen", "$own", "$named", ""])
+def test_functions_that_something_refers_to(start):
+    """Those of exports, elements, globals and the start function, which may be imported: only those with a body have a
+    record, ascending; and no collection looks through such numbers."""
+    module = parse_module(
+        """(module (import "m" "seen" (func $seen)) (import "m" "other" (func $other))
+             (func $own) (func $nobody) (func $named (export "named")) (func $held) (func $listed)
+             (global funcref (ref.func $held)) (table 4 funcref) (elem (i32.const 0) $listed $other) """
+        + (f"(start {start}))" if start else ")")
+    )
+    assert module.declared_funcs == {1, 4, 5, 6}
+    assert module.recorded_funcs == ((2, 4, 5, 6) if start == "$own" else (4, 5, 6))
+    assert module.func_type_indices == (module.func_type_indices[0],) * 7
+    for numbers in (module.declared_funcs, module.recorded_funcs, module.func_type_indices):
+        assert not gc.is_tracked(numbers)
