@@ -1,12 +1,13 @@
 """Whole programs at ``jit0``, ``jit1`` and ``auto`` (ADR-0028): time to their end, and what compiling takes of it.
 
 Each sample is a process of its own, in interleaved rounds, that loads a program through the API, calls it once and
-ends. Functions are compiled as they are called.
+ends. Functions are compiled as they are called. Within a round the order is shuffled.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -156,9 +157,11 @@ class Bench(programs.Bench):
         self, commands: Mapping[str, list[str]], rounds: int, sample: Callable[[list[str]], T]
     ) -> dict[str, list[T]]:
         samples: dict[str, list[T]] = {name: [] for name in commands}
+        names, orders = list(commands), random.Random(0)
         for _ in range(rounds):
-            for name, command in commands.items():
-                samples[name].append(sample(command))
+            orders.shuffle(names)
+            for name in names:
+                samples[name].append(sample(commands[name]))
         return samples
 
     def compiling(self, command: list[str]) -> float:
