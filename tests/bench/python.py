@@ -1,5 +1,6 @@
 """Sandboxed Python (ADR-0058): the first and a later process, runs and turns in one that is warm, forks, tools, and a
-thousand sessions; beside wasmtime-py by the module's own exports, and the package's own runner.
+thousand sessions; beside wasmtime-py by the module's own exports, and the package's own runner; and how late programs
+end that do not end by themselves.
 
 What is first, and whole processes, are samples of a process each. The rest is measured within one process, in turns.
 """
@@ -30,6 +31,20 @@ LOOPS: Final = 140
 """Runs in a round: with seven rounds a thousand."""
 HELD_SMALL: Final = "1,000 sessions, numpy and pandas, x = 1"
 HELD_DESCRIBED: Final = "1,000 sessions, numpy and pandas, describe()"
+LATE: Final = "programs without end, past their limit"
+ENDLESS: Final = (
+    "while True: pass",
+    "sum(range(10 ** 13))",
+    "import re; re.match('(a+)+$', 'a' * 60 + 'b')",
+    "x = 7 ** 10 ** 8",
+    "while True: print('x' * 1000)",
+    "while True: open('x', 'w').write('y' * 100_000)",
+    "import time; time.sleep(1000)",
+    "def f():\n    try: f()\n    finally: f()\nf()",
+    "import numpy; a = numpy.ones((900, 900))\nwhile True: a @ a",
+    "from host import tools; tools.late()",
+)
+ENDLESS_S: Final = 0.3
 LIMITS: Final[dict[str, tuple[float, str]]] = {
     "print(1), first process": (1200.0, " ms"),
     "print(1), later process": (150.0, " ms"),
@@ -42,6 +57,7 @@ LIMITS: Final[dict[str, tuple[float, str]]] = {
     "fork": (5000.0, " us"),
     "tools.add": (150.0, " us"),
     "tools.add, host": (20.0, " us"),
+    LATE: (50.0, " ms"),
     HELD_SMALL: (0.8, " MB"),
     HELD_DESCRIBED: (7.0, " MB"),
 }
@@ -85,6 +101,7 @@ def measure(rounds: int) -> Iterator[Row]:
         others = peers(path, Path(folder))
         yield from processes(rounds, others)
         yield from within(rounds, others)
+        yield ends(rounds)
         yield from held(others)
 
 
@@ -185,6 +202,27 @@ def within(rounds: int, others: Sequence[Peer]) -> Iterator[Row]:
     session.close()
     for name, found in samples.items():
         yield row_of(SUITE, name, "us", {OURS: found, **theirs[name]})
+
+
+def ends(rounds: int) -> Row:
+    """Milliseconds from the limit of a program to its result, of each round the latest of all programs."""
+    from stratavm.sandbox import Python
+
+    def late() -> None:
+        """It returns before there are too many that have not."""
+        time.sleep(2 * ENDLESS_S)
+
+    warm = Python().warm("import numpy, re, host")
+    latest = []
+    for _ in range(max(rounds // 2, 2)):
+        took = []
+        for code in ENDLESS:
+            begin = time.perf_counter()
+            done = warm.run(code, timeout=ENDLESS_S, tools=[late], max_output=1 << 16, max_files=1 << 20)
+            took.append((time.perf_counter() - begin - ENDLESS_S) * 1e3)
+            assert done.reason == "timeout", (code, done)
+        latest.append(max(took))
+    return row_of(SUITE, LATE, "ms", {OURS: latest})
 
 
 def host_part(session: Any) -> list[float]:

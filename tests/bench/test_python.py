@@ -24,6 +24,17 @@ def test_rows_within_a_process(monkeypatch):
     assert values["session pass, host"].keys() == {python.OURS} and values["session pass, host"][python.OURS] < 1e6
 
 
+def test_programs_without_end_are_ended(monkeypatch):
+    """Each of them, by its limit, and one round says how late the latest was."""
+    needed.program(python.MODULE)
+    monkeypatch.setattr(python, "ENDLESS_S", 0.05)
+    row = python.ends(2)
+    assert len(row.samples[python.OURS]) == 2 and 0 < min(row.samples[python.OURS]) < 60_000
+    monkeypatch.setattr(python, "ENDLESS", ("1",))
+    with pytest.raises(AssertionError, match="PythonCompleted exit"):
+        python.ends(1)
+
+
 def test_rows_of_processes_and_of_sessions_that_live(monkeypatch):
     """Whole processes, whose outputs have to be equal; megabytes of sessions."""
     printed = {python.PRINT: "1\n", python.WARMED: "7.5", python.PRODUCTS: "42\n", python.HOLDS: "[0.5, 6.0]"}
@@ -35,7 +46,8 @@ def test_rows_of_processes_and_of_sessions_that_live(monkeypatch):
         warm_ms=lambda: 9.0,
         held_mb=lambda: [80.0, 81.0],
     )
-    rows = {row.name: row for row in [*python.processes(3, [other]), *python.held([other])]}
+    late = row_of(python.SUITE, python.LATE, "ms", {python.OURS: [49.0]})
+    rows = {row.name: row for row in [*python.processes(3, [other]), *python.held([other]), late]}
     assert rows["print(1), first process"].values["other"] == 60_000.0
     assert rows["warm(numpy, pandas), later process"].values == {python.OURS: 7.5, "other": 9.0}
     assert rows[python.HELD_SMALL].values == {python.OURS: 0.5, "other": 80.0}
