@@ -42,7 +42,7 @@ SUM_BYTES = cython.declare(cython.size_t, 1 << 18)  # that are read between two 
 are_slow = cython.declare(cython.bint, False)  # huge pages, for this process
 CHUNK = cython.declare(cython.size_t, 1 << 16)  # of a file that is not kept: read again by so many bytes
 BLOCK = cython.declare(cython.size_t, 32)
-MOST_WAITING = cython.declare(cython.size_t, 8)  # sections whose contents can wait
+MOST_WAITING = cython.declare(cython.size_t, 8)  # sections whose contents can wait, those larger than a chunk
 MOST_SECTIONS = cython.declare(cython.size_t, 64)  # that are looked at before reading
 KEY_BYTES = cython.declare(cython.Py_ssize_t, 32)
 MOST_AHEAD = 1 << 28  # bytes of a file that is read on a thread
@@ -307,12 +307,13 @@ def read_file(job: cython.pointer(ReadJob)) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def can_wait(section: uint8_t, content: cython.pointer(uint8_t)) -> cython.bint:
-    """Whether who knows where functions and data lie reads nothing of a section when it is loaded: code, data, or the
-    names of functions."""
+    """Whether who knows where functions and data lie reads nothing of a section when it is loaded: code, data, the
+    names of functions, or what debuggers read."""
+    if section != 0:
+        return section == 10 or section == 11
     return (
-        section == 10
-        or section == 11
-        or (section == 0 and memcmp(content, cython.cast(cython.p_char, b"\4name"), 5) == 0)
+        memcmp(content, cython.cast(cython.p_char, b"\4name"), 5) == 0
+        or memcmp(content + 1, cython.cast(cython.p_char, b".debug"), 6) == 0
     )
 
 
@@ -338,7 +339,7 @@ def find_waiting(job: cython.pointer(ReadJob), waiting: cython.pointer(cython.si
         place += at - head
         if error or place + size > job.size:
             break
-        if can_wait(head[0], at):
+        if size > CHUNK and can_wait(head[0], at):
             waiting[2 * found] = place + BLOCK
             waiting[2 * found + 1] = place + size
             found += 1

@@ -41,13 +41,17 @@ def content(chunks: int, lead: bytes = b"") -> bytes:
     return lead + bytes(1 + n % 255 for n in range(chunks * CHUNK + 77))
 
 
-PROGRAM = binary_of(
+SECTIONS = (
     (TYPES, content(1)),
     (CODE, content(4)),
     (DATA, content(3)),
     (CUSTOM, content(2, b"\4name")),
     (CUSTOM, content(1, b"\4same")),
+    (CUSTOM, content(3, b"\x0b.debug_info")),
+    *((CUSTOM, b"\x0a.debug_str" + bytes(99)) for _ in range(9)),
+    (CUSTOM, content(4, b"\x0a.debug_loc")),
 )
+PROGRAM = binary_of(*SECTIONS)
 
 
 def left(path: Path, later_ms: int = 0) -> Reading:
@@ -77,15 +81,19 @@ def missing(buffer: bytes, whole: bytes = PROGRAM) -> list[int]:
     return found
 
 
-def test_code_data_and_names_are_left_and_nothing_else(program):
+def test_code_data_names_and_what_is_for_debuggers_are_left_and_nothing_else(program):
     """Sum and size are those of the whole; a chunk that begins or ends such a section is there."""
     reading = left(program)
     data, before, after, total = reading.result()
     assert total == reading.total == sum_of(PROGRAM) and len(data) == before.st_size == after.st_size
     assert reading.has_rest() and reading.buffer is data and reading.result() is None
     gone = missing(data)
-    places = [PROGRAM.index(section(*each)) for each in ((CODE, content(4)), (CUSTOM, content(1, b"\4same")))]
-    assert len(gone) >= 6 and places[0] // CHUNK < gone[0] and gone[-1] < places[1] // CHUNK
+    code, same, last = (PROGRAM.index(section(*each)) for each in (SECTIONS[1], SECTIONS[4], SECTIONS[-1]))
+    before, between, behind = (
+        [n for n in gone if f <= n * CHUNK < t] for f, t in ((code, same), (same, last), (last, 1 << 30))
+    )
+    assert len(before) >= 6 and len(between) >= 2 and len(behind) >= 3
+    assert code // CHUNK < gone[0] and same // CHUNK + 1 < between[0] and len(before + between + behind) == len(gone)
 
 
 def test_what_is_needed_is_there_then(program):
