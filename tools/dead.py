@@ -59,7 +59,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("adapters/smolagents.py", "send_tools send_variables", "smolagents calls them"),
     ("adapters/pydantic_ai.py", "for_run get_tools", "pydantic-ai calls them"),
     ("plugins/events.py", "Plugin*", "edges find their events by name (plugins/states.py)"),
-    ("plugins/plugins.py", "load_from", "public: hosts load what is installed"),
     ("plugins/repository/events.py", "forgotten", "a field of an event is for its listeners"),
     ("testing/loop.py", "*", "asyncio calls the methods of a loop"),
     ("testing/*.py", "global_ controlling submits", "public: for the tests of others"),

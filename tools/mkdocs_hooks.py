@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src/stratavm"
 GUIDES = {"Tutorial": "tutorial", "How to": "how-to"}
 REFERENCE = ("reference/api.md", "reference/errors.md", "reference/beside.md")
-BESIDE = ("wasi", "plugins", "testing", "base.events", "services.di", "services.lifecycle")
+BESIDE = ("wasi", "plugins", "plugins.repository", "testing", "base.events", "services.di", "services.lifecycle")
 """Public packages that ``import stratavm`` does not offer by itself."""
 SHOWN = {"security.md": "SECURITY.md", "contributing.md": "CONTRIBUTING.md"}
 """Pages made of files beside the documentation."""
