@@ -39,14 +39,21 @@ def unmet(life: Life, asked: Manifest) -> Iterator[str]:
             continue
         if is_within(other.manifest.version, dict(asked.conflicts).get(other.name)):
             yield f"it conflicts with {other.name} {other.manifest.version}"
-        elif is_within(asked.version, dict(other.manifest.conflicts).get(life.name)):
+        elif _holds(other, life.name) and is_within(asked.version, dict(other.manifest.conflicts).get(life.name)):
             yield f"{other.name} conflicts with it"
 
 
 def dependants(life: Life) -> list[Life]:
-    """Those that run and require a plugin."""
-    running = (other for other in life.shared.lives().values() if other.state in RUNNING)
+    """Those that run and require a plugin, as far as they are granted to hold it."""
+    lives = life.shared.lives().values()
+    running = (other for other in lives if other.state in RUNNING and _holds(other, life.name))
     return [other for other in running if other is not life and life.name in dict(other.manifest.requires)]
+
+
+def _holds(life: Life, name: str) -> bool:
+    """Whether what a plugin says of another one counts for that, too: anybody may say that he requires somebody."""
+    grant = life.version.grant
+    return grant is not None and name in tuple(grant.holds)
 
 
 def bound(life: Life, version: str) -> Iterator[str]:
@@ -62,7 +69,10 @@ def is_met(life: Life) -> bool:
     if not life.manifest.requires:
         return True
     lives = life.shared.lives()
-    return all(name in lives and lives[name].state is State.ACTIVE for name, _ in life.manifest.requires)
+    return all(
+        name in lives and lives[name].state is State.ACTIVE and is_within(lives[name].manifest.version, wanted)
+        for name, wanted in life.manifest.requires
+    )
 
 
 def ordered(manifests: Mapping[str, Manifest]) -> tuple[list[str], dict[str, str]]:

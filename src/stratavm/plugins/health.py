@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from stratavm.base.forms import TYPE_CHECKING
+from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.plugins.convention import HEALTH, ErrorAnswer
 from stratavm.plugins.errors import PluginBusy, PluginError
@@ -22,6 +22,9 @@ from stratavm.plugins.states import State
 
 if TYPE_CHECKING:
     from stratavm.plugins.plugins import Plugins
+
+
+CLOSE_S: Final = 10.0
 
 
 class Unwell(PluginError):
@@ -96,11 +99,17 @@ class Probing:
         while not self._over.wait(self._period_s):
             self._plugins.probe()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it is closed."""
+        return self._over.is_set()
+
     def close(self) -> None:
-        """End it: a probe under way ends by its own time. May be called twice, also by a listener of what it says."""
+        """End it: a probe under way ends by its own time, and is waited for only so long, for it may be in a function
+        of the host. May be called twice, also by a listener of what it says."""
         self._over.set()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(CLOSE_S)
 
     def __enter__(self) -> Probing:
         return self

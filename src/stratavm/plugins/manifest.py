@@ -22,6 +22,7 @@ DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME: Final = 100
 MOST_ITEMS: Final = 1000
+MOST_OTHERS: Final = 100
 MOST_BYTES: Final = 1 << 16
 MOST_DOTS: Final = 200
 MODES: Final = ("ro", "rw")
@@ -112,8 +113,8 @@ class Manifest:
             ),
             env=table.names("env", "the name of a variable", _fits(VARIABLE)),
             limits=tuple((name, _limit(table, name, value)) for name, value in table.items("limits")),
-            requires=tuple(_range(table, "requires", *item) for item in table.items("requires")),
-            conflicts=tuple(_range(table, "conflicts", *item) for item in table.items("conflicts")),
+            requires=tuple(_range(table, "requires", *item) for item in table.items("requires", MOST_OTHERS)),
+            conflicts=tuple(_range(table, "conflicts", *item) for item in table.items("conflicts", MOST_OTHERS)),
         )
 
     def as_json(self) -> bytes:
@@ -182,11 +183,11 @@ class _Table:
         if not holds(self.values[key]):
             self.refuse(key, expected, self.values[key])
 
-    def items(self, key: str) -> list[tuple[str, Any]]:
+    def items(self, key: str, most: int = MOST_ITEMS) -> list[tuple[str, Any]]:
         """What a table in this one has."""
         inner = _Table(self.file, key, self.values.get(key, {}))
-        if len(inner.values) > MOST_ITEMS:
-            self.refuse(key, f"at most {MOST_ITEMS} entries", _Said(str(len(inner.values))))
+        if len(inner.values) > most:
+            self.refuse(key, f"at most {most} entries", _Said(str(len(inner.values))))
         return list(inner.values.items())
 
     def names(self, key: str, what: str, holds: Callable[[object], bool]) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ class Plugins(Closing):
         if seconds("period_s", period_s) == 0:
             raise ValueError(f"period_s must be more than 0, got {period_s!r:.60}")
         found = Probing(self, period_s)
-        self._probing.append(found)
+        self._probing = [*(one for one in self._probing if not one.is_over), found]
         return found
 
     def _refuse(self, where: str, error: Exception) -> None:

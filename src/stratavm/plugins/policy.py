@@ -27,6 +27,8 @@ class Grant:
             "rw")}`` writable.
         env: variables of its environment.
         limits: what it may use.
+        holds: names of plugins for which what this one requires and conflicts with counts as well: they are neither
+            unloaded under it nor updated beyond its range, nor loaded where it conflicts with them.
         python: it may be Python, which nothing confines: it has all rights of this process.
         digests: the modules that may be this plugin, as ``sha256:…``; empty: any that calls itself so.
     """
@@ -40,9 +42,10 @@ class Grant:
     limits: PluginLimits = PluginLimits()
     digests: Iterable[str] = ()
     python: bool = False
+    holds: Iterable[str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("capabilities", "digests"):
+        for name in ("capabilities", "digests", "holds"):
             given = getattr(self, name)
             if isinstance(given, str):
                 raise TypeError(f"Grant: {name} must be a list of strings, got {given!r:.60}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from stratavm.base.forms import Any, Final
 
@@ -32,6 +33,7 @@ def is_range(text: object) -> bool:
     return isinstance(text, str) and len(text) <= LONGEST and (text == ANY or all(map(_part, text.split(","))))
 
 
+@lru_cache(1000)
 def is_within(version: str, wanted: str | None) -> bool:
     """Whether a version is in a range; none is in no range. Numbers that a bound leaves out are 0."""
     if wanted is None:

@@ -8,6 +8,7 @@ from stratavm.base.text import printable
 from stratavm.plugins.dependencies import is_met
 from stratavm.plugins.errors import PluginUnavailable
 from stratavm.plugins.life import Life, reason_of
+from stratavm.plugins.ranges import is_within
 from stratavm.plugins.states import State
 from stratavm.runtime.fibers import CannotSuspend
 
@@ -39,10 +40,13 @@ def ready(life: Life) -> None:
 def _meet(life: Life) -> None:
     """Have what it requires started again."""
     lives = life.shared.lives()
-    for name, _ in life.manifest.requires:
+    for name, wanted in life.manifest.requires:
         other = lives.get(name)
         if other is None:
             raise PluginUnavailable(f"plugin {life.name} requires {name}, which is not there")
+        if not is_within(other.manifest.version, wanted):
+            found = f"{other.manifest.version} is there"
+            raise PluginUnavailable(f"plugin {life.name} requires {name} {wanted}, and {found}")
         if other.state is State.ACTIVE:
             continue
         try:

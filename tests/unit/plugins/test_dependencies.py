@@ -7,11 +7,13 @@ import asyncio
 import pytest
 
 from stratavm import Trap
-from stratavm.plugins import Manifest, ManifestError, PluginRefused, PluginUnavailable, State
+from stratavm.plugins import Grant, Manifest, ManifestError, PluginRefused, PluginUnavailable, State
 from stratavm.plugins.dependencies import ordered
 from stratavm.plugins.ranges import is_range, is_within
 from tests.unit.plugins.guests import ECHO, TRAP, manifest, module
 
+HOLDING = Grant(capabilities=["host"], holds=["base", "second", "first", "lower", "upper"])
+"""What a plugin is trusted with, so that what it says of others counts for them."""
 KINDS = {"echo": "text -> text", "trap": "none -> none"}
 
 
@@ -107,8 +109,9 @@ def test_a_long_chain_is_no_depth():
     assert order == [] and len(circles) == 5000
 
 
-def test_conflicts_hold_for_both(host):
+def test_conflicts_hold_for_both(hosts):
     """Whoever says it, and whoever comes second."""
+    host = hosts(grant=HOLDING)
     first = add(host, "first", conflicts={"second": "<2"})
     first.load()
     second = add(host, "second")
@@ -123,8 +126,9 @@ def test_conflicts_hold_for_both(host):
     third.load()
 
 
-def test_what_is_required_stays(host):
+def test_what_is_required_stays(hosts):
     """It is not unloaded under another one, nor updated to what that does not take; back, neither."""
+    host = hosts(grant=HOLDING)
     base = add(host, "base", version="1.5.0")
     base.load()
     user = add(host, "user", requires={"base": ">=1, <2"})
@@ -148,6 +152,26 @@ def test_what_is_required_stays(host):
     with pytest.raises(PluginRefused, match="update: it requires nobody"):
         base.update_to(manifest("base", KINDS, version="1.7.0", requires={"nobody": "*"}), other, fresh=True)
     base.unload()
+
+
+def test_a_stranger_s_manifest_holds_nobody(host):
+    """What he says of others counts for himself: he takes no calls where it is not so any more."""
+    victim = add(host, "victim")
+    liar = add(host, "liar", requires={"victim": "==1"}, conflicts={"other": "*"})
+    assert host.plugins.load_all() == {}
+    add(host, "other").load()
+    assert liar.call("echo", "x") == "x"
+    newer = manifest("victim", KINDS, version="1.0.1")
+    victim.update_to(newer, module(ECHO, TRAP), how="swap", fresh=True)
+    with pytest.raises(PluginUnavailable, match=r"plugin liar requires victim ==1, and 1\.0\.1 is there"):
+        liar.call("echo", "x")
+    victim.rollback()
+    assert liar.call("echo", "x") == "x"
+    victim.unload()
+    with pytest.raises(PluginUnavailable, match="plugin liar requires victim: plugin victim is unloaded"):
+        liar.call("echo", "x")
+    with pytest.raises(ManifestError, match="conflicts: expected at most 100 entries"):
+        manifest("liar", conflicts={f"p{i}": "*" for i in range(101)})
 
 
 def test_a_plugin_is_called_while_what_it_requires_can_be(host):
@@ -182,8 +206,9 @@ def test_a_plugin_is_called_while_what_it_requires_can_be(host):
     user.unload()
 
 
-def test_no_version_leads_into_a_circle(host):
+def test_no_version_leads_into_a_circle(hosts):
     """What runs would hold each other for ever; and whoever closes the host ends all, whoever requires whom."""
+    host = hosts(grant=HOLDING)
     lower, upper = add(host, "lower"), add(host, "upper", requires={"lower": "*"})
     lower.load()
     upper.load()

@@ -314,8 +314,9 @@ def test_one_says_whether_it_is_well(trusting, install):
     assert greeter.probe() is True
 
 
-def test_a_plugin_may_require_one_in_python(trusting, install):
+def test_a_plugin_may_require_one_in_python(hosts, install):
     """By its name and version."""
+    trusting = hosts(grant=Grant(python=True, holds=["greeter"]))
     install(version="2.1rc3", greeter="Greeter")
     trusting.plugins.discover_python()
     said = manifest("guest", {"echo": "text -> text"}, requires={"greeter": ">=2.1.0-rc.3, <3"})
