@@ -362,6 +362,12 @@ class LiveInstance:
     def _commit(self, new: Version) -> None:
         """From here on calls are the new version's."""
         with self._changed:
+            found = [*obstacles(self._version.instance, new.instance.module, self._held, False, False)]
+            if found:  # a function was handed out since that was looked at
+                plan = Update("swap", obstacles=tuple(found))
+                raise UpdateRefused(
+                    plan, f"{self._version.instance.module.name} cannot be replaced: {'; '.join(found)}"
+                )
             former, self._before, self._version = self._before, self._version, new
         if former is not None:
             self._retire(former)
@@ -598,8 +604,11 @@ class LiveExports(Mapping[str, Any]):
             instance = live.instance
             type_ = type_in(instance.module, name)
             if type_ is not None:
-                live._held.setdefault(name, type_)
-                return live._functions.setdefault(name, LiveFunc(live, name))
+                with live._changed:  # an update looks at what is held under it
+                    if live._version.instance is instance:
+                        live._held.setdefault(name, type_)
+                        return live._functions.setdefault(name, LiveFunc(live, name))
+                continue
             try:
                 return instance.exports[name]
             except Closed:

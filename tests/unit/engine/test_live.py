@@ -7,11 +7,12 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 import stratavm
-from stratavm import Closed, Engine, LiveInstance, MigrationFailed, Store, UpdateRefused
+from stratavm import Closed, Engine, Instance, LiveInstance, MigrationFailed, Store, UpdateRefused
 from stratavm.engine.update_events import InstanceSwapped, InstanceUpdated, UpdateFailed, UpdateUndone
 
 COUNTER = """(module {imports} (memory (export "memory") {pages}) (data (i32.const 64) "{by}")
@@ -80,6 +81,22 @@ def test_state_goes_over_and_functions_that_are_held_stay(engine: Engine) -> Non
     assert first.store.closed
     assert str(done).startswith("another instance, 4 bytes of state carried")
     assert (count.name, count.type.results) == ("count", live.instance.exports.count.type.results)
+
+
+def test_a_function_that_is_handed_out_meanwhile_is_held(quick: Engine) -> None:
+    """Between the look at what stands against a swap and the swap: it is not made, and the function works on."""
+    live = LiveInstance(counter(1, more='(func (export "only") (result i32) i32.const 5)'), engine=quick)
+    found: list[Any] = []
+
+    def migrate(old: Instance, new: Instance) -> None:
+        found.append(live.exports.only)
+
+    with pytest.raises(UpdateRefused, match="it exports no function only, which the host holds"):
+        live.update(counter(10), migrate=migrate)
+    assert [found[0](), live.exports.version()] == [5, 1]
+    live.update(counter(10, more='(func (export "only") (result i32) i32.const 6)'), migrate=migrate)
+    assert found[1] is found[0]
+    assert [found[0](), live.exports.version()] == [6, 10]
 
 
 def test_what_can_be_patched_is(engine: Engine) -> None:
