@@ -87,7 +87,7 @@ class Shelf:
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.folder, self.now, self.bus = folder, NOW, Bus()
-        options = {"trust": TRUST, "patience_s": 20.0} | options
+        options = {"trust": TRUST, "patience_s": 100.0} | options
         self.repository = Repository(folder / "repository", clock=lambda: self.now, bus=self.bus, **options)
         self.events = EventRecorder(self.bus, RepositoryEvent)
         self._made = 0
