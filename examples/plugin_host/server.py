@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from json import JSONDecodeError, loads
+from json import loads
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -83,7 +83,7 @@ async def answer(host: Host, request: Request) -> Response:
         found = await plugin.call_async(function, VALUES[kinds.takes](body))
     except ErrorAnswer as error:  # in the plugin's own words
         return PlainTextResponse(str(error), 422)
-    except (UnicodeDecodeError, JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no text, no JSON
         return PlainTextResponse(str(error), 400)
     except PluginUnavailable as error:
         return PlainTextResponse(str(error), 503, {"Retry-After": str(int(error.retry_s or 0) + 1)})

@@ -50,7 +50,7 @@ def publish(host, version, key=None):
 
 def test_plugins_in_three_languages_answer(host):
     """Text and JSON; errors are in their words, and what is not there is not found."""
-    slug, words, greeter, error, lost, none, bad = ask(
+    slug, words, greeter, error, lost, none, bad, long = ask(
         host,
         ("/call/slug/slug", TITLE),
         ("/call/words/count", "one two\nthree"),
@@ -59,12 +59,13 @@ def test_plugins_in_three_languages_answer(host):
         ("/call/slug/slag", ""),
         ("/call/nobody/slug", ""),
         ("/call/slug/slug", b"\xff"),
+        ("/call/slug/slug", b"x" * 100_000),
     )
     assert slug.text == OLD
     assert words.json() == {"words": 2, "letters": 13, "lines": 2}
     assert greeter.text == "hello you, you are number 1"
     assert (error.status_code, error.text) == (422, "a title has 1 to 512 bytes")
-    assert (lost.status_code, none.status_code, bad.status_code) == (404, 404, 400)
+    assert [found.status_code for found in (lost, none, bad, long)] == [404, 404, 400, 413]
     assert [found["name"] for found in host.described()] == ["slug", "words", "greeter"]
 
 
