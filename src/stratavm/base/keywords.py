@@ -39,7 +39,7 @@ def checks_keywords(function: Function, habits: Mapping[str, str] = NO_HABITS) -
 
     @wraps(function)
     def checked(*args: Any, **named: Any) -> Any:
-        if not named.keys() <= allowed:
+        if named and not named.keys() <= allowed:
             raise unexpected(where, named, [name for name in known if name not in ("self", "cls")], habits)
         return function(*args, **named)
 

@@ -92,8 +92,8 @@ class Turn:
         if calls is not None and calls.limited:
             met.append("tools")
         return PythonCompleted(
-            stdout.data.decode(errors="replace"),
-            stderr.data.decode(errors="replace"),
+            stdout.data.decode(errors="replace") if stdout.data else "",
+            stderr.data.decode(errors="replace") if stderr.data else "",
             code,
             reason,
             truncated,
@@ -105,7 +105,7 @@ class Turn:
             error,
             tree.changed(),
             () if calls is None else tuple(calls.record),
-            tuple(met),
+            tuple(met) if met else (),
             interpreter.memory_bytes,
             interpreter.door.faults,
         )

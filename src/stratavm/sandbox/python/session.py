@@ -146,10 +146,11 @@ class Session(Closing):
         interpreter.tree.fill(given.files)
         other_input = self._input.begins(given.stdin)
         for output in self._outputs:
-            output.data.clear()
-            output.truncated = False
+            if output.data or output.truncated:
+                output.data.clear()
+                output.truncated = False
         turn = Turn(given, allowed, offer, time.monotonic())
-        listing = offer.listing
+        listing = b"" if offer is self._no_offer else offer.listing
         turn.other_tools, self._listing, turn.other_input = listing != self._listing, listing, other_input
         ending = True
         try:
