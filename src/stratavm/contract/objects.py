@@ -85,6 +85,10 @@ class GuestObject:
     def __del__(self) -> None:
         self._budget.refund(self._bytes)
 
+    def is_held_by(self, budget: object) -> bool:
+        """Whether it is of the store that has this budget: its type's number and its values mean nothing elsewhere."""
+        return self._budget is budget
+
     @property
     def is_array(self) -> bool:
         """Whether it is an array: its id says so."""

@@ -398,9 +398,13 @@ class Residence(Occupied):
         used: cython.Py_ssize_t = handles.used
         limit: object = self.template.limits.handles
         found: object = handles.handle_of_exception(thing, limit) if exception else handles.handle(thing, limit)
-        if handles.used > used and not self.quota.claim(HANDLE_BYTES):
-            handles.drop(found)
-            self.quota.check(HANDLE_BYTES, "a handle of a Python object")
+        if handles.used > used:
+            if type(thing).__name__ == "GuestObject" and not thing.is_held_by(self.quota):
+                handles.drop(found)
+                raise TypeError(f"{thing!r} belongs to another store")
+            if not self.quota.claim(HANDLE_BYTES):
+                handles.drop(found)
+                self.quota.check(HANDLE_BYTES, "a handle of a Python object")
         if handles.crowded():
             mark(self.exec, ATTENTION_CROWDED, True)
         return found
