@@ -142,7 +142,9 @@ def test_heaps_come_and_go() -> None:
 def test_no_address_space() -> None:
     """Where nothing can be reserved there is an error that names it."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (8 << 30, before[1]))
+    with open("/proc/self/statm") as pages:
+        reserved = int(pages.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (reserved + (4 << 30), before[1]))
     try:
         with pytest.raises(ResourceLimit, match="cannot reserve address space for a heap of"):
             Heap(described(), 16 << 30)
