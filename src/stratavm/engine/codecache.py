@@ -100,8 +100,8 @@ class ImageKept(Event):
 
 @event
 class ProfileRestored(Event):
-    """Earlier starts of a module say that so many ``functions`` are worth being optimised: they are from the first
-    instance on."""
+    """Earlier starts of a module say that so many ``functions`` are worth being optimised: they are, beside the
+    program."""
 
     module: str
     functions: int
@@ -321,6 +321,7 @@ class KeptModule:
         self._wants_image = False
         self._is_kept = False
         self._profile: KeptProfile | None = None
+        self._waits = False
         self._ahead = ahead
         self._taken: dict[bytes, None] = {}
 
@@ -364,7 +365,8 @@ class KeptModule:
             self._restore_profile(code)
 
     def _restore_profile(self, code: TierModule) -> None:
-        """Have optimised from the first instance on what earlier starts say is worth it."""
+        """Have optimised what earlier starts say is worth it: from the first instance on if one of them that had code
+        from here was long, else when this one is."""
         counter = code.counter
         data = self._find(b"profile", code.code_key)
         if data is None:
@@ -382,7 +384,11 @@ class KeptModule:
         expected = self._profile.hot(counter.body_size, counter.has_lifted)
         if not expected:
             return
-        counter.expect(expected)
+        self._waits = not self._profile.is_long
+        if self._waits:
+            counter.remember(expected)
+        else:
+            counter.expect(expected)
         if self._source.hears(ProfileRestored):
             self._source.emit(ProfileRestored(self._name, len(expected)))
 
@@ -502,7 +508,7 @@ class KeptModule:
         seen = code.counter.called(LEAST_CALLS)
         if not seen:
             return
-        profile = profile.having(seen)
+        profile = profile.having(seen, is_long=self._waits and not code.counter.remembers)
         self._disk.keep(self._key(b"profile", code.code_key), profile.pack(), f"calls of {self._name}")
         if self._source.hears(ProfileKept):
             self._source.emit(ProfileKept(self._name, len(profile.seen), profile.starts))

@@ -150,8 +150,8 @@ class TierModule(Protocol):
 
     @property
     def counter(self) -> Any:
-        """What counts calls and is told beforehand what is hot (``called``, ``expect`` of ``tiers.jit.tier``); None
-        where nothing does."""
+        """What counts calls and is told beforehand what is hot (``called``, ``expect`` and ``remember`` of
+        ``tiers.jit.tier``); None where nothing does."""
 
     def close(self) -> None:
         """Give back what the code holds; called when no instance is left."""

@@ -1,6 +1,8 @@
 """Claims about calls that are summed over starts: what many short ones call often is optimised early in the next."""
 
 import gc
+import subprocess
+import sys
 import time
 
 import pytest
@@ -74,6 +76,58 @@ def test_what_is_not_worth_the_passes_is_not_expected(beside):
         assert not told.of(ProfileRestored) and level == 0
 
 
+LATER_START = f"""
+import sys
+from stratavm import Engine, Linker, Module, Store
+from stratavm.native.background import limit_threads
+from stratavm.tiers.policy import Policy, Thresholds
+from stratavm.engine import keptprofile
+keptprofile.BEGIN_NS = 0
+limit_threads(1)
+policy = Thresholds(1 << 20, 1, tick_bytes=1, tick_bytes_beside=1, young_ticks=1 << 20)  # real ticks say nothing
+engine = Engine(threads=2, services={{Policy: policy}})
+module = Module({TEXT!r}, engine=engine)
+exports = Linker(engine).instantiate(Store(engine), module).exports
+lazy = module.code.lazy
+loaded = lambda: [m for m in ("stratavm.native.lift", "stratavm.tiers.jit.auto") if m in sys.modules]
+exports.often(1)
+lazy.lift({SELDOM}, 1, 1)
+print(len(lazy.remembered), *loaded())
+lazy.ticks[{OFTEN}] = 1 << 18  # as if they had been
+lazy.lift({SELDOM}, 1, 2)
+print(len(lazy.remembered), *loaded())
+"""
+
+
+def test_a_young_program_loads_nothing_for_it(beside):
+    """It may end soon; when ticks have found a quarter of what makes it old, it asks for what is known to be hot. The
+    next ones, which may be expected to be as long, ask at once."""
+    start(CALLS)
+    ran = subprocess.run([sys.executable, "-c", LATER_START], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["1", "0 stratavm.native.lift stratavm.tiers.jit.auto"]
+
+
+def test_after_a_long_start_the_next_one_asks_at_once(alone, quick, monkeypatch):
+    """A first one compiles, and says nothing of how long later ones are."""
+    policy = Thresholds(1 << 20, 1, True, tick_bytes=1, tick_bytes_beside=1, young_ticks=1 << 20)
+    remembered = []
+    for ticks in (0, 0, 1 << 18, 0):
+        engine = Engine(threads=2, services={Policy: policy})
+        module = Module(TEXT, engine=engine)
+        lazy = module.code.lazy
+        exports = Linker(engine).instantiate(Store(engine), module).exports
+        for n in range(CALLS):
+            assert exports.often(n) == n + 120
+        remembered.append(len(lazy.remembered))
+        if ticks:
+            lazy.ticks[OFTEN] = ticks
+            lazy.lift(SELDOM, 1, 2)
+            assert not lazy.remembered
+        del exports, module, lazy
+        gc.collect()
+    assert remembered == [0, 1, 1, 0]
+
+
 def test_what_was_not_lifted_in_some_starts_is_not_expected_any_more(alone, quick, monkeypatch):
     """No start is long enough, or it cannot be."""
     monkeypatch.setattr(keptprofile, "MOST_STARTS", 2)
@@ -134,7 +188,8 @@ def test_sums_are_read_as_they_were_written(monkeypatch):
     """In the order of functions; those that ran most, and no more calls than a number holds."""
     once = KeptProfile().having([(7, 300, 0), (2, 5000, 1), (9, 0, 2)])
     assert unpack(once.pack(), 10) == once and list(once.seen) == [2, 7, 9]
-    twice = once.having([(9, MOST_CALLS, 1), (7, 1, 0), (3, 400, 0)])
+    twice = once.having([(9, MOST_CALLS, 1), (7, 1, 0), (3, 400, 0)], is_long=True)
+    assert twice.is_long and twice.having([]).is_long and not once.is_long
     assert (twice.starts, twice.seen) == (2, {2: (5000, 1), 3: (400, 0), 7: (301, 0), 9: (MOST_CALLS, 3)})
     assert unpack(twice.pack(), 10) == twice
     monkeypatch.setattr(keptprofile, "MOST_ROWS", 2)
@@ -189,7 +244,7 @@ def test_what_is_no_profile_is_refused():
         KeptProfile(MOST_STARTS + 1, {1: (1, 0)}).pack(),
         KeptProfile(1, {3: (1, 0), 2: (1, 0)}).pack(),
         KeptProfile(1, {10: (1, 0)}).pack(),
-        b"\1" + data[1:],
+        b"\2" + data[1:],
     ]
     for each in wrong:
         with pytest.raises(ValueError, match="a profile of another"):

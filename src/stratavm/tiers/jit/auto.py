@@ -142,6 +142,10 @@ class Lifting:
         self.reasons[defined_index] = self._causes.get(defined_index, decision.reason)
         if decision.lift and (queue is None or not queue.want(defined_index, calls, decision.first, taker=code.taker)):
             self._lift_now(code, defined_index)
+        if code.remembered and (decision.lift or not code.is_young):
+            self._has_begun = True
+            functions, code.remembered = code.remembered, ()
+            self.expect(code, functions)
         return NEVER if defined_index in self._given_up else decision.ask_at
 
     def expect(self, code: LazyCode, functions: Iterable[int]) -> None:
@@ -402,7 +406,7 @@ class Lifting:
         reason = fallback or self.reasons.get(index, "few")
         if level == 0 and index in self._causes and not fallback:
             reason = "waits"
-        elif level == 0 and index in self._expected and not fallback:
+        elif level == 0 and (index in self._expected or code.first + index in code.remembered) and not fallback:
             reason = "expected"
         elif origin == kept and kept and (level == 1 or reason == "few") and not fallback:
             reason = "built" if kept == "image" else ("called before", "hot before")[level]

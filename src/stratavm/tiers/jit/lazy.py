@@ -12,7 +12,7 @@ What a function calls that was compiled at its first call is compiled ahead, by 
 from __future__ import annotations
 
 import time
-from _collections_abc import Container
+from _collections_abc import Container, Sequence
 from _weakref import ref
 
 from stratavm.base import switches
@@ -84,6 +84,7 @@ class LazyCode:
         self.tier: Jit | None = None
         self.beside = False
         self.hot: Container[int] = ()
+        self.remembered: Sequence[int] = ()
         self._lifting: Lifting | None = None
         self.ticks: dict[int, int] = {}
         self.made_ahead: set[int] = set()  # before anybody called it
@@ -112,12 +113,28 @@ class LazyCode:
                     self._lifting = Lifting(self)
         return self._lifting
 
+    def remember(self, functions: Sequence[int]) -> None:
+        """Functions, by index, that are hot as earlier processes found out: they are expected when this one is no
+        longer young. A short start would load the passes of level 1 for nothing."""
+        if self.is_young:
+            self.remembered = functions
+        else:
+            self.lifting().expect(self, functions)
+
+    @property
+    def is_young(self) -> bool:
+        """Whether ticks have found so little of the program that it may be about to end, though it is known what is hot
+        in it: a quarter of what is asked for where it is not."""
+        policy = None if self.tier is None else self.tier.policy
+        return isinstance(policy, Thresholds) and policy.is_young(4 * sum(self.ticks.values()))
+
     def lift(self, defined_index: int, calls: int, ticks: int) -> int:
         """See ``Lifting.lift``. What is seen of a young program decides nothing, mostly, and loads nothing then."""
         policy = None if self.tier is None else self.tier.policy
         if ticks:
             self.ticks[defined_index] = ticks
-        if self._lifting is None and isinstance(policy, Thresholds):
+        waits = not self.remembered or self.is_young
+        if waits and self._lifting is None and isinstance(policy, Thresholds):
             size = self.compiler.front.body_size(defined_index)
             if policy.is_chance(calls, ticks, sum(self.ticks.values()), size):
                 return policy.again(calls, policy.calls)

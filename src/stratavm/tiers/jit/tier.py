@@ -115,6 +115,16 @@ class JitModule:
         if self.lazy.tier is not None:
             self.lazy.lifting().expect(self.lazy, functions)
 
+    def remember(self, functions: Sequence[int]) -> None:
+        """As ``expect``, once the program is no longer young, as the policy says."""
+        if self.lazy.tier is not None:
+            self.lazy.remember(functions)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether the program is still too young for what was remembered."""
+        return bool(self.lazy.remembered)
+
     @property
     def counter(self) -> Any:
         """Itself, where functions count their calls."""
