@@ -131,7 +131,8 @@ def _read_ahead(options: Options) -> None:
 
         # Of the options these alone lead to other entries for the same file.
         way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan, options.proposal))
-        look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way, LATER_MS)
+        later_ms = None if options.hot else LATER_MS  # with --hot it is meant to change
+        look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way, later_ms)
     reading.begin()
     reading.complete()
 

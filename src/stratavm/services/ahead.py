@@ -51,7 +51,7 @@ class Ahead:
             self.disk.keep(self.place, rows, f"what a start of {name} takes")
 
 
-def look_ahead(reading: PartReader, folder: str | None, way: str, later_ms: int = 0) -> None:
+def look_ahead(reading: PartReader, folder: str | None, way: str, later_ms: int | None = 0) -> None:
     """Have the entries that the last start of a program took read by the thread that reads its file, and have the files
     of this package looked at. Of the file itself only what a start with these entries wants is kept.
 
@@ -59,7 +59,8 @@ def look_ahead(reading: PartReader, folder: str | None, way: str, later_ms: int 
         reading: of the file; it has not begun.
         folder: where the entries lie; None: by default.
         way: what else the entries depend on, as far as it is known.
-        later_ms: the rest of the file is read after so many milliseconds, and may change then; 0: when it is wanted.
+        later_ms: the rest of the file is read after so many milliseconds, and may change then; 0: when it is wanted;
+            None: all of it is kept, for it may change at any time.
     """
     with suppress(CacheRefused):  # who asks for the cache says so
         default, key_folder = default_folders()
@@ -72,7 +73,7 @@ def look_ahead(reading: PartReader, folder: str | None, way: str, later_ms: int 
             begin = disk.begin_sum if known[at : at + 1] == SUM else disk.begin
             begin(known[at + 1 : at + ROW_BYTES], reading)
         reading.kept = Ahead(disk, place, known)
-        if known:
+        if known and later_ms is not None:
             reading.leave_rest(later_ms)
     if not _asked:
         _asked.append((reading, reading.add_stamp(*STAMPED)))

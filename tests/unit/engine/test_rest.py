@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from stratavm import Engine, Linker, MemorySlots, Module, Store, ValidationError
+from stratavm.cli import run
+from stratavm.cli.program import Options
 from stratavm.engine import codecache
 from stratavm.engine.cache import SharedModuleCache
 from stratavm.engine.codecache import CodeRestored, ImageKept, ImageRestored, SkeletonRestored
 from stratavm.module import validate
 from stratavm.module.reader import Reading
+from stratavm.services import ahead
 from stratavm.services.ahead import look_ahead
 from stratavm.testing import EventRecorder
 
@@ -93,6 +96,24 @@ def test_a_later_start_reads_neither_code_nor_names_nor_data_that_it_does_not_wa
         assert ran(module, COUNT) == expected and "binary" not in vars(module.model)
         del module
         gc.collect()
+
+
+def test_of_a_file_that_may_change_at_any_time_all_is_kept(program, binary, monkeypatch):
+    """As ``strata run --hot`` says of it."""
+    kept(program)
+    asked = []
+    monkeypatch.setattr(run, "LARGE_BYTES", 1)
+    monkeypatch.setattr(ahead, "look_ahead", lambda *given: asked.append(given[-1]) or look_ahead(*given))
+    for hot, later_ms in ((True, None), (False, run.LATER_MS)):
+        nothing = dict.fromkeys(("cache", "tier", "fuel", "allocator", "memory_plan", "proposal", "profile_out"))
+        options = Options(module=str(program), hot=hot, **nothing)
+        run._read_ahead(options)
+        options.reading.result()
+        assert asked.pop() == later_ms
+    reading = Reading.of(str(program), 1)
+    look_ahead(reading, None, "", None)
+    reading.begin()
+    assert reading.result()[0] == binary and not reading.has_rest()
 
 
 def test_what_the_compiler_needs_is_made_when_it_compiles(program, monkeypatch):
