@@ -321,7 +321,6 @@ class KeptModule:
         self._wants_image = False
         self._is_kept = False
         self._profile: KeptProfile | None = None
-        self._waits = False
         self._ahead = ahead
         self._taken: dict[bytes, None] = {}
 
@@ -365,14 +364,14 @@ class KeptModule:
             self._restore_profile(code)
 
     def _restore_profile(self, code: TierModule) -> None:
-        """Have optimised what earlier starts say is worth it: from the first instance on if one of them that had code
-        from here was long, else when this one is."""
+        """Have optimised what earlier starts say is worth it: from the first instance on, but in a second
+        start when that has run for a while."""
         counter = code.counter
         data = self._find(b"profile", code.code_key)
         if data is None:
             return
         with importing:
-            from stratavm.engine.keptprofile import MOST_STARTS, unpack
+            from stratavm.engine.keptprofile import FIRST_STARTS, MOST_STARTS, unpack
 
         try:
             self._profile = unpack(data, counter.behind)
@@ -384,8 +383,7 @@ class KeptModule:
         expected = self._profile.hot(counter.body_size, counter.has_lifted)
         if not expected:
             return
-        self._waits = not self._profile.is_long
-        if self._waits:
+        if self._profile.starts < FIRST_STARTS:
             counter.remember(expected)
         else:
             counter.expect(expected)
@@ -508,7 +506,7 @@ class KeptModule:
         seen = code.counter.called(LEAST_CALLS)
         if not seen:
             return
-        profile = profile.having(seen, is_long=self._waits and not code.counter.remembers)
+        profile = profile.having(seen)
         self._disk.keep(self._key(b"profile", code.code_key), profile.pack(), f"calls of {self._name}")
         if self._source.hears(ProfileKept):
             self._source.emit(ProfileKept(self._name, len(profile.seen), profile.starts))

@@ -13,9 +13,9 @@ from _collections_abc import Callable, Iterable, Mapping
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.importing import struct
 
-FORM: Final = 3
-HEAD: Final = struct.Struct("<IIII")
-"""Form, starts, rows, whether it is long."""
+FORM: Final = 2
+HEAD: Final = struct.Struct("<III")
+"""Form, starts, rows."""
 ROW: Final = struct.Struct("<III")
 """Index of a function, calls, ticks; rows are in the order of indices."""
 MOST_ROWS: Final = 4096
@@ -25,6 +25,9 @@ LEAST_CALLS: Final = 128
 MOST_CALLS: Final = (1 << 32) - 1
 MOST_STARTS: Final = 5
 """Starts that are summed: what is not worth it by then is left to the tier, and nothing is written any more."""
+FIRST_STARTS: Final = 2
+"""After so many what is hot is asked for from the first instance on; a second start, which may be the last one, and of
+whose length the first one says nothing, for that compiled, is asked to be long itself."""
 CALL_NS: Final = 0.03
 """Nanoseconds that a call may gain by level 1 for each byte of the body, of which it runs ``CALL_BYTES`` at most."""
 CALL_BYTES: Final = 1024
@@ -40,12 +43,10 @@ STARTS_TO_COME: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class KeptProfile:
-    """Calls and ticks by index of the function, of so many starts. ``is_long``: one of them that had its code from the
-    cache, and so compiled little else, ran for long enough to ask for what was hot."""
+    """Calls and ticks by index of the function, of so many starts."""
 
     starts: int = 0
     seen: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    is_long: bool = False
 
     def hot(self, size_of: Callable[[int], int], is_done: Callable[[int], bool]) -> list[int]:
         """The functions that shall be optimised, those first that give most for the compiler's time; none where all
@@ -65,19 +66,19 @@ class KeptProfile:
                 worth += gain - cost
         return [index for _, index in sorted(found)] if worth >= BEGIN_NS else []
 
-    def having(self, seen: Iterable[tuple[int, int, int]], is_long: bool = False) -> KeptProfile:
+    def having(self, seen: Iterable[tuple[int, int, int]]) -> KeptProfile:
         """This one with the calls and ticks of another start."""
         sums = dict(self.seen)
         for index, calls, ticks in seen:
             before = sums.get(index, (0, 0))
             sums[index] = min(before[0] + calls, MOST_CALLS), min(before[1] + ticks, MOST_CALLS)
         most = sorted(sums, key=lambda i: (-gain_ns(CALL_BYTES, *sums[i]), i))[:MOST_ROWS]
-        return KeptProfile(self.starts + 1, {i: sums[i] for i in sorted(most)}, self.is_long or is_long)
+        return KeptProfile(self.starts + 1, {i: sums[i] for i in sorted(most)})
 
     def pack(self) -> bytes:
         """As ``unpack`` takes it."""
         rows = b"".join(ROW.pack(i, *row) for i, row in self.seen.items())
-        return HEAD.pack(FORM, self.starts, len(self.seen), self.is_long) + rows
+        return HEAD.pack(FORM, self.starts, len(self.seen)) + rows
 
 
 def gain_ns(size: int, calls: int, ticks: int) -> float:
@@ -94,7 +95,7 @@ def unpack(data: bytes, behind: int) -> KeptProfile:
     """
     if len(data) < HEAD.size:
         raise ValueError("a profile that ends early")
-    form, starts, count, is_long = HEAD.unpack_from(data)
+    form, starts, count = HEAD.unpack_from(data)
     if form != FORM or count > MOST_ROWS or not 0 < starts <= MOST_STARTS or len(data) != HEAD.size + count * ROW.size:
         raise ValueError("a profile of another form")
     seen: dict[int, tuple[int, int]] = {}
@@ -106,4 +107,4 @@ def unpack(data: bytes, behind: int) -> KeptProfile:
             raise ValueError("a profile of another module")
         seen[index] = calls, ticks
         last = index
-    return KeptProfile(starts, seen, bool(is_long))
+    return KeptProfile(starts, seen)

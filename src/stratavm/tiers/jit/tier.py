@@ -121,11 +121,6 @@ class JitModule:
             self.lazy.remember(functions)
 
     @property
-    def remembers(self) -> bool:
-        """Whether the program is still too young for what was remembered."""
-        return bool(self.lazy.remembered)
-
-    @property
     def counter(self) -> Any:
         """Itself, where functions count their calls."""
         return self if self.lazy.tier is not None and self.lazy.compiler.options.counting else None
