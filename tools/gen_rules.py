@@ -6,13 +6,13 @@ import re
 
 from stratavm.spec.ids import N_IDS
 from stratavm.spec.index import IDS
-from stratavm.targets.x64 import rules_atomic, rules_float, rules_int, rules_mem, rules_vector
+from stratavm.targets.x64 import rules_atomic, rules_float, rules_int, rules_mem, rules_object, rules_vector
 from stratavm.targets.x64.encodings import MOP
 from stratavm.targets.x64.rules import CONDITIONS, SHAPES, Rule
 from tools import gen_ops
 from tools.gen import ROOT, write
 
-ALL = (*rules_int.RULES, *rules_float.RULES, *rules_mem.RULES, *rules_atomic.RULES, *rules_vector.RULES)
+ALL = (*rules_int.RULES, *rules_float.RULES, *rules_mem.RULES, *rules_atomic.RULES, *rules_object.RULES, *rules_vector.RULES)
 
 
 def pseudo_numbers() -> dict[str, int]:

@@ -52,7 +52,7 @@ FEATURES: Final[dict[str, Feature]] = {
         ),
         Feature("function-references", "3.0", True, "typed function references, call_ref, locals without a default"),
         Feature(
-            "gc", "3.0", False, "structs, arrays, i31",
+            "gc", "3.0", True, "structs, arrays, i31",
             "Kotlin/Wasm, dart compile wasm, wasm_of_ocaml, Scala.js and J2CL for WebAssembly",
             "none of these can do without; C, C++, Rust, Zig, Go, TinyGo and AssemblyScript bring a heap of their own",
             interpreted=True,

@@ -11,6 +11,7 @@ from stratavm.runtime import (  # noqa: F401 - all but the signals fill the buil
     builtin_calls,
     exceptions,
     host,
+    object_calls,
     signals,
     waits,
 )

@@ -24,6 +24,7 @@ from cython.cimports.stratavm.front.wasm.build import (
     put_value,
     value_type,
 )
+from cython.cimports.stratavm.front.wasm.walk_objects import object_row
 from cython.cimports.stratavm.ir.ops import *
 from cython.cimports.stratavm.ir.prune import Pruner
 from cython.cimports.stratavm.ir.ssa import (
@@ -668,7 +669,10 @@ class BuildWalk(Builder):
                     return 1
                 if self.n_frames == 0:
                     return self.finish()
-            elif kind == WK_UNKNOWN or kind == WK_OBJECT or kind == WK_BRANCH_CAST:
+            elif kind == WK_OBJECT or kind == WK_BRANCH_CAST:
+                if object_row(self):
+                    return 1
+            elif kind == WK_UNKNOWN:
                 return self.refuse(op)
 
     # ---- other rows: immediates, operands, results ---------------------------------------------

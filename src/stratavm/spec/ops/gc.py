@@ -10,10 +10,11 @@ from stratavm.base.forms import Final
 from stratavm.spec.declare import plain
 from stratavm.spec.record import Effects, Imm
 
-NEW: Final = Effects(allocates=True)
-READS: Final = Effects(reads=frozenset({"gc"}))
-WRITES: Final = Effects(writes=frozenset({"gc"}))
-MOVES: Final = Effects(reads=frozenset({"gc"}), writes=frozenset({"gc"}))
+NEW: Final = Effects(allocates=True, calls=True)
+READS: Final = Effects(reads=frozenset({"gc"}), calls=True)
+WRITES: Final = Effects(writes=frozenset({"gc"}), calls=True)
+MOVES: Final = Effects(reads=frozenset({"gc"}), writes=frozenset({"gc"}), calls=True)
+LOOKS: Final = Effects(calls=True)
 NOTHING: Final = Effects()
 
 STRUCT: Final = ("null_structure",)
@@ -37,23 +38,24 @@ _TABLE: tuple[tuple[str, tuple[Imm, ...], tuple[str, ...], Effects, str], ...] =
     ("array.get_s", ("type",), BOUNDS, READS, "A packed element, sign-extended."),
     ("array.get_u", ("type",), BOUNDS, READS, "A packed element, zero-extended."),
     ("array.set", ("type",), BOUNDS, WRITES, "Set an element."),
-    ("array.len", (), ("null_array",), NOTHING, "How many elements an array has."),
+    ("array.len", (), ("null_array",), LOOKS, "How many elements an array has."),
     ("array.fill", ("type",), BOUNDS, WRITES, "Set so many elements to the operand."),
     ("array.copy", ("type", "type"), BOUNDS, MOVES, "Copy elements into an array from another one, or itself."),
     ("array.init_data", ("type", "data"), (*BOUNDS, *DATA), WRITES, "Set elements to numbers from a data segment."),
     ("array.init_elem", ("type", "elem"), (*BOUNDS, *ELEM), WRITES, "Set elements to those of an element segment."),
-    ("ref.test", ("heaptype",), (), NOTHING, "1 if the reference is of the type and not null."),
+    ("ref.test", ("heaptype",), (), LOOKS, "1 if the reference is of the type and not null."),
     ("ref.test_null", ("heaptype",), (), NOTHING, "1 if the reference is of the type or null."),
     ("ref.cast", ("heaptype",), ("cast_failure",), NOTHING, "The reference, known to be of the type and not null."),
     ("ref.cast_null", ("heaptype",), ("cast_failure",), NOTHING, "The reference, known to be of the type or null."),
     ("br_on_cast", ("castflags", "label", "heaptype", "heaptype"), (), NOTHING, "Branch if it is of the second type."),
     ("br_on_cast_fail", ("castflags", "label", "heaptype", "heaptype"), (), NOTHING, "Branch if it is not."),
-    ("any.convert_extern", (), (), NOTHING, "What came from outside, as what guests can test."),
+    ("any.convert_extern", (), (), LOOKS, "What came from outside, as what guests can test."),
     ("extern.convert_any", (), (), NEW, "What guests can test, as what goes outside."),
     ("ref.i31", (), (), NOTHING, "A reference that is the low 31 bits of a number."),
     ("i31.get_s", (), ("null_i31",), NOTHING, "That number, sign-extended."),
     ("i31.get_u", (), ("null_i31",), NOTHING, "That number, zero-extended."),
 )
+_FIELDS = {"ref.test": 1, "ref.i31": 1, "i31.get_s": 1, "i31.get_u": 1}
 _SPELLINGS = {"ref.test_null": "ref.test", "ref.cast_null": "ref.cast"}
 
 for _code, (_name, _imms, _traps, _effects, _doc) in enumerate(_TABLE):
@@ -65,6 +67,7 @@ for _code, (_name, _imms, _traps, _effects, _doc) in enumerate(_TABLE):
         walk="branch_cast" if _name.startswith("br_") else "object",
         control=_name.startswith("br_"),
         traps=_traps,
+        fields=_FIELDS.get(_name, 0),
         effects=_effects,
         feature="gc",
         text=_SPELLINGS.get(_name, ""),

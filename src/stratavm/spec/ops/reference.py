@@ -8,7 +8,7 @@ plain(0xD0, "ref.null", imms=("heaptype",), walk="reference", feature="reference
 plain(0xD1, "ref.is_null", walk="reference", fields=1, feature="reference-types", doc="1 if the reference is null.")
 plain(0xD2, "ref.func", imms=("func",), walk="reference", feature="reference-types", doc="A reference to a function.")
 
-plain(0xD3, "ref.eq", walk="object", feature="gc", doc="1 if both references are the same.")
+plain(0xD3, "ref.eq", walk="object", fields=2, feature="gc", doc="1 if both references are the same.")
 plain(
     0xD4,
     "ref.as_non_null",

@@ -1,6 +1,6 @@
 # Selection of a whole function: SSA to machine IR.
 from libc.stdint cimport uint32_t
-from stratavm.targets.x64.select_atomic cimport AtomicSelector
+from stratavm.targets.x64.select_object cimport ObjectSelector
 from stratavm.targets.x64.plan cimport TypePlan
 from stratavm.ir.ssa cimport Block, Node
 
@@ -8,7 +8,7 @@ cdef enum:
     NO_BLOCK = 0xFFFFFFFF      # for block_map: no way leads there any more
     MOST_EARLY = 6             # values that a loop has computed before it
 
-cdef class Selector(AtomicSelector):
+cdef class Selector(ObjectSelector):
     cdef uint32_t* block_map       # machine block of each SSA block, or NO_BLOCK
     cdef uint32_t cap_block_map
     cdef uint32_t* stamps          # per SSA block: edge block made for the br_table at hand

@@ -173,7 +173,7 @@ def is_tail_call(op: uint32_t) -> cython.bint:
 
 
 @cython.cclass
-class Selector(AtomicSelector):
+class Selector(ObjectSelector):
     """Selects one function after another; reuses its arrays."""
 
     def __cinit__(self):
@@ -503,7 +503,7 @@ class Selector(AtomicSelector):
             return self.load(n)
         if shape == S_STORE:
             return self.store(n)
-        if self.numeric(n, shape) or self.memory(n, shape) or self.vector(n, shape) or self.atomic(n, shape):
+        if self.numeric(n, shape) or self.memory(n, shape) or self.vector(n, shape) or self.atomic(n, shape) or self.object(n, shape):
             return 0
         if shape == S_CALL or shape == S_CALL_INDIRECT or shape == S_CALL_REF:
             return self.call(n, shape)

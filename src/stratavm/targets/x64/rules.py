@@ -45,6 +45,11 @@ SHAPES: Final = (
     "call_indirect",
     "call_ref",
     "ref_as_non_null",
+    # Objects of guests, references to them, and numbers in references.
+    "object",
+    "ref_test",
+    "ref_i31",
+    "i31_get",  # extra: 1 with the sign
     # Atomic instructions of shared memories, which select_atomic knows the ends of; extra: bytes.
     "atomic_load",
     "atomic_store",

@@ -46,5 +46,7 @@ cdef class MemorySelector(VectorSelector):
     cdef int exceptional(self, uint32_t n) except -1 nogil
     cdef int caught(self, uint32_t n) except -1 nogil
     cdef int throw(self, uint32_t n) except -1 nogil
+    cdef int put_cells(self, uint32_t n) except -1 nogil
+    cdef int low_half(self, uint32_t n, uint32_t found) except -1 nogil
     cdef int grow(self, uint32_t n, uint32_t number, uint64_t which, uint32_t first, uint32_t second) except -1 nogil
     cdef int bulk(self, uint32_t n) except -1 nogil

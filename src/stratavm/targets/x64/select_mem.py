@@ -628,11 +628,22 @@ class MemorySelector(VectorSelector):
         """Throw: the values lie in cells where stack arguments of a call would."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         operands: uint32_t[2]
+        self.put_cells(n)
+        operands[0] = self.fresh(T_I64)
+        self.row(MOP_MOV_RM, 8, operands[0], NO_VREG, NO_VREG)
+        self.on_base(R14, self.plan.tags + 8 * self.ssa.args[at.b + at.c])
+        operands[1] = self.fresh(T_I64)
+        self.row(MOP_LEA_RM, 8, operands[1], NO_VREG, NO_VREG)
+        self.on_base(RSP, 0)
+        return self.builtin(BUILTIN_THROW, NO_VREG, operands, 2, 0)
+
+    def put_cells(self, n):
+        """Put the operands of a node into cells, where stack arguments of a call would be; there is one at least."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         i: uint32_t
         value: uint32_t
         type: uint32_t
-        if CELL * at.c > self.m.out_arg_bytes:
-            self.m.out_arg_bytes = CELL * at.c
+        self.m.out_arg_bytes = max(self.m.out_arg_bytes, CELL * max(at.c, 1))
         for i in range(at.c):
             type = self.ssa.nodes[self.ssa.args[at.b + i]].type
             value = self.value(self.ssa.args[at.b + i])
@@ -641,13 +652,13 @@ class MemorySelector(VectorSelector):
                 self.on_base(RSP, cython.cast(int32_t, CELL * i))
             self.row(store_of(type), cell_width(type), value, NO_VREG, NO_VREG)
             self.on_base(RSP, cython.cast(int32_t, CELL * i))
-        operands[0] = self.fresh(T_I64)
-        self.row(MOP_MOV_RM, 8, operands[0], NO_VREG, NO_VREG)
-        self.on_base(R14, self.plan.tags + 8 * self.ssa.args[at.b + at.c])
-        operands[1] = self.fresh(T_I64)
-        self.row(MOP_LEA_RM, 8, operands[1], NO_VREG, NO_VREG)
-        self.on_base(RSP, 0)
-        return self.builtin(BUILTIN_THROW, NO_VREG, operands, 2, 0)
+        return 0
+
+    def low_half(self, n, found):
+        """A node's value is the low half of what a builtin gave, or the whole where it has 64 bits."""
+        self.row(MOP_MOV_RR, width_of(self.ssa.nodes[n].type), self.define(n), found, NO_VREG)
+        self.m.operands[self.m.last().ops].constraint = C_REG
+        return 0
 
     def grow(self, n, number, which, first, second):
         """memory.grow and table.grow: the old size or -1, as the address type of the memory or table."""
@@ -663,9 +674,7 @@ class MemorySelector(VectorSelector):
         values[0] = self.constant(which, T_I64)
         old: uint32_t = self.fresh(T_I64)
         self.builtin(number, old, values, 3 if second != NO_VREG else 2, CALL_VALUE)
-        self.row(MOP_MOV_RR, width_of(self.ssa.nodes[n].type), self.define(n), old, NO_VREG)
-        self.m.operands[self.m.last().ops].constraint = C_REG
-        return 0
+        return self.low_half(n, old)
 
     def bulk(self, n):
         """copy, fill and init of memories and tables: bounds are checked inside, before anything is written."""

@@ -25,7 +25,5 @@ def follow(module: JitModule, old: JitModule, changed: Container[int], again: Se
     if module.behind != old.behind:
         data = with_more(data, lazy.table.count)
     module.restore_code(data, origin="update")
-    if before.fallbacks:
-        lazy.attach_fallback()
     module.expect([f for f, level in had.items() if level == 1 and lazy.tier is not None])
     module.compile_all(1, [f - lazy.first for f, level in had.items() if level >= 0])

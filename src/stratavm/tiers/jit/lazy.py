@@ -50,6 +50,20 @@ CHECKS: Final = switches.CHECK.value()
 _busy: list[ref[LazyCode]] = []
 
 
+class Runnable:
+    """Gives instances what the fallback tier runs of them; made when the first asks for it."""
+
+    def __init__(self, tier: Tier, valid: ValidModule) -> None:
+        self.tier, self.valid = tier, valid
+        self.made: TierModule | None = None
+
+    def __call__(self, instance: Any) -> None:
+        """An instance meets a function, or an operation on objects, that has no machine code."""
+        if self.made is None:
+            self.made = self.tier.load(self.valid)
+        self.made.attach(instance)
+
+
 class LazyCode:
     """A module's published code by defined index, and the instances that run it."""
 
@@ -62,9 +76,11 @@ class LazyCode:
         recorder: CompileRecorder | None = None,
         ahead: bool = False,
         taker: Taker | None = None,
+        runs: Tier | None = None,
     ) -> None:
         """``ahead``: let threads compile what will probably be called next, where there are some. ``taker``: who finds
-        them; None: they are the process's."""
+        them; None: they are the process's. ``runs``: what does what machine code leaves to a tier, though no function
+        may fall back on it."""
         self.valid = valid
         self.compiler = compiler
         self.fallbacks: dict[int, str] = {}
@@ -78,8 +94,9 @@ class LazyCode:
         self.owner = CodeOwner(module.names.module or name or "module", module.func_name, module.body_start)
         self._fallback_tier = fallback
         self._recorder = recorder
-        self._fallback: TierModule | None = None
         self.table = CodeTable(len(valid.module.functions), self.owner.serial)
+        if (below := fallback or runs) is not None:
+            self.table.fallback = Runnable(below, valid)
         self._queue: CallQueue | None = None
         self.tier: Jit | None = None
         self.beside = False
@@ -316,7 +333,6 @@ class LazyCode:
         self.fallbacks[self.first + defined_index] = str(error)
         if self._fallback_tier is None:
             raise error
-        self.attach_fallback()
         return oracle_entry(self.valid.module.func_type(self.first + defined_index), defined_index)
 
     def install(self, defined_index: int, seen: int, address: int, size: int) -> int:
@@ -327,14 +343,6 @@ class LazyCode:
             self._code_bytes += size
         return won
 
-    def attach_fallback(self) -> None:
-        """Let instances be runnable on the fallback tier: each is, once it meets a function that needs it."""
-        if self._fallback is None and self._fallback_tier is not None:
-            self._fallback = self._fallback_tier.load(self.valid)
-            self.table.fallback = self._fallback.attach
-
     def close(self) -> None:
         """Nothing new will be compiled; instances keep the owner of the code alive through this object."""
         self.stop_looking_ahead()
-        if self._fallback is not None:
-            self._fallback.close()

@@ -48,11 +48,12 @@ class JitModule:
         recorder: CompileRecorder | None = None,
         executor: CompileExecutor | None = None,
         ahead: bool = False,
+        runs: Tier | None = None,
     ) -> None:
         self.valid = valid
         self.executor = executor or ThreadExecutor(helped=True)
         taker = None if type(self.executor) is ThreadExecutor else _taker(self.executor)
-        self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead, taker)
+        self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead, taker, runs)
         self._base = 0, 0  # where code lies that was restored, but for the newer one
         self._newer = 0, 0  # and where that one lies
         self._origin = ""  # where both were kept
@@ -231,7 +232,9 @@ class Jit:
         recorder = CompileRecorder.of(self.bus) if self.bus is not None else None
         fallback = None if self.strict else self.fallback
         helped = self.threads > 1 or bool(switches.HELPERS.value())
-        module = JitModule(valid, self.options_of(helped), fallback, name, recorder, self.executor, helped)
+        module = JitModule(
+            valid, self.options_of(helped), fallback, name, recorder, self.executor, helped, self.fallback
+        )
         if self.upper is not None:
             module.lazy.lift_by(self, helped and not self.waits)
             self.modules[id(module)] = module

@@ -12,6 +12,7 @@ from stratavm.module.model import ConstExpr
 from stratavm.tiers.oracle.bind import RETURN, bind
 from stratavm.tiers.oracle.flatten import ROWS, Clause, Flat, flatten, flatten_constant
 from stratavm.tiers.oracle.protocols import Callee, InstanceLike, Step, Tail, Thrown
+from stratavm.tiers.oracle.single import Single, single
 
 SHALLOW: Final = 16
 """So many nested entries are always allowed, without a look at Python's stack."""
@@ -91,6 +92,14 @@ class Program:
     budget: Budget
     fuel: bool = False
     codes: dict[int, Code] = field(default_factory=dict)
+    singles: dict[tuple[int, int, int], Single] = field(default_factory=dict)
+
+    def single(self, number: int, x: int, y: int) -> Single:
+        """A row of objects by its id, with its immediates, for guests that run as machine code."""
+        found = self.singles.get((number, x, y))
+        if found is None:
+            found = self.singles[number, x, y] = single(self.instance, number, x, y)
+        return found
 
     def code(self, defined_index: int) -> Code:
         """A defined function's code; raises ``Unsupported``."""
