@@ -12,7 +12,14 @@ from stratavm.targets.x64.rules import CONDITIONS, SHAPES, Rule
 from tools import gen_ops
 from tools.gen import ROOT, write
 
-ALL = (*rules_int.RULES, *rules_float.RULES, *rules_mem.RULES, *rules_atomic.RULES, *rules_object.RULES, *rules_vector.RULES)
+ALL = (
+    *rules_int.RULES,
+    *rules_float.RULES,
+    *rules_mem.RULES,
+    *rules_atomic.RULES,
+    *rules_object.RULES,
+    *rules_vector.RULES,
+)
 
 
 def pseudo_numbers() -> dict[str, int]:

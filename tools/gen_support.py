@@ -100,7 +100,7 @@ def proposals(ready: bool) -> Iterator[str]:
 def needing(feature: Feature, tier: str, expected: dict[str, Expected]) -> str:
     """What a tier's list says of a proposal; the oracle may have it before machine code does."""
     scripts = sum(feature.name in e.proposals for e in expected.values())
-    if not scripts and tier == "oracle" and feature.interpreted and not feature.ready:
+    if not scripts and feature.interpreted and not feature.ready:
         return "on request"
     if not feature.ready or scripts:
         return f"no ({scripts})"

@@ -97,14 +97,6 @@ def features(options: argparse.Namespace | Options) -> frozenset[str]:
     return DEFAULT | frozenset(options.proposal)
 
 
-def only_interpreted(options: argparse.Namespace | Options) -> str:
-    """A proposal that was asked for of a tier of machine code, and that none of those has; empty if there is none."""
-    from stratavm.module.features import READY
-
-    missing = () if options.tier == "oracle" else sorted(frozenset(options.proposal) - READY)
-    return missing[0] if missing else ""
-
-
 def add_json(parser: argparse.ArgumentParser, what: str = "data for programs") -> None:
     """``--json``, which prints ``what``."""
     names, settings = json(what)

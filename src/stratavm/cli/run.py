@@ -189,8 +189,6 @@ def contradiction(options: Options) -> tuple[str, str] | None:
         if getattr(options, word) and options.tier not in (None, "auto"):
             said = f"--{word.replace('_', '-')}: with --tier {options.tier} no function changes its level"
             return said, "--tier auto, or leave it out"
-    if options.proposal and (name := common.only_interpreted(options)):
-        return f"--proposal {name}: machine code does not have it yet", "--tier oracle, the slow reference, has it"
     if options.top is not None and not options.tier_report:
         return "--top: there is no report to shorten", "--tier-report --top N"
     if options.watch and options.module == STANDARD:

@@ -52,8 +52,16 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
         "status",
         "memory | bytes << 32; ns, negative: no end. exec.waited: 0 woken, 1 another value, 2 too late",
     ),
-    Builtin("object_op", "host", ("cells", "row", "x", "y"), "status", "a row of objects, by id: operands in, result out"),
-    Builtin("ref_is", "host", ("reference", "heap"), "value", "1 if it is of a heap type, as the binary has that, and not null"),
+    Builtin(
+        "object_op", "host", ("cells", "row", "x", "y"), "status", "a row of objects, by id: operands in, result out"
+    ),
+    Builtin(
+        "ref_is",
+        "host",
+        ("reference", "heap"),
+        "value",
+        "1 if it is of a heap type, as the binary has that, and not null",
+    ),
     Builtin("memory_notify", "host", ("memory", "address", "count"), "status", "exec.waited: how many were woken"),
 )
 STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}

@@ -60,6 +60,9 @@ class Home(Protocol):
     def thing_of(self, raw: int) -> Any:
         """The Python object behind one that is not null, nor a number."""
 
+    def sent(self, raw: int) -> int:
+        """The same reference, which may lie among those to any object of Python from now on."""
+
 
 class I31:
     """A number that went outside as an ``externref``, or lies in an exception."""
@@ -152,7 +155,7 @@ def new_array(home: Home, type_index: int, count: int, raws: Iterable[int]) -> i
 
 def boxed(home: Home, raw: int) -> int:
     """The ``externref`` of an ``anyref``."""
-    return home.thing_ref(I31(raw)) if raw & I31_TAG else raw
+    return home.thing_ref(I31(raw)) if raw & I31_TAG else home.sent(raw) if raw else 0
 
 
 def unboxed(home: Home, raw: int) -> int:

@@ -12,7 +12,8 @@ class Feature:
     Attributes:
         since: the core version that adopted it.
         ready: whether Strata has it.
-        interpreted: whether the oracle has it, even where machine code does not.
+        interpreted: whether a configuration that names it has it, even where it is not ready: parts of it are done by
+            the interpreter, in the midst of machine code, too.
         emitted_by: which compilers use it, and which of their options make them.
         avoid: how to build a module without it.
         asked: whether a configuration has it only where it names it.
@@ -52,7 +53,7 @@ FEATURES: Final[dict[str, Feature]] = {
         ),
         Feature("function-references", "3.0", True, "typed function references, call_ref, locals without a default"),
         Feature(
-            "gc", "3.0", True, "structs, arrays, i31",
+            "gc", "3.0", False, "structs, arrays, i31",
             "Kotlin/Wasm, dart compile wasm, wasm_of_ocaml, Scala.js and J2CL for WebAssembly",
             "none of these can do without; C, C++, Rust, Zig, Go, TinyGo and AssemblyScript bring a heap of their own",
             interpreted=True,
@@ -114,7 +115,7 @@ READY: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.
 DEFAULT: Final[frozenset[str]] = frozenset(f.name for f in FEATURES.values() if f.ready and not f.asked)
 """What a module may use where nobody says anything else."""
 INTERPRETED: Final[frozenset[str]] = READY | {f.name for f in FEATURES.values() if f.interpreted}
-"""What the oracle has."""
+"""What a configuration may name."""
 
 
 def refusal(name: str) -> str:

@@ -25,6 +25,7 @@ cdef class Exn:
 
 cdef Exn made_exception(Tag tag, object raws, bint step)
 cdef Exn exn_of(Store store, object error)
+cdef int free_dropped(Store store) except -1
 cdef int throw_now(Store store, Exn exn) except -1
 cdef object caught_by(Store store, object error)
 cdef object exnref_of(Store store, object error)

@@ -403,6 +403,13 @@ def make_room(store: Store, step: cython.bint) -> cython.int:
     return let_go_of_spent(store)
 
 
+def free_dropped(store):
+    """Let go of objects and exceptions that guests have dropped: all that they hold lies in frames, or in what roots
+    know. It may run anything."""
+    free_unheld(store, payload(store.thrown, set()), False)
+    return let_go_of_spent(store)
+
+
 @cython.cfunc
 def payload(thrown: object, held: set) -> set:
     """Add the handles that lie in an exception; None has none."""

@@ -118,7 +118,7 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     variable.width = 8 if marked[0] == 9 else marked[0]
     variable.holds_handles = marked[1]
     if variable.holds_handles:
-        store.add_root(variable, heap(value) in (EXN, NOEXN))
+        store.add_root(variable, heap(value) in (EXN, NOEXN) or holds_objects(outside(value)))
     return 0
 
 

@@ -42,7 +42,7 @@ class Handles:
             self.things[found - 1] = thing
         else:
             if len(self.things) >= limit:
-                raise too_many(len(self.things), len(self.exceptions))
+                raise too_many(self.things, self.exceptions)
             self.things.append(thing)
             found = len(self.things)
         self.numbers[id(thing)] = found
@@ -50,7 +50,8 @@ class Handles:
         return found
 
     def handle_of_exception(self, thing, limit):
-        """The exnref of an exception: while no host has the handle, one that guests drop may go inside of a call."""
+        """The exnref of an exception, or the reference to a guest's object: while no host has the handle, one that guests
+        drop may go inside of a call."""
         found: object = self.numbers.get(id(thing))
         if found is None:
             found = self.handle(thing, limit)
@@ -136,12 +137,19 @@ class Handles:
 
 
 @cython.cfunc
-def too_many(held: object, kept: object) -> object:
-    """The error where there may be no further handle."""
-    what: str = f"{held} Python objects"
-    if kept:
-        what = f"{held - kept} Python objects and {kept} exceptions" if kept < held else f"{held} exceptions"
-        what += " (each that catch_all_ref or catch_ref gave them and they still have)"
+def too_many(things: list, kept: set) -> object:
+    """The error where there may be no further handle; ``kept``: those of exceptions and of guests' objects."""
+    held: object = len(things)
+    objects: object = len([h for h in kept if type(things[h - 1]).__name__ == "GuestObject"])
+    exceptions: object = len(kept) - objects
+    parts: list = []
+    if held > len(kept) or not kept:
+        parts.append(f"{held - len(kept)} Python objects")
+    if objects:
+        parts.append(f"{objects} objects of their own")
+    if exceptions:
+        parts.append(f"{exceptions} exceptions (each that catch_all_ref or catch_ref gave them and they still have)")
+    what: str = " and ".join(parts)
     return ResourceLimit(
         f"guests hold {what}, the limit; StoreLimits(handles={held + 1}) allows one more",
         limit="handles",

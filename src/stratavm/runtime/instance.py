@@ -300,7 +300,7 @@ class Instance:
         if not how.plain:
             items = [evaluate(expression, self) for expression in self.blueprint.segments[index].exprs]
             if holds_handles(resolved(self.blueprint.segments[index].type, self.blueprint.ids)):
-                self.store.add_root(self)
+                self.store.add_root(self, True)
         return self.make_element(index, items)
 
     def make_element(self, index, items):
@@ -567,8 +567,13 @@ class Instance:
         return self.store.quota
 
     def thing_ref(self, thing: object) -> int:
-        """The raw reference to a Python object; to an exception, its exnref."""
-        return self.store.number_of(thing, isinstance(thing, Exn))
+        """The raw reference to a Python object; to an exception, its exnref. What is a guest's alone may go inside of a
+        call."""
+        return self.store.number_of(thing, isinstance(thing, Exn) or type(thing).__name__ == "GuestObject")
+
+    def sent(self, raw: int) -> int:
+        """The same reference: it may lie where those to any object of Python are, and goes between calls alone."""
+        return self.store.extern_to_raw(self.store.extern_from_raw(raw))
 
     def thing_of(self, raw: int) -> object:
         """The Python object behind a raw reference that is not null."""

@@ -12,16 +12,16 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FuncRec,
     VMContext,
 )
-from cython.cimports.stratavm.runtime.exceptions import keep_raised
+from cython.cimports.stratavm.runtime.exceptions import free_dropped, keep_raised
 from cython.cimports.stratavm.runtime.func import cell_widths, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
+from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
-from cython.cimports.stratavm.runtime.typeids import TypeIds
 
-from stratavm.base.errors import TRAPS_BY_NAME, Trap
+from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Trap
 from stratavm.spec import types as T
 
 MASK64: object = 0xFFFFFFFFFFFFFFFF
@@ -48,12 +48,21 @@ def run_row(
     store: Store = instance.store
     try:
         found: object = instance.program().single(row, x, y)
-        stack: list = read_cells(cells, cell_widths(found[1]))
-        found[0](stack, [])
+        widths: bytes = cell_widths(found[1])
+        stack: list = read_cells(cells, widths)
+        try:
+            found[0](stack, [])
+        except ResourceLimit:  # what guests have dropped may make room
+            free_dropped(store)
+            stack = read_cells(cells, widths)
+            found[0](stack, [])
         if found[2]:
             raw: object = stack[0]
             cells[0] = raw & MASK64
             cells[1] = raw >> 64
+        handles: Handles = store.all_handles()
+        if len(handles.exceptions) > handles.exceptions_at:
+            free_dropped(store)
     except Trap as trap:
         if type(trap) is Trap:  # others say more than what kind they are
             return TRAPS_BY_NAME[trap.kind].code

@@ -35,7 +35,19 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
 from stratavm.runtime.values import from_raw, outside, to_raw, value_type
-from stratavm.spec.types import EXN, NOEXN, REF, RESOLVED, Limits, TableType, heap, holds_handles, kind, type_name
+from stratavm.spec.types import (
+    EXN,
+    NOEXN,
+    REF,
+    RESOLVED,
+    Limits,
+    TableType,
+    heap,
+    holds_handles,
+    holds_objects,
+    kind,
+    type_name,
+)
 
 NOWHERE = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 HEAP_ELEMENTS = cython.declare(uint64_t, 8192)  # tables up to this maximum lie on the heap
@@ -128,7 +140,8 @@ class Table:
         elif image is not None:
             memcpy(self.d.base, image.content(), 8 * length)
         if self.holds_handles:
-            store.add_root(self, heap(spec.declared.element) in (EXN, NOEXN))
+            element: object = spec.declared.element
+            store.add_root(self, heap(element) in (EXN, NOEXN) or holds_objects(element))
         store.note(KIND_TABLE_CREATED, self.number, self.d.length, 0)
         return 0
 

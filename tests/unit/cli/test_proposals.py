@@ -65,11 +65,14 @@ def test_a_name_that_is_no_proposal_is_refused(strata, module):
     assert "'page-sizes' is no proposal" in err and "custom-page-sizes" in err
 
 
-@pytest.mark.parametrize("how", [(), ("--tier", "auto"), ("--tier", "jit0"), ("--tier", "jit1")])
-def test_a_proposal_that_only_the_oracle_has_is_refused_with_another_tier(strata, module, how):
-    """Before the file is read, as a line whose options contradict each other; the oracle takes it."""
-    code, _, err = strata("run", *how, "--proposal", "gc", "--invoke", "size", "nowhere.wat")
-    assert code == 2
-    assert "--proposal gc: machine code does not have it yet (hint: --tier oracle" in err
-    code, out, _ = strata("run", "--tier", "oracle", "--proposal", "gc", *ASKED, "--invoke", "size", module)
-    assert (code, out.strip()) == (0, "5")
+@pytest.mark.parametrize("how", [(), ("--tier", "auto"), ("--tier", "jit0"), ("--tier", "jit1"), ("--tier", "oracle")])
+def test_objects_of_guests_are_there_on_request_on_every_tier(strata, tmp_path, how):
+    """And without it they are refused, by the name that the request has."""
+    module = tmp_path / "pair.wat"
+    module.write_text("""(module (type $p (struct (field i32) (field i32))) (func (export "sum") (result i32)
+      (local $p (ref null $p)) (local.set $p (struct.new $p (i32.const 40) (i32.const 2)))
+      (i32.add (struct.get $p 0 (local.get $p)) (struct.get $p 1 (local.get $p)))))""")
+    code, out, _ = strata("run", *how, "--proposal", "gc", "--invoke", "sum", str(module))
+    assert (code, out.strip()) == (0, "42")
+    code, _, err = strata("run", *how, "--invoke", "sum", str(module))
+    assert code == 1 and "needs the proposal gc" in err

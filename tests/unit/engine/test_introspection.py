@@ -246,9 +246,10 @@ def test_a_lone_string_is_no_sequence_of_names(option):
         Config(**{option: "simd"})
 
 
-@pytest.mark.parametrize("name", sorted(set(FEATURES) - READY))
-def test_a_proposal_that_strata_does_not_have_cannot_be_enabled(name):
-    """Decoder and validator know more than the tiers do: a module was accepted, and failed when it was called."""
+def test_a_proposal_that_strata_does_not_have_cannot_be_enabled(monkeypatch):
+    """Decoder and validator may know more than the tiers do: a module was accepted, and failed when it was called."""
+    name = "gc"
+    monkeypatch.setattr("stratavm.engine.config.INTERPRETED", READY)
     with pytest.raises(ValueError, match=f"features: {name} cannot be enabled, Strata does not have it yet"):
         Engine(features=READY | {name})
 

@@ -503,7 +503,13 @@ class Selector(ObjectSelector):
             return self.load(n)
         if shape == S_STORE:
             return self.store(n)
-        if self.numeric(n, shape) or self.memory(n, shape) or self.vector(n, shape) or self.atomic(n, shape) or self.object(n, shape):
+        if (
+            self.numeric(n, shape)
+            or self.memory(n, shape)
+            or self.vector(n, shape)
+            or self.atomic(n, shape)
+            or self.object(n, shape)
+        ):
             return 0
         if shape == S_CALL or shape == S_CALL_INDIRECT or shape == S_CALL_REF:
             return self.call(n, shape)

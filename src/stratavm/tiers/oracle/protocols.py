@@ -134,6 +134,9 @@ class InstanceLike(Protocol):
     def thing_of(self, raw: int) -> Any:
         """The Python object behind one that is not null."""
 
+    def sent(self, raw: int) -> int:
+        """The same reference, which may lie among those to any object of Python from now on."""
+
     def tag_key(self, index: int) -> object:
         """What tells a tag from all others."""
 

@@ -38,9 +38,7 @@ def _value(instance: InstanceLike, index: int, field: int) -> T.ValType:
     return T.I32 if storage in (T.I8, T.I16) else storage
 
 
-def _types(
-    instance: InstanceLike, name: str, x: int, y: int
-) -> tuple[tuple[T.ValType, ...], tuple[T.ValType, ...]]:
+def _types(instance: InstanceLike, name: str, x: int, y: int) -> tuple[tuple[T.ValType, ...], tuple[T.ValType, ...]]:
     """What it takes, the deepest first, and what it gives."""
     made = (REFERENCE,)
     if name == "struct.new":
