@@ -9,15 +9,16 @@ import pytest
 from stratavm.base.errors import Trap
 from stratavm.engine import Config, Engine, Store
 from stratavm.engine.load import load
+from stratavm.module.features import INTERPRETED
 from stratavm.runtime.values import parse_argument
 from tests import golden
 from tests.filetests.cases import FOLDER, Case, Run, read, render
 
 CASES = [read(path) for path in sorted(FOLDER.glob("*.wat"))]
 ENGINES = {
-    "oracle": Config(tier="oracle"),
-    "jit0": Config(strict=True),
-    "jit1": Config(tier="jit1", strict=True),
+    "oracle": Config(tier="oracle", features=INTERPRETED),
+    "jit0": Config(strict=True, features=INTERPRETED),
+    "jit1": Config(tier="jit1", strict=True, features=INTERPRETED),
 }
 
 

@@ -3,7 +3,7 @@
 - ``smith``: valid modules that terminate, from wasm-smith (deterministic in its input);
 - ``mutant``: mutations of a corpus: bytes anywhere, most of them malformed or invalid, or instructions as below;
 - ``body_mutant``: instructions of one function body replaced by others of the same shape, most of them still valid;
-- ``object_smith``, ``object_mutant``: the same of modules with objects of guests, which machine code does not have yet.
+- ``object_smith``, ``object_mutant``: the same of modules with objects of guests.
 """
 
 from __future__ import annotations

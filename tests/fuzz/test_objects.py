@@ -21,7 +21,7 @@ from stratavm.spec.index import BY_CODE
 from stratavm.spec.types import ArrayType, FieldType, FuncType, RecGroup, StructType, SubType, TableType
 from stratavm.tiers.oracle.objects import BINDERS
 from tests.fuzz.generators import object_smith
-from tests.fuzz.guests import Three, check_objects
+from tests.fuzz.guests import Several, check_objects
 from tests.fuzz.objects import objects
 from tests.fuzz.oracles import Finding
 from tests.fuzz.test_campaigns import batch
@@ -128,7 +128,7 @@ SEEN: Final = """(module
 
 def test_windows_show_references_as_numbers():
     """A function's arguments are made of numbers; what it gives, a global and a table's elements are told apart."""
-    three = Three(windowed(parse_wat_to_bytes(SEEN), 1))
+    three = Several(windowed(parse_wat_to_bytes(SEEN), 1))
     shown = {name: type_ for name, type_, _ in three.functions()}
     assert sorted(shown) == ["numbers", "window of function 0", "window of global 0", "window of table 0"]
     name = "window of function 0"
@@ -243,8 +243,8 @@ def test_every_instruction_that_binds_has_its_fault():
 def test_an_engine_that_differs_from_the_model_is_a_finding(monkeypatch):
     """The engine's own part, where a value of an object is kept, is compared with the model's."""
     binary = parse_wat_to_bytes(GUEST % FAULTS["struct.get"])
-    three = Three(binary)
+    three = Several(binary)
     (name, type_, _) = three.functions()[0]
-    monkeypatch.setattr(three, "ours_too", Three(parse_wat_to_bytes(GUEST % "(i32.const 4)")).ours_too)
+    monkeypatch.setattr(three, "ours_too", Several(parse_wat_to_bytes(GUEST % "(i32.const 4)")).ours_too)
     with pytest.raises(Finding, match="the model"):
         three.call(name, type_, [])

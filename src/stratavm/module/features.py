@@ -122,7 +122,8 @@ def refusal(name: str) -> str:
     """Why a proposal is refused, to stand behind what needs it."""
     if FEATURES[name].ready:
         return f"needs the proposal {name}, which is switched off"
-    return f"needs the proposal {name} ({FEATURES[name].doc}), which Strata does not have yet"
+    has = "has on request only" if FEATURES[name].interpreted else "does not have yet"
+    return f"needs the proposal {name} ({FEATURES[name].doc}), which Strata {has}"
 
 
 def refused_in(message: str) -> str:
@@ -140,4 +141,5 @@ def advice(name: str) -> str:
         return f"add {name!r} to Config.features, which has it only on request; for a command: --proposal {name}"
     if feature.ready:
         return f"leave Config.features at its default, or add {name!r} to it"
-    return f"comes from: {feature.emitted_by}\ninstead: {feature.avoid}"
+    request = f"\non request: {name!r} in Config.features; for a command: --proposal {name}" * feature.interpreted
+    return f"comes from: {feature.emitted_by}\ninstead: {feature.avoid}{request}"

@@ -50,8 +50,8 @@ class Handles:
         return found
 
     def handle_of_exception(self, thing, limit):
-        """The exnref of an exception, or the reference to a guest's object: while no host has the handle, one that guests
-        drop may go inside of a call."""
+        """The exnref of an exception, or the reference to a guest's object: while no host has the handle, one that
+        guests drop may go inside of a call."""
         found: object = self.numbers.get(id(thing))
         if found is None:
             found = self.handle(thing, limit)

@@ -12,7 +12,7 @@ from stratavm import Config, Engine, Global, Instance, Linker, Memory, Module, S
 from stratavm.base.errors import ModuleLimit
 from stratavm.base.forms import replace
 from stratavm.engine.config import Options
-from stratavm.module.features import FEATURES, READY
+from stratavm.module.features import READY
 from stratavm.module.limits import Limits
 from stratavm.runtime.introspect import constructor
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32

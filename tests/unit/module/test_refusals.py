@@ -112,7 +112,8 @@ def test_a_refused_proposal_is_named_with_who_emits_it_and_how_to_do_without(nam
     shown = str(caught.value)
     assert caught.value.feature == name
     assert feature.emitted_by in shown and feature.avoid in shown
-    assert f"needs the proposal {name} (" in shown and "does not have yet" in shown
+    assert f"needs the proposal {name} (" in shown and "on request only" in shown
+    assert f"--proposal {name}" in shown
     assert caught.value.line == 1 and "^" in caught.value.excerpt
 
 
