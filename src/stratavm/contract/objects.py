@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from stratavm.base.forms import Any, Final, Protocol, TypeAlias
 from stratavm.spec import types as T
 
-I31_TAG: Final = 1 << 63
+I31_TAG: Final = T.I31_TAG
 """Of a raw reference that is a number."""
-I31_BITS: Final = (1 << 31) - 1
+I31_BITS: Final = T.I31_BITS
 OBJECT_BYTES: Final = 160
 """What an object takes of the budget besides its values: itself, a list, its handle's tuple."""
 VALUE_BYTES: Final = 40

@@ -173,6 +173,9 @@ class SubType:
 
 OWN_ID: Final = 1 << 31
 """The bit of canonical ids that signatures have of their own; those that an engine gives have it not."""
+I31_TAG: Final = 1 << 63
+"""Of a raw reference that is a number."""
+I31_BITS: Final = (1 << 31) - 1
 STRUCT_ID: Final = 1 << 30
 ARRAY_ID: Final = 1 << 29
 """Bits of the canonical ids of types of structs and arrays; no other id without ``OWN_ID`` has them."""

@@ -2,7 +2,7 @@
 """Selection of objects of guests, of numbers in references, and of what asks what a reference is.
 
 Objects are Python's: their rows call a builtin, with operands in cells, where it leaves the result. A number in a
-reference is 31 bits below bit 63 (``contract/objects.py``).
+reference is 31 bits below bit 63 (``spec/types.py``).
 """
 
 import cython
@@ -23,13 +23,11 @@ from cython.cimports.stratavm.targets.x64._gen_rules import RULE_EXTRA, S_I31_GE
 from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_E
 from cython.cimports.stratavm.targets.x64.select_base import load_of, width_of
 
-from stratavm.contract.objects import I31_BITS as NUMBER_BITS
-from stratavm.contract.objects import I31_TAG as NUMBER_TAG
 from stratavm.spec import types as T
 
-I31_BITS = cython.declare(uint64_t, NUMBER_BITS)
-I31_TAG = cython.declare(uint64_t, NUMBER_TAG)
-TAG_BIT = cython.declare(uint32_t, NUMBER_TAG.bit_length() - 1)
+I31_BITS = cython.declare(uint64_t, T.I31_BITS)
+I31_TAG = cython.declare(uint64_t, T.I31_TAG)
+TAG_BIT = cython.declare(uint32_t, T.I31_TAG.bit_length() - 1)
 HEAP_I31 = cython.declare(uint32_t, (T.I31 - 0x80) & 0xFFFFFFFF)  # as the binary has it
 
 
