@@ -25,20 +25,21 @@ TAKER = """(module
   (func (export "ask") (result i32) (ref.test (ref $o) (any.convert_extern (call $given)))))"""
 
 
-def engine() -> Engine:
+def engine(tier: str) -> Engine:
     """One whose guests may have objects."""
-    return Engine(Config(tier="oracle", features=DEFAULT | {"gc"}))
+    return Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
 
 
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
 @pytest.mark.parametrize("is_one_engine", [True, False])
-def test_an_object_of_another_store_is_refused(is_one_engine: bool) -> None:
+def test_an_object_of_another_store_is_refused(is_one_engine: bool, tier: str) -> None:
     """As an argument, as what a host function gives, in a table and in a global: a guest would take the number for a
     reference to a function."""
-    home = engine()
+    home = engine(tier)
     giver = Linker(home).instantiate(Store(home), Module(GIVER, engine=home))
     thing = giver.exports["give"]()
     assert giver.exports["take"](thing) == 1
-    there = home if is_one_engine else engine()
+    there = home if is_one_engine else engine(tier)
     linker = Linker(there)
     linker.define("host", "given", lambda: thing)
     taker: Instance = linker.instantiate(Store(there), Module(TAKER, engine=there))
