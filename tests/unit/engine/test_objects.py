@@ -404,3 +404,12 @@ def test_numbers_in_references_and_what_no_reference_is_need_no_object() -> None
         with pytest.raises(Trap) as caught:
             call[name]()
         assert caught.value.kind == kind
+
+
+def test_a_number_becomes_a_reference_in_a_loop_that_does_not_change_it() -> None:
+    """Level 0 computes it before the loop."""
+    _, instance = made("""(module (func (export "f") (param $v i32) (param $k i32) (result i32) (local $s i32)
+      (loop (local.set $s (i32.add (local.get $s) (i31.get_u (ref.i31 (local.get $v)))))
+        (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+      (local.get $s)))""")
+    assert instance.exports["f"](7, 6) == 42

@@ -537,7 +537,7 @@ class Selector(ObjectSelector):
             n = self.leavers[i]
             self.at = n
             shape = RULE_SHAPE[self.ssa.nodes[n].op]
-            if not self.numeric(n, shape) and not self.vector(n, shape):
+            if not self.numeric(n, shape) and not self.vector(n, shape) and not self.object(n, shape):
                 fail_wrong(b"node {} cannot leave its loop", n)
         return 0
 
