@@ -20,6 +20,8 @@ DECLARED: Final = re.compile(
 )
 ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
+SLOWLY: Final = "docs/adr/0073-objects-beside-machine-code.md"
+"""How what is not ready is done for those who ask for it."""
 PAGE: Final = """# What is supported
 
 Written by `make gen` from the registry of proposals, the strict lists of expected failures (`tests/expected_failures`)
@@ -92,13 +94,20 @@ def proposals(ready: bool) -> Iterator[str]:
     """A row for each version: its proposals that Strata has, or has not."""
     for version in VERSIONS:
         found = [f for f in FEATURES.values() if f.since == version and f.ready is ready]
-        names = ", ".join(f"{f.name} ([on request]({ASKED}))" if ready and f.asked else f.name for f in found)
+        names = ", ".join(f.name + how_asked(f) for f in found)
         if names:
             yield f"| {'in no version' if version == 'never' else f'WebAssembly {version}'} | {names} |"
 
 
+def how_asked(feature: Feature) -> str:
+    """What stands behind a proposal that is there for those only who ask for it."""
+    if feature.ready:
+        return f" ([on request]({ASKED}))" if feature.asked else ""
+    return f" (slowly, [on request]({SLOWLY}))" if feature.interpreted else ""
+
+
 def needing(feature: Feature, tier: str, expected: dict[str, Expected]) -> str:
-    """What a tier's list says of a proposal; the oracle may have it before machine code does."""
+    """What a tier's list says of a proposal, which may be there before it is ready."""
     scripts = sum(feature.name in e.proposals for e in expected.values())
     if not scripts and feature.interpreted and not feature.ready:
         return "on request"

@@ -8,6 +8,7 @@ import pytest
 
 from stratavm.module.features import FEATURES, Feature
 from stratavm.wasi.p1 import functions as declared
+from tests.spec.lists import Expected
 from tools import gen, gen_support
 
 
@@ -36,4 +37,6 @@ def test_what_is_there_on_request_alone_is_not_said_to_be_there():
     assert gen_support.needing(FEATURES["mvp"], "jit1", {}) == "yes"
     assert gen_support.needing(Feature("new", "4.0", False, "", asked=True), "jit1", {}) == "no (0)"
     ahead = Feature("new", "4.0", False, "", interpreted=True)
-    assert [gen_support.needing(ahead, tier, {}) for tier in ("oracle", "jit0")] == ["on request", "no (0)"]
+    missing = {"new.wast": Expected(2, ("new",))}
+    assert [gen_support.needing(ahead, "jit0", lists) for lists in ({}, missing)] == ["on request", "no (1)"]
+    assert "slowly" in gen_support.how_asked(ahead) and gen_support.how_asked(Feature("new", "4.0", False, "")) == ""
