@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
-from unittest.mock import patch
 
 from stratavm import Engine
-from stratavm.module.features import DEFAULT, READY
+from stratavm.module.features import DEFAULT
 
 FEATURES = DEFAULT | {"simd"}
 
@@ -16,8 +15,7 @@ def vector_engine(tier: str = "jit0", more: Iterable[str] = (), **options: Any) 
     """An engine with vectors, and with more proposals that are asked for. What the compiler does not know is refused,
     not interpreted."""
     strict = tier in ("jit0", "jit1")
-    with patch("stratavm.engine.config.READY", READY | FEATURES):
-        return Engine(tier=tier, strict=strict, features=FEATURES | set(more), **options)
+    return Engine(tier=tier, strict=strict, features=FEATURES | set(more), **options)
 
 
 def v(number: int) -> bytes:

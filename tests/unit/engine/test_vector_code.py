@@ -9,20 +9,11 @@ import capstone
 import pytest
 
 from stratavm import Linker, Module, Store
-from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from tests.vectors import FEATURES, v, vector_engine
-
-
-@pytest.fixture(autouse=True)
-def ready(monkeypatch):
-    """Engines that are derived from the test's have vectors, too."""
-    monkeypatch.setattr("stratavm.engine.config.READY", READY | FEATURES)
-    monkeypatch.setattr("stratavm.module.features.READY", READY | FEATURES)
-
 
 N = 12
 """Vectors that a loop carries: some are in registers, some in slots of the frame."""
