@@ -84,6 +84,7 @@ def takes_and_gives_all_kinds(plugin):
     for data in (b"", b"\0\xff", bytes(range(256)) * 1000):
         assert plugin.call("echo", data) == data
     assert plugin.call("quiet", {"a": [1]}) == b""
+    assert plugin._life.instance.exports.echo(0, 0) == 0  # no place: the host frees none
 
 
 def asks_the_host(plugin):

@@ -41,11 +41,12 @@ PLUGIN_EXPORT("plugin_free") void plugin_free(void *at, size_t size) {
 static plugin_answer plugin_packed(const void *from, size_t size, uint32_t mark) {
     if (size >= PLUGIN_IS_ERROR)
         abort();
+    if (!size)
+        return mark; /* the host frees what has bytes */
     void *at = plugin_alloc(size);
     if (!at)
         abort(); /* the memory is full: a trap in the host, instead of a wrong answer */
-    if (size)
-        memcpy(at, from, size);
+    memcpy(at, from, size);
     return (uint64_t)(uintptr_t)at << 32 | (uint32_t)size | mark;
 }
 
