@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from stratavm.plugins import Grant, Plugin, PluginLimits, Plugins, Policy
-from stratavm.plugins.repository import PrivateKey, Repository, Trust, TrustedKey, seal, write_package
+from stratavm import StrataError
+from stratavm.plugins import Grant, Plugin, PluginBusy, PluginLimits, Plugins, Policy
+from stratavm.plugins.ranges import precedence
+from stratavm.plugins.repository import (
+    PackageRefused,
+    PrivateKey,
+    Repository,
+    RepositoryBusy,
+    Trust,
+    TrustedKey,
+    seal,
+    write_package,
+)
 from stratavm.plugins.sources import package_at
 
 HERE = Path(__file__).parent
@@ -28,10 +40,10 @@ def policy(call_s: float) -> Policy:
     return Policy({"slug": Grant(limits=limits), "words": Grant(limits=limits), "greeter": Grant(python=True)})
 
 
-def pack(source: str, key: PrivateKey, folder: Path) -> None:
-    """Sign a plugin that the application comes with, as a publisher elsewhere does: ``strata repo sign``."""
-    package = package_at(str(HERE / "plugins" / source))
-    write_package(folder, [seal(package.manifest, package.read(), key)])
+def pack(sources: Iterable[str], key: PrivateKey, folder: Path) -> None:
+    """Sign plugins that the application comes with, as a publisher elsewhere does: ``strata repo sign``."""
+    packages = [package_at(str(HERE / "plugins" / source)) for source in sources]
+    write_package(folder, [seal(package.manifest, package.read(), key) for package in packages])
 
 
 class Host:
@@ -47,6 +59,7 @@ class Host:
         self.data, self.incoming = data, data / "incoming"
         self._trust = data / "trust.json"
         self._seen: tuple[int, int] | None = None
+        self._turn = Lock()
         if not self._trust.exists():
             self._begin()
         granted = policy(call_s)
@@ -56,15 +69,18 @@ class Host:
     def _begin(self) -> None:
         """A publisher, whom the application trusts for two plugins, and what it comes with."""
         self.data.mkdir(0o700, parents=True, exist_ok=True)
-        key = PrivateKey.new()
-        key.save(self.data / "demo.key")
-        Trust([TrustedKey(PUBLISHER, key.public, ("slug", "words"))]).save(self._trust)
-        for source in BUNDLED:
-            pack(source, key, self.incoming)
+        file = self.data / "demo.key"
+        if not file.exists():
+            PrivateKey.new().save(file)
+        key = PrivateKey.read(file)
+        if not (self.incoming / "index.json").exists():
+            pack(BUNDLED, key, self.incoming)
+        Trust([TrustedKey(PUBLISHER, key.public, ("slug", "words"))]).save(self._trust)  # last: it has begun
 
     def start(self) -> None:
         """Install what came, and load what is installed, and the plugins in Python."""
-        self.take()
+        for line in self.take():
+            print(line, file=sys.stderr)
         for found in self.repository.installed():
             self.plugins.load_from(self.repository, found.name)
         sys.path.insert(0, str(HERE / "python"))  # in the place of `pip install greeter`
@@ -84,41 +100,70 @@ class Host:
         return seen != self._seen
 
     def take(self) -> list[str]:
-        """Add packages that came, install what is newer, and have running plugins go on with it; what was done.
+        """Add packages that came, install what is newer, and have running plugins go on with it; what was done and what
+        was refused, in lines.
 
         Raises:
-            StrataError: something is refused, or a plugin does not go on with its next version; it is as it was.
+            StrataError, OSError: what came is refused, or not all there; nothing has changed.
         """
-        if not self.has_new():
-            return []
-        for package in self.repository.add(self.incoming):
-            if not package.installed and package.name not in {found.name for found in self.repository.installed()}:
-                self.repository.install(package.name)
-        return [self._updated(found.name) for found in self.repository.upgrade()]
+        with self._turn:
+            if not self.has_new():
+                return []
+            try:
+                return [*self._installed(), *self._followed()]
+            except (RepositoryBusy, OSError):
+                self._seen = None  # the next look tries it again
+                raise
+
+    def _installed(self) -> Iterator[str]:
+        """Install what came, where it is new; what was refused. One that is refused keeps no other."""
+        there = {found.name for found in self.repository.installed()}
+        for name in sorted({package.name for package in self.repository.add(self.incoming)} - there):
+            try:
+                self.repository.install(name)
+            except PackageRefused as error:
+                yield f"refused: {error}"
+        try:
+            self.repository.upgrade()
+        except PackageRefused as error:  # the others have changed
+            yield f"refused: {error}"
+
+    def _followed(self) -> Iterator[str]:
+        """Have running plugins go on with what is installed, where that is newer. Where one refuses, the version that
+        runs is installed again; one that is busy is asked again at the next look."""
+        for found in self.repository.installed():
+            plugin = self.plugin(found.name)
+            if plugin is None or precedence(found.version) <= precedence(plugin.manifest.version):
+                continue
+            package = self.repository.package(found.name)
+            try:
+                plugin.update_to(package.manifest, package.read())
+                yield f"updated: {found.name} {found.version}"
+            except PluginBusy as error:
+                self._seen = None
+                yield f"refused for now: {found.name} {found.version}: {error}"
+            except StrataError as error:
+                yield f"refused: {found.name} {found.version}: {error}"
+                self.repository.roll_back(found.name)
 
     def roll_back(self, name: str) -> str:
-        """Go back to the version before, with all state.
+        """Go back to the version before, with all state: the running plugin, then what is installed, or neither.
 
         Raises:
             StrataError: that cannot be.
         """
-        self.repository.roll_back(name)
-        return self._updated(name, downgrade=True)
-
-    def _updated(self, name: str, downgrade: bool = False) -> str:
-        """The running plugin has the version that is installed. Where it refuses, the one before is installed again."""
-        package = self.repository.package(name)
-        plugin = self.plugin(name)
-        if plugin is None:
-            self.plugins.load_from(self.repository, name)
-        else:
+        with self._turn:
+            found = next((found for found in self.repository.installed() if found.name == name), None)
+            plugin = self.plugin(name)
+            if plugin is None or found is None or not found.earlier:
+                return f"{name} {self.repository.roll_back(name).version}"
+            package = self.repository.package(name, found.earlier[-1])
+            plugin.update_to(package.manifest, package.read(), downgrade=True)
             try:
-                plugin.update_to(package.manifest, package.read(), downgrade=downgrade)
-            except Exception:
-                if not downgrade:
-                    self.repository.roll_back(name)
+                return f"{name} {self.repository.roll_back(name).version}"
+            except BaseException:
+                plugin.rollback()
                 raise
-        return f"{name} {package.manifest.version}"
 
     def described(self) -> Iterator[dict[str, Any]]:
         """What there is, for people."""
@@ -134,8 +179,9 @@ class Host:
         return next((plugin for plugin in self.plugins if plugin.name == name), None)
 
     def close(self) -> None:
-        """End them all."""
-        try:
-            self.plugins.close()
-        finally:
-            self.repository.close()
+        """End them all, once nobody brings them up to date."""
+        with self._turn:
+            try:
+                self.plugins.close()
+            finally:
+                self.repository.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from json import loads
 
@@ -20,6 +20,7 @@ PERIOD_S = 0.5
 MOST_BYTES = 64 << 10
 VALUES = {"none": lambda body: None, "bytes": bytes, "text": bytes.decode, "json": loads}
 """The argument of a function, by its kind, from the body of a request."""
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(host: Host) -> Starlette:
@@ -50,18 +51,32 @@ def create_app(host: Host) -> Starlette:
 
     routes = [
         Route("/plugins", listed),
-        Route("/call/{plugin}/{function}", call, methods=["POST"]),
-        Route("/rollback/{plugin}", roll_back, methods=["POST"]),
+        Route("/call/{plugin}/{function}", own(call), methods=["POST"]),
+        Route("/rollback/{plugin}", own(roll_back), methods=["POST"]),
     ]
     return Starlette(routes=routes, lifespan=life)
+
+
+def own(endpoint: Endpoint) -> Endpoint:
+    """An endpoint that pages of others cannot reach: a browser sends their plain POSTs without asking, but says whose
+    they are. Programs say nothing."""
+
+    async def checked(request: Request) -> Response:
+        sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
+        ours = {f"{scheme}://{request.headers.get('host')}" for scheme in ("http", "https")}
+        if not {"none", "same-origin"}.issuperset(sites) or not ours.issuperset(origins):
+            return PlainTextResponse("requests of other pages are refused", 403)
+        return await endpoint(request)
+
+    return checked
 
 
 async def watch(host: Host) -> None:
     """Take what comes; what is refused is told, and the plugins go on as they are."""
     while True:
         try:
-            for now in await asyncio.to_thread(host.take):
-                print(f"updated: {now}", flush=True)
+            for line in await asyncio.to_thread(host.take):
+                print(line, flush=True)
         except (StrataError, OSError) as error:
             print(f"refused: {error}", flush=True)
         await asyncio.sleep(PERIOD_S)
@@ -85,6 +100,8 @@ async def answer(host: Host, request: Request) -> Response:
         return PlainTextResponse(str(error), 422)
     except (ValueError, RecursionError) as error:  # no text, no JSON
         return PlainTextResponse(str(error), 400)
+    except (AttributeError, TypeError) as error:  # another version came meanwhile, without it
+        return PlainTextResponse(str(error), 409)
     except PluginUnavailable as error:
         return PlainTextResponse(str(error), 503, {"Retry-After": str(int(error.retry_s or 0) + 1)})
     except StrataError as error:  # a trap, a limit, a deadline: the plugin gets a new instance

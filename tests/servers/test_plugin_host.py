@@ -15,7 +15,18 @@ import pytest
 
 from examples.plugin_host.host import HERE, Host, pack
 from examples.plugin_host.server import create_app
-from stratavm.plugins.repository import PackageRefused, PrivateKey, RepositoryDamaged
+from stratavm.base.forms import replace
+from stratavm.plugins import PluginBusy
+from stratavm.plugins.convention import Signature
+from stratavm.plugins.repository import (
+    PackageRefused,
+    PrivateKey,
+    RepositoryBusy,
+    RepositoryDamaged,
+    seal,
+    write_package,
+)
+from stratavm.plugins.sources import package_at
 
 pytestmark = pytest.mark.trace_slow
 ROOT = Path(__file__).parents[2]
@@ -45,7 +56,7 @@ def ask(host, *requests):
 
 def publish(host, version, key=None):
     """Somebody puts a version of ``slug`` into the folder."""
-    pack(f"slug-{version}", key or PrivateKey.read(host.data / "demo.key"), host.incoming)
+    pack([f"slug-{version}"], key or PrivateKey.read(host.data / "demo.key"), host.incoming)
 
 
 def test_plugins_in_three_languages_answer(host):
@@ -89,7 +100,7 @@ def test_a_plugin_is_updated_while_it_is_called(host):
             while len(answers) < 20:
                 await asyncio.sleep(0.001)
             await asyncio.to_thread(publish, host, "1.1.0")
-            assert await asyncio.to_thread(host.take) == ["slug 1.1.0"]
+            assert await asyncio.to_thread(host.take) == ["updated: slug 1.1.0"]
             updated.set()
 
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=SECONDS) as client:
@@ -122,6 +133,107 @@ def test_what_is_not_right_is_refused_and_the_plugins_go_on(host):
         host.take()
     assert [answer.text for answer in ask(host, ("/call/slug/slug", TITLE))] == [OLD]
     assert host.repository.verify() == []
+
+
+def publish_as(host, source, version, **changed):
+    """A plugin that the application comes with, as another version that says something else of itself."""
+    package = package_at(str(HERE / "plugins" / source))
+    said = replace(package.manifest, version=version, **changed)
+    write_package(host.incoming, [seal(said, package.read(), PrivateKey.read(host.data / "demo.key"))])
+
+
+def versions(host, name):
+    """What runs, and what is installed."""
+    installed = {found.name: found.version for found in host.repository.installed()}
+    return host.plugin(name).manifest.version, installed[name]
+
+
+def test_one_that_refuses_its_next_version_keeps_no_other_from_its_own(host):
+    """What runs is what is installed."""
+    publish_as(host, "slug-1.1.0", "1.1.0", functions=(("gone", Signature("text", "text")),))
+    publish_as(host, "words-1.0.0", "1.0.1")
+    refused, updated = host.take()
+    assert refused.startswith("refused: slug 1.1.0: ") and "it exports no gone" in refused
+    assert updated == "updated: words 1.0.1"
+    assert (versions(host, "slug"), versions(host, "words")) == (("1.0.0",) * 2, ("1.0.1",) * 2)
+    assert host.take() == []
+
+
+def test_what_was_busy_is_tried_again(host, monkeypatch):
+    """At the next look, without another package."""
+    publish(host, "1.1.0")
+
+    def busy(*given):
+        raise RepositoryBusy(host.repository.path, "busy", "a turn", "none")
+
+    with monkeypatch.context() as patched, pytest.raises(RepositoryBusy):
+        patched.setattr(host.repository, "upgrade", busy)
+        host.take()
+    assert versions(host, "slug") == ("1.0.0",) * 2
+    with monkeypatch.context() as patched:
+        patched.setattr(host.plugin("slug")._life.gate, "enter", lambda seconds: busy_gate())
+        assert host.take()[0].startswith("refused for now: ")
+    assert host.take() == ["updated: slug 1.1.0"]
+    assert versions(host, "slug") == ("1.1.0",) * 2 and host.take() == []
+
+
+def busy_gate():
+    """A call is under way for long."""
+    raise PluginBusy("plugin slug was not free within 30 s")
+
+
+def test_a_rollback_is_one_of_both_or_of_neither(host, monkeypatch):
+    """What runs and what is installed, whoever of them refuses."""
+    publish(host, "1.1.0")
+    host.take()
+
+    def refuse(*given):
+        raise RepositoryDamaged("a file", "digest", "itself", "another")
+
+    with monkeypatch.context() as patched, pytest.raises(RepositoryDamaged):
+        patched.setattr(host.repository, "roll_back", refuse)
+        host.roll_back("slug")
+    assert versions(host, "slug") == ("1.1.0",) * 2
+    with monkeypatch.context() as patched, pytest.raises(PluginBusy):
+        patched.setattr(host.plugin("slug")._life.gate, "enter", lambda seconds: busy_gate())
+        host.roll_back("slug")
+    assert versions(host, "slug") == ("1.1.0",) * 2
+    assert host.roll_back("slug") == "slug 1.0.0" and versions(host, "slug") == ("1.0.0",) * 2
+
+
+def test_pages_of_others_are_refused(host):
+    """A browser would send what they post; programs and pages of one's own are answered."""
+    publish(host, "1.1.0")
+    host.take()
+
+    async def run():
+        transport = httpx.ASGITransport(create_app(host))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            for path in ("/rollback/slug", "/call/slug/made"):
+                for headers in (
+                    {"sec-fetch-site": "cross-site"},
+                    {"sec-fetch-site": "same-site"},
+                    {"origin": "http://elsewhere.example"},
+                    {"origin": "null"},
+                ):
+                    assert (await client.post(path, headers=headers)).status_code == 403
+            headers = {"sec-fetch-site": "same-origin", "origin": "http://127.0.0.1"}
+            return await client.post("/rollback/slug", headers=headers)
+
+    assert asyncio.run(run()).json() == {"now": "slug 1.0.0"}
+
+
+def test_a_beginning_that_was_interrupted_is_gone_on_with(tmp_path):
+    """The key is there, and what it signed; nobody is trusted yet."""
+    data = tmp_path / "data"
+    Host(data, SECONDS).close()
+    key, index = (data / "demo.key").read_bytes(), (data / "incoming/index.json").read_bytes()
+    (data / "trust.json").unlink()
+    again = Host(data, SECONDS)
+    again.start()
+    assert [found.name for found in again.repository.installed()] == ["slug", "words"]
+    assert ((data / "demo.key").read_bytes(), (data / "incoming/index.json").read_bytes()) == (key, index)
+    again.close()
 
 
 def test_a_host_that_is_started_again_has_what_was_installed(tmp_path):
@@ -166,7 +278,7 @@ def test_one_command_starts_it(tmp_path):
             assert [child.stdout.readline().split()[0] for _ in range(3)] == ["try", "update", "and"]
             with httpx.Client(base_url=address, timeout=SECONDS) as client:
                 assert client.post("/call/slug/slug", content=TITLE).text == OLD
-                pack("slug-1.1.0", PrivateKey.read(tmp_path / "data/demo.key"), tmp_path / "data/incoming")
+                pack(["slug-1.1.0"], PrivateKey.read(tmp_path / "data/demo.key"), tmp_path / "data/incoming")
                 assert child.stdout.readline() == "updated: slug 1.1.0\n"
                 assert client.post("/call/slug/slug", content=TITLE).text == NEW
         finally:
