@@ -122,8 +122,12 @@ def _anew(life: Life, before: Version) -> Version:
     assert module is not None
     version = before._replace(body=life.new_body(), code=None)
     own_module(life, version.body, module)
-    make(life, version, seconds.instantiate)
-    begin(life, version, seconds.activate)
+    life.making = version.body
+    try:
+        make(life, version, seconds.instantiate)
+        begin(life, version, seconds.activate)
+    finally:
+        life.making = None
     return version
 
 

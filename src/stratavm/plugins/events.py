@@ -176,7 +176,8 @@ class PluginReleased(PluginEvent):
 
 @event
 class EdgeRefused(PluginEvent):
-    """An edge was not taken, and the plugin is where it was."""
+    """An edge was not taken, and the plugin is where it was. ``retire``: something of a version that it does not go
+    back to could not be closed as it should."""
 
     plugin: str
     edge: str

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from threading import Event, Lock, get_ident
 
-from stratavm.base.forms import Any, NamedTuple
+from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.plugins.errors import PluginBusy
 
 
@@ -17,6 +18,10 @@ class _Owner(NamedTuple):
 
     thread: int
     task: Any
+
+
+LENT: Final[ContextVar[_Owner | None]] = ContextVar("LENT", default=None)
+"""Whose turn it is that what runs here is a part of, in a thread that works for a task."""
 
 
 class _Waiter:
@@ -99,9 +104,25 @@ class Gate:
                 self._holder = None
 
     def is_held_here(self) -> bool:
-        """Whether whoever asks is inside, or waits in vain: this thread is, and not for another task's call."""
+        """Whether whoever asks is inside, or would wait in vain: a task of this thread is, which cannot go on."""
         holder = self._holder
-        return holder is not None and holder.thread == get_ident()
+        return holder is not None and (holder.thread == get_ident() or LENT.get() is holder)
+
+    def is_inside(self) -> bool:
+        """Whether whoever asks is inside: this thread, of a loop this task, or a thread that works for it."""
+        holder = self._holder
+        if holder is None:
+            return False
+        return LENT.get() is holder or (holder.thread == get_ident() and holder.task in (None, _task()))
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """What runs in copies of this context has a part in the turn, as long as that lasts."""
+        token = LENT.set(self._holder)
+        try:
+            yield
+        finally:
+            LENT.reset(token)
 
     def _queue(self, owner: _Owner, wake: Callable[[], object]) -> _Waiter | None:
         """Take a place behind those that wait; None where it is one's turn already."""
@@ -110,7 +131,7 @@ class Gate:
             if holder is None:
                 self._holder = owner
                 return None
-            if holder == owner or (holder.thread == owner.thread and owner.task is None):
+            if holder == owner or (holder.thread == owner.thread and owner.task is None) or LENT.get() is holder:
                 raise PluginBusy(f"plugin {self.name} is called from inside a call of its own")
             if len(self._waiting) >= self.most:
                 raise PluginBusy(f"{len(self._waiting)} calls wait for plugin {self.name} already")
@@ -130,6 +151,14 @@ class Gate:
         """Wait no longer, and leave if the turn has come meanwhile."""
         if self._withdraw(waiter):
             self.leave()
+
+
+def _task() -> asyncio.Task[Any] | None:
+    """The one that runs here, if one does."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        return None
 
 
 def _grant(turn: asyncio.Future[None]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
@@ -49,24 +50,27 @@ def _probe(life: Life) -> bool | None:
             ready(life)
         except Exception:  # its time has not come, or it has failed again, whoever's fault that was, which was told
             return None
-    ask = asked_by(life)
-    if life.state is not State.ACTIVE or ask is None:
+    if life.state is not State.ACTIVE:
         return None
     begun = time.perf_counter()
     reason = ""
     try:
+        ask = asked_by(life)
+        if ask is None:
+            return None
         ask()
     except ErrorAnswer as error:
         reason = printable(str(error)) or "it does not say why"
-    except Exception as error:
+    except BaseException as error:
         _tell(life, False, reason_of(error), begun)
         failed(life, "health", error)
+        if not isinstance(error, Exception):
+            raise
         return False
     _tell(life, not reason, reason, begun)
     life.unwell = life.unwell + 1 if reason else 0
     if life.unwell >= life.shared.recovery.unwell:
-        times, life.unwell = life.unwell, 0
-        failed(life, "health", Unwell(f"it was not well {times} times in a row: {reason}"))
+        failed(life, "health", Unwell(f"it was not well {life.unwell} times in a row: {reason}"))
     return not reason
 
 
@@ -97,7 +101,9 @@ class Probing:
 
     def _run(self) -> None:
         while not self._over.wait(self._period_s):
-            self._plugins.probe()
+            for plugin in self._plugins:
+                with suppress(SystemExit):  # of a plugin, or of a function of the host: told, and no end of this thread
+                    plugin.probe()
 
     @property
     def is_over(self) -> bool:

@@ -7,13 +7,20 @@ from functools import wraps
 from inspect import isgeneratorfunction, isroutine
 from types import ModuleType, SimpleNamespace
 
-from stratavm.base.forms import Any, Final
+from stratavm.base.forms import Any, Final, NoReturn
 from stratavm.base.words import some
+
+
+def _absent(*arguments: Any, **named: Any) -> NoReturn:
+    raise ImportError("hooks need pluggy: pip install 'stratavm[plugins]'")
+
 
 try:
     import pluggy
-except ImportError as error:
-    raise ImportError("hooks need pluggy: pip install 'stratavm[plugins]'") from error
+except ImportError:  # who looks at the names of the package needs none; who uses one hears of it
+    pluggy = SimpleNamespace(  # type: ignore[assignment]
+        HookspecMarker=lambda project: _absent, HookimplMarker=lambda project: _absent, PluginManager=_absent
+    )
 
 PROJECT: Final = "stratavm"
 hookspec: Final = pluggy.HookspecMarker(PROJECT)

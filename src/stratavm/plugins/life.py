@@ -230,10 +230,17 @@ class Life:
 
     def interrupt(self) -> None:
         """End what runs in its instance, and in one that is about to begin."""
+        store = self.store
+        if store is not None:
+            store.interrupt()
+        self.interrupt_making()
+
+    def interrupt_making(self) -> None:
+        """End what runs in an instance that is about to begin."""
         making = self.making
-        for store in (self.store, None if making is None else making.store):
-            if store is not None:
-                store.interrupt()
+        store = None if making is None else making.store
+        if store is not None:
+            store.interrupt()
 
 
 def reason_of(error: BaseException) -> str:

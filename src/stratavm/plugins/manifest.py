@@ -14,7 +14,7 @@ from stratavm.base.words import did_you_mean, some
 from stratavm.plugins.convention import ABI, OPTIONAL, Signature
 from stratavm.plugins.errors import ManifestError
 from stratavm.plugins.limits import NAMES, checked
-from stratavm.plugins.ranges import A_RANGE, VERSION, is_range
+from stratavm.plugins.ranges import A_RANGE, is_range, is_version
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*\Z")
 FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
@@ -92,7 +92,7 @@ class Manifest:
         table.known(FIELDS)
         table.must("plugin", f"{ABI}, the version of this format", lambda found: found is not True and found == ABI)
         table.must("name", A_NAME, is_name)
-        table.must("version", "a version such as '1.4.0' or '1.4.0-rc.1'", _fits(VERSION))
+        table.must("version", "a version such as '1.4.0' or '1.4.0-rc.1'", is_version)
         table.must("module", "the name of a file beside the manifest, such as 'shout.wasm'", _fits(FILE))
         functions = [(name, _signature(table, name, text)) for name, text in table.items("functions")]
         if "digest" in table.values:

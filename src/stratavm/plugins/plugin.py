@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Literal
+from stratavm.base.importing import asyncio
 from stratavm.base.numbers import seconds_or_none
 from stratavm.base.words import did_you_mean, some
 from stratavm.engine.asynchronous import work
@@ -392,7 +393,12 @@ class Plugin:
     def _changed(self) -> None:
         """It is another version."""
         self._signatures = dict(self._life.manifest.functions)
-        self._life.retire()
+        self._retire()
+
+    def _retire(self) -> None:
+        """Close what nobody can go back to, and say what went wrong with that."""
+        for problem in self._life.retire():
+            self._life.tell(EdgeRefused, "retire", problem)
 
     def rollback(self, deadline: float | None = UPDATE_S) -> None:
         """Go on with the version of before the last update, once, also where the new one has failed: a patch is
@@ -407,24 +413,28 @@ class Plugin:
         """
         life = self._life
         life.gate.enter(seconds_or_none("deadline", deadline))
-        self._go_back()
+        try:
+            self._go_back()
+        finally:
+            life.leave()
 
     async def rollback_async(self, deadline: float | None = UPDATE_S) -> None:
-        """``rollback`` for asyncio.
+        """``rollback`` for asyncio, in a thread. Cancelling ends an instance that is made for it.
 
         Raises:
             StrataError: as ``rollback``.
         """
         life = self._life
         await life.gate.enter_async(seconds_or_none("deadline", deadline))
-        self._go_back()
+        try:
+            await work(self._go_back, (life.interrupt_making,))
+        finally:
+            life.leave()
 
     def _go_back(self) -> None:
-        try:
-            self._life.take(self._life.edges["rollback"])
-            self._changed()
-        finally:
-            self._life.leave()
+        """With the turn at the gate."""
+        self._life.take(self._life.edges["rollback"])
+        self._changed()
 
     def forget(self, deadline: float | None = UPDATE_S) -> None:
         """Let go of the version of before, and of its memory: there is no rollback then.
@@ -439,7 +449,7 @@ class Plugin:
         life.gate.enter(seconds_or_none("deadline", deadline))
         try:
             life.before = None
-            life.retire()
+            self._retire()
         finally:
             life.leave()
 
@@ -568,6 +578,8 @@ class Plugin:
         """
         life = self._life
         self._not_required()
+        if life.gate.is_inside():
+            raise PluginBusy(f"plugin {self.name} cannot end: a call of it is under way in this task")
         if life.state is State.ACTIVE:
             self._drain_if_possible()
         try:
@@ -590,6 +602,7 @@ class Plugin:
             except PluginBusy:
                 if time.monotonic() > until:
                     raise
+                await asyncio.sleep(AGAIN_S)  # it may have been refused at once: the loop has to go on
 
     def _drain_if_possible(self) -> None:
         """Another thread may be faster."""
@@ -613,6 +626,7 @@ class Plugin:
             except PluginBusy:
                 if time.monotonic() > until:
                     raise
+                time.sleep(AGAIN_S)
         try:
             action()
         finally:

@@ -21,7 +21,7 @@ from stratavm.plugins.capability import Capability
 from stratavm.plugins.convention import encode
 from stratavm.plugins.dependencies import ordered
 from stratavm.plugins.edges import EDGES
-from stratavm.plugins.errors import PluginError, PluginRefused, PluginUnavailable
+from stratavm.plugins.errors import PluginError, PluginRefused
 from stratavm.plugins.events import ManifestRefused, PluginDiscovered
 from stratavm.plugins.health import Probing
 from stratavm.plugins.life import Life, Shared
@@ -138,7 +138,8 @@ class Plugins(Closing):
 
     def hook(self, name: str, /, **arguments: Any) -> Any:
         """Call a hook: what those Python plugins answer that take calls and implement it, the last one loaded first, or
-        as its specification says. Those that failed are started again before, if their time has come.
+        as its specification says. Python plugins that failed are started again before, if their time has come; one that
+        fails again answers nothing.
 
         Raises:
             AttributeError: there is none of the name.
@@ -147,10 +148,10 @@ class Plugins(Closing):
         if self._hooks is None:
             raise AttributeError(f"there is no hook {printable(name)}: Plugins(hooks=…) was given none")
         caller = self._hooks.caller(name)
-        for plugin in self:
-            if plugin.state is State.FAILED:
-                with suppress(PluginUnavailable):
-                    plugin.revive()
+        for key, life in self._lives.items():
+            if life.state is State.FAILED and life.package.entry is not None:  # others implement none
+                with suppress(Exception):  # its time has not come, or it has failed again, which was told
+                    self._found[key].revive()
         return caller(**arguments)
 
     def probe(self) -> dict[str, bool | None]:
@@ -166,8 +167,9 @@ class Plugins(Closing):
         """
         if seconds("period_s", period_s) == 0:
             raise ValueError(f"period_s must be more than 0, got {period_s!r:.60}")
-        found = Probing(self, period_s)
-        self._probing = [*(one for one in self._probing if not one.is_over), found]
+        with self._lock:
+            found = Probing(self, period_s)
+            self._probing = [*(one for one in self._probing if not one.is_over), found]
         return found
 
     def _refuse(self, where: str, error: Exception) -> None:
@@ -280,7 +282,10 @@ class Plugins(Closing):
 
     def _forget(self, plugin: Plugin) -> None:
         plugin.unload()
-        self._found.pop(plugin.name, None)
+        with self._lock:  # somebody may have added another one of its name
+            if self._found.get(plugin.name) is plugin:
+                self._found = {name: other for name, other in self._found.items() if other is not plugin}
+                self._lives = {name: life for name, life in self._lives.items() if name in self._found}
 
     def metrics(self) -> Mapping[str, PluginMetrics]:
         """Of each plugin, by its name."""
@@ -305,9 +310,10 @@ class Plugins(Closing):
         Raises:
             PluginError: some could not be unloaded; the others are.
         """
-        for probing in self._probing:
+        with self._lock:
+            threads, self._probing = self._probing, []
+        for probing in threads:
             probing.close()
-        self._probing.clear()
         stuck = []
         found = dict(self._found)
         order, circles = ordered({name: plugin.manifest for name, plugin in found.items()})
@@ -318,6 +324,7 @@ class Plugins(Closing):
                 stuck.append(str(error))
         if stuck:
             raise PluginError("; ".join(stuck))
-        self._found.clear()
+        with self._lock:
+            self._found = {}
         if self._owns:
             self.engine.close()

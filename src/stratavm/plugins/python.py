@@ -14,26 +14,29 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.metadata import entry_points
 from inspect import iscoroutinefunction
+from operator import attrgetter
 
 from stratavm.base.errors import DeadlineExceeded
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, replace
 from stratavm.base.text import printable
 from stratavm.engine.asynchronous import work
 from stratavm.plugins.capability import Context
-from stratavm.plugins.convention import START, STOP, Signature, encode
+from stratavm.plugins.convention import HEALTH, START, STOP, Signature, encode
 from stratavm.plugins.edges import EDGES
-from stratavm.plugins.errors import PluginError, PluginRefused, PluginUnavailable
+from stratavm.plugins.errors import PluginError, PluginRefused
 from stratavm.plugins.ledger import INSTANCE, MODULE, Place
 from stratavm.plugins.life import Edge, Life, reason_of
 from stratavm.plugins.making import refusals
 from stratavm.plugins.manifest import Manifest, is_name
 from stratavm.plugins.plugin import Plugin
-from stratavm.plugins.ranges import VERSION
+from stratavm.plugins.ranges import is_version
 from stratavm.plugins.rising import ready
 from stratavm.plugins.sources import Package
 from stratavm.plugins.states import State
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from stratavm.engine.update import Patience
     from stratavm.plugins.hooks import Hooks
     from stratavm.plugins.updating import Attempt, Order
@@ -41,7 +44,7 @@ if TYPE_CHECKING:
 GROUP: Final = "stratavm.plugins"
 RELEASE: Final = re.compile(
     r"v?(\d{1,9}(?:\.\d{1,9}){0,2})(?:\.\d+)*"  # numbers, of which three count
-    r"(?:[._-]?(a|b|rc|alpha|beta|c)[._-]?(\d{1,9})?)?(?:[.+-].*)?\Z"
+    r"(?:[._-]?(a|b|rc|alpha|beta|c)[._-]?(\d{1,9})?)?(?:[._-]?(dev)[._-]?(\d{1,9})?)?(?:[.+-].*)?\Z"
 )
 EARLY: Final = {"a": "alpha", "alpha": "alpha", "b": "beta", "beta": "beta", "rc": "rc", "c": "rc"}
 
@@ -51,8 +54,8 @@ def found(group: str = GROUP) -> Iterator[tuple[str, Package | PluginError]]:
     their code."""
     for point in sorted(entry_points(group=group), key=lambda point: point.name):
         where = f"{point.name} = {point.value}"
-        version = semantic(point.dist.version if point.dist is not None else "")
-        if not is_name(point.name) or not point.attr:
+        version = semantic(_written(point, "dist.version"))
+        if not is_name(point.name) or not _written(point, "attr"):
             yield where, PluginError("an entry point of a plugin is `a-name = package.module:factory`")
         elif not version:
             yield where, PluginError("its distribution has no version that could be ordered")
@@ -60,15 +63,26 @@ def found(group: str = GROUP) -> Iterator[tuple[str, Package | PluginError]]:
             yield where, Package(Manifest(point.name, version, point.value), entry=point)
 
 
+def _written(point: EntryPoint, what: str) -> str:
+    """What is written about a distribution; empty where that is broken, which the library tells in many ways."""
+    try:
+        return attrgetter(what)(point) or ""
+    except Exception:
+        return ""
+
+
 def semantic(version: str) -> str:
-    """A version of a distribution as plugins have them: ``1.2rc1`` is ``1.2.0-rc.1``; empty where it is none."""
+    """A version of a distribution as plugins have them: ``1.2rc1`` is ``1.2.0-rc.1``, and what is in development comes
+    before all of its version; empty where it is none."""
     match = RELEASE.match(version.lower())
     if match is None:
         return ""
     numbers = [str(int(part)) for part in match[1].split(".")]
     early = f"-{EARLY[match[2]]}.{int(match[3] or 0)}" if match[2] else ""
+    if match[4]:
+        early = f"-0.dev.{int(match[5] or 0)}"
     said = ".".join([*numbers, "0", "0"][:3]) + early
-    return said if VERSION.match(said) else ""
+    return said if is_version(said) else ""
 
 
 # ---- edges ----
@@ -108,6 +122,9 @@ def instantiate(life: Life, hooks: Hooks | None, seconds: float | None) -> tuple
     context = body.context = Context(life.name, version.limits, life.ledger, life.counters, body.number)
     life.ledger.own("context", life.name, body.drop_instance, place)
     thing = body.entry.load()(context)
+    for key in (START, STOP, HEALTH):
+        if iscoroutinefunction(getattr(thing, key, None)):
+            raise PluginRefused(life.name, "instantiate", f"{key} cannot be async: nobody can wait for it there")
     said = replace(life.manifest, functions=tuple(_functions(life.name, thing)))
     if hooks is not None:
         life.ledger.own("hooks", life.name, partial(hooks.unregister, life.name), place)
@@ -232,7 +249,8 @@ class PythonPlugin(Plugin):
                             raise
                         raise DeadlineExceeded(detail=f"{self.name}.{function} took too long") from error
                 else:
-                    answer = await work(partial(method, *given))
+                    with life.gate.lent():
+                        answer = await work(partial(method, *given))
                 done.append(self._checked(function, answer))
             return answer
         finally:
@@ -254,14 +272,15 @@ class PythonPlugin(Plugin):
             raise type(error)(f"{self.name}.{function} gives {gives}: {error}") from None
 
     def hooked(self, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """A call of a hook. From inside a call of its own it is a part of that."""
+        """A call of a hook. From inside a call of its own it is a part of that; while it takes no calls its answer is
+        None, which pluggy passes over."""
         life = self._life
-        if life.gate.is_held_here():
+        if life.gate.is_inside():
             return function(*arguments, **named)
         life.gate.enter(life.limits.call_s)
         try:
             if life.state is not State.ACTIVE:
-                raise PluginUnavailable(f"plugin {self.name} is {life.state.value}")
+                return None
             with self._counted(getattr(function, "__name__", "hook"), b""):
                 return function(*arguments, **named)
         finally:

@@ -15,10 +15,16 @@ PART: Final = re.compile(
 )
 ANY: Final = "*"
 LONGEST: Final = 200
+LONGEST_VERSION: Final = 100
 COMPARED: Final[dict[str, Callable[[Any, Any], bool]]] = {
     ">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne, ">": operator.gt, "<": operator.lt,
 }  # fmt: skip
 A_RANGE: Final = "a range of versions such as '>=1.2, <2', or '*'"
+
+
+def is_version(text: object) -> bool:
+    """Whether this is a version, as manifests write it."""
+    return isinstance(text, str) and len(text) <= LONGEST_VERSION and VERSION.match(text) is not None
 
 
 def precedence(version: str) -> tuple[Any, ...]:

@@ -73,7 +73,7 @@ def climb(life: Life, names: tuple[str, ...] = CLIMB) -> None:
 def failed(life: Life, where: str, error: BaseException) -> None:
     """Its instance is given up, and if that was its own fault too often, the plugin is. What host functions raise is
     not, and neither is what somebody wished."""
-    why, retry_s = "", None
+    why, retry_s, life.unwell = "", None, 0
     life.counters.failed(error)
     is_the_host_s = life.context is not None and error is life.context.raised
     is_wished = isinstance(error, BLAMELESS) or not isinstance(error, Exception)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 import pytest
 
 from stratavm.base.forms import replace
@@ -12,6 +15,25 @@ from tests.unit.plugins.guests import manifest, module
 
 PATIENT = PluginLimits(call_s=100)
 """More than the slowest machine takes."""
+
+
+WAIT_S = 60
+
+
+def until(holds):
+    """Wait until it holds; a test that waits for what never comes says so."""
+    end = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < end, "it never was so"
+        time.sleep(0.001)
+
+
+async def until_async(holds):
+    """The same, while the loop goes on."""
+    end = time.monotonic() + WAIT_S
+    while not holds():
+        assert time.monotonic() < end, "it never was so"
+        await asyncio.sleep(0.001)
 
 
 class Host:

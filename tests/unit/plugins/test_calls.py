@@ -27,6 +27,7 @@ from stratavm.plugins.convention import ConventionBroken, Signature, decode, enc
 from stratavm.plugins.events import PluginCalled, PluginFailed
 from stratavm.services.lifecycle import Restart
 from stratavm.testing import EventRecorder
+from tests.unit.plugins.conftest import until
 from tests.unit.plugins.guests import ASK, COUNT, ECHO, ERROR, HOST, SPIN, TRAP, manifest, module
 
 
@@ -528,11 +529,7 @@ def test_interrupted_is_nobody_s_fault(host):
     plugin = host.load(SPIN, ECHO, spin="none -> none", echo="text -> text")
     store = plugin._life.store
 
-    def stop():
-        while not store.interrupt():  # it has not begun
-            time.sleep(0.001)
-
-    thread = threading.Thread(target=stop)
+    thread = threading.Thread(target=until, args=(store.interrupt,))  # false: it has not begun
     thread.start()
     with pytest.raises(Interrupted):
         plugin.call("spin")

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
 
 from stratavm.plugins import PluginBusy
 from stratavm.plugins.gate import Gate
-
-
-def wait_until(holds):
-    """Until it holds; the test's time limit is the only one."""
-    while not holds():
-        time.sleep(0.001)
+from tests.unit.plugins.conftest import until, until_async
 
 
 def test_threads_come_in_the_order_in_which_they_asked():
@@ -31,7 +25,7 @@ def test_threads_come_in_the_order_in_which_they_asked():
 
         threads.append(threading.Thread(target=run))
         threads[-1].start()
-        wait_until(lambda number=number: gate.waiting == number + 1)
+        until(lambda number=number: gate.waiting == number + 1)
     gate.leave()
     for thread in threads:
         thread.join()
@@ -54,7 +48,7 @@ def test_waiting_ends_with_the_time():
     """And the place in the row is gone."""
     gate = Gate("g", 10)
     threading.Thread(target=gate.enter, args=(0,)).start()
-    wait_until(lambda: gate._holder is not None)
+    until(lambda: gate._holder is not None)
     with pytest.raises(PluginBusy, match="was not free within"):
         gate.enter(0.01)
     assert gate.waiting == 0
@@ -64,7 +58,7 @@ def test_no_more_wait_than_may():
     """Who is too many is told so at once."""
     gate = Gate("g", 0)
     threading.Thread(target=gate.enter, args=(0,)).start()
-    wait_until(lambda: gate._holder is not None)
+    until(lambda: gate._holder is not None)
     with pytest.raises(PluginBusy, match="0 calls wait"):
         gate.enter(60)
 
@@ -88,8 +82,7 @@ def test_tasks_and_threads_share_it():
         tasks = [asyncio.create_task(one(number)) for number in range(3)]
         await asyncio.sleep(0)
         thread = asyncio.create_task(asyncio.to_thread(in_thread, gate, order))
-        while gate.waiting < 4:
-            await asyncio.sleep(0.001)
+        await until_async(lambda: gate.waiting >= 4)
         tasks[0].cancel()
         await asyncio.sleep(0)
         gate.leave()  # the second task's turn has come

@@ -55,8 +55,7 @@ def test_a_trap_is_a_failure_at_once_and_too_many_are_quarantine(host):
     """As in a call."""
     plugin = host.load(HEALTH, **KINDS)
     for _ in range(5):
-        plugin._life.breaker.in_a_row, before = plugin._life.breaker.in_a_row, plugin.state
-        assert before is State.ACTIVE
+        assert plugin.state is State.ACTIVE
         plugin._life.instance.exports.dead(0, 0)
         assert plugin.probe() is False
         if plugin.state is State.FAILED:
@@ -111,6 +110,57 @@ def test_what_a_host_function_raises_in_a_start_keeps_no_other_plugin_from_its_p
     assert odd.state is State.FAILED and odd.metrics().failures == {"Trap": 1, "KeyError": 1}
 
 
+def test_what_an_instance_said_does_not_count_for_the_next(host):
+    """After a trap that begins anew."""
+    plugin = host.load(HEALTH, TRAP, trap="none -> none", **KINDS)
+    plugin.call("ill")
+    assert [plugin.probe(), plugin.probe()] == [False, False]
+    with pytest.raises(Trap):
+        plugin.call("trap")
+    host.now += 100
+    plugin.revive()
+    plugin.call("ill")
+    assert [plugin.probe(), plugin.probe()] == [False, False] and plugin.state is State.ACTIVE
+
+
+ASKS = """(func (export "plugin_health") (param i32 i32) (result i64) (call $ask (i32.const 0) (i32.const 0)))"""
+
+
+def test_who_ends_a_probe_gives_the_instance_up(host):
+    """Ctrl-C, or a function of the host that ends the process: it goes on, and nobody knows what is in that memory."""
+    plugin = host.load(ASKS, imports=HOST)
+
+    def end(text):
+        raise SystemExit(3)
+
+    host.ask = end
+    said = probed(host)
+    with pytest.raises(SystemExit):
+        plugin.probe()
+    assert plugin.state is State.FAILED and said == [(False, "SystemExit: 3")]
+    assert plugin._life.breaker.in_a_row == 0
+
+
+def test_a_thread_goes_on_where_a_plugin_would_end_it(hosts):
+    """The others are asked."""
+    host = hosts()
+    odd = host.load(ASKS, imports=HOST)
+    host.load(HEALTH, name="other", **KINDS)
+    asked = threading.Event()
+
+    def end(text):
+        raise SystemExit(3)
+
+    def hear(event):
+        if event.plugin == "other" and odd.state is State.FAILED:
+            asked.set()
+
+    host.ask = end
+    host.plugins.engine.bus.subscribe(PluginProbed, hear)
+    with host.plugins.probing(period_s=0.005):
+        assert asked.wait(60)
+
+
 def test_a_thread_asks_until_it_is_closed(hosts):
     """And starts again what failed; the end of the host is its end."""
     host = hosts(recovery=Recovery(unwell=1))
@@ -151,3 +201,6 @@ def test_a_listener_may_close_the_host_of_the_thread():
     plugins.engine.bus.subscribe(PluginProbed, close)
     plugins.probing(period_s=0.005)
     assert closed.wait(60)
+    for thread in threading.enumerate():
+        if thread.name == "strata-health":
+            thread.join(60)

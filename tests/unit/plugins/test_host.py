@@ -26,7 +26,7 @@ from stratavm.plugins import (
     Timeouts,
     log,
 )
-from stratavm.plugins.events import ManifestRefused
+from stratavm.plugins.events import ManifestRefused, PluginUnloaded
 from stratavm.plugins.sources import read_file
 from stratavm.testing import EventRecorder
 from tests.unit.plugins.guests import ASK, ECHO, HOST, TRAP, manifest, module
@@ -99,6 +99,29 @@ def test_a_plugin_is_loaded_by_its_folder_or_its_manifest(host, tmp_path):
 
     asyncio.run(main())
     assert list(host.plugins) == []
+
+
+def test_what_is_forgotten_is_no_other_of_its_name(host, tmp_path):
+    """Which somebody adds as soon as the name is free."""
+    write(tmp_path / "a", text=b"(module")
+    added = []
+
+    def add(event):
+        added.append(host.add(ECHO, echo="text -> text"))
+
+    with host.plugins.engine.bus.subscribe(PluginUnloaded, add), pytest.raises(Exception, match="module"):
+        host.plugins.load(tmp_path / "a")
+    assert list(host.plugins) == added and list(host.plugins._lives) == ["guest"]
+    added[0].load()
+    host.plugins.close()
+    assert added[0].state is State.UNLOADED
+
+
+def test_what_is_forgotten_leaves_nothing(host, tmp_path):
+    """Of its life, either."""
+    with pytest.raises(Exception, match="module"):
+        host.plugins.load(write(tmp_path / "a", text=b"(module"))
+    assert host.plugins._lives == {} and host.plugins.metrics() == {}
 
 
 def test_a_folder_without_a_plugin_is_told(host, tmp_path):
@@ -196,7 +219,7 @@ def test_one_that_cannot_end_does_not_keep_the_others(hosts):
 
     def ask(text):
         inside.set()
-        go_on.wait(60)
+        assert go_on.wait(60)
         return text
 
     host.ask = ask
@@ -209,7 +232,7 @@ def test_one_that_cannot_end_does_not_keep_the_others(hosts):
 
     thread = threading.Thread(target=run)
     thread.start()
-    inside.wait(60)
+    assert inside.wait(60)
     try:
         with pytest.raises(PluginError, match="plugin guest was not free"):
             host.plugins.close()

@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from stratavm import DeadlineExceeded, LinkError, ResourceLimit, Trap, UpdateRefused, ValidationError
+from stratavm import DeadlineExceeded, Interrupted, LinkError, ResourceLimit, Trap, UpdateRefused, ValidationError
+from stratavm.base.forms import replace
 from stratavm.engine.update import Patience
 from stratavm.plugins import (
     Capability,
@@ -28,7 +29,8 @@ from stratavm.plugins.edges import EDGES
 from stratavm.plugins.events import EdgeRefused, PluginFailed, PluginLoading, PluginUnloaded, PluginUpdated
 from stratavm.plugins.states import MOVES
 from stratavm.plugins.updating import Attempt, Order
-from tests.unit.plugins.guests import ASK, COUNT, ECHO, HOST, TRAP, manifest, module
+from tests.unit.plugins.conftest import PATIENT, until, until_async
+from tests.unit.plugins.guests import ASK, COUNT, ECHO, HOST, SPIN, TRAP, manifest, module
 
 BIRTH = ["Verified", "Resolved", "Instantiated", "Starting", "Activated"]
 FAULTS = (OSError("broken"), Trap("unreachable"), MemoryError(), KeyboardInterrupt(), asyncio.CancelledError())
@@ -390,8 +392,7 @@ def test_quarantine_ends_what_runs_until_somebody_releases_it(host):
 
     thread = threading.Thread(target=spin)
     thread.start()
-    while plugin._life.gate._holder is None:
-        pass
+    until(lambda: plugin._life.gate._holder is not None)
     plugin.quarantine("it looks odd")
     thread.join()
     assert (plugin.state, ended) == (State.QUARANTINED, ["Interrupted"])
@@ -427,14 +428,14 @@ def test_a_call_that_does_not_end_keeps_a_plugin_from_its_rest(hosts):
 
     def ask(text):
         inside.set()
-        go_on.wait(60)
+        assert go_on.wait(60)
         return text
 
     host.ask = ask
     plugin = host.load(ASK, imports=HOST, ask="text -> text")
     thread = threading.Thread(target=plugin.call, args=("ask", "x"))
     thread.start()
-    inside.wait(60)
+    assert inside.wait(60)
     with pytest.raises(PluginBusy):
         plugin.suspend()
     assert plugin.state is State.ACTIVE
@@ -467,14 +468,46 @@ def test_async_ways(host):
     asyncio.run(main())
 
 
+def test_unloading_from_inside_is_refused_at_once(hosts):
+    """Nothing is interrupted: the call goes on."""
+    plugin = None
+
+    async def ask(text):
+        with pytest.raises(PluginBusy, match="is under way in this task"):
+            await plugin.unload_async()
+        return text
+
+    host = hosts(Capability("host2", {"ask": HostFunction("text -> text", ask)}), timeouts=Timeouts(stop=60))
+    said = manifest(functions={"ask": "text -> text"}, capabilities=["host2"])
+    plugin = host.plugins.add(said, module(ASK, imports=HOST.replace('"host"', '"host2"')))
+    plugin.load()
+    assert asyncio.run(plugin.call_async("ask", "x")) == "x"
+    assert plugin.state is State.ACTIVE
+
+
+def test_unloading_beside_a_full_queue_lets_the_loop_go_on(hosts):
+    """Else no call could end."""
+    host = hosts(grant=Grant(limits=replace(PATIENT, waiting=1)))
+    plugin = host.load(SPIN, spin="none -> none")
+
+    async def main():
+        calls = [asyncio.create_task(plugin.call_async("spin")) for _ in range(2)]
+        await until_async(lambda: plugin._life.gate.waiting)
+        await plugin.unload_async(60)
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    outcomes = asyncio.run(main())
+    assert plugin.state is State.UNLOADED and plugin.metrics().owned == {}
+    assert isinstance(outcomes[0], Interrupted) and isinstance(outcomes[1], Trap | PluginUnavailable)
+
+
 def test_loading_can_be_cancelled(host):
     """The start function ends, and nothing is left."""
 
     async def main():
         plugin = host.add("(func $s (loop (br 0))) (start $s)")
         task = asyncio.create_task(plugin.load_async())
-        while plugin._life.store is None:
-            await asyncio.sleep(0.001)
+        await until_async(lambda: plugin._life.store is not None)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -9,7 +9,8 @@ import textwrap
 
 import pytest
 
-from stratavm import DeadlineExceeded
+from stratavm import DeadlineExceeded, Trap
+from stratavm.base.forms import replace
 from stratavm.plugins import (
     ErrorAnswer,
     Grant,
@@ -24,7 +25,8 @@ from stratavm.plugins import (
 )
 from stratavm.plugins.events import ManifestRefused, PluginCalled, PluginFailed, PluginLoading
 from stratavm.plugins.python import semantic
-from tests.unit.plugins.guests import ECHO, manifest, module
+from tests.unit.plugins.conftest import until_async
+from tests.unit.plugins.guests import ECHO, TRAP, manifest, module
 
 CODE = """
 import asyncio
@@ -58,6 +60,7 @@ class Greeter:
     def again(self):
         HOST[0]()
     async def slow(self):
+        SLEPT.append(self)
         await asyncio.sleep(SLEEP[0])
         return "slept"
     @hookimpl
@@ -67,7 +70,18 @@ class Greeter:
         self.calls += 1
         return f"{word} by greeter"
 
-LOG, HOST, SLEEP = [], [], [0.001]
+LOG, HOST, SLEEP, SLEPT = [], [], [0.001], []
+
+class Starting(Greeter):
+    def plugin_start(self, config):
+        HOST[1]()
+    @hookimpl
+    def colour(self, word):
+        return f"{word} by another"
+
+class Waiting(Greeter):
+    async def plugin_health(self):
+        return None
 
 class Other:
     functions = {}
@@ -230,7 +244,7 @@ def test_what_is_asked_wrongly_fails_nobody(trusting, install):
 def test_async_ways(hosts, install):
     """A coroutine in the loop, with the time of a call; a plain method in a thread."""
     name = install(greeter="Greeter")
-    host = hosts(grant=Grant(python=True, limits=PluginLimits(call_s=0.5)))
+    host = hosts(grant=Grant(python=True, limits=PluginLimits(call_s=20)))
     (plugin,) = host.plugins.discover_python()
 
     async def main():
@@ -238,13 +252,15 @@ def test_async_ways(hosts, install):
         assert await plugin.call_async("slow") == "slept"
         assert await plugin.call_async("greet", "you") == "hello you"
         sys.modules[name].SLEEP[0] = 600
+        version = plugin._life.version
+        plugin._life.version = version._replace(limits=replace(version.limits, call_s=0.2))  # for this call alone
         with pytest.raises(DeadlineExceeded, match=r"greeter\.slow took too long"):
             await plugin.call_async("slow")
+        plugin._life.version = plugin._life.version._replace(limits=version.limits)
         assert plugin.state is State.FAILED
         host.now += 100
         task = asyncio.create_task(plugin.call_async("slow"))
-        while plugin.state is not State.ACTIVE:
-            await asyncio.sleep(0.001)
+        await until_async(lambda: plugin.state is State.ACTIVE)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -277,29 +293,134 @@ def test_hooks_are_calls_of_their_plugins(trusting, install):
         trusting.plugins.hook("color")
 
 
+def test_a_plugin_that_rests_answers_no_hooks(trusting, install):
+    """And keeps nobody else from answering."""
+    install(greeter="Greeter", other="Other")
+    greeter, _ = trusting.plugins.discover_python()
+    trusting.plugins.load_all()
+    greeter.suspend()
+    assert trusting.plugins.hook("colour", word="x") == ["wrapped"]
+    greeter.resume()
+    assert trusting.plugins.hook("colour", word="x") == ["x by greeter", "wrapped"]
+
+
+def test_a_hook_starts_none_that_implements_no_hooks(trusting, install):
+    """A stranger's plugin that fails again where it starts would have its trap come out of a hook of others."""
+    install(greeter="Greeter")
+    trusting.plugins.discover_python()
+    text = module(TRAP, '(func (export "plugin_start") (param i32 i32) (result i64) (i64.const 0))')
+    stranger = trusting.plugins.add(manifest(functions={"trap": "none -> none"}), text)
+    assert trusting.plugins.load_all() == {}
+    with pytest.raises(Trap):
+        stranger.call("trap")
+    trusting.now += 100
+    trusting.events.clear()
+    assert trusting.plugins.hook("colour", word="x") == ["x by greeter"]
+    assert stranger.state is State.FAILED and trusting.said == []
+
+
+def test_one_that_fails_again_where_a_hook_would_start_it_fails_alone(trusting, install):
+    """What it raises there is told by an event, and the others answer."""
+    name = install(greeter="Greeter", starting="Starting")
+    greeter, starting = trusting.plugins.discover_python()
+    greeter.load()
+    starts = sys.modules[name].HOST
+    starts.extend([None, lambda: None])
+    starting.load()
+    assert trusting.plugins.hook("colour", word="x") == ["x by another", "x by greeter"]
+    with pytest.raises(OSError, match="broken"):
+        starting.call("boom")
+    trusting.now += 100
+    starts[1] = lambda: 1 // 0
+    trusting.events.clear()
+    assert trusting.plugins.hook("colour", word="x") == ["x by greeter"]
+    failed = trusting.events.one(PluginFailed)
+    assert (failed.plugin, failed.where) == ("starting", "activate")
+
+
+def test_a_hook_is_no_part_of_the_call_of_another_task(trusting, install):
+    """It has no turn in the thread of the loop, which cannot wait: nothing runs uncounted, and no two calls at once."""
+    name = install(greeter="Greeter")
+    (plugin,) = trusting.plugins.discover_python()
+    plugin.load()
+
+    async def main():
+        sys.modules[name].SLEEP[0] = 600
+        call = asyncio.create_task(plugin.call_async("slow"))
+        await until_async(lambda: bool(sys.modules[name].SLEPT))
+        with pytest.raises(PluginBusy):
+            trusting.plugins.hook("colour", word="x")
+        assert plugin.metrics().calls == {"answered": 0, "error": 0, "failed": 0}
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    asyncio.run(main())
+
+
+def test_a_method_in_a_thread_is_inside_of_its_call(trusting, install):
+    """A hook that it calls is a part of it, and a call of itself is refused at once."""
+    name = install(greeter="Greeter")
+    (plugin,) = trusting.plugins.discover_python()
+    plugin.load()
+    found = []
+
+    def again():
+        found.append(trusting.plugins.hook("colour", word="x"))
+        with pytest.raises(PluginBusy, match="from inside a call of its own"):
+            plugin.call("count")
+
+    sys.modules[name].HOST.append(again)
+    asyncio.run(plugin.call_async("again"))
+    plugin.call("again")
+    assert found == [["x by greeter"]] * 2
+    assert plugin.metrics().calls == {"answered": 2, "error": 0, "failed": 0}
+
+
 def test_what_is_no_plugin_is_refused(trusting, hosts, install):
     """An entry point without a factory, a name or a version that is none, hooks and functions that there are not."""
     install(Bad="Greeter")
     install(version="nightly", early="Greeter")
-    name = install(odd="Odd", lying="Lying", gone="Gone", greeter="Greeter")
+    name = install(odd="Odd", lying="Lying", gone="Gone", greeter="Greeter", waiting="Waiting")
     refused = []
     trusting.plugins.engine.bus.subscribe(
         ManifestRefused, lambda e: refused.append((e.file.partition(" ")[0], e.reason))
     )
     plugins = {plugin.name: plugin for plugin in trusting.plugins.discover_python()}
     assert [where for where, _ in refused] == ["Bad", "early"] and "no version" in refused[1][1]
-    assert set(plugins) == {"odd", "lying", "gone", "greeter"}
+    assert set(plugins) == {"odd", "lying", "gone", "greeter", "waiting"}
     with pytest.raises(PluginRefused, match="unknown hook 'nothing'"):
         plugins["odd"].load()
     with pytest.raises(PluginRefused, match=r"functions: expected a method .* found 'gone'"):
         plugins["lying"].load()
+    with pytest.raises(PluginRefused, match="plugin_health cannot be async"):
+        plugins["waiting"].load()
     with pytest.raises(AttributeError, match=name):
         plugins["gone"].load()
-    assert all(plugins[key].state is State.FAILED for key in ("odd", "lying", "gone"))
+    assert all(plugins[key].state is State.FAILED for key in ("odd", "lying", "gone", "waiting"))
     plugins["greeter"].load()
     assert trusting.plugins.hook("colour", word="x") == ["x by greeter"]
     with pytest.raises(AttributeError, match=r"Plugins\(hooks=…\) was given none"):
         hosts().plugins.hook("colour")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "point", "words"),
+    [("Name: broken\n", "m:factory", "no version"), ("", "m:factory", "no version"), (None, "m:factory", "no version"),
+     ("Version: 1.0\n", "not a place!", "an entry point of a plugin is")],
+)  # fmt: skip
+def test_a_broken_distribution_hides_no_others(trusting, install, tmp_path, metadata, point, words):
+    """What pip leaves where it is ended, and what nobody can import."""
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    if metadata is not None:
+        (info / "METADATA").write_text(metadata)
+    (info / "entry_points.txt").write_text(f"[stratavm.plugins]\nbroken = {point}\n")
+    install(greeter="Greeter")
+    refused = []
+    trusting.plugins.engine.bus.subscribe(ManifestRefused, refused.append)
+    assert [plugin.name for plugin in trusting.plugins.discover_python()] == ["greeter"]
+    assert [event.file.partition(" ")[0] for event in refused] == ["broken"] and words in refused[0].reason
 
 
 def test_one_says_whether_it_is_well(trusting, install):
@@ -331,6 +452,8 @@ def test_a_plugin_may_require_one_in_python(hosts, install):
     ("said", "meant"),
     [("1", "1.0.0"), ("1.2", "1.2.0"), ("1.2.3.4", "1.2.3"), ("1.2rc1", "1.2.0-rc.1"), ("1.2.0b2", "1.2.0-beta.2"),
      ("1.2a", "1.2.0-alpha.0"), ("2024.01.05", "2024.1.5"), ("1.2.post1", "1.2.0"), ("1.2+local", "1.2.0"),
+     ("1.2.dev1", "1.2.0-0.dev.1"), ("1.2dev", "1.2.0-0.dev.0"), ("1.2rc1.dev3", "1.2.0-0.dev.3"),
+     ("1.2.post1.dev2", "1.2.0"), ("1.2+dev1", "1.2.0"),
      ("nightly", ""), ("", "")],
 )  # fmt: skip
 def test_versions_of_distributions(said, meant):
@@ -339,17 +462,20 @@ def test_versions_of_distributions(said, meant):
 
 
 def test_hooks_are_what_needs_pluggy(tmp_path):
-    """Nothing else of the room imports it."""
+    """Nothing else of the room imports it; the names are there, and say it where they are used."""
     code = """
         import sys
         sys.modules["pluggy"] = None
         from stratavm.plugins import Grant, Plugins, Policy
         with Plugins(Policy({}, Grant(python=True))) as plugins:
             plugins.discover_python()
-        try:
-            Plugins(Policy({}), hooks=sys)
-        except ImportError as error:
-            print(error)
+        from stratavm.plugins import *
+        for use in (lambda: Plugins(Policy({}), hooks=sys), lambda: hookspec(print), lambda: hookimpl(wrapper=True)):
+            try:
+                use()
+            except ImportError as error:
+                print(error)
+        help("stratavm.plugins")
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
-    assert "pip install 'stratavm[plugins]'" in done.stdout
+    assert done.stdout.count("pip install 'stratavm[plugins]'") == 3 and "class Grant(" in done.stdout

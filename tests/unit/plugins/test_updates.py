@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
 
@@ -20,6 +19,7 @@ from stratavm.plugins import (
     PluginRefused,
     PluginUnavailable,
     State,
+    Timeouts,
     key_values,
 )
 from stratavm.plugins.edges import EDGES
@@ -27,7 +27,7 @@ from stratavm.plugins.events import EdgeRefused, PluginFailed, PluginLoading, Pl
 from stratavm.plugins.ranges import precedence
 from stratavm.plugins.updating import Attempt, Order
 from stratavm.plugins.version import Version
-from tests.unit.plugins.conftest import Host
+from tests.unit.plugins.conftest import Host, until, until_async
 from tests.unit.plugins.guests import COUNT, ECHO, HOST, TRAP, manifest, module
 
 EXPORT = """(func (export "export-state") (result i64)
@@ -286,6 +286,63 @@ def test_a_new_version_that_fails_is_rolled_back(host):
         assert plugin.call("count") == "1"
 
 
+def test_a_rollback_that_makes_an_instance_leaves_the_loop_alone(hosts):
+    """It is made in a thread; cancelling ends it, and so does who ends the plugin."""
+    host = hosts(timeouts=Timeouts(stop=60, activate=60))
+    start = """(func (export "plugin_start") (param i32 i32) (result i64)
+      (if (i64.ne (call $ask (i32.const 0) (i32.const 0)) (i64.const 0)) (then (loop (br 0)))) (i64.const 0))"""
+    kinds = KINDS | {"trap": "none -> none"}
+    host.ask = lambda text: ""
+    plugin = host.load(COUNT, TRAP, start, imports=HOST, **kinds)
+    said = manifest(functions=kinds, version="1.0.1", capabilities=["host"])
+    newer = module(COUNT.replace("(i32.const 48)", "(i32.const 64)"), TRAP, start, imports=HOST)
+    assert plugin.update_to(said, newer).kind == "patch"
+    with pytest.raises(Trap):
+        plugin.call("trap")
+    begun = []
+
+    def spin(text):
+        begun.append(text)
+        return "x"
+
+    async def main():
+        host.ask = spin
+        task = asyncio.create_task(plugin.rollback_async())
+        await until_async(lambda: begun)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert plugin.state is State.FAILED
+        begun.clear()
+        task = asyncio.create_task(plugin.rollback_async())
+        await until_async(lambda: begun)
+        await asyncio.to_thread(plugin.quarantine, "enough")
+        with pytest.raises(Interrupted):
+            await task
+
+    asyncio.run(main())
+    assert plugin.state is State.QUARANTINED and "store" not in plugin.metrics().owned
+
+
+def test_what_could_not_be_closed_behind_an_update_is_told(hosts):
+    """The version that nobody goes back to any more; the update is made all the same."""
+    contexts = []
+
+    def functions(context):
+        contexts.append(context)
+        return {}
+
+    host = hosts(Capability("files", functions))
+    plugin = granted(host, "files")
+    contexts[0].own("file", "one", lambda: 1 // 0)
+    host.events.clear()
+    for number in (2, 3):
+        more = MORE.replace("0)", f"{number})")
+        assert plugin.update_to(next_version(capabilities=["files"]), module(*GUEST, more), how="swap").kind == "swap"
+    refused = host.events.one(EdgeRefused)
+    assert refused.edge == "retire" and "ZeroDivisionError" in refused.reason
+
+
 def test_the_version_of_before_is_let_go_of(host):
     """By ``forget``, and by whatever ends the plugin."""
     for end in ("forget", "unload", "quarantine"):
@@ -371,15 +428,16 @@ def test_a_call_under_way_has_its_time_to_end(host):
 
     def ask(text):
         inside.set()
-        go_on.wait(60)
+        assert go_on.wait(60)
         return text
 
     host.ask = ask
     body = (*GUEST, '(func (export "ask") (param i32 i32) (result i64) (call $ask (local.get 0) (local.get 1)))')
     plugin = host.load(*body, imports=HOST, ask="text -> text", count="none -> text")
-    thread = threading.Thread(target=plugin.call, args=("ask", "x"))
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(plugin.call("ask", "x")))
     thread.start()
-    inside.wait(60)
+    assert inside.wait(60)
     host.events.clear()
     said = manifest(version="2.0.0", functions=KINDS | {"ask": "text -> text"}, capabilities=["host"])
     with pytest.raises(PluginBusy, match="was not free within"):
@@ -388,6 +446,7 @@ def test_a_call_under_way_has_its_time_to_end(host):
     go_on.set()
     assert plugin.update_to(said, module(*body, MORE, imports=HOST)).kind == "swap"
     thread.join()
+    assert answers == ["x"]
 
 
 def granted(host, name, **options):
@@ -433,8 +492,7 @@ class Inside:
         """Somebody who waits for a turn behind those that do."""
         before = self.plugin._life.gate.waiting
         self.threads.append(self._thread(name, function, *given))
-        while self.plugin._life.gate.waiting == before:
-            time.sleep(0.001)
+        until(lambda: self.plugin._life.gate.waiting > before)
 
     def go_on(self):
         """Let it come back; what all got."""
@@ -484,8 +542,7 @@ def test_who_ends_a_plugin_ends_what_is_about_to_begin(host, end):
 
     thread = threading.Thread(target=update)
     thread.start()
-    while plugin._life.making is None or plugin._life.making.store is None:
-        time.sleep(0.001)
+    until(lambda: plugin._life.making is not None and plugin._life.making.store is not None)
     end(plugin)
     thread.join()
     assert [type(error) for error in outcomes] == [Interrupted]
@@ -588,16 +645,14 @@ def test_async_ways(host, tmp_path):
         await inside.wait()
         assert (await plugin.update_async(tmp_path, dry_run=True)).kind == "swap"
         waits = asyncio.create_task(plugin.update_async(tmp_path))
-        while not plugin._life.gate.waiting:
-            await asyncio.sleep(0.001)
+        await until_async(lambda: plugin._life.gate.waiting)
         waits.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waits
         with pytest.raises(PluginBusy):
             await plugin.update_async(tmp_path, deadline=0.02)
         update = asyncio.create_task(plugin.update_async(tmp_path))
-        while not plugin._life.gate.waiting:
-            await asyncio.sleep(0.001)
+        await until_async(lambda: plugin._life.gate.waiting)
         go_on.set()
         assert await call == "x"
         assert (await update).kind == "swap"
@@ -606,8 +661,7 @@ def test_async_ways(host, tmp_path):
         spins = module(*body, MORE, f"(func $s {SPIN}) (start $s)", imports=imports)
         (tmp_path / "guest.wat").write_bytes(spins)
         update = asyncio.create_task(plugin.update_async(tmp_path))
-        while plugin._life.gate._holder is None:
-            await asyncio.sleep(0.001)
+        await until_async(lambda: plugin._life.gate._holder is not None)
         await asyncio.sleep(0.02)
         update.cancel()
         with pytest.raises(asyncio.CancelledError):
