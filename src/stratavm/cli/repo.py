@@ -14,6 +14,7 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.source import module_binary
+from stratavm.plugins.manifest import is_name
 from stratavm.plugins.repository.artifact import Sealed, seal
 from stratavm.plugins.repository.places import Places
 from stratavm.plugins.repository.repository import Repository, write_package
@@ -103,7 +104,9 @@ def _keygen(options: argparse.Namespace) -> int:
         output.emit({"file": place, "key": key.public})
     else:
         output.line(f"{printable(place)} is the private key: keep it, and show it to nobody")
-        output.line(f"others trust it by: strata repo trust {options.words[0]} {key.public} --for NAME")
+        name = os.path.basename(place).removesuffix(KEY_ENDING)
+        known = name if is_name(name) else "NAME"
+        output.line(f"others trust it by: strata repo trust {known} {key.public} --for PLUGIN")
     return 0
 
 
@@ -132,14 +135,14 @@ def _trust(options: argparse.Namespace) -> int:
         output.complain("for which plugins is it?", "--for 'acme.*', or --for NAME")
         return EXIT_USAGE
     place = _places(options).trust
-    Trust.read(place).adding(TrustedKey(name, key, tuple(options.plugins))).save(place)
+    Trust.change(place, lambda trust: trust.adding(TrustedKey(name, key, tuple(options.plugins))))
     return _done(options, {"name": name, "plugins": options.plugins}, f"{name} may sign {some(options.plugins)}")
 
 
 def _distrust(options: argparse.Namespace) -> int:
     """Trust a key no more."""
     place, name = _places(options).trust, options.words[0]
-    Trust.read(place).without(name).save(place)
+    Trust.change(place, lambda trust: trust.without(name))
     return _done(options, {"name": name}, f"{name} is not trusted any more: nothing that it signed is loaded")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
 import pytest
 
 from stratavm.cli.main import main
+from stratavm.plugins.repository import seal
 from tests.unit.plugins.guests import ECHO, module
 
 MANIFEST = """plugin = 1
@@ -99,6 +101,33 @@ def test_a_private_key_is_this_users_alone(user, strata):
     file.chmod(0o644)
     code, _, err = strata(f"sign shout --key {file} -o out")
     assert code == 1 and "found mode 0644" in err and "chmod 600" in err
+
+
+def test_a_line_that_keygen_prints_can_be_used(user, strata):
+    """Where the file of the key is no name for a key, it says where one goes."""
+    code, out, _ = strata("keygen ./keys/acme.key")
+    line = out.splitlines()[-1].partition("strata repo ")[2].replace("PLUGIN", "acme.*")
+    assert code == 0 and line.startswith("trust acme ed25519:")
+    assert strata(line)[:2] == (0, "acme may sign acme.*\n")
+    assert "strata repo trust NAME ed25519:" in strata("keygen Acme")[1]
+
+
+def test_what_a_key_may_sign_is_said_anew(strata, key):
+    """Without a moment in which it is trusted for nothing."""
+    assert strata(f"trust acme {key} --for acme.* --for shout")[:2] == (0, "acme may sign acme.*, shout\n")
+    assert [item["plugins"] for item in json.loads(strata("keys --json")[1])] == [["acme.*", "shout"]]
+    assert strata("keygen more")[0] == 0
+    code, _, err = strata(f"trust other {key} --for shout")
+    assert code == 1 and "each key and each name once" in err
+
+
+def test_a_version_is_signed_into_a_folder_once(user, strata, key, monkeypatch):
+    """A package made later is another one."""
+    assert strata("sign shout --key acme -o out")[0] == 0
+    monkeypatch.setattr("stratavm.cli.repo.seal", partial(seal, created=2e9))
+    code, _, err = strata("sign shout --key acme -o out")
+    assert code == 1 and "a new version has a new number" in err
+    assert strata("add out")[0] == 0
 
 
 def test_who_is_not_trusted_is_not_installed(user, strata, key):

@@ -32,7 +32,7 @@ class RepositoryDamaged(RepositoryError):
 
 
 class RepositoryBusy(RepositoryError):
-    """Another process had the repository for too long."""
+    """Another process, or another thread, had the repository for too long."""
 
 
 class TrustError(RepositoryError):

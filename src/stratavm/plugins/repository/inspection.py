@@ -35,17 +35,19 @@ class Inspection:
         self.files = 0
 
     def tried(self, action: Callable[[], Any], whose: str = "") -> Any:
-        """What an action gives; None where it found a problem. One file is told once, and who needs it."""
+        """What an action gives; None where it found a problem, which is told with who needs the file."""
         try:
             return action()
-        except RepositoryError as error:
-            what, reason, said = error.what, error.reason, str(error)
-        except OSError as error:
-            what, reason, said = self._layout.path, "file", str(error)
-        if what not in self._told:
-            self._told.add(what)
-            self.problems.append(Problem(what, reason, f"{said} (needed by {whose})" if whose else said))
+        except (RepositoryError, OSError) as error:
+            self.tell(error, whose)
         return None
+
+    def tell(self, error: RepositoryError | OSError, whose: str = "") -> None:
+        """Note a problem, once for each file."""
+        found = (error.what, error.reason) if isinstance(error, RepositoryError) else (self._layout.path, "file")
+        if found[0] not in self._told:
+            self._told.add(found[0])
+            self.problems.append(Problem(*found, f"{error} (needed by {whose})" if whose else str(error)))
 
     def at_packages(self) -> None:
         """Packages and signatures that the index names."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from threading import Condition, get_ident
 
 from stratavm.base.closing import Closing
 from stratavm.base.errors import Closed
-from stratavm.base.files import read_part
 from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.base.importing import fcntl
 from stratavm.base.text import printable
@@ -22,8 +22,9 @@ from stratavm.plugins.manifest import DIGEST, LONGEST_NAME, digest_of, is_name
 from stratavm.plugins.ranges import VERSION
 from stratavm.plugins.repository.artifact import IMAGE, INDEX, MOST_IMAGE, NAME_OF, SIGNATURE, Descriptor
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, RepositoryDamaged
+from stratavm.plugins.repository.files import lock, read_plain, replace_in
 from stratavm.plugins.repository.spelling import having, parsed, spelt
-from stratavm.services.diskcache import ASIDE, DIRECTORY, FLAGS, aside, open_own, write_all
+from stratavm.services.diskcache import ASIDE, DIRECTORY, FLAGS, open_own
 
 ROOT: Final = ""
 BLOBS: Final = "blobs/sha256"
@@ -36,8 +37,12 @@ SUBJECT: Final = "dev.stratavm.subject"
 MOST_INDEX: Final = 8 << 20
 MOST_ENTRIES: Final = 20_000
 MOST_FILES: Final = 200_000
-WAIT_S: Final = 0.01
-"""Between two looks at a lock that somebody has."""
+MENDING: Final = {
+    (BLOBS, ""): "`strata repo add`, from where it came, writes it again",
+    (PLUGINS, ""): "put back a copy; or remove it and install again, which forgets its highest version and its pins",
+    (ROOT, INDEX_FILE): "remove it: what is installed stays; then `strata repo add` the others again",
+}
+"""What to do about a damaged file, by its folder and its name, or any name."""
 
 
 class Named(NamedTuple):
@@ -74,12 +79,16 @@ class Layout(Closing):
     def __init__(self, path: str | os.PathLike[str], own: bool = True) -> None:
         self.path, self.own = (os.path.abspath(path) if own else os.path.realpath(path)), own
         self._at: dict[str, int] = {}
+        self._closing = False
+        self._inside: list[tuple[int, int]] = []  # processes and threads that are in a step, or wait for their turn
+        self._changed = Condition()
         with ExitStack() as undo:
             undo.callback(self.close)
             for folder in (ROOT, "blobs", BLOBS, *((PLUGINS,) if own else ())):
                 place = os.path.join(self.path, folder) if folder else self.path
                 self._at[folder] = open_own(place) if own else self._reading(folder)
             if own and MARKER not in os.listdir(self._at[ROOT]):
+                os.fsync(self._at["blobs"])  # else the folder in it might be lost, and the files in that with it
                 self.replace(ROOT, MARKER, MARK)
             undo.pop_all()
 
@@ -94,9 +103,16 @@ class Layout(Closing):
             raise self.damaged(above, name, "file", "a folder that is no link", error.strerror or str(error)) from None
 
     def close(self) -> None:
-        """Let go of the folders."""
-        while self._at:
-            os.close(self._at.popitem()[1])
+        """Let go of the folders, once no other thread is in a step; those that wait for their turn do not get it."""
+        with self._changed:
+            self._closing = True
+            self._changed.wait_for(lambda: not self._others())
+            while self._at:
+                os.close(self._at.popitem()[1])
+
+    def _others(self) -> list[int]:
+        """Threads that are in a step. This one is not waited for, nor are those of a process that was forked from."""
+        return [thread for process, thread in self._inside if process == os.getpid() and thread != get_ident()]
 
     # ---- files ----
 
@@ -110,27 +126,21 @@ class Layout(Closing):
         Raises:
             RepositoryDamaged: it is something else, or too long.
         """
+        refuse, at = partial(self.damaged, folder, name), self._at[folder]
         try:
-            number = os.open(name, os.O_RDONLY | FLAGS, dir_fd=self._at[folder])
+            if not self.own:
+                return read_plain(name, most, refuse, "a plain file", at=at)
+            expected = "a plain file that only this user may change"
+            return read_plain(name, most, refuse, expected, at=at, owners=(os.geteuid(),), forbidden=0o022)
         except FileNotFoundError:
             return None
         except OSError as error:  # a link, a folder without rights
-            raise self.damaged(folder, name, "file", "a plain file", error.strerror or str(error)) from None
-        try:
-            now = os.fstat(number)
-            if not stat.S_ISREG(now.st_mode) or (self.own and (now.st_uid != os.geteuid() or now.st_mode & 0o022)):
-                found = f"mode {stat.S_IMODE(now.st_mode):04o}, user {now.st_uid}"
-                raise self.damaged(folder, name, "file", "a plain file that only this user may change", found)
-            if now.st_size > most:
-                raise self.damaged(folder, name, "size", f"at most {most} bytes", str(now.st_size))
-            data: bytes = read_part(number, 0, now.st_size)
-            return data
-        finally:
-            os.close(number)
+            raise refuse("file", "a plain file", error.strerror or str(error)) from None
 
     def damaged(self, folder: str, name: str, reason: str, expected: str, found: str) -> RepositoryDamaged:
         """The error for a file."""
-        todo = "`strata repo add`, from where it came, writes it again" if self.own and folder == BLOBS else ""
+        own = MENDING.get((folder, name)) or MENDING.get((folder, ""), "")
+        todo = own if self.own else "get it again from who made it"
         return RepositoryDamaged(self.place(folder, name), reason, expected, found, todo)
 
     def names(self, folder: str) -> list[str]:
@@ -148,22 +158,18 @@ class Layout(Closing):
         """
         at = self._at[folder]
         try:
-            with aside(at) as (file, temporary):
-                write_all(file, data)
-                os.fsync(file)
-                os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
-            os.fsync(at)
+            replace_in(at, name, data)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.place(folder, name)) from None
 
-    def drop(self, folder: str, name: str) -> int:
-        """Remove a file, if there is one that is no folder; how many bytes it had."""
+    def drop(self, folder: str, name: str) -> int | None:
+        """Remove a file, if there is one that is no folder; how many bytes it had, None where nothing went."""
         with suppress(FileNotFoundError):
             found = os.stat(name, dir_fd=self._at[folder], follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
                 os.unlink(name, dir_fd=self._at[folder])
                 return found.st_size
-        return 0
+        return None
 
     # ---- blobs ----
 
@@ -251,27 +257,30 @@ class Layout(Closing):
 
         Raises:
             RepositoryBusy: somebody did for longer than ``wait_s``.
+            Closed: the layout is.
         """
-        if not self._at:
-            raise Closed("the repository is closed")
-        number = os.open(LOCK, os.O_RDWR | os.O_CREAT | FLAGS, 0o600, dir_fd=self._at[ROOT])
+        this = os.getpid(), get_ident()
+        with self._changed:
+            self._check_open()
+            number = os.open(LOCK, os.O_RDWR | os.O_CREAT | FLAGS, 0o600, dir_fd=self._at[ROOT])
+            self._inside.append(this)
         try:
-            end = time.monotonic() + wait_s
-            kind = (fcntl.LOCK_EX if writes else fcntl.LOCK_SH) | fcntl.LOCK_NB
-            while True:
-                with suppress(BlockingIOError):
-                    fcntl.flock(number, kind)
-                    break
-                if time.monotonic() >= end:
-                    found = f"another process that has it for {wait_s:g} s"
-                    raise RepositoryBusy(printable(self.path), "busy", "a turn", found)
-                time.sleep(WAIT_S)
+            if not lock(number, writes, wait_s, self._check_open):
+                found = f"others that had it for {wait_s:g} s"
+                raise RepositoryBusy(printable(self.path), "busy", "a turn", found, "try it again")
             yield
         finally:
+            with self._changed:
+                self._inside.remove(this)
+                self._changed.notify_all()
             fcntl.flock(number, fcntl.LOCK_UN)  # closing would not, where a process was forked meanwhile
             os.close(number)
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise Closed("the repository is closed")
 
     def sweep(self) -> int:
         """Remove what writers left that were killed; under the lock, nobody is writing."""
         left = [(folder, name) for folder in self._at for name in self.names(folder) if name.startswith(ASIDE)]
-        return sum(self.drop(folder, name) for folder, name in left)
+        return sum(self.drop(folder, name) or 0 for folder, name in left)

@@ -17,7 +17,9 @@ from stratavm.plugins.manifest import A_NAME, Manifest, digest_of, is_name
 from stratavm.plugins.ranges import precedence
 from stratavm.plugins.repository import events
 from stratavm.plugins.repository.artifact import (
+    BINARY,
     IMAGE,
+    LAYER,
     NOTHING,
     SIGNATURE,
     Descriptor,
@@ -29,6 +31,7 @@ from stratavm.plugins.repository.artifact import (
     written_time,
 )
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryError
+from stratavm.plugins.repository.files import PATIENCE_S
 from stratavm.plugins.repository.inspection import Inspection
 from stratavm.plugins.repository.layout import BLOBS, PLUGINS, Layout
 from stratavm.plugins.repository.records import MOST_BYTES, MOST_PINNED, Entry, Record
@@ -55,7 +58,6 @@ if TYPE_CHECKING:
 
 Say: TypeAlias = "Callable[..., None]"
 ENDING: Final = ".json"
-PATIENCE_S: Final = 30.0
 
 
 class Repository(Closing):
@@ -107,21 +109,19 @@ class Repository(Closing):
             RepositoryError: one of them is not taken; none is then.
             OSError: there is no such folder, or no room.
         """
-        with Layout(source, own=False) as theirs, self._turn("add", printable(theirs.path)) as say:
-            found, wrong = self._wanted(theirs, name, version)
-            if wrong and (name is None or not found):
-                raise wrong[0]
-            if not found:
-                what = " ".join(filter(None, (name, version))) or "packages"
-                raise PackageRefused(theirs.path, "absent", f"{printable(what)} in its index", "none")
-            return [self._take(theirs, package, say) for package in found]
+        with Layout(source, own=False) as theirs, self._step("add", printable(theirs.path)) as say:
+            found = self._wanted(theirs, name, version)  # which may take long: nobody else waits for it
+            with self._layout.locked(True, self._patience_s):
+                return self._kept(found, (sealed_in(theirs, package) for package in found), say)
 
-    def _wanted(
-        self, theirs: Layout, name: str | None, version: str | None
-    ) -> tuple[list[Opened], list[RepositoryError]]:
-        """Packages of a layout, and what is wrong with others."""
-        found, wrong, trust = [], [], self._trusted()
-        for pair in pairs(theirs):
+    def _wanted(self, theirs: Layout, name: str | None, version: str | None) -> list[Opened]:
+        """Packages of a layout that are right.
+
+        Raises:
+            RepositoryError: there are none; or one of all is wrong, where all are wanted.
+        """
+        found, wrong, trust, there = [], [], self._trusted(), pairs(theirs)
+        for pair in there:
             try:
                 package = open_pair(theirs, trust, pair)
             except RepositoryError as error:
@@ -129,27 +129,33 @@ class Repository(Closing):
                 continue
             if name in (None, package.name) and version in (None, package.version):
                 found.append(package)
-        for package in found:
-            self._check_new(package)
-        return found, wrong
+        if wrong and (name is None or not found):
+            raise wrong[0]
+        if not found:
+            what = " ".join(filter(None, (name, version))) or "packages"
+            expected = f"{printable(what)} in its index"
+            raise PackageRefused(theirs.path, "absent", expected, some(sorted(pair.what for pair in there)))
+        return found
 
-    def _check_new(self, package: Opened) -> None:
-        """What has been published does not change."""
-        for known in self._named(package.name, package.version):
-            if known.image.digest != package.entry.image.digest:
-                found = f"another one, {package.entry.image.digest}"
+    def _check_new(self, packages: Iterable[Opened]) -> None:
+        """What has been published does not change, and what comes has each version once."""
+        known = {pair.hint: pair.image.digest for pair in pairs(self._layout)}
+        for package in packages:
+            digest = package.entry.image.digest
+            first = known.setdefault(package.hint, digest)
+            if first != digest:
                 todo = "a new version has a new number"
-                raise PackageRefused(
-                    package.what, "replay", f"the package that is here, {known.image.digest}", found, todo
-                )
+                expected, found = f"the package that came first, {first}", f"another one, {digest}"
+                raise PackageRefused(package.what, "replay", expected, found, todo)
 
-    def _take(self, theirs: Layout, package: Opened, say: Say) -> Listed:
-        return self._kept(sealed_in(theirs, package), package, say)
-
-    def _kept(self, sealed: Sealed, package: Opened, say: Say) -> Listed:
-        put(self._layout, sealed, package.hint)
-        say(events.PackageAdded, package.name, package.version, package.entry.image.digest, package.key.name)
-        return self._listed(package, self._record(package.name))
+    def _kept(self, packages: list[Opened], sealed: Iterable[Sealed], say: Say) -> list[Listed]:
+        """Keep packages, all of them or none."""
+        self._check_new(packages)
+        listed = [self._listed(package, self._record(package.name)) for package in packages]
+        put(self._layout, zip(sealed, (package.hint for package in packages), strict=True))
+        for package in packages:
+            say(events.PackageAdded, package.name, package.version, package.entry.image.digest, package.key.name)
+        return listed
 
     @checks_keywords
     def publish(self, manifest: Manifest, module: bytes, key: PrivateKey, *, expires: float | None = None) -> Listed:
@@ -170,7 +176,7 @@ class Repository(Closing):
                 todo = "a new version has a new number"
                 raise PackageRefused(what, "replay", "a version that is not here yet", known.image.digest, todo)
             sealed = seal(manifest, module, key, created=self._clock(), expires=expires)
-            return self._kept(sealed, self._opened(sealed, what), say)
+            return self._kept([self._opened(sealed, what)], [sealed], say)[0]
 
     def take(self, sealed: Sealed) -> Listed:
         """Add a package that lies in no folder.
@@ -180,18 +186,27 @@ class Repository(Closing):
         """
         what = f"package {digest_of(sealed.image)[:19]}"
         with self._turn("add", what) as say:
-            package = self._opened(sealed, what)
-            self._check_new(package)
-            if package.module.digest != digest_of(sealed.module):
-                raise PackageRefused(package.what, "digest", package.module.digest, digest_of(sealed.module))
-            return self._kept(sealed, package, say)
+            return self._kept([self._opened(sealed, what)], [sealed], say)[0]
 
     def _opened(self, sealed: Sealed, what: str) -> Opened:
-        """A package, as it will be found."""
-        for blob in (sealed.config, sealed.envelope):
-            self._layout.put(blob)
+        """A package, as it will be found. Nothing is written."""
+        parts = {(digest_of(part), len(part)): part for part in (sealed.config, sealed.envelope)}
+
+        def blob(wanted: Descriptor) -> bytes:
+            found = parts.get((wanted.digest, wanted.size))
+            if found is None:
+                raise PackageRefused(what, "digest", f"a config, {wanted.digest}", digest_of(sealed.config))
+            return found
+
         image, envelope = Descriptor.of(IMAGE, sealed.image), Descriptor.of(SIGNATURE, sealed.envelope)
-        return open_entry(self._layout, self._trusted(), image, envelope, what)
+        package = open_entry(blob, self._trusted(), image, envelope, what)
+        module = Descriptor.of(LAYER, sealed.module)
+        if package.module != module:
+            expected, found = (f"a module, {part.digest}, {part.size} bytes" for part in (package.module, module))
+            raise PackageRefused(package.what, "digest", expected, found)
+        if not sealed.module.startswith(BINARY):
+            raise PackageRefused(package.what, "form", "a WebAssembly binary", "something else")
+        return package
 
     # ---- what is there ----
 
@@ -268,8 +283,11 @@ class Repository(Closing):
         todo = "pre-releases are taken where they are named" if known and version is None else "`strata repo list`"
         raise PackageRefused(_label(record.name, version), "absent", "a package that was added", there, todo)
 
-    def _newest(self, some_pairs: Iterable[Pair]) -> Opened | None:
-        """The newest release of some; those that nobody trusts hide no others. None where there is none.
+    def _newest(
+        self, some_pairs: Iterable[Pair], check: Callable[[Opened], None] = lambda package: None
+    ) -> Opened | None:
+        """The newest release of some that passes a check; those that nobody trusts hide no others. None where there is
+        none.
 
         Raises:
             PackageRefused: none of them would be taken.
@@ -279,7 +297,9 @@ class Repository(Closing):
         releases = {pair.hint.partition(":")[2]: pair for pair in some_pairs}
         for version in sorted((v for v in releases if "-" not in v), key=precedence, reverse=True):
             try:
-                return self._open(releases[version])
+                package = self._open(releases[version])
+                check(package)
+                return package
             except PackageRefused as error:
                 first = first or error
         if first is not None:
@@ -324,7 +344,8 @@ class Repository(Closing):
         expires = package.contents.expires
         if expires is not None and self._clock() > expires:
             found = f"a package that expired at {written_time(expires)}"
-            raise PackageRefused(package.what, "expired", "one that may still be installed", found)
+            todo = "ask who signed it for a newer one"
+            raise PackageRefused(package.what, "expired", "one that may still be installed", found, todo)
 
     def _check_policy(self, package: Opened) -> None:
         """The policy grants what it asks for."""
@@ -332,7 +353,8 @@ class Repository(Closing):
             return
         grant = self._policy.grant(package.name)
         if grant is None:
-            raise PackageRefused(package.what, "policy", "a grant that names it", "none")
+            todo = f"Policy({{{package.name!r}: Grant(…)}}) names it"
+            raise PackageRefused(package.what, "policy", "a grant that names it", "none", todo)
         refusals = list(grant.refusals(package.contents.manifest))
         if grant.digests and package.module.digest not in tuple(grant.digests):
             refusals.append(f"its module is {package.module.digest}, which the grant does not name")
@@ -351,11 +373,11 @@ class Repository(Closing):
             RepositoryError: as ``install``; the others have changed.
         """
         with self._turn("upgrade", _label(name or "all")) as say:
-            records = [self._record(name)] if name is not None else self._records()
-            changed, wrong = [], []
-            for record in records:
+            names, wrong = ([name], []) if name is not None else self._record_names()
+            changed = []
+            for each in names:
                 try:
-                    changed += self._upgrade(record, say)
+                    changed += self._upgrade(self._record(each), say)
                 except RepositoryError as error:
                     wrong.append(error)
             if wrong:
@@ -368,7 +390,7 @@ class Repository(Closing):
             return []
         least = precedence(record.highest[0])
         newer = [pair for pair in self._pairs(record.name) if precedence(pair.hint.partition(":")[2]) > least]
-        found = self._newest(newer)
+        found = self._newest(newer, self._check_time)
         return [] if found is None else [self._install(record, found, say)]
 
     def roll_back(self, name: str, steps: int = 1) -> Installed:
@@ -389,7 +411,8 @@ class Repository(Closing):
                 raise ValueError(f"roll_back: steps must be a whole number from 1 on, got {steps!r:.40}")
             if before is None or steps > len(record.earlier):
                 found = f"{len(record.earlier)}: {some(entry.version for entry in record.earlier)}"
-                raise PackageRefused(name, "absent", f"{steps} earlier versions", found)
+                todo = "`strata repo installed` shows what was before"
+                raise PackageRefused(name, "absent", f"{steps} earlier versions", found, todo)
             record = record.back(steps)
             assert record.current is not None
             package = self._open_entry(record, record.current)
@@ -404,7 +427,7 @@ class Repository(Closing):
 
         Args:
             name: of the plugin.
-            forget: also that it was here: afterwards any version may be installed.
+            forget: also that it was here: afterwards any version may be installed. What is pinned stays pinned.
 
         Raises:
             PackageRefused: it was not.
@@ -414,10 +437,10 @@ class Repository(Closing):
             if record.current is None and not (forget and record.highest):
                 raise PackageRefused(name, "absent", "a plugin that is installed", "none of this name")
             version = record.current.version if record.current else ""
-            if forget:
+            if forget and not record.pinned:
                 self._layout.drop(PLUGINS, name + ENDING)
             else:
-                self._write(record.removed())
+                self._write(replace(record.removed(), highest=None) if forget else record.removed())
             say(events.PackageRemoved, name, version, forget)
 
     def pin(self, name: str, version: str) -> None:
@@ -428,7 +451,7 @@ class Repository(Closing):
         """
         with self._turn("pin", _label(name, version)):
             record = self._record(name)
-            self._choose(record, version)
+            version = self._choose(record, version).version
             if version not in record.pinned:
                 if len(record.pinned) >= MOST_PINNED:
                     raise PackageRefused(name, "size", f"at most {MOST_PINNED} pinned versions", "one more")
@@ -476,7 +499,10 @@ class Repository(Closing):
         with self._turn("verify", printable(self.path), writes=False) as say:
             look = Inspection(self._layout, self._trusted())
             look.at_packages()
-            for name in look.tried(self._record_names) or ():
+            names, wrong = look.tried(self._record_names) or ((), ())
+            for error in wrong:
+                look.tell(error)
+            for name in names:
                 record = look.tried(partial(self._record, name))
                 for version in () if record is None else record.pinned:
                     look.tried(partial(self._choose, record, version), f"{name} {version}, which is pinned")
@@ -511,10 +537,11 @@ class Repository(Closing):
             gone = sum(not e.signs for e in entries) - len(images)
             if len(kept) < len(entries):
                 layout.write_entries(kept)
-            unneeded = [name for name in layout.names(BLOBS) if f"sha256:{name}" not in needed]
-            size = sum(layout.drop(BLOBS, name) for name in unneeded if not name.startswith(".")) + layout.sweep()
-            say(events.RepositoryCollected, gone, len(unneeded), size)
-            return Collected(gone, len(unneeded), size)
+            names = (name for name in layout.names(BLOBS) if f"sha256:{name}" not in needed and name[0] != ".")
+            sizes = [size for name in names if (size := layout.drop(BLOBS, name)) is not None]
+            size = sum(sizes) + layout.sweep()
+            say(events.RepositoryCollected, gone, len(sizes), size)
+            return Collected(gone, len(sizes), size)
 
     def _blobs_of(self, pair: Pair) -> Iterator[str]:
         """Digests of all blobs that a package of the index needs, trusted or not."""
@@ -528,20 +555,23 @@ class Repository(Closing):
 
     # ---- records ----
 
-    def _record_names(self) -> list[str]:
-        """Names of plugins that have a record."""
-        names = []
+    def _record_names(self) -> tuple[list[str], list[RepositoryError]]:
+        """Names of plugins that have a record, and what is wrong with other files beside those."""
+        names, wrong = list[str](), list[RepositoryError]()
         for file in self._layout.names(PLUGINS):
             name = file.removesuffix(ENDING)
-            if file.startswith("."):
-                continue
-            if not file.endswith(ENDING) or not is_name(name):
-                raise self._layout.damaged(PLUGINS, file, "file", "the name of a plugin and .json", "another name")
-            names.append(name)
-        return names
+            if file.endswith(ENDING) and is_name(name):
+                names.append(name)
+            elif not file.startswith("."):
+                expected = "the name of a plugin and .json"
+                wrong.append(self._layout.damaged(PLUGINS, file, "file", expected, "another name"))
+        return names, wrong
 
     def _records(self) -> list[Record]:
-        return [self._record(name) for name in self._record_names()]
+        names, wrong = self._record_names()
+        if wrong:
+            raise wrong[0]
+        return [self._record(name) for name in names]
 
     def _record(self, name: str) -> Record:
         """What there is of a plugin, which may be nothing."""
@@ -575,7 +605,7 @@ class Repository(Closing):
     def _open_entry(self, record: Record, entry: Entry) -> Opened:
         """What a record names, if it would be taken now."""
         what = f"{record.name} {entry.version}"
-        package = open_entry(self._layout, self._trusted(), entry.image, entry.envelope, what)
+        package = open_entry(self._layout.blob, self._trusted(), entry.image, entry.envelope, what)
         if (package.name, package.version) != (record.name, entry.version):
             raise self._layout.damaged(PLUGINS, record.name + ENDING, "form", package.what, what)
         return package
@@ -584,8 +614,14 @@ class Repository(Closing):
 
     @contextmanager
     def _turn(self, step: str, package: str, writes: bool = True) -> Iterator[Say]:
-        """Have the repository, alone if something is written. What there is to say is said afterwards: listeners may
-        use the repository. What is not done is said, and why."""
+        """A step that has the repository, alone if something is written."""
+        with self._step(step, package) as say, self._layout.locked(writes, self._patience_s):
+            yield say
+
+    @contextmanager
+    def _step(self, step: str, package: str) -> Iterator[Say]:
+        """What there is to say of a step is said afterwards: listeners may use the repository. What is not done is
+        said, and why."""
         unsaid: list[Event] = []
         source = self._source
 
@@ -594,8 +630,7 @@ class Repository(Closing):
                 unsaid.append(type_(*facts))
 
         try:
-            with self._layout.locked(writes, self._patience_s):
-                yield say
+            yield say
         except RepositoryError as error:
             say(events.PackageTurnedAway, step, package, error.reason, str(error))
             raise
@@ -632,10 +667,15 @@ def write_package(path: str | os.PathLike[str], packages: Iterable[Sealed]) -> N
     """Put packages into a folder that carries them elsewhere: a layout of OCI, which ``Repository.add`` takes.
 
     Raises:
+        PackageRefused: it has another package of a name and version, or these have two.
         OSError, StrataError: it cannot be written.
     """
     with Layout(path) as layout, layout.locked(True, PATIENCE_S):
-        for sealed in packages:
-            _, module = parts_of(sealed.image, "a package")
-            manifest = contents_of(sealed.config, module, "a package").manifest
-            put(layout, sealed, f"{manifest.name}:{manifest.version}")
+        put(layout, ((sealed, _hint(sealed)) for sealed in packages))
+
+
+def _hint(sealed: Sealed) -> str:
+    """How an index names a package that somebody made just now."""
+    _, module = parts_of(sealed.image, "a package")
+    manifest = contents_of(sealed.config, module, "a package").manifest
+    return f"{manifest.name}:{manifest.version}"

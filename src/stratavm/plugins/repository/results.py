@@ -14,7 +14,8 @@ class Listed(NamedTuple):
         key: the name of the key that signed it.
         created, expires: RFC 3339, or empty.
         installed: it is the version that is loaded; ``earlier``: it was; ``pinned``: it stays.
-        problem: why it would not be taken; empty where it would.
+        problem: why it would not be taken; empty where it would, as far as its files but the module say. Whether it
+            expired and what is granted is asked when it is installed.
     """
 
     name: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from stratavm.base.forms import Final, NamedTuple
+from stratavm.base.text import printable
 from stratavm.plugins.manifest import digest_of
 from stratavm.plugins.repository.artifact import (
     BINARY,
@@ -104,37 +105,49 @@ def open_pair(layout: Layout, trust: Trust, pair: Pair) -> Opened:
         RepositoryError: none of them is by a trusted key, or something is not as it must be.
     """
     if not pair.signatures:
-        raise PackageRefused(pair.what, "signature", "a signature", "none")
+        raise PackageRefused(pair.what, "signature", "a signature", "none", "`strata repo sign` signs a plugin")
     first: RepositoryError | None = None
     for artifact in pair.signatures:
         try:
             subject, envelope = signed_by(layout.blob(artifact), pair.what)
             if subject.digest != pair.image.digest:
                 raise PackageRefused(pair.what, "signature", f"a signature of {pair.image.digest}", subject.digest)
-            return open_entry(layout, trust, pair.image, envelope, pair.what)
+            return open_entry(layout.blob, trust, pair.image, envelope, pair.what)
         except RepositoryError as error:
             first = first or error
     assert first is not None
     raise first
 
 
-def open_entry(layout: Layout, trust: Trust, image: Descriptor, envelope: Descriptor, what: str) -> Opened:
+def open_entry(
+    blob: Callable[[Descriptor], bytes], trust: Trust, image: Descriptor, envelope: Descriptor, what: str
+) -> Opened:
     """A package by its envelope. Of the package nothing is parsed before its signature is right; the module is not
     read.
+
+    Args:
+        blob: gives the bytes that a descriptor names.
+        trust: the keys that count.
+        image: of the package.
+        envelope: of its signature.
+        what: for people.
 
     Raises:
         RepositoryError: something is not as it must be.
     """
-    payload, signatures = opened(layout.blob(envelope), what)
+    payload, signatures = opened(blob(envelope), what)
     if digest_of(payload) != image.digest:
         raise PackageRefused(what, "signature", f"a signature of {image.digest}", f"one of {digest_of(payload)}")
-    key = trust.signer(payload, signatures, what)
+    keys = trust.signers(payload, signatures, what)
     config, module = parts_of(payload, what)
-    contents = contents_of(layout.blob(config), module, what)
+    contents = contents_of(blob(config), module, what)
     manifest = contents.manifest
-    if not key.may_sign(manifest.name):
-        found = f"one by {key.name}, which may sign {', '.join(key.plugins) or 'nothing'}"
-        raise PackageRefused(what, "name", f"a signature by a key that may sign {manifest.name}", found)
+    key = next((key for key in keys if key.may_sign(manifest.name)), None)
+    if key is None:
+        found = "; ".join(f"one by {key.name}, which may sign {', '.join(key.plugins) or 'nothing'}" for key in keys)
+        expected = f"a signature by a key that may sign {manifest.name}"
+        todo = "if it may: `strata repo trust` it again, with --for each plugin that it may sign"
+        raise PackageRefused(what, "name", expected, found, todo)
     return Opened(Entry(manifest.version, image, envelope), key, config, module, contents)
 
 
@@ -171,18 +184,40 @@ def artifact_of(sealed: Sealed) -> bytes:
     return signature_of(sealed.image, Descriptor.of(SIGNATURE, sealed.envelope))
 
 
-def put(layout: Layout, sealed: Sealed, hint: str) -> None:
-    """Keep the package in a layout. The index is the last thing that is written."""
-    for blob in blobs_of(sealed):
-        layout.put(blob)
+def put(layout: Layout, packages: Iterable[tuple[Sealed, str]]) -> None:
+    """Keep packages in a layout, each under its ``NAME:VERSION``. The index is the last thing that is written, once: it
+    has all of them then, or none.
+
+    Raises:
+        PackageRefused: another package of a name and version is there, or among them.
+    """
     entries = layout.entries()
-    image = Descriptor.of(IMAGE, sealed.image)
-    artifact = Descriptor.of(IMAGE, artifact_of(sealed))
-    new = [Named(image, False, hint), Named(artifact, True, image.digest)]
-    named = {entry.what.digest for entry in entries}
-    missing = [entry for entry in new if entry.what.digest not in named]
-    if missing:
-        layout.write_entries(entries + missing)
+    known = {entry.hint: entry.what.digest for entry in entries if not entry.signs}
+    new: dict[str, Named] = {}
+    for sealed, hint in packages:
+        image, artifact = Descriptor.of(IMAGE, sealed.image), Descriptor.of(IMAGE, artifact_of(sealed))
+        first = known.setdefault(hint, image.digest)
+        if first != image.digest:
+            expected, found = f"one package of each version, {first}", f"another one, {image.digest}"
+            todo = f"a new version has a new number; or remove {printable(layout.path)}, if nobody has it yet"
+            raise PackageRefused(hint.replace(":", " "), "replay", expected, found, todo)
+        for blob in blobs_of(sealed):
+            layout.put(blob)
+        new |= {image.digest: Named(image, False, hint), artifact.digest: Named(artifact, True, image.digest)}
+    for entry in entries:
+        new.pop(entry.what.digest, None)
+    if new:
+        layout.write_entries(_bounded([*entries, *new.values()]))
+
+
+def _bounded(entries: list[Named]) -> list[Named]:
+    """Entries without those of the oldest signatures of a package, so that each that is left is looked at."""
+    kept, counts = list[Named](), dict[str, int]()
+    for entry in reversed(entries):
+        counts[entry.hint] = counts.get(entry.hint, 0) + entry.signs
+        if not entry.signs or counts[entry.hint] <= MOST_SIGNATURES:
+            kept.append(entry)
+    return kept[::-1]
 
 
 def reachable(layout: Layout, entry: Entry) -> Iterator[str]:

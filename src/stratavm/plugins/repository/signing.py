@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import stat
 
 from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.plugins.repository.errors import PackageRefused, SigningUnavailable, TrustError
+from stratavm.plugins.repository.files import read_plain
 from stratavm.plugins.repository.spelling import having, parsed, spelt
 
 EXTRA: Final = "signing"
@@ -113,16 +113,12 @@ def _read_private(path: str) -> bytes:
     Raises:
         OSError, TrustError: it cannot be read, or others may.
     """
-    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(number, "rb") as file:
-        now = os.fstat(number)
-        if not stat.S_ISREG(now.st_mode) or now.st_uid != os.geteuid() or now.st_mode & 0o077:
-            found = f"mode {stat.S_IMODE(now.st_mode):04o}, user {now.st_uid}"
-            raise TrustError(path, "file", "a file that is this user's alone", found, f"chmod 600 {printable(path)}")
-        text = file.read(MOST_KEY_FILE + 1)
-    if len(text) > MOST_KEY_FILE:
-        raise TrustError(path, "size", f"at most {MOST_KEY_FILE} bytes", "more")
-    return text
+
+    def refuse(reason: str, expected: str, found: str) -> TrustError:
+        return TrustError(path, reason, expected, found, f"chmod 600 {printable(path)}" if reason == "file" else "")
+
+    alone = "a file that is this user's alone"
+    return read_plain(path, MOST_KEY_FILE, refuse, alone, owners=(os.geteuid(),), forbidden=0o077)
 
 
 def named(raw: bytes) -> str:

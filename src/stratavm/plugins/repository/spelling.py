@@ -10,6 +10,7 @@ from stratavm.base.forms import Any, Final, NoReturn, TypeAlias
 Refuse: TypeAlias = "Callable[[str, str, str], Exception]"
 """Of a reason, what was expected and what was found, the error."""
 TRIES: Final = (ValueError, RecursionError, OverflowError)
+KINDS: Final = {int: "a whole number", str: "a text", list: "a list", dict: "a table", type(None): "null"}
 
 
 def spelt(value: Any) -> bytes:
@@ -72,5 +73,6 @@ def having(table: Any, keys: dict[str, type | tuple[type, ...]], refuse: Refuse,
             if not may_be_absent:
                 raise refuse("form", f"{key!r}{place}", "nothing")
         elif not isinstance(table[key], kind) or isinstance(table[key], bool):
-            raise refuse("form", f"another kind of value for {key!r}{place}", type(table[key]).__name__)
+            wanted_kinds = " or ".join(KINDS[one] for one in (kind if isinstance(kind, tuple) else (kind,)))
+            raise refuse("form", f"{wanted_kinds} for {key!r}{place}", type(table[key]).__name__)
     return table

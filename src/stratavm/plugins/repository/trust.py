@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from stratavm.base.forms import Final, NamedTuple
+from stratavm.base.importing import fcntl
 from stratavm.base.text import printable
 from stratavm.base.words import counted, some
 from stratavm.plugins.manifest import A_NAME, is_name
-from stratavm.plugins.repository.errors import PackageRefused, TrustError
+from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, TrustError
+from stratavm.plugins.repository.files import PATIENCE_S, lock, read_plain, replace_in
 from stratavm.plugins.repository.signing import Signature, authenticated, is_right, raw_key
 from stratavm.plugins.repository.spelling import having, parsed, spelt
-from stratavm.services.diskcache import DIRECTORY, aside, write_all
+from stratavm.services.diskcache import DIRECTORY
 
 FORMAT: Final = 1
 MOST_BYTES: Final = 1 << 20
@@ -66,11 +68,15 @@ class Trust:
             raise TrustError(self.file, "form", A_NAME, repr(key.name)[:100])
         if raw_key(key.key) is None:
             raise TrustError(self.file, "key", "'ed25519:' and 32 bytes in base64", repr(key.key)[:100])
+        plugins: object = key.plugins
+        if isinstance(plugins, str):  # its letters are no names
+            raise TrustError(self.file, "form", "a tuple of names", repr(plugins)[:100], "write (NAME,)")
         for pattern in key.plugins:
             if pattern != ALL and not is_name(pattern.removesuffix(BELOW) if isinstance(pattern, str) else pattern):
                 raise TrustError(self.file, "form", A_PATTERN, repr(pattern)[:100])
         if key.key in self._keys or any(key.name == known.name for known in self):
-            raise TrustError(self.file, "key", f"each key and each name once: {key.name}", "it twice")
+            todo = f"`strata repo distrust {key.name}`, if it is to be another"
+            raise TrustError(self.file, "key", f"each key and each name once: {key.name}", "it twice", todo)
         if len(self._keys) >= MOST_KEYS:
             raise TrustError(self.file, "size", f"at most {MOST_KEYS} keys", "one more")
 
@@ -95,18 +101,14 @@ class Trust:
         file = os.fspath(path)
 
         def refuse(reason: str, expected: str, found: str) -> TrustError:
-            return TrustError(file, reason, expected, found)
+            todo = f"chmod go-w {printable(file)}, if it is what you wrote" if reason == "file" else ""
+            return TrustError(file, reason, expected, found, todo)
 
+        own = "a file that only this user may change"
         try:
-            number = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            data = read_plain(file, MOST_BYTES, refuse, own, owners=(os.geteuid(), 0), forbidden=0o022)
         except FileNotFoundError:
             return cls((), file)
-        with open(number, "rb") as opened:
-            now = os.fstat(number)
-            if not stat.S_ISREG(now.st_mode) or now.st_uid not in (os.geteuid(), 0) or now.st_mode & 0o022:
-                found = f"mode {stat.S_IMODE(now.st_mode):04o}, user {now.st_uid}"
-                raise refuse("file", "a file that only this user may change", found)
-            data = opened.read(MOST_BYTES + 1)
         said = having(parsed(data.strip(), MOST_BYTES, refuse, exact=False), {"trust": int, "keys": list}, refuse)
         if said["trust"] != FORMAT:
             raise refuse("form", f"the format {FORMAT}", str(said["trust"])[:20])
@@ -129,22 +131,45 @@ class Trust:
             now = os.fstat(at)
             if now.st_uid != os.geteuid() or now.st_mode & 0o022:
                 found = f"mode {stat.S_IMODE(now.st_mode):04o}, user {now.st_uid}"
-                raise TrustError(folder, "file", "a folder that only this user may change", found)
-            with aside(at) as (file, temporary):
-                write_all(file, spelt({"trust": FORMAT, "keys": keys}), b"\n")
-                os.fsync(file)
-                os.rename(temporary, name, src_dir_fd=at, dst_dir_fd=at)
-            os.fsync(at)
+                todo = f"chmod go-w {printable(folder)}"
+                raise TrustError(folder, "file", "a folder that only this user may change", found, todo)
+            replace_in(at, name, spelt({"trust": FORMAT, "keys": keys}), b"\n")
         finally:
             os.close(at)
 
-    def adding(self, key: TrustedKey) -> Trust:
-        """This, and one more.
+    @classmethod
+    def change(cls, path: str | os.PathLike[str], how: Callable[[Trust], Trust], *, wait_s: float = PATIENCE_S) -> None:
+        """Change a file of trusted keys, while nobody else does.
+
+        Args:
+            path: of the file; made where there is none.
+            how: what it is to be, of what it is.
+            wait_s: how long to wait for another process or thread.
 
         Raises:
-            TrustError: it is there already, or is none.
+            RepositoryBusy: somebody else changed it for longer.
+            OSError, StrataError: as ``read``, ``save`` and ``how``.
         """
-        return Trust([*self, key], self.file)
+        folder = os.path.dirname(os.path.abspath(path))
+        os.makedirs(folder, 0o700, exist_ok=True)
+        at = os.open(folder, DIRECTORY)
+        try:
+            if not lock(at, True, wait_s):
+                found = f"others that had it for {wait_s:g} s"
+                raise RepositoryBusy(os.fspath(path), "busy", "a turn to change it", found, "try it again")
+            how(cls.read(path)).save(path)
+        finally:
+            fcntl.flock(at, fcntl.LOCK_UN)  # closing would not, where a process was forked meanwhile
+            os.close(at)
+
+    def adding(self, key: TrustedKey) -> Trust:
+        """This, and one more. One that is there with the same name may sign from now on what this one says.
+
+        Raises:
+            TrustError: its name is another key's, or the key has another name; or it is none.
+        """
+        kept = [known for known in self if (known.name, known.key) != (key.name, key.key)]
+        return Trust([*kept, key], self.file)
 
     def without(self, name: str) -> Trust:
         """This without the key of a name.
@@ -159,8 +184,8 @@ class Trust:
 
     # ---- who signed ----
 
-    def signer(self, payload: bytes, signatures: list[Signature], what: str) -> TrustedKey:
-        """The trusted key that signed a payload.
+    def signers(self, payload: bytes, signatures: list[Signature], what: str) -> list[TrustedKey]:
+        """The trusted keys that signed a payload.
 
         Raises:
             PackageRefused: none did.
@@ -174,8 +199,8 @@ class Trust:
                 what, "key", f"a signature by a trusted key ({some(k.name for k in self)})", found, todo
             )
         data = authenticated(payload)
-        for key, item in known:
-            if is_right(key.key, item.bytes, data):
-                return key
+        right = [key for key, item in known if is_right(key.key, item.bytes, data)]
+        if right:
+            return right
         names = some(key.name for key, _ in known)
         raise PackageRefused(what, "signature", f"a right signature by {names}", "one that is wrong")

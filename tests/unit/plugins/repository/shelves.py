@@ -70,7 +70,7 @@ def lay(folder: Path, *packages: Sealed, hint: str = "guest:1.0.0") -> Path:
     """A folder with packages, as they are."""
     with Layout(folder) as layout:
         for sealed in packages:
-            put(layout, sealed, hint)
+            put(layout, [(sealed, hint)])
     return folder
 
 

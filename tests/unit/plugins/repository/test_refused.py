@@ -23,11 +23,12 @@ from stratavm.plugins.repository import (
     TrustedKey,
     TrustError,
     seal,
+    write_package,
 )
 from stratavm.plugins.repository.artifact import SIGNATURE
 from stratavm.plugins.repository.layout import Layout
 from stratavm.plugins.repository.shelf import pairs
-from stratavm.plugins.repository.signing import PAYLOAD, authenticated, envelope
+from stratavm.plugins.repository.signing import MOST_SIGNATURES, PAYLOAD, authenticated, envelope
 from stratavm.plugins.repository.spelling import spelt
 from tests.unit.plugins.repository.shelves import (
     ACME,
@@ -187,7 +188,7 @@ FORGED = {
         "the module of type application/wasm",
     ),
     "an older schema": (lambda: forged(image=changed(schemaVersion=1)), "form", "schema 2"),
-    "true for a number": (lambda: forged(image=changed(schemaVersion=True)), "form", "another kind of value"),
+    "true for a number": (lambda: forged(image=changed(schemaVersion=True)), "form", "a whole number for"),
     "a huge module by its size": (
         lambda: forged(image=replaced(b'"size":%d}]' % len(WASM), b'"size":999999999}]')),
         "size",
@@ -316,6 +317,122 @@ def test_swapped_signatures_are_refused(shelf):
     assert refused.value.reason == "signature"
 
 
+def two_of_a_version(folder):
+    """A folder with two packages of one name and version, which nobody writes who uses ``write_package``."""
+    lay(folder, GOOD)
+    lay(folder, package("1.0.0", module=ANOTHER), hint="guest:9.9.9")
+    rewrite(folder / "index.json", lambda data: data.replace(b"guest:9.9.9", b"guest:1.0.0"))
+    return folder
+
+
+def test_two_packages_of_a_version_are_refused_together(shelf):
+    """Neither is taken, however often it is tried."""
+    source = two_of_a_version(shelf.folder / "source")
+    for _ in range(2):
+        with pytest.raises(PackageRefused, match="a new version has a new number") as refused:
+            shelf.repository.add(source)
+        assert refused.value.reason == "replay"
+    assert shelf.repository.packages() == [] and shelf.said == ["PackageTurnedAway"] * 2
+
+
+def test_a_folder_has_each_version_once(tmp_path):
+    """Who signs one again, which makes another package of it, is told so; and the folder is as it was."""
+    again = seal(manifest(), WASM, ACME, created=NOW)
+    write_package(tmp_path / "out", [GOOD])
+    before = files_of(tmp_path / "out")
+    write_package(tmp_path / "out", [GOOD])
+    with pytest.raises(PackageRefused, match=r"guest 1\.0\.0: expected one package of each version") as refused:
+        write_package(tmp_path / "out", [again])
+    assert refused.value.reason == "replay" and "if nobody has it yet" in str(refused.value)
+    assert files_of(tmp_path / "out") == before
+    with pytest.raises(PackageRefused, match="one package of each version"):
+        write_package(tmp_path / "two", [GOOD, again])
+    assert "index.json" not in files_of(tmp_path / "two")
+
+
+def test_of_a_folder_all_packages_are_taken_or_none(shelf):
+    """Also where it is seen late what is wrong with one: in its module."""
+    source = lay(shelf.folder / "source", GOOD)
+    lay(source, package("1.1.0", module=ANOTHER), hint="guest:1.1.0")
+    good = blob(source, ANOTHER).read_bytes()
+    blob(source, ANOTHER).write_bytes(good[:-1] + b"!")
+    with pytest.raises(RepositoryDamaged, match="get it again from who made it"):
+        shelf.repository.add(source)
+    assert shelf.repository.packages() == [] and shelf.said == ["PackageTurnedAway"]
+    blob(source, ANOTHER).write_bytes(good)
+    assert [listed.version for listed in shelf.repository.add(source)] == ["1.0.0", "1.1.0"]
+
+
+def resigned(sealed, *keys):
+    """A package whose one envelope has signatures by these keys, in this order."""
+    said = [json.loads(envelope(sealed.image, key)) for key in keys]
+    signatures = [one["signatures"][0] for one in said]
+    return sealed._replace(envelope=spelt(said[0] | {"signatures": signatures}))
+
+
+def test_a_signature_more_takes_nothing_away(shelf):
+    """By somebody who is trusted for another plugin, before or behind the right one; alone it does not do."""
+    with pytest.raises(
+        PackageRefused, match=r"found one by other, which may sign other; if it may: `strata repo trust`"
+    ):
+        shelf.repository.take(resigned(GOOD, OTHER, STRANGER))
+    assert shelf.repository.take(resigned(GOOD, OTHER, ACME)).key == "acme"
+    assert shelf.repository.take(resigned(SECOND, ACME, OTHER)).key == "acme"
+    assert shelf.repository.install("guest").version == "1.1.0"
+
+
+UNTAKEN = {
+    "a stranger's": (lambda: package(key=STRANGER), "key", "a trusted key"),
+    "another module": (lambda: GOOD._replace(module=ANOTHER), "digest", "expected a module, sha256:"),
+    "another config": (lambda: GOOD._replace(config=GOOD.config + b" "), "digest", "expected a config, sha256:"),
+    "text for a module": (lambda: forged(config=textual, module=TEXT), "form", "a WebAssembly binary"),
+    "another length": (
+        lambda: forged(image=replaced(b'"size":%d}]' % len(WASM), b'"size":%d}]' % (len(WASM) + 1))),
+        "digest",
+        f"found a module, {digest_of(WASM)}, {len(WASM)} bytes",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("attempt", UNTAKEN)
+def test_a_package_that_lies_in_no_folder_leaves_nothing_where_it_is_refused(shelf, attempt):
+    """Not a file: anybody could fill the disk."""
+    make, reason, words = UNTAKEN[attempt]
+    before = files_of(shelf.folder / "repository")
+    with pytest.raises(PackageRefused) as refused:
+        shelf.repository.take(make())
+    assert (refused.value.reason, words in str(refused.value)) == (reason, True), str(refused.value)
+    assert files_of(shelf.folder / "repository") == before
+
+
+def test_what_is_published_by_a_stranger_leaves_nothing(shelf):
+    """Nor does what somebody else may sign."""
+    before = files_of(shelf.folder / "repository")
+    for key in (STRANGER, OTHER):
+        with pytest.raises(PackageRefused):
+            shelf.repository.publish(manifest(), WASM, key)
+    assert files_of(shelf.folder / "repository") == before
+
+
+def test_signatures_of_a_package_are_bounded_and_the_newest_counts(shelf, tmp_path):
+    """However many envelopes there are of one package, each of them right: a wrong signature more makes another."""
+    file = tmp_path / "config/trust.json"
+    TRUST.save(file)
+    with Repository(tmp_path / "many", file) as repository:
+        for number in range(MOST_SIGNATURES + 3):
+            said = json.loads(GOOD.envelope)
+            said["signatures"] += [{"keyid": f"{number}", "sig": "AAAA"}]
+            repository.take(GOOD._replace(envelope=spelt(said)))
+        TRUST.without("other").adding(TrustedKey("other", OTHER.public, ("guest",))).save(file)
+        assert repository.take(resigned(GOOD, OTHER)).key == "other"
+        with Layout(repository.path) as layout:
+            assert len(layout.entries()) == 1 + MOST_SIGNATURES
+        Trust.read(file).without("acme").save(file)
+        assert repository.install("guest").version == "1.0.0"
+        repository.gc()
+        assert repository.verify() == [] and repository.package("guest").read() == WASM
+
+
 def test_a_package_without_a_signature_is_refused(shelf):
     """Whatever else is right."""
     source = lay(shelf.folder / "source", GOOD)
@@ -439,14 +556,42 @@ def test_a_repository_that_others_may_enter_is_not_used(shelf, tmp_path):
 
 
 def test_files_that_nobody_wrote_are_told(shelf):
-    """By ``verify``; ``gc`` does not guess."""
+    """By ``verify``; ``gc`` removes those among the blobs, and none where it cannot know what is needed."""
     shelf.versions("1.0.0")
     root = shelf.folder / "repository"
-    for place in ("more", "blobs/more", "blobs/sha256/more", "plugins/more"):
+    places = ["more", "blobs/more", "blobs/sha256/more", "plugins/more"]
+    for place in places:
         (root / place).write_bytes(b"")
-    assert {os.path.relpath(problem.what, root) for problem in shelf.repository.verify()} == {
-        "more", "blobs/more", "blobs/sha256/more", "plugins/more"
-    }  # fmt: skip
+    assert {os.path.relpath(problem.what, root) for problem in shelf.repository.verify()} == set(places)
+    with pytest.raises(RepositoryDamaged, match="expected the name of a plugin and"):
+        shelf.repository.gc()
+    assert all((root / place).exists() for place in places)
+    (root / "plugins/more").unlink()
+    assert shelf.repository.gc() == (0, 1, 0)
+    assert [(root / place).exists() for place in places] == [True, True, False, False]
+
+
+def test_a_record_that_is_damaged_stops_no_upgrade_of_others(shelf):
+    """Nor does a file that nobody wrote; each is told afterwards, and by ``verify``."""
+    shelf.add(package("1.0.0", "acme.one"), package("1.0.0"))
+    for name in ("acme.one", "guest"):
+        shelf.repository.install(name)
+    shelf.add(package("1.1.0", "acme.one"), package("1.1.0"))
+    plugins = shelf.folder / "repository/plugins"
+    (plugins / "Foreign.json").write_bytes(b"")
+    with pytest.raises(RepositoryDamaged, match="the name of a plugin"):
+        shelf.repository.upgrade()
+    assert shelf.repository.package("acme.one").manifest.version == "1.1.0"
+    assert shelf.repository.package("guest").manifest.version == "1.1.0"
+    shelf.add(package("1.2.0"))
+    (plugins / "Foreign.json").unlink()
+    rewrite(plugins / "acme.one.json", lambda data: data[:-1])
+    with pytest.raises(RepositoryDamaged, match="put back a copy; or remove it and install again"):
+        shelf.repository.upgrade()
+    assert shelf.repository.package("guest").manifest.version == "1.2.0"
+    (plugins / "Foreign.json").write_bytes(b"")
+    found = [os.path.basename(problem.what) for problem in shelf.repository.verify()]
+    assert found == ["Foreign.json", "acme.one.json"]
 
 
 @pytest.mark.trace_slow
@@ -546,8 +691,18 @@ def test_a_file_of_trusted_keys_that_others_may_change_is_not_read(tmp_path):
     assert list(Trust.read(tmp_path / "none.json")) == []
     with pytest.raises(TrustError, match="expected a key nobody"):
         TRUST.without("nobody")
-    with pytest.raises(TrustError, match="it twice"):
-        TRUST.adding(TrustedKey("acme", STRANGER.public, ()))
+    for key in (TrustedKey("acme", STRANGER.public, ()), TrustedKey("again", ACME.public, ())):
+        with pytest.raises(TrustError, match="it twice; `strata repo distrust"):
+            TRUST.adding(key)
+
+
+def test_what_a_trusted_key_may_sign_is_changed_at_once(tmp_path):
+    """It is trusted all the while; a text for its plugins is none."""
+    wider = TRUST.adding(TrustedKey("acme", ACME.public, ("guest", "more")))
+    assert {key.name: key.plugins for key in wider} == {"acme": ("guest", "more"), "other": ("other",)}
+    for plugins in ("*", "guest"):
+        with pytest.raises(TrustError, match=r"expected a tuple of names, found .*; write \(NAME,\)"):
+            Trust([TrustedKey("acme", ACME.public, plugins)])
 
 
 def test_without_the_library_the_error_names_the_extra(monkeypatch):

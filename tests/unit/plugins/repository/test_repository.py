@@ -19,6 +19,7 @@ from tests.unit.plugins.repository.shelves import (
     ANOTHER,
     DAY,
     NOW,
+    STRANGER,
     TRUST,
     TRUSTED,
     WASM,
@@ -214,8 +215,6 @@ def test_who_publishes_signs_and_adds(shelf):
 
 def test_one_package_of_many_is_taken(shelf, tmp_path):
     """By name and version; others may be by anybody."""
-    from tests.unit.plugins.repository.shelves import STRANGER
-
     write_package(tmp_path / "many", [package("1.0.0"), package("1.1.0"), package("1.0.0", "evil", key=STRANGER)])
     with pytest.raises(PackageRefused, match="a signature by a trusted key"):
         shelf.repository.add(tmp_path / "many")
@@ -234,7 +233,7 @@ def test_a_package_is_signed_by_more_than_one_key(shelf, tmp_path):
     from stratavm.plugins.repository.artifact import IMAGE, SIGNATURE, Descriptor, signature_of
     from stratavm.plugins.repository.layout import Named
     from stratavm.plugins.repository.signing import envelope
-    from tests.unit.plugins.repository.shelves import STRANGER, lay
+    from tests.unit.plugins.repository.shelves import lay
 
     good = package()
     source = lay(tmp_path / "source", good._replace(envelope=envelope(good.image, STRANGER)))
@@ -247,6 +246,129 @@ def test_a_package_is_signed_by_more_than_one_key(shelf, tmp_path):
         image = Descriptor.of(IMAGE, good.image)
         layout.write_entries([*layout.entries(), Named(Descriptor.of(IMAGE, artifact), True, image.digest)])
     assert shelf.repository.add(source)[0].key == "acme"
+
+
+def test_what_is_pinned_is_a_version(shelf):
+    """Also where none is named: the newest release; the record can be read again."""
+    shelf.versions("1.0.0")
+    shelf.add(package("1.1.0"))
+    shelf.repository.pin("guest", None)
+    assert [found.pinned for found in shelf.repository.installed()] == [("1.1.0",)]
+
+
+def test_what_is_pinned_stays_where_a_plugin_is_forgotten(shelf):
+    """``gc`` leaves it; any version may be installed."""
+    shelf.versions("1.0.0", "1.1.0")
+    shelf.repository.pin("guest", "1.0.0")
+    shelf.repository.remove("guest", forget=True)
+    assert shelf.repository.gc().packages == 1
+    (listed,) = shelf.repository.packages()
+    assert listed.version == "1.0.0" and listed.pinned
+    found = shelf.repository.install("guest", "1.0.0")
+    assert (found.highest, found.pinned, found.earlier) == ("1.0.0", ("1.0.0",), ())
+
+
+def test_a_release_that_expired_hides_no_other(shelf):
+    """The newest that may be installed is; only where there is none is it an error."""
+    shelf.versions("1.0.0")
+    shelf.add(package("1.1.0"), package("1.2.0", expires=NOW + DAY))
+    shelf.now += 2 * DAY
+    assert [found.version for found in shelf.repository.upgrade()] == ["1.1.0"]
+    with pytest.raises(PackageRefused, match=r"a package that expired at .*; ask who signed it for a newer one"):
+        shelf.repository.upgrade()
+
+
+def test_gc_counts_what_went(shelf):
+    """Neither folders, which stay, nor what writers left; an empty file counts."""
+    shelf.versions("1.0.0")
+    blobs = shelf.folder / "repository/blobs/sha256"
+    (blobs / ("0" * 64)).mkdir()
+    (blobs / ("1" * 64)).write_bytes(b"")
+    (blobs / ".aside-1").write_bytes(b"12345")
+    assert shelf.repository.gc() == (0, 1, 5)
+
+
+def test_who_adds_holds_nobody_up_while_he_looks(shelf):
+    """What comes from strangers may take long to be looked at."""
+    done = []
+
+    class Looking(Trust):
+        """Says when a signature is looked at."""
+
+        def signers(self, *given):
+            with Repository(shelf.repository.path, TRUST, patience_s=0) as other:
+                done.append(other.gc())
+            return super().signers(*given)
+
+    write_package(shelf.folder / "out", [package("1.0.0"), package("1.1.0")])
+    with Repository(shelf.repository.path, Looking(TRUST), patience_s=0) as repository:
+        assert len(repository.add(shelf.folder / "out")) == 2
+    assert done == [(0, 0, 0)] * 2
+
+
+def test_a_new_repository_outlives_a_loss_of_power(tmp_path, monkeypatch):
+    """Each folder that has something new in it is flushed before anybody relies on it."""
+    flushed, real = [], os.fsync
+
+    def fsync(number):
+        flushed.append(os.readlink(f"/proc/self/fd/{number}"))
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    Repository(tmp_path / "repository", TRUST).close()
+    assert str(tmp_path / "repository/blobs") in flushed and flushed[-1] == str(tmp_path / "repository")
+
+
+def test_close_waits_for_steps_of_other_threads(shelf):
+    """One that is under way ends as if nothing were; one that waits for its turn does not get it."""
+    inside, go_on, ended = threading.Event(), threading.Event(), []
+
+    def clock():
+        inside.set()
+        assert go_on.wait(100)
+        return NOW
+
+    repository = Repository(shelf.repository.path, TRUST, clock=clock, patience_s=100)
+
+    def publish():
+        ended.append(repository.publish(manifest(), WASM, ACME).version)
+
+    def wait():
+        with pytest.raises(Closed):
+            repository.packages()
+        ended.append("closed")
+        go_on.set()
+
+    def close():
+        repository.close()
+        ended.append("end")
+
+    threads = [threading.Thread(target=publish)]
+    threads[0].start()
+    assert inside.wait(100)
+    for target in (wait, close):  # the second of them ends the first one, in whatever order they come
+        threads.append(threading.Thread(target=target))
+        threads[-1].start()
+    for thread in threads:
+        thread.join(100)
+    assert ended[0] == "closed" and sorted(ended[1:]) == ["1.0.0", "end"]
+    assert [listed.version for listed in shelf.repository.packages()] == ["1.0.0"]
+
+
+def test_who_closes_in_a_step_of_his_own_does_not_wait_for_himself(shelf):
+    """As a handler of a signal may."""
+    closed = []
+
+    def clock():
+        repository.close()
+        closed.append(True)
+        return NOW
+
+    repository = Repository(shelf.repository.path, TRUST, clock=clock)
+    with suppress(KeyError, OSError, Closed):
+        repository.publish(manifest(), WASM, ACME)
+    assert closed == [True]
+    assert shelf.repository.packages() == [] and shelf.repository.verify() == []
 
 
 def test_a_file_of_trusted_keys_is_read_at_each_step(tmp_path):
@@ -320,15 +442,21 @@ def test_another_writer_is_waited_for_with_an_end(shelf):
 
 def test_threads_take_turns(shelf):
     """All packages are there in the end."""
-    many = [package(f"1.{minor}.0") for minor in range(8)]
-    threads = [
-        threading.Thread(target=shelf.repository.publish, args=(manifest(f"2.{n}.0"), WASM, ACME)) for n in range(8)
-    ]
+    published, wrong = [], []
+
+    def publish(number):
+        try:
+            published.append(shelf.repository.publish(manifest(f"2.{number}.0"), WASM, ACME).version)
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(shelf.repository.packages()) == len(many)
+    assert wrong == [] and len(published) == 8
+    assert [listed.version for listed in shelf.repository.packages()] == sorted(published)
     assert shelf.repository.verify() == []
 
 
@@ -338,6 +466,32 @@ def test_files_are_of_this_user_alone(shelf):
     for place, folders, files in os.walk(shelf.repository.path):
         for name in (*folders, *files):
             assert stat.S_IMODE(os.stat(os.path.join(place, name)).st_mode) & 0o077 == 0
+
+
+def test_who_changes_a_file_of_trusted_keys_does_it_alone(tmp_path):
+    """Else a key that one took out would be put back by another, who had read the file before."""
+    file, changed = tmp_path / "config/trust.json", threading.Event()
+    TRUST.save(file)
+    more = TrustedKey("more", STRANGER.public, ("more",))
+
+    def other():
+        Trust.change(file, lambda trust: trust.adding(more))
+        changed.set()
+
+    thread = threading.Thread(target=other)
+
+    def how(trust):
+        thread.start()
+        with pytest.raises(RepositoryBusy, match="a turn to change it"):
+            Trust.change(file, lambda trust: trust, wait_s=0.05)
+        assert not changed.is_set()
+        return trust.without("acme")
+
+    Trust.change(file, how)
+    thread.join(100)
+    assert [key.name for key in Trust.read(file)] == ["other", "more"]
+    Trust.change(tmp_path / "new/trust.json", lambda trust: trust.adding(more))
+    assert list(Trust.read(tmp_path / "new/trust.json")) == [more]
 
 
 def test_trust_says_who_it_is():
