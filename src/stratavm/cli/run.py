@@ -131,7 +131,9 @@ def _read_ahead(options: Options) -> None:
 
         # Of the options these alone lead to other entries for the same file.
         way = repr((options.tier, options.fuel is None, options.allocator, options.memory_plan, options.proposal))
-        later_ms = None if options.hot else LATER_MS  # with --hot it is meant to change
+        # With --hot it is meant to change; and a guest that may write to a folder may do so to its own binary.
+        can_change = options.hot or not all(read_only for *_, read_only in options.dir)
+        later_ms = None if can_change else LATER_MS
         look_ahead(reading, None if folder in (None, "on") else os.path.abspath(folder), way, later_ms)
     reading.begin()
     reading.complete()

@@ -1,4 +1,6 @@
-"""The name section: debug names by index, read leniently. A broken subsection is left out, never an error."""
+"""The name section: debug names by index, read leniently. A broken subsection, or one that cannot be read any more, is
+left out, never an error.
+"""
 
 # strata: hot
 
@@ -79,7 +81,7 @@ def read_part(place: tuple, wanted: str | None) -> dict:
                 r.at = r.end
             r.at = r.end
             r.end = end
-    except DecodeError:
+    except (DecodeError, OSError):  # the second: the file has changed
         pass
     return found
 

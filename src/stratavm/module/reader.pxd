@@ -12,10 +12,12 @@ cdef extern from * nogil:
     """
     #include <errno.h>
     #include <pthread.h>
+    #include <sched.h>
     #include <semaphore.h>
     #include <signal.h>
     #include <stdint.h>
     #include <string.h>
+    #include <sys/stat.h>
     #include <sys/syscall.h>
     #include <time.h>
     #include <unistd.h>
@@ -102,11 +104,45 @@ cdef extern from * nogil:
     static inline void strata_put_there(uint8_t *there) {
         __atomic_store_n(there, 1, __ATOMIC_RELEASE);
     }
+
+    /* Copy what was read to its place, unless something is there: what somebody may have looked at never changes. Who
+       copies holds a lock, the number of the process: in a child that was forked meanwhile nobody is left who would
+       give it back, and it is taken. */
+    static inline void strata_put_once(uint8_t *there, int *holder, uint8_t *to, const uint8_t *from, size_t size) {
+        int me = getpid(), found = 0;
+        while (!__atomic_compare_exchange_n(holder, &found, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            if (found == me) {  /* another thread; any other number is the parent's, which is taken next */
+                sched_yield();
+                found = 0;
+            }
+        if (!strata_is_there(there)) {
+            memcpy(to, from, size);
+            strata_put_there(there);
+        }
+        __atomic_store_n(holder, 0, __ATOMIC_RELEASE);
+    }
+
+    /* Which file a descriptor is of: device and number. */
+    static inline void strata_identify(int descriptor, uint64_t *identity) {
+        struct stat now;
+        if (fstat(descriptor, &now) == 0)
+            identity[0] = now.st_dev, identity[1] = now.st_ino;
+    }
+
+    /* Close a descriptor, unless somebody has closed all files, and has another one by this number. */
+    static inline void strata_close_own(int descriptor, const uint64_t *identity) {
+        struct stat now;
+        if (fstat(descriptor, &now) == 0 && now.st_dev == identity[0] && now.st_ino == identity[1])
+            close(descriptor);
+    }
     """
     uint64_t touch_ns "strata_touch"(uint8_t* place)
     bint take "strata_take"(int* taken)
     bint is_there "strata_is_there"(const uint8_t* there)
     void put_there "strata_put_there"(uint8_t* there)
+    void put_once "strata_put_once"(uint8_t* there, int* holder, uint8_t* to, const uint8_t* read, size_t size)
+    void identify "strata_identify"(int descriptor, uint64_t* identity)
+    void close_own "strata_close_own"(int descriptor, const uint64_t* identity)
     bint wait_soon "strata_wait_soon"(sem_t* semaphore, long ms)
     void sum_blocks "strata_sum"(uint64_t* lanes, const uint8_t* at, size_t blocks)
     uint64_t fold "strata_fold"(const uint64_t* lanes, uint64_t size)
@@ -129,6 +165,7 @@ cdef enum:
 
 cdef struct ReadPart:          # of another file, which the same thread reads next, or a folder that it looks at
     int descriptor
+    uint64_t[2] identity
     int64_t place
     size_t size
     uint8_t* to                # where its bytes go; NULL: they are summed up, and not kept
@@ -146,6 +183,7 @@ cdef struct ReadPart:          # of another file, which the same thread reads ne
 
 cdef struct ReadJob:           # what a thread without Python does
     int descriptor
+    uint64_t[2] identity       # which file that is
     uint8_t* to
     size_t size
     size_t done                # bytes that were read
@@ -157,6 +195,7 @@ cdef struct ReadJob:           # what a thread without Python does
     const char* path           # where the file is found again
     uint8_t* there             # whether each chunk is kept; NULL: all are
     uint64_t* behind           # the lanes behind each chunk
+    int copying                # the process of which a thread copies a chunk to its place; 0: none does
     sem_t ended                # when all is read, where not all of the file is kept
     sem_t stop                 # when the rest of it is not wanted any more
     long later_ms              # until that is read as well; 0: only when it is wanted

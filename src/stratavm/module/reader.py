@@ -38,6 +38,7 @@ MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
 slow_ns = cython.declare(uint64_t, 1_000_000)  # for a huge page; the kernel clears one in a fifth of it
 PIECE_BYTES = cython.declare(cython.size_t, 1 << 24)  # of a file, between two looks at the budget
 O_CLOEXEC = cython.declare(cython.int, os.O_CLOEXEC)
+O_AT_ONCE = cython.declare(cython.int, os.O_NONBLOCK | os.O_NOCTTY)  # without a wait for who writes to a FIFO
 SUM_BYTES = cython.declare(cython.size_t, 1 << 18)  # that are read between two sums: they are still near the processor
 are_slow = cython.declare(cython.bint, False)  # huge pages, for this process
 CHUNK = cython.declare(cython.size_t, 1 << 16)  # of a file that is not kept: read again by so many bytes
@@ -174,6 +175,24 @@ def sum_of_file(descriptor: cython.int, offset: int64_t, size: cython.size_t) ->
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def read_piece(
+    descriptor: cython.int, to: cython.pointer(uint8_t), size: cython.size_t, offset: int64_t
+) -> cython.bint:
+    """So many bytes of a file; whether they are there. Some file systems give less at once than they have."""
+    got: cython.Py_ssize_t
+    done: cython.size_t = 0
+    while done < size:
+        got = pread(descriptor, to + done, size - done, offset + cython.cast(int64_t, done))
+        if got <= 0 and not (got < 0 and errno == EINTR):
+            return False
+        if got > 0:
+            done += got
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def sum_part(
     descriptor: cython.int,
     offset: int64_t,
@@ -186,9 +205,7 @@ def sum_part(
     done: cython.size_t = 0
     while done < size:
         piece = min(size - done, SUM_BYTES)
-        if pread(descriptor, scratch, piece, offset + cython.cast(int64_t, done)) != cython.cast(
-            cython.Py_ssize_t, piece
-        ):
+        if not read_piece(descriptor, scratch, piece, offset + cython.cast(int64_t, done)):
             return False
         sum_blocks(lanes, scratch, piece // BLOCK)
         done += piece
@@ -371,7 +388,7 @@ def read_lean(job: cython.pointer(ReadJob)) -> cython.bint:
     n_waiting = find_waiting(job, waiting)
     while job.done < job.size:
         size = min(job.size - job.done, SUM_BYTES)
-        if pread(job.descriptor, scratch, size, cython.cast(int64_t, job.done)) != cython.cast(cython.Py_ssize_t, size):
+        if not read_piece(job.descriptor, scratch, size, cython.cast(int64_t, job.done)):
             break
         chunk = scratch
         last = job.done + size
@@ -411,7 +428,7 @@ def read_rest(job, first, last):
 @cython.exceptval(check=False)
 def read_chunk(job: cython.pointer(ReadJob), number: cython.size_t) -> cython.bint:
     """Read a chunk again: of the file that is open, or of one at its place, where somebody has closed all files.
-    Threads that do it at once write the same."""
+    Of threads that do it at once one writes: a sum can be forged, and what was found valid must not change."""
     descriptor: cython.int
     is_same: cython.bint
     scratch: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), malloc(CHUNK))
@@ -419,15 +436,22 @@ def read_chunk(job: cython.pointer(ReadJob), number: cython.size_t) -> cython.bi
         return False
     is_same = is_chunk(job, number, job.descriptor, scratch)
     if not is_same:
-        descriptor = open_file(job.path, O_RDONLY | O_CLOEXEC)
+        descriptor = open_file(job.path, O_RDONLY | O_CLOEXEC | O_AT_ONCE)
         if descriptor >= 0:
             is_same = is_chunk(job, number, descriptor, scratch)
             close(descriptor)
     if is_same:
-        memcpy(job.to + number * CHUNK, scratch, CHUNK)
-        put_there(cython.address(job.there[number]))
+        put_chunk(job, number, scratch)
     free(scratch)
     return is_same
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_chunk(job: cython.pointer(ReadJob), number: cython.size_t, chunk: cython.pointer(uint8_t)) -> cython.void:
+    """A chunk goes to its place, unless there is one."""
+    put_once(cython.address(job.there[number]), cython.address(job.copying), job.to + number * CHUNK, chunk, CHUNK)
 
 
 @cython.cfunc
@@ -472,6 +496,7 @@ def read_part(part: cython.pointer(ReadPart)) -> cython.void:
     part.whole = True
 
 
+@cython.no_gc_clear  # the thread uses what it holds until deallocation has ended it
 @cython.auto_pickle(False)
 @cython.cclass
 class Reading:
@@ -495,6 +520,7 @@ class Reading:
             return None
         made = Reading.__new__(Reading)
         made.job.descriptor = descriptor
+        identify(made.job.descriptor, made.job.identity)
         made.path = path
         made.before = os.fstat(descriptor)
         if not stat.S_ISREG(made.before.st_mode) or not least <= made.before.st_size <= MOST_AHEAD:
@@ -596,6 +622,9 @@ class Reading:
 
     def added(self):
         """The number of the part behind the last, which the thread may read from now on."""
+        part: cython.pointer(ReadPart) = cython.address(self.parts[self.job.n_parts])
+        if part.folder == cython.NULL:
+            identify(part.descriptor, part.identity)
         self.job.n_parts += 1
         sem_post(cython.address(self.job.more))
         return self.job.n_parts - 1
@@ -651,7 +680,7 @@ class Reading:
         self.end()
         for i in range(self.job.n_parts):
             if self.parts[i].folder == cython.NULL:
-                close(self.parts[i].descriptor)
+                close_own(self.parts[i].descriptor, self.parts[i].identity)
             free(self.parts[i].stamp.bytes)
         sem_destroy(cython.address(self.job.more))
         sem_destroy(cython.address(self.job.ended))
@@ -674,7 +703,7 @@ class Reading:
                 pthread_join(self.thread, cython.NULL)
             self.runs = False
         if self.job.descriptor >= 0:
-            close(self.job.descriptor)
+            close_own(self.job.descriptor, self.job.identity)
             self.job.descriptor = -1
         return 0
 
@@ -768,6 +797,14 @@ class Reading:
             there = has_read(job, first, last)
         if not there:
             raise OSError(ESTALE, "the file has changed since it was read", self.path)
+
+    def put(self, number: cython.size_t, chunk: bytes, holder: cython.int = 0) -> None:
+        """For tests: what a thread does that has read a chunk while others did the same; in a child that was forked
+        from the process ``holder`` while a thread of that did so."""
+        if self.rest() == cython.NULL or len(chunk) != CHUNK or (number + 1) * CHUNK > self.job.size:
+            raise ValueError("no chunk of a binary that was left")
+        self.job.copying = holder
+        put_chunk(cython.address(self.job), number, cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(chunk)))
 
     def whole(self) -> bytes:
         """The binary, of which all is there now.

@@ -4,15 +4,22 @@ what it was, or it is refused.
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import signal
+import struct
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from stratavm.engine.source import read_source
-from stratavm.module.reader import Reading, sum_of
+from stratavm.module.limits import DEFAULT_LIMITS
+from stratavm.module.names import unread_names
+from stratavm.module.reader import Reading, sum_of, sum_of_file
 
 CHUNK = 1 << 16
 CODE, DATA, CUSTOM, TYPES = 10, 11, 0, 1
@@ -139,18 +146,118 @@ def test_what_has_changed_is_refused_and_stays_zero(program, how):
     assert data[gone[1] * CHUNK : (gone[1] + 1) * CHUNK] == bytes(CHUNK)
 
 
+def opened(path: Path) -> list[int]:
+    """Descriptors of a file."""
+    numbers = [int(n) for n in os.listdir("/proc/self/fd") if Path(f"/proc/self/fd/{n}").exists()]
+    return [n for n in numbers if os.path.samestat(os.fstat(n), path.stat())]
+
+
 def test_who_closes_all_files_has_it_read_again_by_its_name(program, monkeypatch):
     """As a process does that leaves its terminal: its folder is another one then."""
     monkeypatch.chdir(program.parent)
     reading = left(Path(program.name))
     assert reading.result()[1].st_size == len(PROGRAM)
-    mine = [int(n) for n in os.listdir("/proc/self/fd") if Path(f"/proc/self/fd/{n}").exists()]
-    mine = [n for n in mine if os.path.samestat(os.fstat(n), program.stat())]
+    mine = opened(program)
     assert len(mine) == 1
     monkeypatch.chdir("/")
     with open(os.devnull) as other:
         os.dup2(other.fileno(), mine[0])
         assert reading.whole() == PROGRAM
+        del reading
+        gc.collect()
+        assert os.path.samestat(os.fstat(mine[0]), os.fstat(other.fileno())), "it is somebody else's now"
+        os.close(mine[0])
+
+
+def test_what_is_at_its_place_by_then_is_not_waited_for(program):
+    """A FIFO, to which nobody writes."""
+    child = os.fork()
+    if not child:
+        code = 1
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)
+        try:
+            reading = left(program)
+            reading.result()
+            os.closerange(3, 1024)
+            program.unlink()
+            os.mkfifo(program)
+            try:
+                reading.whole()
+            except OSError:
+                code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def forged(whole: bytes, chunk: int) -> bytes:
+    """Another content of a chunk, behind which the sum of the file is what it was: a second block undoes what the first
+    one does to each of its four lanes."""
+    odd, most = 0x9E3779B97F4A7C15, (1 << 64) - 1
+    lanes = (0, 0, 0, 0)
+    begin = chunk * CHUNK
+    words = struct.unpack_from(f"<{begin // 8 + 8}Q", whole)
+
+    def behind(lanes: tuple[int, ...], block: tuple[int, ...]) -> tuple[int, ...]:
+        mixed = (lane ^ word for lane, word in zip(lanes, block, strict=True))
+        return tuple((lane << 31 | lane >> 33) * odd & most for lane in mixed)
+
+    for at in range(0, begin // 8, 4):
+        lanes = behind(lanes, words[at : at + 4])
+    first, second = words[-8:-4], words[-4:]
+    other = tuple(word ^ 1 for word in first)
+    undone = tuple(a ^ b ^ c for a, b, c in zip(second, behind(lanes, first), behind(lanes, other), strict=True))
+    return struct.pack("<8Q", *other, *undone) + whole[begin + 64 : begin + CHUNK]
+
+
+def test_what_is_there_never_changes(program):
+    """A sum can be forged: of two threads that read different bytes for a chunk the first one wins, since what it has
+    put there may have been found valid. A lock that a thread of the parent had when a child was forked is nobody's."""
+    reading = left(program)
+    data = reading.result()[0]
+    first, second = missing(data)[:2]
+    others = [forged(PROGRAM, chunk) for chunk in (first, second)]
+    with open(program, "r+b") as file:
+        file.seek(first * CHUNK)
+        file.write(others[0])
+    assert sum_of(program.read_bytes()) == sum_of(PROGRAM)
+    reading.need(first * CHUNK, first * CHUNK + 1)
+    assert data[first * CHUNK : (first + 1) * CHUNK] == others[0] != PROGRAM[first * CHUNK : (first + 1) * CHUNK]
+    reading.put(first, PROGRAM[first * CHUNK : (first + 1) * CHUNK])
+    assert data[first * CHUNK : (first + 1) * CHUNK] == others[0], "it was put there before"
+    reading.put(second, others[1], os.getppid())
+    assert data[second * CHUNK : (second + 1) * CHUNK] == others[1]
+    reading.need(second * CHUNK, second * CHUNK + 1)
+    assert data[second * CHUNK : (second + 1) * CHUNK] == others[1]
+    for number, chunk in ((first, b"short"), (1 << 20, others[0])):
+        with pytest.raises(ValueError, match="no chunk"):
+            reading.put(number, chunk)
+
+
+def test_a_cycle_with_one_goes_and_closes_its_files(program):
+    """The collector clears the others of the cycle: what the thread uses is there until that has ended."""
+    reading = left(program, later_ms=3_600_000)
+    reading.kept = [reading]
+    assert reading.result()[0] and opened(program)
+    del reading
+    gc.collect()
+    assert not opened(program)
+
+
+def test_a_file_that_is_given_by_pieces_is_summed_up():
+    """As some file systems do, among them that of processes."""
+    code = "import mmap; many = [mmap.mmap(-1, 4096) for _ in range(300)]; print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        try:
+            other.stdout.readline()
+            with open(f"/proc/{other.pid}/maps", "rb", buffering=0) as file:
+                data = b"".join(iter(lambda: file.read(1 << 20), b""))
+                size = len(data) // 32 * 32
+                assert sum_of_file(file.fileno(), 0, size) == sum_of(data[:size])
+                assert sum_of_file(file.fileno(), 0, size + 32) == b"", "it ends before that"
+        finally:
+            other.kill()
 
 
 def test_the_rest_is_read_later_where_that_was_said(program):
@@ -174,12 +281,28 @@ def test_a_child_that_was_forked_reads_it_as_well(program):
     child = os.fork()
     if not child:
         code = 1
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)
         try:
             code = 0 if missing(data) and reading.whole() == PROGRAM else 2
             del reading, data
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 and missing(data)
+
+
+@pytest.mark.parametrize(("there", "names"), [(0, {}), (8, {"module": "m"}), (99, {"module": "m", "funcs": {5: "f"}})])
+def test_names_that_cannot_be_read_any_more_are_left_out(there, names):
+    """They are for people: who tells of a trap ends with no other error."""
+    data = section(0, b"\1m") + section(1, b"\1\5\1f")
+
+    class Rest:
+        def need(self, first, last):
+            if last > there:
+                raise OSError("the file has changed")
+
+    found = unread_names((data, DEFAULT_LIMITS, 0, len(data), Rest()))
+    assert {kind: value for kind in ("module", "funcs") if (value := getattr(found, kind))} == names
 
 
 @pytest.mark.parametrize("data", [b"(module)" * 20_000, b"\x89s" + bytes(CHUNK), PROGRAM[:CHUNK], b"\0asm"])
