@@ -91,8 +91,11 @@ class SharedModuleCache:
         """A living entry of the same bytes."""
         for reference in self._by_length.get(len(binary), ()):
             loaded = reference()
-            if loaded is not None and loaded.model.binary == binary:
-                return loaded
+            try:
+                if loaded is not None and loaded.model.binary == binary:
+                    return loaded
+            except OSError:  # its file has changed, and nobody can say any more what all of it was
+                continue
         return None
 
     def keep(self, loaded: LoadedModule) -> None:

@@ -92,7 +92,8 @@ class ImageRestored(Event):
 
 @event
 class ImageKept(Event):
-    """What the memory of a module begins with was written to the cache on disk, at its second start."""
+    """What the memory of a module begins with was written to the cache on disk, at its second start; with slots at
+    its first."""
 
     module: str
     bytes: int
@@ -374,7 +375,7 @@ class KeptModule:
             from stratavm.engine.keptprofile import FIRST_STARTS, MOST_STARTS, unpack
 
         try:
-            self._profile = unpack(data, counter.behind)
+            self._profile = unpack(data, counter.behind, counter.first)
         except ValueError as error:
             self.refuse(error)
             return

@@ -86,9 +86,9 @@ def gain_ns(size: int, calls: int, ticks: int) -> float:
     return max(calls * min(size, CALL_BYTES) * CALL_NS, float(ticks * TICK_NS))
 
 
-def unpack(data: bytes, behind: int) -> KeptProfile:
-    """What was kept of a module whose functions have indices below ``behind``; of the last start no rows, which nobody
-    wants.
+def unpack(data: bytes, behind: int, first: int = 0) -> KeptProfile:
+    """What was kept of a module whose own functions have indices from ``first`` on and below ``behind``; of the last
+    start no rows, which nobody wants.
 
     Raises:
         ValueError: it is something else.
@@ -101,7 +101,7 @@ def unpack(data: bytes, behind: int) -> KeptProfile:
     seen: dict[int, tuple[int, int]] = {}
     if starts == MOST_STARTS:
         return KeptProfile(starts)
-    last = -1
+    last = first - 1
     for index, calls, ticks in ROW.iter_unpack(data[HEAD.size :]):
         if not last < index < behind:
             raise ValueError("a profile of another module")

@@ -107,7 +107,8 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
     same = before if _state(after) == _state(before) else None
     found = _from_bytes(os.fspath(source), data)
     if isinstance(source, Reading):
-        found = replace(found, ahead=source.kept, rest=source if source.has_rest() else None)
+        rest = source if ahead is not None and source.has_rest() else None  # else it was read again, by its path
+        found = replace(found, ahead=source.kept, rest=rest)
     if same is not None:
         return replace(found, file=same, total=total)
     # What changed while it was read is read anew, in one go, and nothing is known of its file.

@@ -276,6 +276,9 @@ class Instance:
         passive ones, and the active ones from there on."""
         i: uint32_t
         kept: cython.pointer(DataSegment)
+        for i in range(first, self.seg.n_data):
+            if self.seg.places[i] == NOWHERE:
+                self.blueprint.need_data(i)  # before anything is made: this may raise
         self.charge_bytes(cython.sizeof(DataSegment) * cython.cast(uint64_t, self.seg.n_data))
         kept = cython.cast(cython.pointer(DataSegment), calloc(self.seg.n_data + 1, cython.sizeof(DataSegment)))
         if kept == cython.NULL:
@@ -284,7 +287,6 @@ class Instance:
             if self.seg.places[i] != NOWHERE:
                 kept[i] = self.seg.data[self.seg.places[i]]
             elif i >= first:
-                self.blueprint.need_data(i)
                 kept[i] = whole_segment(self.blueprint, i)
         self.all_datas = self.seg.data = kept
         self.seg.places = cython.NULL

@@ -190,6 +190,15 @@ def test_sums_are_read_as_they_were_written(monkeypatch):
     assert list(twice.having([]).seen) == [2, 9]
 
 
+def test_rows_are_of_functions_that_the_module_defines():
+    """Those below are imported, and have no body."""
+    kept = KeptProfile(1, {2: (500, 0), 9: (500, 0)}).pack()
+    assert unpack(kept, 10, 2) == unpack(kept, 10)
+    for behind, first in ((9, 2), (10, 3)):
+        with pytest.raises(ValueError, match="another module"):
+            unpack(kept, behind, first)
+
+
 def test_of_the_last_start_only_that_it_was_the_last_is_read():
     """Nobody wants the rows, which are hundreds."""
     assert unpack(KeptProfile(MOST_STARTS, {1: (700, 0)}).pack(), 10) == KeptProfile(MOST_STARTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from stratavm.cli.program import Options
 from stratavm.engine import codecache
 from stratavm.engine.cache import SharedModuleCache
 from stratavm.engine.codecache import CodeRestored, ImageKept, ImageRestored, SkeletonRestored
+from stratavm.engine.source import read_source
 from stratavm.module import validate
 from stratavm.module.reader import Reading
 from stratavm.services import ahead
 from stratavm.services.ahead import look_ahead
 from stratavm.testing import EventRecorder
+from stratavm.tiers.policy import Policy, Thresholds
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -99,17 +102,28 @@ def test_a_later_start_reads_neither_code_nor_names_nor_data_that_it_does_not_wa
 
 
 def test_of_a_file_that_may_change_at_any_time_all_is_kept(program, binary, monkeypatch):
-    """As ``strata run --hot`` says of it."""
+    """As ``strata run --hot`` says of it, or a folder that the guest may write to."""
     kept(program)
     asked = []
     monkeypatch.setattr(run, "LARGE_BYTES", 1)
-    monkeypatch.setattr(ahead, "look_ahead", lambda *given: asked.append(given[-1]) or look_ahead(*given))
-    for hot, later_ms in ((True, None), (False, run.LATER_MS)):
+
+    def look(reading, folder, way, later_ms):
+        asked.append(later_ms)
+        look_ahead(reading, folder, "", later_ms)  # as ``loaded`` has it
+
+    monkeypatch.setattr(ahead, "look_ahead", look)
+    to_read, to_write = (".", "/a", True), (".", "/b", False)
+    for hot, folders, later_ms in (
+        (True, [], None),
+        (False, [], run.LATER_MS),
+        (False, [to_read], run.LATER_MS),
+        (False, [to_read, to_write], None),
+    ):
         nothing = dict.fromkeys(("cache", "tier", "fuel", "allocator", "memory_plan", "proposal", "profile_out"))
-        options = Options(module=str(program), hot=hot, **nothing)
+        options = Options(module=str(program), hot=hot, dir=folders, **nothing)
         run._read_ahead(options)
         options.reading.result()
-        assert asked.pop() == later_ms
+        assert asked.pop() == later_ms and options.reading.has_rest() is (later_ms is not None)
     reading = Reading.of(str(program), 1)
     look_ahead(reading, None, "", None)
     reading.begin()
@@ -169,6 +183,28 @@ def test_an_engine_that_shares_modules_finds_it_as_well(program, binary):
     cache = SharedModuleCache()
     cache.keep(module._loaded)
     assert cache.find(binary) is module._loaded and cache.find(binary[:-1] + b"?") is None
+    del module
+    gc.collect()
+    module, _ = loaded(program)
+    cache.keep(module._loaded)
+    at = binary.index(b"x" * 1000) + 200_000
+    other = binary[:at] + b"?" + binary[at + 1 :]
+    program.write_bytes(other)  # what it was nobody can say any more
+    assert module.model.rest is not None and cache.find(other) is None
+
+
+def test_a_source_that_is_asked_for_twice_is_read_again_as_a_whole(program, binary):
+    """By its path, where another file may be by then: nothing of the first one is taken."""
+    kept(program)
+    reading = Reading.of(str(program), 1)
+    look_ahead(reading, None, "")
+    reading.begin()
+    assert read_source(reading).rest is reading
+    other = program.with_name("other")
+    other.write_bytes(binary[:-1] + b"?")
+    other.rename(program)
+    again = read_source(reading)
+    assert again.rest is None and again.binary == binary[:-1] + b"?"
 
 
 @pytest.mark.parametrize("what", ["code", "skeleton", "digest"])
@@ -206,6 +242,26 @@ def test_a_file_that_is_written_anew_meanwhile_is_an_error_and_nothing_else(prog
     assert "did the file of the module change?" in caught.value.hint
 
 
+@pytest.mark.parametrize("way", ["call", "loop"])
+def test_what_cannot_be_compiled_anew_goes_on_at_level_0(program, binary, alone, way):
+    """It has code, which is right, whatever the file is by now."""
+    options = {"tier": "auto", "services": {Policy: Thresholds(2, 1, False, calls_waited=2)}}
+    kept(program, **options)
+    module, _ = loaded(program, **options)
+    exports = Linker(module.engine).instantiate(Store(module.engine), module).exports
+    program.write_bytes(bytes(len(binary)))
+    lazy = module.code.lazy
+    lifting = lazy.lifting()
+    assert lazy.table.level(20) == 0
+    if way == "call":
+        assert [exports.f20() for _ in range(99)] == [20] * 99
+    else:
+        lazy.lift_loop(20, lazy.table.code(20))
+        assert exports.f20() == 20
+    reason = lifting.reasons[20] if way == "call" else lifting.loops[-1].reason
+    assert "valid before is not" in reason and lazy.table.level(20) == 0
+
+
 def test_slots_show_what_was_laid_out_from_the_second_start_on(program):
     """It is laid out at the first one, since a service has more instances; and a slot is as it was when it is free."""
     options = {"memory_slots": MemorySlots(8, keep_pages=64)}
@@ -236,6 +292,8 @@ def test_instances_in_a_child_that_was_forked(program):
     child = os.fork()
     if not child:
         code = 1
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(60)
         try:
             code = 0 if ran(module, COUNT) == expected else 2
         finally:

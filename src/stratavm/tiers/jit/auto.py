@@ -11,7 +11,7 @@ import time
 from _thread import get_native_id
 
 from stratavm.base import switches
-from stratavm.base.errors import ResourceLimit, Unsupported
+from stratavm.base.errors import ResourceLimit, Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, Final, dataclass, replace
 from stratavm.base.importing import importing
 from stratavm.native.compile import ModuleCompiler
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from stratavm.tiers.jit.lazy import LazyCode
 
 CHECKS: Final = switches.CHECK.value()
+UNMADE: Final = (Unsupported, ResourceLimit, ValidationError)
+"""Why there is no code of level 1; the last where the file of the module has changed: code of level 0 is right."""
 MOST_EXPECTED: Final = 192
-"""Functions that are expected to be hot and wait for a thread at once: some room of the queue's is for others."""
+"""Functions that are expected to be hot and wait for a thread at once: some room is left for what ticks find."""
 EXPECTED_CALLS: Final = 1 << 31
 """As which what is expected to be hot is queued: before all that was counted, behind what a tick finds."""
 
@@ -259,7 +261,7 @@ class Lifting:
         thread = get_native_id()
         try:
             made = self.upper(code).compile(defined_index)
-        except (Unsupported, ResourceLimit) as error:
+        except UNMADE as error:
             return self._has_dropped(code, defined_index, "refused", str(error), thread)
         if made.level == 0:
             return self._has_dropped(code, defined_index, "refused", "too large for level 1", thread)
@@ -298,7 +300,7 @@ class Lifting:
         else:
             try:
                 made, places = self._loop_code(code, defined_index, pc)
-            except (Unsupported, ResourceLimit) as error:
+            except UNMADE as error:
                 refused = str(error)
         if refused:
             code.table.add_entry(pc, 0, 0, b"")

@@ -127,6 +127,11 @@ class JitModule:
         return self if self.lazy.tier is not None and self.lazy.compiler.options.counting else None
 
     @property
+    def first(self) -> int:
+        """The index of the first function that is no import."""
+        return self.lazy.first
+
+    @property
     def behind(self) -> int:
         """The index behind that of the last function."""
         return self.lazy.first + int(self.lazy.table.count)
