@@ -40,21 +40,27 @@ def program(module: Module, given: Asked) -> Program:
     return Program(module, "python", ("-c", given.code, *given.args), ENVIRONMENT, "MemoryError")
 
 
-async def check(way: Way, module: Module) -> None:
-    """Refuse a program that is not Python: it has to run a line of it. It is asked once its first run has failed.
+async def check(way: Way, module: Module, seconds: float) -> bool:
+    """Refuse a program that is not Python: it has to run a line of it. It is asked once its first run has failed, in
+    the time that this has left. Whether it has answered: else nobody knows.
 
     Raises:
         GuestRefused: it does not.
     """
+    if seconds <= 0:
+        return False
     given = asked(PROBE, (), None, None, None)
     fuel = PROBE_FUEL if module.engine.config.fuel else None
-    done = await run_whole(way, program(module, given), given, limits(PROBE_S, fuel, PROBE_SIZES))
+    done = await run_whole(way, program(module, given), given, limits(min(seconds, PROBE_S), fuel, PROBE_SIZES))
+    if done.ended.reason == "timeout" and seconds < PROBE_S:
+        return False
     if (done.stdout, done.ended.code) != (ANSWER, 0):
         lines = (done.ended.message or done.stderr or done.stdout).strip().splitlines()
         said = lines[0] if lines else f"exit code {done.ended.code}"
         raise GuestRefused(
             f"{module.name} is no Python, whose program takes -c CODE: asked for 42 it said {printable(said)!r:.200}"
         )
+    return True
 
 
 async def run_command(way: Way, opened: Opened, once: Once, streams: Streams | None = None) -> PythonCompleted:
@@ -71,9 +77,9 @@ async def run_command(way: Way, opened: Opened, once: Once, streams: Streams | N
     module = await opened.module(way, allowed.fuel is not None)
     done = await run_whole(way, program(module, given), given, allowed, streams=streams)
     ended = done.ended
-    if ended.reason == "exit" and ended.code and not opened.is_known:
-        await check(way, module)
-    opened.is_known = True
+    if not opened.is_known:
+        left = PROBE_S if allowed.timeout is None else allowed.timeout - ended.seconds
+        opened.is_known = not (ended.reason == "exit" and ended.code) or await check(way, module, left)
     return PythonCompleted(
         done.stdout,
         done.stderr,
