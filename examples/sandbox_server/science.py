@@ -126,7 +126,12 @@ class Science:
                 max_files=16 << 20,
             )
             # beside the loop, and in turn: a script may write files that take long to look at
-            found = await asyncio.to_thread(pictures, done.files, MOST_PICTURES)
+            looking = asyncio.ensure_future(asyncio.to_thread(pictures, done.files, MOST_PICTURES))
+            try:
+                found = await asyncio.shield(looking)
+            except asyncio.CancelledError:  # the thread works on: its turn ends with it
+                await asyncio.wait((looking,))
+                raise
         return {**_told(done), "limits": dict(limits), "pictures": self._keep(found)}
 
     def picture(self, name: str) -> bytes | None:

@@ -59,21 +59,26 @@ class Turns:
         other = max(self._waiting, key=lambda name: len(self._waiting[name]), default=tenant)
         if other == tenant or len(self._waiting[other]) <= count + 1:
             raise stratavm.Rejected("full", tenant)
-        self._waiting[other].pop().set_exception(stratavm.Rejected("full", other))
+        last = self._waiting[other].pop()
+        if not last.done():  # else it was cancelled just now, and leaves by itself
+            last.set_exception(stratavm.Rejected("full", other))
 
     def _leave(self, tenant: str, waiting: asyncio.Future[None]) -> None:
-        mine = self._waiting[tenant]
+        mine = self._waiting.get(tenant, deque())
+        if waiting not in mine:  # somebody has passed it over already
+            return
         mine.remove(waiting)
         if not mine:
             del self._waiting[tenant]
 
     def _pass_on(self) -> None:
         """A place is free: for the first of the tenant that has waited longest for a turn."""
-        if not self._waiting:
-            self._free += 1
-            return
-        tenant, mine = self._waiting.popitem(last=False)
-        first = mine.popleft()
-        if mine:
-            self._waiting[tenant] = mine  # behind all others
-        first.set_result(None)
+        while self._waiting:
+            tenant, mine = self._waiting.popitem(last=False)
+            first = mine.popleft()
+            if mine:
+                self._waiting[tenant] = mine  # behind all others
+            if not first.done():  # else it was cancelled just now
+                first.set_result(None)
+                return
+        self._free += 1

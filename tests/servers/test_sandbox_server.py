@@ -17,6 +17,7 @@ import uvicorn
 from starlette.requests import ClientDisconnect
 
 import stratavm
+from examples.sandbox_server import science
 from examples.sandbox_server.connections import timely
 from examples.sandbox_server.languages import LANGUAGES
 from examples.sandbox_server.runner import Runner, Script, Settings
@@ -535,7 +536,7 @@ HALVES = {
 def test_half_requests_do_not_stay_open(program):
     """Each holds a descriptor: a head, or a body, has its time, which more of it does not begin anew."""
     program("quickjs.wasm")
-    with Served(Settings(languages=("javascript",), patience=0.7)) as served:
+    with Served(Settings(languages=("javascript",), patience=3.0)) as served:
         open_ones = []
         for sent in HALVES.values():
             one = socket.create_connection(served.address)
@@ -543,8 +544,8 @@ def test_half_requests_do_not_stay_open(program):
             one.settimeout(60)
             open_ones.append(one)
         begin = time.monotonic()
-        for _ in range(3):
-            time.sleep(0.3)
+        for _ in range(4):  # longer than the patience, together
+            time.sleep(1.0)
             with suppress(OSError):
                 open_ones[1].sendall(b"x")
         said = [b"".join(iter(lambda one=one: received(one), b"")) for one in open_ones]
@@ -613,6 +614,50 @@ def test_turns_are_by_tenant():
         waiting.cancel()  # it was let in just now
         await asyncio.gather(waiting, return_exceptions=True)
         assert turns._free == 1
+        async with turns.turn("first"):
+            two = [asyncio.create_task(ask(turns, name)) for name in ("one", "two")]
+            await asyncio.sleep(0)
+            two[0].cancel()  # and the turn is passed on before its task knows
+        said = await asyncio.gather(*two, return_exceptions=True)
+        assert isinstance(said[0], asyncio.CancelledError) and said[1] is None
+        assert order[-1] == "two" and turns._free == 1 and not turns._waiting
+        async with turns.turn("first"):
+            many = [asyncio.create_task(ask(turns, "many")) for _ in range(4)]
+            await asyncio.sleep(0)
+            other = asyncio.create_task(ask(turns, "other"))
+            many[3].cancel()  # and its place is given to another before its task knows
+            await asyncio.sleep(0.01)
+            assert many[3].cancelled() and not other.done()
+        assert await asyncio.gather(*many[:3], other) == [None] * 4
+        assert turns._free == 1 and not turns._waiting
+
+    asyncio.run(main())
+
+
+def test_who_goes_away_while_its_pictures_are_looked_at_keeps_its_turn(monkeypatch):
+    """A thread cannot be ended: as long as it works nobody else runs in its place."""
+    begun, done = threading.Event(), threading.Event()
+
+    class Ran:
+        files = ()
+
+        async def run_async(self, *_, **__):
+            return self
+
+    monkeypatch.setattr(science, "pictures", lambda files, most: (begun.set(), done.wait(60)))
+
+    async def main():
+        runner = science.Science(ScienceSettings(running=1))
+        runner._python = Ran()
+        limits = runner.limits(None)
+        asked = asyncio.create_task(runner.answer("", b"", "one", limits))
+        await asyncio.to_thread(begun.wait, 60)
+        asked.cancel()
+        await asyncio.sleep(0.01)
+        assert not asked.done() and not runner._turns._free
+        done.set()
+        await asyncio.gather(asked, return_exceptions=True)
+        assert asked.cancelled() and runner._turns._free == 1
 
     asyncio.run(main())
 
