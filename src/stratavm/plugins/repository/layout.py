@@ -18,8 +18,8 @@ from stratavm.base.errors import Closed
 from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.base.importing import fcntl
 from stratavm.base.text import printable
-from stratavm.plugins.manifest import DIGEST, LONGEST_NAME, digest_of, is_name
-from stratavm.plugins.ranges import VERSION
+from stratavm.plugins.manifest import DIGEST, digest_of, is_name
+from stratavm.plugins.ranges import is_version
 from stratavm.plugins.repository.artifact import IMAGE, INDEX, MOST_IMAGE, NAME_OF, SIGNATURE, Descriptor
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, RepositoryDamaged
 from stratavm.plugins.repository.files import lock, read_plain, replace_in
@@ -61,7 +61,7 @@ class Named(NamedTuple):
 def is_hint(text: str) -> bool:
     """Whether this is ``NAME:VERSION``."""
     name, _, version = text.partition(":")
-    return is_name(name) and len(version) <= LONGEST_NAME and VERSION.match(version) is not None
+    return is_name(name) and is_version(version)
 
 
 class Layout(Closing):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from stratavm.base.forms import Any, Final, NamedTuple, Self, dataclass, replace
 from stratavm.plugins.manifest import DIGEST, digest_of
-from stratavm.plugins.ranges import VERSION
+from stratavm.plugins.ranges import is_version
 from stratavm.plugins.repository.artifact import IMAGE, MOST_IMAGE, SIGNATURE, Descriptor
 from stratavm.plugins.repository.signing import MOST_ENVELOPE
 from stratavm.plugins.repository.spelling import Refuse, having, parsed, spelt
@@ -64,7 +64,7 @@ def version_of(text: str, refuse: Refuse) -> str:
     Raises:
         Exception: what ``refuse`` made.
     """
-    if len(text) > 100 or not VERSION.match(text):
+    if not is_version(text):
         raise refuse("form", "a version such as '1.4.0'", text[:100])
     return text
 
