@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
+from weakref import ref
 
 from stratavm.base.errors import LinkError, OutOfFuel, ResourceLimit, Trap
 from stratavm.base.thrown import WasmException
@@ -418,6 +419,10 @@ class Instance:
     def budget(self) -> Store:
         """What objects take bytes of."""
         return self.store
+
+    def owner(self) -> Callable[[], object]:
+        """What gives the store."""
+        return ref(self.store)
 
     def sent(self, raw: int) -> int:
         """The same reference."""

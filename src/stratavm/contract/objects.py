@@ -6,7 +6,7 @@ handle of it, and ``i31`` none: bit 63 and 31 bits of number. Types are those of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from stratavm.base.forms import Any, Final, Protocol, TypeAlias
 from stratavm.spec import types as T
@@ -54,6 +54,9 @@ class Home(Protocol):
     def budget(self) -> Budget:
         """What bytes are taken of."""
 
+    def owner(self) -> Callable[[], object]:
+        """What gives the store, as long as it is there."""
+
     def thing_ref(self, thing: Any) -> int:
         """The raw reference to a Python object: the same one as long as anybody has it."""
 
@@ -79,18 +82,20 @@ class I31:
 class GuestObject:
     """A struct or an array; two are the same only if they are the same object."""
 
-    __slots__ = ("__weakref__", "_budget", "_bytes", "type_id", "values")
+    __slots__ = ("__weakref__", "_budget", "_bytes", "_owner", "type_id", "values")
 
-    def __init__(self, type_id: int, values: list[Stored], budget: Budget, size: int) -> None:
+    def __init__(
+        self, type_id: int, values: list[Stored], owner: Callable[[], object], budget: Budget, size: int
+    ) -> None:
         self.type_id, self.values = type_id, values
-        self._budget, self._bytes = budget, size
+        self._owner, self._budget, self._bytes = owner, budget, size
 
     def __del__(self) -> None:
         self._budget.refund(self._bytes)
 
-    def is_held_by(self, budget: object) -> bool:
-        """Whether it is of the store that has this budget: its type's number and its values mean nothing elsewhere."""
-        return self._budget is budget
+    def is_of(self, store: object) -> bool:
+        """Whether it is of that store: its type's number and its values mean nothing elsewhere."""
+        return self._owner() is store
 
     @property
     def is_array(self) -> bool:
@@ -140,7 +145,7 @@ def new_struct(home: Home, type_index: int, raws: Sequence[int]) -> int:
     fields = composite.fields
     budget, size = _charged(home, len(fields), "a struct")
     values = [_value(home, field.storage, raw) for field, raw in zip(fields, raws or [0] * len(fields), strict=True)]
-    return home.thing_ref(GuestObject(home.type_id(type_index), values, budget, size))
+    return home.thing_ref(GuestObject(home.type_id(type_index), values, home.owner(), budget, size))
 
 
 def new_array(home: Home, type_index: int, count: int, raws: Iterable[int]) -> int:
@@ -150,7 +155,7 @@ def new_array(home: Home, type_index: int, count: int, raws: Iterable[int]) -> i
     values = [_value(home, storage, raw) for raw in raws]
     if len(values) == 1:
         values *= count
-    return home.thing_ref(GuestObject(home.type_id(type_index), values, budget, size))
+    return home.thing_ref(GuestObject(home.type_id(type_index), values, home.owner(), budget, size))
 
 
 def boxed(home: Home, raw: int) -> int:

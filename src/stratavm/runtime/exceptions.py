@@ -45,7 +45,9 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value_type
 from stratavm.spec.types import (
     EXN,
+    EXTERN,
     NOEXN,
+    NOEXTERN,
     FuncType,
     TagType,
     heap,
@@ -430,8 +432,14 @@ def renew_in(exn: Exn, step: cython.bint) -> cython.int:
     for at in range(len(exn.held)):
         place: cython.Py_ssize_t = exn.tag.handled[at]
         thing: object = exn.held[at]
-        exception: cython.bint = thing is not None and heap(exn.tag.params[place]) in (EXN, NOEXN)
-        raw: object = exnref(store, thing, exn, step) if exception else raw_of_thing(store, thing)
+        above: object = heap(exn.tag.params[place])
+        raw: object
+        if thing is not None and above in (EXN, NOEXN):
+            raw = exnref(store, thing, exn, step)
+        elif above in (EXTERN, NOEXTERN):  # an i31 that went outside is an object there
+            raw = store.extern_to_raw(thing)
+        else:
+            raw = raw_of_thing(store, thing)
         exn.cells[2 * place] = raw
     return 0
 

@@ -14,17 +14,19 @@ from cython.cimports.stratavm.runtime.store import Store, is_aborted, remember_r
 
 from stratavm.base.errors import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
 from stratavm.base.text import printable
-from stratavm.spec.types import CONCRETE, FUNC, NOFUNC, REF, REF_NULL, RESOLVED, abstract_of, heap, kind
+from stratavm.spec.types import CONCRETE, FUNC, NOFUNC, REF, REF_NULL, RESOLVED, abstract_of, heap, holds_objects, kind
 
 STACK_CELLS = cython.declare(uint32_t, 32)
 FUNCREF_WIDTH = cython.declare(uint8_t, 9)
+OBJECT_WIDTH = cython.declare(uint8_t, 10)
 
 _WIDTHS = {0x7F: 4, 0x7D: 4, 0x7E: 8, 0x7C: 8, 0x7B: 16}
 
 
 def cell_widths(types):
-    """Bytes that each value of a cell uses; a funcref has 8 and is marked by 9, since its bits are checked."""
-    return bytes([_WIDTHS.get(t) or (9 if _is_func(t) else 8) for t in types])
+    """Bytes that each value of a cell uses; a funcref has 8 and is marked by 9, a reference to an object by 10, since
+    their bits are checked."""
+    return bytes([_WIDTHS.get(t) or (9 if _is_func(t) else 10 if holds_objects(t) else 8) for t in types])
 
 
 def _is_func(t: int) -> bool:
@@ -52,6 +54,8 @@ def fill_cells(store, cells, values, widths, types):
             raise OverflowError(f"{word:#x} does not fit 32 bits")
         if width == FUNCREF_WIDTH:
             store.check_reference(types[i], word)
+        elif width == OBJECT_WIDTH:
+            store.check_object(types[i], word)
         cells[2 * i] = word
         cells[2 * i + 1] = 0
     return 0
@@ -131,9 +135,8 @@ class FuncRef:
                 raise Closed("the instance of this function is closed")
             if instance.poisoned:
                 raise InstancePoisoned("a call of this instance was abandoned midway; its memory may be inconsistent")
-        if self.guest is not None:
-            return self.run_python(args)
-        return self.run_cells(args)
+        raws: list = self.run_cells(args) if self.guest is None else self.run_python(args)
+        return self.store.show(raws, self.results) if OBJECT_WIDTH in self.results else raws
 
     def call_by_guest(self, args: list) -> list:
         """``call_raw`` by a guest that the oracle runs, of what the oracle does not run: to be closed or abandoned

@@ -81,6 +81,8 @@ class Global:
             raise OverflowError(f"{shown(bits)} does not fit {8 * self.width} bits")
         if self.holds_functions:
             self.store.check_reference(self.type.value, bits)
+        elif self.holds_handles and holds_objects(self.type.value):
+            self.store.check_object(self.type.value, bits)
         self.cell[0] = bits & 0xFFFFFFFFFFFFFFFF
         if self.width == 16:
             self.cell[1] = bits >> 64
@@ -115,7 +117,7 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     variable.store = store
     variable.type = type
     variable.holds_functions = marked[0] == 9
-    variable.width = 8 if marked[0] == 9 else marked[0]
+    variable.width = 8 if marked[0] in (9, 10) else marked[0]
     variable.holds_handles = marked[1]
     if variable.holds_handles:
         store.add_root(variable, heap(value) in (EXN, NOEXN) or holds_objects(outside(value)))

@@ -4,6 +4,7 @@ business."""
 
 # strata: hot
 from _operator import itemgetter
+from sys import modules
 
 import cython
 from cython.cimports.stratavm.contract._gen_layout import FUNCREC_SIZE
@@ -121,7 +122,8 @@ class Handles:
     def unheld_exceptions(self, marks):
         """The exnrefs that have no mark."""
         h: cython.Py_ssize_t
-        return [h for h in range(len(self.things), 0, -1) if not marks[h] and h in self.exceptions]
+        n: cython.Py_ssize_t = len(self.things)  # before anything is made: there are no more marks
+        return [h for h in range(n, 0, -1) if not marks[h] and h in self.exceptions]
 
     def forget_exceptions(self, gone, things):
         """Free exnrefs of these exceptions, which the caller drops last. Runs nothing of Python's."""
@@ -136,11 +138,17 @@ class Handles:
         return 0
 
 
+def is_guests(thing: object) -> bool:
+    """Whether a Python object is a guest's struct or array. The room that knows them is there if there is one."""
+    room: object = modules.get("stratavm.contract.objects")
+    return room is not None and type(thing) is room.GuestObject
+
+
 @cython.cfunc
 def too_many(things: list, kept: set) -> object:
     """The error where there may be no further handle; ``kept``: those of exceptions and of guests' objects."""
     held: object = len(things)
-    objects: object = len([h for h in kept if type(things[h - 1]).__name__ == "GuestObject"])
+    objects: object = len([h for h in kept if is_guests(things[h - 1])])
     exceptions: object = len(kept) - objects
     parts: list = []
     if held > len(kept) or not kept:

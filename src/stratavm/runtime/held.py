@@ -1,9 +1,10 @@
 # strata: hot
-"""Which exnrefs the guests of a store hold in the midst of a call; what none holds is freed. What an exception is is
-not known here.
+"""Which exnrefs, and references to guests' objects, the guests of a store hold in the midst of a call; what none holds
+is freed. What an exception or an object is is not known here, and both are called exnrefs.
 
 They are in tables and globals, in frames of machine code, of which every word is looked at, and in those of guests that
-run without. Nothing else has any: an exnref never crosses to Python.
+run without. Nothing else has any: an exnref never crosses to Python, and an object that does, or that may lie among
+references to any object of Python, has an ordinary handle from then on.
 """
 
 import cython
@@ -37,7 +38,6 @@ def free_unheld(store, held, step):
     """
     handles: Handles = store.all_handles()
     entries: uint32_t = store.entries
-    n: cython.Py_ssize_t = len(handles.things)
     for run in tuple(handles.runs):
         if not run.waits and not (step and run is handles.runs[len(handles.runs) - 1]):
             handles.exceptions_at = len(handles.exceptions) + FEW
@@ -46,6 +46,7 @@ def free_unheld(store, held, step):
     for root in list(handles.exception_roots or ()):
         held.update(root.held_handles())
     places: list = [] if store.under is None else [place for fiber in store.under for place in fiber.frames()]
+    n: cython.Py_ssize_t = len(handles.things)  # roots may have run anything; from here to ``gone`` nothing does
     marks: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), calloc(n + 1, 1))
     if marks == cython.NULL:
         raise MemoryError("no memory to see which exceptions guests hold")
@@ -68,6 +69,33 @@ def free_unheld(store, held, step):
     mark(store.exec, ATTENTION_CROWDED, handles.crowded())
     mark(store.exec, ATTENTION_THROWN, True)
     return 0
+
+
+@cython.cclass
+class Unfinished:
+    """Something that makes handles which lie nowhere yet, as long as it is entered: among the guests that run without
+    machine code it is one that waits for nothing."""
+
+    handles: Handles
+
+    def __cinit__(self, handles: Handles):
+        self.handles = handles
+
+    @property
+    def waits(self) -> bool:
+        """What it has is not known."""
+        return False
+
+    def functions_of(self, instance: object) -> set:
+        """It is in no function."""
+        return set()
+
+    def __enter__(self) -> object:
+        self.handles.runs.append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.handles.runs.remove(self)
 
 
 @cython.cfunc

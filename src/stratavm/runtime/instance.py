@@ -2,6 +2,8 @@
 what is decided by ``link``."""
 
 # strata: hot
+from _weakref import ref
+
 import cython
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
 from cython.cimports.libc.stdint import uint32_t, uint64_t
@@ -42,6 +44,8 @@ from cython.cimports.stratavm.runtime.table import Table
 from stratavm.base.errors import StoreBusy, Trap
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
+from stratavm.runtime.handles import is_guests
+from stratavm.runtime.held import Unfinished
 from stratavm.spec.types import holds_handles, resolved
 
 LONE_BYTES = cython.declare(uint64_t, 512)  # what a LoneFunc takes of the budget: itself, and its place in three tables
@@ -298,12 +302,16 @@ class Instance:
         how: cython.pointer(ElementPlan) = cython.address(self.blueprint.plans[index])
         if how.active and how.plain:
             return 0
-        items: list = None
-        if not how.plain:
-            items = [evaluate(expression, self) for expression in self.blueprint.segments[index].exprs]
-            if holds_handles(resolved(self.blueprint.segments[index].type, self.blueprint.ids)):
-                self.store.add_root(self, True)
-        return self.make_element(index, items)
+        if how.plain:
+            return self.make_element(index, None)
+        segment: object = self.blueprint.segments[index]
+        if not holds_handles(resolved(segment.type, self.blueprint.ids)):
+            return self.make_element(index, [evaluate(expression, self) for expression in segment.exprs])
+        with Unfinished(self.store.all_handles()):
+            items: list = [evaluate(expression, self) for expression in segment.exprs]
+            self.store.add_root(self, True)
+            self.make_element(index, items)
+        return 0
 
     def make_element(self, index, items):
         """Give an element segment its references: ``items``, or functions where that is None."""
@@ -568,10 +576,14 @@ class Instance:
             raise self.store.why_closed()
         return self.store.quota
 
+    def owner(self) -> object:
+        """What gives the store, as long as it is there."""
+        return ref(self.store)
+
     def thing_ref(self, thing: object) -> int:
         """The raw reference to a Python object; to an exception, its exnref. What is a guest's alone may go inside of a
         call."""
-        return self.store.number_of(thing, isinstance(thing, Exn) or type(thing).__name__ == "GuestObject")
+        return self.store.number_of(thing, isinstance(thing, Exn) or is_guests(thing))
 
     def sent(self, raw: int) -> int:
         """The same reference: it may lie where those to any object of Python are, and goes between calls alone."""

@@ -25,6 +25,7 @@ from stratavm.base.importing import importing
 from stratavm.contract.layout import plan_of
 from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
+from stratavm.runtime.held import Unfinished
 from stratavm.runtime.image import NO_IMAGES, Images
 from stratavm.spec.matching import describe, extern_matches
 
@@ -267,12 +268,21 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
             instance.add_memory(memory)
     for number in blueprint.evaluated:
         variable = instance.global_of(blueprint.n_imported_globals + number)
-        variable.bits = evaluate(blueprint.globals[number].init, instance)
+        init: object = blueprint.globals[number].init
+        if variable.holds_handles:
+            with Unfinished(instance.store.all_handles()):
+                variable.bits = evaluate(init, instance)
+        else:
+            variable.bits = evaluate(init, instance)
     for at in range(len(blueprint.tables)):
-        init: object = blueprint.table_inits[at]
+        init = blueprint.table_inits[at]
         table = Table.__new__(Table)
         form = blueprint.tables[at]
-        table.begin(instance.store, form, 0 if init is None else evaluate(init, instance), form.minimum, None)
+        if init is None:
+            table.begin(instance.store, form, 0, form.minimum, None)
+        else:
+            with Unfinished(instance.store.all_handles()):
+                table.begin(instance.store, form, evaluate(init, instance), form.minimum, None)
         instance.add_table(table)
     for i in range(blueprint.counts.n_elements):
         instance.set_element(i, evaluate)

@@ -22,6 +22,8 @@ from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Trap
+from stratavm.runtime.handles import is_guests
+from stratavm.runtime.held import Unfinished
 from stratavm.spec import types as T
 
 MASK64: object = 0xFFFFFFFFFFFFFFFF
@@ -32,6 +34,20 @@ IS_ARRAY = cython.declare(uint32_t, T.ARRAY_ID)
 H_I31 = cython.declare(uint32_t, T.I31)
 H_EQ = cython.declare(uint32_t, T.EQ)
 H_ARRAY = cython.declare(uint32_t, T.ARRAY)
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def do_row(handles: Handles, found: object, cells: cython.pointer(uint64_t)) -> cython.int:
+    """A row on cells. Until its result is there Python may run anything, and nothing is freed: no frame has it."""
+    stack: list = read_cells(cells, cell_widths(found[1]))
+    with Unfinished(handles):
+        found[0](stack, [])
+        if found[2]:
+            raw: object = stack[0]
+            cells[0] = raw & MASK64
+            cells[1] = raw >> 64
+    return 0
 
 
 @cython.cfunc
@@ -48,19 +64,12 @@ def run_row(
     store: Store = instance.store
     try:
         found: object = instance.program().single(row, x, y)
-        widths: bytes = cell_widths(found[1])
-        stack: list = read_cells(cells, widths)
+        handles: Handles = store.all_handles()
         try:
-            found[0](stack, [])
+            do_row(handles, found, cells)
         except ResourceLimit:  # what guests have dropped may make room
             free_dropped(store)
-            stack = read_cells(cells, widths)
-            found[0](stack, [])
-        if found[2]:
-            raw: object = stack[0]
-            cells[0] = raw & MASK64
-            cells[1] = raw >> 64
-        handles: Handles = store.all_handles()
+            do_row(handles, found, cells)
         if len(handles.exceptions) > handles.exceptions_at:
             free_dropped(store)
     except Trap as trap:
@@ -97,7 +106,7 @@ def type_of_thing(store: Store, raw: uint64_t) -> uint64_t:
     """The id of the type of the object that a reference means; 0 where it is none of a guest's."""
     try:
         thing: object = store.extern_from_raw(raw)
-        return thing.type_id if type(thing).__name__ == "GuestObject" else 0
+        return thing.type_id if is_guests(thing) else 0
     except BaseException as error:
         store.fail(error)
     return 0

@@ -14,12 +14,29 @@ from cython.cimports.stratavm.runtime.template import NO_FUEL
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.numbers import whole
+from stratavm.runtime.handles import is_guests
 from stratavm.runtime.limits import StoreLimits
-from stratavm.spec.types import CONCRETE, FIRST_RESOLVED, REF, RESOLVED, heap, kind, type_name
+from stratavm.spec.types import (
+    ANY,
+    ARRAY,
+    CONCRETE,
+    EQ,
+    FIRST_RESOLVED,
+    I31,
+    REF,
+    RESOLVED,
+    STRUCT,
+    abstract_of,
+    heap,
+    kind,
+    type_name,
+)
 
 let_go = cython.declare(let_go_t)
 MAX_FUEL = (1 << 63) - 1
 LARGEST = 1 << 63
+OBJECT_WIDTH = cython.declare(cython.int, 10)
+"""Marks a cell that has a reference to an object of guests: its bits are checked."""
 HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
 
 
@@ -340,6 +357,33 @@ class Residence(Occupied):
         elif not self.is_of_type(bits, heap(type) - RESOLVED):
             raise ValueError(f"{bits:#x} is no {type_name(type)}")
 
+    def check_object(self, type: int, bits: int) -> None:
+        """Raise ValueError unless the bits are a value of a type of references to objects: guests believe that."""
+        nullable: cython.bint = kind(type) != REF
+        if not (nullable if bits == 0 else self.is_object(heap(type), bits)):
+            raise ValueError(f"{bits:#x} is no {type_name(type)}")
+
+    def is_object(self, wanted: int, bits: int) -> bool:
+        """Whether bits that are not 0 are a reference to what is of a heap type; ValueError: they are no handle."""
+        above: object = abstract_of(wanted)
+        if bits >> 63:
+            return bits >> 31 == 1 << 32 and above in (ANY, EQ, I31)
+        thing: object = self.extern_from_raw(bits)
+        if not is_guests(thing):
+            return above == ANY and thing is not None
+        if wanted >= RESOLVED:
+            return self.runtime.types.matches(thing.type_id, wanted - RESOLVED)
+        return above in (ANY, EQ) or above == (ARRAY if thing.is_array else STRUCT)
+
+    def show(self, raws: list, widths: bytes) -> list:
+        """Raw results that a host sees: it has what they refer to from here on."""
+        at: cython.Py_ssize_t
+        if self.handles is not None:
+            for at in range(len(raws)):
+                if widths[at] == OBJECT_WIDTH:
+                    self.handles.exceptions.discard(raws[at])
+        return raws
+
     def is_of_type(self, address: uint64_t, type_id: int) -> bool:
         """Whether the function whose FuncRec lies at ``address`` has a type, by canonical id, or one below it. As
         ``check_function`` where there is none."""
@@ -399,7 +443,7 @@ class Residence(Occupied):
         limit: object = self.template.limits.handles
         found: object = handles.handle_of_exception(thing, limit) if exception else handles.handle(thing, limit)
         if handles.used > used:
-            if type(thing).__name__ == "GuestObject" and not thing.is_held_by(self.quota):
+            if is_guests(thing) and not thing.is_of(self):
                 handles.drop(found)
                 raise TypeError(f"{thing!r} belongs to another store")
             if not self.quota.claim(HANDLE_BYTES):

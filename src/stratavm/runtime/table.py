@@ -88,6 +88,8 @@ class Table:
         bits: object = exactly("raw", raw)
         if self.store is None and spec.holds_functions and not is_closed(store):
             store.check_reference(type.element, bits)
+        elif self.store is None and holds_objects(type.element) and not is_closed(store):
+            store.check_object(type.element, bits)
         self.begin(store, spec, bits, spec.minimum, None)
 
     @classmethod
@@ -297,6 +299,8 @@ class Table:
                 raise ValueError(f"{raw:#x} is no {type_name(self.declared.element)}")
         elif self.holds_functions:
             self.store.check_reference(self.declared.element, raw)
+        elif self.holds_handles and holds_objects(self.declared.element):
+            self.store.check_object(self.declared.element, raw)
         return 0
 
     def place(self, index):

@@ -54,3 +54,17 @@ def test_an_object_of_another_store_is_refused(is_one_engine: bool, tier: str) -
             put()
     assert taker.store.bytes_held == held
     assert taker.exports["take"](None) == 0
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_a_store_that_shares_a_budget_is_another_one(tier: str) -> None:
+    """As those of a program's threads do."""
+    home = engine(tier)
+    one, other = Store(home), Store(home)
+    other.share_budget(one)
+    giver, taker = (Linker(home).instantiate(store, Module(GIVER, engine=home)) for store in (one, other))
+    thing = giver.exports["give"]()
+    assert giver.exports["take"](thing) == 1
+    with pytest.raises(TypeError, match="belongs to another store"):
+        taker.exports["take"](thing)
+    assert taker.exports["take"](taker.exports["give"]()) == 1

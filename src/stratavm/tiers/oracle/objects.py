@@ -52,6 +52,13 @@ def inside(count: int, index: int, length: int) -> None:
 def getter(instance: InstanceLike, op: Op, field: int) -> Callable[[GuestObject, int], int]:
     """What reads a value of an object as raw bits: extended where it is packed."""
     storage = field_of(instance.model, op.imms[0], field).storage
+    if T.is_ref(storage) and T.heap(storage) in (T.EXTERN, T.NOEXTERN):
+
+        def outside(thing: GuestObject, at: int) -> int:
+            raw = raw_of(instance, thing.values[at])
+            return instance.sent(raw) if raw else 0  # it may lie where any object of Python does
+
+        return outside
     if is_traced(instance.model, storage):
         return lambda thing, at: raw_of(instance, thing.values[at])
     if op.name.endswith("_s"):
@@ -167,9 +174,9 @@ def _array_new_segment(op: Op, instance: InstanceLike) -> Step:
 
     def array_new_segment(stack: list[int], locals_: list[int]) -> None:
         count, start = stack.pop(), stack.pop()
-        values = read(start, count)
-        instance.charge(count)
-        stack.append(new_array(instance, index, count, values))
+        made = new_array(instance, index, count, read(start, count))
+        instance.charge(count)  # behind what may fail and be done again where guests have dropped something
+        stack.append(made)
 
     return array_new_segment
 

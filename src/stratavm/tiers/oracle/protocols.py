@@ -128,6 +128,9 @@ class InstanceLike(Protocol):
     def budget(self) -> Budget:
         """What the bytes of objects are taken of."""
 
+    def owner(self) -> Callable[[], object]:
+        """What gives the store, as long as it is there."""
+
     def thing_ref(self, thing: Any) -> int:
         """The raw reference to a Python object: the same one as long as anybody has it."""
 
