@@ -17,7 +17,7 @@ NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
 @cython.auto_pickle(False)
 @cython.cclass
 class Exerciser:
-    """The only guest of a heap."""
+    """The only guest of a heap: the one that was made last."""
 
     def __init__(self, heap: Heap, roots: int, words: int):
         if self.heap is not None:
@@ -31,7 +31,7 @@ class Exerciser:
         heap.bind(cython.address(heap.state.own), tell, cython.cast(cython.p_void, self))
 
     def __dealloc__(self):
-        if self.heap is not None:
+        if self.heap is not None and self.heap.state.owner == cython.cast(cython.p_void, self):
             self.heap.state.visit = cython.NULL
         free(self.roots)
         free(self.words)

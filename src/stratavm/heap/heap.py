@@ -29,7 +29,9 @@ from cython.cimports.stratavm.heap.state import (
     HEAD_STACK,
     LARGE,
     HeapState,
+    lock,
     look_up_types,
+    unlock,
 )
 from cython.cimports.stratavm.heap.types import Descriptors
 
@@ -74,8 +76,13 @@ class Heap:
     def bind(self, window, visit, owner):
         """Allocate by the words at ``window``; ``visit(owner, state)`` is called for the roots."""
         state: cython.pointer(HeapState) = self.state
+        marking: uint64_t = 0
+        if state.window != cython.NULL:
+            close_windows(state)
+            marking = state.window.marking
         state.window, state.visit, state.owner = window, visit, owner
         window.next = window.end = 0
+        window.marking = marking
         window.side = cython.cast(uint64_t, state.side) - (cython.cast(uint64_t, state.base) >> GRANULE_SHIFT)
 
     def __dealloc__(self):
@@ -88,27 +95,21 @@ class Heap:
 
     def hold(self, address: int) -> None:
         """The host has an object: it is a root, once for each time that it was held."""
-        state: cython.pointer(HeapState) = self.state
-        room: uint32_t = 2 * state.room_held + 16
-        if state.n_held == state.room_held:
-            grown: cython.p_void = realloc(state.held, room * 8)
-            if grown == cython.NULL:
-                raise MemoryError("no memory for a reference of the host's")
-            state.held, state.room_held = cython.cast(cython.pointer(uint64_t), grown), room
-        state.held[state.n_held] = address
-        state.n_held += 1
+        word: uint64_t = address
+        noted: cython.bint
+        with cython.nogil:  # whoever waits for the lock does not have the GIL
+            noted = note_held(self.state, word)
+        if not noted:
+            raise MemoryError("no memory for a reference of the host's")
 
     def release(self, address: int) -> None:
         """The host has it once less. ValueError: it did not have it."""
-        state: cython.pointer(HeapState) = self.state
-        wanted: uint64_t = address
-        at: uint32_t
-        for at in range(state.n_held):
-            if state.held[at] == wanted:
-                state.n_held -= 1
-                state.held[at] = state.held[state.n_held]
-                return
-        raise ValueError(f"{address:#x} is no object that the host holds")
+        word: uint64_t = address
+        found: cython.bint
+        with cython.nogil:
+            found = forget_held(self.state, word)
+        if not found:
+            raise ValueError(f"{address:#x} is no object that the host holds")
 
     def collect(self) -> None:
         """Find all garbage, now."""
@@ -123,7 +124,9 @@ class Heap:
     def by_generations(self, pause_ns: int, slices: bool = True) -> None:
         """From here on whoever writes a reference into an old object notes it (``mark.note_write``): most collections
         look at new objects only. They are so many that it should take at most so long. The others go on in slices of
-        half of that."""
+        half of that. ValueError: nothing takes so little."""
+        if pause_ns < 2:
+            raise ValueError(f"a pause of {pause_ns} ns cannot be aimed at")
         self.collect()
         self.state.generational, self.state.pause_ns, self.state.nursery = True, pause_ns, FIRST_NURSERY
         self.state.incremental = slices
@@ -164,6 +167,45 @@ class Heap:
     def collections(self) -> int:
         """How often garbage was collected."""
         return self.state.collections
+
+
+# ---- what the host holds ----
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def note_held(state: cython.pointer(HeapState), address: uint64_t) -> cython.bint:
+    """One more reference of the host's; false where there is no memory for it."""
+    lock(cython.address(state.held_lock))
+    room: uint32_t = 2 * state.room_held + 16
+    if state.n_held == state.room_held:
+        grown: cython.p_void = realloc(state.held, room * 8)
+        if grown != cython.NULL:
+            state.held, state.room_held = cython.cast(cython.pointer(uint64_t), grown), room
+    noted: cython.bint = state.n_held < state.room_held
+    if noted:
+        state.held[state.n_held] = address
+        state.n_held += 1
+    unlock(cython.address(state.held_lock))
+    return noted
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def forget_held(state: cython.pointer(HeapState), address: uint64_t) -> cython.bint:
+    """One less; false where there is none."""
+    at: uint32_t = 0
+    lock(cython.address(state.held_lock))
+    while at < state.n_held and state.held[at] != address:
+        at += 1
+    found: cython.bint = at < state.n_held
+    if found:
+        state.n_held -= 1
+        state.held[at] = state.held[state.n_held]
+    unlock(cython.address(state.held_lock))
+    return found
 
 
 # ---- allocation ----
@@ -217,7 +259,7 @@ def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
         collect_garbage(state, full and not state.incremental)
         if full and state.incremental:
             begin_cycle(state)
-    elif state.incremental:
+    else:
         clean(state, FEW_BLOCKS)
 
 
@@ -317,7 +359,9 @@ def mark_roots(state: cython.pointer(HeapState)) -> cython.void:
     """The guest's, and the host's."""
     if state.visit != cython.NULL:
         state.visit(state.owner, state)
+    lock(cython.address(state.held_lock))
     mark_range(state, state.held, state.n_held)
+    unlock(cython.address(state.held_lock))
 
 
 @cython.cfunc

@@ -135,7 +135,8 @@ def scan_words(state, low, high):
 @cython.nogil
 @cython.exceptval(check=False)
 def look_at_elements(state: cython.pointer(HeapState), granule: uint32_t, index: uint32_t) -> cython.void:
-    """Mark what some elements of an array of references refer to, and leave the rest for later."""
+    """Mark what some elements of an array of references refer to, and leave the rest for later: so do the side bytes of
+    a large one."""
     header: cython.pointer(uint32_t) = header_at(state, granule)
     words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header) + 1
     end: uint32_t = header[1]
@@ -144,6 +145,10 @@ def look_at_elements(state: cython.pointer(HeapState), granule: uint32_t, index:
         state.parts[state.n_parts].granule = granule
         state.parts[state.n_parts].index = end
         state.n_parts += 1
+    first: uint64_t = max((8 + 8 * cython.cast(uint64_t, index)) >> GRANULE_SHIFT, 1)
+    last: uint64_t = (8 + 8 * cython.cast(uint64_t, end) + 15) >> GRANULE_SHIFT
+    if size_of(info_of(state, header), header) > LARGE and first < last:  # two parts may share a granule
+        memset(state.side + granule + first, UNLOGGED | state.epoch, last - first)
     at: uint32_t
     for at in range(index, end):
         mark(state, words[at])
@@ -162,7 +167,7 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
         state.grown += granules << GRANULE_SHIFT
     else:
         state.grown += granules << GRANULE_SHIFT
-        granules = granules if info.n_traced else 1
+        granules = granules if info.n_traced and info.element == 0 else 1  # of arrays part by part
     if granules > 1:
         memset(state.side + granule + 1, UNLOGGED | state.epoch, granules - 1)
     if info.element:

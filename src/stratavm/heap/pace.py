@@ -22,7 +22,7 @@ def next_nursery(nursery, took_ns, most_ns):
 def bytes_between(live, rate, slice_ns, runway):
     """How many bytes may be handed out between two slices, so that what lives is looked at before ``runway`` bytes are:
     ``rate`` of them in a microsecond."""
-    slices: uint64_t = live * 1000 // (rate * slice_ns) + 1
+    slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
     return max(SMALLEST // 2, runway // slices)
 
 

@@ -56,9 +56,10 @@ BLOCK = cython.declare(uint64_t, 1 << BLOCK_SHIFT)
 LOWEST = cython.declare(uint64_t, 1 << 32)
 """Smaller references are handles."""
 GIVEN_BACK = cython.declare(cython.int, 4)  # MADV_DONTNEED
-MOST_BLOCKS = cython.declare(uint64_t, 1 << 20)
-"""A granule's number has 32 bits; half of them, since there is address space for twice as many blocks as may be used:
-nothing moves, so that large objects may find no run of blocks though there are enough."""
+MOST_BLOCKS = cython.declare(uint64_t, (1 << 20) - PART_BLOCKS // 2)
+"""A granule's number has 32 bits, and so has the one behind the last; half of them, since there is address space for
+twice as many blocks as may be used: nothing moves, so that large objects may find no run of blocks though there are
+enough."""
 
 
 # ---- the reservation ----

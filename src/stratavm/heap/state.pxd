@@ -10,9 +10,17 @@ cdef extern from * nogil:
     """
     #define strata_seen(p) __atomic_load_n((void **)(p), __ATOMIC_ACQUIRE)
     #define strata_show(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
+    #include <sched.h>
+    static inline void strata_lock(uint32_t *word) {
+        while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
+            sched_yield();
+    }
+    #define strata_unlock(word) __atomic_store_n(word, 0, __ATOMIC_RELEASE)
     """
     void* seen "strata_seen"(void* place)
     void show "strata_show"(void* place, void* value)
+    void lock "strata_lock"(uint32_t* word)  # without the GIL: whoever has it may want that
+    void unlock "strata_unlock"(uint32_t* word)
     void prefetch "__builtin_prefetch"(const void* address)
 
 cdef enum:
@@ -144,6 +152,7 @@ cdef struct HeapState:
     uint64_t* held                   # objects that the host has
     uint32_t n_held
     uint32_t room_held
+    uint32_t held_lock               # the host may drop what it has on any thread, and while the guest's collects
 
 cdef enum:
     POISON_BYTE = 0xDB

@@ -55,6 +55,8 @@ class Verifier:
         span: uint32_t
         if state.collecting or (not state.window.marking and (state.n_stack or state.n_parts or state.overflowed)):
             self.found.append("a collection left something to look at")
+        if cython.cast(uint64_t, state.room_blocks) * BLOCK_GRANULES >> 32:
+            self.found.append("there is no number behind the last granule's")
         if state.damaged:
             self.found.append(f"{state.damaged} freed runs of granules were written to")
         while block < state.n_blocks:
