@@ -515,6 +515,7 @@ def test_old_numbers_go_without_a_pause(how: str) -> None:
     guest.check()
 
 
+@pytest.mark.trace_slow
 def test_the_host_drops_what_it_holds_on_another_thread() -> None:
     """While what it holds is looked at: one is there all the time, now the first and now the last."""
     guest = Guest(0)
