@@ -54,7 +54,12 @@ class Shelf:
         first = self.linker.instantiate(stratavm.Store(self.engine), module)
         first.exports.stamp(1, PAGES)
         self.kept: list[tuple[int, stratavm.Snapshot]] = [(1, first.snapshot())]
-        with stratavm.Store(self.engine) as store:  # a file for the table is made with the first clone
+        self.keep_first()
+
+    def keep_first(self) -> None:
+        """All but the first one go; a file for its table is made with its first clone, so it has one."""
+        del self.kept[1:]
+        with stratavm.Store(self.engine) as store:
             self.kept[0][1].instantiate(store, self.linker)
 
     def serve(self, chance: Random) -> None:
@@ -130,8 +135,7 @@ def clones(random: Random, seconds: float) -> int:
         together(*[partial(many, shelf, random.randrange(1 << 30)) for _ in range(4)])
         if random.random() < 0.3:
             assert in_child(shelf, random.randrange(1 << 30)), "in a child"
-        # Roots that some round has made go, so that files are as many as before.
-        del shelf.kept[1:]
+        shelf.keep_first()  # roots that some round has made go, so that files are as many as before
 
     return repeat(seconds, round_)
 
