@@ -19,6 +19,7 @@ from stratavm.base.words import counted
 from stratavm.cli import output
 from stratavm.cli.looker import LOOK_S, Looker, state_of
 from stratavm.cli.program import Options
+from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.sandbox import process
 
 if TYPE_CHECKING:
@@ -88,10 +89,11 @@ class Watched:
 
     def attend(self) -> None:
         """Start it, and start it anew as often as it changes. Never returns."""
+        text = self._read()  # before the guest starts: an edit that comes at once finds what it changed
         self._start()
-        module = self._load()  # beside the guest, which says it where that fails
+        module = None if text is None else self._load(text)  # beside the guest, which says it where that fails
         self._before = None if module is None else parts_of(module)
-        del module
+        del text, module
         while True:
             found, now_s = state_of(self._options.module), time.monotonic()
             if self._looker.look(found, now_s):
@@ -103,24 +105,37 @@ class Watched:
                 self._child = None
             time.sleep(LOOK_S)
 
-    def _load(self, reported: bool = False) -> Module | None:
-        """What the file has; None where it is no module, or is being written: then the next look finds another state.
+    def _read(self) -> bytes | None:
+        """What the file has, whatever it is; None where it cannot be read, or is being written."""
+        try:
+            with open(self._options.module, "rb") as file:
+                text = file.read(DEFAULT_LIMITS.module_bytes + 1)
+        except OSError:
+            return None
+        return text if state_of(self._options.module) == self._looker.found else None
 
-        Args:
-            reported: say what is wrong with it.
-        """
+    def _load(self, text: bytes) -> Module | None:
+        """The module that was read; None where it is none."""
+        try:
+            return load(self._options, text)
+        except output.REPORTED:
+            return None
+
+    def _load_file(self) -> Module | None:
+        """What the file has, and a word of what is wrong with it; None where it is no module, or is being written: then
+        the next look finds another state."""
         found = self._looker.found
         try:
             module = load(self._options)
         except output.REPORTED as error:
-            if reported and state_of(self._options.module) == found:
+            if state_of(self._options.module) == found:
                 output.failure(error, module=self._options.module)
             return None
         return module if state_of(self._options.module) == found else None
 
     def _take(self) -> None:
         """Run what the file has now, if it is a module; else say what it is, and let go on what runs."""
-        module = self._load(reported=True)
+        module = self._load_file()
         if module is None:
             return
         self.stop()
@@ -152,8 +167,12 @@ class Watched:
             child.wait()
 
 
-def load(options: Options) -> Module:
+def load(options: Options, text: bytes | None = None) -> Module:
     """The module that the guest's process will load, under the same options.
+
+    Args:
+        options: of the run.
+        text: what its file had, a binary, text or image; None: what it has.
 
     Raises:
         OSError, StrataError: there is none.
@@ -165,7 +184,7 @@ def load(options: Options) -> Module:
     from stratavm.engine.module import Module
 
     config = common.config(options).having(strict=False, load_timeout=options.timeout, profile=None)
-    return Module(module_source(options.module), Engine(config))
+    return Module(module_source(options.module) if text is None else text, Engine(config))
 
 
 def parts_of(module: Module) -> Parts:

@@ -10,10 +10,13 @@ import sys
 import threading
 from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 import stratavm
+from stratavm.cli import program as program_line
+from stratavm.cli import run, watch
 from stratavm.cli.looker import GONE_S, SETTLE_S, Looker, state_of
 
 PROGRAM = """(module
@@ -317,9 +320,20 @@ def test_what_an_edit_did_not_change_keeps_its_code(watching, tmp_path):
     path.write_text(text("one\\n", 3))
     env = {"XDG_CACHE_HOME": str(tmp_path / "c"), "XDG_STATE_HOME": str(tmp_path / "s"), "STRATA_CACHE": "on"}
     watch = watching("app.wat", env=env)
-    watch.until("one")
+    watch.until("one")  # the other process may be slower than the guest: what ran was read before it started
     path.write_text(text("two\\n", 4))
     assert "strata: app.wat changed: 1 function, code of 20 others is kept" in watch.until("two")
     path.write_text(text("one\\n", 3))
     assert "strata: app.wat changed: its code is known" in watch.until("one")
     watch.close()
+
+
+def test_what_is_edited_at_once_was_read_before_the_guest_started(tmp_path, monkeypatch):
+    """However slow the process that watches is: the guest of the old binary keeps code for it."""
+    (path := tmp_path / "app.wat").write_text(program("one\\n"))
+    watched = watch.Watched(program_line.read(run.OPTIONS, ["--watch", str(path)], program_line.Options(command="run")))
+    monkeypatch.setattr(watch.Watched, "_start", lambda self: path.write_text(program("three\\n")))
+    monkeypatch.setattr(watch.Looker, "look", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        watched.attend()
+    assert b"one" in watched._before.binary
