@@ -13,7 +13,6 @@ tests.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 import threading
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from stratavm import Engine, Instance, Linker, Memory, MemorySlots, Module, Snapshot, Store, StoreLimits
 from tests import worlds
+from tests.forks import forked
 from tests.fuzz.oracles import Work, _attempt, _state
 from tests.fuzz.programs import program
 
@@ -184,19 +184,17 @@ def at_once(seed: int, snapshot: Snapshot, linker: Linker, expected: list[Any], 
 
 def in_a_child(snapshot: Snapshot, linker: Linker, expected: list[Any], work: Work) -> bool:
     """Whether a forked process sees the same, and this one still does after that has changed its own."""
-    child = os.fork()
-    if child == 0:
-        right = False
-        try:
-            clone = snapshot.instantiate(Store(snapshot.engine, limits=LIMITS), linker)
-            again = clone.snapshot()
-            scribble(clone)
-            clone = again.instantiate(Store(snapshot.engine, limits=LIMITS), linker)
-            right = holds(clone, work) == expected
-        finally:
-            os._exit(0 if right else 1)
-    status = os.waitpid(child, 0)[1]
-    return status == 0 and holds(snapshot.instantiate(Store(snapshot.engine, limits=LIMITS), linker), work) == expected
+
+    def right() -> bool:
+        clone = snapshot.instantiate(Store(snapshot.engine, limits=LIMITS), linker)
+        again = clone.snapshot()
+        scribble(clone)
+        clone = again.instantiate(Store(snapshot.engine, limits=LIMITS), linker)
+        return holds(clone, work) == expected
+
+    return (
+        forked(right) and holds(snapshot.instantiate(Store(snapshot.engine, limits=LIMITS), linker), work) == expected
+    )
 
 
 def rounds(first: int, count: int, seconds: float = float("inf")) -> int:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import random
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import time
 from typing import Any, Final
 
 from stratavm.sandbox import Python, PythonCompleted, Session
+from tests.forks import forked
 
 THREADS: Final = 8
 TIMEOUT_S: Final = 300
@@ -226,16 +226,13 @@ def at_once(session: Session, expected: tuple[Any, ...]) -> None:
 def in_a_child(session: Session, expected: tuple[Any, ...]) -> bool:
     """Whether a forked process sees the same, and this one still does after that has changed its own."""
     clone = taken(session)
-    child = os.fork()
-    if child == 0:
-        right = False
-        try:
-            again = taken(clone)
-            step(clone, SPOILS)
-            right = step(again, STATE) == expected
-        finally:
-            os._exit(0 if right else 1)
-    right = os.waitpid(child, 0)[1] == 0 and step(clone, STATE) == expected
+
+    def right_there() -> bool:
+        again = taken(clone)
+        step(clone, SPOILS)
+        return bool(step(again, STATE) == expected)
+
+    right = forked(right_there) and step(clone, STATE) == expected
     clone.close()
     return right
 

@@ -6,11 +6,10 @@ import contextlib
 import ctypes
 import functools
 import gc
-import os
 import sys
 import threading
 import time
-import warnings
+from collections.abc import Callable
 from random import Random
 from typing import Final, Literal
 
@@ -20,6 +19,7 @@ from stratavm.native import background
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from stratavm.tiers.tier import CompileExecutor, ThreadExecutor
 from stratavm.tiers.work import Work
+from tests.forks import forked
 from tests.fuzz.whims import Beside, Whims
 from tests.torture.measure import repeat, together
 from tests.unit.native import drill
@@ -85,19 +85,9 @@ def program(random: Random) -> tuple[bytes, int]:
     return stratavm.Module(text).model.binary, sum(constants)
 
 
-def fork(child_does: functools.partial[bool]) -> None:
+def fork(child_does: Callable[[], bool]) -> None:
     """A child that does something and ends; it has to be right, and to come to an end."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads, of the scenario itself
-        child = os.fork()
-    if child == 0:
-        good = False
-        try:
-            good = child_does()
-        finally:
-            os._exit(0 if good else 1)
-    _, status = os.waitpid(child, 0)
-    assert status == 0, status
+    assert forked(child_does)
 
 
 def helper_threads(random: Random, seconds: float) -> int:

@@ -4,14 +4,13 @@ holds what was in its snapshot, whoever writes where meanwhile."""
 from __future__ import annotations
 
 import gc
-import os
-import warnings
 from functools import partial
 from random import Random
 
 import stratavm
 from stratavm.engine.exports import Exports
 from tests import worlds
+from tests.forks import forked
 from tests.torture.measure import repeat, together
 
 GUEST = """(module (import "env" "host" (func $host (param i32) (result i32)))
@@ -106,19 +105,14 @@ def snapshot_of(store: stratavm.Store) -> stratavm.Snapshot:
 
 def in_child(shelf: Shelf, seed: int) -> bool:
     """Whether a forked process can begin with what its parent has, and change it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads
-        child = os.fork()
-    if child == 0:
-        right = False
-        try:
-            chance = Random(seed)
-            for _ in range(5):
-                shelf.serve(chance)
-            right = True
-        finally:
-            os._exit(0 if right else 1)
-    return os.waitpid(child, 0)[1] == 0
+
+    def right() -> bool:
+        chance = Random(seed)
+        for _ in range(5):
+            shelf.serve(chance)
+        return True
+
+    return forked(right)
 
 
 def clones(random: Random, seconds: float) -> int:

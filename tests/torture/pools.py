@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import os
 import threading
+from functools import partial
 from random import Random
 from typing import Any, Final
 
 import stratavm
 from stratavm.base.errors import DeadlineExceeded, Interrupted, Trap
 from stratavm.runtime.stacks import stack_status
+from tests.forks import forked
 from tests.torture.fibers import GUEST
 from tests.torture.measure import repeat
 
@@ -135,16 +137,7 @@ class Soak:
 
     def fork(self) -> None:
         """The child has a pool of its own, though guests of its parent wait, and closes what it does not want."""
-        child = os.fork()
-        if child:
-            _, status = os.waitpid(child, 0)
-            assert status == 0, status
-            return
-        good = False
-        try:
-            good = in_child(self.pres[1])
-        finally:
-            os._exit(0 if good else 1)
+        assert forked(partial(in_child, self.pres[1]))
 
 
 def in_child(pre: stratavm.InstancePre) -> bool:

@@ -4,15 +4,14 @@ A guest that sees an older version behind a newer one traps; no call fails, and 
 from __future__ import annotations
 
 import gc
-import os
 import threading
-import warnings
 from contextlib import suppress
 from functools import partial
 from random import Random
 
 import stratavm
 from stratavm.engine.composition import composition
+from tests.forks import forked
 from tests.torture.measure import repeat, together
 
 GUEST = """(module (import "env" "host" (func $host (param i32) (result i32)))
@@ -135,20 +134,15 @@ class Swapped:
 
 def in_child(program: Program) -> bool:
     """Whether a forked process can call it, update it and go back."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # that there are threads
-        child = os.fork()
-    if child == 0:
-        right = False
-        try:
-            more = "(func $new (param f64))"
-            program.instance.update(program.version(99, more=more))
-            right = program.instance.exports.work(WORK) == 99
-            program.instance.rollback()
-            right = right and program.instance.exports.work(WORK) == program.newest
-        finally:
-            os._exit(0 if right else 1)
-    return os.waitpid(child, 0)[1] == 0
+
+    def right() -> bool:
+        more = "(func $new (param f64))"
+        program.instance.update(program.version(99, more=more))
+        updated = program.instance.exports.work(WORK) == 99
+        program.instance.rollback()
+        return bool(updated and program.instance.exports.work(WORK) == program.newest)
+
+    return forked(right)
 
 
 def updates(random: Random, seconds: float) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
 from pathlib import Path
 
 import pytest
@@ -22,6 +20,7 @@ from stratavm.services import ahead
 from stratavm.services.ahead import look_ahead
 from stratavm.testing import EventRecorder
 from stratavm.tiers.policy import Policy, Thresholds
+from tests.forks import forked
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -289,13 +288,4 @@ def test_instances_in_a_child_that_was_forked(program):
     expected = ran(loaded(program)[0])
     kept(program)
     module, _ = loaded(program)
-    child = os.fork()
-    if not child:
-        code = 1
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
-        try:
-            code = 0 if ran(module, COUNT) == expected else 2
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert forked(lambda: ran(module, COUNT) == expected)

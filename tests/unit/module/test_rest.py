@@ -7,7 +7,6 @@ from __future__ import annotations
 import gc
 import os
 import random
-import signal
 import struct
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from stratavm.engine.source import read_source
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.names import unread_names
 from stratavm.module.reader import Reading, sum_of, sum_of_file
+from tests.forks import forked
 
 CHUNK = 1 << 16
 CODE, DATA, CUSTOM, TYPES = 10, 11, 0, 1
@@ -171,24 +171,20 @@ def test_who_closes_all_files_has_it_read_again_by_its_name(program, monkeypatch
 
 def test_what_is_at_its_place_by_then_is_not_waited_for(program):
     """A FIFO, to which nobody writes."""
-    child = os.fork()
-    if not child:
-        code = 1
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
+
+    def refused() -> bool:
+        reading = left(program)
+        reading.result()
+        os.closerange(3, 1024)
+        program.unlink()
+        os.mkfifo(program)
         try:
-            reading = left(program)
-            reading.result()
-            os.closerange(3, 1024)
-            program.unlink()
-            os.mkfifo(program)
-            try:
-                reading.whole()
-            except OSError:
-                code = 0
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+            reading.whole()
+        except OSError:
+            return True
+        return False
+
+    assert forked(refused)
 
 
 def forged(whole: bytes, chunk: int) -> bytes:
@@ -278,17 +274,7 @@ def test_a_child_that_was_forked_reads_it_as_well(program):
     """It has no thread."""
     reading = left(program, later_ms=3_600_000)
     data = reading.result()[0]
-    child = os.fork()
-    if not child:
-        code = 1
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(60)
-        try:
-            code = 0 if missing(data) and reading.whole() == PROGRAM else 2
-            del reading, data
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0 and missing(data)
+    assert forked(lambda: bool(missing(data)) and reading.whole() == PROGRAM) and missing(data)
 
 
 @pytest.mark.parametrize(("there", "names"), [(0, {}), (8, {"module": "m"}), (99, {"module": "m", "funcs": {5: "f"}})])

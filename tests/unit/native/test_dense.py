@@ -12,6 +12,7 @@ import stratavm
 from stratavm.native.execmem import CodeOwner
 from stratavm.runtime.codemap import describe
 from stratavm.runtime.gil import gil_status
+from tests.forks import forked
 from tests.unit.native.test_execmem import RET, protection
 
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -110,15 +111,18 @@ def test_a_module_compiled_at_its_calls_takes_its_bytes_and_no_page_per_function
     assert owner.pages_bytes <= owner.code_bytes * 17 // 16 + 2 * PAGE
 
 
+def filled(owner):
+    """How many pages thirty pieces of code are put in."""
+    return len({owner.publish(RET * 200) // PAGE for _ in range(30)})
+
+
 def test_a_child_process_fills_pages_again():
     """The threads that ran guests without the GIL are not in it."""
     owner = CodeOwner("m")
     with a_guest_without_the_gil():
-        child = os.fork()
-        if child == 0:
-            where = {owner.publish(RET * 200) // PAGE for _ in range(30)}
-            os._exit(0 if len(where) <= 3 and gil_status()["loose"] == 0 else 1)
-        assert os.waitpid(child, 0)[1] == 0
+        assert forked(
+            lambda: len({owner.publish(RET * 200) // PAGE for _ in range(30)}) <= 3 and not gil_status()["loose"]
+        )
 
 
 def test_one_module_lets_guests_run_without_the_gil():
