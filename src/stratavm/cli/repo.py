@@ -54,6 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="for trust: a plugin that the key may sign, or 'acme.*' (repeatable)",
     )  # fmt: skip
     parser.add_argument("--forget", action="store_true", help="for remove: any version may be installed again")
+    parser.add_argument(
+        "--all", dest="every", action="store_true", help="for gc: also what could still be installed, but is not"
+    )
     common.add_json(parser)
 
 
@@ -278,7 +281,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _gc(options: argparse.Namespace) -> int:
     with _repository(options) as repository:
-        gone = repository.gc()
+        gone = repository.gc(every=options.every)
     said = f"removed {counted(gone.packages, 'package')}, {counted(gone.files, 'file')}, {amount(gone.bytes)}"
     return _done(options, gone._asdict(), said)
 
@@ -323,5 +326,5 @@ ACTIONS: Final[dict[str, Action]] = {
     "pin": Action(_pin, " NAME VERSION", 2, 2, "keeps a package"),
     "unpin": Action(_pin, " NAME VERSION", 2, 2, "does not"),
     "verify": Action(_verify, "", 0, 0, "looks at every file"),
-    "gc": Action(_gc, "", 0, 0, "removes what nobody needs"),
+    "gc": Action(_gc, " [--all]", 0, 0, "removes what cannot be installed any more"),
 }

@@ -246,7 +246,8 @@ class Layout(Closing):
         if len(rows) > MOST_ENTRIES or len(data) > MOST_INDEX:
             most = f"at most {MOST_ENTRIES} entries and {MOST_INDEX} bytes in its index"
             found = f"{len(rows)} and {len(data)}"
-            raise PackageRefused(self.path, "size", most, found, "`strata repo gc` removes what nobody needs")
+            todo = "`strata repo gc` removes what nobody needs, and `gc --all` what is not installed, too"
+            raise PackageRefused(self.path, "size", most, found, todo)
         self.replace(ROOT, INDEX_FILE, data)
 
     # ---- one at a time ----

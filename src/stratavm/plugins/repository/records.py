@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from stratavm.base.forms import Any, Final, NamedTuple, Self, dataclass, replace
 from stratavm.plugins.manifest import DIGEST, digest_of
-from stratavm.plugins.ranges import is_version
+from stratavm.plugins.ranges import is_version, precedence
 from stratavm.plugins.repository.artifact import IMAGE, MOST_IMAGE, SIGNATURE, Descriptor
 from stratavm.plugins.repository.signing import MOST_ENVELOPE
 from stratavm.plugins.repository.spelling import Refuse, having, parsed, spelt
@@ -101,6 +101,21 @@ class Record:
     def removed(self) -> Record:
         """After it was removed: that it was here stays."""
         return replace(self, current=None, earlier=())
+
+    def refusal(self, version: str, digest: str) -> str:
+        """Why a package may not be installed: it is below the highest that was (``downgrade``), or has its number and
+        is another (``replay``). Empty: it may."""
+        if self.highest is None:
+            return ""
+        least, known = precedence(self.highest[0]), precedence(version)
+        if known < least:
+            return "downgrade"
+        return "replay" if known == least and digest != self.highest[1] else ""
+
+    def awaits(self, version: str, digest: str) -> bool:
+        """Whether a package may be installed some day, but for the one that was removed."""
+        removed = self.current is None and self.highest is not None and digest == self.highest[1]
+        return not removed and not self.refusal(version, digest)
 
     @property
     def entries(self) -> tuple[Entry, ...]:

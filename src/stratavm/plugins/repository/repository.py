@@ -33,7 +33,7 @@ from stratavm.plugins.repository.artifact import (
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryError
 from stratavm.plugins.repository.files import PATIENCE_S
 from stratavm.plugins.repository.inspection import Inspection
-from stratavm.plugins.repository.layout import BLOBS, PLUGINS, Layout
+from stratavm.plugins.repository.layout import BLOBS, PLUGINS, Layout, Named
 from stratavm.plugins.repository.records import MOST_BYTES, MOST_PINNED, Entry, Record
 from stratavm.plugins.repository.results import Collected, Installed, Listed, Problem
 from stratavm.plugins.repository.shelf import (
@@ -328,17 +328,15 @@ class Repository(Closing):
 
     def _check_version(self, record: Record, package: Opened) -> None:
         """Versions only grow."""
-        if record.highest is None:
-            return
-        version, digest = record.highest
-        if precedence(package.version) < precedence(version):
+        new, (version, digest) = package.entry.image.digest, record.highest or ("", "")
+        reason = record.refusal(package.version, new)
+        if reason == "downgrade":
+            expected, found = f"a version above {version}, which was here", "a lower one"
             todo = f"`strata repo rollback {package.name}` goes back to what was here before"
-            raise PackageRefused(
-                package.what, "downgrade", f"a version above {version}, which was here", "a lower one", todo
-            )
-        if precedence(package.version) == precedence(version) and digest != package.entry.image.digest:
-            found = f"another package of this version, {package.entry.image.digest}"
-            raise PackageRefused(package.what, "replay", f"the package that was here, {digest}", found)
+            raise PackageRefused(package.what, reason, expected, found, todo)
+        if reason:
+            expected, found = f"the package that was here, {digest}", f"another package of this version, {new}"
+            raise PackageRefused(package.what, reason, expected, found)
 
     def _check_time(self, package: Opened) -> None:
         expires = package.contents.expires
@@ -517,20 +515,25 @@ class Repository(Closing):
     def _verify_entry(self, record: Record, entry: Entry) -> None:
         sealed_in(self._layout, self._open_entry(record, entry))
 
-    def gc(self) -> Collected:
-        """Remove packages that are neither installed nor earlier nor pinned, and files that nobody needs.
+    @checks_keywords
+    def gc(self, *, every: bool = False) -> Collected:
+        """Remove packages that are neither installed nor earlier nor pinned and can never be installed, as a higher
+        version was; those of plugins that were removed; and files that nobody needs. What somebody added a moment ago
+        stays for him to install.
+
+        Args:
+            every: also packages that could be installed: what is not installed, earlier or pinned goes.
 
         Raises:
             RepositoryError: something is damaged, so that nobody knows what is needed: nothing is removed then.
         """
         with self._turn("gc", printable(self.path)) as say:
-            layout, records = self._layout, self._records()
-            keep = {entry.image.digest for record in records for entry in record.entries}
-            pinned = {f"{record.name}:{version}" for record in records for version in record.pinned}
+            layout, records = self._layout, {record.name: record for record in self._records()}
             entries = layout.entries()
-            images = {e.what.digest for e in entries if not e.signs and (e.what.digest in keep or e.hint in pinned)}
+            images = {e.what.digest for e in entries if not e.signs and _stays(e, records, every)}
             kept = [e for e in entries if (e.hint if e.signs else e.what.digest) in images]
-            needed = {digest for record in records for entry in record.entries for digest in reachable(layout, entry)}
+            installed = (entry for record in records.values() for entry in record.entries)
+            needed = {digest for entry in installed for digest in reachable(layout, entry)}
             needed |= {
                 digest for pair in pairs(layout) if pair.image.digest in images for digest in self._blobs_of(pair)
             }
@@ -642,6 +645,14 @@ class Repository(Closing):
 
 def _label(name: str, version: str | None = None) -> str:
     return printable(f"{name} {version}" if version else str(name), 200)
+
+
+def _stays(package: Named, records: dict[str, Record], every: bool) -> bool:
+    """Whether a package that the index names is kept by ``gc``."""
+    (name, _, version), digest = package.hint.partition(":"), package.what.digest
+    record = records.get(name) or Record(name)
+    needed = version in record.pinned or any(entry.image.digest == digest for entry in record.entries)
+    return needed or (not every and record.awaits(version, digest))
 
 
 def _shown(record: Record) -> Installed:

@@ -79,8 +79,9 @@ ACTIONS: dict[str, Callable[[Repository], object]] = {
     "forget": lambda repository: repository.remove("guest", forget=True),
     "pin": lambda repository: repository.pin("guest", "0.9.0"),
     "gc": lambda repository: repository.gc(),
+    "gc of all": lambda repository: repository.gc(every=True),
 }
-KILLED = ("publish", "upgrade", "gc")
+KILLED = ("publish", "upgrade", "gc of all")
 AFTER = {"upgrade": ("1.2.0",), "roll back": ("1.0.0",), "remove": (), "forget": ()}
 """What is installed when an action has happened."""
 
@@ -134,7 +135,7 @@ def install(repository: Repository) -> None:
 
 
 def collect(repository: Repository) -> None:
-    """Collect, load, and verify."""
+    """Collect, load, and verify. What was published is not taken away before it is installed, however long that is."""
     for _ in range(10):
         repository.gc()
         assert repository.package("guest").manifest.name == "guest"

@@ -11,7 +11,15 @@ import pytest
 
 from stratavm.base.errors import Closed
 from stratavm.plugins import Grant, PluginLimits, Plugins, Policy, State
-from stratavm.plugins.repository import PackageRefused, Repository, RepositoryBusy, Trust, TrustedKey, write_package
+from stratavm.plugins.repository import (
+    PackageRefused,
+    Repository,
+    RepositoryBusy,
+    RepositoryDamaged,
+    Trust,
+    TrustedKey,
+    write_package,
+)
 from stratavm.plugins.repository.layout import Layout
 from stratavm.plugins.repository.records import MOST_EARLIER
 from tests.unit.plugins.repository.shelves import (
@@ -158,25 +166,82 @@ def test_history_is_bounded(shelf):
     assert found.earlier[0] == "1.2.0"
 
 
+def versions_of(repository):
+    return [(package.name, package.version) for package in repository.packages()]
+
+
 def test_gc_keeps_what_is_installed_earlier_or_pinned(shelf):
-    """And nothing else: not a byte."""
+    """And with ``every`` nothing else: not a byte."""
     shelf.versions("1.0.0", "1.1.0")
     shelf.add(package("1.2.0"), package("1.3.0"), package("1.0.0", "acme.more", module=ANOTHER))
     shelf.repository.pin("guest", "1.3.0")
     shelf.repository.pin("guest", "1.3.0")
-    found = shelf.repository.gc()
+    found = shelf.repository.gc(every=True)
     assert found.packages == 2 and found.bytes > len(ANOTHER)
-    assert [(p.name, p.version) for p in shelf.repository.packages()] == [
-        ("guest", version) for version in ("1.0.0", "1.1.0", "1.3.0")
-    ]
+    assert versions_of(shelf.repository) == [("guest", version) for version in ("1.0.0", "1.1.0", "1.3.0")]
     assert shelf.repository.verify() == []
-    assert shelf.repository.gc() == (0, 0, 0)
+    assert shelf.repository.gc(every=True) == (0, 0, 0)
     shelf.repository.unpin("guest", "1.3.0")
     shelf.repository.remove("guest")
-    assert shelf.repository.gc().packages == 3
+    assert shelf.repository.gc(every=True).packages == 3
     assert not list((shelf.folder / "repository/blobs/sha256").iterdir())
     with pytest.raises(PackageRefused, match="a pinned version"):
         shelf.repository.unpin("guest", "1.3.0")
+
+
+def test_gc_takes_away_nothing_that_somebody_added_to_install_it(shelf):
+    """Whoever collects in between: a new plugin, the next version, the one that was rolled back from; all that can be
+    installed without being pinned."""
+    shelf.add(package("1.0.0"))
+    assert shelf.repository.gc() == (0, 0, 0)
+    shelf.repository.install("guest", "1.0.0")
+    shelf.add(package("1.2.0-rc.1"), package("1.2.0"))
+    assert shelf.repository.gc() == (0, 0, 0)
+    shelf.repository.install("guest", "1.2.0")
+    shelf.repository.roll_back("guest")
+    assert shelf.repository.gc().packages == 1  # 1.2.0-rc.1 is below 1.2.0, which was installed
+    assert shelf.repository.install("guest").version == "1.2.0"
+    assert shelf.repository.gc() == (0, 0, 0)
+
+
+def test_gc_removes_what_can_never_be_installed(shelf):
+    """What is below the highest version that ever was, unless it is pinned; of a plugin that was removed also that one.
+    What is above it stays, and all of a plugin that was forgotten."""
+    shelf.versions("1.0.0", "1.2.0")
+    shelf.add(package("0.9.0"), package("1.1.0"), package("1.3.0"))
+    shelf.repository.pin("guest", "0.9.0")
+    assert shelf.repository.gc().packages == 1
+    assert versions_of(shelf.repository) == [("guest", v) for v in ("0.9.0", "1.0.0", "1.2.0", "1.3.0")]
+    shelf.repository.remove("guest")
+    assert shelf.repository.gc().packages == 2
+    assert versions_of(shelf.repository) == [("guest", "0.9.0"), ("guest", "1.3.0")]
+    shelf.repository.unpin("guest", "0.9.0")
+    shelf.repository.remove("guest", forget=True)
+    assert shelf.repository.gc() == (0, 0, 0)
+    assert shelf.repository.install("guest", "0.9.0").version == "0.9.0"
+    assert shelf.repository.verify() == []
+
+
+def test_gc_removes_another_package_of_the_highest_version(shelf):
+    """It would be refused as a replay."""
+    shelf.versions("1.0.0-1")
+    shelf.add(package("1.0.0-01"))
+    assert shelf.repository.gc().packages == 1
+    assert versions_of(shelf.repository) == [("guest", "1.0.0-1")]
+
+
+def test_a_package_that_waits_and_is_damaged_stops_gc(shelf):
+    """Until it is added again, or ``every`` takes it."""
+    shelf.versions("1.0.0")
+    shelf.add(package("1.1.0"))
+    image = blob(shelf.folder / "repository", package("1.1.0").image)
+    image.write_bytes(b"{}")
+    before = files_of(shelf.folder / "repository")
+    with pytest.raises(RepositoryDamaged, match="`strata repo add`, from where it came"):
+        shelf.repository.gc()
+    assert files_of(shelf.folder / "repository") == before
+    assert shelf.repository.gc(every=True).packages == 1
+    assert shelf.repository.verify() == []
 
 
 def test_without_its_index_a_repository_has_what_is_installed(shelf):
@@ -261,7 +326,7 @@ def test_what_is_pinned_stays_where_a_plugin_is_forgotten(shelf):
     shelf.versions("1.0.0", "1.1.0")
     shelf.repository.pin("guest", "1.0.0")
     shelf.repository.remove("guest", forget=True)
-    assert shelf.repository.gc().packages == 1
+    assert shelf.repository.gc(every=True).packages == 1
     (listed,) = shelf.repository.packages()
     assert listed.version == "1.0.0" and listed.pinned
     found = shelf.repository.install("guest", "1.0.0")
