@@ -49,6 +49,7 @@ def turn() -> None:
     finally:
         if not task["ends"]:  # turns begin among the names of that one
             modules["__main__"] = MAIN
+            forget(sys._getframe(1).f_code)
 
 
 def do(task: dict[str, Any], scope: dict[str, Any]) -> None:
@@ -71,6 +72,13 @@ def do(task: dict[str, Any], scope: dict[str, Any]) -> None:
         call(b'\0a{"n": %d, "code": %d}' % (answer["n"], answer["code"]))
     else:
         call(b"\0a" + dumps(answer).encode())
+
+
+def forget(code: CodeType) -> None:
+    """The text of the turn itself, which is the same each time, and which the reactor keeps for tracebacks."""
+    texts = getattr(modules.get("linecache"), "_interactive_cache", None)
+    if type(texts) is dict:
+        texts.pop((code.co_filename, code.co_qualname, code.co_firstlineno), None)
 
 
 def prepare(task: dict[str, Any]) -> None:

@@ -70,6 +70,18 @@ def test_what_is_of_one_turn_alone(python):
         assert session.run("sys.stdin.read()", stdin=io.BytesIO(b"z")).value == "z"
 
 
+@pytest.mark.parametrize("spoils", ["pass", "import sys; del sys.modules['linecache']"])
+def test_turns_leave_nothing_in_the_interpreter(python, spoils):
+    """A session may have a hundred thousand of them."""
+    left = "import gc, linecache\nunused = gc.collect()\nlen(gc.get_objects())"
+    with python.session() as session:
+        assert session.run("import linecache").ok and session.run(spoils).ok and session.run(left).ok
+        before = session.run(left).value
+        for _ in range(100):
+            assert session.run("pass").ok
+        assert session.run(left).value <= before + 5
+
+
 def test_a_folder_that_is_not_there_is_refused_when_the_session_is_made(python, tmp_path):
     """Not at each of its turns."""
     with pytest.raises(FileNotFoundError, match="absent"):
