@@ -1,6 +1,6 @@
 """Sandboxed Python (ADR-0058): the first and a later process, runs and turns in one that is warm, forks, tools, and a
 thousand sessions; beside wasmtime-py by the module's own exports, and the package's own runner; and how late programs
-end that do not end by themselves.
+end that do not end by themselves, and what all that leaves in the code cache.
 
 What is first, and whole processes, are samples of a process each. The rest is measured within one process, in turns.
 """
@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from tests.bench import thresholds
 from tests.bench.measure import Row, row_of, skipped
-from tests.bench.python_peers import COMMON, DESCRIBE, PRODUCT, TOOL, WARM, Peer, peers
+from tests.bench.python_peers import COMMON, DESCRIBE, PRODUCT, TOOL, WARM, Peer, peers, size_mb
 from tests.bench.thresholds import Verdict
 from tools import programs
 
@@ -31,6 +31,10 @@ LOOPS: Final = 140
 """Runs in a round: with seven rounds a thousand."""
 HELD_SMALL: Final = "1,000 sessions, numpy and pandas, x = 1"
 HELD_DESCRIBED: Final = "1,000 sessions, numpy and pandas, describe()"
+CACHED: Final = "code cache"
+CACHED_WARM: Final = "code cache, numpy and pandas"
+NEW: Final = "run(print(1)), new slot"
+NEW_WARM: Final = "run(print(1)), numpy and pandas, new slot"
 LATE: Final = "programs without end, past their limit"
 ENDLESS: Final = (
     "while True: pass",
@@ -52,22 +56,52 @@ LIMITS: Final[dict[str, tuple[float, str]]] = {
     "warm(numpy, pandas), later process": (300.0, " ms"),
     "run(print(1))": (1000.0, " us"),
     "run(print(1)), numpy and pandas": (1000.0, " us"),
+    NEW: (2500.0, " us"),
+    NEW_WARM: (2500.0, " us"),
     "session pass": (200.0, " us"),
     "session pass, host": (30.0, " us"),
     "fork": (5000.0, " us"),
     "tools.add": (150.0, " us"),
     "tools.add, host": (20.0, " us"),
     LATE: (50.0, " ms"),
+    CACHED: (30.0, " MB"),
+    CACHED_WARM: (100.0, " MB"),
     HELD_SMALL: (0.8, " MB"),
     HELD_DESCRIBED: (7.0, " MB"),
 }
 """The most that the issue allows."""
+WITHIN: Final = [name for name, (_, unit) in LIMITS.items() if unit == " us" and name not in (NEW, NEW_WARM)]
 PRINT: Final = "from stratavm.sandbox import Python\nprint(Python().run('print(1)').stdout, end='')"
 WARMED: Final = (
     "import time\nfrom stratavm.sandbox import Python\npython = Python()\npython.run('1')\nbegin = time.monotonic()\n"
     f"warm = python.warm({WARM!r})\nprint((time.monotonic() - begin) * 1e3)"
 )
 PRODUCTS: Final = f"from stratavm.sandbox import Python\nprint(Python().run({PRODUCT!r}).stdout, end='')"
+NEW_SLOTS: Final = 25
+"""Runs in new slots, plain and warm, in a process, which has 64: a session holds each of those that a run has used."""
+FRESH: Final = (
+    COMMON
+    + f"""\
+from stratavm.runtime.events import SlotTaken
+from stratavm.sandbox import Python
+from stratavm.sandbox.python.opened import engine
+taken, used, kept, found = [], set(), [], []
+watch = engine(False).bus.subscribe(SlotTaken, lambda event: taken.append(event.slot), name="bench")
+plain = Python()
+for python in (plain, plain.warm({WARM!r})):
+    for _ in range(3):
+        python.run("print(1)").check()
+    found.append([])
+    for _ in range(int(sys.argv[1])):
+        kept.append(python.session())
+        kept[-1].run("pass").check()
+        used.update(taken)
+        taken.clear()
+        found[-1] += timed(lambda: python.run("print(1)"), 1)
+        assert len(taken) == 1 and taken[0] not in used, (taken, used)
+print(json.dumps(found))
+"""
+)
 SESSIONS: Final = 1000
 HOLDS: Final = (
     COMMON
@@ -101,6 +135,7 @@ def measure(rounds: int) -> Iterator[Row]:
         others = peers(path, Path(folder))
         yield from processes(rounds, others)
         yield from within(rounds, others)
+        yield from new_slots(rounds)
         yield ends(rounds)
         yield from held(others)
 
@@ -115,11 +150,16 @@ def processes(rounds: int, others: Sequence[Peer]) -> Iterator[Row]:
         samples[f"{name}, first"][other.name] = [other.first_ms]
         for row in (f"{name}, later", f"{warm}, later", "product"):
             samples[row][other.name] = []
+    sizes: dict[str, dict[str, list[float]]] = {
+        row: {OURS: [], **{other.name: [other.cache_mb()] for other in others}} for row in (CACHED, CACHED_WARM)
+    }
     for _ in range(max(rounds // 2, 2)):
         with tempfile.TemporaryDirectory() as cache:
-            for row, code, scale in ((name, PRINT, None), (warm, WARMED, 1.0)):
+            for row, code, scale, cached in ((name, PRINT, None, CACHED), (warm, WARMED, 1.0, CACHED_WARM)):
                 for which in ("first", "later"):
                     samples[f"{row}, {which}"][OURS].append(process(code, cache, scale))
+                process(code, cache, scale)  # which leaves what later ones leave
+                sizes[cached][OURS].append(size_mb(Path(cache)))
             process(PRODUCTS, cache, None)
             said = {timed(lambda: told(PRODUCTS, cache), samples["product"][OURS])}
             for other in others:
@@ -130,6 +170,19 @@ def processes(rounds: int, others: Sequence[Peer]) -> Iterator[Row]:
     for row, found in samples.items():
         shown = "import numpy, 200 × 200 product, later" if row == "product" else row
         yield row_of(SUITE, f"{shown} process", "ms", found)
+    for row, found in sizes.items():
+        yield row_of(SUITE, row, "MB", found)
+
+
+def new_slots(rounds: int) -> Iterator[Row]:
+    """Runs whose memories nobody has had before, in a process of its own for each round."""
+    samples: dict[str, list[float]] = {NEW: [], NEW_WARM: []}
+    with tempfile.TemporaryDirectory() as cache:
+        for _ in range(rounds):
+            for name, found in zip(samples, json.loads(told(FRESH, cache, str(NEW_SLOTS))), strict=True):
+                samples[name] += found
+    for name, found in samples.items():
+        yield row_of(SUITE, name, "us", {OURS: found})
 
 
 def timed(run: Callable[[], str], samples: list[float]) -> str:
@@ -180,7 +233,7 @@ def within(rounds: int, others: Sequence[Peer]) -> Iterator[Row]:
     }
     parent = warm.session()
     parent.run("x = 1")
-    samples: dict[str, list[float]] = {name: [] for name, (_, unit) in LIMITS.items() if unit == " us"}
+    samples: dict[str, list[float]] = {name: [] for name in WITHIN}
     theirs: dict[str, dict[str, list[float]]] = {name: {} for name in samples}
     for run in runs.values():
         for _ in range(50):

@@ -34,6 +34,7 @@ for _ in range({loops}):
     took.append(perf_counter() - begin)
 took = sorted(took)[{loops} // 2] * 1e6
 """
+LIBRARY: Final = "lib"
 HELD: Final = 3
 """Sessions of a peer that live at once."""
 COMMON: Final = """\
@@ -180,10 +181,20 @@ class Peer:
         found: dict[str, list[float]] = json.loads(self._said("round", loops, WARM, TOOL.format(loops=loops)))
         return found
 
+    def cache_mb(self) -> float:
+        """What it has compiled takes on disk."""
+        return size_mb(self._folder, LIBRARY)
+
     def held_mb(self) -> list[float]:
         """Of a session that lives, after ``x = 1`` and after ``describe()``."""
         found: list[float] = json.loads(self._said("held", HELD, DESCRIBE))
         return found
+
+
+def size_mb(folder: Path, apart: str = "") -> float:
+    """Megabytes of the files below it, but in a folder of that name."""
+    files = (path for path in folder.rglob("*") if path.is_file() and apart not in path.parts)
+    return sum(path.stat().st_size for path in files) / 1e6
 
 
 def peers(path: Path, folder: Path) -> list[Peer]:
@@ -194,8 +205,8 @@ def peers(path: Path, folder: Path) -> list[Peer]:
     except ImportError:
         return found
     own = folder / PEER
-    (own / "lib").mkdir(parents=True)
-    shutil.copyfile(path.with_name("python-stdlib.zip"), own / "lib" / "python315.zip")
+    (own / LIBRARY).mkdir(parents=True)
+    shutil.copyfile(path.with_name("python-stdlib.zip"), own / LIBRARY / "python315.zip")
     found.append(Peer(PEER, MACHINE, [str(path), str(own)], own))
     cache = folder / "runner"
     cache.mkdir(mode=0o700)  # else it is not used

@@ -1,5 +1,7 @@
 """Claims about the suite of sandboxed Python: each limit has a row, and a row that misses one is told."""
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +19,7 @@ def test_rows_within_a_process(monkeypatch):
     monkeypatch.setattr(python, "LOOPS", 3)
     other = SimpleNamespace(name="other", round=lambda loops: {"session pass": [5.0], "tools.add": [loops]})
     rows = list(python.within(1, [other]))
-    assert {row.name for row in rows} == {name for name, (_, unit) in python.LIMITS.items() if unit == " us"}
+    assert [row.name for row in rows] == python.WITHIN
     assert all(min(row.samples[python.OURS]) > 0 for row in rows)
     values = {row.name: row.values for row in rows}
     assert (values["session pass"]["other"], values["tools.add"]["other"]) == (5.0, 3)
@@ -37,22 +39,38 @@ def test_programs_without_end_are_ended(monkeypatch):
 
 def test_rows_of_processes_and_of_sessions_that_live(monkeypatch):
     """Whole processes, whose outputs have to be equal; megabytes of sessions."""
-    printed = {python.PRINT: "1\n", python.WARMED: "7.5", python.PRODUCTS: "42\n", python.HOLDS: "[0.5, 6.0]"}
-    monkeypatch.setattr(python, "told", lambda code, cache, *given: printed[code])
+    printed = {
+        python.PRINT: "1\n",
+        python.WARMED: "7.5",
+        python.PRODUCTS: "42\n",
+        python.HOLDS: "[0.5, 6.0]",
+        python.FRESH: "[[9.0], [2.5, 3.5]]",
+    }
+
+    def told(code, cache, *given):
+        (Path(cache) / str(len(code))).write_bytes(bytes(10**6))
+        return printed[code]
+
+    monkeypatch.setattr(python, "told", told)
     other = SimpleNamespace(
         name="other",
         first_ms=60_000.0,
         printed=lambda code: "42\n" if code == python.PRODUCT else "1\n",
         warm_ms=lambda: 9.0,
         held_mb=lambda: [80.0, 81.0],
+        cache_mb=lambda: 255.0,
     )
     late = row_of(python.SUITE, python.LATE, "ms", {python.OURS: [49.0]})
-    rows = {row.name: row for row in [*python.processes(3, [other]), *python.held([other]), late]}
+    made = [*python.processes(3, [other]), *python.held([other]), *python.new_slots(2), late]
+    rows = {row.name: row for row in made}
     assert rows["print(1), first process"].values["other"] == 60_000.0
     assert rows["warm(numpy, pandas), later process"].values == {python.OURS: 7.5, "other": 9.0}
+    assert rows[python.CACHED].values == {python.OURS: 1.0, "other": 255.0}
+    assert rows[python.CACHED_WARM].values == {python.OURS: 2.0, "other": 255.0}
+    assert rows[python.NEW].values == {python.OURS: 9.0} and rows[python.NEW_WARM].values == {python.OURS: 3.0}
     assert rows[python.HELD_SMALL].values == {python.OURS: 0.5, "other": 80.0}
     assert all(verdict.met for verdict in python.verdicts([*rows.values()]))
-    assert set(python.LIMITS) - set(rows) == {name for name, (_, unit) in python.LIMITS.items() if unit == " us"}
+    assert set(python.LIMITS) - set(rows) == set(python.WITHIN)
     other.printed = lambda code: "43\n"
     with pytest.raises(AssertionError):
         list(python.processes(3, [other]))
@@ -79,8 +97,20 @@ def test_what_others_are_given(monkeypatch, tmp_path):
         ["held", str(python_peers.HELD)],
     ]
     assert {folder for _, folder in asked} == {str(tmp_path)} and all(words[0] == "given" for words, _ in asked)
-    for script in (python_peers.MACHINE, python_peers.RUN, python.HOLDS):
+    (tmp_path / python_peers.LIBRARY).mkdir()
+    for path in (tmp_path / "code", tmp_path / python_peers.LIBRARY / "copied"):
+        path.write_bytes(bytes(1500))
+    assert peer.cache_mb() == 0.0015
+    for script in (python_peers.MACHINE, python_peers.RUN, python.HOLDS, python.FRESH):
         compile(script, "script", "exec")
+
+
+def test_runs_in_new_slots(tmp_path):
+    """In slots that nobody had; the script sees to it itself."""
+    needed.program(python.MODULE)
+    script = python.FRESH.replace(python.WARM, "import re")
+    found = json.loads(python.told(script, str(tmp_path), "2"))
+    assert [len(took) for took in found] == [2, 2] and min(map(min, found)) > 0
 
 
 def test_what_a_process_says():
