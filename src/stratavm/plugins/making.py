@@ -9,6 +9,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final, cast
 from stratavm.base.words import some
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
+from stratavm.engine.source import IMAGES, MAGIC
 from stratavm.engine.store import Store
 from stratavm.plugins.capability import Context, bound
 from stratavm.plugins.convention import START, drive, encode, exchange
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from stratavm.plugins.sources import Package
     from stratavm.plugins.version import Body, Version
 
-BINARY: Final = b"\0asm"
+READ: Final = (MAGIC, *IMAGES)
+"""How files of modules begin that are no text."""
 
 
 def refusals(shared: Shared, asked: Manifest, asks: bool = True) -> list[str]:
@@ -48,7 +50,8 @@ def refusals(shared: Shared, asked: Manifest, asks: bool = True) -> list[str]:
 
 
 def read_module(package: Package, grant: Grant, edge: str) -> tuple[bytes, str]:
-    """The bytes of a module, and their digest, if they are those that manifest and grant name."""
+    """The bytes of a module's file, and their digest, if they are those that manifest and grant name. Of an image that
+    is the digest of all of it, not of the binary in it: what is named is what its instances begin with, too."""
     said = package.manifest
     data = package.read()
     digest = digest_of(data)
@@ -56,8 +59,8 @@ def read_module(package: Package, grant: Grant, edge: str) -> tuple[bytes, str]:
         raise PluginRefused(said.name, edge, f"the module is {digest}, the manifest names {said.digest}")
     if grant.digests and digest not in grant.digests:
         raise PluginRefused(said.name, edge, f"the module is {digest}, which the grant does not name")
-    if not data.startswith(BINARY) and not said.module.endswith(".wat"):
-        text = f"{said.module} is no WebAssembly binary; text has the ending .wat, images are not taken"
+    if not data.startswith(READ) and not said.module.endswith(".wat"):
+        text = f"{said.module} is neither a WebAssembly binary nor an image of `strata build`; text has the ending .wat"
         raise PluginRefused(said.name, edge, text)
     return data, digest
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from stratavm.plugins.life import Life
     from stratavm.plugins.manifest import Manifest
     from stratavm.plugins.sources import Package
+    from stratavm.plugins.version import Body
 
 SAME: Final = ("capabilities", "wasi", "folders", "env", "limits")
 """What two versions of a plugin have in common, if an instance of one can become one of the other."""
@@ -128,10 +129,13 @@ class Attempt:
             return Update("swap", reasons=(f"it is {life.state.value}, and has no instance",))
         old, new = self.base.package.manifest, self.next.package.manifest
         other = [name for name in SAME if getattr(old, name) != getattr(new, name)]
+        apart = [f"it asks for other {some(other)}"] if other else []
+        if _begins(self.base.body) or _begins(body):  # a patch takes the binary alone, for later instances as well
+            apart.append("an image says what its instances begin with")
         plan = instance.update(body.data, dry_run=True)
-        if plan.kind != "swap" and not other and order.how == "auto" and not order.fresh:
+        if plan.kind != "swap" and not apart and order.how == "auto" and not order.fresh:
             return plan
-        reasons = [*plan.reasons, *([f"it asks for other {some(other)}"] if other else [])]
+        reasons = [*plan.reasons, *apart]
         found = obstacles(instance, body.module, {}, not order.fresh, order.migrate is not None)
         return Update("swap", reasons=tuple(reasons or ["another instance was asked for"]), obstacles=tuple(found))
 
@@ -214,6 +218,11 @@ class Attempt:
             if old.store.closed or old.poisoned:
                 self.harmed = error
             raise
+
+
+def _begins(body: Body) -> bool:
+    """Whether an image says what instances begin with."""
+    return body.module is not None and body.module.beginning() is not None
 
 
 def _objections(life: Life, asked: Manifest, order: Order) -> Iterator[str]:

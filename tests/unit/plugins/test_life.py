@@ -257,7 +257,7 @@ def test_a_manifest_that_asks_too_much_or_lies_is_refused(hosts, change, edge, w
         (module(imports=HOST), PluginRefused, "it imports host.ask, which is of no capability that it asks for"),
         (module(imports='(import "wasi_snapshot_preview1" "sched_yield" (func (result i32)))'), PluginRefused,
          "wasi_snapshot_preview1.sched_yield"),
-        (b"\x89strata", PluginRefused, "is no WebAssembly binary"),
+        (b"\x7fELF", PluginRefused, "is neither a WebAssembly binary nor an image"),
     ],
 )  # fmt: skip
 def test_a_module_that_is_not_what_it_should_be_is_refused(host, text, error, words):
