@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+import weakref
 from _collections_abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, Token
@@ -221,7 +222,9 @@ class LiveInstance:
 
     def rollback(self) -> Update:
         """Go on with the version of before the last update, once: a patch is undone, or the instance of before comes
-        back, with the state that it had when it was replaced. Calls under way end where they are.
+        back, with the state that it had when it was replaced. Calls under way end where they are. A function that the
+        host holds and that the version of before has not, or with another type, is gone: its calls end with
+        ``LinkError``.
 
         Raises:
             UpdateRefused: there is none.
@@ -235,12 +238,20 @@ class LiveInstance:
                 former, version = self._version, self._before
                 if version is None or version.store.closed:
                     raise UpdateRefused(Update("none"), "there is no update to undo: one step is kept, for once")
+                self._let_go(version)
                 self._version, self._before = version, None
             self._retire(former)
             seconds = time.perf_counter() - begin
             tell(version.instance, UpdateUndone, version.instance.number, self.module.name, int(seconds * 1e9))
             reasons = ("the instance of before has come back",)
             return Update("swap", reasons=reasons, applied=True, seconds=seconds, pause_seconds=seconds)
+
+    def _let_go(self, version: Version) -> None:
+        """Functions that the host holds and a version has not are those of the running one alone; under the lock."""
+        for name, type_ in list(self._held.items()):
+            if type_in(version.instance.module, name) != type_:
+                del self._held[name]
+                self._functions.pop(name).only = weakref.ref(self._version.instance)
 
     def forget(self) -> None:
         """Let go of the version of before, and of its memory: there is no rollback then.
@@ -561,27 +572,44 @@ def _carried(old: Instance, new: Instance, migrate: Migration | None) -> int:
 
 @final
 class LiveFunc:
-    """A function of a program by name: each call is one of the version of the moment."""
+    """A function of a program by name: each call is one of the version of the moment.
 
-    __slots__ = ("_live", "name")
+    Attributes:
+        only: the instance that it went with, when that was rolled back; None: it is there.
+    """
 
-    def __init__(self, live: LiveInstance, name: str) -> None:
+    __slots__ = ("_live", "name", "only", "type")
+
+    def __init__(self, live: LiveInstance, name: str, type_: FuncType) -> None:
         self._live, self.name = live, name
+        self.type = type_
+        """Parameter and result types, the same for all versions."""
+        self.only: weakref.ref[Instance] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call it."""
+        """Call it.
+
+        Raises:
+            LinkError: it went with a version that was rolled back.
+        """
         with Call(self._live, None) as instance:
-            return instance.exports[self.name](*arguments)
+            return self._of(instance)(*arguments)
 
     async def call_async(self, *arguments: Any) -> Any:
-        """Call it from asyncio, as ``Func.call_async``."""
-        async with Call(self._live, None) as instance:
-            return await instance.exports[self.name].call_async(*arguments)
+        """Call it from asyncio, as ``Func.call_async``.
 
-    @property
-    def type(self) -> FuncType:
-        """Parameter and result types, the same for all versions."""
-        return self._live._held[self.name]
+        Raises:
+            LinkError: as a call.
+        """
+        async with Call(self._live, None) as instance:
+            return await self._of(instance).call_async(*arguments)
+
+    def _of(self, instance: Instance) -> Any:
+        """The function of the version that a call has come to."""
+        if self.only is not None and self.only() is not instance:
+            what = f"{printable(self.name)} of {instance.module.name}"
+            raise LinkError(f"{what} went with a version that was rolled back: `exports` says what is there")
+        return instance.exports[self.name]
 
     def __repr__(self) -> str:
         return f"<LiveFunc {printable(self.name)} of {self._live!r}>"
@@ -607,7 +635,7 @@ class LiveExports(Mapping[str, Any]):
                 with live._changed:  # an update looks at what is held under it
                     if live._version.instance is instance:
                         live._held.setdefault(name, type_)
-                        return live._functions.setdefault(name, LiveFunc(live, name))
+                        return live._functions.setdefault(name, LiveFunc(live, name, type_))
                 continue
             try:
                 return instance.exports[name]

@@ -195,10 +195,14 @@ def made(module: Module, state: State, first: Callable[[Instance], object] | Non
 
 def take(instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
     """``Instance.snapshot``."""
-    snapshot = made(instance.module, state_of(instance, worlds_of(instance)), first)
+    while True:
+        state, module = state_of(instance, worlds_of(instance)), instance.module
+        if state.blueprint is module.blueprint:  # else it was given another version in between
+            break
+    snapshot = made(module, state, first)
     source = instance.store.source
     if source is not None and source.hears(SnapshotTaken):
-        source.emit(SnapshotTaken(instance.number, instance.module.name, snapshot.memory_bytes, snapshot.kept_bytes))
+        source.emit(SnapshotTaken(instance.number, module.name, snapshot.memory_bytes, snapshot.kept_bytes))
     return snapshot
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import stratavm
-from stratavm import Closed, Engine, Instance, LiveInstance, MigrationFailed, Store, UpdateRefused
+from stratavm import Closed, Engine, Instance, LinkError, LiveInstance, MigrationFailed, Store, UpdateRefused
 from stratavm.engine.update_events import InstanceSwapped, InstanceUpdated, UpdateFailed, UpdateUndone
 
 COUNTER = """(module {imports} (memory (export "memory") {pages}) (data (i32.const 64) "{by}")
@@ -246,6 +246,51 @@ def test_a_rollback_brings_the_state_of_the_swap_back(engine: Engine) -> None:
     with pytest.raises(UpdateRefused, match="no update to undo"):
         live.rollback()
     assert count() == 22
+
+
+def test_a_function_of_the_newer_version_alone_goes_with_a_rollback(quick: Engine) -> None:
+    """Calls of it end with an error that says so, also where the version before has one of another type; the next
+    version may have it or not, and is asked for it anew. A call under way goes on."""
+    only = '(func (export "only") {} i32.const {})'
+    one, two = only.format("(result i32)", 5), only.format("(param i32) (result i32)", 6)
+    nested = CALLS | {"more": two}
+    inside: list[int] = []
+
+    def host(value: int) -> int:
+        live.rollback()
+        inside.append(held(0))
+        return 0
+
+    for former, later in (("", one), (two, one), (one, two)):
+        live = LiveInstance(counter(1, more=former), engine=quick)
+        count = live.exports.count
+        live.update(counter(10, more=later))
+        held, held_type = live.exports.only, live.exports.only.type
+        value = held(*(0 for _ in held_type.params))
+        assert value in (5, 6)
+        live.rollback()
+        with pytest.raises(LinkError, match="only of .* went with a version that was rolled back"):
+            held(*(0 for _ in held_type.params))
+        with pytest.raises(LinkError, match="went with"):
+            asyncio.run(held.call_async())
+        assert count() == 1
+        assert ("only" in live.exports) is bool(former)
+        if former:
+            assert live.exports.only is not held
+            assert live.exports.only(*(0 for _ in live.exports.only.type.params)) in (5, 6)
+            continue
+        live.update(counter(20))
+        live.update(counter(30, more=later))
+        assert (live.exports.only(), count()) == (5, 31)
+        with pytest.raises(LinkError):
+            held()
+    live = LiveInstance(counter(1, imports=HOST), {"h": {"h": host}}, engine=quick)
+    live.update(counter(2, **nested))
+    held = live.exports.only
+    assert live.exports.nested(1) == 2000
+    assert (inside, live.exports.version()) == ([6], 1)
+    with pytest.raises(LinkError):
+        held(0)
 
 
 def test_versions_that_are_gone_leave_nothing_behind(quick: Engine) -> None:

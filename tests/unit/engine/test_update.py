@@ -217,6 +217,37 @@ def test_a_snapshot_of_an_updated_instance_is_one_of_the_new_module(engine: Engi
     assert (clone.exports.indirect(), clone.exports.g.value, instance.exports.indirect()) == (3, 6, 2)
 
 
+@pytest.mark.parametrize("when", ["before", "behind"])
+def test_a_snapshot_beside_an_update_is_one_of_either_version(
+    engine: Engine, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may make it right before or behind the moment that is kept: clones are of one version, whole."""
+    from stratavm.engine import snapshot
+
+    instance = start(engine, version(1))
+    name = "worlds_of" if when == "before" else "state_of"
+    step = getattr(snapshot, name)
+    times = iter(range(2, 4))
+
+    def beside(*arguments: object) -> object:
+        found = step(*arguments)
+        for by in times:
+            done = threading.Thread(target=instance.update, args=(version(by),))
+            done.start()
+            done.join()
+            break
+        return found
+
+    monkeypatch.setattr(snapshot, name, beside)
+    taken = instance.snapshot()
+    monkeypatch.undo()
+    clone = taken.instantiate(Store(engine))
+    assert taken.module is instance.module
+    assert clone.exports.through() == instance.exports.through() > 1
+    assert clone.update(version(9)).applied
+    assert clone.exports.indirect() == 9
+
+
 def test_a_clone_that_shares_records_of_functions_is_refused(engine: Engine) -> None:
     """They are those of all clones of a module that keeps its functions to itself; the instance itself is updated."""
     text = """(module (table 1 funcref) (elem (i32.const 0) $f) (func $f (result i32) i32.const {})
