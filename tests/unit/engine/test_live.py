@@ -269,7 +269,7 @@ def test_a_function_of_the_newer_version_alone_goes_with_a_rollback(quick: Engin
         value = held(*(0 for _ in held_type.params))
         assert value in (5, 6)
         live.rollback()
-        with pytest.raises(LinkError, match="only of .* went with a version that was rolled back"):
+        with pytest.raises(LinkError, match=r"only of .* went with a version that was rolled back"):
             held(*(0 for _ in held_type.params))
         with pytest.raises(LinkError, match="went with"):
             asyncio.run(held.call_async())

@@ -68,7 +68,7 @@ def polls(one: int, own: int) -> str:
 
 
 class AtPoll:
-    """What is done at the polls of a guest: ``action`` at those whose number it is for. Attributes: ``seen`` of them."""
+    """What is done at the polls of a guest. Attributes: ``seen`` has how many there were."""
 
     def __init__(self, instance: Instance, action: Callable[[int], object]) -> None:
         self.instance, self.action, self.seen = instance, action, 0
