@@ -74,23 +74,39 @@ class _Values:
         key, value = pair[0], pair[1].encode(errors="replace")
         if not key.isprintable() or len(key.encode()) > KEY_BYTES:
             raise ErrorAnswer(f"a key is printable and has at most {KEY_BYTES} bytes")
-        self._resize(context, self._size - self._cost(key) + BESIDE + len(key.encode()) + len(value))
-        self._found[key] = value
+        self._write(context, key, value)
 
     def delete(self, context: Context, key: str) -> None:
-        self._resize(context, self._size - self._cost(key))
-        self._found.pop(key, None)
+        self._write(context, key, None)
 
-    def keys(self) -> list[str]:
-        return sorted(self._found)
-
-    def _cost(self, key: str) -> int:
-        value = self._found.get(key)
-        return 0 if value is None else BESIDE + len(key.encode()) + len(value)
-
-    def _resize(self, context: Context, size: int) -> None:
+    def _write(self, context: Context, key: str, value: bytes | None) -> None:
+        was = self._found.get(key)
+        size = self._size + _cost(key, value) - _cost(key, was)
         try:
             context.charge(self._entry, size)
         except ResourceLimit as error:
             raise ErrorAnswer(str(error)) from None
+        self._put(key, value, size)
+        context.write((self, key), was, value, partial(self._back, key))
+
+    def _put(self, key: str, value: bytes | None, size: int) -> None:
         self._size = size
+        if value is None:
+            self._found.pop(key, None)
+        else:
+            self._found[key] = value
+
+    def _back(self, key: str, was: bytes | None, now: bytes | None) -> None:
+        """Undo what a version wrote that is none, unless the running one has written since."""
+        if self.is_owned and self._found.get(key) == now:
+            size = self._size + _cost(key, was) - _cost(key, now)
+            self._entry.recount(size)
+            self._put(key, was, size)
+
+    def keys(self) -> list[str]:
+        return sorted(self._found)
+
+
+def _cost(key: str, value: bytes | None) -> int:
+    """The bytes that a value counts; 0 where there is none."""
+    return 0 if value is None else BESIDE + len(key.encode()) + len(value)

@@ -95,6 +95,7 @@ class Context:
         self._ledger, self._counters = ledger, counters
         self.calls = 0
         self.raised: BaseException | None = None
+        self._written: dict[Any, tuple[Any, Any, Callable[[Any, Any], object]]] | None = None
 
     def own(self, kind: str, name: str, close: Callable[[], object], stays: bool = False) -> Entry:
         """Something that belongs to the plugin: ``close`` is called when its instance goes; with ``stays``, when the
@@ -124,6 +125,26 @@ class Context:
             Closed: the entry is gone.
         """
         self._ledger.resize(entry, size)
+
+    def begin_trial(self) -> None:
+        """The instance is about to be the plugin: what it writes meanwhile is taken back where it does not come to
+        that."""
+        self._written = {}
+
+    def write(self, key: Any, was: Any, now: Any, back: Callable[[Any, Any], object]) -> None:
+        """What stays when the instance goes has another value at ``key``: ``back(was, now)`` takes it back, if that is
+        so still. Nothing happens once the instance is the plugin."""
+        if self._written is not None:
+            first = self._written.pop(key, (was,))[0]
+            if first != now:
+                self._written[key] = first, now, back
+
+    def settle(self, stays: bool) -> None:
+        """The instance is the plugin, or will not be."""
+        written, self._written = self._written, None
+        if written and not stays:
+            for was, now, back in written.values():
+                back(was, now)
 
     def close(self) -> None:
         """The instance is gone: whoever kept the context gets nothing any more."""

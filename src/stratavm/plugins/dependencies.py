@@ -20,6 +20,15 @@ THERE: Final = (*RUNNING, State.FAILED)
 """Where a plugin is that is loaded."""
 
 
+def join(life: Life, asked: Manifest) -> list[str]:
+    """Why a version of a plugin cannot run among the others; where nothing stands against it, it counts as one of them
+    from now on, until it has begun or not: of two that conflict one comes first, whatever threads load them."""
+    with life.shared.joining:
+        found = list(unmet(life, asked))
+        life.joins = None if found else asked
+    return found
+
+
 def unmet(life: Life, asked: Manifest) -> Iterator[str]:
     """Why a version of a plugin cannot run among the others, in words."""
     lives = life.shared.lives()
@@ -35,12 +44,20 @@ def unmet(life: Life, asked: Manifest) -> Iterator[str]:
         manifests = {name: other.manifest for name, other in lives.items()} | {life.name: asked}
         yield from filter(None, [ordered(manifests)[1].get(life.name)])
     for other in lives.values():
-        if other is life or other.state not in THERE:
+        if other is life:
             continue
-        if is_within(other.manifest.version, dict(asked.conflicts).get(other.name)):
-            yield f"it conflicts with {other.name} {other.manifest.version}"
-        elif _holds(other, life.name) and is_within(asked.version, dict(other.manifest.conflicts).get(life.name)):
-            yield f"{other.name} conflicts with it"
+        for said in _there(other):
+            if is_within(said.version, dict(asked.conflicts).get(other.name)):
+                yield f"it conflicts with {other.name} {said.version}"
+            elif _holds(other, life.name) and is_within(asked.version, dict(said.conflicts).get(life.name)):
+                yield f"{other.name} conflicts with it"
+
+
+def _there(life: Life) -> list[Manifest]:
+    """The versions of a plugin that are loaded, or about to be."""
+    joins = life.joins
+    running = [life.manifest] if life.state in THERE else []
+    return running if joins is None or joins in running else [*running, joins]
 
 
 def dependants(life: Life) -> list[Life]:

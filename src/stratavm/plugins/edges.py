@@ -10,7 +10,7 @@ from stratavm.base.text import printable
 from stratavm.engine.module import Module
 from stratavm.plugins import events
 from stratavm.plugins.convention import STOP
-from stratavm.plugins.dependencies import bound, unmet
+from stratavm.plugins.dependencies import bound, join
 from stratavm.plugins.errors import PluginRefused
 from stratavm.plugins.fitting import misfit
 from stratavm.plugins.ledger import INSTANCE, MODULE, PLUGIN, Place
@@ -59,7 +59,7 @@ def verify(life: Life, seconds: float | None) -> tuple[Any, ...]:
 
 def fits_in(life: Life) -> str:
     """What it requires takes calls, and nothing is there that conflicts with it."""
-    return "; ".join(unmet(life, life.manifest))
+    return "; ".join(join(life, life.manifest))
 
 
 def resolve(life: Life, seconds: float | None) -> tuple[Any, ...]:
@@ -96,7 +96,7 @@ def has_former(life: Life) -> str:
     if body is not life.version.body and (body.instance is None or body.instance.store.closed):
         return "the instance of before is gone"
     asked = before.package.manifest
-    return "; ".join([*unmet(life, asked), *bound(life, asked.version)])
+    return "; ".join([*join(life, asked), *bound(life, asked.version)])
 
 
 def rollback(life: Life, seconds: float | None) -> tuple[Any, ...]:

@@ -47,6 +47,7 @@ class Shared(NamedTuple):
     chance: Callable[[], float]
     source: Source
     lives: Callable[[], Mapping[str, Life]]
+    joining: Lock
 
 
 class Edge(NamedTuple):
@@ -72,6 +73,8 @@ class Life:
         edges: what it moves along, by name.
         version: the one that it goes on with; ``before``: the one that a rollback goes back to.
         making: the body of one that is about to begin.
+        joins: the manifest of one that nothing stands against, until it has begun or not.
+        trial: the context of one whose writes are taken back where it does not begin.
         state: where it is.
         config: what it is configured with; None: nothing.
         unwell: how many probes in a row said that it is not well.
@@ -87,6 +90,8 @@ class Life:
         self.counters, self.ledger = Counters(), Ledger()
         self.breaker, self.gate = Breaker(shared.recovery), Gate(self.name, self.limits.waiting)
         self.making: Body | None = None
+        self.joins: Manifest | None = None
+        self.trial: Context | None = None
         self._moving = ""
         self._lock = Lock()
         self._unsaid: deque[Event] = deque()
@@ -167,12 +172,20 @@ class Life:
             if most_s is not None and self.shared.clock() - begun > most_s:
                 raise PluginRefused(self.name, name, f"it took more than {most_s:g} s")
         except BaseException as error:
+            self._settle(False)
             problems = [*self._restore(*was), *self.ledger.release(mark, goes=lambda e: e.version != running)]
             self._moving = ""
             self.tell(EdgeRefused, name, "; ".join([reason_of(error), *problems]))
             raise
         self.state, self._moving = edge.move.target, ""
+        self._settle(True)
         self.tell(edge.event, *facts)
+
+    def _settle(self, has_begun: bool) -> None:
+        """What was about to begin has, or has not: then what it wrote is taken back."""
+        trial, self.trial, self.joins = self.trial, None, None
+        if trial is not None:
+            trial.settle(has_begun)
 
     def _restore(self, version: Version, before: Version | None, module: Module | None) -> list[str]:
         """The version is the one that it was, also where it was patched; what went wrong, in words."""

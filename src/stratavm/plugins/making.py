@@ -79,6 +79,9 @@ def make(life: Life, version: Version, seconds: float | None) -> Instance:
     body.drop_data()
     context = body.context = Context(life.name, version.limits, life.ledger, life.counters, body.number)
     own("context", life.name, body.drop_instance)
+    if life.making is body:
+        context.begin_trial()
+        life.trial = context
     store = body.store = Store(engine, limits=version.limits.of_store, fuel=version.limits.fuel)
     own("store", life.name, store.close)
     linker = Linker(engine)

@@ -94,6 +94,7 @@ class Plugins(Closing):
             chance,
             self.engine.bus.source("plugins"),
             lambda: self._lives,
+            Lock(),
         )
         self._found: dict[str, Plugin] = {}
         self._probing: list[Probing] = []

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
 GROUP: Final = "stratavm.plugins"
 RELEASE: Final = re.compile(
     r"v?(\d{1,9}(?:\.\d{1,9}){0,2})(?:\.\d+)*"  # numbers, of which three count
-    r"(?:[._-]?(a|b|rc|alpha|beta|c)[._-]?(\d{1,9})?)?(?:[._-]?(dev)[._-]?(\d{1,9})?)?(?:[.+-].*)?\Z"
+    r"(?:[._-]?(a|b|rc|alpha|beta|c)[._-]?(\d{1,9})?)?"
+    r"(?:(?:[._-]?(?:post|rev|r)[._-]?\d*|-\d+)(?:[._-]?dev[._-]?\d*)?|[._-]?(dev)[._-]?(\d{1,9})?)?"
+    r"(?:\+[a-z0-9]+(?:[._-][a-z0-9]+)*)?\Z"
 )
 EARLY: Final = {"a": "alpha", "alpha": "alpha", "b": "beta", "beta": "beta", "rc": "rc", "c": "rc"}
 

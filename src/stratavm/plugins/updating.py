@@ -17,7 +17,7 @@ from stratavm.engine.swap import carry, obstacles
 from stratavm.engine.update import Patience, tell
 from stratavm.engine.update_events import InstanceSwapped
 from stratavm.engine.update_plan import Update, UpdateRefused
-from stratavm.plugins.dependencies import bound, unmet
+from stratavm.plugins.dependencies import bound, join, unmet
 from stratavm.plugins.errors import PluginRefused
 from stratavm.plugins.fitting import misfit
 from stratavm.plugins.making import begin, make, own_module, prepare, read_module, refusals
@@ -155,6 +155,9 @@ class Attempt:
         """Do it, as the action of an edge; the facts of its event. ``begun``: since then calls wait."""
         if life.version is not self.base:
             raise PluginRefused(life.name, "update", "it has changed meanwhile")
+        refused = join(life, self.next.package.manifest)
+        if refused:
+            raise PluginRefused(life.name, "update", "; ".join(refused))
         former = life.instance
         if former is not self._seen:  # it has failed since then, or was started again
             self._planned(self._plan(life))

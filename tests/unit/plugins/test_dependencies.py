@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
 from stratavm import Trap
-from stratavm.plugins import Grant, Manifest, ManifestError, PluginRefused, PluginUnavailable, State
+from stratavm.base.forms import replace
+from stratavm.plugins import Capability, Grant, Manifest, ManifestError, PluginRefused, PluginUnavailable, State
 from stratavm.plugins.dependencies import ordered
 from stratavm.plugins.ranges import is_range, is_within
 from tests.unit.plugins.guests import ECHO, TRAP, manifest, module
@@ -124,6 +126,70 @@ def test_conflicts_hold_for_both(hosts):
         third.load()
     first.unload()
     third.load()
+
+
+@pytest.mark.parametrize("way", ["load", "update", "rollback"])
+def test_of_two_that_conflict_one_comes_first(hosts, way):
+    """Also where the other one is loaded while the first is about to begin, or to be what conflicts; where that version
+    fails, the other may come."""
+    inside, go_on, raised = threading.Event(), threading.Event(), []
+
+    def begin(context):
+        inside.set()
+        assert go_on.wait(60)
+        while raised:
+            raise raised.pop()
+        return {}
+
+    go_on.set()
+    host = hosts(Capability("slow", begin), grant=replace(HOLDING, capabilities=["slow"]))
+    kinds = KINDS | {"trap": "none -> none"}
+    slow = {"capabilities": ["slow"], "conflicts": {"second": "*"}}
+    first = add(host, "first", **(slow if way != "update" else {"capabilities": ["slow"]}))
+    step = first.load
+    if way != "load":
+        first.load()
+        newer = manifest("first", kinds, version="1.0.1", **(slow if way == "update" else {"capabilities": ["slow"]}))
+
+        def step():
+            first.update_to(newer, module(ECHO, TRAP), how="swap", fresh=True)
+
+    if way == "rollback":  # of a patch whose instance has failed: the code of before gets another one
+        changed = TRAP.replace("unreachable", "nop unreachable")
+        assert first.update_to(newer, module(ECHO, changed)).kind == "patch"
+        trapped(first)
+        step = first.rollback
+    second = add(host, "second")
+    for fails in (True, False) if way != "load" else (False,):
+        inside.clear(), go_on.clear()
+        if fails:
+            raised.append(RuntimeError("not now"))
+        outcome = []
+
+        def run(step=step, outcome=outcome):
+            try:
+                step()
+            except Exception as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            assert inside.wait(60)
+            with pytest.raises(PluginRefused, match="first conflicts with it"):
+                second.load()
+        finally:
+            go_on.set()
+            thread.join(60)
+        assert [type(e) for e in outcome] == ([RuntimeError] if fails else [])
+        if fails:
+            second.load()
+            with pytest.raises(PluginRefused, match=r"it conflicts with second 1\.0\.0"):
+                step()
+            second.unload()
+            second = add(host, "second")
+            host.now += 100
+    assert first.state is State.ACTIVE
 
 
 def test_what_is_required_stays(hosts):

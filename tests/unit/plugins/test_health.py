@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from stratavm import Trap
-from stratavm.plugins import Grant, ManifestError, PluginRefused, Plugins, Policy, Recovery, State
+from stratavm.plugins import (
+    Grant,
+    ManifestError,
+    PluginError,
+    PluginRefused,
+    Plugins,
+    Policy,
+    Recovery,
+    State,
+    Timeouts,
+    health,
+)
 from stratavm.plugins.events import PluginFailed, PluginProbed
 from tests.unit.plugins.guests import COUNT, ECHO, HOST, TRAP, manifest, module
 
@@ -186,6 +198,44 @@ def test_a_thread_asks_until_it_is_closed(hosts):
         host.plugins.probing(period_s=-1)
     with pytest.raises(ValueError, match="unwell"):
         Recovery(unwell=0)
+
+
+def test_threads_that_are_closed_are_forgotten(hosts):
+    """However many there were."""
+    host = hosts()
+    for _ in range(20):
+        host.plugins.probing(1000).close()
+    with host.plugins.probing(1000) as last:
+        assert host.plugins._probing == [last]
+
+
+def test_a_probe_that_the_host_holds_is_not_waited_for_longer_than_so(hosts, monkeypatch):
+    """By ``close`` of the thread and of the host, which says so."""
+    monkeypatch.setattr(health, "CLOSE_S", 0.05)
+    host = hosts(timeouts=Timeouts(stop=0.05))
+    inside, go_on = threading.Event(), threading.Event()
+
+    def ask(text):
+        inside.set()
+        assert go_on.wait(60)
+        return text
+
+    host.ask = ask
+    host.load(ASKS, imports=HOST)
+    probing = host.plugins.probing(0.001)
+    try:
+        assert inside.wait(60)
+        begun = time.monotonic()
+        probing.close()
+        with pytest.raises(PluginError, match="guest"):
+            host.plugins.close()
+        assert time.monotonic() - begun < 30  # and not for as long as the function takes
+        assert probing.is_over and probing._thread.is_alive()
+    finally:
+        go_on.set()
+        probing._thread.join(60)
+    host.plugins.close()
+    assert not probing._thread.is_alive()
 
 
 def test_a_listener_may_close_the_host_of_the_thread():

@@ -377,6 +377,83 @@ def test_values_outlive_versions_and_attempts(hosts):
     assert plugin.metrics().stored_bytes == stored > 0 and plugin.metrics().owned["values"] == 1
 
 
+KEEPS = """(import "kv" "set" (func $set (param i32 i32) (result i64)))
+  (import "kv" "delete" (func $delete (param i32 i32) (result i64)))
+  (import "kv" "get" (func $get (param i32 i32) (result i64)))"""
+WAYS = """(func (export "put") (param i32 i32) (result i64) (call $set (local.get 0) (local.get 1)))
+  (func (export "get") (param i32 i32) (result i64) (call $get (local.get 0) (local.get 1)))"""
+WRITES = """(data (i32.const 512) "[\\22old\\22,\\22new\\22][\\22more\\22,\\22new\\22]gone")
+  (func $writes
+    (drop (call $set (i32.const 512) (i32.const 13))) (drop (call $set (i32.const 525) (i32.const 14)))
+    (drop (call $delete (i32.const 539) (i32.const 4)))
+    (drop (call $set (i32.const 512) (i32.const 13))))"""
+
+
+@pytest.mark.parametrize("where", ["start", "migrate", "behind", "time", "none"])
+def test_what_a_version_wrote_that_is_none_is_taken_back(hosts, where):
+    """At whichever step it fails; what the running one has written in ``export-state`` stays, and so does all that one
+    has written that has begun."""
+    host = hosts(key_values())
+    kinds = KINDS | {"put": "json -> none", "get": "text -> bytes"}
+    said = manifest(functions=kinds, capabilities=["kv"])
+    export = EXPORT.replace("(result i64)", "(result i64) (call $writes)", 1)
+    theirs = WRITES.replace("old", "own").replace("more", "mine").replace("gone", "away")
+    plugin = host.plugins.add(said, module(COUNT, export, MIGRATE, WAYS, theirs, imports=KEEPS))
+    plugin.load()
+    for key, value in {"old": "1", "gone": "2", "own": "3"}.items():
+        plugin.call("put", [key, value])
+    traps = "unreachable" if where in ("start", "migrate") else ""
+    start = f"(func $s (call $writes) {traps if where == 'start' else ''}) (start $s)"
+    begun = MIGRATE.replace("(result i32)", f"(result i32) {traps if where == 'migrate' else ''}")
+    newer = module(COUNT, export, begun, WAYS, WRITES, start, MORE, imports=KEEPS)
+    life, plain = plugin._life, plugin.metrics()
+
+    def fails(life, seconds, attempt):
+        attempt.make(life, 0.0)
+        raise KeyboardInterrupt
+
+    if where == "none":
+        assert plugin.update_to(said, newer).kind == "swap"
+        assert [plugin.call("get", key) for key in ("old", "more", "own")] == [b"new", b"new", b"new"]
+        with pytest.raises(ErrorAnswer, match="no value of gone"):
+            plugin.call("get", "gone")
+        plugin.rollback()
+        assert plugin.call("get", "old") == b"new"
+        return
+    if where in ("start", "migrate"):
+        with pytest.raises(Trap):
+            plugin.update_to(said, newer)
+    elif where == "behind":
+        attempt = Attempt.of(life, life.package._replace(data=newer), Order(), Patience("now", 60))
+        with pytest.raises(KeyboardInterrupt):
+            life.take(EDGES["update"]._replace(action=fails), attempt)
+    else:
+        attempt = Attempt.of(life, life.package._replace(data=newer), Order(), Patience("now", 60))
+
+        def late(life, seconds, attempt):
+            attempt.make(life, 0.0)
+            attempt.patience.end()
+            raise DeadlineExceeded
+
+        with pytest.raises(DeadlineExceeded):
+            life.take(EDGES["update"]._replace(action=late), attempt)
+    assert [plugin.call("get", key) for key in ("old", "gone")] == [b"1", b"2"]
+    with pytest.raises(ErrorAnswer, match="no value of more"):
+        plugin.call("get", "more")
+    stays = where != "start"  # it was asked for its state
+    assert plugin.call("get", "own") == (b"new" if stays else b"3")
+    if stays:
+        assert plugin.call("get", "mine") == b"new"
+    else:
+        assert plugin.metrics().stored_bytes == plain.stored_bytes
+    plugin.call("put", ["old", "x"])
+    assert plugin.call("get", "old") == b"x"
+    values = life.ledger.kept["kv"]
+    assert values._size == plugin.metrics().stored_bytes
+    assert values._size == sum(64 + len(k.encode()) + len(v) for k, v in values._found.items())
+    assert life.trial is None and life.context._written is None
+
+
 def test_a_version_may_ask_for_another_grant(hosts):
     """It takes another instance, under its own limits."""
     host = hosts()
