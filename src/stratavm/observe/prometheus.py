@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from prometheus_client import REGISTRY, CollectorRegistry, make_asgi_app, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -21,6 +21,7 @@ from stratavm.pool.metrics import PoolMetrics
 
 LAST_PORT: Final = 0xFFFF
 Samples = Iterable[tuple[tuple[str, ...], float]]
+C = TypeVar("C", bound=Collector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +194,7 @@ def register_plugins(
     found = getattr(plugins, "metrics", None)
     if not callable(found) or not isinstance(found(), Mapping):
         raise TypeError(f"register_plugins: plugins must be Plugins, got {plugins!r:.60}")
-    if not isinstance(name, str):
-        raise TypeError(f"register_plugins: name must be a string, got {name!r:.60}")
-    collector = PluginCollector({name: plugins})
-    try:
-        registry.register(collector)
-    except ValueError:
-        said = f"register_plugins: the registry has plugins called {name!r:.60}: give these another name"
-        raise ValueError(said) from None
-    return collector
+    return _registered("register_plugins", PluginCollector, {name: plugins}, registry)
 
 
 def _family(
@@ -224,14 +217,22 @@ def register(engine: Engine, name: str = "default", registry: CollectorRegistry 
     """
     if not isinstance(engine, Engine):
         raise TypeError(f"register: engine must be an Engine, got {engine!r:.60}")
+    return _registered("register", EngineCollector, {name: engine}, registry)
+
+
+def _registered(
+    what: str, collects: Callable[[dict[str, Any]], C], seen: dict[str, Any], registry: CollectorRegistry
+) -> C:
+    """A collector of something by its name, which a registry has; ``what`` is called so."""
+    [name] = seen
     if not isinstance(name, str):
-        raise TypeError(f"register: name must be a string, got {name!r:.60}")
-    collector = EngineCollector({name: engine})
+        raise TypeError(f"{what}: name must be a string, got {name!r:.60}")
+    collector = collects(seen)
     try:
         registry.register(collector)
     except ValueError:
-        said = f"register: the registry has an engine called {name!r:.60}: give this one another name"
-        raise ValueError(said) from None
+        found = "an engine" if isinstance(collector, EngineCollector) else "plugins"
+        raise ValueError(f"{what}: the registry has {found} called {name!r:.60}: give another name") from None
     return collector
 
 

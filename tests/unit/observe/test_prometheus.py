@@ -94,7 +94,7 @@ def test_a_name_is_of_one_engine_until_that_is_unregistered(engine):
     first = prometheus.register(engine, "a", registry)
     prometheus.register(Engine(), "b c", registry)
     for other in (engine, Engine()):
-        with pytest.raises(ValueError, match="has an engine called 'a': give this one another name"):
+        with pytest.raises(ValueError, match="has an engine called 'a': give another name"):
             prometheus.register(other, "a", registry)
     lines = prometheus_client.generate_latest(registry).decode().splitlines()
     assert sorted(line for line in lines if line.startswith("strata_stores_total{")) == [
