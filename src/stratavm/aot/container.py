@@ -103,15 +103,15 @@ class Key:
 
 
 class Content:
-    """Bytes of an image, in memory.
+    """Bytes of an image, in memory: those from a place on.
 
     Attributes:
         size: how many there are.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
+    def __init__(self, data: bytes, place: int = 0) -> None:
+        self._data, self._place = data, place
+        self.size = len(data) - place
 
     @property
     def lead_bytes(self) -> int:
@@ -121,7 +121,7 @@ class Content:
     def part(self, offset: int, size: int) -> bytes:
         """So many of them, or as many as there are."""
         offset = min(offset, self.size)
-        found: bytes = copied(self._data, offset, min(size, self.size - offset))
+        found: bytes = copied(self._data, self._place + offset, min(size, self.size - offset))
         return found
 
 

@@ -10,7 +10,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 
-from stratavm.aot.container import REBUILD, Damaged, Image, Key, read, write
+from stratavm.aot.container import REBUILD, Content, Damaged, Image, Key, read_content, write
 from stratavm.aot.contents import FACTS, PAGES, STATE, WORLDS, facts_of, pack_facts
 from stratavm.aot.files import write_whole
 from stratavm.aot.trust import checked_key, user_key
@@ -109,9 +109,9 @@ def _runs(image: MemoryImage, size: int) -> Iterator[tuple[int, bytes]]:
                 start = page
 
 
-def unpacked(module: Module, data: bytes, key: bytes | None, trusted: bool) -> State:
+def unpacked(module: Module, content: Content, key: bytes | None, trusted: bool) -> State:
     """The state that was packed, of this module."""
-    image = read(data)
+    image = read_content(content)
     image = _believed(image, checked_key(key), trusted)
     try:
         facts = facts_of(image)

@@ -149,12 +149,9 @@ class Snapshot:
             DecodeError: it is no snapshot, damaged, of another build of Strata, of another module, or not marked so.
             ResourceLimit: the process may have no more files.
         """
-        with importing:
-            from stratavm.engine.keptsnapshot import unpacked
-
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError(f"data must be the bytes of a snapshot, got {type(data).__name__}")
-        return made(module, unpacked(module, bytes(data), key, truth("trusted", trusted)), first)
+        return snapshot_in(bytes(data), 0, module, (key, truth("trusted", trusted)), first)
 
     @classmethod
     @checks_keywords
@@ -191,6 +188,21 @@ def made(module: Module, state: State, first: Callable[[Instance], object] | Non
     snapshot = Snapshot.__new__(Snapshot)
     snapshot._module, snapshot._state, snapshot._first = module, state, first
     return snapshot
+
+
+def snapshot_in(
+    data: bytes,
+    place: int,
+    module: Module,
+    trust: tuple[bytes | None, bool],
+    first: Callable[[Instance], object] | None = None,
+) -> Snapshot:
+    """``Snapshot.deserialize`` of bytes from a place on, which are not copied before; with its key and ``trusted``."""
+    with importing:
+        from stratavm.aot.container import Content
+        from stratavm.engine.keptsnapshot import unpacked
+
+    return made(module, unpacked(module, Content(data, place), *trust), first)
 
 
 def take(instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from stratavm.base.errors import DecodeError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.engine.aot import build_identity
-from stratavm.engine.snapshot import Snapshot
+from stratavm.engine.snapshot import snapshot_in
 from stratavm.sandbox.python.guests import digest_of, own_cache
 from stratavm.sandbox.python.interpreter import INSTALL, LENGTH_BYTES, Kept, driver
 from stratavm.sandbox.python.tree import RunTree
@@ -78,7 +78,7 @@ def unpacked(content: bytes, module: Module) -> Kept:
             at += size
     world = FrozenWorld.deserialize(head["world"].encode())
     # The cache's mark says that this user made it.
-    return Kept(Snapshot.deserialize(whole[at:], module, trusted=True), world, tree, [])
+    return Kept(snapshot_in(content, at, module, (None, True)), world, tree, [])
 
 
 def _no_time() -> int:
