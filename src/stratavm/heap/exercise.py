@@ -7,7 +7,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.heap.heap import Heap, heap_new
-from cython.cimports.stratavm.heap.mark import mark_range, note_write, scan_words
+from cython.cimports.stratavm.heap.mark import mark_range, note_handle, note_write, scan_words
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
 
 NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
@@ -33,6 +33,9 @@ class Exerciser:
     def __dealloc__(self):
         if self.heap is not None and self.heap.state.owner == cython.cast(cython.p_void, self):
             self.heap.state.visit = cython.NULL
+            self.heap.state.n_handle_marks = 0
+            free(self.heap.state.handle_marks)
+            self.heap.state.handle_marks = cython.NULL
         free(self.roots)
         free(self.words)
 
@@ -91,6 +94,23 @@ class Exerciser:
     def store(self, address: int, offset: int, word: int) -> None:
         """Change a word of an object: a reference, or what is none."""
         cython.cast(cython.pointer(uint64_t), cython.cast(uint64_t, address + offset))[0] = word
+
+    def expect_handles(self, count: int) -> None:
+        """Have marks of handles below ``count``."""
+        state: cython.pointer(HeapState) = self.heap.state
+        free(state.handle_marks)
+        state.handle_marks = cython.cast(cython.pointer(uint8_t), calloc(count + 1, 1))
+        state.n_handle_marks = count if state.handle_marks != cython.NULL else 0
+
+    def get_handle(self, handle: int) -> None:
+        """The host gives a handle to the guest."""
+        note_handle(self.heap.state, handle)
+
+    @property
+    def handles(self) -> list[int]:
+        """Those that the last full collection met, and those that were given while it went on."""
+        state: cython.pointer(HeapState) = self.heap.state
+        return [at for at in range(1, state.n_handle_marks) if state.handle_marks[cython.cast(uint64_t, at)]]
 
     def load_trees(self, type_id: int, depth: int, count: int, replace: bool) -> int:
         """Make so many trees of nodes with two references each, of 2 ** 9 - 1 nodes; drop each at once, or put it in

@@ -7,16 +7,12 @@ Whoever allocates says where roots are (``visit_t``); besides these, what the ho
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
-from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.base.bits import bits_of
-from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
-from cython.cimports.stratavm.heap.pace import bytes_between, next_nursery, next_rate, processor_ns
+from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, go_on
+from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
     clean,
     close_windows,
-    forget_holes,
-    free_new,
-    free_unmarked,
+    give_back,
     give_space,
     large_room,
     mark_all,
@@ -24,11 +20,18 @@ from cython.cimports.stratavm.heap.space import (
     room_for,
 )
 from cython.cimports.stratavm.heap.state import (
-    EPOCH,
+    AT_CLEANING,
+    AT_GIVING,
+    AT_HOLES,
+    AT_LARGE,
+    BLOCK_SHIFT,
     GRANULE_SHIFT,
     HEAD_STACK,
     LARGE,
+    LONG_ONES,
+    VALUES,
     HeapState,
+    Note,
     lock,
     look_up_types,
     unlock,
@@ -43,7 +46,7 @@ LEAST: Final = 4 << 20
 """Bytes that are allocated between two collections, at least."""
 FIRST_NURSERY: Final = 1 << 20
 FEW_BLOCKS = cython.declare(uint32_t, 16)  # are cleaned at once
-FEW_OBJECTS = cython.declare(uint64_t, 8)
+FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
 ENDLESS = cython.declare(uint64_t, 1 << 62)
 """No object is as large."""
@@ -91,6 +94,7 @@ class Heap:
                 give_space(self.state)
             free(self.state.held)
             free(self.state.log)
+            free(self.state.journal)
             free(self.state)
 
     def hold(self, address: int) -> None:
@@ -137,6 +141,11 @@ class Heap:
         return self.state.live_bytes
 
     @property
+    def used_bytes(self) -> int:
+        """What the blocks take that are in use, and those whose pages have not gone back."""
+        return cython.cast(uint64_t, self.state.used_blocks) << BLOCK_SHIFT
+
+    @property
     def stood_ns(self) -> tuple[int, int]:
         """The thread's processor time of all collections, and of the longest since this was asked last."""
         longest: object = self.state.longest_ns
@@ -147,6 +156,31 @@ class Heap:
     def pauses(self) -> dict[int, int]:
         """How many took so many nanoseconds or more, and less than twice as many."""
         return {1 << at: self.state.pauses[at] for at in range(64) if self.state.pauses[at]}
+
+    def watch(self, entries: int) -> None:
+        """Keep a journal of pauses and decisions from here on, of which the last so many are there to be read."""
+        state: cython.pointer(HeapState) = self.state
+        if entries <= 0 or state.journal != cython.NULL:
+            raise ValueError(f"a journal of {entries} entries" if entries <= 0 else "the heap has a journal")
+        state.room_journal = entries
+        state.journal = cython.cast(cython.pointer(Note), calloc(state.room_journal, cython.sizeof(Note)))
+        if state.journal == cython.NULL:
+            raise MemoryError(f"no memory for a journal of {entries} entries")
+
+    def read_journal(self) -> list[tuple[int, ...]]:
+        """What was noted since it was read last, as (kind, nanoseconds, values...), without what had no room."""
+        state: cython.pointer(HeapState) = self.state
+        first: uint64_t = max(state.n_taken, state.n_journal - min(state.n_journal, state.room_journal))
+        found: list = [noted(state.journal + at % state.room_journal) for at in range(first, state.n_journal)]
+        state.n_taken = state.n_journal
+        return found
+
+    @property
+    def long_pauses(self) -> list[tuple[int, ...]]:
+        """The last pauses of a millisecond or more, in the same way; there may have been more."""
+        state: cython.pointer(HeapState) = self.state
+        count: uint64_t = min(state.n_long, LONG_ONES)
+        return [noted(state.long_ones + at % LONG_ONES) for at in range(state.n_long - count, state.n_long)]
 
     @property
     def minors(self) -> int:
@@ -167,6 +201,12 @@ class Heap:
     def collections(self) -> int:
         """How often garbage was collected."""
         return self.state.collections
+
+
+@cython.cfunc
+def noted(note: cython.pointer(Note)) -> tuple:
+    """A note of the journal."""
+    return (note.kind, note.at_ns, *[note.values[at] for at in range(VALUES)])
 
 
 # ---- what the host holds ----
@@ -218,14 +258,12 @@ def heap_new(state, type_id, length, size):
     header: cython.pointer(uint32_t)
     if size < ENDLESS:
         size = (size + 15) & ~cython.cast(uint64_t, 15)
+        stand(state, AT_HOLES, not state.collecting and is_due(state))
+        give_pages(state, 2 * (size >> BLOCK_SHIFT))
         keep_pace(state)
         room = found_room(state, size)
-        if room == cython.NULL and state.window.marking:
-            go_on(state, True)
-            room = found_room(state, size)
         if room == cython.NULL:
-            collect_garbage(state, True)
-            room = found_room(state, size)
+            room = room_after_all(state, size)
         if room != cython.NULL:
             header = cython.cast(cython.pointer(uint32_t), room)
             header[0], header[1] = type_id, length
@@ -234,6 +272,31 @@ def heap_new(state, type_id, length, size):
                 mark_all(state, (room - state.base) >> GRANULE_SHIFT, ((room - state.base) >> GRANULE_SHIFT) + 1)
             if state.always:
                 state.window.end = state.window.next
+        go(state)
+    return room
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def room_after_all(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_char:
+    """Room that there was none for: after all pages have gone back, after all marks are made, after all garbage is
+    found."""
+    room: cython.p_char = cython.NULL
+    if state.leaving:
+        give_back(state, state.leaving)
+        room = found_room(state, size)
+    if state.collecting:
+        return room
+    if room == cython.NULL and state.window.marking:
+        go_on(state, True)
+        room = found_room(state, size)
+    if room == cython.NULL:
+        collect_garbage(state, True)
+        room = found_room(state, size)
+    if room == cython.NULL and state.leaving:
+        give_back(state, state.leaving)
+        room = found_room(state, size)
     return room
 
 
@@ -242,7 +305,28 @@ def heap_new(state, type_id, length, size):
 @cython.exceptval(check=False)
 def found_room(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_char:
     """Zeroed room, or NULL."""
+    turn(state, AT_LARGE if size > LARGE else AT_HOLES)
     return large_room(state, size) if size > LARGE else room_for(state, size)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def give_pages(state: cython.pointer(HeapState), blocks: uint64_t) -> cython.void:
+    """Give some pages back, and more of them where much is to be had at once."""
+    if state.leaving:
+        turn(state, AT_GIVING)
+        give_back(state, FEW_PAGES + blocks)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_due(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether it is time for a collection or for a slice."""
+    if state.window.marking:
+        return state.always or state.allocated >= state.next_slice
+    return state.always or state.allocated >= (state.nursery if state.generational else state.trigger)
 
 
 @cython.cfunc
@@ -250,17 +334,22 @@ def found_room(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_cha
 @cython.exceptval(check=False)
 def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
     """Do what is due before an allocation."""
+    if state.collecting:
+        return
+    due: cython.bint = is_due(state)
+    opened: cython.bint = stand(state, AT_CLEANING, due)
     full: cython.bint
-    if state.window.marking:
-        if state.always or state.allocated >= state.next_slice:
-            go_on(state, False)
-    elif state.always or state.allocated >= (state.nursery if state.generational else state.trigger):
+    if due and state.window.marking:
+        go_on(state, False)
+    elif due:
         full = is_full_due(state)
         collect_garbage(state, full and not state.incremental)
         if full and state.incremental:
             begin_cycle(state)
-    else:
+    elif not state.window.marking and state.clean < state.n_blocks:
         clean(state, FEW_BLOCKS)
+    if opened:
+        go(state)
 
 
 @cython.cfunc
@@ -271,149 +360,3 @@ def is_full_due(state: cython.pointer(HeapState)) -> cython.bint:
     if not state.generational:
         return True
     return state.collections & 3 == 0 if state.always else state.grown >= state.trigger
-
-
-# ---- collections in one pause ----
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def collect_garbage(state: cython.pointer(HeapState), full: cython.bint) -> cython.void:
-    """Find all that is reachable, or all new objects that are, while the guest stands still; the rest is free."""
-    if state.collecting:
-        return
-    if state.window.marking:
-        go_on(state, True)
-    full |= state.lost
-    began: uint64_t = stand_still(state)
-    close_windows(state)
-    before: uint64_t = state.grown
-    handles: uint64_t = state.n_handle_marks
-    if full:
-        next_number(state)
-        memset(state.live, 0, state.n_blocks * 2)
-    else:
-        state.n_handle_marks = 0  # old objects have handles too
-        state.minors += 1
-    mark_roots(state)
-    if not full:
-        mark_logged(state)
-    drain(state, 0, 0)
-    if full:
-        all_is_known(state)
-    else:
-        free_new(state, state.grown - before)
-        state.live_bytes += state.grown - before
-        forget_holes(state)
-    state.n_handle_marks = handles
-    state.allocated = 0
-    state.collections += 1
-    before = go_ahead(state, began)
-    if not full:
-        state.nursery = next_nursery(state.nursery, before, state.pause_ns)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def stand_still(state: cython.pointer(HeapState)) -> uint64_t:
-    """A pause begins; when, as ``processor_ns`` has it."""
-    state.collecting = 1
-    look_up_types(state)
-    return processor_ns()
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def go_ahead(state: cython.pointer(HeapState), began: uint64_t) -> uint64_t:
-    """It ends; how long it was."""
-    took: uint64_t = processor_ns() - began
-    state.collecting = 0
-    state.stood_ns += took
-    state.longest_ns = max(state.longest_ns, took)
-    state.pauses[bits_of(took) - 1] += 1
-    return took
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def next_number(state: cython.pointer(HeapState)) -> cython.void:
-    """Nothing is known to be reachable; what has the last number was."""
-    if state.epoch >= EPOCH - 1:  # the last one has been used before, and so have those from the first on
-        clean(state, state.n_blocks)
-    state.previous = state.epoch
-    state.epoch = state.epoch % EPOCH + 1
-    state.n_log = 0
-    state.lost = 0
-    if state.handle_marks != cython.NULL:
-        memset(state.handle_marks, 0, state.n_handle_marks)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def mark_roots(state: cython.pointer(HeapState)) -> cython.void:
-    """The guest's, and the host's."""
-    if state.visit != cython.NULL:
-        state.visit(state.owner, state)
-    lock(cython.address(state.held_lock))
-    mark_range(state, state.held, state.n_held)
-    unlock(cython.address(state.held_lock))
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
-    """What has not the number is free."""
-    state.previous = state.epoch
-    free_unmarked(state)
-    forget_holes(state)
-    state.grown = 0
-    state.trigger = max(state.live_bytes, state.least)
-
-
-# ---- full collections in slices ----
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def begin_cycle(state: cython.pointer(HeapState)) -> cython.void:
-    """Begin to find all that is reachable now; what is made meanwhile counts as reachable. No object is new."""
-    began: uint64_t = stand_still(state)
-    next_number(state)
-    state.counts = state.spare
-    memset(state.counts, 0, state.n_blocks * 2)
-    mark_roots(state)
-    state.window.marking = 1
-    state.slice_bytes = bytes_between(state.live_bytes, state.rate, state.pause_ns // 2, state.trigger // 2)
-    state.next_slice = state.slice_bytes
-    go_ahead(state, began)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def go_on(state: cython.pointer(HeapState), to_the_end: cython.bint) -> cython.void:
-    """A slice, or all that is left."""
-    began: uint64_t = stand_still(state)
-    before: uint64_t = state.grown
-    if to_the_end:
-        drain(state, 0, 0)
-    elif not drain(state, FEW_OBJECTS if state.always else 0, began + state.pause_ns // 2):
-        state.slices += 1
-        state.next_slice = state.allocated + state.slice_bytes
-        state.rate = next_rate(state.rate, state.grown - before, go_ahead(state, began))
-        return
-    close_windows(state)
-    state.window.marking = 0
-    state.spare, state.live, state.counts = state.live, state.counts, state.counts
-    all_is_known(state)
-    state.allocated = 0
-    state.collections += 1
-    state.cycles += 1
-    go_ahead(state, began)

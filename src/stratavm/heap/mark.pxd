@@ -6,4 +6,5 @@ cdef void mark_range(HeapState* state, const uint64_t* words, uint64_t count) no
 cdef void scan_words(HeapState* state, const uint64_t* low, const uint64_t* high) noexcept nogil
 cdef void mark_logged(HeapState* state) noexcept nogil
 cdef void note_write(HeapState* state, uint64_t thing, uint64_t slot) noexcept nogil
-cdef bint drain(HeapState* state, uint64_t most, uint64_t until_ns) noexcept nogil
+cdef void note_handle(HeapState* state, uint64_t handle) noexcept nogil
+cdef bint drain(HeapState* state, uint64_t most, uint64_t budget_ns) noexcept nogil

@@ -9,7 +9,7 @@ import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.heap.pace import processor_ns
+from cython.cimports.stratavm.heap.pauses import out_of_time
 from cython.cimports.stratavm.heap.space import learn
 from cython.cimports.stratavm.heap.state import (
     ARRAY_PART,
@@ -36,6 +36,8 @@ from cython.cimports.stratavm.heap.state import (
 
 NOWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
 AHEAD = cython.declare(uint32_t, 8)  # objects on the way from memory; a power of two
+STEPS = cython.declare(uint32_t, 64)  # between two looks at the clock
+MANY_BLOCKS = cython.declare(uint32_t, 4096)
 
 
 @cython.cfunc
@@ -149,6 +151,7 @@ def look_at_elements(state: cython.pointer(HeapState), granule: uint32_t, index:
     last: uint64_t = (8 + 8 * cython.cast(uint64_t, end) + 15) >> GRANULE_SHIFT
     if size_of(info_of(state, header), header) > LARGE and first < last:  # two parts may share a granule
         memset(state.side + granule + first, UNLOGGED | state.epoch, last - first)
+    state.work += (end - index) >> 3
     at: uint32_t
     for at in range(index, end):
         mark(state, words[at])
@@ -183,21 +186,26 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
-    """Put objects on the stack that found no room there."""
-    block: uint32_t
+    """Put objects of a block on the stack that found no room there; there are some, here or farther on."""
+    block: uint32_t = state.waiting_at
     at: uint32_t
-    for block in range(state.n_blocks):
-        if not state.waiting[block]:
-            continue
-        for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
-            if state.side[at] & WAITING:
-                if state.n_stack == state.most_stack:
-                    return
-                state.side[at] &= ~WAITING
-                state.overflowed -= 1
-                state.stack[state.n_stack] = at
-                state.n_stack += 1
-        state.waiting[block] = 0
+    state.work += STEPS
+    for at in range(MANY_BLOCKS):
+        if state.waiting[block]:
+            break
+        block = block + 1 if block + 1 < state.n_blocks else 0
+    state.waiting_at = block
+    if not state.waiting[block]:
+        return
+    for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
+        if state.side[at] & WAITING:
+            if state.n_stack == state.most_stack:
+                return
+            state.side[at] &= ~WAITING
+            state.overflowed -= 1
+            state.stack[state.n_stack] = at
+            state.n_stack += 1
+    state.waiting[block] = 0
 
 
 def mark_logged(state):
@@ -254,9 +262,16 @@ def note(
         state.n_log += 1
 
 
-def drain(state, most, until_ns):
-    """Look at what is reachable: at all of it, or at so many objects and parts of arrays, or until the thread has had
-    so much of a processor; 0: no matter. Whether nothing is left."""
+def note_handle(state, handle):
+    """A guest gets a handle, new or not. While marks are made it counts as reachable, as new objects do: it may lie
+    where nobody looks any more."""
+    if state.window.marking and handle < state.n_handle_marks:
+        state.handle_marks[handle] = 1
+
+
+def drain(state, most, budget_ns):
+    """Look at what is reachable: at all of it, or at so many objects and parts of arrays, or until the pause has taken
+    so long; 0: no matter. Whether nothing is left."""
     coming: uint32_t[8]
     first: uint32_t = 0
     count: uint32_t = 0
@@ -281,7 +296,11 @@ def drain(state, most, until_ns):
         else:
             return True
         steps += 1
-        if steps == most or (until_ns and steps & 127 == 0 and processor_ns() > until_ns):
+        state.work += 1
+        if state.work < STEPS and steps != most:
+            continue
+        state.work = 0
+        if steps == most or (budget_ns and out_of_time(state, budget_ns)):
             while count:
                 count -= 1
                 push(state, coming[(first + count) & (AHEAD - 1)])

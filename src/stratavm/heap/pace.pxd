@@ -1,7 +1,6 @@
-# When garbage is collected: decisions, from numbers to numbers; and the clock.
+# When garbage is collected: decisions, from numbers to numbers.
 from libc.stdint cimport uint64_t
 
 cpdef uint64_t next_nursery(uint64_t nursery, uint64_t took_ns, uint64_t most_ns) noexcept nogil
 cpdef uint64_t bytes_between(uint64_t live, uint64_t rate, uint64_t slice_ns, uint64_t runway) noexcept nogil
 cpdef uint64_t next_rate(uint64_t rate, uint64_t looked_at, uint64_t took_ns) noexcept nogil
-cdef uint64_t processor_ns() noexcept nogil

@@ -1,9 +1,8 @@
 # strata: hot
-"""When garbage is collected: decisions, from numbers to numbers, which know no heap; and the clock that they go by."""
+"""When garbage is collected: decisions, from numbers to numbers, which know no heap."""
 
 import cython
 from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.posix.time import CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
 
 SMALLEST = cython.declare(uint64_t, 1 << 16)
 LARGEST = cython.declare(uint64_t, 4 << 20)
@@ -29,10 +28,3 @@ def bytes_between(live, rate, slice_ns, runway):
 def next_rate(rate, looked_at, took_ns):
     """The rate after a slice that has looked at so many bytes; slices of less than 20 microseconds say nothing."""
     return rate if took_ns < 20_000 else (3 * rate + looked_at * 1000 // took_ns) // 4 + 1
-
-
-def processor_ns():
-    """What the thread has had of a processor."""
-    now: timespec
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, cython.address(now))
-    return cython.cast(uint64_t, now.tv_sec) * 1000000000 + now.tv_nsec

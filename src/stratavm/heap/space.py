@@ -8,7 +8,7 @@ order of addresses, each block once between two collections: so nobody sweeps.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, realloc
-from cython.cimports.libc.string import memcmp, memset
+from cython.cimports.libc.string import memchr, memcmp, memset
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
     MAP_FAILED,
@@ -31,6 +31,7 @@ from cython.cimports.stratavm.heap.state import (
     HEAD_ARRAYS,
     HEAD_STACK,
     LARGE,
+    LEAVING,
     MEDIUM,
     PART_BLOCKS,
     POISON_BYTE,
@@ -55,6 +56,7 @@ from cython.cimports.stratavm.heap.state import (
 BLOCK = cython.declare(uint64_t, 1 << BLOCK_SHIFT)
 LOWEST = cython.declare(uint64_t, 1 << 32)
 """Smaller references are handles."""
+MANY_BLOCKS = cython.declare(uint32_t, 256)  # are searched for a hole before one is taken that nobody used
 GIVEN_BACK = cython.declare(cython.int, 4)  # MADV_DONTNEED
 MOST_BLOCKS = cython.declare(uint64_t, (1 << 20) - PART_BLOCKS // 2)
 """A granule's number has 32 bits, and so has the one behind the last; half of them, since there is address space for
@@ -265,12 +267,13 @@ def touched(begin: cython.p_char, size: uint64_t) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def next_hole(state: cython.pointer(HeapState), wanted: uint32_t) -> cython.bint:
-    """Go on to the next hole that has so many granules; smaller ones are passed over until the next collection."""
+def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, most: uint32_t) -> cython.bint:
+    """Go on to the next hole that has so many granules, within so many blocks that have holes; smaller ones are passed
+    over until the next collection."""
     first: uint32_t
     start: uint32_t
     end: uint32_t
-    while state.block < state.n_blocks:
+    while most and state.block < state.n_blocks:
         first = state.block * BLOCK_GRANULES
         end = first + BLOCK_GRANULES
         if state.kinds[state.block] == SMALL and (
@@ -288,6 +291,7 @@ def next_hole(state: cython.pointer(HeapState), wanted: uint32_t) -> cython.bint
                 start = end
                 end = first + BLOCK_GRANULES
                 start = first_free(state, start, end)
+            most -= 1
         state.block += 1
         state.granule = 0
     return False
@@ -319,7 +323,9 @@ def room_for(state, size):
         if size > window.end - window.next and not whole_block(state, window):
             window = state.window
     if size > window.end - window.next and not (
-        next_hole(state, size >> GRANULE_SHIFT) or whole_block(state, state.window)
+        next_hole(state, size >> GRANULE_SHIFT, MANY_BLOCKS)
+        or whole_block(state, state.window)
+        or next_hole(state, size >> GRANULE_SHIFT, state.n_blocks)
     ):
         return cython.NULL
     found = window.next
@@ -430,7 +436,6 @@ def free_new(state, survived):
         if state.kinds[block] == HEAD:
             if state.side[block * BLOCK_GRANULES] & EPOCH != state.epoch:
                 free_large(state, block, state.spans[block])
-                state.unused = min(state.unused, block)
         elif state.kinds[block] == SMALL:
             if state.poison:
                 spoil(state, block)
@@ -447,12 +452,42 @@ def free_new(state, survived):
 @cython.nogil
 @cython.exceptval(check=False)
 def free_large(state: cython.pointer(HeapState), head: uint32_t, blocks: uint32_t) -> cython.void:
-    """The blocks of a large object are unused, and their pages the kernel's."""
+    """The blocks of a large object are nobody's; their pages go back to the kernel bit by bit."""
     state.side[head * BLOCK_GRANULES] = 0
-    memset(state.kinds + head, UNUSED, blocks)
-    state.used_blocks -= blocks
+    memset(state.kinds + head, LEAVING, blocks)
+    state.first_leaving = min(state.first_leaving, head) if state.leaving else head
+    state.leaving += blocks
+    if state.poison:
+        give_back(state, state.leaving)
+
+
+def give_back(state, blocks):
+    """Give the pages of so many blocks back to the kernel, or of all that are leaving; then they are unused."""
+    found: cython.p_void
+    head: uint32_t
+    run: uint32_t
+    while blocks and state.leaving:
+        found = memchr(state.kinds + state.first_leaving, LEAVING, state.n_blocks - state.first_leaving)
+        head = cython.cast(cython.pointer(uint8_t), found) - state.kinds
+        run = 1
+        while run < blocks and head + run < state.n_blocks and state.kinds[head + run] == LEAVING:
+            run += 1
+        give_run(state, head, run)
+        blocks -= run
+        state.leaving -= run
+        state.first_leaving = head + run
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def give_run(state: cython.pointer(HeapState), head: uint32_t, blocks: uint32_t) -> cython.void:
+    """Give the pages of some blocks back."""
     zeroed: cython.bint = madvise(state.base + head * BLOCK, blocks * BLOCK, GIVEN_BACK) == 0
     memset(state.zeroed + head, zeroed, blocks)
+    memset(state.kinds + head, UNUSED, blocks)
+    state.used_blocks -= blocks
+    state.unused = min(state.unused, head)
     if not zeroed and state.poison:
         memset(state.base + head * BLOCK, POISON_BYTE, blocks * BLOCK)
 

@@ -46,6 +46,25 @@ cdef enum:                           # kinds of blocks
     SMALL = 1                        # objects of up to LARGE bytes
     HEAD = 2                         # a larger one begins here
     TAIL = 3                         # and goes on here
+    LEAVING = 4                      # it was garbage; its pages are still to be given back to the kernel
+
+cdef enum:                           # what a pause is spent on
+    AT_ROOTS = 0                     # the guest's, and what the host holds
+    AT_NEW = 1                       # new objects, and words of old ones that were noted
+    AT_OLD = 2                       # all that is reachable, or a slice of it
+    AT_FREEING = 3                   # what was not reached is free
+    AT_HOLES = 4                     # a hole is looked for and zeroed
+    AT_LARGE = 5                     # a large object has its blocks
+    AT_CLEANING = 6                  # side bytes with old numbers are cleared
+    AT_GIVING = 7                    # pages go back to the kernel
+    PARTS = 8
+
+cdef enum:                           # kinds of notes
+    NOTE_PAUSE = 0
+
+cdef enum:
+    VALUES = 14                      # of a note
+    LONG_ONES = 32                   # pauses that are remembered one by one
 
 cdef struct TypeInfo:                # what the collector knows of a type
     uint32_t size                    # bytes of an object, of an array without its elements; 0: no such type
@@ -69,6 +88,22 @@ cdef struct Hole:                    # handed out since the last collection
     uint32_t end
     uint32_t before                  # the hole of the same block that was handed out before it + 1, or 0
     uint32_t known                   # whether the starts of its objects have side bytes
+
+cdef struct Note:                    # of the journal
+    uint64_t kind
+    uint64_t at_ns                   # by the clock on the wall
+    uint64_t[VALUES] values
+
+cdef struct Pause:                   # the one at hand
+    uint64_t began_ns                # by the clock on the wall
+    uint64_t turned_ns               # by the same: since then ``part``
+    uint64_t began_cpu_ns            # by the thread's clock, if it was asked
+    uint64_t before_ns               # that had passed then, by the clock on the wall
+    uint64_t slack_ns                # that others had of its processor, as far as is known
+    uint64_t[PARTS] parts_ns             # by the clock on the wall
+    uint32_t part
+    uint8_t standing
+    uint8_t exact                    # whether the thread's clock was asked
 
 cdef struct ArrayPart:
     uint32_t granule
@@ -117,7 +152,7 @@ cdef struct HeapState:
     uint8_t previous                 # what was found by an earlier collection has this one while the next is under way
     uint8_t poison                   # freed granules are filled with POISON, and looked at before they are given again
     uint8_t always                   # every allocation collects first
-    uint8_t collecting
+    uint8_t collecting               # or the host does not allow it just now: nothing is collected
     uint8_t generational             # whoever writes a reference into an old object notes it
     uint8_t incremental              # full collections go on in slices, while the guest runs
     uint8_t lost                     # something was written, and there was no memory to note it
@@ -153,6 +188,19 @@ cdef struct HeapState:
     uint32_t n_held
     uint32_t room_held
     uint32_t held_lock               # the host may drop what it has on any thread, and while the guest's collects
+    uint32_t leaving                 # blocks that are LEAVING
+    uint32_t first_leaving           # no block before it is
+    uint32_t waiting_at              # where blocks are looked at for objects that wait
+    uint32_t work                    # that drain has done since it looked at the clock
+    uint64_t ends                    # full collections that have ended
+    Pause pause
+    uint64_t known_cpu_ns            # what the thread's clock said last
+    Note* journal                    # a ring; NULL: nobody reads it
+    uint64_t room_journal
+    uint64_t n_journal               # that were ever noted there
+    uint64_t n_taken                 # that were read
+    Note[LONG_ONES] long_ones               # pauses of a millisecond or more, the last of them
+    uint64_t n_long
 
 cdef enum:
     POISON_BYTE = 0xDB

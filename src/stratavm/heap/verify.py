@@ -14,6 +14,7 @@ from cython.cimports.stratavm.heap.state import (
     GRANULE_SHIFT,
     HEAD,
     LARGE,
+    LEAVING,
     POISON_BYTE,
     SMALL,
     START,
@@ -52,6 +53,7 @@ class Verifier:
         state: cython.pointer(HeapState) = self.state
         block: uint32_t = 0
         used: uint32_t = 0
+        leaving: uint32_t = 0
         span: uint32_t
         if state.collecting or (not state.window.marking and (state.n_stack or state.n_parts or state.overflowed)):
             self.found.append("a collection left something to look at")
@@ -61,6 +63,7 @@ class Verifier:
             self.found.append(f"{state.damaged} freed runs of granules were written to")
         while block < state.n_blocks:
             span = 1
+            leaving += state.kinds[block] == LEAVING
             if state.kinds[block] == SMALL:
                 self.small(block)
             elif state.kinds[block] == HEAD:
@@ -72,6 +75,8 @@ class Verifier:
             block += span
         if used != state.used_blocks:
             self.found.append(f"{used} blocks are used, the count says {state.used_blocks}")
+        if leaving != state.leaving:
+            self.found.append(f"{leaving} blocks are leaving, the count says {state.leaving}")
         self.window(state.window, state.hole, "the window")
         self.window(cython.address(state.aside), state.hole_aside, "the window for medium objects")
         for start in self.starts:

@@ -389,6 +389,142 @@ def test_a_reference_that_moves_while_marks_are_made(told: bool, monkeypatch: py
             guest.check_witness()
 
 
+def test_each_pause_says_what_it_was_spent_on() -> None:
+    """The parts of a pause are all of it; a collection of new objects looks at those, and a slice at old ones."""
+    guest = Guest(0, limit=8 << 20, how=SLICES)
+    with pytest.raises(ValueError, match="a journal of 0 entries"):
+        guest.heap.watch(0)
+    guest.heap.watch(1000)
+    with pytest.raises(ValueError, match="has a journal"):
+        guest.heap.watch(1000)
+    guest.root(0, guest.new(LEAF))
+    guest.heap.collect_new()
+    guest.heap.collect()
+    notes = [note for note in guest.heap.read_journal() if note[0] == 0]
+    assert guest.heap.read_journal() == []
+    assert len(notes) >= 2
+    for _, at, _, wall, used, _, *parts in notes:
+        assert at > 0 and used <= 8 << 20
+        assert 0 < wall == sum(parts)
+    new, old = notes[-2][6:], notes[-1][6:]
+    assert new[1] > 0 and new[2] == 0  # NEW, OLD
+    assert old[2] > 0 and old[1] == 0
+
+
+def test_a_journal_that_is_full_keeps_the_last() -> None:
+    """What nobody read in time is gone, and what was read does not come again."""
+    guest = Guest(0)
+    guest.heap.watch(4)
+    for _ in range(11):
+        guest.heap.collect()
+    times = [note[1] for note in guest.heap.read_journal()]
+    assert len(times) == 4 and times == sorted(times)
+    guest.heap.collect()
+    assert len(guest.heap.read_journal()) == 1
+
+
+@pytest.mark.trace_slow
+def test_long_pauses_are_remembered_one_by_one() -> None:
+    """Without a journal too: those of a millisecond and more, with their parts, and the last of them if there are
+    many. Half a million nodes cannot be looked at in less."""
+    guest = Guest(0, limit=256 << 20)
+    assert guest.heap.long_pauses == []
+    pair = T.STRUCT_ID | 9
+    layout = layout_of(T.StructType((T.FieldType(ANY, True),) * 2), lambda t: True)
+    guest.heap.descriptors.describe(pair, layout)
+    guest.guest.load_trees(pair, 18, 0, False)
+    for _ in range(34):
+        guest.heap.collect()
+    long = guest.heap.long_pauses
+    assert len(long) == 32
+    for _, _, took, wall, _, _, *parts in long:
+        assert took >= 1_000_000
+        assert parts[2] > 0 and sum(parts) == wall
+
+
+def test_pages_of_large_objects_go_back_bit_by_bit() -> None:
+    """No pause gives back all of a huge array; when they are wanted they go at once, and what lies there is zero."""
+    guest = Guest(0, limit=64 << 20)
+    guest.root(0, guest.new(BYTES, 40 << 20))
+    guest.guest.store(guest.roots[0], 16, 77)
+    guest.root(0, 0)
+    guest.heap.collect()
+    guest.forget_unreachable()
+    assert guest.heap.live_bytes == 0 and guest.heap.used_bytes > 30 << 20
+    guest.check()
+    before = guest.heap.used_bytes
+    guest.new(BYTES, 9000)
+    assert 0 < before - guest.heap.used_bytes < 4 << 20
+    again = guest.new(BYTES, 50 << 20)
+    assert again and guest.guest.load(again, 16) == 0
+    assert guest.heap.collections == 1
+    guest.forget_unreachable()
+    guest.check()
+
+
+def test_an_array_that_nobody_has_frees_its_blocks_while_new_objects_are_collected() -> None:
+    """By generations, too: where it was others are, once its pages have gone."""
+    guest = Guest(0, limit=8 << 20, how=YOUNG)
+    for _ in range(50):
+        assert guest.new(BYTES, 3 << 20)
+        guest.heap.collect_new()
+        guest.forget_unreachable()
+        guest.check()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_handles_that_come_while_marks_are_made(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full collection meets those in fields, words and roots, one of new objects leaves them alone; one that is given
+    in the midst of slices, into an object that was looked at, is met because that was said, and is not else."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+    guest = Guest(0, how=SLICES)
+    guest.guest.expect_handles(10)
+    first = guest.new(LINK)
+    guest.root(0, first)
+    guest.root(1, 5)
+    guest.word(0, 6)
+    chain(guest, 300)
+    guest.root(2, first)
+    guest.link(first, 16, 4)
+    guest.heap.collect()
+    assert guest.guest.handles == [4, 5, 6]
+    guest.heap.collect_new()
+    assert guest.guest.handles == [4, 5, 6]
+    while not guest.heap.is_marking:
+        guest.new(LEAF)
+    guest.root(3, guest.new(LINK))
+    guest.guest.store(guest.roots[3], 16, 7)
+    if told:
+        guest.guest.get_handle(7)
+        guest.guest.get_handle(10)  # there are no marks of it
+    cycles = guest.heap.cycles[0]
+    while guest.heap.cycles[0] == cycles:
+        guest.new(LEAF)
+    assert guest.guest.handles == ([4, 5, 6, 7] if told else [4, 5, 6])
+    guest.guest.get_handle(8)  # marks are not made
+    assert 8 not in guest.guest.handles
+
+
+@pytest.mark.parametrize("entries", [1, 5])
+def test_objects_that_wait_are_found_block_by_block(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice of a few objects ends though the stack is full and many blocks have objects that wait: the others find
+    them."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+    guest = Guest(0, how=SLICES)
+    guest.guest.shorten_stack(entries)
+    array = guest.new(REFS, 600)
+    guest.root(0, array)
+    for at in range(600):
+        guest.link(array, 8 + 8 * at, guest.new(LINK))
+    cycles, slices = guest.heap.cycles
+    while guest.heap.cycles[0] < cycles + 2:
+        guest.new(LEAF)
+        if guest.heap.is_marking:
+            guest.check()
+    assert guest.heap.cycles[1] > slices + 20
+    guest.check()
+
+
 def test_slices_end_in_time() -> None:
     """So many bytes are handed out between two that all is looked at before the runway ends, unless that would be fewer
     than 32 KiB; the rate follows what was seen, but not what took no time."""

@@ -1,0 +1,182 @@
+# strata: hot
+"""How garbage is found: what is done in which order. Owns the collections; when they are due is ``pace``'s."""
+
+import cython
+from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
+from cython.cimports.stratavm.heap.pace import bytes_between, next_nursery, next_rate
+from cython.cimports.stratavm.heap.pauses import ask_clock, go, spent_ns, stand, turn
+from cython.cimports.stratavm.heap.space import (
+    clean,
+    close_windows,
+    forget_holes,
+    free_new,
+    free_unmarked,
+)
+from cython.cimports.stratavm.heap.state import (
+    AT_CLEANING,
+    AT_FREEING,
+    AT_NEW,
+    AT_OLD,
+    AT_ROOTS,
+    EPOCH,
+    HeapState,
+    lock,
+    look_up_types,
+    unlock,
+)
+
+FEW_OBJECTS = cython.declare(uint64_t, 8)
+
+
+# ---- collections in one pause ----
+
+
+def collect_garbage(state, full):
+    """Find all that is reachable, or all new objects that are; the rest is free."""
+    if state.collecting:
+        return
+    opened: cython.bint = stand(state, AT_CLEANING, True)
+    if state.window.marking:
+        go_on(state, True)
+    full |= state.lost
+    stand_still(state)
+    if full:
+        find_all(state)
+    else:
+        find_new(state)
+    state.allocated = 0
+    state.collections += 1
+    state.collecting = 0
+    if not full:
+        state.nursery = next_nursery(state.nursery, spent_ns(state), state.pause_ns)
+    if opened:
+        go(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def stand_still(state: cython.pointer(HeapState)) -> cython.void:
+    """A collection begins, or a part of one."""
+    ask_clock(state)
+    state.collecting = 1
+    look_up_types(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def find_all(state: cython.pointer(HeapState)) -> cython.void:
+    """All that is reachable."""
+    close_windows(state)
+    next_number(state)
+    memset(state.live, 0, state.n_blocks * 2)
+    mark_roots(state)
+    turn(state, AT_OLD)
+    drain(state, 0, 0)
+    all_is_known(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def find_new(state: cython.pointer(HeapState)) -> cython.void:
+    """New objects that are."""
+    before: uint64_t = state.grown
+    handles: uint64_t = state.n_handle_marks
+    close_windows(state)
+    state.n_handle_marks = 0  # old objects have handles too
+    state.minors += 1
+    mark_roots(state)
+    turn(state, AT_NEW)
+    mark_logged(state)
+    drain(state, 0, 0)
+    turn(state, AT_FREEING)
+    free_new(state, state.grown - before)
+    state.live_bytes += state.grown - before
+    forget_holes(state)
+    state.n_handle_marks = handles
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def next_number(state: cython.pointer(HeapState)) -> cython.void:
+    """Nothing is known to be reachable; what has the last number was."""
+    turn(state, AT_CLEANING)
+    if state.epoch >= EPOCH - 1:  # the last one has been used before, and so have those from the first on
+        clean(state, state.n_blocks)
+    state.previous = state.epoch
+    state.epoch = state.epoch % EPOCH + 1
+    state.n_log = 0
+    state.lost = 0
+    if state.handle_marks != cython.NULL:
+        memset(state.handle_marks, 0, state.n_handle_marks)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def mark_roots(state: cython.pointer(HeapState)) -> cython.void:
+    """The guest's, and the host's."""
+    turn(state, AT_ROOTS)
+    if state.visit != cython.NULL:
+        state.visit(state.owner, state)
+    lock(cython.address(state.held_lock))
+    mark_range(state, state.held, state.n_held)
+    unlock(cython.address(state.held_lock))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
+    """What has not the number is free."""
+    turn(state, AT_FREEING)
+    state.previous = state.epoch
+    free_unmarked(state)
+    forget_holes(state)
+    state.ends += 1
+    state.grown = 0
+    state.trigger = max(state.live_bytes, state.least)
+
+
+# ---- full collections in slices ----
+
+
+def begin_cycle(state):
+    """Begin to find all that is reachable now; what is made meanwhile counts as reachable. No object is new."""
+    stand_still(state)
+    next_number(state)
+    state.counts = state.spare
+    memset(state.counts, 0, state.n_blocks * 2)
+    mark_roots(state)
+    state.window.marking = 1
+    state.slice_bytes = bytes_between(state.live_bytes, state.rate, state.pause_ns // 2, state.trigger // 2)
+    state.next_slice = state.slice_bytes
+    state.collecting = 0
+
+
+def go_on(state, to_the_end):
+    """A slice, or all that is left."""
+    before: uint64_t = state.grown
+    stand_still(state)
+    turn(state, AT_OLD)
+    if to_the_end:
+        drain(state, 0, 0)
+    elif not drain(state, FEW_OBJECTS if state.always else 0, state.pause_ns // 2):
+        state.slices += 1
+        state.next_slice = state.allocated + state.slice_bytes
+        state.rate = next_rate(state.rate, state.grown - before, spent_ns(state))
+        state.collecting = 0
+        return
+    close_windows(state)
+    state.window.marking = 0
+    state.spare, state.live, state.counts = state.live, state.counts, state.counts
+    all_is_known(state)
+    state.allocated = 0
+    state.collections += 1
+    state.cycles += 1
+    state.collecting = 0
