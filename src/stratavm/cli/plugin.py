@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
+from collections.abc import Iterator
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
@@ -12,10 +12,11 @@ from stratavm.base.words import did_you_mean, some
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
+from stratavm.cli.source import standard_input
 from stratavm.plugins.capabilities import key_values, log
 from stratavm.plugins.capability import Capability
 from stratavm.plugins.limits import PluginLimits
-from stratavm.plugins.manifest import Manifest
+from stratavm.plugins.manifest import Manifest, wrong_with
 from stratavm.plugins.plugins import Plugins
 from stratavm.plugins.policy import Grant, Policy
 from stratavm.plugins.sources import Found, package_at, search
@@ -31,7 +32,13 @@ cat big.json | strata plugin run plugins/index index -
 strata plugin watch plugins/shout shout hello"""
 ACTIONS: Final = ("list", "check", "run", "watch")
 GRANTS: Final = ("log", "kv", "wasi")
+MOST_VALUE: Final = 1 << 30
+"""Bytes of a value that are read; a plugin's ``message_bytes`` are fewer."""
 EXIT_WRONG: Final = 1
+
+
+class Unusable(Exception):
+    """A command line that cannot be meant: what is wrong with it, and what to do."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +88,11 @@ def run(options: argparse.Namespace) -> int:
     if (options.dir or options.env) and "wasi" not in options.grant:
         output.complain("--dir and --env are for plugins that may have WASI", "--grant wasi")
         return EXIT_USAGE
-    return {"list": _list, "check": _check, "run": _run, "watch": _watch}[options.action](options)
+    try:
+        return {"list": _list, "check": _check, "run": _run, "watch": _watch}[options.action](options)
+    except Unusable as error:
+        output.complain(*map(str, error.args))
+        return EXIT_USAGE
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -96,9 +107,10 @@ def _list(options: argparse.Namespace) -> int:
                 said = item.package.manifest
                 output.line(f"{said.name} {said.version}  {printable(item.path)}", "title")
                 output.line(f"  offers {some(f'{name}: {kinds}' for name, kinds in said.functions)}")
-                output.line(f"  asks for {_asks(said)}")
+                _say_asks(said)
         for item in wrong:
-            output.complain(printable(str(item.error)))
+            assert item.error is not None
+            output.failure(item.error, module=item.path)
         if not found:
             output.note(f"no plugins in {printable(options.path)}")
     return EXIT_WRONG if wrong else 0
@@ -111,12 +123,15 @@ def _row(item: Found) -> dict[str, Any]:
     return {"path": item.path, "manifest": json.loads(item.package.manifest.as_json())}
 
 
-def _asks(said: Manifest) -> str:
-    """What a manifest asks for, in words."""
+def _say_asks(said: Manifest) -> None:
+    """What a manifest asks for: all of it, since somebody has to decide on it."""
     folders = [f"{path} ({mode})" for path, mode in said.folders]
     parts = [*said.capabilities, *(["wasi"] if said.wasi else []), *folders, *said.env]
-    others = [f"{name} {wanted}" for name, wanted in said.requires]
-    return some([*parts, *(f"{name} = {value}" for name, value in said.limits), *others])
+    asked = [*parts, *(f"{name} = {value}" for name, value in said.limits)]
+    output.line(f"  asks for {some(asked, len(asked))}")
+    for words, others in (("requires", said.requires), ("conflicts with", said.conflicts)):
+        if others:
+            output.line(f"  {words} {some((f'{name} {wanted}' for name, wanted in others), len(others))}")
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -137,7 +152,7 @@ def _check(options: argparse.Namespace) -> int:
         output.emit({"path": options.path, "manifest": json.loads(said.as_json())})
     else:
         output.line(f"{said.name} {said.version} is what it says")
-        output.line(f"  asks for {_asks(said)}")
+        _say_asks(said)
     return 0
 
 
@@ -170,9 +185,40 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _host(said: Manifest, options: argparse.Namespace) -> Plugins:
-    """A host that grants one plugin what the command line gives."""
+    """A host that grants one plugin what the command line gives.
+
+    Raises:
+        Unusable: it asks for what the line does not give: said with the options that do.
+    """
+    missing = list(_not_given(said, options))
+    if missing:
+        named = said.name + " asks for " + ", ".join(printable(what) for what, _ in missing)
+        raise Unusable(f"{named}, which it is not given", " ".join(dict.fromkeys(how for _, how in missing)))
     capabilities = [log(lambda plugin, line: output.note(f"{plugin}: {line}")), key_values()]
     return Plugins(Policy({said.name: _grant(options)}), capabilities)
+
+
+def _not_given(said: Manifest, options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """What a plugin asks for beyond what the line gives, and the options that give it."""
+    for name in said.capabilities:
+        if name not in options.grant:
+            yield name, f"--grant {name}" if name in GRANTS else f"a program of yours gives it {name}"
+    if said.wasi and "wasi" not in options.grant:
+        yield "wasi", "--grant wasi"
+    modes = {guest: "ro" if read_only else "rw" for _, guest, read_only in options.dir}
+    for path, mode in said.folders:
+        if modes.get(path) not in (mode, "rw"):
+            yield f"{path} ({mode})", f"--dir HOST::{path}{'::rw' if mode == 'rw' else ''}"
+    given = dict(options.env)
+    for name in said.env:
+        if name not in given:
+            yield name, f"--env {name}=VALUE"
+    limits, spelled = _grant(options).limits, {"memory_bytes": "--max-memory", "call_s": "--timeout", "fuel": "--fuel"}
+    for name, value in said.limits:
+        granted = getattr(limits, name)
+        if granted is not None and value > granted:
+            how = f"{spelled[name]} {value}" if name in spelled else f"a program of yours, whose policy gives {name}"
+            yield f"{name} = {value} (given: {granted})", how
 
 
 def _config(options: argparse.Namespace) -> Any:
@@ -185,7 +231,7 @@ def _signature(said: Manifest, function: str) -> Signature:
     if signature is None:
         names = [name for name, _ in said.functions]
         near = did_you_mean(function, names) or f"there are: {some(names)}"
-        raise ValueError(f"{said.name} has no function '{printable(function)}'; {near}")
+        raise Unusable(f"{said.name} has no function '{printable(function)}'; {near}")
     return signature
 
 
@@ -209,21 +255,25 @@ def _value(kind: str, given: str | None) -> Any:
     """The argument of a call."""
     if kind == "none":
         if given is not None:
-            raise ValueError("the function takes nothing")
+            raise Unusable("the function takes nothing", "no VALUE")
         return None
     if given is None:
-        raise ValueError(f"the function takes {kind}: give a VALUE, or - for standard input")
-    data = sys.stdin.buffer.read() if given == "-" else given.encode(errors="surrogateescape")
+        raise Unusable(f"the function takes {kind}", "give a VALUE, or - for standard input")
+    data = standard_input(MOST_VALUE) if given == "-" else given.encode(errors="surrogateescape")
     if kind == "bytes":
         return data
-    return data.decode() if kind == "text" else _json("VALUE", data.decode())
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise Unusable(f"the function takes {kind}: VALUE is no UTF-8 at byte {error.start}") from None
+    return text if kind == "text" else _json("VALUE", text)
 
 
 def _json(where: str, text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is no JSON: {error}") from None
+        raise Unusable(f"{where} is no JSON: {wrong_with(error)}") from None
 
 
 def _show(kind: str, value: Any, is_json: bool) -> None:

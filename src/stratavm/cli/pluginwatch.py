@@ -51,6 +51,8 @@ class Following:
         """
         self._look_at_files()
         self._take()
+        if self._plugin is None:
+            output.note("waiting for a change")
         while True:
             time.sleep(LOOK_S)
             now_s = time.monotonic()
@@ -75,7 +77,14 @@ class Following:
             self._look_at_files()
             self._go_on()
         except UpdateRefused as error:
-            output.note(f"{error}; it goes on as it was")
+            why = "; ".join([*error.update.reasons, *error.update.obstacles])
+            output.note(f"{self._name} changed: {why or error}; it goes on as it was")
+            return
+        except PluginRefused as error:
+            if self._plugin is None or self._plugin.state not in UPDATED:
+                output.failure(error, module=self._path)
+            else:
+                output.note(f"{error}; it goes on as it was")
             return
         except output.REPORTED as error:
             if all(state_of(path) == found for path, found in before.items()):  # else it was being written
@@ -106,8 +115,5 @@ class Following:
                 raise
             done = plugin.update(self._path, downgrade=True, fresh=True)
             output.note(f"{plugin.name}: {error.update}; it begins anew")
-        except PluginRefused as error:
-            output.note(f"{error}; it goes on as it was")
-            return
         if done.applied:
             output.note(f"{self._name} changed: {done}, in {1000 * done.seconds:.1f} ms")

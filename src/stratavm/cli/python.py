@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import sys
 from base64 import b64encode
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
@@ -130,7 +129,9 @@ def _program(options: argparse.Namespace) -> tuple[str, str, list[str]]:
     if options.code is not None:
         return options.code, NAMELESS[0], words
     if words[0] == STANDARD:
-        content, name = sys.stdin.buffer.read(CODE_BYTES + 1), NAMELESS[1]
+        from stratavm.cli.source import standard_input  # not for code of files and of the line
+
+        content, name = standard_input(CODE_BYTES), NAMELESS[1]
     else:
         with open(words[0], "rb") as file:
             content, name = file.read(CODE_BYTES + 1), os.path.basename(words[0])

@@ -14,6 +14,8 @@ from stratavm.engine.source import read_source, read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from stratavm.engine.source import Source
 
 MAGIC: Final = b"\0asm"
@@ -71,12 +73,31 @@ def read_module(name: str) -> tuple[bytes, Source]:
     return binary, source
 
 
-def _standard_input() -> bytes:
+def standard_input(most: int) -> bytes:
+    """What comes on standard input, no more than ``most`` bytes and one.
+
+    Raises:
+        OSError: it is closed or cannot be read.
+    """
+    return open_input().buffer.read(most + 1)
+
+
+def open_input() -> TextIO:
+    """Standard input.
+
+    Raises:
+        OSError: it is closed.
+    """
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
-    if sys.stdin.isatty():
+    return sys.stdin
+
+
+def _standard_input() -> bytes:
+    stdin = open_input()
+    if stdin.isatty():
         output.note("reading a module from the terminal; end it with Ctrl-D")
-    return read_up_to(sys.stdin.buffer, DEFAULT_LIMITS.module_bytes)
+    return read_up_to(stdin.buffer, DEFAULT_LIMITS.module_bytes)
 
 
 def write(data: bytes | str, name: str | None, module: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from stratavm.base.forms import Final
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.program import STANDARD
+from stratavm.cli.source import open_input
 from stratavm.engine.script import EngineHost
 from stratavm.module.wast_runner import Report, run_script
 
@@ -32,9 +32,8 @@ def run(options: argparse.Namespace) -> int:
     reports = []
     with output.progress("scripts", len(options.files)) as advance:
         for name in options.files:
-            reports.append(
-                run_script(sys.stdin.buffer.read() if name == STANDARD else Path(name), EngineHost(config), name=name)
-            )
+            script = open_input().buffer.read() if name == STANDARD else Path(name)
+            reports.append(run_script(script, EngineHost(config), name=name))
             advance()
     passed, failed, skipped = (sum(getattr(r, kind) for r in reports) for kind in ("passed", "failed", "skipped"))
     if options.json:

@@ -47,7 +47,7 @@ def obstacles(old: Instance, new: Module, held: Mapping[str, FuncType], carries:
     if not carries or migrates:
         return
     if EXPORT not in old.module.export_index:
-        yield f"the running version has no {EXPORT}: what it holds would be lost; fresh=True means that it may be"
+        yield f"the running version has no {EXPORT}: what it holds would be lost, unless it may begin anew (fresh)"
         return
     yield from missing(old.module, OLD, "the running version")
     yield from missing(new, {allocator(new): ROOM} | NEW, "the new version")

@@ -66,7 +66,7 @@ def resolve(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Validate the module, and compare it with what the manifest says."""
     body = life.version.body
     module = Module(body.data, engine=life.shared.engine, timeout=seconds)
-    wrong = misfit(module, life.manifest)
+    wrong = misfit(module, life.manifest, life.limits)
     if wrong:
         raise PluginRefused(life.name, "resolve", wrong)
     own_module(life, body, module)

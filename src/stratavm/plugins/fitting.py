@@ -16,17 +16,18 @@ from stratavm.wasi.p1 import NAMESPACES
 if TYPE_CHECKING:
     from stratavm.engine.module import Module
     from stratavm.module.model import Import
+    from stratavm.plugins.limits import PluginLimits
     from stratavm.plugins.manifest import Manifest
 
 MEMORY: Final = "memory"
 
 
-def misfit(module: Module, said: Manifest) -> str:
-    """What does not fit, in words; empty where everything does."""
-    return "; ".join([*_exports(module, said), *_imports(module, said)])
+def misfit(module: Module, said: Manifest, limits: PluginLimits) -> str:
+    """What does not fit, the limits of before it ran included, in words; empty where everything does."""
+    return "; ".join([*_exports(module, said, limits), *_imports(module, said)])
 
 
-def _exports(module: Module, said: Manifest) -> Iterator[str]:
+def _exports(module: Module, said: Manifest, limits: PluginLimits) -> Iterator[str]:
     """Functions that are not there, or of another type; the memory."""
     found = {export.name: export for export in module.exports}
     wanted = NEEDED | {name: FUNCTION for name, _ in said.functions}
@@ -43,6 +44,8 @@ def _exports(module: Module, said: Manifest) -> Iterator[str]:
         yield f"it exports no memory called '{MEMORY}'"
     elif type_of.limits.is64 or type_of.limits.shared:
         yield "its memory is shared or has addresses of 64 bits: the convention's has neither"
+    elif (size := type_of.limits.minimum << type_of.page_shift) > limits.memory_bytes:
+        yield f"its memory begins with {size} bytes, it may have {limits.memory_bytes} (memory_bytes)"
 
 
 def _shown(module: Module, name: str, kind: str) -> str:
@@ -55,7 +58,10 @@ def _shown(module: Module, name: str, kind: str) -> str:
 def _imports(module: Module, said: Manifest) -> Iterator[str]:
     """Imports that belong to nothing that was asked for."""
     allowed = (*said.capabilities, *(NAMESPACES if said.wasi else ()))
-    strange = [i.label for i in module.imports if i.module not in allowed]
+    wasi = [i.name for i in module.imports if i.module in NAMESPACES and not said.wasi]
+    if wasi:
+        yield f"it imports WASI ({some(wasi)}), and does not ask for it: wasi = true"
+    strange = [i.label for i in module.imports if i.module not in (*allowed, *NAMESPACES)]
     if strange:
         yield f"it imports {some(strange)}, which is of no capability that it asks for"
     odd = [i.label for i in module.imports if i.module in allowed and i.kind != "func"]

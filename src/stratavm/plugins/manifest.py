@@ -76,9 +76,9 @@ class Manifest:
             dots = 0 if is_json else max(line.count(".") for line in text.split("\n"))
             if dots > MOST_DOTS:  # the parser's time for a dotted key grows with the square of its parts
                 raise ManifestError(file, "", f"at most {MOST_DOTS} dots in a line", f"{dots}")
-            read = json.loads(text) if is_json else tomllib.loads(text)
+            read = json.loads(text, object_pairs_hook=once) if is_json else tomllib.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ManifestError(file, "", "JSON" if is_json else "TOML", str(error)) from None
+            raise ManifestError(file, "", "JSON" if is_json else "TOML", wrong_with(error)) from None
         return cls.of(read, file)
 
     @classmethod
@@ -155,6 +155,24 @@ def _fits(pattern: re.Pattern[str]) -> Callable[[object], bool]:
     return lambda found: isinstance(found, str) and len(found) <= LONGEST_NAME and pattern.match(found) is not None
 
 
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table of JSON; ValueError where a key stands there twice."""
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        twice = next(key for key in table if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"the key {_shown(twice)}, which stands there twice")
+    return table
+
+
+def wrong_with(error: ValueError | RecursionError) -> str:
+    """What is wrong with a text that cannot be read; of what Python says it takes what is not about Python."""
+    if isinstance(error, RecursionError):
+        return "lists or tables that are nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return f"what is no UTF-8 at byte {error.start}"
+    return "a number of too many digits" if "digits" in str(error) else str(error)
+
+
 class _Table:
     """A table of a manifest, and where it is."""
 
@@ -169,12 +187,16 @@ class _Table:
         where = ".".join(part for part in (self.where, key) if part)
         raise ManifestError(self.file, where, expected, _shown(found))
 
+    def refuse_name(self, key: str, what: str, found: object, names: tuple[str, ...]) -> NoReturn:
+        """ManifestError for a name that there is not, and what may have been meant."""
+        near = did_you_mean(str(found), names)
+        self.refuse(key, f"{what}: {', '.join(names)}", _Said(f"{_shown(found)}{near and '; ' + near}"))
+
     def known(self, names: tuple[str, ...]) -> None:
         """Refuse keys that there are not."""
         for key in self.values:
             if key not in names:
-                near = did_you_mean(str(key), names)
-                self.refuse(str(key), f"no such key{'; ' + near if near else ''}", self.values[key])
+                self.refuse_name("", "a manifest's keys", key, names)
 
     def must(self, key: str, expected: str, holds: Callable[[object], bool]) -> None:
         """Refuse a value that is not there, or not as it must be."""
@@ -254,10 +276,11 @@ def _mode(table: _Table, path: str, mode: object) -> str:
 
 def _limit(table: _Table, name: str, value: object) -> Any:
     if name not in NAMES:
-        table.refuse(f"limits.{name}", f"one of {', '.join(NAMES)}", value)
+        table.refuse_name("limits", "names of limits", name, NAMES)
     try:
-        if value is None:
+        if value is None or (name == "call_s" and not value > 0):
             raise ValueError
         return checked(name, value)
     except (TypeError, ValueError):
-        table.refuse(f"limits.{name}", "a number of seconds" if name == "call_s" else "a whole number", value)
+        expected = "a number of seconds above 0" if name == "call_s" else "a whole number from 0 on"
+        table.refuse(f"limits.{name}", expected, value)

@@ -74,7 +74,7 @@ def package_at(path: str) -> Package:
         OSError, ManifestError: there is none.
     """
     file = manifest_at(path)
-    manifest = Manifest.parse(read_file(file, MOST_BYTES), os.path.basename(file))
+    manifest = Manifest.parse(read_file(file, MOST_BYTES), file)
     return Package(manifest, os.path.dirname(os.path.abspath(file)))
 
 

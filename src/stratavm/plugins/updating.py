@@ -96,10 +96,11 @@ class Attempt:
             return cls(base, base, order, patience)._planned(Update("swap", obstacles=tuple(stands)))
         data, digest = read_module(package, grant, "update")
         module = Module(data, engine=life.shared.engine, timeout=life.shared.timeouts.resolve)
-        wrong = misfit(module, asked)
+        limits = grant.limits.within(asked.limits)
+        wrong = misfit(module, asked, limits)
         if wrong and not order.dry_run:
             raise PluginRefused(life.name, "update", wrong)
-        following = Version(package, life.new_body(data, module), grant, grant.limits.within(asked.limits))
+        following = Version(package, life.new_body(data, module), grant, limits)
         made = cls(base, following, order, patience)
         made.digest = digest
         plan = made._plan(life)

@@ -43,7 +43,7 @@ def test_plugins_are_listed(strata, folder):
     code, out, err = strata("plugin", "list", "--json", str(folder))
     found = json.loads(out)
     assert code == 1 and found[0]["manifest"]["name"] == "echo" and "expected 1" in found[1]["error"]
-    assert "strata: plugin.toml: plugin: expected 1" in strata("plugin", "list", str(folder))[2]
+    assert "shout/plugin.toml: plugin: expected 1" in strata("plugin", "list", str(folder))[2]
     assert strata("plugin", "list", str(folder / "nothing"))[0] == 1
 
 
@@ -73,8 +73,40 @@ def test_nothing_is_granted_but_what_is_named(strata, folder):
     """A log needs ``--grant log``."""
     shout = str(folder / "shout")
     code, _, err = strata("plugin", "run", shout, "ask", "hello")
-    assert code == 1 and "it asks for log, which it is not granted" in err
+    assert code == 2 and "shout asks for log, which it is not given (hint: --grant log)" in err
     assert strata("plugin", "run", "--grant", "log", shout, "ask", "hello") == (0, "", "strata: shout: hello\n")
+
+
+def test_all_that_a_plugin_asks_for_is_shown_and_how_it_is_given(strata, folder):
+    """Who grants it has to know."""
+    echo = folder / "echo"
+    text = (echo / "plugin.toml").read_text()
+    more = f"""wasi = true
+capabilities = ["log", "prices"]
+env = [{", ".join(f'"V{i}"' for i in range(20))}]
+requires = {{index = ">=1.2, <2"}}
+conflicts = {{search = "*"}}
+folders = {{"/data" = "ro", "/out" = "rw"}}
+limits = {{call_s = 7, memory_bytes = 99000000, host_calls = 99999}}
+"""
+    (echo / "plugin.toml").write_text(more + text)
+    out = strata("plugin", "list", str(echo))[1]
+    assert all(f" V{i}," in out for i in range(20)) and "/out (rw)" in out and "call_s = 7" in out
+    assert "\n  requires index >=1.2, <2\n  conflicts with search *\n" in out
+    code, _, err = strata("plugin", "run", "--grant", "log", str(echo), "e3")
+    assert code == 2 and err.count("\n") == 1
+    for how in ("--grant wasi", "--dir HOST::/data", "--dir HOST::/out::rw", "--env V19=VALUE", "--timeout 7"):
+        assert how in err
+    assert "--max-memory 99000000" in err
+    assert "a program of yours gives it prices" in err and "whose policy gives host_calls" in err
+
+
+@pytest.mark.parametrize("words", [("plugin", "run", "ECHO", "e0", "-"), ("python", "-"), ("wast", "-"), ("info", "-")])
+def test_standard_input_that_is_closed_is_an_error(strata, folder, monkeypatch, words):
+    """Of one line, of each command that reads it."""
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = strata(*(str(folder / "echo") if word == "ECHO" else word for word in words))
+    assert (code, err) == (1, "strata: standard input: Bad file descriptor\n")
 
 
 @pytest.mark.parametrize(
@@ -83,17 +115,20 @@ def test_nothing_is_granted_but_what_is_named(strata, folder):
         (("run", "ECHO"), 2, "which FUNCTION is to be called?"),
         (("check", "ECHO", "e0"), 2, "FUNCTION is for `strata plugin run`"),
         (("run", "--dir", ".", "ECHO", "e0", "x"), 2, "--grant wasi"),
-        (("run", "ECHO", "spim"), 1, "echo has no function 'spim'; did you mean 'spin'?"),
-        (("run", "ECHO", "e0"), 1, "the function takes text: give a VALUE"),
-        (("run", "ECHO", "e3", "x"), 1, "the function takes nothing"),
-        (("run", "ECHO", "e1", "{"), 1, "VALUE is no JSON"),
-        (("run", "--config", "{", "ECHO", "e3"), 1, "--config is no JSON"),
+        (("run", "ECHO", "spim"), 2, "echo has no function 'spim'; did you mean 'spin'?"),
+        (("run", "ECHO", "e0"), 2, "the function takes text (hint: give a VALUE"),
+        (("run", "ECHO", "e3", "x"), 2, "the function takes nothing"),
+        (("run", "ECHO", "e1", "{"), 2, "VALUE is no JSON"),
+        (("run", "ECHO", "e1", "[" * 60_000), 2, "VALUE is no JSON: lists or tables that are nested too deeply"),
+        (("run", "ECHO", "e0", "a\udcff"), 2, "VALUE is no UTF-8 at byte 1"),
+        (("run", "--config", "{", "ECHO", "e3"), 2, "--config is no JSON"),
         (("run", "--config", "{}", "ECHO", "e3"), 1, "it takes no configuration"),
         (("run", "ECHO", "trap"), 134, "trap: unreachable"),
         (("run", "ECHO", "refuse"), 1, "not today"),
         (("run", "--timeout", "0.05", "ECHO", "spin"), 124, "raise --timeout"),
         (("run", "--fuel", "1000", "ECHO", "spin"), 134, "raise --fuel"),
-        (("run", "--max-memory", "1k", "ECHO", "e3"), 1, "resource limit"),
+        (("run", "--max-memory", "1k", "ECHO", "e3"), 1, "its memory begins with 65536 bytes, it may have 1024"),
+        (("list", "nothing"), 1, "nothing: No such file or directory"),
         (("fly", "ECHO"), 2, "fly"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -85,11 +86,12 @@ def test_of_equal_manifests_the_json_is_equal():
         ({"folders": {"/a/../b": "ro"}}, "folders", "an absolute path"),
         ({"folders": {1: "ro"}}, "folders", "an absolute path"),
         ({"folders": {"/a": "rwx"}}, "folders./a", "'ro' or 'rw'"),
-        ({"limits": {"memory": 1}}, "limits.memory", "one of memory_bytes"),
-        ({"limits": {"memory_bytes": -1}}, "limits.memory_bytes", "a whole number"),
+        ({"limits": {"memory": 1}}, "limits", "names of limits: memory_bytes"),
+        ({"limits": {"memory_bytes": -1}}, "limits.memory_bytes", "a whole number from 0 on"),
+        ({"limits": {"call_s": 0}}, "limits.call_s", "a number of seconds above 0"),
         ({"limits": {"memory_bytes": True}}, "limits.memory_bytes", "a whole number"),
         ({"limits": {"call_s": "1"}}, "limits.call_s", "a number of seconds"),
-        ({"capabilites": []}, "capabilites", "did you mean 'capabilities'?"),
+        ({"capabilites": []}, "", "a manifest's keys: plugin, name"),
     ],
 )
 def test_a_mistake_says_what_where_and_what_was_found(change, where, expected):
@@ -99,8 +101,31 @@ def test_a_mistake_says_what_where_and_what_was_found(change, where, expected):
     error = caught.value
     assert error.where == where
     assert expected in error.expected
-    assert str(error).startswith(f"p.toml: {where}: expected {error.expected}, found ")
+    assert str(error).startswith(f"p.toml{where and ': ' + where}: expected {error.expected}, found ")
     assert "\n" not in str(error)
+
+
+def test_a_name_that_is_near_is_named():
+    """Of a key, and of a limit."""
+    for change, near in (({"capabilites": []}, "capabilities"), ({"limits": {"memory_byte": 1}}, "memory_bytes")):
+        with pytest.raises(ManifestError, match=f"; did you mean '{near}'"):
+            Manifest.of(said() | change)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"[" * 60_000, "lists or tables that are nested too deeply"),
+        (b'{"plugin": ' + b"1" * 60_000 + b"}", "a number of too many digits"),
+        (b'{"plugin": 1, "name": "a", "name": "b"}', "the key 'name', which stands there twice"),
+        (b'{"limits": {"fuel": 1, "fuel": 2}}', "the key 'fuel', which stands there twice"),
+        (b'{"name": "\xff"}', "what is no UTF-8 at byte 10"),
+    ],
+)
+def test_what_is_no_json_is_told_without_python(data, found):
+    """And a key that stands there twice is none, as in TOML."""
+    with pytest.raises(ManifestError, match=re.escape(f"folder/plugin.json: expected JSON, found {found}")):
+        Manifest.parse(data, "folder/plugin.json")
 
 
 @pytest.mark.parametrize("key", ["plugin", "name", "version", "module"])

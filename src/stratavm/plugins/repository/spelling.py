@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from stratavm.base.forms import Any, Final, NoReturn, TypeAlias
+from stratavm.plugins.manifest import once
 
 Refuse: TypeAlias = "Callable[[str, str, str], Exception]"
 """Of a reason, what was expected and what was found, the error."""
@@ -32,7 +33,7 @@ def parsed(data: bytes, most: int, refuse: Refuse, exact: bool = True) -> dict[s
     if len(data) > most:
         raise refuse("size", f"at most {most} bytes", f"{len(data)}")
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+        value = json.loads(data.decode(), object_pairs_hook=once, parse_constant=_no_constant)
         again = spelt(value)
     except TRIES as error:
         raise refuse("form", "JSON", str(error) or type(error).__name__) from None
@@ -41,14 +42,6 @@ def parsed(data: bytes, most: int, refuse: Refuse, exact: bool = True) -> dict[s
     if exact and again != data:
         raise refuse("form", "JSON of one spelling: keys in order, no spaces", "another spelling")
     return value
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A table without a key twice."""
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("a key that stands there twice")
-    return table
 
 
 def _no_constant(name: str) -> NoReturn:
