@@ -278,9 +278,12 @@ def _limit(table: _Table, name: str, value: object) -> Any:
     if name not in NAMES:
         table.refuse_name("limits", "names of limits", name, NAMES)
     try:
-        if value is None or (name == "call_s" and not value > 0):
+        if value is None:
             raise ValueError
-        return checked(name, value)
+        limit = checked(name, value)
+        if name == "call_s" and limit == 0:
+            raise ValueError
+        return limit
     except (TypeError, ValueError):
         expected = "a number of seconds above 0" if name == "call_s" else "a whole number from 0 on"
         table.refuse(f"limits.{name}", expected, value)
