@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stratavm.plugins import Manifest, ManifestError
+from stratavm.plugins import Manifest, ManifestError, key_values, log
+from stratavm.plugins.limits import NAMES
 from stratavm.plugins.manifest import FIELDS, MOST_BYTES
 from tests.unit.plugins.guests import said
 
@@ -176,3 +179,13 @@ def test_any_table_is_a_manifest_or_refused(change):
     except ManifestError:
         return
     assert Manifest.parse(found.as_json(), "again.json").as_json() == found.as_json()
+
+
+def test_the_guide_has_all_keys_limits_and_capabilities():
+    """Each one in a row of a table."""
+    guide = (Path(__file__).parents[3] / "docs/how-to/plugin-life.md").read_text()
+    rows = "\n".join(line.split("|")[1] for line in guide.split("\n") if line.startswith("| "))
+    assert [name for name in (*FIELDS, *NAMES) if f"`{name}`" not in rows] == []
+    for capability in (key_values(), log(print)):
+        for name, function in capability.functions(MagicMock(kept={})).items():
+            assert f"`{capability.name}.{name}: {function.signature}`" in guide

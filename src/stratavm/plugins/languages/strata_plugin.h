@@ -1,5 +1,7 @@
 /* A plugin of Strata in C: the calling convention, in one file. Include it in one file of the plugin.
  *
+ *   clang --target=wasm32-wasi -mexec-model=reactor -O2 -Wl,--strip-all shout.c -o shout.wasm
+ *
  *   #include "strata_plugin.h"
  *
  *   PLUGIN_IMPORT("log", "write") plugin_answer log_write(const void *at, size_t size);

@@ -1,4 +1,5 @@
 //! A plugin of Strata in Rust (edition 2021): the calling convention, in one file. `mod strata_plugin;` and
+//! `rustc --edition 2021 --target wasm32-unknown-unknown --crate-type cdylib -O shout.rs -o shout.wasm`:
 //!
 //! ```
 //! strata_plugin::imports! { "log" { fn log_write = "write"; } }
