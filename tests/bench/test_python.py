@@ -123,6 +123,12 @@ def test_limits():
     """Met and missed."""
     rows = [row_of(python.SUITE, "session pass", "us", {python.OURS: [low] * 7}) for low in (100.0, 500.0)]
     assert [verdict.met for verdict in python.verdicts(rows)] == [True, False]
+    product = row_of(
+        python.SUITE, python.PRODUCT_ROW, "ms", {python.OURS: [300.0, 210.0], python_peers.PEER: [200.0, 200.0]}
+    )
+    (verdict,) = python.verdicts([product])
+    assert (verdict.figure, verdict.limit, verdict.met) == (1.275, 1.0, False)
+    assert python.verdicts([row_of(python.SUITE, python.PRODUCT_ROW, "ms", {python.OURS: [1.0]})]) == []
     assert python.verdicts([row_of("other", "session pass", "us", {python.OURS: [1.0]})]) == []
 
 

@@ -121,18 +121,20 @@ def test_names_of_sessions_are_printable_and_short(python, name):
     serve(python, body)
 
 
-def test_a_session_does_one_thing_at_a_time(python):
+def test_a_session_does_one_thing_at_a_time(python, tmp_path):
     """Meanwhile it is busy, also for its end."""
+    waits = "import os, time\nopen('/d/begun', 'w').close()\nwhile not os.path.exists('/d/go'): time.sleep(0.01)\n1"
 
     async def body(call):
-        first = asyncio.ensure_future(call("run_in_session", session="a", code="import time; time.sleep(2); 1"))
-        await asyncio.sleep(1)
+        first = asyncio.ensure_future(call("run_in_session", session="a", code=waits))
+        while not (tmp_path / "begun").exists():
+            await asyncio.sleep(0.01)
         assert "runs other code" in text(await call("run_in_session", session="a", code="2"))
         assert "runs code" in text(await call("end_session", session="a"))
+        (tmp_path / "go").touch()
         assert text(await first) == "[value] 1\n"
 
-    python.run("")
-    serve(python, body)
+    serve(python, body, dirs={tmp_path: ("/d", "rw")})
 
 
 def test_pictures_are_checked_and_nothing_else_is_shown(python):

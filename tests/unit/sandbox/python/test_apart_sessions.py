@@ -210,18 +210,28 @@ def test_as_many_files_as_fit_come_back(isolated):
 
 def test_turns_of_sessions_that_share_a_process_wait_for_one_another(isolated):
     """Within their time; a tool that asks for one that waits for it is told."""
-    found = []
+    found, inside, go = [], threading.Event(), threading.Event()
+
+    def hold() -> int:
+        """The turn lasts until somebody lets it go on."""
+        inside.set()
+        return 5 if go.wait(60) else 0
+
+    def holds():
+        found.append(session.run("from host import tools\ntools.hold()", tools=[hold]).value)
+
     with isolated.session() as session:
-        session.run("import time\nx = 1")
+        session.run("x = 1")
         with session.fork() as fork:
-            thread = threading.Thread(target=lambda: found.append(session.run("time.sleep(0.7)\n5").value))
+            thread = threading.Thread(target=holds)
             thread.start()
-            time.sleep(0.2)
+            assert inside.wait(60)
             with pytest.raises(SessionBusy):
                 session.run("1")
             with pytest.raises(SessionBusy, match="share a process"):
                 fork.fork()
-            assert fork.run("x", timeout=20).value == 1
+            threading.Timer(0.3, go.set).start()
+            assert fork.run("x", timeout=60).value == 1 and go.is_set()
             thread.join()
 
             def nested() -> int:
