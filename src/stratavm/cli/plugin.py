@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator
 
-from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
 from stratavm.cli import options as common
@@ -19,7 +19,7 @@ from stratavm.plugins.limits import PluginLimits
 from stratavm.plugins.manifest import Manifest, wrong_with
 from stratavm.plugins.plugins import Plugins
 from stratavm.plugins.policy import Grant, Policy
-from stratavm.plugins.sources import Found, package_at, search
+from stratavm.plugins.sources import Found, Package, package_at, search
 
 if TYPE_CHECKING:
     from stratavm.plugins.convention import Signature
@@ -29,6 +29,7 @@ EXAMPLES: Final = """strata plugin list plugins/
 strata plugin check plugins/shout
 strata plugin run --grant log plugins/shout shout hello
 cat big.json | strata plugin run plugins/index index -
+strata plugin run --installed shout shout hello      signed, from the repository (`strata repo`)
 strata plugin watch plugins/shout shout hello"""
 ACTIONS: Final = ("list", "check", "run", "watch")
 GRANTS: Final = ("log", "kv", "wasi")
@@ -48,7 +49,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="list shows what is there, check validates without running anything, run calls a function, watch updates "
         "a plugin whenever its files have changed, and calls a function then",
     )  # fmt: skip
-    parser.add_argument("path", metavar="PATH", help="a manifest, or a folder with one; for list, of folders too")
+    parser.add_argument(
+        "path", metavar="PATH",
+        help="a manifest, or a folder with one; for list, of folders too; with --installed, NAME or NAME:VERSION",
+    )  # fmt: skip
     parser.add_argument(
         "function", nargs="?", metavar="FUNCTION", help="for run and watch: a function that the manifest names"
     )
@@ -65,6 +69,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--env", action="append", default=[], type=common.variable, metavar="NAME[=VALUE]",
         help="with --grant wasi: a variable (repeatable)",
     )  # fmt: skip
+    parser.add_argument(
+        "--installed", action="store_true", help="for run: PATH names a plugin that `strata repo` installed"
+    )
+    parser.add_argument("--repository", metavar="DIR", help="with --installed: where, instead of the user's repository")
+    parser.add_argument("--trusted", metavar="FILE", help="with --installed: the trusted keys, instead of the user's")
     parser.add_argument("--fresh", action="store_true", help="for watch: begin anew where state cannot be carried")
     parser.add_argument("--config", metavar="JSON", help="what it is started with")
     parser.add_argument("--timeout", type=common.seconds, metavar="S", help="seconds for the call (default 5)")
@@ -84,6 +93,12 @@ def run(options: argparse.Namespace) -> int:
         return EXIT_USAGE
     if options.fresh and options.action != "watch":
         output.complain("--fresh is for `strata plugin watch`", "`strata plugin --help`")
+        return EXIT_USAGE
+    if options.installed and options.action != "run":
+        output.complain("--installed is for `strata plugin run`", "`strata repo --help`")
+        return EXIT_USAGE
+    if (options.repository or options.trusted) and not options.installed:
+        output.complain("--repository and --trusted are for plugins that are installed", "--installed")
         return EXIT_USAGE
     if (options.dir or options.env) and "wasi" not in options.grant:
         output.complain("--dir and --env are for plugins that may have WASI", "--grant wasi")
@@ -158,13 +173,34 @@ def _check(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Call a function, and show what it answers."""
-    said = package_at(options.path).manifest
+    chosen = Chosen(_installed(options) if options.installed else package_at(options.path))
+    said = chosen.only.manifest
     signature = _signature(said, options.function)
     value = _value(signature.takes, options.value)
     with _host(said, options) as plugins:
-        plugin = plugins.load(options.path, _config(options))
+        plugin = plugins.load_from(chosen, said.name, config=_config(options))
         _show(signature.gives, plugin.call(options.function, value), options.json)
     return 0
+
+
+class Chosen(NamedTuple):
+    """The one plugin that is called: what was looked at is what is loaded."""
+
+    only: Package
+
+    def package(self, name: str, version: str | None = None) -> Package:
+        """It."""
+        return self.only
+
+
+def _installed(options: argparse.Namespace) -> Package:
+    """One from the repository, whose signature and digests were checked just now."""
+    from stratavm.plugins.repository.places import Places
+    from stratavm.plugins.repository.repository import opened_to_read
+
+    name, _, version = options.path.partition(":")
+    with opened_to_read(Places.of(options.repository, options.trusted)) as repository:
+        return repository.package(name, version or None)
 
 
 def _watch(options: argparse.Namespace) -> int:

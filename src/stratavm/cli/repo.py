@@ -17,7 +17,7 @@ from stratavm.cli.source import module_binary
 from stratavm.plugins.manifest import is_name
 from stratavm.plugins.repository.artifact import Sealed, seal
 from stratavm.plugins.repository.places import Places
-from stratavm.plugins.repository.repository import Repository, write_package
+from stratavm.plugins.repository.repository import Repository, opened_to_read, write_package
 from stratavm.plugins.repository.results import Installed, Listed
 from stratavm.plugins.repository.signing import PrivateKey
 from stratavm.plugins.repository.trust import Trust, TrustedKey
@@ -79,16 +79,17 @@ def _date(text: str) -> float:
 
 def _places(options: argparse.Namespace) -> Places:
     """What the options say, else the user's."""
-    given = Places(options.repository or "", options.trusted or "", "")
-    if given.repository and given.trust and options.action not in ("keygen", "sign"):
-        return given
-    own = Places.of_user()
-    return Places(given.repository or own.repository, given.trust or own.trust, own.keys)
+    return Places.of(options.repository, options.trusted, keys=options.action in ("keygen", "sign"))
 
 
 def _repository(options: argparse.Namespace) -> Repository:
     places = _places(options)
     return Repository(places.repository, places.trust)
+
+
+def _to_read(options: argparse.Namespace) -> Repository:
+    """One that may lie where nothing can be written."""
+    return opened_to_read(_places(options))
 
 
 # ---- keys ----
@@ -186,7 +187,7 @@ def _add(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     """What is there; 1 where something is not right."""
-    with _repository(options) as repository:
+    with _to_read(options) as repository:
         found = repository.packages()
     _rows(options, found)
     return EXIT_WRONG if any(item.problem for item in found) else 0
@@ -232,7 +233,7 @@ def _rollback(options: argparse.Namespace) -> int:
 
 
 def _installed(options: argparse.Namespace) -> int:
-    with _repository(options) as repository:
+    with _to_read(options) as repository:
         return _versions(options, repository.installed(), "nothing is installed")
 
 
@@ -268,7 +269,7 @@ def _pin(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Look at all; 1 where something is not right."""
-    with _repository(options) as repository:
+    with _to_read(options) as repository:
         wrong = repository.verify()
         if options.json:
             output.emit({"repository": repository.path, "problems": [problem._asdict() for problem in wrong]})

@@ -157,6 +157,50 @@ def test_what_is_damaged_is_told(user, strata, key):
     assert strata("install acme.shout")[0] == 1
 
 
+def test_what_is_installed_is_run(user, strata, key, capsys):
+    """By its name, or with a version that can be rolled back to; checked again each time."""
+
+    def run(line):
+        code = main(["plugin", "run", *line.split()])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    strata("sign shout --key acme")
+    assert strata("install acme.shout")[0] == 0
+    write(user, "1.1.0")
+    strata("sign shout --key acme")
+    assert strata("upgrade")[1].startswith("acme.shout 1.1.0")
+    for name in ("acme.shout", "acme.shout:1.0.0", "acme.shout:1.1.0"):
+        assert run(f"--installed {name} echo hello")[:2] == (0, "hello\n")
+    code, _, err = run("--installed acme.shout:0.9.0 echo hello")
+    assert code == 1 and "expected a version that is installed, found 1.0.0" in err
+    where = f"--repository {user}/.local/share/stratavm/plugins --trusted"
+    assert run(f"--installed {where} {user}/.config/stratavm/trust.json acme.shout echo hello")[0] == 0
+    code, _, err = run(f"--installed {where} {user}/none.json acme.shout echo hello")
+    assert code == 1 and "expected a signature by a trusted key (none)" in err
+    assert run("--installed acme.shout whisper x")[0] == 2
+    strata("distrust acme")
+    code, out, err = run("--installed acme.shout echo hello")
+    assert (code, out) == (1, "") and "expected a signature by a trusted key (none)" in err
+
+
+def test_a_repository_that_cannot_be_written_is_read(user, strata, key, capsys, monkeypatch):
+    """Listed, verified and run from; no file of its locks is made."""
+    strata("sign shout --key acme")
+    strata("install acme.shout")
+    root = user / ".local/share/stratavm/plugins"
+    for name in ("lock", "turn"):
+        (root / name).unlink()
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and real(path, mode))
+    assert strata("installed")[1] == "acme.shout 1.0.0\n"
+    assert strata("list")[1] == "acme.shout 1.0.0  signed by acme, installed\n"
+    assert strata("verify")[0] == 0
+    assert main(["plugin", "run", "--installed", "acme.shout", "echo", "hello"]) == 0
+    assert capsys.readouterr().out == "hello\n"
+    assert not (root / "lock").exists() and not (root / "turn").exists()
+
+
 WRONG = {
     "trust acme": "strata repo trust NAME KEY --for PLUGIN",
     "trust acme ed25519:AAAA": "--for NAME",

@@ -12,7 +12,7 @@ class RepositoryError(PluginError):
     Attributes:
         what: what it is about: a package, a file, a key.
         reason: a word for programs: ``signature``, ``key``, ``name``, ``downgrade``, ``replay``, ``digest``, ``size``,
-            ``form``, ``expired``, ``policy``, ``absent``, ``file``, ``busy``, ``needs``.
+            ``form``, ``expired``, ``policy``, ``absent``, ``file``, ``busy``, ``read-only``, ``needs``.
         expected, found: as the text says them.
     """
 

@@ -8,7 +8,17 @@ from functools import partial
 from stratavm.base.forms import Any, Final
 from stratavm.plugins.manifest import digest_of
 from stratavm.plugins.repository.errors import RepositoryError
-from stratavm.plugins.repository.layout import BLOBS, INDEX_FILE, LOCK, MARK, MARKER, PLUGINS, ROOT, Layout
+from stratavm.plugins.repository.layout import (
+    BLOBS,
+    INDEX_FILE,
+    LOCK,
+    MARK,
+    MARKER,
+    PLUGINS,
+    ROOT,
+    TURN,
+    Layout,
+)
 from stratavm.plugins.repository.results import Problem
 from stratavm.plugins.repository.shelf import Pair, check_version, open_pair, pairs, sealed_in
 from stratavm.plugins.repository.trust import Trust
@@ -74,7 +84,7 @@ class Inspection:
         if name == MARKER:
             if layout.read(ROOT, name, len(MARK)) != MARK:
                 raise layout.damaged(ROOT, name, "form", MARK.decode(), "something else")
-        elif name == LOCK:
+        elif name in (LOCK, TURN):
             layout.read(ROOT, name, 0)
         elif name != INDEX_FILE:
             self._unknown(ROOT, name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -21,7 +22,7 @@ from stratavm.base.text import printable
 from stratavm.plugins.manifest import DIGEST, digest_of, is_name
 from stratavm.plugins.ranges import is_version
 from stratavm.plugins.repository.artifact import IMAGE, INDEX, MOST_IMAGE, NAME_OF, SIGNATURE, Descriptor
-from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, RepositoryDamaged
+from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, RepositoryDamaged, RepositoryError
 from stratavm.plugins.repository.files import lock, read_plain, replace_in
 from stratavm.plugins.repository.spelling import having, parsed, spelt
 from stratavm.services.diskcache import ASIDE, DIRECTORY, FLAGS, open_own
@@ -30,6 +31,9 @@ ROOT: Final = ""
 BLOBS: Final = "blobs/sha256"
 PLUGINS: Final = "plugins"
 LOCK: Final = "lock"
+TURN: Final = "turn"
+"""Who waits for the lock has this one meanwhile, so that those who come later stand behind: a writer gets his turn
+however many read."""
 MARKER: Final = "oci-layout"
 MARK: Final = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE: Final = "index.json"
@@ -37,6 +41,7 @@ SUBJECT: Final = "dev.stratavm.subject"
 MOST_INDEX: Final = 8 << 20
 MOST_ENTRIES: Final = 20_000
 MOST_FILES: Final = 200_000
+OTHERS_WRITE: Final = 0o022
 MENDING: Final = {
     (BLOBS, ""): "`strata repo add`, from where it came, writes it again",
     (PLUGINS, ""): "put back a copy; or remove it and install again, which forgets its highest version and its pins",
@@ -69,15 +74,18 @@ class Layout(Closing):
 
     Args:
         path: where.
-        own: it is made where there is none, may be changed, and must be this user's alone; else it is only read.
+        own: it must be this user's, and no link; else it is somebody's, of whom nothing is believed.
+        writes: where it is this user's: it is made where there is none, may be changed, and nobody else may look into
+            it. Else it is only read, and may be root's as well.
 
     Raises:
         StrataError: a folder is a link, or open to others.
         OSError: there is none, or it cannot be read.
     """
 
-    def __init__(self, path: str | os.PathLike[str], own: bool = True) -> None:
+    def __init__(self, path: str | os.PathLike[str], own: bool = True, writes: bool = True) -> None:
         self.path, self.own = (os.path.abspath(path) if own else os.path.realpath(path)), own
+        self.writes = own and writes
         self._at: dict[str, int] = {}
         self._closing = False
         self._inside: list[tuple[int, int]] = []  # processes and threads that are in a step, or wait for their turn
@@ -86,21 +94,44 @@ class Layout(Closing):
             undo.callback(self.close)
             for folder in (ROOT, "blobs", BLOBS, *((PLUGINS,) if own else ())):
                 place = os.path.join(self.path, folder) if folder else self.path
-                self._at[folder] = open_own(place) if own else self._reading(folder)
-            if own and MARKER not in os.listdir(self._at[ROOT]):
+                self._at[folder] = open_own(place) if self.writes else self._reading(folder)
+            if self.writes and MARKER not in os.listdir(self._at[ROOT]):
                 os.fsync(self._at["blobs"])  # else the folder in it might be lost, and the files in that with it
                 self.replace(ROOT, MARKER, MARK)
             undo.pop_all()
 
     def _reading(self, folder: str) -> int:
         """A descriptor of a folder that is only read, below those that are open."""
-        if not folder:
-            return os.open(self.path, DIRECTORY)
         above, _, name = folder.rpartition("/")
-        try:
-            return os.open(name, DIRECTORY, dir_fd=self._at[above])
-        except OSError as error:
-            raise self.damaged(above, name, "file", "a folder that is no link", error.strerror or str(error)) from None
+        if not folder:
+            found = os.open(self.path, DIRECTORY)
+        else:
+            try:
+                found = os.open(name, DIRECTORY, dir_fd=self._at[above])
+            except OSError as error:
+                was = error.strerror or str(error)
+                raise self.damaged(above, name, "file", "a folder that is no link", was) from None
+        now = os.fstat(found)
+        if self.own and (now.st_uid not in self._owners() or now.st_mode & OTHERS_WRITE):
+            os.close(found)
+            was = f"mode {stat.S_IMODE(now.st_mode):04o}, user {now.st_uid}"
+            raise self.damaged(above, name, "file", "a folder that only this user, or root, may change", was)
+        return found
+
+    def _owners(self) -> tuple[int, ...]:
+        """Whose files and folders may be: what is only read may be root's."""
+        return (os.geteuid(),) if self.writes else (os.geteuid(), 0)
+
+    def _folder(self, name: str) -> int:
+        """The descriptor of a folder.
+
+        Raises:
+            Closed: the layout is.
+        """
+        found = self._at.get(name)
+        if found is None:
+            raise Closed("the repository is closed")
+        return found
 
     def close(self) -> None:
         """Let go of the folders, once no other thread is in a step; those that wait for their turn do not get it."""
@@ -126,12 +157,12 @@ class Layout(Closing):
         Raises:
             RepositoryDamaged: it is something else, or too long.
         """
-        refuse, at = partial(self.damaged, folder, name), self._at[folder]
+        refuse, at = partial(self.damaged, folder, name), self._folder(folder)
         try:
             if not self.own:
                 return read_plain(name, most, refuse, "a plain file", at=at)
             expected = "a plain file that only this user may change"
-            return read_plain(name, most, refuse, expected, at=at, owners=(os.geteuid(),), forbidden=0o022)
+            return read_plain(name, most, refuse, expected, at=at, owners=self._owners(), forbidden=OTHERS_WRITE)
         except FileNotFoundError:
             return None
         except OSError as error:  # a link, a folder without rights
@@ -145,7 +176,7 @@ class Layout(Closing):
 
     def names(self, folder: str) -> list[str]:
         """What lies in a folder, in order."""
-        found = os.listdir(self._at[folder])
+        found = os.listdir(self._folder(folder))
         if len(found) > MOST_FILES:
             raise self.damaged(folder, "", "size", f"at most {MOST_FILES} files", str(len(found)))
         return sorted(found)
@@ -156,7 +187,7 @@ class Layout(Closing):
         Raises:
             OSError: it cannot be written; nothing has changed then.
         """
-        at = self._at[folder]
+        at = self._folder(folder)
         try:
             replace_in(at, name, data)
         except OSError as error:
@@ -165,9 +196,9 @@ class Layout(Closing):
     def drop(self, folder: str, name: str) -> int | None:
         """Remove a file, if there is one that is no folder; how many bytes it had, None where nothing went."""
         with suppress(FileNotFoundError):
-            found = os.stat(name, dir_fd=self._at[folder], follow_symlinks=False)
+            found = os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
             if not stat.S_ISDIR(found.st_mode):
-                os.unlink(name, dir_fd=self._at[folder])
+                os.unlink(name, dir_fd=self._folder(folder))
                 return found.st_size
         return None
 
@@ -260,22 +291,46 @@ class Layout(Closing):
             RepositoryBusy: somebody did for longer than ``wait_s``.
             Closed: the layout is.
         """
-        this = os.getpid(), get_ident()
-        with self._changed:
-            self._check_open()
-            number = os.open(LOCK, os.O_RDWR | os.O_CREAT | FLAGS, 0o600, dir_fd=self._at[ROOT])
-            self._inside.append(this)
-        try:
-            if not lock(number, writes, wait_s, self._check_open):
-                found = f"others that had it for {wait_s:g} s"
-                raise RepositoryBusy(printable(self.path), "busy", "a turn", found, "try it again")
-            yield
-        finally:
+        if writes and not self.writes:
+            todo = "open it without `read_only`, where it may be written"
+            raise RepositoryError(self.path, "read-only", "a repository that may be changed", "one to read", todo)
+        this, end = (os.getpid(), get_ident()), time.monotonic() + wait_s
+        with ExitStack() as held:
             with self._changed:
-                self._inside.remove(this)
-                self._changed.notify_all()
-            fcntl.flock(number, fcntl.LOCK_UN)  # closing would not, where a process was forked meanwhile
-            os.close(number)
+                self._check_open()
+                turn, number = (held.enter_context(self._file_to_lock(name)) for name in (TURN, LOCK))
+                self._inside.append(this)
+                held.callback(self._leave, this)
+            for each in (turn, number):
+                if each is not None and not lock(each, writes, end - time.monotonic(), self._check_open):
+                    found = f"others that had it for {wait_s:g} s"
+                    raise RepositoryBusy(printable(self.path), "busy", "a turn", found, "try it again")
+            if turn is not None:
+                fcntl.flock(turn, fcntl.LOCK_UN)
+            yield
+
+    @contextmanager
+    def _file_to_lock(self, name: str) -> Iterator[int | None]:
+        """A descriptor of it. None where what is only read has none: no program of ours writes there."""
+        number: int | None = None
+        flags, at = FLAGS | (os.O_RDWR | os.O_CREAT if self.writes else os.O_RDONLY), self._folder(ROOT)
+        try:
+            number = os.open(name, flags, 0o600, dir_fd=at)
+        except FileNotFoundError:
+            if self.writes:
+                raise
+        try:
+            yield number
+        finally:
+            if number is not None:
+                fcntl.flock(number, fcntl.LOCK_UN)  # closing would not, where a process was forked meanwhile
+                os.close(number)
+
+    def _leave(self, who: tuple[int, int]) -> None:
+        """A step has ended, or did not begin."""
+        with self._changed:
+            self._inside.remove(who)
+            self._changed.notify_all()
 
     def _check_open(self) -> None:
         if self._closing:

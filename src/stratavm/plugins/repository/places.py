@@ -31,6 +31,18 @@ class Places(NamedTuple):
         data, config = _base("XDG_DATA_HOME", ".local/share"), _base("XDG_CONFIG_HOME", ".config")
         return cls(os.path.join(data, "plugins"), os.path.join(config, "trust.json"), os.path.join(config, "keys"))
 
+    @classmethod
+    def of(cls, repository: str | None, trust: str | None, *, keys: bool = False) -> Places:
+        """What is given, else the user's, who need have none where both are and nobody asks for ``keys``.
+
+        Raises:
+            RepositoryError: as ``of_user``.
+        """
+        if repository and trust and not keys:
+            return cls(repository, trust, "")
+        own = cls.of_user()
+        return cls(repository or own.repository, trust or own.trust, own.keys)
+
 
 def _base(variable: str, below: str) -> str:
     base = os.environ.get(variable, "")

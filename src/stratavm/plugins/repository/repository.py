@@ -54,6 +54,7 @@ from stratavm.plugins.sources import Package
 if TYPE_CHECKING:
     from stratavm.base.events.core import Bus, Event
     from stratavm.plugins.policy import Policy
+    from stratavm.plugins.repository.places import Places
     from stratavm.plugins.repository.signing import PrivateKey
 
 Say: TypeAlias = "Callable[..., None]"
@@ -70,6 +71,8 @@ class Repository(Closing):
         bus: where events go.
         clock: seconds since the epoch; tests give their own.
         patience_s: how long to wait for another process.
+        read_only: nothing is made or changed there; for a folder that cannot be written. It may be root's as well, and
+            others may read it.
 
     Raises:
         OSError, StrataError: the folder cannot be made or used.
@@ -85,11 +88,12 @@ class Repository(Closing):
         bus: Bus | None = None,
         clock: Callable[[], float] = time.time,
         patience_s: float = PATIENCE_S,
+        read_only: bool = False,
     ) -> None:
         self._trust, self._policy = trust, policy
         self._clock, self._patience_s = clock, patience_s
         self._source = None if bus is None else bus.source("repository")
-        self._layout = Layout(path)
+        self._layout = Layout(path, writes=not read_only)
         self.path = self._layout.path
 
     def close(self) -> None:
@@ -641,6 +645,17 @@ class Repository(Closing):
             for event in unsaid:
                 if source is not None:
                     source.emit(event)
+
+
+def opened_to_read(places: Places, policy: Policy | None = None) -> Repository:
+    """The repository of some places; read-only where it cannot be written, as on a file system that was mounted so.
+
+    Raises:
+        OSError, StrataError: it cannot be used.
+    """
+    path = places.repository
+    read_only = os.path.isdir(path) and not os.access(path, os.W_OK)
+    return Repository(path, places.trust, policy=policy, read_only=read_only)
 
 
 def _label(name: str, version: str | None = None) -> str:

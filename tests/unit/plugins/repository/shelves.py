@@ -15,7 +15,7 @@ from stratavm.plugins.manifest import digest_of
 from stratavm.plugins.repository import PrivateKey, Repository, Sealed, Trust, TrustedKey, seal
 from stratavm.plugins.repository.artifact import image_of
 from stratavm.plugins.repository.events import RepositoryEvent
-from stratavm.plugins.repository.layout import Layout
+from stratavm.plugins.repository.layout import LOCK, TURN, Layout
 from stratavm.plugins.repository.shelf import put
 from stratavm.plugins.repository.signing import envelope
 from stratavm.plugins.repository.spelling import spelt
@@ -117,11 +117,11 @@ class Shelf:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder but the lock."""
+    """Every file below a folder but those of its locks."""
     found = {}
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place, name)
-            if name != "lock":
+            if name not in (LOCK, TURN):
                 found[str(path.relative_to(folder))] = path.read_bytes()
     return found
