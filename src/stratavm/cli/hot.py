@@ -66,7 +66,7 @@ class Following:
         try:
             done = self._instance.update(self._path)
         except UpdateRefused as error:
-            output.note(f"{error}; it goes on as it was")
+            output.note(f"{error}; it goes on as it was (hint: --watch instead of --hot begins anew at each change)")
         except Closed:
             return
         except output.REPORTED as error:

@@ -207,7 +207,7 @@ def note(message: str) -> None:
     """A remark for people, on standard error."""
     if sys.stderr is not None:
         with _whoever_listens():
-            print(f"strata: {message}", file=sys.stderr)
+            print(f"strata: {message}\n", end="", file=sys.stderr)  # in one piece: others may write, too
 
 
 def stream() -> TextIO:

@@ -15,7 +15,7 @@ from stratavm.base.numbers import seconds_or_none, truth
 from stratavm.engine.events import describe
 from stratavm.engine.module import Module
 from stratavm.engine.update_events import InstanceUpdated, UpdateFailed, UpdateUndone
-from stratavm.engine.update_plan import Update, UpdateRefused, leaves, plan_of
+from stratavm.engine.update_plan import Update, UpdateRefused, leaves, plan_of, with_gone
 from stratavm.runtime.gil import ask, withdraw
 from stratavm.runtime.patch import (
     HELD,
@@ -220,17 +220,15 @@ def _rollback(instance: Instance, when: UpdateWhen, patience: Patience) -> Updat
 
 
 def _loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module, Update]:
-    known: list[Update] = []
-
-    def compare(model: Model) -> Sequence[int] | None:
-        known.append(plan_of(old.model, model))
-        # What leaves the instance is a fact of all bodies: it may be one that changed which did.
-        if known[0].kind != "patch" or leaves(old.model):
-            return None
-        return [index - len(model.imported_funcs) for index in (*known[0].changed, *known[0].added)]
-
-    new = Module.bare(source, old.engine, compare)
-    plan = known[0] if known else plan_of(old.model, new.model)
+    new, plan = _planned(old, source)
+    whole = with_gone(old.model, new.model) if plan.kind == "swap" else None
+    if whole is not None:
+        name, end = new.name, len(new.model.imported_funcs) + len(new.model.functions)
+        new, plan = _planned(old, whole)
+        new.name = name
+        if plan.kind == "patch":
+            gone = range(end, len(new.model.imported_funcs) + len(new.model.functions))
+            plan = replace(plan, gone=tuple(gone))
     reasons = list(plan.reasons)
     if plan.kind == "patch" and leaves(old.model) != leaves(new.model):
         reasons.append("tail calls leave one of the two, and not the other")
@@ -241,6 +239,21 @@ def _loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module
     if not has_own_records(instance):
         reasons.append("it began with a snapshot, and shares the records of its functions with others that did")
     return new, plan if reasons == list(plan.reasons) else Update("swap", reasons=tuple(reasons))
+
+
+def _planned(old: Module, source: SourceLike) -> tuple[Module, Update]:
+    """A module, and what it would be to go on with it. Only bodies that changed are validated, where it is a patch."""
+    known: list[Update] = []
+
+    def compare(model: Model) -> Sequence[int] | None:
+        known.append(plan_of(old.model, model))
+        # What leaves the instance is a fact of all bodies: it may be one that changed which did.
+        if known[0].kind != "patch" or leaves(old.model):
+            return None
+        return [index - len(model.imported_funcs) for index in (*known[0].changed, *known[0].added)]
+
+    new = Module.bare(source, old.engine, compare)
+    return new, known[0] if known else plan_of(old.model, new.model)
 
 
 def _switch(

@@ -6,7 +6,7 @@ from stratavm.aot.incremental import Parts, dependents
 from stratavm.aot.mentions import differing, is_equal
 from stratavm.base.errors import StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
-from stratavm.base.leb import read_uleb
+from stratavm.base.leb import read_uleb, uleb
 from stratavm.base.text import printable
 from stratavm.base.words import counted, some
 from stratavm.module.outline import Section, outline
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TYPES: Final = 1
 FUNCTIONS: Final = 3
+CODE: Final = 10
+HEADER_BYTES: Final = 8
 SAME: Final[Mapping[int, str]] = {
     2: "imports", 4: "tables", 5: "memories", 6: "globals", 7: "exports", 8: "start function",
     9: "element segments", 11: "data segments", 13: "tags",
@@ -39,6 +41,8 @@ class Update:
         added: functions that there were not.
         dependents: functions that may have a changed one inlined.
         unchanged: how many others there are.
+        gone: functions that the new module does not have: frames of before may call them, and so they keep their
+            places, which no others get.
         reasons: why it is no patch.
         obstacles: what stands against a swap as well; ``LiveInstance`` looks for that.
         carried: bytes of state that a swap has carried over.
@@ -51,6 +55,7 @@ class Update:
     added: tuple[int, ...] = ()
     dependents: tuple[int, ...] = ()
     unchanged: int = 0
+    gone: tuple[int, ...] = ()
     reasons: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     carried: int = 0
@@ -71,6 +76,8 @@ class Update:
             parts.append(f"{len(self.added)} added")
         if self.dependents:
             parts.append(f"{len(self.dependents)} that may have one inlined")
+        if self.gone:
+            parts.append(f"{len(self.gone)} that {'are' if len(self.gone) > 1 else 'is'} gone")
         return ", ".join(parts)
 
 
@@ -104,6 +111,41 @@ def plan_of(old: Model, new: Model) -> Update:
         dependents=tuple(sorted([first + i for i in others if i < before])),
         unchanged=before - len(bodies) - len(others),
     )
+
+
+def with_gone(old: Model, new: Model) -> bytes | None:
+    """A new module that is what an old one was, but for types and functions at the end: with those, as they were.
+    None: it lacks none, or has others in their places."""
+    before, after = _sections(old.binary), _sections(new.binary)
+    if not all(number in before and number in after for number in (TYPES, FUNCTIONS, CODE)):
+        return None
+    contents: dict[int, bytes] = {}
+    for number in (TYPES, FUNCTIONS):
+        count, begin = read_uleb(old.binary, before[number].content)
+        fewer, start = read_uleb(new.binary, after[number].content)
+        if fewer < count:
+            if not old.binary.startswith(new.binary[start : after[number].end], begin, before[number].end):
+                return None
+            contents[number] = old.binary[before[number].content : before[number].end]
+    if FUNCTIONS in contents:
+        _, start = read_uleb(new.binary, after[CODE].content)
+        bodies = new.binary[start : after[CODE].end] + _bodies_from(old, before[CODE], len(new.functions))
+        contents[CODE] = uleb(len(old.functions)) + bodies
+    pieces = [new.binary[:HEADER_BYTES]]
+    for section in outline(new.binary).sections:
+        content = contents.get(section.number)
+        whole = new.binary[section.start : section.end]
+        pieces.append(whole if content is None else bytes([section.number]) + uleb(len(content)) + content)
+    return b"".join(pieces) if contents else None
+
+
+def _bodies_from(model: Model, code: Section, index: int) -> bytes:
+    """The entries of a code section behind so many of them."""
+    _, at = read_uleb(model.binary, code.content)
+    for _ in range(index):
+        size, at = read_uleb(model.binary, at)
+        at += size
+    return model.binary[at : code.end]
 
 
 def leaves(model: Model) -> bool:

@@ -85,6 +85,22 @@ def test_what_is_no_patch_is_said_and_the_program_goes_on(hot, tmp_path):
     assert running.process.wait(PATIENCE_S) == 0
 
 
+def test_an_added_function_may_be_taken_out_again(hot, tmp_path):
+    """As an editor's undo does; the next change is taken as ever."""
+    running = hot(program())
+    running.until("one")
+    file = tmp_path / "app.wat"
+    file.write_text(program("(call $more)")[:-1] + "(func $more (result i32) i32.const 20))")
+    running.until("two")
+    file.write_text(program())
+    running.until("1 that is gone")
+    running.until("one")
+    file.write_text(program("i32.const 20"))
+    running.until("two")
+    file.write_text(program(STOPS))
+    assert running.process.wait(PATIENCE_S) == 0
+
+
 @pytest.mark.parametrize("other", ["--watch", "--isolate", "--tier-report"])
 def test_what_does_not_go_together_is_said(hot, other):
     """Before anything runs."""

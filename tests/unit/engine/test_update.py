@@ -105,6 +105,62 @@ def test_functions_may_be_added_behind(engine: Engine) -> None:
     assert instance.exports.indirect() == 1
 
 
+def test_functions_that_are_gone_keep_their_places(engine: Engine) -> None:
+    """What was added and is taken out again: that is a patch, and so is what follows. No other function gets its place,
+    and it may come back."""
+    more = "(func $new (param i64) (result i64) (i64.add (local.get 0) (i64.const {})))"
+    calls = "(i32.wrap_i64 (call $new (i64.const 1))))"
+
+    def adds(value: int) -> str:
+        return version(1, more.format(value)).replace("i32.const 1)", calls, 1)
+
+    instance = start(engine, version(1))
+    for value in (41, 51):
+        assert instance.update(adds(value)).changed
+        assert instance.exports.indirect() == 1 + value
+        done = instance.update(version(1))
+        assert (done.kind, done.changed, done.gone, done.applied) == ("patch", (0,), (4,), True)
+        assert str(done).endswith("1 that is gone")
+        assert (instance.exports.through(), instance.exports.indirect()) == (1, 1)
+        assert instance.update(version(3)).gone == (4,)
+        assert instance.exports.through() == 3
+        instance.rollback()
+        assert instance.exports.indirect() == 1
+    plan = instance.update(version(1, "(func $other (param f64))"), dry_run=True)
+    assert (plan.kind, plan.gone) == ("swap", ())
+    assert any("do not begin with those of before" in reason for reason in plan.reasons)
+    with pytest.raises(stratavm.ValidationError):
+        instance.update(version(1).replace("i32.const 1)", "(call 4 (i64.const 1)) i32.wrap_i64)", 1))
+    assert instance.exports.through() == 1
+    assert instance.snapshot().instantiate(Store(engine)).exports.indirect() == 1
+    clean = Module(version(1), engine).model.binary
+    assert instance.update(clean, dry_run=True).kind in ("none", "patch")
+    assert start(engine, version(1)).update(clean).kind == "none"
+
+
+def test_an_old_frame_calls_what_is_gone(engine: Engine) -> None:
+    """Its places and its code are there as long as somebody may."""
+    text = """(module (import "h" "h" (func $h))
+      (func (export "f") (result i32) {}) {})"""
+    calls, more = "(call $h) (call $new (i64.const 7))", "(func $new (param i64) (result i32) (i32.const {}))"
+
+    def host() -> None:
+        done = made.update(text.format("(call $h) (i32.const 5)", ""))
+        assert done.gone == (2,)
+        gc.collect()
+
+    made = start(engine, text.format("(i32.const 1)", ""), {"h": {"h": lambda: host()}})
+    assert made.exports.f() == 1
+    made.update(text.format(calls, more.format(70)))
+    assert made.exports.f() == 70
+    made.update(text.format("(i32.const 9)", ""))
+    made.update(text.format("(i32.const 8)", ""))
+    gc.collect()
+    assert made.exports.f() == 8
+    made.update(text.format(calls, more.format(71)))
+    assert made.exports.f() == 71
+
+
 def test_a_rollback_is_one_step(engine: Engine) -> None:
     """The version before the last comes back with its code; the next rollback has nothing."""
     instance = start(engine, version(1))
