@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TYPES: Final = 1
 FUNCTIONS: Final = 3
 CODE: Final = 10
+DATA_COUNT: Final = 12
 HEADER_BYTES: Final = 8
 SAME: Final[Mapping[int, str]] = {
     2: "imports", 4: "tables", 5: "memories", 6: "globals", 7: "exports", 8: "start function",
@@ -115,10 +116,12 @@ def plan_of(old: Model, new: Model) -> Update:
 
 def with_gone(old: Model, new: Model) -> bytes | None:
     """A new module that is what an old one was, but for types and functions at the end: with those, as they were.
-    None: it lacks none, or has others in their places."""
+    None: it lacks none, or has others in their places, or is no patch for other reasons."""
     before, after = _sections(old.binary), _sections(new.binary)
     if not all(number in before and number in after for number in (TYPES, FUNCTIONS, CODE)):
         return None
+    if not all(_is_same(old, before, new, after, number) for number in SAME):
+        return None  # bodies of the old one may name what the new one has not
     contents: dict[int, bytes] = {}
     for number in (TYPES, FUNCTIONS):
         count, begin = read_uleb(old.binary, before[number].content)
@@ -134,6 +137,8 @@ def with_gone(old: Model, new: Model) -> bytes | None:
     pieces = [new.binary[:HEADER_BYTES]]
     for section in outline(new.binary).sections:
         content = contents.get(section.number)
+        if section.number == CODE and DATA_COUNT in before and DATA_COUNT not in after:
+            pieces.append(old.binary[before[DATA_COUNT].start : before[DATA_COUNT].end])  # for bodies that are gone
         whole = new.binary[section.start : section.end]
         pieces.append(whole if content is None else bytes([section.number]) + uleb(len(content)) + content)
     return b"".join(pieces) if contents else None

@@ -138,6 +138,23 @@ def test_functions_that_are_gone_keep_their_places(engine: Engine) -> None:
     assert start(engine, version(1)).update(clean).kind == "none"
 
 
+def test_what_is_gone_is_valid_where_it_stays(engine: Engine) -> None:
+    """Also where it alone needed a number of data segments; and where it would not be, it is no patch, by name."""
+    text = """(module (memory (export "memory") 1) (data $d "12345678") (global $g i32 (i32.const 3)) {}
+      (func (export "f") (result i32) i32.const {}) {})"""
+    more = """(func $new (param f64) (result i32)
+      (memory.init $d (i32.const 0) (i32.const 0) (i32.const 8)) (global.get $h))"""
+    other = "(global $h i32 (i32.const 4))"
+    instance = start(engine, text.format(other, 1, ""))
+    assert instance.update(text.format(other, 2, more)).added == (1,)
+    done = instance.update(text.format(other, 3, ""))
+    assert (done.kind, done.gone, instance.exports.f()) == ("patch", (1,), 3)
+    assert instance.update(text.format(other, 4, more)).kind == "patch"
+    with pytest.raises(UpdateRefused, match="its globals are not the same"):
+        instance.update(text.format("", 5, ""))
+    assert instance.exports.f() == 4
+
+
 def test_an_old_frame_calls_what_is_gone(engine: Engine) -> None:
     """Its places and its code are there as long as somebody may."""
     text = """(module (import "h" "h" (func $h))
