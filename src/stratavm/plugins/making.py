@@ -57,8 +57,8 @@ def read_module(package: Package, grant: Grant, edge: str) -> tuple[bytes, str]:
     digest = digest_of(data)
     if said.digest not in ("", digest):
         raise PluginRefused(said.name, edge, f"the module is {digest}, the manifest names {said.digest}")
-    if grant.digests and digest not in grant.digests:
-        raise PluginRefused(said.name, edge, f"the module is {digest}, which the grant does not name")
+    if refused := grant.other_module(digest):
+        raise PluginRefused(said.name, edge, refused)
     if not data.startswith(READ) and not said.module.endswith(".wat"):
         text = f"{said.module} is neither a WebAssembly binary nor an image of `strata build`; text has the ending .wat"
         raise PluginRefused(said.name, edge, text)

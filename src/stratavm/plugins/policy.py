@@ -82,6 +82,11 @@ class Grant:
             yield f"it asks for the variables {some(missing)}, which it is not granted"
         yield from self.limits.exceeded(asked.limits)
 
+    def other_module(self, digest: str) -> str:
+        """Why a module with this digest may not be the plugin; empty: it may."""
+        named = tuple(self.digests)
+        return f"the module is {digest}, which the grant does not name" if named and digest not in named else ""
+
     def preopens(self, asked: Manifest) -> list[tuple[str, str, Mode]]:
         """The folders of a world, as ``Wasi`` wants them: none that was not asked for, and no mode that was not."""
         folders = dict(self.folders)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 
 from stratavm.base.forms import TYPE_CHECKING, Final, NamedTuple, Protocol
 from stratavm.base.text import printable
 from stratavm.plugins.errors import ManifestError, PluginError
 from stratavm.plugins.manifest import MOST_BYTES, Manifest
+from stratavm.plugins.repository.files import read_plain
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -116,12 +116,9 @@ def read_file(path: str, most: int) -> bytes:
     Raises:
         OSError, PluginError: it is something else, or longer than ``most``.
     """
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(file, "rb") as opened:
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode):
-            raise PluginError(f"{printable(path)} is no plain file")
-        data = opened.read(most + 1) if found.st_size <= most else b""
-    if max(len(data), found.st_size) > most:
-        raise PluginError(f"{printable(path)} has more than {most} bytes")
-    return data
+
+    def refuse(reason: str, expected: str, found: str) -> PluginError:
+        why = "is no plain file" if reason == "file" else f"has more than {most} bytes"
+        return PluginError(f"{printable(path)} {why}")
+
+    return read_plain(path, most, refuse, "a plain file")

@@ -357,9 +357,8 @@ class Repository(Closing):
         if grant is None:
             todo = f"Policy({{{package.name!r}: Grant(…)}}) names it"
             raise PackageRefused(package.what, "policy", "a grant that names it", "none", todo)
-        refusals = list(grant.refusals(package.contents.manifest))
-        if grant.digests and package.module.digest not in tuple(grant.digests):
-            refusals.append(f"its module is {package.module.digest}, which the grant does not name")
+        other = grant.other_module(package.module.digest)
+        refusals = [*grant.refusals(package.contents.manifest), *([other] if other else [])]
         if refusals:
             raise PackageRefused(
                 package.what, "policy", "a plugin that asks for what it is granted", "; ".join(refusals)
