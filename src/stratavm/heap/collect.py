@@ -5,8 +5,8 @@ import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
-from cython.cimports.stratavm.heap.pace import bytes_between, next_nursery, next_rate
-from cython.cimports.stratavm.heap.pauses import ask_clock, go, spent_ns, stand, turn
+from cython.cimports.stratavm.heap.pace import bytes_between, growth_allowed, next_born, next_nursery, next_rate
+from cython.cimports.stratavm.heap.pauses import ask_clock, go, new_note, spent_ns, stand, turn
 from cython.cimports.stratavm.heap.space import (
     clean,
     close_windows,
@@ -21,6 +21,9 @@ from cython.cimports.stratavm.heap.state import (
     AT_OLD,
     AT_ROOTS,
     EPOCH,
+    NOTE_GROWTH,
+    NOTE_NURSERY,
+    NOTE_SLICES,
     HeapState,
     lock,
     look_up_types,
@@ -49,10 +52,64 @@ def collect_garbage(state, full):
     state.allocated = 0
     state.collections += 1
     state.collecting = 0
-    if not full:
-        state.nursery = next_nursery(state.nursery, spent_ns(state), state.pause_ns)
+    if not full and not state.fixed:
+        size_nursery(state, spent_ns(state))
     if opened:
         go(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def size_nursery(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
+    """How many bytes are handed out before the next look at new objects, after one that took so long."""
+    size: uint64_t = next_nursery(state.nursery, took, state.pause_ns)
+    note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
+    if note != cython.NULL:
+        note[0], note[1], note[2], note[3] = state.nursery, took, state.pause_ns, size
+    state.nursery = size
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def allow_growth(state: cython.pointer(HeapState), born: uint64_t) -> cython.void:
+    """How many bytes may grow old before the next full collection begins, and be handed out until that ends, after
+    ``born`` bytes grew old since the last."""
+    now: uint64_t = state.known_cpu_ns
+    stood: uint64_t = state.stood_ns + spent_ns(state)
+    passed: uint64_t = now - min(state.ended_cpu_ns, now)
+    state.born = next_born(state.born, born, passed - min(stood - state.ended_stood_ns, passed))
+    state.ended_cpu_ns, state.ended_stood_ns = now, stood
+    if not state.generational:
+        state.trigger = max(state.live_bytes, state.least)
+        return
+    if state.fixed:
+        state.trigger = max(state.live_bytes // 1000 * state.factor, state.least)
+        state.runway = state.trigger // 2
+        return
+    allowed: uint64_t = growth_allowed(state.live_bytes, state.born, state.rate, state.soft, state.share)
+    note: cython.pointer(uint64_t) = new_note(state, NOTE_GROWTH)
+    if note != cython.NULL:
+        note[0], note[1], note[2], note[3] = state.live_bytes, state.born, state.rate, state.soft
+        note[4], note[5] = state.share, allowed
+    state.trigger, state.runway = allowed // 3, allowed - allowed // 3
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def space_slices(state: cython.pointer(HeapState)) -> cython.void:
+    """How many bytes are handed out before the next slice."""
+    seen: uint64_t = state.grown - min(state.grown_before, state.grown)
+    left: uint64_t = state.to_look_at - min(seen, state.to_look_at)
+    runway: uint64_t = state.runway - min(state.allocated, state.runway)
+    state.slice_bytes = bytes_between(left, state.rate, state.slice_ns, runway)
+    state.next_slice = state.allocated + state.slice_bytes
+    note: cython.pointer(uint64_t) = new_note(state, NOTE_SLICES)
+    if note != cython.NULL:
+        note[0], note[1], note[2] = left, state.rate, state.slice_ns
+        note[3], note[4] = runway, state.slice_bytes
 
 
 @cython.cfunc
@@ -139,8 +196,11 @@ def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
     free_unmarked(state)
     forget_holes(state)
     state.ends += 1
+    if state.window.marking:
+        allow_growth(state, state.grown_before + state.allocated)
+    else:
+        allow_growth(state, state.grown)
     state.grown = 0
-    state.trigger = max(state.live_bytes, state.least)
 
 
 # ---- full collections in slices ----
@@ -154,8 +214,8 @@ def begin_cycle(state):
     memset(state.counts, 0, state.n_blocks * 2)
     mark_roots(state)
     state.window.marking = 1
-    state.slice_bytes = bytes_between(state.live_bytes, state.rate, state.pause_ns // 2, state.trigger // 2)
-    state.next_slice = state.slice_bytes
+    state.grown_before, state.to_look_at = state.grown, state.live_bytes
+    space_slices(state)
     state.collecting = 0
 
 
@@ -166,16 +226,16 @@ def go_on(state, to_the_end):
     turn(state, AT_OLD)
     if to_the_end:
         drain(state, 0, 0)
-    elif not drain(state, FEW_OBJECTS if state.always else 0, state.pause_ns // 2):
+    elif not drain(state, FEW_OBJECTS if state.always else 0, state.slice_ns):
         state.slices += 1
-        state.next_slice = state.allocated + state.slice_bytes
         state.rate = next_rate(state.rate, state.grown - before, spent_ns(state))
+        space_slices(state)
         state.collecting = 0
         return
     close_windows(state)
-    state.window.marking = 0
     state.spare, state.live, state.counts = state.live, state.counts, state.counts
     all_is_known(state)
+    state.window.marking = 0
     state.allocated = 0
     state.collections += 1
     state.cycles += 1

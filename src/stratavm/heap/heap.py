@@ -48,6 +48,8 @@ FIRST_NURSERY: Final = 1 << 20
 FEW_BLOCKS = cython.declare(uint32_t, 16)  # are cleaned at once
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
+FULL_SHARE: Final = 600
+"""Thousandths of the time that full collections may take where nothing else is said."""
 ENDLESS = cython.declare(uint64_t, 1 << 62)
 """No object is as large."""
 
@@ -71,7 +73,8 @@ class Heap:
         state.epoch = state.previous = 1
         state.most_stack = HEAD_STACK
         state.rate = FIRST_RATE
-        state.least = state.trigger = least
+        state.least = state.trigger = state.runway = least
+        state.soft, state.share = limit, FULL_SHARE
         state.always = switches.CHECK.value() >= 2
         state.poison = state.always or switches.POISON.value()
         self.bind(cython.address(state.own), cython.NULL, cython.NULL)
@@ -133,7 +136,24 @@ class Heap:
             raise ValueError(f"a pause of {pause_ns} ns cannot be aimed at")
         self.collect()
         self.state.generational, self.state.pause_ns, self.state.nursery = True, pause_ns, FIRST_NURSERY
-        self.state.incremental = slices
+        self.state.incremental, self.state.slice_ns = slices, pause_ns // 2
+
+    def grow_within(self, soft: int, share: int) -> None:
+        """Let the heap take at most ``soft`` bytes, unless full collections would take more than ``share`` thousandths
+        of the time then. ValueError: it is no such number."""
+        if soft <= 0 or not 0 < share <= 1000:
+            raise ValueError(f"a soft limit of {soft} bytes, and {share} thousandths of the time")
+        self.state.soft, self.state.share = soft, share
+
+    def fix(self, nursery: int, slice_ns: int, factor: int) -> None:
+        """For comparison, after ``by_generations``: a look at new objects after so many bytes, slices of so long, and a
+        full collection when ``factor`` thousandths of what was reachable have grown old. ValueError: one is too small.
+        """
+        if min(nursery, slice_ns, factor) <= 0 or not self.state.generational:
+            raise ValueError(f"a nursery of {nursery} bytes, slices of {slice_ns} ns, a factor of {factor} thousandths")
+        self.state.nursery, self.state.slice_ns, self.state.factor = nursery, slice_ns, factor
+        self.state.fixed = True
+        self.collect()
 
     @property
     def live_bytes(self) -> int:

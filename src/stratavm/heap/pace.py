@@ -6,6 +6,10 @@ from cython.cimports.libc.stdint import uint64_t
 
 SMALLEST = cython.declare(uint64_t, 1 << 16)
 LARGEST = cython.declare(uint64_t, 4 << 20)
+FREE = cython.declare(uint64_t, 4 << 20)
+"""The constant of the square-root rule: bytes of room that are worth as much as a look at all."""
+LEAST_GROWTH = cython.declare(uint64_t, 4 << 20)
+MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 
 
 def next_nursery(nursery, took_ns, most_ns):
@@ -28,3 +32,34 @@ def bytes_between(live, rate, slice_ns, runway):
 def next_rate(rate, looked_at, took_ns):
     """The rate after a slice that has looked at so many bytes; slices of less than 20 microseconds say nothing."""
     return rate if took_ns < 20_000 else (3 * rate + looked_at * 1000 // took_ns) // 4 + 1
+
+
+@cython.ccall
+@cython.nogil
+@cython.exceptval(check=False)
+def root_of(square: uint64_t) -> uint64_t:
+    """The integer square root, by Newton's method."""
+    root: uint64_t = square
+    better: uint64_t = (square + 1) // 2
+    while better < root:
+        root = better
+        better = (root + square // root) // 2
+    return root
+
+
+def growth_allowed(live, born, rate, soft, share):
+    """How many bytes may grow old between the ends of two full collections, of a heap in which ``live`` bytes are
+    reachable, ``born`` grow old in a millisecond of the guest's time and ``rate`` are looked at in a microsecond: by
+    the square-root rule, so that a heap that is dear to look at gets more room and a large one less of its size. More
+    than that only so that looking takes no more than ``share`` thousandths of the time; the room ends at ``soft`` bytes
+    in all, unless it would take more than that share then."""
+    pace: uint64_t = born * 1024 // max(rate * 1000, 1)  # bytes born in the time that looking at a KiB takes
+    fair: uint64_t = (live >> 10) * pace // max(share, 1) * (1000 - min(share, 1000))
+    wanted: uint64_t = max(root_of((live >> 10) * pace * FREE), fair, LEAST_GROWTH)
+    return max(min(wanted, soft - min(soft, live)), fair, SMALLEST)
+
+
+def next_born(born, grown, guest_ns):
+    """Bytes that grow old in a millisecond of the guest's time, after it made so many in so long; less than 100
+    microseconds say nothing."""
+    return born if guest_ns < 100_000 else (born + min(grown, MOST_GROWN) * 1000 // (guest_ns // 1000)) // 2

@@ -119,10 +119,7 @@ def tell(state: cython.pointer(HeapState), values: cython.pointer(uint64_t), too
         values[4 + at] = state.pause.parts_ns[at]
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def new_note(state: cython.pointer(HeapState), kind: uint64_t) -> cython.pointer(uint64_t):
+def new_note(state, kind):
     """Where to write the values of a note; NULL: nobody reads them. The oldest that nobody read goes."""
     note: cython.pointer(Note)
     if state.journal == cython.NULL:

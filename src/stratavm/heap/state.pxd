@@ -61,6 +61,9 @@ cdef enum:                           # what a pause is spent on
 
 cdef enum:                           # kinds of notes
     NOTE_PAUSE = 0
+    NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size
+    NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow
+    NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two
 
 cdef enum:
     VALUES = 14                      # of a note
@@ -193,6 +196,17 @@ cdef struct HeapState:
     uint32_t waiting_at              # where blocks are looked at for objects that wait
     uint32_t work                    # that drain has done since it looked at the clock
     uint64_t ends                    # full collections that have ended
+    uint8_t fixed                    # sizes are constants, for comparison
+    uint64_t factor                  # then: thousandths of what is reachable that may grow old
+    uint64_t slice_ns                # that a slice may take
+    uint64_t soft                    # bytes that the heap should take at most
+    uint64_t share                   # thousandths of the time that full collections may take
+    uint64_t born                    # bytes that grow old in a millisecond of the guest's
+    uint64_t runway                  # bytes that may be handed out while marks are made
+    uint64_t grown_before            # that had grown old when the collection in slices began
+    uint64_t to_look_at              # that were reachable then, as far as is known
+    uint64_t ended_cpu_ns            # what the thread's clock said at the end of the last full collection
+    uint64_t ended_stood_ns          # and how long all pauses before had been
     Pause pause
     uint64_t known_cpu_ns            # what the thread's clock said last
     Note* journal                    # a ring; NULL: nobody reads it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import resource
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from stratavm.base.errors import ResourceLimit
 from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
 from stratavm.heap.layout import layout_of
-from stratavm.heap.pace import bytes_between, next_nursery, next_rate
+from stratavm.heap.pace import bytes_between, growth_allowed, next_born, next_nursery, next_rate, root_of
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
 from tests.unit.heap.model import ANY, HOW, PAUSES, SLICES, YOUNG, Guest, described
@@ -533,6 +534,92 @@ def test_slices_end_in_time() -> None:
     assert bytes_between(1, 1, 0, 1) == 1 << 15
     assert next_rate(1000, 2_000_000, 1_000_000) == 1251
     assert next_rate(1000, 2_000_000, 10_000) == 1000
+
+
+MIB = 1 << 20
+
+
+def test_a_heap_grows_by_the_square_root_of_what_lives() -> None:
+    """Four times as much that lives, or that is born in the time of a look, twice the room; a small one has 4 MiB."""
+    assert [root_of(n * n) for n in (0, 1, 7, 1 << 31)] == [0, 1, 7, 1 << 31]
+    assert root_of(n := (1 << 62) - 1) ** 2 <= n < (root_of(n) + 1) ** 2
+    little = growth_allowed(64 * MIB, 250_000, 1000, 1 << 40, 1000)  # a quarter of the rate
+    assert little == 8 * MIB
+    assert growth_allowed(256 * MIB, 250_000, 1000, 1 << 40, 1000) == 16 * MIB
+    assert growth_allowed(64 * MIB, 1_000_000, 1000, 1 << 40, 1000) == 16 * MIB
+    assert growth_allowed(64 * MIB, 1_000_000, 4000, 1 << 40, 1000) == 8 * MIB
+    assert growth_allowed(MIB, 1000, 1000, 1 << 40, 1000) == 4 * MIB
+
+
+def test_a_share_of_the_time_is_worth_more_than_a_soft_limit() -> None:
+    """The limit ends the room; but looking at all for each few bytes more would be all that is done."""
+    assert growth_allowed(64 * MIB, 250_000, 1000, 70 * MIB, 1000) == 6 * MIB
+    half = growth_allowed(64 * MIB, 250_000, 1000, 70 * MIB, 500)
+    assert 15 * MIB < half <= 16 * MIB  # looking at 64 takes as long as 16 are born in
+    assert growth_allowed(64 * MIB, 250_000, 1000, 1, 500) == half
+    assert growth_allowed(64 * MIB, 0, 1000, 1, 500) == 1 << 16
+
+
+def test_what_grows_old_is_counted_by_the_guests_time() -> None:
+    """Half of what it was, half of what was seen; a moment says nothing."""
+    assert next_born(1000, 2_000_000, 1_000_000) == (1000 + 2_000_000) // 2
+    assert next_born(1000, 5, 99_999) == 1000
+
+
+def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
+    """Made again from the note it is the same; constants, for comparison, are not decisions."""
+    decide = {1: next_nursery, 2: growth_allowed, 3: bytes_between}
+    takes = {1: 3, 2: 5, 3: 4}
+    guest = Guest(0, how=SLICES)
+    guest.heap.grow_within(32 << 20, 400)
+    guest.heap.watch(10_000)
+    chain(guest, 20_000)
+    for _ in range(5):
+        for _ in range(40_000):
+            guest.guest.new(LEAF, 0, 16)
+        guest.heap.collect_new()
+        guest.heap.collect()
+    notes = [note for note in guest.heap.read_journal() if note[0]]
+    assert {note[0] for note in notes} >= {1, 2}
+    assert all(decide[kind](*values[: takes[kind]]) == values[takes[kind]] for kind, _, *values in notes)
+    assert {values[3:5] == [32 << 20, 400] for kind, _, *values in notes if kind == 2} == {True}
+    guest.heap.fix(1 << 20, 100_000, 1000)
+    guest.heap.read_journal()
+    for _ in range(200_000):
+        guest.guest.new(LEAF, 0, 16)
+    guest.heap.collect_new()
+    guest.heap.collect()
+    assert {note[0] for note in guest.heap.read_journal()} <= {0, 3}
+
+
+def test_slices_have_so_much_left_to_look_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It falls from slice to slice, and each is noted."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+    guest = Guest(0, how=SLICES)
+    chain(guest, 400)
+    guest.heap.collect()
+    guest.heap.watch(100_000)
+    cycles = guest.heap.cycles[0]
+    while guest.heap.cycles[0] < cycles + 2:
+        guest.guest.new(LEAF, 0, 16)
+    left = [values[0] for kind, _, *values in guest.heap.read_journal() if kind == 3]
+    assert len(left) > 40 and max(left) > 400 * 32 // 2
+    assert any(later < before for before, later in itertools.pairwise(left))
+    guest.forget_unreachable()
+    guest.check()
+
+
+def test_a_policy_of_nothing_is_refused() -> None:
+    """No room, no share of the time, or constants of nothing."""
+    heap = Heap(described(), 1 << 20)
+    for soft, share in ((0, 100), (1, 0), (1, 1001)):
+        with pytest.raises(ValueError, match="thousandths of the time"):
+            heap.grow_within(soft, share)
+    with pytest.raises(ValueError, match="a nursery of"):
+        heap.fix(1 << 20, 1000, 1000)  # nobody has said that writes are noted
+    heap.by_generations(1000)
+    with pytest.raises(ValueError, match="a factor of 0"):
+        heap.fix(1 << 20, 1000, 0)
 
 
 def test_the_nursery_follows_its_pauses() -> None:
