@@ -129,6 +129,72 @@ class Exerciser:
                 self.graft(made, levels - 8, drawn)
         return nodes(self.roots[0])
 
+    def load_queue(self, type_id: int, length: int, count: int) -> int:
+        """Put so many nodes at the end of a list, between roots 0 and 1, and take them from its beginning once it is so
+        long. How long it is in the end, as one counts who goes along it."""
+        last: uint64_t
+        most: uint64_t = length
+        for _ in range(count):
+            made: uint64_t = self.make(type_id, 0, NODE)
+            if made == 0:
+                break
+            last, self.roots[1] = self.roots[1], made
+            if last:
+                self.put(last, last + 8, made)
+            else:
+                self.roots[0] = made
+            self.filled += 1
+            if self.filled > most:
+                self.roots[0] = cython.cast(cython.pointer(uint64_t), self.roots[0])[1]
+                self.filled -= 1
+        return listed(self.roots[0])
+
+    def load_table(self, type_id: int, array_id: int, length: int, count: int) -> int:
+        """Put so many trees of 31 nodes into places of the array in root 0, which has so many and is made first. How
+        many nodes are there in the end."""
+        at: uint64_t
+        drawn: uint64_t = 0x9E3779B97F4A7C15
+        if self.roots[0] == 0:
+            self.roots[0] = self.make(array_id, length, 8 + 8 * cython.cast(uint64_t, length))
+        for _ in range(count if self.roots[0] else 0):
+            drawn ^= drawn << 13
+            drawn ^= drawn >> 7
+            drawn ^= drawn << 17
+            made: uint64_t = self.tree(type_id, 4, 0)
+            if made:
+                self.put(self.roots[0], self.roots[0] + 8 + 8 * (drawn % cython.cast(uint64_t, length)), made)
+        found: uint64_t = 0
+        for at in range(length if self.roots[0] else 0):
+            found += nodes(cython.cast(cython.pointer(uint64_t), self.roots[0])[1 + at])
+        return found
+
+    def load_vectors(self, type_id: int, array_id: int, most: int, count: int) -> int:
+        """Put so many nodes at the end of an array, in root 0, that is replaced by one of twice its length when it is
+        full, and dropped when it would be longer than ``most``. How many nodes are in it in the end."""
+        vector: cython.pointer(uint64_t)
+        length: uint64_t
+        for _ in range(count):
+            self.words[0] = self.make(type_id, 0, NODE)
+            vector = cython.cast(cython.pointer(uint64_t), self.roots[0])
+            length = vector[0] >> 32 if self.roots[0] else 0
+            if self.filled == length and not self.lengthen(array_id, length, most):
+                break
+            self.put(self.roots[0], self.roots[0] + 8 + 8 * self.filled, self.words[0])
+            self.filled += 1
+        return self.filled
+
+    def lengthen(self, array_id, length, most):
+        """A longer array in root 0, or an empty one; false: there is no room for it."""
+        at: uint64_t
+        longer: uint64_t = 2 * length if 0 < length <= most // 2 else 16
+        made: uint64_t = self.make(array_id, longer, 8 + 8 * longer)
+        if longer == 16:
+            self.filled = 0
+        for at in range(self.filled if made else 0):
+            self.put(made, made + 8 + 8 * at, cython.cast(cython.pointer(uint64_t), self.roots[0])[1 + at])
+        self.roots[0] = made
+        return made != 0
+
     def tree(self, type_id, depth, at):
         """A tree; what is not yet in it is in words from ``at`` on."""
         if depth:
@@ -159,6 +225,18 @@ def nodes(node: uint64_t) -> uint64_t:
         return 0
     words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), node)
     return 1 + nodes(words[1]) + nodes(words[2])
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def listed(node: uint64_t) -> uint64_t:
+    """How many nodes a list has."""
+    count: uint64_t = 0
+    while node:
+        count += 1
+        node = cython.cast(cython.pointer(uint64_t), node)[1]
+    return count
 
 
 @cython.cfunc

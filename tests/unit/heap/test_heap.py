@@ -536,6 +536,26 @@ def test_slices_end_in_time() -> None:
     assert next_rate(1000, 2_000_000, 10_000) == 1000
 
 
+@pytest.mark.parametrize("how", HOW)
+def test_lists_tables_and_arrays_that_grow(how: str) -> None:
+    """Loads of a guest without machine code: what must be there is, and a heap of 8 MiB has room for it."""
+    pair = T.STRUCT_ID | 9
+    layout = layout_of(T.StructType((T.FieldType(ANY, True),) * 2), lambda t: True)
+    loads: list[Callable[[Exerciser], int]] = [
+        lambda guest: guest.load_queue(pair, 2000, 20_000),
+        lambda guest: guest.load_table(pair, REFS, 100, 3000),
+        lambda guest: guest.load_vectors(pair, REFS, 5000, 16 + 32 + 4096 + 30_000),
+    ]
+    for load, most in zip(loads, (2000, 3100, 4096), strict=True):
+        guest = Guest(0, limit=8 << 20, how=how)
+        guest.heap.descriptors.describe(pair, layout)
+        assert most // 4 <= load(guest.guest) <= most
+        assert verify(guest.heap) == []
+        guest.heap.collect()
+        assert guest.heap.collections > 1
+        assert verify(guest.heap) == []
+
+
 MIB = 1 << 20
 
 
