@@ -83,11 +83,11 @@ cdef extern from * nogil:
         return pthread_timedjoin_np(thread, NULL, &until) != ETIMEDOUT;
     }
 
-    /* What the first touch of a place takes, in nanoseconds of this thread. */
+    /* What the first touch of a place takes, in nanoseconds of this thread; what is there stays there. */
     static inline uint64_t strata_touch(uint8_t *place) {
         struct timespec before, after;
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-        *(volatile uint8_t *)place = 0;
+        *(volatile uint8_t *)place |= 0;
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
         return (uint64_t)(after.tv_sec - before.tv_sec) * 1000000000u + after.tv_nsec - before.tv_nsec;
     }
@@ -158,6 +158,7 @@ cdef extern from * nogil:
     int sem_destroy(sem_t* semaphore)
 
 cdef void use_huge_pages(uintptr_t start, size_t size) noexcept
+cdef void have_huge_pages(uintptr_t start, uintptr_t end) noexcept
 
 cdef enum:
     MOST_PARTS = 8

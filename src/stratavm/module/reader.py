@@ -108,6 +108,18 @@ def advise_huge_pages(start: uintptr_t, end: uintptr_t, how: cython.int) -> cyth
         madvise(cython.cast(cython.p_void, first), last - first, how)
 
 
+def have_huge_pages(start, end):
+    """Those that lie in there, at once, for who writes nearly everywhere in there; small ones from where they come
+    slowly."""
+    page: uintptr_t = (start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
+    if are_slow or page + HUGE_PAGE > end:
+        return
+    with cython.nogil:
+        advise_huge_pages(start, end, MADV_HUGEPAGE)
+        while page + HUGE_PAGE <= end:
+            page = page + HUGE_PAGE if is_quick(page, end) else end
+
+
 def copied(data: bytes, offset: cython.Py_ssize_t, size: cython.Py_ssize_t) -> bytes:
     """A part of some bytes; the memory of a large one is asked for in huge pages.
 

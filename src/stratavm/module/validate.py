@@ -8,11 +8,12 @@ from __future__ import annotations
 import itertools
 import os
 from _collections_abc import Callable, Iterable, Sequence
+from _thread import LockType, allocate_lock, start_new_thread
 
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
-from stratavm.base.importing import importing, partial, threading
+from stratavm.base.importing import importing, partial
 from stratavm.module.constant import Constants
 from stratavm.module.features import DEFAULT, FEATURES, advice, refusal
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
@@ -497,9 +498,14 @@ def _check_chunks(context: Context, bodies: Bodies, chunks: int, threads: int) -
 
 
 def _on_threads(work: Callable[[], None], count: int) -> None:
-    """Run ``work`` on this thread and ``count - 1`` others, which end with it; the first exception comes out."""
+    """Run ``work`` on this thread and ``count - 1`` others, which end with it; the first exception comes out.
+
+    They are made without ``threading``: to import that takes longer than what a thread saves in most modules.
+    """
     errors: list[BaseException] = []
     budget = Budget()
+    begun: list[LockType] = []  # by each thread that may work, which gives its lock back at the end
+    over: list[bool] = []  # who begins from now on works no more
 
     def guarded() -> None:
         try:
@@ -509,27 +515,34 @@ def _on_threads(work: Callable[[], None], count: int) -> None:
             errors.append(error)
             budget.stop()
 
-    others = [threading.Thread(target=guarded, name=f"strata-validate-{i}") for i in range(count - 1)]
+    def beside() -> None:
+        ended = allocate_lock()
+        with ended:
+            begun.append(ended)
+            if not over:
+                guarded()
+
     with budget:
         try:
-            for other in others:
-                other.start()
+            for _ in range(count - 1):
+                start_new_thread(beside, ())
             guarded()
-            for other in others:
-                other.join()
-        except BaseException as error:  # Ctrl-C while waiting, or no more threads
+        except BaseException as error:  # Ctrl-C, or no more threads
             errors.append(error)
             budget.stop()
-            for other in others:
-                _end(other)
+        over.append(True)
+        _wait_for(begun, errors, budget)
     if errors:
         raise errors[0]
 
 
-def _end(thread: threading.Thread) -> None:
-    """Wait until a thread has ended, if it was started: Ctrl-C while it starts leaves one that cannot be joined yet."""
-    while thread in threading.enumerate():
-        try:
-            thread.join()
-        except RuntimeError:
-            threading.Event().wait(0.001)
+def _wait_for(begun: list[LockType], errors: list[BaseException], budget: Budget) -> None:
+    """Wait until all threads have ended that may work, whatever comes meanwhile."""
+    for ended in begun:
+        while True:
+            try:
+                with ended:
+                    break
+            except BaseException as error:  # Ctrl-C
+                errors.append(error)
+                budget.stop()

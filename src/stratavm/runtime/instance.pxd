@@ -50,6 +50,7 @@ cdef class Instance:
     cpdef int take_code(self, CodeTable table, object compiler) except -1
     cdef int call_nothing(self) noexcept
     cdef int charge_bytes(self, uint64_t count) except -1
+    cdef int have_pages(self) except -1
     cdef int copy_active_datas(self, object evaluate, uint32_t covered) except -1
     cdef int keep_datas(self, uint32_t first) except -1
     cdef void free_dropped(self) noexcept

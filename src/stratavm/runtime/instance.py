@@ -6,7 +6,7 @@ from _weakref import ref
 
 import cython
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.contract._gen_layout import (
@@ -18,6 +18,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.contract.records import NO_RECORD
+from cython.cimports.stratavm.module.reader import have_huge_pages
 from cython.cimports.stratavm.module.sections import DATA_PASSIVE, DATA_PLAIN, DataRecord
 from cython.cimports.stratavm.runtime.blueprint import (
     NOWHERE,
@@ -49,6 +50,7 @@ from stratavm.runtime.held import Unfinished
 from stratavm.spec.types import holds_handles, resolved
 
 LONE_BYTES = cython.declare(uint64_t, 512)  # what a LoneFunc takes of the budget: itself, and its place in three tables
+MUCH_DATA = cython.declare(uint64_t, 4 << 20)  # bytes that are worth large pages
 NOTHING: list = []  # an index space without entries; never added to
 
 
@@ -249,6 +251,8 @@ class Instance:
         memory: Memory
         how: cython.pointer(DataRecord)
         segment: DataSegment
+        if covered == 0:
+            self.have_pages()
         for i in range(covered if self.all_show() else 0, self.seg.n_data):
             how = cython.address(self.blueprint.datas.records[i])
             if how.kind == DATA_PASSIVE:
@@ -265,6 +269,32 @@ class Instance:
             memory.written = True
             self.blueprint.need_data(i)
             memcpy(memory.d.base + at, segment.start, segment.size)
+        return 0
+
+    def have_pages(self):
+        """Have large pages where plain data fill half of some megabytes of a memory that is nobody else's and shows
+        nothing: the faults at the first touch of small ones take longer than the copying."""
+        i: uint32_t
+        number: uint32_t
+        low: uint64_t
+        high: uint64_t
+        total: uint64_t
+        memory: Memory
+        how: cython.pointer(DataRecord)
+        for number in range(self.seg.n_memories - len(self.blueprint.memories), self.seg.n_memories):
+            memory = self.memories[number]
+            if memory.d.bytes < MUCH_DATA or not memory.region.mapped or memory.region.image:
+                continue
+            low, high, total = memory.d.bytes, 0, 0
+            for i in range(self.seg.n_data):
+                how = cython.address(self.blueprint.datas.records[i])
+                if how.kind == DATA_PLAIN and how.memory == number and how.end > how.start:
+                    low = min(low, how.place)
+                    high = max(high, cython.cast(uint64_t, how.place) + how.end - how.start)
+                    total += how.end - how.start
+            if total >= MUCH_DATA and high <= memory.d.bytes and 2 * total >= high - low:
+                base: uintptr_t = cython.cast(uintptr_t, memory.d.base)
+                have_huge_pages(base + low, base + high)
         return 0
 
     def all_show(self):

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import stratavm
+from stratavm.module import validate
 from tests import golden
 from tools import build, bytecode
 
@@ -163,6 +164,10 @@ NOT_AHEAD = "import stratavm.cli; stratavm._hook.groups.clear()"
 ONE_OBJECT = pytest.mark.skipif(
     not build.VARIANTS[build.load_guard(bytecode.START.parents[1]).variant()].is_one, reason="one file per module"
 )
+
+
+SLOW = {"bisect", "collections", "contextlib", "functools", "select", "struct", "threading", "weakref", "hashlib"}
+"""What takes long to import."""
 
 
 LIFTING = ("stratavm.tiers.jit.auto", "stratavm.native.queue", "stratavm.native.lift")
@@ -383,5 +388,19 @@ def test_a_later_start_of_a_large_program_loads_ahead_what_it_needs_besides(larg
     loaded = set(output.stdout.split())
     assert {"stratavm.engine.keptimage", "stratavm.native.codeimage", "stratavm.wasi.p1.sock"} <= loaded
     assert {"stratavm.native.worker", "stratavm.front.wasm.build_walk"} & loaded == set(), "nothing is compiled"
-    slow = {"bisect", "collections", "contextlib", "functools", "select", "struct", "threading", "weakref", "hashlib"}
-    assert loaded & slow == set()
+    assert loaded & SLOW == set()
+
+
+def test_a_first_start_of_a_large_program_leaves_out_what_is_slow_to_import(tmp_path):
+    """Threads check its functions, without ``threading``: with that the process would not end at once either."""
+    path = tmp_path / "large.wasm"
+    body = "(drop (i32.add (i32.const 70000) (i32.const 80000)))" * 4000
+    functions = "\n".join(f"(func {body})" for _ in range(10))
+    text = f'(module (memory (export "memory") 1) (func (export "_start")) {functions})'
+    path.write_bytes(stratavm.Module(text).model.binary)
+    assert path.stat().st_size > validate.SERIAL_BYTES
+    code = f"from stratavm.cli.main import main; main(['run', {str(path)!r}]); {LIST}"
+    for kept in ("", str(tmp_path)):
+        loaded = set(fresh("-c", code, kept=kept).stdout.split())
+        assert "stratavm.module.validate_walk" in loaded
+        assert loaded & SLOW == set()

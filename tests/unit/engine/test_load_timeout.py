@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from _thread import start_new_thread
 
 import pytest
 
@@ -11,6 +12,7 @@ import stratavm
 from stratavm.base.budget import Budget
 from stratavm.base.errors import DeadlineExceeded, Unsupported
 from stratavm.engine.cache import ModuleCache, SharedModuleCache
+from stratavm.module import validate
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
 from stratavm.module.model import ConstExpr, Element, Export, Global, Import, Names
@@ -300,19 +302,48 @@ def test_what_a_signal_handler_raises_while_the_oracle_flattens_poisons_nothing(
     assert instance.exports.h() is None
 
 
-def test_a_thread_whose_start_was_interrupted_ends_too(monkeypatch):
-    """Ctrl-C between its start and its first step: it is known to nobody yet, and must not be left."""
-    begun = []
+def test_a_thread_whose_start_was_interrupted_does_nothing(monkeypatch):
+    """Ctrl-C between its start and its first step: nobody knows of it yet, and nobody waits for it."""
+    late, ended = threading.Event(), threading.Event()
+    walks = []
 
-    class Interrupted(threading.Event):
-        def wait(self, timeout=None):
-            begun.append(self)
-            if len(begun) == 1:
-                raise KeyboardInterrupt
-            return super().wait(timeout)
+    def interrupted(run, given):
+        def later():
+            late.wait()
+            run(*given)
+            ended.set()
 
-    monkeypatch.setattr(threading, "Event", Interrupted)
+        start_new_thread(later, ())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(validate, "start_new_thread", interrupted)
+    monkeypatch.setattr(validate, "ValidateWalk", lambda *given: walks.append(given))
     with pytest.raises(KeyboardInterrupt):
         stratavm.Module(BINARIES["30 MB of functions"](), engine=stratavm.Engine(threads=3))
-    assert begun
-    assert [t.name for t in threading.enumerate() if t.name.startswith("strata-validate")] == []
+    late.set()
+    assert ended.wait(60)
+    assert walks == []
+
+
+def test_a_thread_that_has_begun_is_waited_for(monkeypatch):
+    """Ctrl-C when it works already: it has ended when the error comes out."""
+    begun = threading.Event()
+    states = []
+
+    def interrupted(run, given):
+        start_new_thread(run, given)
+        assert begun.wait(60)
+        raise KeyboardInterrupt
+
+    def walk(*given):
+        states.append("begins")
+        begun.set()
+        time.sleep(0.1)
+        states.append("ends")
+        raise Enough
+
+    monkeypatch.setattr(validate, "start_new_thread", interrupted)
+    monkeypatch.setattr(validate, "ValidateWalk", walk)
+    with pytest.raises(KeyboardInterrupt):
+        stratavm.Module(BINARIES["30 MB of functions"](), engine=stratavm.Engine(threads=3))
+    assert states == ["begins", "ends"]
