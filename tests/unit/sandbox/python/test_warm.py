@@ -51,6 +51,19 @@ def test_generators_begin_anew(warm):
     assert same[0] == same[1] != warm.run(code, deterministic=True, seed=2).value
 
 
+@pytest.mark.parametrize("chosen", ["", "PCG64", "MT19937"])
+def test_generators_of_numpy_begin_anew(python, chosen):
+    """That of its functions, whichever the program has chosen; half of a pair that was drawn is gone."""
+    chooses = f"numpy.random.set_bit_generator(numpy.random.{chosen}(1))" if chosen else "numpy.random.seed(1)"
+    warm = python.warm(f"import numpy\n{chooses}\nnumpy.random.normal()")
+    code = "[float(numpy.random.normal()), float(numpy.random.rand()), type(numpy.random.get_bit_generator()).__name__]"
+    code = f"import numpy\n{code}"
+    first, second = warm.run(code).value, warm.run(code).value
+    assert first[0] != second[0] and first[1] != second[1] and first[2] == (chosen or "MT19937")
+    same = [warm.run(code, deterministic=True, seed=seed).value for seed in (1, 1, 2)]
+    assert same[0] == same[1] and same[0][:2] != same[2][:2]
+
+
 def test_clocks_go_on(warm):
     """Never behind what the snapshot has seen; deterministic ones, too."""
     made = warm.warm("import time\nbegin = time.monotonic()\nsys = __import__('sys')\nsys.begin = begin")
