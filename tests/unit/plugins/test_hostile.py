@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -147,3 +150,49 @@ def test_a_plugin_cannot_free_what_is_not_its_own(pair):
     bad = host.load(FREE, name="bad", free="none -> bytes")
     assert bad.call("free") == bytes(6)
     assert good.call("echo", "x") == "x"
+
+
+STARVED = """
+import resource, sys
+from stratavm import StrataError
+from stratavm.plugins import Grant, Plugins, Policy, State
+from tests.unit.plugins.guests import COUNT, ECHO, manifest, module
+
+def room():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+def limit(more):
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY if more is None else room() + more, -1))
+
+with Plugins(Policy({}, Grant())) as plugins:
+    one = plugins.add(manifest("one", {"count": "none -> text"}), module(COUNT))
+    two = plugins.add(manifest("two", {"echo": "text -> text"}), module(ECHO))
+    one.load()
+    assert one.call("count") == "1"
+    two.check()
+    limit(8 << 20)
+    for _ in range(3):
+        try:
+            two.load()
+        except (StrataError, MemoryError, OSError) as error:
+            found = type(error).__name__
+        else:
+            raise AssertionError("there was memory")
+        assert two.state in (State.FAILED, State.RESOLVED), two.state
+        assert not set(two.metrics().owned) & {"instance", "store", "context"}, two.metrics().owned
+        one.call("count")
+    limit(None)
+    two.load()
+    assert two.call("echo", "x") == "x" and one.call("count") == "5"
+print(found)
+"""
+
+
+def test_where_there_is_no_memory_an_edge_is_not_taken(root):
+    """Of the whole process: nothing is left of the attempt, its neighbour goes on, and so does it with more of it."""
+    command = [sys.executable, "-c", STARVED]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}, cwd=root,
+                          capture_output=True, text=True, timeout=100)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in ("ResourceLimit", "MemoryError"), done.stdout

@@ -12,10 +12,13 @@ import pytest
 
 from stratavm import Trap
 from stratavm.plugins import Capability, Grant, HostFunction, key_values
+from stratavm.runtime.stacks import stack_status
 from tests.unit.plugins.guests import ECHO, TRAP, manifest, module
 
 ROUNDS = 1000
 WARM = 100
+OF_EACH = 4
+"""References that are kept to things of a plugin."""
 FEW = 20
 MOST_GROWN = 8 << 20
 
@@ -33,6 +36,11 @@ def state():
     return len(os.listdir("/proc/self/fd")), threading.active_count(), ours
 
 
+def taken():
+    """What can be counted at once: descriptors, threads, stacks of fibers. Others may give theirs back meanwhile."""
+    return len(os.listdir("/proc/self/fd")), threading.active_count(), stack_status()["taken"]
+
+
 def grown(before):
     """What of it there is more of; each kind may vary by a few, as caches and pools do."""
     return [now - then for now, then in zip(state(), before, strict=True)]
@@ -42,8 +50,9 @@ def grown(before):
 @pytest.mark.trace_slow
 @pytest.mark.timeout(600)
 def test_a_thousand_lives_leave_nothing(hosts, tmp_path):
-    """With a world, files, values and a failure in each; RSS is where it was after the first hundred."""
-    opened = []
+    """With a world, files, values and a failure in each: the ledger, descriptors, threads and stacks are looked at
+    behind each of a thousand, references behind each hundred, RSS and objects in the end; all is where it was."""
+    opened, gone = [], []
 
     def files(context):
         file = open(tmp_path / "file", "wb")  # noqa: SIM115 - the plugin's, until it goes
@@ -65,6 +74,9 @@ def test_a_thousand_lives_leave_nothing(hosts, tmp_path):
     def round_():
         plugin = host.plugins.add(said, text)
         plugin.load()
+        life = plugin._life
+        gone.extend(map(weakref.ref, (plugin, life.instance, life.store, life.context)))
+        del life
         assert plugin.call("echo", "x") == "x"
         with pytest.raises(Trap):
             plugin.call("trap")
@@ -76,8 +88,15 @@ def test_a_thousand_lives_leave_nothing(hosts, tmp_path):
     for _ in range(WARM):
         round_()
     before, bytes_before = state(), resident()
-    for _ in range(ROUNDS - WARM):
+    counted = taken()
+    for number in range(ROUNDS):
         round_()
+        assert all(now <= then for now, then in zip(taken(), counted, strict=True))
+        if number % WARM == 0:
+            gc.collect()
+            del gone[-OF_EACH:]  # of the last one: its name is known until the next one has it
+            assert not any(reference() for reference in gone)
+            gone.clear()
     assert max(grown(before)) < FEW
     assert resident() - bytes_before < MOST_GROWN
     assert not any(reference() for reference in opened[:-2])
@@ -111,9 +130,10 @@ def test_lives_under_asyncio_leave_nothing(hosts):
     async def main():
         for _ in range(20):
             await round_()
-        before = state()
+        before, counted = state(), taken()
         for _ in range(100):
             await round_()
+            assert all(now <= then for now, then in zip(taken()[::2], counted[::2], strict=True))  # an executor grows
         for _ in range(3):
             await asyncio.sleep(0)
         assert len(asyncio.all_tasks()) == 1
