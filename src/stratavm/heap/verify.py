@@ -247,3 +247,16 @@ class Verifier:
 def verify(heap: Heap) -> list[str]:
     """What is wrong with a heap."""
     return Verifier(heap).look()
+
+
+def census(heap: Heap) -> dict[int, tuple[int, int]]:
+    """What lies in a heap, reachable or made since the last collection: objects and their bytes, by the number of their
+    type."""
+    verifier: Verifier = Verifier(heap)
+    verifier.look()
+    found: dict = {}
+    for start, granules in verifier.starts.items():
+        number: object = header_at(verifier.state, start)[0] & TYPE_MASK
+        count, size = found.get(number, (0, 0))
+        found[number] = count + 1, size + (granules << GRANULE_SHIFT)
+    return found

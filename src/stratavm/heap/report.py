@@ -1,0 +1,79 @@
+"""What a heap's journal says, for people: lines of text, and a page with a plot. Reads notes; knows no heap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from stratavm.base.forms import Final, TypeAlias
+
+Note: TypeAlias = "tuple[int, ...]"
+PARTS: Final = ("roots", "new", "old", "freeing", "holes", "large", "cleaning", "giving")
+"""What a pause is spent on, in the order of its note."""
+DECISIONS: Final = {
+    1: ("nursery", "of {0} B took {1} ns of {2}: {3} B"),
+    2: ("growth", "{0} B live, {1} B/ms born, {2} B/us looked at, at most {3} B and {4}/1000 of the time: {5} B"),
+    3: ("slices", "{0} B left, {1} B/us, {2} ns each, {3} B of runway: {4} B between two"),
+}
+WIDTH: Final = 960
+HEIGHT: Final = 240
+PAGE: Final = """<!doctype html><meta charset="utf-8"><title>{title}</title>
+<style>body{{font:14px sans-serif;margin:2em}}svg{{border:1px solid #ccc;display:block;margin:.5em 0 2em}}</style>
+<h1>{title}</h1>
+<p>{pauses} pauses in {seconds:.3f} s; the longest {longest:.3f} ms of processor time; at most {most:.1f} MiB.</p>
+<h2>Heap: blocks in use (line), reachable as far as is known (filled)</h2>
+<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">
+<path d="{live}" fill="#9cc" stroke="none"/><path d="{used}" fill="none" stroke="#036"/></svg>
+<h2>Pauses: processor time, full height {longest:.3f} ms</h2>
+<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}"><path d="{bars}" stroke="#a33"/></svg>
+"""
+
+
+def part_of(parts: Sequence[int]) -> str:
+    """What most of a pause was spent on."""
+    return PARTS[max(range(len(PARTS)), key=lambda at: parts[at])]
+
+
+def log_lines(notes: Iterable[Note]) -> Iterator[str]:
+    """A line for each note, with the seconds since the first."""
+    began = 0
+    for kind, at, *values in notes:
+        began = began or at
+        if kind:
+            name, text = DECISIONS[kind]
+            yield f"{(at - began) / 1e9:12.6f} {name:8} {text.format(*values)}"
+            continue
+        took, wall, used, live, *parts = values
+        spent = ", ".join(f"{name} {ns / 1e3:.0f}" for name, ns in zip(PARTS, parts, strict=False) if ns >= 1000)
+        yield (
+            f"{(at - began) / 1e9:12.6f} pause    {took / 1e6:.3f} ms ({wall / 1e6:.3f} on the wall), most of it "
+            f"{part_of(parts)}; {used / 2**20:.1f} MiB, {live / 2**20:.1f} live; us: {spent or 'none'}"
+        )
+
+
+def plot_page(notes: Iterable[Note], title: str = "Heap and pauses") -> str:
+    """A page of HTML that needs no network: the heap, and its pauses, over time. ValueError: there is no pause."""
+    pauses = [note for note in notes if note[0] == 0]
+    if not pauses:
+        raise ValueError("there is no pause in the journal")
+    began = pauses[0][1]
+    length = max(pauses[-1][1] - began, 1)
+    longest = max(max(note[2] for note in pauses), 1)
+    most = max(max(max(note[4], note[5]) for note in pauses), 1)
+    xs = [(note[1] - began) * WIDTH / length for note in pauses]
+
+    def line(at: int, top: int) -> str:
+        return " ".join(f"L{x:.1f} {HEIGHT - note[at] * HEIGHT / top:.1f}" for x, note in zip(xs, pauses, strict=True))
+
+    bars = (f"M{x:.1f} {HEIGHT}V{HEIGHT - note[2] * HEIGHT / longest:.1f}" for x, note in zip(xs, pauses, strict=True))
+    return PAGE.format(
+        title=title.replace("&", "&amp;").replace("<", "&lt;"),
+        pauses=len(pauses),
+        seconds=length / 1e9,
+        longest=longest / 1e6,
+        most=most / 2**20,
+        width=WIDTH,
+        height=HEIGHT,
+        live=f"M0 {HEIGHT} {line(5, most)} L{WIDTH} {HEIGHT}Z",
+        used="M" + line(4, most)[1:],
+        bars=" ".join(bars),
+    )
