@@ -6,7 +6,9 @@ import argparse
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+from stratavm.base.errors import StrataError
 from stratavm.base.forms import Any, Final, NamedTuple, replace
 from stratavm.base.text import printable
 from stratavm.base.words import amount, counted, some
@@ -14,7 +16,7 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.source import module_binary
-from stratavm.plugins.manifest import is_name
+from stratavm.plugins.manifest import A_NAME, is_name
 from stratavm.plugins.repository.artifact import Sealed, seal
 from stratavm.plugins.repository.places import Places
 from stratavm.plugins.repository.repository import Repository, opened_to_read, write_package
@@ -97,9 +99,16 @@ def _to_read(options: argparse.Namespace) -> Repository:
 
 def _keygen(options: argparse.Namespace) -> int:
     """A new key, in a file that only this user may read."""
-    place = _key_file(options, options.words[0])
+    word = options.words[0]
+    if os.sep not in word and not is_name(word.removesuffix(KEY_ENDING)):
+        output.complain(f"expected {A_NAME}, got '{printable(word)}'", "or a path: ./FILE")
+        return EXIT_USAGE
+    place = _key_file(options, word)
     if os.path.lexists(place):
-        output.complain(f"there is a key in {printable(place)}, and it stays", "take another name")
+        what = "a folder" if os.path.isdir(place) else "a file"
+        with suppress(StrataError, OSError):  # another one's, or none
+            what = f"a key, {PrivateKey.read(place).public},"
+        output.complain(f"{printable(place)} is {what} and stays as it is", "take another name")
         return EXIT_WRONG
     os.makedirs(os.path.dirname(place), 0o700, exist_ok=True)
     key = PrivateKey.new()
@@ -138,8 +147,9 @@ def _trust(options: argparse.Namespace) -> int:
     if not options.plugins:
         output.complain("for which plugins is it?", "--for 'acme.*', or --for NAME")
         return EXIT_USAGE
-    place = _places(options).trust
-    Trust.change(place, lambda trust: trust.adding(TrustedKey(name, key, tuple(options.plugins))))
+    new = TrustedKey(name, key, tuple(options.plugins))
+    Trust([new], f"key {name}")  # what is wrong with it is no fault of the file's
+    Trust.change(_places(options).trust, lambda trust: trust.adding(new))
     return _done(options, {"name": name, "plugins": options.plugins}, f"{name} may sign {some(options.plugins)}")
 
 
@@ -158,7 +168,13 @@ def _sign(options: argparse.Namespace) -> int:
     if options.key is None:
         output.complain("by which key?", "--key NAME; `strata repo keygen NAME` makes one")
         return EXIT_USAGE
-    key = PrivateKey.read(_key_file(options, options.key))
+    place = _key_file(options, options.key)
+    if not os.path.lexists(place):
+        output.complain(
+            f"there is no key {printable(place)}", f"`strata repo keygen {printable(options.key)}` makes it"
+        )
+        return EXIT_WRONG
+    key = PrivateKey.read(place)
     sealed, what = _sealed(options, key)
     if options.out is not None:
         write_package(options.out, [sealed])
@@ -225,8 +241,8 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 def _rollback(options: argparse.Namespace) -> int:
     name, *steps = options.words
-    if steps and not steps[0].isdecimal():
-        output.complain(f"expected a number of steps, got '{printable(steps[0])}'")
+    if steps and not (steps[0].isdecimal() and int(steps[0][:9]) > 0):
+        output.complain(f"expected a number of steps, got '{printable(steps[0])}'", "1 is the version before")
         return EXIT_USAGE
     with _repository(options) as repository:
         return _versions(options, [repository.roll_back(name, *map(int, steps))])
@@ -234,7 +250,9 @@ def _rollback(options: argparse.Namespace) -> int:
 
 def _installed(options: argparse.Namespace) -> int:
     with _to_read(options) as repository:
-        return _versions(options, repository.installed(), "nothing is installed")
+        found = repository.installed()
+    _versions(options, found, "nothing is installed")
+    return EXIT_WRONG if any(item.problem for item in found) else 0
 
 
 def _versions(options: argparse.Namespace, found: list[Installed], none: str = "") -> int:
@@ -244,7 +262,9 @@ def _versions(options: argparse.Namespace, found: list[Installed], none: str = "
         return 0
     for item in found:
         before = f"  before: {some(item.earlier)}" if item.earlier else ""
-        output.line(f"{item.name} {item.version}{before}")
+        output.line(f"{item.name} {item.version}{'  not right' if item.problem else ''}{before}")
+        if item.problem:
+            output.complain(item.problem)
     if not found:
         output.note(none)
     return 0
@@ -312,7 +332,7 @@ class Action(NamedTuple):
 
 
 ACTIONS: Final[dict[str, Action]] = {
-    "keygen": Action(_keygen, " NAME", 1, 1, "makes a key"),
+    "keygen": Action(_keygen, " NAME", 1, 1, "makes a key, in a file of that name or path"),
     "keys": Action(_keys, "", 0, 0, "lists the trusted ones"),
     "trust": Action(_trust, " NAME KEY --for PLUGIN", 2, 2, "pins one"),
     "distrust": Action(_distrust, " NAME", 1, 1, "ends that"),

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from stratavm.cli.main import main
-from stratavm.plugins.repository import seal
+from stratavm.plugins.repository import PrivateKey, seal
 from tests.unit.plugins.guests import ECHO, module
 
 MANIFEST = """plugin = 1
@@ -98,7 +98,8 @@ def test_a_private_key_is_this_users_alone(user, strata):
     file = user / ".config/stratavm/keys/acme.key"
     assert file.stat().st_mode & 0o777 == 0o600 and file.parent.stat().st_mode & 0o077 == 0
     code, _, err = strata("keygen acme")
-    assert code == 1 and "and it stays" in err
+    assert code == 1 and json.loads(strata("keygen other --json")[1])["key"] not in err
+    assert f"is a key, {PrivateKey.read(file).public}, and stays as it is" in err
     file.chmod(0o644)
     code, _, err = strata(f"sign shout --key {file} -o out")
     assert code == 1 and "found mode 0644" in err and "chmod 600" in err
@@ -110,7 +111,37 @@ def test_a_line_that_keygen_prints_can_be_used(user, strata):
     line = out.splitlines()[-1].partition("strata repo ")[2].replace("PLUGIN", "acme.*")
     assert code == 0 and line.startswith("trust acme ed25519:")
     assert strata(line)[:2] == (0, "acme may sign acme.*\n")
-    assert "strata repo trust NAME ed25519:" in strata("keygen Acme")[1]
+    assert "strata repo trust NAME ed25519:" in strata("keygen ./Acme")[1]
+    for name in ("Acme", "Wé", "a_key!", ".key"):
+        code, _, err = strata(f"keygen {name}")
+        assert code == 2 and "expected a name such as 'text.shout' of at most 100 characters" in err
+    code, _, err = strata("keygen ../" + os.path.basename(user))
+    assert code == 1 and "is a folder and stays as it is" in err
+    assert sorted(path.name for path in user.rglob("*.key")) == ["acme.key"]
+
+
+def test_what_is_wrong_is_named_with_what_to_do(user, strata, key):
+    """The argument, not the file; the key that there is not; the folder without packages; a plugin that is not here."""
+    code, _, err = strata("trust more ed25519:xxx --for shout")
+    assert code == 1 and "key more: expected 'ed25519:' and 32 bytes in base64" in err and "trust.json" not in err
+    code, _, err = strata("sign shout --key nokey")
+    assert code == 1 and "`strata repo keygen nokey` makes it" in err
+    code, _, err = strata("add shout")
+    assert code == 1 and "expected packages: index.json and blobs, found none; `strata repo sign" in err
+    for steps in ("0", "-1", "one"):
+        assert strata(f"rollback acme.shout -- {steps}")[::2] == (
+            2, f"strata: expected a number of steps, got '{steps}' (hint: 1 is the version before)\n"
+        )  # fmt: skip
+    code, _, err = strata("rollback acme.shout")
+    assert code == 1 and "expected a plugin that is installed, found none of this name" in err
+    file = user / ".config/stratavm/trust.json"
+    file.write_bytes(file.read_bytes()[:-9])
+    code, _, err = strata("keys")
+    assert code == 1 and "put back a copy; or remove it, and `strata repo trust` the keys again" in err
+    key_file = user / ".config/stratavm/keys/acme.key"
+    key_file.write_bytes(key_file.read_bytes()[:20])
+    code, _, err = strata("sign shout --key acme")
+    assert code == 1 and "expected a private key in PEM, without a password, found 20 bytes that are none" in err
 
 
 def test_what_a_key_may_sign_is_said_anew(strata, key):
@@ -136,7 +167,11 @@ def test_who_is_not_trusted_is_not_installed(user, strata, key):
     strata("sign shout --key acme")
     assert "acme  ed25519:" in strata("keys")[1]
     assert json.loads(strata("keys --json")[1])[0]["plugins"] == ["acme.*"]
+    assert strata("install acme.shout")[0] == 0 and strata("installed")[0] == 0
     assert "nothing that it signed is loaded" in strata("distrust acme")[1]
+    code, out, err = strata("installed")
+    assert (code, out) == (1, "acme.shout 1.0.0  not right\n") and "a signature by a trusted key (none)" in err
+    assert "a signature by a trusted key" in json.loads(strata("installed --json")[1])[0]["problem"]
     code, out, err = strata("list")
     assert code == 1 and "acme.shout 1.0.0  not right" in out and "`strata repo trust` pins a key" in err
     code, _, err = strata("install acme.shout")

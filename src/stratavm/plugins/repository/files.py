@@ -15,6 +15,10 @@ from stratavm.plugins.repository.spelling import Refuse
 from stratavm.services.diskcache import FLAGS, aside, write_all
 
 PATIENCE_S: Final = 30.0
+KINDS: Final = {
+    stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFLNK: "a link",
+    stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+}  # fmt: skip
 WAIT_S: Final = 0.01
 """Between two looks at a lock that somebody has."""
 
@@ -48,7 +52,9 @@ def read_plain(
     try:
         now = os.fstat(number)
         mode = now.st_mode
-        if not stat.S_ISREG(mode) or (owners is not None and now.st_uid not in owners) or mode & forbidden:
+        if not stat.S_ISREG(mode):
+            raise refuse("file", expected, KINDS.get(stat.S_IFMT(mode), "something else"))
+        if (owners is not None and now.st_uid not in owners) or mode & forbidden:
             raise refuse("file", expected, f"mode {stat.S_IMODE(mode):04o}, user {now.st_uid}")
         if now.st_size > most:
             raise refuse("size", f"at most {most} bytes", str(now.st_size))

@@ -7,7 +7,7 @@ from functools import partial
 
 from stratavm.base.forms import Any, Final
 from stratavm.plugins.manifest import digest_of
-from stratavm.plugins.repository.errors import RepositoryError
+from stratavm.plugins.repository.errors import RepositoryDamaged, RepositoryError
 from stratavm.plugins.repository.layout import (
     BLOBS,
     INDEX_FILE,
@@ -67,6 +67,8 @@ class Inspection:
     def at_files(self) -> None:
         """Files by their names and bytes, whether somebody names them or not."""
         layout = self._layout
+        if MARKER not in layout.names(ROOT):
+            self.tried(self._unmarked)
         for name in layout.names(ROOT):
             if name not in FOLDERS:
                 self.tried(partial(self._root, name))
@@ -89,10 +91,15 @@ class Inspection:
         elif name != INDEX_FILE:
             self._unknown(ROOT, name)
 
+    def _unmarked(self) -> None:
+        """Who opens it to write writes it again."""
+        raise self._layout.damaged(ROOT, MARKER, "absent", MARK.decode(), "no file")
+
     def _unknown(self, folder: str, name: str) -> None:
         """A file that nobody wrote there, unless its writer was killed."""
         if not name.startswith(ASIDE):
-            raise self._layout.damaged(folder, name, "file", "no such file", "one")
+            todo = "`strata repo gc` removes it" if folder == BLOBS else "remove it, if nobody needs it"
+            raise RepositoryDamaged(self._layout.place(folder, name), "file", "no such file", "one", todo)
 
     def _blob(self, name: str) -> None:
         layout = self._layout

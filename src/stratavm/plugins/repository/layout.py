@@ -6,6 +6,7 @@ Files are written aside, flushed and renamed, as those of the code cache are.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -25,7 +26,7 @@ from stratavm.plugins.repository.artifact import IMAGE, INDEX, MOST_IMAGE, NAME_
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, RepositoryDamaged, RepositoryError
 from stratavm.plugins.repository.files import lock, read_plain, replace_in
 from stratavm.plugins.repository.spelling import having, parsed, spelt
-from stratavm.services.diskcache import ASIDE, DIRECTORY, FLAGS, open_own
+from stratavm.services.diskcache import ASIDE, DIRECTORY, FLAGS, CacheRefused, open_own
 
 ROOT: Final = ""
 BLOBS: Final = "blobs/sha256"
@@ -69,6 +70,11 @@ def is_hint(text: str) -> bool:
     return is_name(name) and is_version(version)
 
 
+def _said(error: OSError) -> str:
+    """What was found where something could not be opened without following links."""
+    return "a link" if error.errno in (errno.ELOOP, errno.EMLINK) else error.strerror or str(error)
+
+
 class Layout(Closing):
     """The files at a path.
 
@@ -94,11 +100,20 @@ class Layout(Closing):
             undo.callback(self.close)
             for folder in (ROOT, "blobs", BLOBS, *((PLUGINS,) if own else ())):
                 place = os.path.join(self.path, folder) if folder else self.path
-                self._at[folder] = open_own(place) if self.writes else self._reading(folder)
+                self._at[folder] = self._writing(place) if self.writes else self._reading(folder)
             if self.writes and MARKER not in os.listdir(self._at[ROOT]):
                 os.fsync(self._at["blobs"])  # else the folder in it might be lost, and the files in that with it
                 self.replace(ROOT, MARKER, MARK)
             undo.pop_all()
+
+    def _writing(self, place: str) -> int:
+        """A descriptor of a folder that is this user's alone, made where there is none."""
+        try:
+            return open_own(place)
+        except CacheRefused as error:
+            said = str(error).removeprefix(place)
+            found = said.removeprefix(": ") if said.startswith(":") else f"one that{said}"
+            raise RepositoryDamaged(place, "file", "a folder that is this user's alone", found) from None
 
     def _reading(self, folder: str) -> int:
         """A descriptor of a folder that is only read, below those that are open."""
@@ -108,9 +123,13 @@ class Layout(Closing):
         else:
             try:
                 found = os.open(name, DIRECTORY, dir_fd=self._at[above])
+            except FileNotFoundError:
+                if self.own:
+                    raise self.damaged(above, name, "absent", "a folder", "none") from None
+                todo = "`strata repo sign PATH --key KEY -o FOLDER` makes one of a plugin"
+                raise PackageRefused(self.path, "absent", "packages: index.json and blobs", "none", todo) from None
             except OSError as error:
-                was = error.strerror or str(error)
-                raise self.damaged(above, name, "file", "a folder that is no link", was) from None
+                raise self.damaged(above, name, "file", "a folder that is no link", _said(error)) from None
         now = os.fstat(found)
         if self.own and (now.st_uid not in self._owners() or now.st_mode & OTHERS_WRITE):
             os.close(found)
@@ -166,7 +185,7 @@ class Layout(Closing):
         except FileNotFoundError:
             return None
         except OSError as error:  # a link, a folder without rights
-            raise refuse("file", "a plain file", error.strerror or str(error)) from None
+            raise refuse("file", "a plain file", _said(error)) from None
 
     def damaged(self, folder: str, name: str, reason: str, expected: str, found: str) -> RepositoryDamaged:
         """The error for a file."""
@@ -316,9 +335,9 @@ class Layout(Closing):
         flags, at = FLAGS | (os.O_RDWR | os.O_CREAT if self.writes else os.O_RDONLY), self._folder(ROOT)
         try:
             number = os.open(name, flags, 0o600, dir_fd=at)
-        except FileNotFoundError:
-            if self.writes:
-                raise
+        except OSError as error:
+            if self.writes or not isinstance(error, FileNotFoundError):
+                raise OSError(error.errno, error.strerror, self.place(ROOT, name)) from None
         try:
             yield number
         finally:

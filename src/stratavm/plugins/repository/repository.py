@@ -254,7 +254,16 @@ class Repository(Closing):
             RepositoryDamaged: a record is.
         """
         with self._layout.locked(False, self._patience_s):
-            return [_shown(record) for record in self._records() if record.current is not None]
+            return [self._looked(record) for record in self._records() if record.current is not None]
+
+    def _looked(self, record: Record) -> Installed:
+        """What is installed, and what is wrong with it."""
+        assert record.current is not None
+        try:
+            self._open_entry(record, record.current)
+        except RepositoryError as error:
+            return _shown(record)._replace(problem=str(error))
+        return _shown(record)
 
     # ---- what is installed ----
 
@@ -337,6 +346,8 @@ class Repository(Closing):
         if reason == "downgrade":
             expected, found = f"a version above {version}, which was here", "a lower one"
             todo = f"`strata repo rollback {package.name}` goes back to what was here before"
+            if not record.earlier:
+                todo = f"`strata repo remove --forget {package.name}`, and any version may be installed"
             raise PackageRefused(package.what, reason, expected, found, todo)
         if reason:
             expected, found = f"the package that was here, {digest}", f"another package of this version, {new}"
@@ -361,7 +372,7 @@ class Repository(Closing):
         refusals = [*grant.refusals(package.contents.manifest), *([other] if other else [])]
         if refusals:
             raise PackageRefused(
-                package.what, "policy", "a plugin that asks for what it is granted", "; ".join(refusals)
+                package.what, "policy", "only what the policy grants", f"that {'; that '.join(refusals)}"
             )
 
     def upgrade(self, name: str | None = None) -> list[Installed]:
@@ -410,7 +421,9 @@ class Repository(Closing):
             before = record.current
             if type(steps) is not int or steps < 1:
                 raise ValueError(f"roll_back: steps must be a whole number from 1 on, got {steps!r:.40}")
-            if before is None or steps > len(record.earlier):
+            if before is None:
+                raise PackageRefused(name, "absent", "a plugin that is installed", "none of this name")
+            if steps > len(record.earlier):
                 found = f"{len(record.earlier)}: {some(entry.version for entry in record.earlier)}"
                 todo = "`strata repo installed` shows what was before"
                 raise PackageRefused(name, "absent", f"{steps} earlier versions", found, todo)

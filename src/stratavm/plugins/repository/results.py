@@ -39,6 +39,7 @@ class Installed(NamedTuple):
         earlier: versions that can be rolled back to, the last one last.
         highest: the highest version that ever was; nothing below it is installed.
         pinned: versions that stay in the repository.
+        problem: why it would not be loaded; empty where it would, as far as its files but the module say.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Installed(NamedTuple):
     earlier: tuple[str, ...]
     highest: str
     pinned: tuple[str, ...]
+    problem: str = ""
 
 
 class Problem(NamedTuple):

@@ -77,7 +77,8 @@ class PrivateKey:
         try:
             key: Any = load_pem_private_key(text, None)
         except Exception as error:  # the library raises what its own libraries do
-            raise TrustError(name, "key", "a private key in PEM, without a password", type(error).__name__) from None
+            found = "one with a password" if b"ENCRYPTED" in text else f"{len(text)} bytes that are none"
+            raise TrustError(name, "key", "a private key in PEM, without a password", found) from error
         if not isinstance(key, library.Ed25519PrivateKey):
             raise TrustError(name, "key", "an ed25519 key", type(key).__name__)
         return cls(key)

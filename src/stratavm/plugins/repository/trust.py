@@ -101,7 +101,9 @@ class Trust:
         file = os.fspath(path)
 
         def refuse(reason: str, expected: str, found: str) -> TrustError:
-            todo = f"chmod go-w {printable(file)}, if it is what you wrote" if reason == "file" else ""
+            todo = f"chmod go-w {printable(file)}, if it is what you wrote"
+            if reason != "file":
+                todo = "put back a copy; or remove it, and `strata repo trust` the keys again"
             return TrustError(file, reason, expected, found, todo)
 
         own = "a file that only this user may change"

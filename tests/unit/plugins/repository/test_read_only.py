@@ -112,6 +112,25 @@ def test_what_is_only_read_is_believed_no_more(shelf, tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
+def test_what_is_no_file_is_told_by_its_kind(shelf):
+    """A pipe, a folder, a link; and a mark of the layout that is not there, where nobody can write it again."""
+    shelf.versions("1.0.0")
+    root = shelf.folder / "repository"
+    record = root / "plugins/guest.json"
+    for make, found in ((os.mkfifo, "a pipe"), (os.mkdir, "a folder"), (lambda path: os.symlink("x", path), "a link")):
+        (record.rmdir if record.is_dir() else record.unlink)()
+        make(record)
+        with pytest.raises(RepositoryDamaged, match=f"found {found}"):
+            shelf.repository.package("guest")
+    (root / "oci-layout").unlink()
+    with reading(shelf) as repository:
+        assert [p.reason for p in repository.verify() if p.what == str(root / "oci-layout")] == ["absent"]
+    (root / "turn").unlink()
+    (root / "turn").mkdir()
+    with pytest.raises(OSError, match=str(root / "turn")):
+        shelf.repository.gc()
+
+
 def test_who_reads_only_waits_for_who_writes(shelf):
     """By the same locks."""
     shelf.versions("1.0.0")

@@ -547,7 +547,7 @@ def test_a_record_that_was_changed_is_not_believed(shelf, attempt):
 def test_a_repository_that_others_may_enter_is_not_used(shelf, tmp_path):
     """Nor one that is a link."""
     os.chmod(shelf.repository.path, 0o755)
-    with pytest.raises(StrataError, match="is open to others"):
+    with pytest.raises(RepositoryDamaged, match="a folder that is this user's alone, found one that is open to others"):
         Repository(shelf.repository.path, TRUST)
     os.chmod(shelf.repository.path, 0o700)
     os.symlink(shelf.repository.path, tmp_path / "link")
@@ -562,7 +562,11 @@ def test_files_that_nobody_wrote_are_told(shelf):
     places = ["more", "blobs/more", "blobs/sha256/more", "plugins/more"]
     for place in places:
         (root / place).write_bytes(b"")
-    assert {os.path.relpath(problem.what, root) for problem in shelf.repository.verify()} == set(places)
+    found = shelf.repository.verify()
+    assert {os.path.relpath(problem.what, root) for problem in found} == set(places)
+    told = {os.path.relpath(problem.what, root): problem.said for problem in found}
+    assert told["blobs/sha256/more"].endswith("`strata repo gc` removes it")
+    assert told["more"].endswith("remove it, if nobody needs it")
     with pytest.raises(RepositoryDamaged, match="expected the name of a plugin and"):
         shelf.repository.gc()
     assert all((root / place).exists() for place in places)
