@@ -57,7 +57,7 @@ from cython.cimports.stratavm.runtime.codemap import (
     find_position,
     read_words,
 )
-from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally, span_of
+from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally, is_due, span_of
 from cython.cimports.stratavm.runtime.exceptions import keep_raised
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
@@ -404,15 +404,13 @@ def note_use(
     """Add to a function's tally; ask the tier where that is due, or show better code that there is to whoever came by
     an old address. 0, or why the call ends."""
     tally: cython.pointer(Tally) = cython.address(tallies.of[at])
-    due: uint32_t = tally.ask_at if tally.ask_at else tallies.first
     status: uint32_t = 0
     tally.calls = min(tally.calls, NEVER_AGAIN - 1 - calls) + calls
     tally.ticks += ticks
     if has_better(tally, load_ptr(cython.address(vm.slots[at]))):
         renew(vm, at)
         return 0
-    # At ticks for the first time, and then less and less often: a thread without the GIL has to wait for it.
-    if tally.calls < due and not (ticks and tally.ticks & (tally.ticks - 1) == 0):
+    if not is_due(tallies, tally, ticks):
         return 0
     block: cython.pointer(ThreadBlock) = current_block()
     leave_guest(block)

@@ -16,9 +16,15 @@ cdef struct Tallies:
     uint32_t period                      # calls between two credits, on average
     bint ticks                           # whether a tick counts
     uint32_t polls                       # of a loop of level 0, after which it is asked about its code; 0: at ticks
+    uint32_t seen_ticks                  # of all functions: when one was found for the 1st, 2nd, 4th, ... time, all its
+    uint32_t young_ticks                 # with fewer a program is young: `is_due`; 0: it never is
+    uint32_t young_calls                 # from which on the tier of a young one is asked even so
 
 cdef enum:
     NEVER_AGAIN = 0xFFFFFFFF             # Tally.ask_at
+
+# Whether the tier is to be asked about a function that was just entered, or found by a tick (`ticks`); notes both.
+cdef bint is_due(Tallies* tallies, Tally* tally, uint32_t ticks) noexcept nogil
 
 # Entries until a word of counters runs out that began by a random byte.
 cdef uint32_t span_of(uint32_t period, uint32_t chance) noexcept nogil

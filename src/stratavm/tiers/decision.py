@@ -13,7 +13,8 @@ class Seen:
         function: its index in the module.
         calls: calls that were seen; ``ticks``: how often a tick found a guest in its code.
         size: bytes of its body.
-        waiting: functions of the module that wait to be compiled.
+        waiting: functions of the module that wait to be compiled, but for those that were expected to be hot: they
+            have room of their own.
         beside: whether a thread compiles beside the program, which waits otherwise.
         all_ticks: how often a tick found a guest in any code of level 0 of the module.
     """

@@ -101,6 +101,12 @@ class Thresholds:
         """Whether ticks have found a function too seldom for a young program: it may be done with it."""
         return self.is_young(all_ticks) and (ticks <= 1 or 2 * ticks < all_ticks)
 
+    def young_until(self, part: int = 1) -> tuple[int, int]:
+        """Ticks, and calls of a function, from which on ``is_chance`` may be False whatever else is seen; ``part``:
+        where a program is young for that part of the ticks. 0 ticks: from the first call on."""
+        ticks = -(-self.young_ticks // part) if self.ticks else 0
+        return min(ticks, NEVER), min(self.calls, self.calls_waited) if self.young_calls else NEVER
+
     def is_chance(self, calls: int, ticks: int, all_ticks: int, size: int) -> bool:
         """Whether ``decide`` finds nothing to do for what was seen in a young program, whoever compiles: it need not be
         asked. The numbers are those of ``Seen``."""

@@ -80,6 +80,7 @@ LATER_START = f"""
 import sys
 from stratavm import Engine, Linker, Module, Store
 from stratavm.native.background import limit_threads
+from stratavm.base.forms import replace
 from stratavm.tiers.policy import Policy, Thresholds
 from stratavm.engine import keptprofile
 keptprofile.BEGIN_NS = 0
@@ -93,7 +94,7 @@ loaded = lambda: [m for m in ("stratavm.native.lift", "stratavm.tiers.jit.auto")
 exports.often(1)
 lazy.lift({SELDOM}, 1, 1)
 print(len(lazy.remembered), *loaded())
-lazy.ticks[{OFTEN}] = 1 << 18  # as if they had been
+lazy.tier = replace(lazy.tier, policy=replace(policy, young_ticks=0))  # as if there had been ticks
 lazy.lift({SELDOM}, 1, 2)
 print(len(lazy.remembered), *loaded())
 """

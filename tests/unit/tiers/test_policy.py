@@ -116,3 +116,14 @@ def test_a_number_of_calls_is_that_number(after, seen):
     policy = policy_of(after)
     assert (policy.period, policy.ticks) == (1, False)
     assert policy.decide(seen).lift == (seen.calls >= after)
+
+
+@given(POLICIES, SEEN, st.sampled_from((1, 4)))
+def test_who_is_asked_once_a_program_is_old_is_asked_in_time(policy, seen, part):
+    """Native code asks nobody before: what it goes by is what makes each of them no chance."""
+    ticks, calls = policy.young_until(part)
+    assert policy.is_young(part * seen.all_ticks) == (seen.all_ticks < ticks)
+    if seen.all_ticks < ticks and part == 1:
+        is_stray = seen.ticks <= 1 or 2 * seen.ticks < seen.all_ticks
+        is_asked = seen.calls >= calls or not is_stray
+        assert is_asked or policy.is_chance(seen.calls, seen.ticks, seen.all_ticks, seen.size)

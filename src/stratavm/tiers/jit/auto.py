@@ -104,6 +104,7 @@ class Lifting:
         self._given_up: set[int] = set()
         self._expected: dict[int, None] = {}  # hot before anything was counted, in this order; and not asked for yet
         self._asked: set[int] = set()  # of those that were expected
+        self._awaited: set[int] = set()  # of those, from a thread
         self._made: set[int] = set()
         self._has_begun = False
         self._asked_loops: set[int] = set()  # of threads: where their polls return to
@@ -128,10 +129,10 @@ class Lifting:
             self._ask(defined_index)
             self._lift_now(code, defined_index)
             return NEVER
-        waiting = 0 if self._queue is None else self._queue.n_pending
+        waiting = 0 if self._queue is None else max(self._queue.n_pending - len(self._awaited), 0)
         function, size = code.first + defined_index, code.compiler.front.body_size(defined_index)
         beside = self._queue is not None or (code.beside and _has_helpers(code))
-        seen = Seen(function, calls, ticks, size, waiting, beside, sum(code.ticks.values()))
+        seen = Seen(function, calls, ticks, size, waiting, beside, code.table.seen_ticks)
         decision = self.policy.decide(seen)
         queue = self.queue(code) if decision.lift else None  # it loads the passes: not for a question alone
         if decision.lift and beside and queue is None:  # a pass is written in Python
@@ -172,8 +173,10 @@ class Lifting:
         while queue is not None and self._expected and queue.n_pending < MOST_EXPECTED:
             index = next(iter(self._expected))
             calls = EXPECTED_CALLS + len(self._expected)
-            if code.table.level(index) < 1 and not queue.want(index, calls, False, taker=code.taker):
-                return
+            if code.table.level(index) < 1:
+                if not queue.want(index, calls, False, taker=code.taker):
+                    return
+                self._awaited.add(index)
             del self._expected[index]
             self._ask(index)
 
@@ -226,7 +229,9 @@ class Lifting:
         for defined_index, size, ns, thread, fate, pc in queue.outcomes():
             if pc:
                 self._note_loop(code, defined_index, pc, ns, size, thread, FATES[fate])
-            elif FATES[fate] == "published":
+                continue
+            self._awaited.discard(defined_index)
+            if FATES[fate] == "published":
                 code.count_bytes(size)
                 self.made_beside.add(defined_index)
                 self._has_lifted(code, defined_index, ns, size, thread)

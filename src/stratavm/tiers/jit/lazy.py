@@ -46,6 +46,8 @@ BEGIN_AT: Final = (768, 48)
 what it needs takes as long as a hundred functions, and two processors at work are slower than one each."""
 BRIEF_BYTES: Final = (48 << 10, 4 << 10)
 """Bodies that are compiled in some 5 ms, by level: larger ones hold up no event loop."""
+PART_KNOWN: Final = 4
+"""A program is young for that part of the ticks where it is known what is hot in it."""
 CHECKS: Final = switches.CHECK.value()
 _busy: list[ref[LazyCode]] = []
 
@@ -103,7 +105,6 @@ class LazyCode:
         self.hot: Container[int] = ()
         self.remembered: Sequence[int] = ()
         self._lifting: Lifting | None = None
-        self.ticks: dict[int, int] = {}
         self.made_ahead: set[int] = set()  # before anybody called it
 
     def lift_by(self, tier: Jit, beside: bool) -> None:
@@ -114,6 +115,8 @@ class LazyCode:
         if policy.calls == 0:
             self.hot = range(self.table.count)
         self.table.count_calls(policy.calls, policy.period, policy.ticks, policy.polls)
+        if isinstance(policy, Thresholds):
+            self.table.be_young(*policy.young_until())
 
     @property
     def recorder(self) -> CompileRecorder | None:
@@ -128,32 +131,33 @@ class LazyCode:
                     from stratavm.tiers.jit.auto import Lifting
 
                     self._lifting = Lifting(self)
+                    self.table.be_young(0, 0)  # what it costs to ask at all is paid
         return self._lifting
 
     def remember(self, functions: Sequence[int]) -> None:
         """Functions, by index, that are hot as earlier processes found out: they are expected when this one is no
         longer young. A short start would load the passes of level 1 for nothing."""
-        if self.is_young:
-            self.remembered = functions
-        else:
-            self.lifting().expect(self, functions)
+        if not self.is_young:
+            return self.lifting().expect(self, functions)
+        self.remembered = functions
+        if self._lifting is None and self.tier is not None and isinstance(self.tier.policy, Thresholds):
+            self.table.be_young(*self.tier.policy.young_until(PART_KNOWN))
+        return None
 
     @property
     def is_young(self) -> bool:
         """Whether ticks have found so little of the program that it may be about to end, though it is known what is hot
         in it: a quarter of what is asked for where it is not."""
         policy = None if self.tier is None else self.tier.policy
-        return isinstance(policy, Thresholds) and policy.is_young(4 * sum(self.ticks.values()))
+        return isinstance(policy, Thresholds) and policy.is_young(PART_KNOWN * self.table.seen_ticks)
 
     def lift(self, defined_index: int, calls: int, ticks: int) -> int:
         """See ``Lifting.lift``. What is seen of a young program decides nothing, mostly, and loads nothing then."""
         policy = None if self.tier is None else self.tier.policy
-        if ticks:
-            self.ticks[defined_index] = ticks
         waits = not self.remembered or self.is_young
         if waits and self._lifting is None and isinstance(policy, Thresholds):
             size = self.compiler.front.body_size(defined_index)
-            if policy.is_chance(calls, ticks, sum(self.ticks.values()), size):
+            if policy.is_chance(calls, ticks, self.table.seen_ticks, size):
                 return policy.again(calls, policy.calls)
         return self.lifting().lift(self, defined_index, calls, ticks)
 

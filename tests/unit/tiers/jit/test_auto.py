@@ -18,13 +18,14 @@ from stratavm.module.features import READY
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
 from stratavm.tiers.decision import Decision
+from stratavm.tiers.jit.lazy import LazyCode
 from stratavm.tiers.jit.lift_events import (
     FunctionLiftDropped,
     FunctionLifted,
     FunctionLiftPutOff,
     FunctionLiftQueued,
 )
-from stratavm.tiers.policy import Policy, Thresholds
+from stratavm.tiers.policy import NEVER, Policy, Thresholds
 from tests.fuzz import generators
 from tests.unit.tiers.jit.patience import long_enough
 
@@ -189,6 +190,31 @@ def test_calls_shorter_than_a_tick_are_found_as_well(threads):
     asked = next(e for e in told if isinstance(e, FunctionLiftQueued) and e.function == SPIN)
     assert asked.ticks >= 1 and asked.calls < 20_000
     assert instance.exports.spin(n) == expected
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_asked"),
+    [
+        (Thresholds(4, 1, young_calls=False, young_ticks=1 << 20), False),
+        (Thresholds(4, 1, young_calls=True, young_ticks=1 << 20), True),
+        (Thresholds(4, 1, young_calls=False, young_ticks=0), True),
+        (Thresholds(4, 1, False, young_calls=False, young_ticks=1 << 20), True),
+    ],
+)
+def test_of_a_young_program_nobody_is_asked(policy, is_asked, monkeypatch):
+    """What is met by chance does not leave native code; where no ticks come nobody is young. Ticks may come here."""
+    found = []
+
+    def lift(code, defined_index, calls, ticks):
+        if is_asked or not ticks:
+            found.append(calls)
+        return next(due for due in (4, 8, NEVER) if due > calls)
+
+    monkeypatch.setattr(LazyCode, "lift", lift)
+    _, _, instance = world(policy)
+    for _ in range(10):
+        instance.exports.square(3)
+    assert ({4, 8} <= set(found)) if is_asked else not found
 
 
 def test_a_sample_counts_for_the_function_that_polls_next():

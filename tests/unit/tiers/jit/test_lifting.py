@@ -108,6 +108,27 @@ def test_what_a_tick_has_found_comes_first_and_then_what_was_called_most():
     assert [level(module, i) for i in range(6)] == [1, 1, 1, 1, 1, 0]
 
 
+def test_what_was_expected_keeps_nobody_out_that_is_counted():
+    """It has room of its own, before the thread has made it and after."""
+    told, module, instance = guest(policy=lambda: Thresholds(2, 1, False, 2, call_bytes=1 << 20))
+    call_all(instance, 6)
+    lazy = module.code.lazy
+    job = hold()
+    module.code.expect(range(6))
+    ask_at = [lazy.lift(index, 2, 0) for index in (6, 7, 8)]
+    assert [(e.function, e.waiting) for e in drained(module, told)] == [(6, 0), (7, 1)]  # the third one found it full
+    assert [level(module, i) for i in range(9)] == [0] * 6 + [-1] * 3 and ask_at == [4, 4, 4]
+    job.job.left = 1
+    assert soon(lambda: queue_of(module).is_idle)
+    assert lazy.lift(8, 2, 0) == 4 and drained(module, told)[-1].waiting == 0
+
+
+def drained(module, told):
+    """What its functions have told: who was queued."""
+    module.engine.bus.drain()
+    return [e for e in told if isinstance(e, FunctionLiftQueued)]
+
+
 def test_the_code_is_what_the_program_would_have_waited_for():
     """Byte for byte."""
     _, module, instance = guest()
