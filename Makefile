@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images snapshots updates programs hostile turns docs accept wheel additions versions clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images snapshots updates packages programs hostile turns docs accept wheel additions versions clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -74,6 +74,9 @@ snapshots: build ## clones are what an instance that goes on is, on generated mo
 
 updates: build ## updated instances are what fresh ones of the new module are, on pairs of modules (ARGS="--rounds 5000 --seed 1")
 	$(RUN) -m tests.updates $(ARGS)
+
+packages: build ## damage packages of plugins, kill who writes a repository, use it at once (ARGS="--mutants 5000 --seed 1")
+	$(RUN) -m tests.packages $(ARGS)
 
 programs: build ## 30 programs print in every way what they print on wasmtime (ARGS="sales --ways clone warm")
 	$(RUN) -m tests.programs.ways $(ARGS)

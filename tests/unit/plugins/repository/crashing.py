@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from stratavm.plugins.repository import Repository
@@ -18,6 +21,8 @@ from tests.unit.plugins.repository.shelves import ACME, NOW, TRUST, WASM, manife
 CALLS = ("write", "fsync", "rename", "unlink")
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0")
 MOST = 200
+PAUSE_S = 0.05
+"""At most, between a package that is added and its installation: others collect meanwhile."""
 
 
 class Dying:
@@ -125,32 +130,34 @@ def kill(folder: Path) -> None:
             raise AssertionError(f"{action} does not end")
 
 
-def install(repository: Repository) -> None:
+def install(repository: Repository, chance: random.Random) -> None:
     """New versions, one behind the other, and back now and then."""
     for minor in range(6):
         repository.publish(manifest(f"2.{minor}.0"), WASM, ACME)
+        time.sleep(chance.random() * PAUSE_S)
         assert repository.install("guest", f"2.{minor}.0").version == f"2.{minor}.0"
         if minor % 3 == 2:
             repository.roll_back("guest")
 
 
-def collect(repository: Repository) -> None:
+def collect(repository: Repository, chance: random.Random) -> None:
     """Collect, load, and verify. What was published is not taken away before it is installed, however long that is."""
     for _ in range(10):
+        time.sleep(chance.random() * PAUSE_S)
         repository.gc()
         assert repository.package("guest").manifest.name == "guest"
         assert repository.verify() == [], repository.verify()
 
 
-def together(folder: Path) -> None:
+def together(folder: Path, seed: int = 1) -> None:
     """One process installs, others collect and load."""
     prepare(folder)
     children = []
-    for act in (install, collect, collect):
+    for number, act in enumerate((install, collect, collect)):
         child = os.fork()
         if not child:
             with open_at(folder / "repository") as repository:
-                act(repository)
+                act(repository, random.Random(3 * seed + number))
             os._exit(0)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
@@ -161,4 +168,5 @@ def together(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"kill": kill, "together": together}[sys.argv[1]](Path(sys.argv[2]))
+    words = sys.argv[1:]
+    {"kill": kill, "together": partial(together, seed=int(words[2]) if len(words) > 2 else 1)}[words[0]](Path(words[1]))
