@@ -27,6 +27,7 @@ from tests.bench import (
     events,
     fibers,
     flagship,
+    gc,
     held,
     instances,
     kernels,
@@ -88,6 +89,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     threads.SUITE: threads.measure,
     updates.SUITE: updates.measure,
     python.SUITE: python.measure,
+    gc.SUITE: gc.measure,
 }
 
 
@@ -142,6 +144,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *threads.verdicts(rows),
         *updates.verdicts(rows),
         *python.verdicts(rows),
+        *gc.verdicts(rows),
     ]
 
 

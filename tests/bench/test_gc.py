@@ -1,0 +1,75 @@
+"""The suite of the heap's pauses."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench import gc
+from tests.bench.__main__ import SUITES, verdicts
+from tests.bench.gc import BASELINE, BESIDE, BEST, OURS, Constants, Lengths, Load
+from tests.bench.measure import Row
+
+SHORT = Lengths(0.01, 0.01, 0.01)
+SMALL = [
+    Load("churn, small", (2 << 10) - 1, gc.trees(10, 500, False)),
+    Load("mutate, small", (2 << 10) - 1, gc.trees(10, 500, True)),
+    Load("phases", (2 << 10) - 1, gc.phases(10, 100)),
+    Load("queue", 1000, gc.queue(1000, 50_000)),
+    Load("table", 0, gc.table(64, 2000)),
+    Load("vectors", 0, gc.vectors(1 << 10, 40_000)),
+]
+
+
+def test_the_loads_are_those_of_the_decision() -> None:
+    """Sizes, six of them in the mix, thirty-six points."""
+    assert [load.name.split(",")[1] for load in gc.long_loads()] == [
+        f" {size} M nodes" for size in ("0.5", "0.5", "2.1", "2.1", "4.2", "4.2")
+    ]
+    assert len(gc.mixed_loads()) == 6
+    assert len(set(gc.GRID)) == 36
+    assert gc.FIXED in gc.GRID
+    assert "gc" in SUITES
+
+
+@pytest.mark.trace_slow
+def test_each_load_has_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says that no guest's code runs."""
+    monkeypatch.setattr(gc, "LIMIT", 64 << 20)
+    for load in SMALL:
+        found = gc.run(load, None, 0.01)
+        assert found.pauses > 0 and found.rate > 0
+        assert found.p50 <= found.p999 <= found.longest
+    rows = list(gc.measure_mix(SMALL[:2], [Constants(1 << 18, 100_000, 500), gc.FIXED], SHORT))
+    assert all(BESIDE in row.name for row in rows if OURS in row.values)
+    assert {who for row in rows for who in row.values} == {OURS, BASELINE, BEST}
+    assert len(verdicts(rows)) == 2
+
+
+def test_a_pause_that_is_too_long_is_missed() -> None:
+    """The worst of the rounds for p99.9, the median for the longest; ours by the baseline's for the mix."""
+
+    def row(what: str, *values: float) -> Row:
+        return Row("gc", f"mutate, 2.1 M nodes, {what} {BESIDE}", "ms", {OURS: values[0]}, {OURS: values})
+
+    def mix(what: str, ours: float) -> Row:
+        return Row("gc", f"mix: queue, {what} {BESIDE}", "ms", {OURS: ours, BASELINE: 2.0, BEST: 1.0})
+
+    met = [row("p99.9", 0.5, 0.9), row("longest", 0.9, 0.8, 7.0), row("bytes in use by bytes that live", 1.5)]
+    assert [verdict.met for verdict in gc.verdicts([*met, mix("p99.9", 1.0), mix("longest", 1.2)])] == [True] * 5
+    wrong = [row("p99.9", 0.5, 1.1), row("longest", 0.9, 1.8, 7.0), row("bytes in use by bytes that live", 1.7)]
+    assert [verdict.met for verdict in gc.verdicts([*wrong, mix("p99.9", 1.3), mix("longest", 1.3)])] == [False] * 5
+
+
+def test_the_best_point_is_not_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorter pauses at less throughput do not count."""
+    slow, fast, worse = (Constants(n, 1, 1) for n in (1, 2, 3))
+    figures = {slow: (50.0, 0.1), fast: (96.0, 0.3), worse: (99.0, 0.5)}
+
+    def run(load: Load, constants: Constants, seconds: float) -> gc.Outcome:
+        rate, pause = figures[constants]
+        return gc.Outcome(rate, pause, pause, pause, (0.0, 0.0, 0.0), 1, 0.0, 1.0)
+
+    monkeypatch.setattr(gc, "run", run)
+    loads = SMALL[:1]
+    assert gc.best_point(loads, [slow, fast, worse], {"churn, small": 100.0}, 1.0) == fast
+    assert gc.best_point(loads, [slow], {"churn, small": 100.0}, 1.0) == slow
