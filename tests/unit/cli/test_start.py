@@ -11,6 +11,9 @@ import pytest
 
 import stratavm
 from stratavm.module import validate
+from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
+from stratavm.module.model import Export
+from stratavm.spec.types import FuncType, Limits, MemoryType, RecGroup, SubType
 from tests import golden
 from tools import build, bytecode
 
@@ -391,13 +394,15 @@ def test_a_later_start_of_a_large_program_loads_ahead_what_it_needs_besides(larg
     assert loaded & SLOW == set()
 
 
+@pytest.mark.trace_slow
 def test_a_first_start_of_a_large_program_leaves_out_what_is_slow_to_import(tmp_path):
     """Threads check its functions, without ``threading``: with that the process would not end at once either."""
     path = tmp_path / "large.wasm"
-    body = "(drop (i32.add (i32.const 70000) (i32.const 80000)))" * 4000
-    functions = "\n".join(f"(func {body})" for _ in range(10))
-    text = f'(module (memory (export "memory") 1) (func (export "_start")) {functions})'
-    path.write_bytes(stratavm.Module(text).model.binary)
+    types = [RecGroup((SubType(FuncType()),))]
+    functions = [FunctionDraft(0, b"\x0b"), *[FunctionDraft(0, b"\x41\x01\x1a" * 12_000 + b"\x0b")] * 10]
+    exports = [Export("memory", "memory", 0), Export("_start", "func", 0)]
+    memories = [MemoryType(Limits(1, None))]
+    path.write_bytes(encode(ModuleDraft(rec_groups=types, functions=functions, memories=memories, exports=exports)))
     assert path.stat().st_size > validate.SERIAL_BYTES
     code = f"from stratavm.cli.main import main; main(['run', {str(path)!r}]); {LIST}"
     for kept in ("", str(tmp_path)):
