@@ -14,9 +14,12 @@ import pytest
 
 import stratavm
 from stratavm import Config, Engine, Instance, Linker, Module, Store, Update, UpdateRefused
+from stratavm.engine.composition import composition
 from stratavm.engine.update_events import InstanceUpdated, UpdateFailed, UpdateUndone
 from stratavm.native.execmem import arena_usage
 
+PATIENCE_S = 100
+"""More than the slowest machine takes."""
 TIERS = ("oracle", "jit0", "jit1", "auto")
 MODULE = """(module
   (memory (export "memory") 1) (global $g (export "g") (mut i32) (i32.const 5)) (table (export "t") funcref (elem $by))
@@ -459,26 +462,29 @@ def spin(instance: Instance) -> tuple[threading.Thread, list[int]]:
 
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "auto"], indirect=True)
 def test_a_loop_on_another_thread_calls_new_code_at_its_next_call(engine: Engine) -> None:
-    """It runs without the GIL, is never interrupted, and ends on its own body; many updates meanwhile."""
-    began = threading.Event()
-    instance = start(engine, LOOP.format(1, 1), {"h": {"tick": began.set}})
-    thread, results = spin(instance)
-    began.wait()
-    for value in range(2, 40):
-        done = instance.update(LOOP.format(value, 1), deadline=20)
-        assert done.applied
-    instance.update(LOOP.format(99, 2), deadline=20)
-    time.sleep(0.05)
-    # Another thread is inside, so that only the guest itself looks: it stops as the new callee says.
-    stopper = LOOP.format(99, 2).replace(
-        "(result i32) i32.const 99)", "(result i32) (i32.store (i32.const 4) (i32.const 1)) i32.const 77)"
-    )
-    instance.update(stopper, deadline=20)
-    thread.join(20)
-    assert results == [1]
-    assert instance.exports.memory[0] == 77
-    assert not instance.retired or len(instance.retired) < 5
-    assert instance.exports.run() == 2
+    """It runs without the GIL, is never interrupted, and ends on its own body; many updates meanwhile. Nothing is
+    inlined: code of level 1 that is made before the first update would have the old callee for ever."""
+    passes = tuple([name for name in composition().ssa_passes() if name != "inline"])
+    with Engine(engine.config.having(passes=passes)) as plain:
+        began = threading.Event()
+        instance = start(plain, LOOP.format(1, 1), {"h": {"tick": began.set}})
+        thread, results = spin(instance)
+        assert began.wait(PATIENCE_S)
+        for value in range(2, 40):
+            done = instance.update(LOOP.format(value, 1), deadline=PATIENCE_S)
+            assert done.applied
+        instance.update(LOOP.format(99, 2), deadline=PATIENCE_S)
+        time.sleep(0.05)
+        # Another thread is inside, so that only the guest itself looks: it stops as the new callee says.
+        stopper = LOOP.format(99, 2).replace(
+            "(result i32) i32.const 99)", "(result i32) (i32.store (i32.const 4) (i32.const 1)) i32.const 77)"
+        )
+        instance.update(stopper, deadline=PATIENCE_S)
+        thread.join(PATIENCE_S)
+        assert results == [1]
+        assert instance.exports.memory[0] == 77
+        assert not instance.retired or len(instance.retired) < 5
+        assert instance.exports.run() == 2
 
 
 @pytest.mark.parametrize("tier", ["jit0", "auto"], indirect=True)
@@ -496,10 +502,10 @@ def test_idle_has_a_deadline(engine: Engine) -> None:
         "(result i32) i32.const 1)", "(result i32) (i32.store (i32.const 4) (i32.const 1)) i32.const 77)", 1
     )
     if leaf:
-        assert instance.update(stopper, when="idle", deadline=20).applied  # it is seldom there
+        assert instance.update(stopper, when="idle", deadline=PATIENCE_S).applied  # it is seldom there
     else:
         instance.store.interrupt()
-    thread.join(20)
+    thread.join(PATIENCE_S)
     assert results == [1] or not leaf
 
 
@@ -553,7 +559,7 @@ def test_idle_does_not_wait_for_the_loop_that_it_blocks(engine: Engine) -> None:
         instance, call, gate = await suspended(engine)
         with pytest.raises(stratavm.StoreBusy, match="to_thread"):
             instance.update(ASYNC.format(1, 20), when="idle")
-        later = asyncio.create_task(asyncio.to_thread(instance.update, ASYNC.format(1, 20), when="idle", deadline=20))
+        later = asyncio.create_task(asyncio.to_thread(instance.update, ASYNC.format(1, 20), when="idle", deadline=100))
         await asyncio.sleep(0.05)
         assert not later.done()
         gate.set()
