@@ -14,7 +14,7 @@ from tests.unit.plugins.repository import crashing
 from tests.unit.plugins.repository.crashing import ACTIONS, KILLED, MOST, Dying, check, failed, open_at, prepare
 
 ROOT = Path(__file__).parents[4]
-SECONDS = 100
+SECONDS = 280
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,7 @@ def forking(what: str, folder: Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.trace_slow
+@pytest.mark.timeout(300)
 def test_a_process_that_is_killed_leaves_the_repository_as_it_was(tmp_path):
     """At each call that writes, of each action."""
     calls = dict(line.rsplit(" ", 1) for line in forking("kill", tmp_path).splitlines())
@@ -71,6 +72,7 @@ def test_a_process_that_is_killed_leaves_the_repository_as_it_was(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.trace_slow
+@pytest.mark.timeout(300)
 def test_processes_install_collect_and_load_at_once(tmp_path):
     """Nothing is lost, and nothing half written is seen."""
     forking("together", tmp_path)
