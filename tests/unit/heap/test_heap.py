@@ -542,11 +542,11 @@ def test_lists_tables_and_arrays_that_grow(how: str) -> None:
     pair = T.STRUCT_ID | 9
     layout = layout_of(T.StructType((T.FieldType(ANY, True),) * 2), lambda t: True)
     loads: list[Callable[[Exerciser], int]] = [
-        lambda guest: guest.load_queue(pair, 2000, 20_000),
-        lambda guest: guest.load_table(pair, REFS, 100, 3000),
-        lambda guest: guest.load_vectors(pair, REFS, 5000, 16 + 32 + 4096 + 30_000),
+        lambda guest: guest.load_queue(pair, 500, 5000),
+        lambda guest: guest.load_table(pair, REFS, 50, 600),
+        lambda guest: guest.load_vectors(pair, REFS, 1200, 2 * 1024 + 700),
     ]
-    for load, most in zip(loads, (2000, 3100, 4096), strict=True):
+    for load, most in zip(loads, (500, 50 * 31, 1024), strict=True):
         guest = Guest(0, limit=8 << 20, how=how)
         guest.heap.descriptors.describe(pair, layout)
         assert most // 4 <= load(guest.guest) <= most
@@ -593,9 +593,9 @@ def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     guest = Guest(0, how=SLICES)
     guest.heap.grow_within(32 << 20, 400)
     guest.heap.watch(10_000)
-    chain(guest, 20_000)
-    for _ in range(5):
-        for _ in range(40_000):
+    chain(guest, 2000)
+    for _ in range(3):
+        for _ in range(1000):
             guest.guest.new(LEAF, 0, 16)
         guest.heap.collect_new()
         guest.heap.collect()
@@ -605,7 +605,7 @@ def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     assert {values[3:5] == [32 << 20, 400] for kind, _, *values in notes if kind == 2} == {True}
     guest.heap.fix(1 << 20, 100_000, 1000)
     guest.heap.read_journal()
-    for _ in range(200_000):
+    for _ in range(1000):
         guest.guest.new(LEAF, 0, 16)
     guest.heap.collect_new()
     guest.heap.collect()

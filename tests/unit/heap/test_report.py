@@ -52,7 +52,7 @@ def test_a_journal_of_a_heap_is_told() -> None:
     guest = Guest(0, how=SLICES)
     guest.heap.watch(1000)
     for _ in range(3):
-        for _ in range(70_000):
+        for _ in range(1000):
             guest.guest.new(LEAF, 0, 16)
         guest.heap.collect_new()
         guest.heap.collect()
