@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 from threading import Lock
 from typing import Any
 
 from stratavm import StrataError
 from stratavm.plugins import Grant, Plugin, PluginBusy, PluginLimits, Plugins, Policy
+from stratavm.plugins.python import PythonPlugin
 from stratavm.plugins.ranges import precedence
 from stratavm.plugins.repository import (
     PackageRefused,
@@ -46,6 +48,10 @@ def pack(sources: Iterable[str], key: PrivateKey, folder: Path) -> None:
     write_package(folder, [seal(package.manifest, package.read(), key) for package in packages])
 
 
+class NoEarlier(Exception):
+    """A plugin has no version to go back to."""
+
+
 class Host:
     """Plugins from a repository below a folder.
 
@@ -77,15 +83,20 @@ class Host:
             pack(BUNDLED, key, self.incoming)
         Trust([TrustedKey(PUBLISHER, key.public, ("slug", "words"))]).save(self._trust)  # last: it has begun
 
-    def start(self) -> None:
-        """Install what came, and load what is installed, and the plugins in Python."""
+    def start(self, ending: object = None) -> None:
+        """Install what came, and load what is installed, and the plugins in Python; no further as soon as ``ending`` is
+        true."""
         for line in self.take():
             print(line, file=sys.stderr)
         for found in self.repository.installed():
+            if ending:
+                return
             self.plugins.load_from(self.repository, found.name)
         sys.path.insert(0, str(HERE / "python"))  # in the place of `pip install greeter`
         try:
             for plugin in self.plugins.discover_python(GROUP):
+                if ending:
+                    return
                 plugin.load()
         finally:
             sys.path.remove(str(HERE / "python"))
@@ -150,12 +161,24 @@ class Host:
         """Go back to the version before, with all state: the running plugin, then what is installed, or neither.
 
         Raises:
+            LookupError: there is no such plugin.
+            NoEarlier: there is nothing to go back to.
             StrataError: that cannot be.
         """
         with self._turn:
             found = next((found for found in self.repository.installed() if found.name == name), None)
             plugin = self.plugin(name)
-            if plugin is None or found is None or not found.earlier:
+            if isinstance(plugin, PythonPlugin):
+                raise NoEarlier(f"{name} is in Python: pip installs it, this version and any other")
+            if found is None:
+                raise LookupError("no such plugin")
+            if not found.earlier:
+                places = f"--repository {quote(self.repository.path)} --trusted {quote(str(self._trust))}"
+                raise NoEarlier(
+                    f"there is no version before {name} {found.version}; "
+                    f"`strata repo installed {places}` shows what there is"
+                )
+            if plugin is None:
                 return f"{name} {self.repository.roll_back(name).version}"
             package = self.repository.package(name, found.earlier[-1])
             plugin.update_to(package.manifest, package.read(), downgrade=True)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from json import loads
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from examples.plugin_host.host import Host
+from examples.plugin_host.host import Host, NoEarlier
+from examples.serving.guarding import Guard
 from stratavm import StrataError
 from stratavm.plugins import ErrorAnswer, PluginUnavailable
 
@@ -20,11 +22,11 @@ PERIOD_S = 0.5
 MOST_BYTES = 64 << 10
 VALUES = {"none": lambda body: None, "bytes": bytes, "text": bytes.decode, "json": loads}
 """The argument of a function, by its kind, from the body of a request."""
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def create_app(host: Host) -> Starlette:
-    """The application of a host that was started; it looks for new packages as long as it serves."""
+def create_app(host: Host, port: int | None = None) -> Starlette:
+    """The application of a host that was started, at a port; it looks for new packages as long as it serves, and leaves
+    it to whoever started the host to close it."""
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
@@ -35,7 +37,6 @@ def create_app(host: Host) -> Starlette:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            await asyncio.to_thread(host.close)
 
     async def listed(request: Request) -> Response:
         return JSONResponse(list(host.described()))
@@ -46,29 +47,17 @@ def create_app(host: Host) -> Starlette:
     async def roll_back(request: Request) -> Response:
         try:
             return JSONResponse({"now": await asyncio.to_thread(host.roll_back, request.path_params["plugin"])})
-        except StrataError as error:
+        except LookupError as error:
+            return PlainTextResponse(str(error), 404)
+        except (StrataError, NoEarlier) as error:
             return PlainTextResponse(str(error), 409)
 
     routes = [
         Route("/plugins", listed),
-        Route("/call/{plugin}/{function}", own(call), methods=["POST"]),
-        Route("/rollback/{plugin}", own(roll_back), methods=["POST"]),
+        Route("/call/{plugin}/{function}", call, methods=["POST"]),
+        Route("/rollback/{plugin}", roll_back, methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=life)
-
-
-def own(endpoint: Endpoint) -> Endpoint:
-    """An endpoint that pages of others cannot reach: a browser sends their plain POSTs without asking, but says whose
-    they are. Programs say nothing."""
-
-    async def checked(request: Request) -> Response:
-        sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
-        ours = {f"{scheme}://{request.headers.get('host')}" for scheme in ("http", "https")}
-        if not {"none", "same-origin"}.issuperset(sites) or not ours.issuperset(origins):
-            return PlainTextResponse("requests of other pages are refused", 403)
-        return await endpoint(request)
-
-    return checked
+    return Starlette(routes=routes, lifespan=life, middleware=[Middleware(Guard, port=port)])
 
 
 async def watch(host: Host) -> None:

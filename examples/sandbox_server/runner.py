@@ -11,8 +11,8 @@ from typing import Self
 
 import stratavm
 from examples.sandbox_server import science
-from examples.sandbox_server.guarding import HERE
 from examples.sandbox_server.languages import LANGUAGES, World, Write, load, maker
+from examples.serving.guarding import HERE
 
 
 def usual_policy() -> stratavm.Policy:

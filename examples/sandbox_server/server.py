@@ -26,8 +26,8 @@ from starlette.types import Message, Send
 
 import stratavm
 from examples.sandbox_server import science
-from examples.sandbox_server.guarding import Guard
 from examples.sandbox_server.runner import Runner, Script, Settings
+from examples.serving.guarding import Guard
 
 T = TypeVar("T")
 LOG = logging.getLogger("sandbox_server")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from examples.plugin_host import command as plugin_host
+from examples.plugin_host.__main__ import main
 from examples.plugin_host.host import HERE, Host, pack
 from examples.plugin_host.server import create_app
+from examples.serving.ending import SIGNALS
 from stratavm.base.forms import replace
-from stratavm.plugins import PluginBusy
+from stratavm.plugins import PluginBusy, Plugins
 from stratavm.plugins.convention import Signature
 from stratavm.plugins.repository import (
     PackageRefused,
@@ -30,6 +36,7 @@ from stratavm.plugins.sources import package_at
 
 pytestmark = pytest.mark.trace_slow
 ROOT = Path(__file__).parents[2]
+ENVIRON = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
 SECONDS = 100
 TITLE, OLD, NEW = "Salt & Pepper, 2 g", "salt-pepper-2-g", "salt-and-pepper-2-g"
 
@@ -115,7 +122,7 @@ def test_a_plugin_is_updated_while_it_is_called(host):
         assert set(answers) <= {(200, OLD), (200, NEW)} and {text for _, text in answers} == {OLD, NEW}
         assert made.json() == len(answers)
         assert (back.json(), again.text) == ({"now": "slug 1.0.0"}, OLD)
-        assert once_more.status_code == 409 and "expected 1 earlier versions" in once_more.text
+        assert once_more.status_code == 409 and "there is no version before slug 1.0.0" in once_more.text
 
     asyncio.run(run())
 
@@ -223,6 +230,44 @@ def test_pages_of_others_are_refused(host):
     assert asyncio.run(run()).json() == {"now": "slug 1.0.0"}
 
 
+def test_it_answers_by_the_names_of_this_machine_only(host):
+    """A name that was made to point here is none of them, whatever is asked for; nor is a name with another port."""
+    wrong = ("evil.example:8125", "evil.example", "127.0.0.1", "127.0.0.1:80", "127.0.0.1:8125:8125", "",
+             "127.0.0.1.evil.example:8125", "evil@127.0.0.1:8125", "[::1]", "::1:8125", "localhost:08125x")  # fmt: skip
+    right = ("127.0.0.1:8125", "localhost:8125", "LocalHost:8125", "[::1]:8125")
+
+    async def run():
+        transport = httpx.ASGITransport(create_app(host, 8125))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8125") as client:
+            for name in wrong:
+                headers = {"host": name, "origin": f"http://{name}"}
+                assert (await client.get("/plugins", headers=headers)).status_code == 421, name
+                for path in ("/rollback/slug", "/call/slug/made"):
+                    assert (await client.post(path, headers=headers)).status_code == 421, name
+            for name in right:
+                headers = {"host": name, "origin": f"http://{name}"}
+                assert (await client.post("/call/slug/slug", content=TITLE, headers=headers)).text == OLD
+                headers["origin"] = "http://127.0.0.1:1"
+                assert (await client.post("/call/slug/slug", content=TITLE, headers=headers)).status_code == 403
+            return (await client.get("/plugins")).json()
+
+    assert asyncio.run(run())[0]["calls"]["answered"] == len(right)
+
+
+def test_where_nothing_is_to_go_back_to_it_says_why(host):
+    """And where to look, which is true."""
+    unknown, python, first = ask(host, *((f"/rollback/{name}", b"") for name in ("nope", "greeter", "slug")))
+    assert (unknown.status_code, unknown.text) == (404, "no such plugin")
+    assert python.status_code == 409
+    assert python.text == "greeter is in Python: pip installs it, this version and any other"
+    assert first.status_code == 409
+    said, command, _ = first.text.split("`")
+    assert said == "there is no version before slug 1.0.0; "
+    strata, *arguments = shlex.split(command)
+    shown = subprocess.run([sys.executable, "-m", "stratavm", *arguments], env=ENVIRON, capture_output=True, text=True)
+    assert (strata, shown.returncode, shown.stderr) == ("strata", 0, "") and "slug 1.0.0" in shown.stdout
+
+
 def test_a_beginning_that_was_interrupted_is_gone_on_with(tmp_path):
     """The key is there, and what it signed; nobody is trusted yet."""
     data = tmp_path / "data"
@@ -255,23 +300,162 @@ def test_what_is_compiled_is_small():
     assert len(modules) == 3 and all(module.stat().st_size < 20_000 for module in modules)
 
 
+@pytest.fixture
+def command(monkeypatch):
+    """Run the command in this process; its exit code."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["plugin_host", *map(str, arguments)])
+        return main()
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(("--port", port) for port in ("99999", "-1", "x", "", "1e3", "²")),
+        *(("--seconds", seconds) for seconds in ("nan", "inf", "0", "-1", "x", "")),
+        ("--data", __file__),
+        ("--data", f"{__file__}/below"),
+        ("--data", "/proc/none"),
+        ("--nope",),
+    ],
+)
+def test_a_wrong_option_is_a_sentence(command, capsys, given):
+    """Before anything is made."""
+    with pytest.raises(SystemExit) as stop:
+        command("--port", 0, *given)
+    out, err = capsys.readouterr()
+    assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"python -m examples.plugin_host: {'argument' if given[1:] else 'unrecognized'}")
+    assert given[0] in err and given[-1] in err
+
+
+def test_a_port_that_is_taken_is_a_sentence(command, capsys, tmp_path):
+    """And nothing is made."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SystemExit) as stop:
+        command("--port", taken.getsockname()[1], "--data", tmp_path / "data")
+    assert stop.value.code == 2 and not (tmp_path / "data").exists()
+    assert capsys.readouterr().err.endswith(f": {os.strerror(errno.EADDRINUSE)}\n")
+
+
+def test_a_folder_that_is_damaged_is_a_sentence(command, capsys, tmp_path):
+    """What is wrong with it is said."""
+    Host(tmp_path, SECONDS).close()
+    (tmp_path / "trust.json").write_text("no JSON")
+    assert command("--port", 0, "--data", tmp_path) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "trust.json: expected" in err
+
+
+def test_each_option_says_what_it_is(command, capsys):
+    """In its help."""
+    with pytest.raises(SystemExit) as stop:
+        command("--help")
+    said = " ".join(capsys.readouterr().out.split())
+    assert stop.value.code == 0
+    for text in ("--port PORT where it listens (default 8000", "--data FOLDER its", "--seconds SECONDS for a call"):
+        assert text in said
+
+
+@pytest.fixture
+def ends(monkeypatch):
+    """How many plugins were there when a host was closed, and after it."""
+    found, whole = [], Host.close
+
+    def close(host):
+        found.append(len(host.plugins))
+        whole(host)
+        found.append(len(host.plugins))
+
+    monkeypatch.setattr(Host, "close", close)
+    return found
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_end_during_the_start(command, capsys, monkeypatch, tmp_path, ends, number):
+    """No further plugin is loaded, and those that are are closed."""
+    whole = Plugins.load_from
+
+    def load_from(*given):
+        signal.raise_signal(number)
+        return whole(*given)
+
+    monkeypatch.setattr(Plugins, "load_from", load_from)
+    before = [signal.getsignal(other) for other in SIGNALS], list(sys.path)
+    assert command("--port", 0, "--data", tmp_path) == 128 + number
+    assert tuple(capsys.readouterr()) == ("", "stopped: the plugins are closed\n")
+    assert ends == [1, 0]
+    assert ([signal.getsignal(other) for other in SIGNALS], list(sys.path)) == before
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_end_when_it_begins_to_serve(command, capsys, monkeypatch, tmp_path, ends, number):
+    """It is not forgotten on the way to the loop."""
+    serve = plugin_host.serve
+
+    def asked(*given):
+        signal.raise_signal(number)
+        serve(*given)
+
+    monkeypatch.setattr(plugin_host, "serve", asked)
+    assert command("--port", 0, "--data", tmp_path) == 128 + number
+    out, err = capsys.readouterr()
+    assert out.startswith("http://127.0.0.1:") and err == "stopped: the plugins are closed\n"
+    assert ends == [3, 0]
+
+
+IMPORTED = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "examples.plugin_host.host":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from examples.plugin_host.__main__ import main
+sys.exit(main())
+"""
+THREE = """
+import signal
+from examples.serving.ending import Ending
+with Ending() as ending:
+    print(bool(ending), ending.code)
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGTERM)
+    print(bool(ending), ending.code, flush=True)
+    signal.raise_signal(signal.SIGTERM)
+    print("still there", flush=True)
+"""
+
+
+def child(code, *arguments):
+    """How a process ends that runs this: its exit code, and what it says."""
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, env=ENVIRON, capture_output=True, text=True
+    )
+    return ended.returncode, ended.stdout, ended.stderr
+
+
+def test_the_end_while_it_is_imported(tmp_path):
+    """A traceback out of some module is no answer."""
+    code, out, err = child(IMPORTED, "--port", "0", "--data", str(tmp_path))
+    assert (code, out) == (130, "") and err.endswith("stopped: the plugins are closed\n") and "Traceback" not in err
+
+
+def test_the_third_signal_ends_it_at_once():
+    """The first one says how it ended, where it does."""
+    assert child(THREE) == (-signal.SIGTERM, "False 0\nTrue 130\n", "")
+
+
 @pytest.mark.slow
-def test_one_command_starts_it(tmp_path):
+@pytest.mark.parametrize("number", SIGNALS)
+def test_one_command_starts_it(tmp_path, number):
     """It says where it is, takes what comes while it serves, and ends by Ctrl-C."""
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    command = [
-        sys.executable,
-        "-m",
-        "examples.plugin_host",
-        "--port",
-        "0",
-        "--data",
-        str(tmp_path / "data"),
-        "--seconds",
-        str(SECONDS),
-    ]
+    arguments = ["--port", "0", "--data", str(tmp_path / "data"), "--seconds", str(SECONDS)]
+    command = [sys.executable, "-m", "examples.plugin_host", *arguments]
     with subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         try:
             address = child.stdout.readline().strip()
@@ -282,5 +466,7 @@ def test_one_command_starts_it(tmp_path):
                 assert child.stdout.readline() == "updated: slug 1.1.0\n"
                 assert client.post("/call/slug/slug", content=TITLE).text == NEW
         finally:
-            child.send_signal(signal.SIGINT)
-        child.communicate(timeout=SECONDS)
+            child.send_signal(number)
+        out, err = child.communicate(timeout=SECONDS)
+        assert (child.returncode, out) == (128 + number, "")
+        assert err.endswith("stopped: the plugins are closed\n") and "Traceback" not in err

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import shutil
+import signal
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -18,12 +20,14 @@ from starlette.requests import ClientDisconnect
 
 import stratavm
 from examples.sandbox_server import science
+from examples.sandbox_server.command import run
 from examples.sandbox_server.connections import timely
 from examples.sandbox_server.languages import LANGUAGES
 from examples.sandbox_server.runner import Runner, Script, Settings
 from examples.sandbox_server.science import Limit, ScienceSettings
 from examples.sandbox_server.server import Output, create_app, listen
 from examples.sandbox_server.turns import Turns
+from examples.serving.ending import SIGNALS, Ending
 from tests import needed
 from tests.programs.pythons import MODULE
 from tests.servers.browser import BROWSERS, Browser
@@ -497,24 +501,24 @@ def test_what_a_browser_may_make_of_answers(scientific):
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("headers", "status"),
     [
-        {"host": "evil.example"},
-        {"host": "127.0.0.1.evil.example:80"},
-        {"host": "evil.example@127.0.0.1"},
-        {"host": "127.0.0.1:80:80"},
-        {"host": ""},
-        {"origin": "http://evil.example"},
-        {"origin": "null"},
-        {"origin": "http://localhost:1"},
-        {"sec-fetch-site": "cross-site"},
-        {"sec-fetch-site": "same-site"},
+        ({"host": "evil.example"}, 421),
+        ({"host": "127.0.0.1.evil.example:80"}, 421),
+        ({"host": "evil.example@127.0.0.1"}, 421),
+        ({"host": "127.0.0.1:80:80"}, 421),
+        ({"host": ""}, 421),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://localhost:1"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
     ],
 )
-def test_other_pages_and_other_names_are_refused(scientific, headers):
+def test_other_pages_and_other_names_are_refused(scientific, headers, status):
     """Before anything runs: a page that somebody visits cannot have this server run code, nor by a name of its own."""
     body = {"language": "science", "code": "1"}
-    assert scientific.client.post("/run", json=body, headers=headers).status_code == 403
+    assert scientific.client.post("/run", json=body, headers=headers).status_code == status
 
 
 def test_a_second_word_on_where_a_request_comes_from_counts(scientific):
@@ -683,3 +687,31 @@ def test_the_page_has_an_example_for_each_language(server):
     assert all(f"  {name}: {{" in script for name in (*LANGUAGES, "science"))
     assert server.client.get("/languages").json() == ["javascript"]
     assert server.client.get("/limits").json() == {}
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_command_ends_quietly(program, monkeypatch, capsys, number):
+    """Though it was asked to before it served; the exit code says by what."""
+    program("quickjs.wasm")
+    monkeypatch.setattr(sys, "setswitchinterval", lambda interval: None)  # this process has its own
+    monkeypatch.setattr(sys, "argv", ["sandbox_server", "--port", "0", "--language", "javascript"])
+    with Ending() as ending:
+        signal.raise_signal(number)
+        assert run(ending) == 128 + number
+    out, err = capsys.readouterr()
+    assert out.startswith("http://127.0.0.1:") and err.endswith("stopped: the guests have ended\n")
+    assert "Traceback" not in err
+
+
+def test_a_wrong_option_of_the_command_is_a_sentence(program, monkeypatch, capsys):
+    """Its exit code is 2."""
+    program("quickjs.wasm")
+    monkeypatch.setattr(sys, "setswitchinterval", lambda interval: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for given in (("--port", "99999"), ("--language", "cobol"), ("--port", port)):
+            monkeypatch.setattr(sys, "argv", ["sandbox_server", "--language", "javascript", *given])
+            with Ending() as ending, pytest.raises(SystemExit) as stop:
+                run(ending)
+            out, err = capsys.readouterr()
+            assert (stop.value.code, out, err.count("\n")) == (2, "", 1) and given[0] in err and given[1] in err

@@ -1,0 +1,1 @@
+"""What the example servers share: how they begin and end, and who may ask them."""
