@@ -27,6 +27,8 @@ FOLDER: Final = Path(__file__).parent / "programs"
 RESULT: Final = "out.png"
 LEAST_ROUNDS: Final = 6
 """Fewer have no interval of 95 %."""
+PATIENCE_S: Final = 300
+"""The most that one process may take, on however busy a machine: a suite ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,9 @@ class Bench:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         (self.folder / RESULT).unlink(missing_ok=True)
         begin = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE_S
+        )
         return time.perf_counter() - begin, done
 
     def _answer(self, code: int, printed: str) -> Answer:

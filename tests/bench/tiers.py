@@ -176,7 +176,15 @@ class Bench(programs.Bench):
         pin = None if processor is None else (lambda: os.sched_setaffinity(0, {processor}))
         before = _children()
         begin = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, preexec_fn=pin)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+            preexec_fn=pin,
+            timeout=programs.PATIENCE_S,
+        )
         wall = time.perf_counter() - begin
         cpu = _children() - before
         self.agree(self._answer(done.returncode, done.stdout))
