@@ -198,9 +198,7 @@ class Bench:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         (self.folder / RESULT).unlink(missing_ok=True)
         begin = time.perf_counter()
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE_S
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE_S)
         return time.perf_counter() - begin, done
 
     def _answer(self, code: int, printed: str) -> Answer:
