@@ -234,7 +234,7 @@ class Client:
     def head(self, path: str, data: bytes, tenant: str, method: str = "POST") -> bytes:
         """The head of a request."""
         return (
-            f"{method} {path} HTTP/1.1\r\nhost: x\r\nx-tenant: {tenant}\r\ncontent-length: {len(data)}\r\n\r\n"
+            f"{method} {path} HTTP/1.1\r\nhost: localhost\r\nx-tenant: {tenant}\r\ncontent-length: {len(data)}\r\n\r\n"
         ).encode()
 
     async def script(self, tenant: str = "ann", code: str = SCRIPT) -> None:
