@@ -15,9 +15,10 @@ from stratavm.base.words import amount, counted, some
 from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
-from stratavm.cli.source import module_binary
-from stratavm.plugins.manifest import A_NAME, is_name
+from stratavm.cli.source import read_module
+from stratavm.plugins.manifest import A_NAME, digest_of, is_name
 from stratavm.plugins.repository.artifact import Sealed, seal
+from stratavm.plugins.repository.errors import PackageRefused
 from stratavm.plugins.repository.places import Places
 from stratavm.plugins.repository.repository import Repository, opened_to_read, write_package
 from stratavm.plugins.repository.results import Installed, Listed
@@ -187,11 +188,18 @@ def _sealed(options: argparse.Namespace, key: PrivateKey) -> tuple[Sealed, str]:
     """The package, and what people call it. Text becomes a binary, as the manifest then says."""
     found = package_at(options.words[0])
     manifest = found.manifest
-    module = module_binary(os.path.join(found.folder, manifest.module))
+    what = f"{manifest.name} {manifest.version}"
+    module, source = read_module(os.path.join(found.folder, manifest.module))
+    if source.image is not None:  # what it begins with would be lost
+        todo = "sign the module that it was made of"
+        raise PackageRefused(what, "form", "a module, as a binary or as text", "an image", todo)
+    digest = digest_of(found.read())
+    if manifest.digest not in ("", digest):
+        raise PackageRefused(what, "digest", f"the module {manifest.digest}", digest)
     if not manifest.module.endswith(BINARY_ENDING):
         name = os.path.splitext(manifest.module)[0] + BINARY_ENDING
         manifest = replace(manifest, module=name, digest="")
-    return seal(manifest, module, key, expires=options.expires), f"{manifest.name} {manifest.version}"
+    return seal(manifest, module, key, expires=options.expires), what
 
 
 def _add(options: argparse.Namespace) -> int:
@@ -241,7 +249,7 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 def _rollback(options: argparse.Namespace) -> int:
     name, *steps = options.words
-    if steps and not (steps[0].isdecimal() and int(steps[0][:9]) > 0):
+    if steps and not (len(steps[0]) < 10 and steps[0].isdecimal() and int(steps[0]) > 0):
         output.complain(f"expected a number of steps, got '{printable(steps[0])}'", "1 is the version before")
         return EXIT_USAGE
     with _repository(options) as repository:

@@ -159,7 +159,8 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A table of JSON; ValueError where a key stands there twice."""
     table = dict(pairs)
     if len(table) != len(pairs):
-        twice = next(key for key in table if sum(key == other for other, _ in pairs) > 1)
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {_shown(twice)}, which stands there twice")
     return table
 

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from stratavm.cli.main import main
+from stratavm.plugins.manifest import digest_of
 from stratavm.plugins.repository import PrivateKey, seal
 from tests.unit.plugins.guests import ECHO, module
 
@@ -160,6 +161,23 @@ def test_a_version_is_signed_into_a_folder_once(user, strata, key, monkeypatch):
     code, _, err = strata("sign shout --key acme -o out")
     assert code == 1 and "a new version has a new number" in err
     assert strata("add out")[0] == 0
+
+
+def test_what_is_signed_is_what_the_manifest_names(user, strata, key):
+    """Neither another file than that of its digest, nor an image, of which the module alone would be in the package."""
+    text = user / "shout/plugin.toml"
+    whole = text.read_text()
+    text.write_text(whole.replace("[functions]", f'digest = "sha256:{"0" * 64}"\n[functions]'))
+    code, _, err = strata("sign shout --key acme")
+    assert code == 1 and f"expected the module sha256:{'0' * 64}, found sha256:" in err
+    digest = digest_of((user / "shout/shout.wat").read_bytes())
+    text.write_text(whole.replace("[functions]", f'digest = "{digest}"\n[functions]'))
+    assert strata("sign shout --key acme")[0] == 0
+    assert main(["build", "shout/shout.wat", "-o", "shout/shout.strata"]) == 0
+    text.write_text(whole.replace("shout.wat", "shout.strata").replace("1.0.0", "1.1.0"))
+    code, _, err = strata("sign shout --key acme")
+    assert code == 1 and "found an image; sign the module that it was made of" in err
+    assert strata("rollback acme.shout " + "9" * 5000)[0] == 2
 
 
 def test_who_is_not_trusted_is_not_installed(user, strata, key):

@@ -154,6 +154,13 @@ def test_json_of_one_spelling_comes_back():
             read_time(wrong, refuse, "x")
 
 
+def test_a_key_twice_among_very_many_is_found_at_once():
+    """A stranger's index may have a million of them; looking for each among all would be hours."""
+    keys = ",".join(f'"{number}":0' for number in range(100_000))
+    with pytest.raises(ValueError, match="the key '99999', which stands there twice"):
+        parsed(f'{{{keys},"99999":1}}'.encode(), 8 << 20, lambda *said: ValueError(said[2]), exact=False)
+
+
 def test_a_key_is_new_each_time():
     """And its name is its public half."""
     assert PrivateKey.new().public != PrivateKey.new().public

@@ -385,6 +385,29 @@ def test_a_new_repository_outlives_a_loss_of_power(tmp_path, monkeypatch):
     assert str(tmp_path / "repository/blobs") in flushed and flushed[-1] == str(tmp_path / "repository")
 
 
+def test_what_is_written_is_flushed_before_it_has_its_name_and_the_folder_after(shelf, monkeypatch):
+    """Each blob, the index and the record."""
+    shelf.add(package("1.0.0"))
+    calls, real = [], os.rename
+
+    def fsync(number):
+        path = os.readlink(f"/proc/self/fd/{number}")
+        calls.append("file" if os.path.basename(path).startswith(".aside-") else "folder")
+
+    def rename(*given, **named):
+        calls.append("rename")
+        real(*given, **named)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    shelf.repository.add(shelf.folder / "source1")
+    assert calls == [], "all of it is there"
+    shelf.repository.install("guest")
+    assert calls == ["file", "rename", "folder"]
+    shelf.repository.publish(manifest("1.1.0"), WASM, ACME)
+    assert len(calls) > 12 and calls == ["file", "rename", "folder"] * (len(calls) // 3)
+
+
 def test_close_waits_for_steps_of_other_threads(shelf):
     """One that is under way ends as if nothing were; one that waits for its turn does not get it."""
     inside, go_on, ended = threading.Event(), threading.Event(), []
