@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Iterator
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple
@@ -244,7 +245,7 @@ def _not_given(said: Manifest, options: argparse.Namespace) -> Iterator[tuple[st
     modes = {guest: "ro" if read_only else "rw" for _, guest, read_only in options.dir}
     for path, mode in said.folders:
         if modes.get(path) not in (mode, "rw"):
-            yield f"{path} ({mode})", f"--dir HOST::{path}{'::rw' if mode == 'rw' else ''}"
+            yield f"{path} ({mode})", "--dir " + shlex.quote(f"HOST::{path}{'::rw' if mode == 'rw' else ''}")
     given = dict(options.env)
     for name in said.env:
         if name not in given:

@@ -80,14 +80,12 @@ class Following:
             why = "; ".join([*error.update.reasons, *error.update.obstacles])
             output.note(f"{self._name} changed: {why or error}; it goes on as it was")
             return
-        except PluginRefused as error:
-            if self._plugin is None or self._plugin.state not in UPDATED:
-                output.failure(error, module=self._path)
-            else:
-                output.note(f"{error}; it goes on as it was")
-            return
         except output.REPORTED as error:
-            if all(state_of(path) == found for path, found in before.items()):  # else it was being written
+            if any(state_of(path) != found for path, found in before.items()):
+                return  # it was being written
+            if isinstance(error, PluginRefused) and self._plugin is not None and self._plugin.state in UPDATED:
+                output.note(f"{error}; it goes on as it was")
+            else:
                 output.failure(error, module=self._path)
             return
         for looker in self._lookers.values():

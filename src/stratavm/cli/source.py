@@ -79,7 +79,7 @@ def standard_input(most: int) -> bytes:
     Raises:
         OSError: it is closed or cannot be read.
     """
-    return open_input().buffer.read(most + 1)
+    return read_up_to(open_input().buffer, most)
 
 
 def open_input() -> TextIO:

@@ -19,6 +19,7 @@ from stratavm.base.words import counted
 from stratavm.cli import output
 from stratavm.cli.looker import LOOK_S, Looker, state_of
 from stratavm.cli.program import Options
+from stratavm.engine.source import read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.sandbox import process
 
@@ -108,9 +109,11 @@ class Watched:
     def _read(self) -> bytes | None:
         """What the file has, whatever it is; None where it cannot be read, or is being written."""
         try:
-            with open(self._options.module, "rb") as file:
-                text = file.read(DEFAULT_LIMITS.module_bytes + 1)
-        except OSError:
+            with open(os.open(self._options.module, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb", 0) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # nobody may ever write to a FIFO
+                    return None
+                text = read_up_to(file, DEFAULT_LIMITS.module_bytes)
+        except (OSError, MemoryError):
             return None
         return text if state_of(self._options.module) == self._looker.found else None
 

@@ -194,7 +194,7 @@ def register_plugins(
     found = getattr(plugins, "metrics", None)
     if not callable(found) or not isinstance(found(), Mapping):
         raise TypeError(f"register_plugins: plugins must be Plugins, got {plugins!r:.60}")
-    return _registered("register_plugins", PluginCollector, {name: plugins}, registry)
+    return _registered("register_plugins", PluginCollector, name, plugins, registry)
 
 
 def _family(
@@ -217,17 +217,16 @@ def register(engine: Engine, name: str = "default", registry: CollectorRegistry 
     """
     if not isinstance(engine, Engine):
         raise TypeError(f"register: engine must be an Engine, got {engine!r:.60}")
-    return _registered("register", EngineCollector, {name: engine}, registry)
+    return _registered("register", EngineCollector, name, engine, registry)
 
 
 def _registered(
-    what: str, collects: Callable[[dict[str, Any]], C], seen: dict[str, Any], registry: CollectorRegistry
+    what: str, collects: Callable[[dict[str, Any]], C], name: str, seen: Any, registry: CollectorRegistry
 ) -> C:
-    """A collector of something by its name, which a registry has; ``what`` is called so."""
-    [name] = seen
+    """A collector of something that is seen under a name, which a registry has; ``what`` is called so."""
     if not isinstance(name, str):
         raise TypeError(f"{what}: name must be a string, got {name!r:.60}")
-    collector = collects(seen)
+    collector = collects({name: seen})
     try:
         registry.register(collector)
     except ValueError:

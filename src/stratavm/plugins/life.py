@@ -172,13 +172,18 @@ class Life:
             if most_s is not None and self.shared.clock() - begun > most_s:
                 raise PluginRefused(self.name, name, f"it took more than {most_s:g} s")
         except BaseException as error:
-            self._settle(False)
-            problems = [*self._restore(*was), *self.ledger.release(mark, goes=lambda e: e.version != running)]
+            problems = list[str]()
+            try:
+                self._settle(False)
+            except Exception as worse:  # a capability of the host's own takes back what it wrote
+                problems.append(reason_of(worse))
+            problems += [*self._restore(*was), *self.ledger.release(mark, goes=lambda e: e.version != running)]
             self._moving = ""
             self.tell(EdgeRefused, name, "; ".join([reason_of(error), *problems]))
             raise
-        self.state, self._moving = edge.move.target, ""
+        self.state = edge.move.target
         self._settle(True)
+        self._moving = ""  # from here on others may begin
         self.tell(edge.event, *facts)
 
     def _settle(self, has_begun: bool) -> None:

@@ -171,7 +171,7 @@ def wrong_with(error: ValueError | RecursionError) -> str:
         return "lists or tables that are nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return f"what is no UTF-8 at byte {error.start}"
-    return "a number of too many digits" if "digits" in str(error) else str(error)
+    return "a number of too many digits" if "integer string conversion" in str(error) else str(error)
 
 
 class _Table:

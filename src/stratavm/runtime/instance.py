@@ -39,6 +39,7 @@ from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import load_ptr
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
+from cython.cimports.stratavm.runtime.region import Region
 from cython.cimports.stratavm.runtime.residents import instances_go_by
 from cython.cimports.stratavm.runtime.table import Table
 
@@ -273,17 +274,24 @@ class Instance:
 
     def have_pages(self):
         """Have large pages where plain data fill half of some megabytes of a memory that is nobody else's and shows
-        nothing: the faults at the first touch of small ones take longer than the copying."""
+        nothing: the faults at the first touch of small ones take longer than the copying. (What several segments write
+        counts as often.) Other threads run meanwhile, and may close the store.
+
+        Raises:
+            Closed: they did.
+        """
         i: uint32_t
         number: uint32_t
         low: uint64_t
         high: uint64_t
         total: uint64_t
         memory: Memory
+        region: Region
         how: cython.pointer(DataRecord)
         for number in range(self.seg.n_memories - len(self.blueprint.memories), self.seg.n_memories):
             memory = self.memories[number]
-            if memory.d.bytes < MUCH_DATA or not memory.region.mapped or memory.region.image:
+            region = memory.region  # stays mapped as long as it is named here
+            if region is None or memory.d.bytes < MUCH_DATA or not region.mapped or region.image:
                 continue
             low, high, total = memory.d.bytes, 0, 0
             for i in range(self.seg.n_data):
@@ -295,6 +303,8 @@ class Instance:
             if total >= MUCH_DATA and high <= memory.d.bytes and 2 * total >= high - low:
                 base: uintptr_t = cython.cast(uintptr_t, memory.d.base)
                 have_huge_pages(base + low, base + high)
+                if is_closed(self.store):
+                    raise self.store.why_closed()
         return 0
 
     def all_show(self):

@@ -327,23 +327,29 @@ def test_a_thread_whose_start_was_interrupted_does_nothing(monkeypatch):
 
 def test_a_thread_that_has_begun_is_waited_for(monkeypatch):
     """Ctrl-C when it works already: it has ended when the error comes out."""
-    begun = threading.Event()
+    begun, stopped = threading.Event(), threading.Event()
     states = []
+    wait = validate._wait_for
 
     def interrupted(run, given):
         start_new_thread(run, given)
         assert begun.wait(60)
         raise KeyboardInterrupt
 
+    def waits(*given):
+        stopped.set()
+        wait(*given)
+
     def walk(*given):
         states.append("begins")
         begun.set()
-        time.sleep(0.1)
+        stopped.wait(60)  # by who was interrupted, before it waits
         states.append("ends")
         raise Enough
 
     monkeypatch.setattr(validate, "start_new_thread", interrupted)
     monkeypatch.setattr(validate, "ValidateWalk", walk)
+    monkeypatch.setattr(validate, "_wait_for", waits)
     with pytest.raises(KeyboardInterrupt):
         stratavm.Module(BINARIES["30 MB of functions"](), engine=stratavm.Engine(threads=3))
     assert states == ["begins", "ends"]

@@ -97,6 +97,7 @@ def harsh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(update.Attempt, "now", lambda self, at_poll=False: now(self, True))
 
 
+@pytest.mark.trace_slow  # hundreds of bodies are compiled, and checked
 @pytest.mark.parametrize("tier", ["jit0", "jit1"])
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.usefixtures("harsh")

@@ -121,6 +121,8 @@ def test_a_name_that_is_near_is_named():
         (b"[" * 60_000, "lists or tables that are nested too deeply"),
         (b'{"plugin": ' + b"1" * 60_000 + b"}", "a number of too many digits"),
         (b'{"plugin": 1, "name": "a", "name": "b"}', "the key 'name', which stands there twice"),
+        (b'{"digits": 1, "digits": 2}', "the key 'digits', which stands there twice"),
+        (f'{{{",".join(f"{chr(34)}{i}{chr(34)}:0" for i in range(5000))},"4999":1}}'.encode(), "the key '4999'"),
         (b'{"limits": {"fuel": 1, "fuel": 2}}', "the key 'fuel', which stands there twice"),
         (b'{"name": "\xff"}', "what is no UTF-8 at byte 10"),
     ],

@@ -13,6 +13,7 @@ import pytest
 from stratavm import Trap
 from stratavm.plugins import Capability, Grant, HostFunction, key_values
 from stratavm.runtime.stacks import stack_status
+from tests.unit.plugins.conftest import until
 from tests.unit.plugins.guests import ECHO, TRAP, manifest, module
 
 ROUNDS = 1000
@@ -91,7 +92,7 @@ def test_a_thousand_lives_leave_nothing(hosts, tmp_path):
     counted = taken()
     for number in range(ROUNDS):
         round_()
-        assert all(now <= then for now, then in zip(taken(), counted, strict=True))
+        until(lambda: all(now <= then for now, then in zip(taken(), counted, strict=True)))  # others' may end late
         if number % WARM == 0:
             gc.collect()
             del gone[-OF_EACH:]  # of the last one: its name is known until the next one has it

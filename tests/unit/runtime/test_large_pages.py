@@ -3,6 +3,8 @@
 import os
 import random
 import re
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -66,7 +68,7 @@ def test_what_is_there_is_what_segments_say(machine):
     (QUICKLY, PLACES[:3], True),
     (SLOWLY, PLACES[:3], False),
     (QUICKLY, ((4097, 3 << 20),), False),
-    (QUICKLY, ((4097, 5 << 18), (9 << 20, 3 << 18)), False),
+    (QUICKLY, ((4097, 3 << 20), (9 << 20, 1 << 20)), False),
 ], ids=["quickly", "slowly", "too little", "too sparse"], indirect=["machine"])  # fmt: skip
 def test_for_what_large_pages_are_asked(machine, places, advised):
     """For much that lies dense, until one has come slowly."""
@@ -80,7 +82,7 @@ def test_for_what_large_pages_are_asked(machine, places, advised):
 
 @pytest.mark.parametrize("machine", [QUICKLY], indirect=True)
 def test_a_memory_of_somebody_else_keeps_what_it_has(machine):
-    """Of an imported memory nothing is known; of two memories each has its own."""
+    """Of an imported memory nothing is known."""
     datas, expected = drafted(PLACES[:2])
     memory = MemoryType(Limits(PAGES, None))
     imports = [Import("host", "memory", "memory", memory)]
@@ -91,3 +93,29 @@ def test_a_memory_of_somebody_else_keeps_what_it_has(machine):
     stratavm.load(importer, {"host": {"memory": given.exports.memory}}, store=store)
     found = given.exports.memory.read(0, PAGES * PAGE)
     assert found[: 9 << 20] == expected[: 9 << 20] and found[9 << 20 :][:11] == b"still there"
+
+
+@pytest.mark.parametrize("machine", [QUICKLY], indirect=True)
+@pytest.mark.parametrize("is_passive", [False, True])
+def test_a_memory_that_threads_share_is_none_of_them(machine, is_passive):
+    """Its pages are another object's."""
+    how = "" if is_passive else "(i32.const 8)"
+    text = f'(module (memory (export "memory") {PAGES} {PAGES} shared) (data {how} "there"))'
+    instance = stratavm.load(text, store=stratavm.Store())
+    assert instance.exports.memory.read(8, 5) == (bytes(5) if is_passive else b"there")
+
+
+@pytest.mark.parametrize("machine", [QUICKLY], indirect=True)
+def test_a_store_may_be_closed_meanwhile(machine):
+    """By another thread, while pages come: what is mapped stays so until all have."""
+    datas, _ = drafted(PLACES[:3])
+    binary = encode(ModuleDraft(memories=[MemoryType(Limits(PAGES, None))], datas=datas))
+    for _ in range(20):
+        store = stratavm.Store()
+        module = stratavm.Module(binary, engine=store.engine)
+        thread = threading.Thread(target=store.close)
+        thread.start()
+        with suppress(stratavm.Closed):
+            stratavm.Linker(store.engine).instantiate(store, module)
+        thread.join()
+        assert store.closed

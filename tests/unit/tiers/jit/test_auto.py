@@ -214,7 +214,7 @@ def test_of_a_young_program_nobody_is_asked(policy, is_asked, monkeypatch):
     _, _, instance = world(policy)
     for _ in range(10):
         instance.exports.square(3)
-    assert ({4, 8} <= set(found)) if is_asked else not found
+    assert (8 in found) if is_asked else not found  # a tick may move the first time
 
 
 def test_a_sample_counts_for_the_function_that_polls_next():
