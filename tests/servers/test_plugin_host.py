@@ -264,7 +264,8 @@ def test_where_nothing_is_to_go_back_to_it_says_why(host):
     said, command, _ = first.text.split("`")
     assert said == "there is no version before slug 1.0.0; "
     strata, *arguments = shlex.split(command)
-    shown = subprocess.run([sys.executable, "-m", "stratavm", *arguments], env=ENVIRON, capture_output=True, text=True)
+    command = [sys.executable, "-m", "stratavm", *arguments]
+    shown = subprocess.run(command, env=ENVIRON, capture_output=True, text=True, timeout=100)
     assert (strata, shown.returncode, shown.stderr) == ("strata", 0, "") and "slug 1.0.0" in shown.stdout
 
 
@@ -432,7 +433,7 @@ with Ending() as ending:
 def child(code, *arguments):
     """How a process ends that runs this: its exit code, and what it says."""
     ended = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, env=ENVIRON, capture_output=True, text=True
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, env=ENVIRON, capture_output=True, text=True, timeout=100
     )
     return ended.returncode, ended.stdout, ended.stderr
 

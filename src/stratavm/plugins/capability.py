@@ -142,9 +142,14 @@ class Context:
     def settle(self, stays: bool) -> None:
         """The instance is the plugin, or will not be."""
         written, self._written = self._written, None
-        if written and not stays:
-            for was, now, back in written.values():
+        wrong: Exception | None = None
+        for was, now, back in written.values() if written and not stays else ():
+            try:
                 back(was, now)
+            except Exception as error:  # the others go back all the same
+                wrong = wrong or error
+        if wrong is not None:
+            raise wrong
 
     def close(self) -> None:
         """The instance is gone: whoever kept the context gets nothing any more."""

@@ -171,7 +171,7 @@ with Plugins(Policy({}, Grant())) as plugins:
     one.load()
     assert one.call("count") == "1"
     two.check()
-    limit(8 << 20)
+    limit(32 << 20)
     for _ in range(3):
         try:
             two.load()
