@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from stratavm.base.errors import DeadlineExceeded, StoreBusy
+from stratavm.base.errors import DeadlineExceeded, ModuleError, StoreBusy
 from stratavm.base.forms import TYPE_CHECKING, Final, final, replace
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth
@@ -221,24 +221,42 @@ def _rollback(instance: Instance, when: UpdateWhen, patience: Patience) -> Updat
 
 def _loaded(instance: Instance, old: Module, source: SourceLike) -> tuple[Module, Update]:
     new, plan = _planned(old, source)
-    whole = with_gone(old.model, new.model) if plan.kind == "swap" else None
-    if whole is not None:
-        name, end = new.name, len(new.model.imported_funcs) + len(new.model.functions)
-        new, plan = _planned(old, whole)
-        new.name = name
-        if plan.kind == "patch":
-            gone = range(end, len(new.model.imported_funcs) + len(new.model.functions))
-            plan = replace(plan, gone=tuple(gone))
-    reasons = list(plan.reasons)
+    against = _against(instance, old)
+    if plan.kind == "swap" and not against:
+        new, plan = _with_gone(old, new, plan)
     if plan.kind == "patch" and leaves(old.model) != leaves(new.model):
-        reasons.append("tail calls leave one of the two, and not the other")
+        against.insert(0, "tail calls leave one of the two, and not the other")
+    return new, Update("swap", reasons=(*plan.reasons, *against)) if against else plan
+
+
+def _against(instance: Instance, old: Module) -> list[str]:
+    """What stands against any patch of an instance, whatever the new module is."""
+    reasons = []
     if old._is_given:
         reasons.append("the module was made of a model, which may be another than its binary says")
     if not is_whole(instance):
         reasons.append("its initialisation failed: it has data segments that a module has not")
     if not has_own_records(instance):
         reasons.append("it began with a snapshot, and shares the records of its functions with others that did")
-    return new, plan if reasons == list(plan.reasons) else Update("swap", reasons=tuple(reasons))
+    return reasons
+
+
+def _with_gone(old: Module, new: Module, plan: Update) -> tuple[Module, Update]:
+    """A new module with the functions that it has not, where that is a patch; else itself, as planned."""
+    whole = with_gone(old.model, new.model)
+    if whole is None:
+        return new, plan
+    try:
+        joined, found = _planned(old, whole)
+    except ModuleError:  # more than a module may have, which the two are not
+        return new, plan
+    if found.kind == "swap":
+        return new, plan
+    joined.name = new.name
+    if found.kind == "patch":
+        first, more = len(new.model.imported_funcs), len(joined.model.functions)
+        found = replace(found, gone=tuple(range(first + len(new.model.functions), first + more)))
+    return joined, found
 
 
 def _planned(old: Module, source: SourceLike) -> tuple[Module, Update]:

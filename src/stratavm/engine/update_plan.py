@@ -42,13 +42,13 @@ class Update:
         added: functions that there were not.
         dependents: functions that may have a changed one inlined.
         unchanged: how many others there are.
-        gone: functions that the new module does not have: frames of before may call them, and so they keep their
-            places, which no others get.
         reasons: why it is no patch.
         obstacles: what stands against a swap as well; ``LiveInstance`` looks for that.
         carried: bytes of state that a swap has carried over.
         applied: whether it was done.
         seconds: from the source to the switch; ``pause_seconds``: so long the switch itself took.
+        gone: functions that the new module does not have: frames of before may call them, and so they keep their
+            places, which no others get.
     """
 
     kind: Literal["none", "patch", "swap"]
@@ -56,13 +56,13 @@ class Update:
     added: tuple[int, ...] = ()
     dependents: tuple[int, ...] = ()
     unchanged: int = 0
-    gone: tuple[int, ...] = ()
     reasons: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     carried: int = 0
     applied: bool = False
     seconds: float = 0.0
     pause_seconds: float = 0.0
+    gone: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         if self.kind == "none":
@@ -130,14 +130,18 @@ def with_gone(old: Model, new: Model) -> bytes | None:
             if not old.binary.startswith(new.binary[start : after[number].end], begin, before[number].end):
                 return None
             contents[number] = old.binary[before[number].content : before[number].end]
+        elif not _begins_with(old, before, new, after, number):
+            return None  # what is gone would have another type
     if FUNCTIONS in contents:
         _, start = read_uleb(new.binary, after[CODE].content)
         bodies = new.binary[start : after[CODE].end] + _bodies_from(old, before[CODE], len(new.functions))
         contents[CODE] = uleb(len(old.functions)) + bodies
-    pieces = [new.binary[:HEADER_BYTES]]
+    pieces, counts = [new.binary[:HEADER_BYTES]], DATA_COUNT in before and DATA_COUNT not in after
     for section in outline(new.binary).sections:
         content = contents.get(section.number)
-        if section.number == CODE and DATA_COUNT in before and DATA_COUNT not in after:
+        if section.number == DATA_COUNT and counts:
+            continue  # it has one that counts none
+        if section.number == CODE and counts:
             pieces.append(old.binary[before[DATA_COUNT].start : before[DATA_COUNT].end])  # for bodies that are gone
         whole = new.binary[section.start : section.end]
         pieces.append(whole if content is None else bytes([section.number]) + uleb(len(content)) + content)

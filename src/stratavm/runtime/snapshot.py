@@ -91,10 +91,10 @@ def state_of(instance: Instance, worlds: tuple = ()) -> State:
         take_globals(state, instance, functions)
         take_tables(state, instance, functions)
         take_memories(state, instance)
+        state.blueprint = instance.blueprint
+        state.initialized = instance.initialized
     finally:
         store.exec.occupant = 0
-    state.blueprint = instance.blueprint
-    state.initialized = instance.initialized
     return state
 
 
