@@ -60,6 +60,32 @@ def test_a_pause_that_is_too_long_is_missed() -> None:
     assert [verdict.met for verdict in gc.verdicts([*wrong, mix("p99.9", 1.3), mix("longest", 1.3)])] == [False] * 5
 
 
+def test_a_load_without_a_figure_is_missed() -> None:
+    """Whether its row is not there, or has no figure of one of them, or a pause of no time."""
+
+    def mix(load: str, what: str, **values: float) -> Row:
+        found = {OURS: values.get("ours"), BASELINE: values.get("theirs")}
+        return Row("gc", f"mix: {load}, {what} {BESIDE}", "ms", {who: v for who, v in found.items() if v is not None})
+
+    whole = [mix(load, what, ours=0.1, theirs=1.0) for load in ("queue", "table") for what in ("p99.9", "longest")]
+    assert [verdict.met for verdict in gc.verdicts(whole)] == [True, True]
+    assert not all(verdict.met for verdict in gc.verdicts(whole[:-1]))
+    for last in (mix("table", "longest", ours=0.1), mix("table", "longest", ours=0.0, theirs=1.0)):
+        assert [verdict.met for verdict in gc.verdicts([*whole[:-1], last])] == [True, False]
+
+
+def test_pauses_that_are_lost_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A journal that is too short for a step, and a load that has none."""
+    churn = Load("churn, tiny", (2 << 8) - 1, gc.trees(8, 500, False))
+    monkeypatch.setattr(gc, "LIMIT", 64 << 20)
+    monkeypatch.setattr(gc, "PATIENCE_S", 0.01)
+    with pytest.raises(RuntimeError, match=r"^idle: 0 pauses in 0 s, and there should be 5$"):
+        gc.pauses_of(Load("idle", 0, lambda guest: 0), None, 0.001, 5)
+    monkeypatch.setattr(gc, "ENTRIES", 1)
+    with pytest.raises(RuntimeError, match=r"^churn, tiny: pauses were lost, a step has more than 1 notes$"):
+        gc.pauses_of(churn, None, 0.001)
+
+
 def test_the_best_point_is_not_slower(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorter pauses at less throughput do not count."""
     slow, fast, worse = (Constants(n, 1, 1) for n in (1, 2, 3))

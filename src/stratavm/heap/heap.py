@@ -336,7 +336,7 @@ def give_pages(state: cython.pointer(HeapState), blocks: uint64_t) -> cython.voi
     """Give some pages back, and more of them where much is to be had at once."""
     if state.leaving:
         turn(state, AT_GIVING)
-        give_back(state, FEW_PAGES + blocks)
+        give_back(state, min(FEW_PAGES + blocks, cython.cast(uint64_t, state.leaving)))
 
 
 @cython.cfunc

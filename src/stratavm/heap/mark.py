@@ -19,6 +19,7 @@ from cython.cimports.stratavm.heap.state import (
     GRANULE_SHIFT,
     HEAD_ARRAYS,
     LARGE,
+    LEAVING,
     SMALL,
     START,
     TAIL,
@@ -96,7 +97,7 @@ def object_around(state: cython.pointer(HeapState), offset: uint64_t) -> uint32_
     at: uint32_t = offset >> GRANULE_SHIFT
     block: uint32_t = at >> (BLOCK_SHIFT - GRANULE_SHIFT)
     first: uint32_t
-    if state.kinds[block] == UNUSED:
+    if state.kinds[block] == UNUSED or state.kinds[block] == LEAVING:
         return NOWHERE
     if state.kinds[block] == SMALL:
         if state.fresh[block]:

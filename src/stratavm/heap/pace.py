@@ -10,6 +10,9 @@ FREE = cython.declare(uint64_t, 4 << 20)
 """The constant of the square-root rule: bytes of room that are worth as much as a look at all."""
 LEAST_GROWTH = cython.declare(uint64_t, 4 << 20)
 MOST_GROWN = cython.declare(uint64_t, 1 << 44)
+MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
+ENDLESS = cython.declare(uint64_t, 1 << 63)
+ROOT_OF_FREE = cython.declare(uint64_t, 1 << 11)
 
 
 def next_nursery(nursery, took_ns, most_ns):
@@ -54,8 +57,10 @@ def growth_allowed(live, born, rate, soft, share):
     than that only so that looking takes no more than ``share`` thousandths of the time; the room ends at ``soft`` bytes
     in all, unless it would take more than that share then."""
     pace: uint64_t = born * 1024 // max(rate * 1000, 1)  # bytes born in the time that looking at a KiB takes
-    fair: uint64_t = (live >> 10) * pace // max(share, 1) * (1000 - min(share, 1000))
-    wanted: uint64_t = max(root_of((live >> 10) * pace * FREE), fair, LEAST_GROWTH)
+    dear: uint64_t = (live >> 10) * min(pace, MOST_DEAR // max(live >> 10, 1))
+    fair: uint64_t = dear // max(share, 1) * (1000 - min(share, 1000))
+    root: uint64_t = root_of(dear * FREE) if dear < ENDLESS // FREE else root_of(dear) * ROOT_OF_FREE
+    wanted: uint64_t = max(root, fair, LEAST_GROWTH)
     return max(min(wanted, soft - min(soft, live)), fair, SMALLEST)
 
 

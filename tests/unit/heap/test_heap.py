@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import math
 import resource
 import threading
 from collections.abc import Callable
@@ -185,6 +186,31 @@ def test_a_word_does_not_bring_back_what_is_gone() -> None:
     guest.heap.collect()
     assert guest.heap.live_bytes == 16
     assert verify(guest.heap) == []
+
+
+def test_words_that_point_into_pages_that_leave_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the object that was there, nor what its bytes look like, nor what it referred to."""
+    monkeypatch.setenv("STRATA_POISON", "0")
+    monkeypatch.setenv("STRATA_CHECK", "0")
+    guest = Guest(0, how=YOUNG)
+    leaf, refs, numbers = guest.new(LEAF), guest.new(REFS, 1 << 18), guest.new(BYTES, 2 << 20)
+    guest.root(0, refs)
+    guest.root(1, numbers)
+    guest.guest.write(refs, 8, leaf)
+    inner = numbers + (1 << 20)
+    guest.guest.store(inner, 0, LEAF)
+    guest.root(0, 0)
+    guest.root(1, 0)
+    guest.heap.collect()
+    assert guest.heap.live_bytes == 0
+    for collect in (guest.heap.collect, guest.heap.collect_new, guest.heap.collect):
+        for at, word in enumerate((refs, refs + 8, numbers, inner)):
+            guest.word(at, word)
+        collect()
+        assert guest.heap.live_bytes == 0
+        assert [bytes_at(guest.guest.side_byte(thing))[0] & 7 for thing in (refs, numbers, inner)] == [0, 0, 0]
+        assert verify(guest.heap) == []
+    assert guest.heap.used_bytes > 4 << 20
 
 
 def test_numbers_and_handles_are_no_objects() -> None:
@@ -569,6 +595,19 @@ def test_a_heap_grows_by_the_square_root_of_what_lives() -> None:
     assert growth_allowed(64 * MIB, 1_000_000, 1000, 1 << 40, 1000) == 16 * MIB
     assert growth_allowed(64 * MIB, 1_000_000, 4000, 1 << 40, 1000) == 8 * MIB
     assert growth_allowed(MIB, 1000, 1000, 1 << 40, 1000) == 4 * MIB
+
+
+@pytest.mark.parametrize(
+    ("live", "born", "rate"),
+    [(64 << 30, 10_000_000, 100), (32 << 30, 1 << 40, 1000), (40 << 30, 1 << 34, 1), (1 << 33, 1 << 26, 60)],
+)
+def test_the_room_of_large_heaps_has_no_fewer_bits(live: int, born: int, rate: int) -> None:
+    """Of those that grow fast and are dear to look at: it is what Python's numbers say, or the most that is said."""
+    pace = born * 1024 // (rate * 1000)
+    dear = min((live >> 10) * pace, 1 << 53)
+    for share in (1000, 500, 1):
+        wanted = max(math.isqrt(dear << 22), dear // share * (1000 - share))
+        assert growth_allowed(live, born, rate, 1 << 62, share) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_a_share_of_the_time_is_worth_more_than_a_soft_limit() -> None:
