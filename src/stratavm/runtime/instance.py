@@ -252,6 +252,8 @@ class Instance:
         memory: Memory
         how: cython.pointer(DataRecord)
         segment: DataSegment
+        if is_closed(self.store):  # by a listener; here and below also by another thread
+            raise self.store.why_closed()
         if covered == 0:
             self.have_pages()
         for i in range(covered if self.all_show() else 0, self.seg.n_data):
@@ -262,13 +264,17 @@ class Instance:
             if memory.shows and i < covered:
                 continue
             at = how.place if how.kind == DATA_PLAIN else evaluate(self.blueprint.datas[i].offset, self)
+            if is_closed(self.store):
+                raise self.store.why_closed()
             segment = whole_segment(self.blueprint, i)
             if not memory.inside(at, segment.size):
                 self.keep_datas(i)
                 detail: str = f"data segment {i} at {at:#x} of {memory.d.bytes:#x} bytes"
                 raise Trap("memory_out_of_bounds", detail=detail)
+            self.blueprint.need_data(i)  # other threads run, where it has to be read; from here on none does
+            if is_closed(self.store):
+                raise self.store.why_closed()
             memory.written = True
-            self.blueprint.need_data(i)
             memcpy(memory.d.base + at, segment.start, segment.size)
         return 0
 
