@@ -532,7 +532,7 @@ def test_handles_that_come_while_marks_are_made(told: bool, monkeypatch: pytest.
     assert 8 not in guest.guest.handles
 
 
-@pytest.mark.parametrize("entries", [1, 5])
+@pytest.mark.parametrize("entries", [pytest.param(1, marks=pytest.mark.trace_slow), 5])
 def test_objects_that_wait_are_found_block_by_block(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slice of a few objects ends though the stack is full and many blocks have objects that wait: the others find
     them."""
