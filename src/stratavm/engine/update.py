@@ -82,8 +82,9 @@ class Attempt:
 
     def __init__(self, instance: Instance, version: Version, functions: frozenset[int] | None, undo: Update) -> None:
         self._instance, self._module = instance, version.module
-        self._try = partial(try_switch, instance, version, instance.module, functions, undo)
-        self._lock = threading.RLock()  # what goes at a switch may run Python, and that a guest of this thread
+        self._gone: list[object] = [None]
+        self._try = partial(try_switch, instance, version, instance.module, functions, undo, self._gone)
+        self._lock = threading.RLock()  # the collector may run Python at a switch, and that a guest of this thread
         self._dropped = False
         self.status = 0
         self.pause_ns = 0
@@ -109,6 +110,11 @@ class Attempt:
         with self._lock:
             self._dropped = not self.over.is_set()
         return self._dropped
+
+    def clear_up(self) -> None:
+        """Free what the instance has no more: megabytes of code and of a module, while the guest runs on."""
+        gone, self._gone[:] = tuple(self._gone), [None]
+        del gone
 
     def at_poll(self) -> None:
         """The same for a guest's thread, which has no part in what becomes of it."""
@@ -302,8 +308,10 @@ def _switch(
         finally:
             attempt.drop()
             withdraw(context, attempt.at_poll)
+            attempt.clear_up()
         if attempt.error is not None:
             raise attempt.error
+    attempt.clear_up()
     return attempt.pause_ns
 
 

@@ -309,7 +309,13 @@ def stands_on_stack(instance: Instance, functions: object) -> cython.bint:
 
 
 def try_switch(
-    instance: Instance, version: Version, expected: object, functions: object, undo: object, at_poll: cython.bint
+    instance: Instance,
+    version: Version,
+    expected: object,
+    functions: object,
+    undo: object,
+    dropped: list,
+    at_poll: cython.bint,
 ) -> int:
     """Give an instance another version, unless it cannot be done now: ``SWITCHED``, or why
     not.
@@ -319,6 +325,8 @@ def try_switch(
         expected: the module that it has now.
         functions: frozenset of function indices none of which may be on a stack; None: no matter.
         undo: what the version that it had says then of putting it back (``Version.undo``).
+        dropped: gets what the instance has no more; its first place is the last version's. To free that takes longer
+            than all else here, so it is left to who is not waited for: nothing ends in here.
         at_poll: this thread is inside, at a poll.
 
     Raises:
@@ -340,7 +348,7 @@ def try_switch(
             return RUNS
         if stands_on_stack(instance, functions):
             return STANDS
-    reclaim(instance, at_poll)
+    reclaim(instance, dropped, at_poll)
     # From here on nothing is allocated and no Python runs: what is found stays so. Until here others may have run: the
     # next attempt says who was first.
     if instance.module is not expected or is_closed(instance.store) or not is_at_rest(instance.store, at_poll):
@@ -348,6 +356,7 @@ def try_switch(
     if instance.table != cython.NULL:
         instance.retired.append(old)
     switch(instance, version, old)
+    dropped[0] = instance.before
     instance.before = old
     return SWITCHED
 
@@ -409,8 +418,10 @@ def renew_lone_funcs(instance: Instance, table: CodeTable) -> cython.void:
 # ---- what was there before ----
 
 
-def reclaim(instance: Instance, at_poll: bool = False) -> int:
-    """Let go of versions that no guest is in any more; how many are left.
+@cython.cfunc
+@cython.exceptval(-1)
+def reclaim(instance: Instance, dropped: list, at_poll: cython.bint) -> cython.int:
+    """Give versions away that no guest is in any more, to ``dropped``.
 
     Nothing is done where a builtin of a call that is inside may hold something of one: only nobody, guests that are
     suspended, or one guest at a poll may be inside.
@@ -418,13 +429,14 @@ def reclaim(instance: Instance, at_poll: bool = False) -> int:
     search: Search = Search.__new__(Search)
     search.instance = instance
     for version in tuple(instance.retired or ()):
-        # What goes may run Python, and other threads: they may have switched again, and entered since.
-        if not sees_all(instance, at_poll):
+        # The collector may run here, and other threads: they may have switched again, and entered since.
+        if instance.retired is None or not sees_all(instance, at_poll):
             break
         search.version = version
         if version in instance.retired and (search.version.table is None or not search.anywhere()):
+            dropped.append(version)
             instance.retired.remove(version)
-    return count_old(instance)
+    return 0
 
 
 @cython.cfunc

@@ -7,16 +7,20 @@ import contextlib
 import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import stratavm
 from stratavm import Config, Engine, Instance, Linker, Module, Store, Update, UpdateRefused
+from stratavm.engine import update
 from stratavm.engine.composition import composition
 from stratavm.engine.update_events import InstanceUpdated, UpdateFailed, UpdateUndone
 from stratavm.native.execmem import arena_usage
+from stratavm.runtime.patch import SWITCHED, try_switch
 
 PATIENCE_S = 100
 """More than the slowest machine takes."""
@@ -485,6 +489,39 @@ def test_a_loop_on_another_thread_calls_new_code_at_its_next_call(engine: Engine
         assert instance.exports.memory[0] == 77
         assert not instance.retired or len(instance.retired) < 5
         assert instance.exports.run() == 2
+
+
+@pytest.mark.parametrize("tier", ["jit0", "auto"], indirect=True)
+def test_what_is_replaced_ends_on_the_thread_of_who_updates(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To free code and a module takes longer than the switch, and the guest, which makes that, does not wait for it."""
+    began, switched, ended = threading.Event(), [], []
+
+    def spy(*arguments: Any) -> int:
+        status = try_switch(*arguments)
+        if status == SWITCHED:
+            switched.append(threading.get_ident())
+        return status
+
+    monkeypatch.setattr(update, "try_switch", spy)
+    instance = start(engine, LOOP.format(1, 1), {"h": {"tick": began.set}})
+    thread, results = spin(instance)
+    watched = []
+    gc.disable()
+    try:
+        assert began.wait(PATIENCE_S)
+        for value in range(2, 12):
+            watched.append(weakref.ref(instance.module, lambda _: ended.append(threading.get_ident())))
+            instance.update(LOOP.format(value, 1), deadline=PATIENCE_S)
+        assert instance.rollback(deadline=PATIENCE_S).applied
+    finally:
+        gc.enable()
+        instance.store.interrupt()
+        thread.join(PATIENCE_S)
+    assert not results
+    assert set(switched) == {thread.ident}
+    assert len(switched) == 11
+    assert len(ended) >= 7  # without the collector; one of them runs, and two may be gone back to
+    assert set(ended) == {threading.get_ident()}
 
 
 @pytest.mark.parametrize("tier", ["jit0", "auto"], indirect=True)
