@@ -41,6 +41,7 @@ from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import describe
 from stratavm.engine.source import Source, SourceLike, image_in, read_source, with_trust
+from stratavm.module.decode import decode
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
 if TYPE_CHECKING:
@@ -116,10 +117,18 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The code of a module, as an image has it: with what it depends on."""
+    """The code of a module, as an image has it: with what it depends on.
+
+    Attributes:
+        tier: by which ``code`` was asked for, and ``cpu``.
+        key: of who made a part of it, where the module is foreign; None: nobody who can be named.
+    """
 
     facts: Mapping[str, str]
     code: bytes
+    tier: TierName = "jit1"
+    cpu: Cpu | None = None
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +168,7 @@ def build_module(
     with Budget(seconds_or_none("timeout", order.timeout)):
         old = None if order.old is None else _predecessor(order, engine.config)
         module = make.bare(source, engine, *([] if old is None else [old.compare]))
+        module.code.is_foreign |= old is not None and not old.why and old.is_foreign
         hot = None if order.profile is None else _hot(order.profile, module)
         built, report = _build(module, tier, order.cpu, old, progress, hot)
     module._built, module._is_unpublished = built, True
@@ -243,7 +253,8 @@ def _build(
             data = old.code_with(code.packed(data), reasons)
         if isinstance(reasons, str):
             reasons = dict.fromkeys(range(functions), reasons)
-        built, name = Built(facts, data), module.model.func_name
+        built = Built(facts, data, tier, cpu, None if old is None else old.key)
+        name = module.model.func_name
         report = BuildReport(
             functions=functions,
             code_bytes=code.packed(data).code_bytes,
@@ -322,6 +333,10 @@ def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[b
         raise ValueError(
             "a module that was made of a model has no image: the model may be another than its binary says"
         )
+    key = checked_key(key)
+    state = module.beginning()
+    if module.code.is_foreign and (key is None or module._built is None or module._built.key != key):
+        module = _made_here(module)
     built = module._built or _complete(module)
     with importing:
         from stratavm.engine.keptimage import lay_out
@@ -333,10 +348,25 @@ def image_of(module: Module, key: bytes | None, interpreter: str = "") -> list[b
     layout, pages = lay_out(model, 0)
     if pages:
         sections |= {LAYOUT: layout, MEMORY: pages}
-    if (state := module.beginning()) is not None:
+    if state is not None:
         sections |= composition().sections_of(module, state)
     sections[BINARY] = model.binary
-    return write(sections, checked_key(key) or user_key(make=True)[0], interpreter)
+    return write(sections, key or user_key(make=True)[0], interpreter)
+
+
+def _made_here(module: Module) -> Module:
+    """The same module of its binary alone, and compiled as it was, where others made something of it: whoever reads
+    the mark of an image takes code, and what it says of bodies, for made by who has the key.
+
+    Raises:
+        ModuleError: it is not valid.
+    """
+    config, built = module.engine.config, module._built or Built({}, b"")
+    model = decode(module.model.binary, features=config.features, limits=config.limits)
+    made = type(module).from_model(model, module.engine)
+    made.name, made._is_given = module.name, False
+    made._built = _build(made, built.tier, built.cpu)[0]
+    return made
 
 
 def _complete(module: Module) -> Built:
@@ -380,7 +410,7 @@ class KeptInImage(KeptModule):
         cached: Callable[[], Cached],
     ) -> None:
         self._name = name
-        self._is_own = is_own
+        self.is_foreign = not is_own
         self._restored = 0
         self._source = source
         self._image: Image | None = image
@@ -429,7 +459,7 @@ class KeptInImage(KeptModule):
 
     def own(self, code: TierModule) -> Built | None:
         """The code of the image, which a module has, if it is this user's, is there whole, and is all that there is."""
-        if not self._is_own or not 0 < code.compilations == self._restored:
+        if self.is_foreign or not 0 < code.compilations == self._restored:
             return None
         data = code.pack_code(by_index=True)
         return None if code.packed(data).missing() else Built(self._facts, data)

@@ -308,7 +308,12 @@ class KeptModule:
         source: where events come from; ``name`` stands in them.
         binary: the digest of it.
         ahead: what was begun to be read of it.
+
+    Attributes:
+        is_foreign: others made it, whom this process was told to trust (``TierModule.is_foreign``).
     """
+
+    is_foreign = False
 
     def __init__(self, disk: DiskCache, source: Source, name: str, binary: Digest, ahead: Ahead | None = None) -> None:
         self._disk = disk
@@ -430,6 +435,8 @@ class KeptModule:
         or (not ``is_over``) before, where a thread has time. ``code`` is that of the module."""
         if self._process != os.getpid():
             return  # in a child that was forked its parent does it
+        if code.is_foreign:
+            return  # its mark would be this user's
         try:
             if not self._is_kept:
                 self._is_kept = True

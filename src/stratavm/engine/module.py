@@ -219,6 +219,7 @@ class Module:
             loaded = LoadedModule(model, valid, tier.load(valid, self.name))
         else:
             loaded = LoadedModule(model, valid, tier.load(valid, self.name, kept.restore), kept)
+            loaded.code.is_foreign |= kept.is_foreign
             finalize(loaded, kept.keep, loaded.code, way_of(config), model)
         if config.profile is not None:
             with importing:

@@ -38,6 +38,8 @@ class Predecessor:
     Attributes:
         name: what it is called in events.
         why: why nothing of it is used; empty where something may be.
+        is_foreign: it has not this user's mark.
+        key: the caller's, where that is what it is believed by.
     """
 
     def __init__(self, source: Source, build: str, way: str, config: Config) -> None:
@@ -50,7 +52,10 @@ class Predecessor:
         assert source.image is not None and source.binary is not None
         self._facts: Mapping[str, str] = {}
         self._binary = source.binary
-        self._image, self.why = believed(source.image, source.binary, source.trust or NOTHING)
+        trust = source.trust or NOTHING
+        self._image, self.why = believed(source.image, source.binary, trust)
+        self.is_foreign = self._image.key is None or self._image.key is not source.image.key
+        self.key = trust.key if self._image.key is not None else None
         try:
             self._facts = facts_of(self._image)
             if not self.why and self._facts.get("build") != build:

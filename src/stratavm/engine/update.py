@@ -277,6 +277,7 @@ def _planned(old: Module, source: SourceLike) -> tuple[Module, Update]:
         return [index - len(model.imported_funcs) for index in (*known[0].changed, *known[0].added)]
 
     new = Module.bare(source, old.engine, compare)
+    new.code.is_foreign |= old.code.is_foreign
     return new, known[0] if known else plan_of(old.model, new.model)
 
 

@@ -115,6 +115,10 @@ class TierModule(Protocol):
     def compiled(self) -> int:
         """How many functions have machine code."""
 
+    is_foreign: bool
+    """Something of the module, code or what is known of its bodies, was made by others, whom this process alone trusts:
+    who brings it says so here, and nothing of the module gets this user's mark."""
+
     @property
     def code_facts(self) -> Mapping[str, str]:
         """What code that was compiled elsewhere must have in common with this module's, of the same binary and build,

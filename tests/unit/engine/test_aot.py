@@ -13,9 +13,12 @@ import pytest
 import stratavm
 from stratavm import DecodeError, Engine, Linker, Module, Store, Trap
 from stratavm.aot import container
+from stratavm.base.leb import read_uleb
 from stratavm.engine import aot, codecache, source
 from stratavm.engine.aot import BuiltCodeRefused, BuiltCodeUsed, ModuleBuilt
+from stratavm.engine.cache import ModuleCache, SharedModuleCache
 from stratavm.module.limits import Limits
+from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.native.compile import ModuleCompiler
 from stratavm.testing import EventRecorder
 from stratavm.tiers.events import FunctionCompiled
@@ -28,6 +31,7 @@ TEXT = """(module $app (memory 1) (table funcref (elem $three $answer))
   (func (export "trap") (param i32) (result i32) (i32.add (call $read (local.get 0)) (i32.const 1)))
   (func $read (param i32) (result i32) (i32.load (local.get 0))))"""
 FOREIGN = TEXT.replace("(result i32) (i32.const 3))", "(result i32) (i32.const 666))")
+EDITED = TEXT.replace("(call $read (local.get 0)) (i32.const 1)", "(call $read (local.get 0)) (i32.const 2)")
 KEY = b"0123456789abcdef"
 
 
@@ -66,10 +70,10 @@ def load(make, **options):
     return found, refused[0].reason if refused else ""
 
 
-def forged(key=None):
+def forged(key=None, tier="jit1"):
     """An image of the module with code of another one, and digests that fit."""
-    parts = container.read(Module.build(TEXT).serialize())
-    others = container.read(Module.build(FOREIGN).serialize())
+    parts = container.read(Module.build(TEXT, tier=tier).serialize())
+    others = container.read(Module.build(FOREIGN, tier=tier).serialize())
     sections = {"facts": parts.section("facts"), "code": others.section("code"), "binary": parts.section("binary")}
     return b"".join(container.write(sections, key))
 
@@ -257,6 +261,51 @@ def test_trust_for_one_process_is_none_for_others(home):
     for data in (trusted.serialize(), pickle.dumps(trusted)):
         again = pickle.loads(data) if data[:2] == b"\x80\x04" else Module.deserialize(data)
         assert answers(again) == EXPECTED
+
+
+@pytest.mark.parametrize("given", [{"trusted": True}, {"key": KEY}], ids=str)
+def test_code_of_an_old_image_has_no_mark_but_that_of_its_maker(given):
+    """A build that follows an image of others may take code from there; what it writes under another mark has none."""
+    built = Module.build(EDITED, old=forged(given.get("key"), "jit0"), tier="jit0", **given)
+    assert answers(built)[0] == 666
+    full = Module.build(EDITED, tier="jit0").serialize()
+    assert built.serialize() == full and answers(pickle.loads(pickle.dumps(built)))[0] == 3
+    assert built.serialize(key=b"another key than that") != built.serialize(key=KEY)
+    again = Module.deserialize(built.serialize(key=KEY), key=KEY)
+    assert answers(again)[0] == (666 if "key" in given else 3)
+
+
+def test_what_others_say_of_bodies_has_no_mark_either():
+    """An image says of its bodies whether a tail call leaves the instance, and code of the module depends on that."""
+    text = '(module (import "a" "b" (func $b)) (func (export "f") (return_call $b)) (func (export "g") (call 1)))'
+    honest = Module.build(text).serialize()
+    parts = container.read(honest)
+    sections = {name: parts.section(name) for name in parts.sections}
+    said = bytearray(sections["skeleton"])
+    place = 0
+    for _ in range(5):  # numbers that stand before whether one leaves
+        place = read_uleb(said, place)[1]
+    assert said[place] == 1
+    said[place] = 0
+    sections["skeleton"] = bytes(said)
+    told = Module.deserialize(b"".join(container.write(sections)), trusted=True)
+    assert told.serialize() == pickle.loads(pickle.dumps(told)).serialize() == honest
+
+
+def test_an_update_carries_no_code_of_others_to_the_cache(home):
+    """Where an engine shares what it has loaded, the new module may be one whose code is kept."""
+    padding = '(data (i32.const 0) "' + "x" * (1 << 16) + '")'
+    old, new = (text[:-1] + padding + ")" for text in (TEXT, EDITED))
+    parts, others = (container.read(Module.build(t).serialize()) for t in (old, old.replace("const 3)", "const 666)")))
+    sections = {"facts": parts.section("facts"), "code": others.section("code"), "binary": parts.section("binary")}
+    engine = Engine(services={ModuleCache: SharedModuleCache()})
+    known = Module(parse_wat_to_bytes(new), engine)
+    trusted = Module.deserialize(b"".join(container.write(sections)), engine, trusted=True)
+    instance = Linker(engine).instantiate(Store(engine), trusted)
+    assert instance.update(known.model.binary).applied and instance.exports.three() == 666
+    assert instance.module.code is known.code
+    known._keep()
+    assert answers(Module(known.model.binary, Engine()))[0] == 3
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def follow(module: JitModule, old: JitModule, changed: Container[int], again: Se
     returns, or at the level of a tier that has but one; functions that were at level 1 are expected to be hot.
     """
     lazy, before = module.lazy, old.lazy
+    module.is_foreign |= old.is_foreign
     before.note_published()
     had = {f: before.table.level(f - before.first) for f in again if f < old.behind}
     left_out = {f for f in range(before.first, old.behind) if f in changed} | before.fallbacks.keys()

@@ -51,6 +51,7 @@ class JitModule:
         runs: Tier | None = None,
     ) -> None:
         self.valid = valid
+        self.is_foreign = False
         self.executor = executor or ThreadExecutor(helped=True)
         taker = None if type(self.executor) is ThreadExecutor else _taker(self.executor)
         self.lazy = LazyCode(valid, wasm_compiler(valid, options), fallback, name, recorder, ahead, taker, runs)

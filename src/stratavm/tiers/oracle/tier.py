@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from stratavm.tiers.tier import PackedCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class OracleModule:
     """A module on the oracle: nothing is compiled, and nothing is shared between instances."""
 
     valid: ValidModule
     budget: Budget
     fuel: bool = False
+    is_foreign: bool = False
 
     @property
     def fallbacks(self) -> Mapping[int, str]:
