@@ -81,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build, write and report; the exit code is 1 when a function needs the oracle."""
-    path = options.output or _beside(options.module)
+    path = _beside(options.module) if options.output is None else options.output
     if path == STANDARD and options.json:
         raise ValueError("--json: standard output is where the image goes: write that to a file with -o FILE")
     if path != STANDARD:

@@ -211,6 +211,8 @@ def contradiction(options: Options) -> tuple[str, str] | None:
             f"--key {printable(options.key)}: the file has {names} names, and one may lie in a folder of --dir",
             "copy it",
         )
+    if options.profile_out == "":
+        return "--profile-out: no file is named", "--profile-out FILE"
     if options.profile_out == STANDARD:
         return "--profile-out -: standard output is the program's", "name a file (./- is one of that name)"
     if options.isolate and options.profile_out:

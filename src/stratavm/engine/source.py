@@ -91,15 +91,19 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         data, before, after, total = ahead
         size = len(data)
     else:
-        with _opened(source) as file:
-            before, total = os.fstat(file.fileno()), b""
-            size = before.st_size  # 0 for what is no ordinary file, and may never end
-            if size and os.pread(file.fileno(), 2, 0) in IMAGES:
-                image = _image_in_file(source, most * MOST_TIMES)
-                if image is not None:
-                    return image
-            data = read_up_to(file, most, size) if size <= most else b""
-            after = os.fstat(file.fileno())
+        try:
+            with _opened(source) as file:
+                before, total = os.fstat(file.fileno()), b""
+                size = before.st_size  # 0 for what is no ordinary file, and may never end
+                if size and os.pread(file.fileno(), 2, 0) in IMAGES:
+                    image = _image_in_file(source, most * MOST_TIMES)
+                    if image is not None:
+                        return image
+                data = read_up_to(file, most, size) if size <= most else b""
+                after = os.fstat(file.fileno())
+        except OSError as error:
+            error.filename = os.fspath(source)  # reading, unlike opening, does not say of which file
+            raise
     if max(size, len(data)) > most:
         raise ModuleLimit(
             "module too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{size or 'more'}"

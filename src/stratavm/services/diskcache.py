@@ -163,7 +163,8 @@ def default_folders() -> tuple[str, str]:
         base = os.environ.get(variable, "")
         if not os.path.isabs(base):  # also where it is unset; the specification says that others are ignored
             home = os.path.expanduser("~")
-            if not os.path.isdir(home) or os.environ.get("HOME") == "":
+            # What is relative may be anybody's, who had this user unpack a folder and go there.
+            if not (os.path.isabs(home) and os.path.isdir(home)) or os.environ.get("HOME") == "":
                 raise CacheRefused("this user has no home directory: set XDG_CACHE_HOME and XDG_STATE_HOME")
             base = os.path.join(home, below)
         found.append(os.path.join(base, "stratavm"))

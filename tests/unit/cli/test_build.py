@@ -189,6 +189,13 @@ def test_what_cannot_be_built_is_said(strata, here, words):
     assert sorted(file.name for file in here.iterdir()) == ["app.wat"]
 
 
+def test_an_empty_name_is_no_file(strata, here):
+    """And does not mean the place that is taken without one."""
+    code, out, err = strata("build", "app.wat", "-o", "")
+    assert (code, out) == (1, "") and "No such file or directory" in err
+    assert not (here / "app.strata").exists()
+
+
 def test_an_old_image_that_is_none_is_blamed_by_its_name(strata, here):
     """Not the module that is to be built."""
     strata("build", "app.wat", "-o", "old.strata")

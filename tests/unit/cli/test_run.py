@@ -364,6 +364,7 @@ def test_a_profile_is_not_promised_where_nothing_may_be_written(strata, write, t
         (("--isolate", "--profile-out", "p"), "behind the wall of --isolate there is nowhere to write it"),
         (("--cache", "on", "--profile-out", "p"), "code from the cache would not count"),
         (("--profile-out", "-"), "standard output is the program's"),
+        (("--profile-out", ""), "--profile-out: no file is named"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused_before_anything_runs(strata, write, options, said):

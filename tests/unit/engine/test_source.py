@@ -109,6 +109,12 @@ def test_a_module_comes_whole_from_a_fifo_that_is_written_slowly(fifo):
     thread.join()
 
 
+def test_what_cannot_be_read_is_named():
+    """Opening says of which file it is; reading does not."""
+    with pytest.raises(OSError, match="Input/output error: '/proc/self/mem'"):
+        stratavm.Module("/proc/self/mem")
+
+
 def test_a_folder_is_no_module(tmp_path):
     """It can be opened, and not read."""
     with pytest.raises(IsADirectoryError):

@@ -177,7 +177,13 @@ def test_there_must_be_a_home(monkeypatch, tmp_path):
     assert default_folders() == (f"{tmp_path}/.cache/stratavm/code", f"{tmp_path}/.local/state/stratavm")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert default_folders()[0] == "/caches/stratavm/code"
-    monkeypatch.setenv("HOME", "")
+    (tmp_path / "~").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for home in ("", ".", "~", str(tmp_path / "none")):  # a folder below the current one may be anybody's
+        monkeypatch.setenv("HOME", home)
+        with pytest.raises(CacheRefused, match="no home directory"):
+            default_folders()
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as for a user who is in no table
     with pytest.raises(CacheRefused, match="no home directory"):
         default_folders()
 

@@ -48,7 +48,8 @@ def _base(variable: str, below: str) -> str:
     base = os.environ.get(variable, "")
     if not os.path.isabs(base):  # also where it is unset; the specification says that others are ignored
         home = os.path.expanduser("~")
-        if not os.path.isdir(home):
+        # What is relative may be anybody's, who had this user unpack a folder and go there.
+        if not (os.path.isabs(home) and os.path.isdir(home)) or os.environ.get("HOME") == "":
             raise RepositoryError("the home directory", "absent", "one", "none", f"set {variable}")
         base = os.path.join(home, below)
     return os.path.join(base, "stratavm")
