@@ -155,12 +155,16 @@ def on(world: World) -> Call:
 SERVICES: Final[dict[str, Callable[[World], Call]]] = {"off": off, "replaced": replaced, "on": on}
 
 
+MEMORY: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+"""Where files lie that are damaged by the thousand: a disk would be waited for each time that one is written anew."""
+
+
 @contextmanager
-def cache_of_its_own() -> Iterator[Path]:
+def cache_of_its_own(beneath: str | None = None) -> Iterator[Path]:
     """Kept code in a folder of this run's, whatever the environment says; where its entries lie."""
     names = ("STRATA_CACHE", "XDG_CACHE_HOME", "XDG_STATE_HOME")
     before = {name: os.environ.get(name) for name in names}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=beneath) as folder:
         os.environ.update(STRATA_CACHE="on", XDG_CACHE_HOME=f"{folder}/cache", XDG_STATE_HOME=f"{folder}/state")
         try:
             yield Path(folder, "cache/stratavm/code")
@@ -183,7 +187,7 @@ def damage(folder: Path, chance: random.Random) -> None:
 def failures_with_a_corrupt_cache(service: Callable[[World], Call], requests: int = REQUESTS) -> int:
     """How many requests of a run failed in which the service starts anew on damaged entries, every so often."""
     chance = random.Random(1)
-    with cache_of_its_own() as folder:
+    with cache_of_its_own(MEMORY) as folder:
         world = World("corrupt cache")
         with EventRecorder(world.engine.bus) as recorder:
             call, failed, met = service(world), 0, 0

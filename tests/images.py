@@ -18,11 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from stratavm import Engine, Linker, Module, ModuleError, Store
 from stratavm.aot import container
 from stratavm.engine import keptimage
+from tests.campaign import MEMORY
 
 TEXT = """(module (memory (export "memory") 1) (table funcref (elem $add $twice)) (data (i32.const 8) "abcdefgh")
   (func $add (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
@@ -129,7 +131,7 @@ def flip(
     """Load damaged copies, trusted and not, or with a key, from memory and from a file; for each part how many were
     loaded, and how many refused."""
     engine, outcome = Engine(), {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder, "app.strata")
         for name, where in parts(data).items():
             loaded = refused = 0
@@ -160,7 +162,7 @@ def flip_and_mend(data: bytes, count: int, seed: int) -> dict[str, tuple[int, in
     """Load copies whose sections were changed and whose sums fit. The binary is judged as any binary, the rest is taken
     or refused, and memories are made; code is not run."""
     engine, outcome = Engine(), {}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder, "app.strata")
         for name in container.read(data).sections:
             loaded = refused = 0
@@ -249,13 +251,13 @@ def main() -> int:
     options = parser.parse_args()
     data = built(executable=True)
     expected = answers(Module(TEXT))
-    for title, outcome in (
-        ("flipped", flip(data, expected, options.flips, options.seed)),
-        ("flipped, under a key", flip(built(key=KEY), expected, options.flips, options.seed, KEY)),
-        ("flipped, sums right", flip_and_mend(data, options.flips, options.seed)),
+    for title, campaign in (
+        ("flipped", partial(flip, data, expected, options.flips, options.seed)),
+        ("flipped, under a key", partial(flip, built(key=KEY), expected, options.flips, options.seed, KEY)),
+        ("flipped, sums right", partial(flip_and_mend, data, options.flips, options.seed)),
     ):
-        for name, (loaded, refused) in outcome.items():
-            print(f"{title}: {name:8} {loaded} loaded, {refused} refused")
+        for name, (loaded, refused) in campaign().items():
+            print(f"{title}: {name:8} {loaded} loaded, {refused} refused", flush=True)
     print(f"cut off at {cut(data)} places: all refused")
     with tempfile.TemporaryDirectory() as folder:
         for kind, became in places(data, Path(folder)).items():

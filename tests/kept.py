@@ -20,6 +20,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ import stratavm
 from stratavm.engine.codecache import CodeKept, CodeNotKept
 from stratavm.services.diskcache import DiskCache, default_folders, digest
 from stratavm.testing import EventRecorder
-from tests.campaign import cache_of_its_own
+from tests.campaign import MEMORY, cache_of_its_own
 
 FUNCTIONS: Final = 100
 SOURCE: Final = '(module {functions} (memory 1) (data "{padding}"))'
@@ -77,10 +78,20 @@ def answers(program: bytes, engine: stratavm.Engine) -> tuple[list[Any], list[An
         return found, list(recorder.events)
 
 
+@contextmanager
+def frozen() -> Iterator[None]:
+    """Collections leave alone what is there by now: to look it through twice a flip took most of the time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def flips(first: int, count: int) -> Counter[str]:
     """Turn over a bit of one of the entries of a program, for each seed from ``first`` on, and start it."""
     done = Counter[str]()
-    with cache_of_its_own() as folder:
+    with cache_of_its_own(MEMORY) as folder, frozen():
         program, engine = binary(), stratavm.Engine()
         expected, events = answers(program, engine)
         if not any(isinstance(event, CodeKept) for event in events):
