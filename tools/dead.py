@@ -55,6 +55,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("cli/isolate.py", "wall_off", "an entry that programs of the first release call"),
     ("base/forms.py", "_field_defaults protocol memo", "the protocol of named tuples, and of copying and pickling"),
     ("cli/argparser.py", "_check_value", "argparse calls it"),
+    ("cli/output.py", "show_cursor", "rich calls it"),
     ("sandbox/python/entry.py", "warm_async", "public: ``warm`` for asyncio"),
     ("adapters/smolagents.py", "send_tools send_variables", "smolagents calls them"),
     ("adapters/pydantic_ai.py", "for_run get_tools", "pydantic-ai calls them"),

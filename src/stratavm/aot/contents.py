@@ -81,5 +81,13 @@ def mismatch(facts: Mapping[str, str], here: Mapping[str, str]) -> str:
         return f"its code needs {', '.join(map(printable, lacking))}, which this engine's processor lacks"
     for name in here:
         if name not in ("features", "version", "build") and facts.get(name) != here[name]:
-            return f"its code has {name}={printable(facts.get(name, '?'))}, this engine {name}={here[name]}"
+            return difference(name, facts.get(name, "?"), here[name], "engine")
     return ""
+
+
+def difference(name: str, there: str, here: str, who: str) -> str:
+    """Words for a fact of code, ``there``, that is another one ``here``, where ``who`` would take it."""
+    if name == "fuel":
+        ours = here == "True"
+        return f"its code counts {'no ' if ours else ''}fuel, and this {who} does{'' if ours else ' not'}"
+    return f"its code has the {name.replace('_', ' ')} {printable(there) or 'none'}, and this {who} {here or 'none'}"

@@ -37,11 +37,21 @@ EXAMPLES: Final = """strata bisect --invoke run m.wat 5
 strata bisect --reference jit0 --passes fold,share app.wasm"""
 
 
+def passes(text: str) -> tuple[str, ...]:
+    """Names of passes from ``fold,share``."""
+    names = tuple(text.split(","))
+    try:
+        Config(passes=names)
+    except ValueError as error:
+        common.refuse(str(error))
+    return names
+
+
 OPTIONS: Final[Table] = (
     (("--invoke",), {"metavar": "EXPORT", "help": "call this export with ARGS; else the program's _start runs"}),
     (("--stdin",), {"metavar": "FILE", "help": "the guest's standard input"}),
     (("--timeout",), {"type": common.seconds, "default": 60.0, "metavar": "S", "help": "seconds for each run"}),
-    (("--passes",), {"metavar": "A,B", "help": "passes to look at, in their order (default: all)"}),
+    (("--passes",), {"type": passes, "metavar": "A,B", "help": "passes to look at, in their order (default: all)"}),
     (
         ("--reference",),
         {"choices": ("oracle", "jit0"), "default": "oracle", "help": "what is right: jit0 where oracle is too slow"},
@@ -58,11 +68,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Options) -> int:
     """Search; print the culprit."""
-    passes = None if options.passes is None else tuple(options.passes.split(","))
     culprit = bisect(
         module_source(options.module),
         lambda module: observe(module, options),
-        Config(tier="jit1", passes=passes, features=common.features(options)),
+        Config(tier="jit1", passes=options.passes, features=common.features(options)),
         options.reference,
     )
     if options.json:

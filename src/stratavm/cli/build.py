@@ -16,8 +16,9 @@ from stratavm.base.text import printable
 from stratavm.base.words import counted, some
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.program import STANDARD
-from stratavm.cli.source import FilePath, module_source, refuse_loss, write_binary
+from stratavm.cli.source import FilePath, check_place, module_source, write_binary
 from stratavm.engine.aot import LEVELS, BuildReport, Order, build_module
 from stratavm.engine.config import CPUS, Config
 from stratavm.engine.engine import Engine
@@ -67,7 +68,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="call this function now: instances begin with what it has made of memory, globals and tables",
     )
     parser.add_argument("--fuel", action="store_true", help="code that counts fuel, for `strata run --fuel`")
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads that compile (default: all cores)")
+    parser.add_argument(
+        "--threads",
+        type=common.threads,
+        default=0,
+        metavar="N",
+        help="threads that compile (default, and 0: all cores)",
+    )
     parser.add_argument("--executable", action="store_true", help="begin with a #! line, and set the executable bit")
     parser.add_argument(
         "--incremental", metavar="OLD", help="an image of before: functions that did not change are not compiled again"
@@ -81,11 +88,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Build, write and report; the exit code is 1 when a function needs the oracle."""
-    path = _beside(options.module) if options.output is None else options.output
-    if path == STANDARD and options.json:
-        raise ValueError("--json: standard output is where the image goes: write that to a file with -o FILE")
-    if path != STANDARD:
-        refuse_loss(path, options.module, IMAGE)
+    wrong = _contradiction(options)
+    if wrong:
+        output.complain(*wrong)
+        return EXIT_USAGE
+    path = os.path.splitext(options.module)[0] + ENDING if options.output is None else options.output
+    check_place(path, options.module, IMAGE)
     key = None if options.key is None else common.key(options.key)
     config = Config(
         features=common.features(options),
@@ -93,11 +101,10 @@ def run(options: argparse.Namespace) -> int:
         fuel=options.fuel,
         threads=options.threads,
     )
-    if options.profile and options.incremental:
-        raise ValueError(
-            "--profile: an image of --incremental does not say of which profile it is: leave one of them out"
-        )
     old = None if options.incremental is None else FilePath(options.incremental)
+    if old is not None:
+        with common.named_by("--incremental"):
+            os.stat(old)  # before anything is read or compiled
     with ExitStack() as stack:
         module, report = build_module(
             Module,
@@ -134,11 +141,17 @@ def _run_first(module: Module, init: str) -> None:
             output.note("--init: all instances share the random numbers that the guest drew")
 
 
-def _beside(module: str) -> str:
-    """Where the image goes by default."""
-    if module == STANDARD:
-        raise ValueError("a module from standard input has no name: say where to write with -o FILE")
-    return os.path.splitext(module)[0] + ENDING
+def _contradiction(options: argparse.Namespace) -> tuple[str, str] | None:
+    """What is wrong with options that are right one by one, and what to do; found before anything is read."""
+    if options.output is None and options.module == STANDARD:
+        return "a module from standard input has no name: where is the image to be written?", "-o FILE"
+    if options.output == STANDARD and options.json:
+        return "--json: standard output is where the image goes", "write that to a file with -o FILE"
+    if options.output == STANDARD and options.executable:
+        return "--executable: standard output is no file that could be made executable", "-o FILE"
+    if options.profile and options.incremental:
+        return "--profile: an image of --incremental does not say of which profile it is", "leave one of them out"
+    return None
 
 
 def _bar(stack: ExitStack) -> Callable[[int, int], None]:

@@ -8,6 +8,7 @@ from stratavm.base.forms import Final
 from stratavm.base.words import counted
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.source import module_source
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
@@ -20,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     common.add_module(parser)
     parser.add_argument("--time", action="store_true", help="time of each stage and of the slowest functions")
-    parser.add_argument("--top", type=int, default=10, metavar="N", help="how many functions --time lists")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads that compile")
+    parser.add_argument("--top", type=common.count, default=10, metavar="N", help="how many functions --time lists")
+    parser.add_argument("--threads", type=common.threads, default=1, metavar="N", help="threads that compile")
     common.add_tier(parser)
     common.add_json(parser)
 
@@ -29,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compile and report; the exit code is 1 when a function needs the oracle."""
     if options.tier == "oracle":
-        raise ValueError("--tier oracle compiles nothing: functions run as they are; write --tier jit0 or jit1")
+        output.complain("--tier oracle compiles nothing: functions run as they are", "--tier jit0 or --tier jit1")
+        return EXIT_USAGE
     config = common.config(options).having(threads=options.threads, strict=False)
     report = Module.bare(module_source(options.module), Engine(config)).compile_all()
     if options.json:

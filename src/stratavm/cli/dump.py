@@ -10,6 +10,7 @@ from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean, some
 from stratavm.cli import options as common
 from stratavm.cli import output
+from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.source import module_binary, module_source
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
@@ -43,7 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the stage. Instructions are shown of invalid modules too."""
     if options.explain and options.stage != "opt":
-        raise ValueError(f"--explain is about the passes: it needs --stage opt, not --stage {options.stage}")
+        output.complain(f"--explain is about the passes, not about --stage {options.stage}", "--stage opt --explain")
+        return EXIT_USAGE
     if options.stage == "decode":
         model, damage = decode_anyway(module_binary(options.module))
         if damage is not None:

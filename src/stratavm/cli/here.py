@@ -137,17 +137,28 @@ def names_of(module: Module) -> list[str] | None:
 
 
 def wasi(options: Options, engine: Engine) -> Wasi:
-    """The guest's world, from the options."""
-    return Wasi(
-        args=(os.path.basename(options.module), *options.arguments),
-        env=dict(options.env),
-        preopens=options.dir,
-        listen=options.tcplisten,
-        stdin=guest_input(options.stdin),
-        stdout=ProgramOutput(1),
-        stderr=ProgramOutput(2),
-        engine=engine,
-    )
+    """The guest's world, from the options.
+
+    Raises:
+        OSError: a folder or a file is not there; it says which option named it.
+    """
+    try:
+        return Wasi(
+            args=(os.path.basename(options.module), *options.arguments),
+            env=dict(options.env),
+            preopens=options.dir,
+            listen=options.tcplisten,
+            stdin=guest_input(options.stdin),
+            stdout=ProgramOutput(1),
+            stderr=ProgramOutput(2),
+            engine=engine,
+        )
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, str) else ""
+        option = "--dir" if name in [host for host, *_ in options.dir] else "--stdin" if name == options.stdin else ""
+        if option:
+            error.filename = f"{option} {name}"
+        raise
 
 
 def _execute(options: Options, what: tuple[Linker, Store, Module], watch: Watch, begin: float) -> list[Any]:

@@ -103,7 +103,7 @@ def inside(data: dict[str, Any]) -> int:
 
 def wall_of(options: Options) -> Wall:
     """What the options leave possible."""
-    readable = [path for path in (options.module, options.stdin) if path not in (None, "-")]
+    readable = [path for path in (options.module, options.stdin, options.profile) if path not in (None, "-")]
     writable: list[str] = []
     for host, _, read_only in options.dir:
         (readable if read_only else writable).append(host)

@@ -104,18 +104,28 @@ def _parse(arguments: list[str]) -> Any:
         if not _is_program(name):
             raise SystemExit(_unknown(name))
         name, rest = "run", arguments
-    if name in RUNNERS:
-        options = read(module_of(name).OPTIONS, rest, Options(command=name))
-        if options is not None:
-            return options
-    from stratavm.cli.argparser import parse
+    options = read(module_of(name).OPTIONS, rest, Options(command=name)) if name in RUNNERS else None
+    if options is None:
+        from stratavm.cli.argparser import parse
 
-    return parse(name, rest, TOP_LEVEL if rest is arguments else ())
+        options = parse(name, rest, TOP_LEVEL if rest is arguments else ())
+    if rest is arguments and options.module in COMMANDS and not os.path.exists(options.module):
+        raise SystemExit(_behind_options(options))
+    return options
 
 
 def _is_program(word: str) -> bool:
     """Whether the word where a command should be means a module to run, or begins the options of ``run``."""
     return word.startswith("-") or os.sep in word or "." in word or os.path.isfile(word)
+
+
+def _behind_options(options: Any) -> int:
+    """Say of a command's name where APP of the short form should be how the line is written."""
+    import shlex  # for a mistake only
+
+    line = shlex.join(["strata", options.module, *options.own, *options.arguments])
+    output.complain(f"options of {options.module} stand behind its name", f"`{printable(line)}`")
+    return EXIT_USAGE
 
 
 def _unknown(word: str) -> int:

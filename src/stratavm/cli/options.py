@@ -137,6 +137,20 @@ def limits(options: argparse.Namespace | Options) -> StoreLimits | None:
     return StoreLimits(memories_bytes=most)
 
 
+class named_by:
+    """In a ``with`` statement: an OSError of a file says which option named it."""
+
+    def __init__(self, option: str) -> None:
+        self.option = option
+
+    def __enter__(self) -> None:
+        """Nothing to begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError) and isinstance(error.filename, str):
+            error.filename = f"{self.option} {error.filename}"
+
+
 def profile(path: str | None) -> Profile | None:
     """The profile in a file that ``--profile`` names.
 
@@ -147,11 +161,8 @@ def profile(path: str | None) -> Profile | None:
         return None
     from stratavm.aot.profile import Profile
 
-    try:
+    with named_by("--profile"):
         return Profile.load(path)
-    except OSError as error:
-        error.filename = f"--profile {path}"
-        raise
 
 
 def key(path: str) -> bytes:
@@ -162,11 +173,8 @@ def key(path: str) -> bytes:
     """
     from stratavm.aot.trust import read_key_file
 
-    try:
+    with named_by("--key"):
         return read_key_file(path)
-    except OSError as error:
-        error.filename = f"--key {path}"
-        raise
 
 
 def _cache(said: str | None) -> bool | str:

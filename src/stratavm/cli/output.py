@@ -322,8 +322,18 @@ def progress(title: str, total: int) -> Iterator[Any]:
 
     from stratavm.cli.style import is_coloured
 
+    class Steady(Console):
+        """A signal may end the process at any time: no terminal must be left without its cursor."""
+
+        def show_cursor(self, show: bool = True) -> bool:
+            """The cursor stays as it is."""
+            return False
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True, no_color=not is_coloured(sys.stderr))
+    console = Steady(stderr=True, no_color=not is_coloured(sys.stderr))
+    if console.is_dumb_terminal:
+        yield lambda n=1: None
+        return
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda n=1: bar.advance(task, n)

@@ -5,7 +5,6 @@ Its options are known before the engine is loaded, so that the program is read m
 
 from __future__ import annotations
 
-import errno
 import os
 
 from stratavm.base import switches
@@ -148,7 +147,9 @@ def run(options: Options) -> int:
     if options.cache not in (None, *WORDS):
         _check_folder(options.cache)
     if options.profile_out:
-        _check_place(options.profile_out, options.module)
+        from stratavm.cli.source import check_place
+
+        check_place(options.profile_out, options.module, b"", "--profile-out")
     if options.watch:
         from stratavm.cli.watch import run_watching
 
@@ -167,22 +168,6 @@ def _check_folder(path: str) -> None:
     from stratavm.services.diskcache import open_own
 
     os.close(open_own(os.path.abspath(path)))
-
-
-def _check_place(path: str, module: str) -> None:
-    """Raise OSError if a file that is to be written at the end cannot be: it is a folder, or its folder is not there or
-    not for writing; ValueError if it is the module."""
-    from stratavm.cli.source import refuse_loss
-
-    refuse_loss(path, module, b"", "--profile-out")
-    if os.path.isdir(path):
-        raise IsADirectoryError(errno.EISDIR, "--profile-out: a folder", path)
-    folder = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(errno.ENOENT, "--profile-out: no such folder", folder)
-    place = path if os.path.exists(path) and not os.path.isfile(path) else folder
-    if not os.access(place, os.W_OK):
-        raise PermissionError(errno.EACCES, "--profile-out: it cannot be written", place)
 
 
 def contradiction(options: Options) -> tuple[str, str] | None:

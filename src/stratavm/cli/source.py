@@ -131,6 +131,28 @@ def refuse_loss(name: str, module: str, kind: bytes = MAGIC, option: str = "-o")
     raise ValueError(f"{option} {printable(name)} would overwrite the module that is read: name another file")
 
 
+def check_place(name: str, module: str, kind: bytes = MAGIC, option: str = "-o") -> None:
+    """Look at a place where a file is to be written at the end of long work, before that begins.
+
+    Raises:
+        OSError: it is a folder, or its folder is not there or not for writing; or it is standard output, closed.
+        ValueError: as of ``refuse_loss``; or a binary would go to a terminal.
+    """
+    if name == STANDARD:
+        return _refuse_terminal(output.stream())
+    refuse_loss(name, module, kind, option)
+    if os.path.isdir(name):
+        raise IsADirectoryError(errno.EISDIR, "a folder, where a file is to be written", f"{option} {name}")
+    if not os.path.basename(name):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    folder = os.path.dirname(os.path.abspath(name))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, "no such folder", f"{option} {folder}")
+    place = name if os.path.exists(name) and not os.path.isfile(name) else folder
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, "it cannot be written", f"{option} {place}")
+
+
 def write_binary(data: bytes) -> None:
     """Write bytes to standard output.
 
@@ -145,6 +167,12 @@ def _write_out(data: bytes | str) -> None:
     stream = output.stream()
     if isinstance(data, str):
         data = data.encode()  # the text of a module is UTF-8 whatever the locale
-    elif stream.isatty():
-        raise ValueError("a binary is not for a terminal: write it to a file with -o FILE")
+    else:
+        _refuse_terminal(stream)
     output.put(data)
+
+
+def _refuse_terminal(stream: TextIO) -> None:
+    """Raise ValueError if what shows a binary is a terminal."""
+    if stream.isatty():
+        raise ValueError("a binary is not for a terminal: write it to a file with -o FILE")

@@ -541,7 +541,9 @@ def description(origin: Source) -> list[tuple[str, str]]:
     if STATE in image.sections:
         size = image.sections[PAGES].size if PAGES in image.sections else 0
         rows.append(("begins", f"behind a call (--init), with {size} bytes of memory"))
-    rows += [(name.replace("_", " "), value) for name, value in facts.items() if name in SHOWN and value]
+    words = {"True": "yes", "False": "no"}
+    shown = [(name, value) for name, value in facts.items() if name in SHOWN and value]
+    rows += [(name.replace("_", " "), words.get(value, value)) for name, value in shown]
     same = facts.get("build") == build_identity()
     why = refused or ("" if same else "it is of another build of Strata")
     return [*rows, ("used", f"no: {why}" if why else "yes, by engines with these options")]

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stratavm.aot.container import Damaged
-from stratavm.aot.contents import CODE, SKELETON, facts_of
+from stratavm.aot.contents import CODE, SKELETON, difference, facts_of
 from stratavm.aot.incremental import Changes, Parts, changes, dependents
 from stratavm.aot.trust import NOTHING, believed
 from stratavm.base.errors import ModuleError
-from stratavm.base.forms import TYPE_CHECKING
+from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.text import printable
 from stratavm.engine.events import describe
 from stratavm.engine.source import Source
 from stratavm.module.decode import decode
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
     from stratavm.module.model import Module as Model
     from stratavm.module.sections import Functions
     from stratavm.tiers.tier import PackedCode, TierModule
+
+
+OPTIONS: Final = "options"
+"""The fact that stands for all of them, as a digest."""
+
+
+def _differences(there: Mapping[str, str], here: Mapping[str, str], names: Sequence[str]) -> str:
+    """Words for the facts of an old image that are not those of the new one."""
+    plain = [name for name in names if name != OPTIONS and there.get(name) != here[name]]
+    said = [difference(name, there.get(name, "?"), here[name], "build") for name in plain]
+    if there.get("tier") != here["tier"]:
+        said.append(f"its code is of the tier {printable(there.get('tier', '?'))}, and this build of {here['tier']}")
+    return "; ".join(said) or "it was built with other options"
 
 
 class Predecessor:
@@ -59,7 +73,7 @@ class Predecessor:
         try:
             self._facts = facts_of(self._image)
             if not self.why and self._facts.get("build") != build:
-                self.why = "not the same: build"
+                self.why = "it was built by another build of Strata"
         except (Damaged, OSError) as error:
             self.why = describe(error)
 
@@ -97,9 +111,8 @@ class Predecessor:
             facts: what the code is compiled for; ``names`` of those that must be the same.
             first: how many functions the module imports.
         """
-        differing = [name for name in names if self._facts.get(name) != facts[name]]
-        if not self.why and differing:
-            self.why = f"not the same: {', '.join(differing)}"
+        if not self.why and any(self._facts.get(name) != facts[name] for name in names):
+            self.why = _differences(self._facts, facts, names)
         if self.why or self._changes is None:
             return f"the old image is not used: {self.why}"
         if self._changes.everything:

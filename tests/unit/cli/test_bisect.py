@@ -95,8 +95,8 @@ def test_no_difference_says_so(module, capsys):
 
 def test_the_planted_pass_cannot_be_named_outside_of_tests(module, capsys):
     """It is not among the passes."""
-    assert main(["bisect", "--passes=wrong", "--invoke=run", module, "5"]) == 1
-    assert "unknown passes: 'wrong'" in capsys.readouterr().err
+    assert main(["bisect", "--passes=wrong", "--invoke=run", module, "5"]) == 2
+    assert "argument --passes: unknown passes: 'wrong'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", MACHINE_LEVELS[1])

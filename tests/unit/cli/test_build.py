@@ -156,7 +156,9 @@ def test_a_new_build_says_what_it_compiled_again(strata, here):
     strata("build", "app.wat", "-o", "full.strata")
     assert (here / "new.strata").read_bytes() == (here / "full.strata").read_bytes()
     out = strata("build", "--incremental", "app.strata", "--explain", "--tier", "jit0", "app.wat")[1]
-    assert "all functions: the old image is not used: not the same: options" in out
+    assert "all functions: the old image is not used: its code is of the tier jit1, and this build of jit0" in out
+    err = strata("build", "--incremental", "app.strata", "--fuel", "app.wat")[2]
+    assert "the old image is not used: its code counts no fuel, and this build does; its code is of the tier" in err
 
 
 def test_an_image_does_not_take_the_place_of_what_it_is_made_of(strata, here):
@@ -172,7 +174,7 @@ def test_standard_input_and_output(process, here):
     built = process("build", "-", "-o", "-", input=TEXT.encode())
     assert built.returncode == 0 and built.stderr == b"" and built.stdout.startswith(b"\x89strata\n")
     assert process("run", "-", input=built.stdout).returncode == 7
-    assert process("build", "-", input=TEXT.encode()).returncode == 1
+    assert process("build", "-", input=TEXT.encode()).returncode == 2
     full = process("build", "app.wat", "-o", "/dev/full")
     assert full.returncode == 1 and full.stderr == b"strata: /dev/full: No space left on device\n"
 
@@ -224,7 +226,7 @@ def test_an_old_image_of_which_nothing_is_used_is_said_once(strata, here):
             err = strata("build", "--incremental", "old.strata", *words, "app.wat")[2]
             assert err.count("\n") == bool(said) and said in err
     assert err.startswith("strata: --incremental old.strata: global: ")
-    assert strata("build", "--incremental", "nope", "app.wat")[2].startswith("strata: nope: No such file")
+    assert strata("build", "--incremental", "nope", "app.wat")[2].startswith("strata: --incremental nope: No such file")
 
 
 def test_code_that_is_not_used_is_said_once(strata, here):
@@ -239,7 +241,11 @@ def test_code_that_is_not_used_is_said_once(strata, here):
         assert strata("run", "app.strata") == (7, "", f"{said}the section {section} is damaged\n")
     (here / "app.strata").write_bytes(data)
     code, _, err = strata("run", "--fuel", "1000", "app.strata")
-    assert code == 7 and err.startswith(NOT_USED + "its code has fuel=") and err.count("\n") == 1
+    assert (
+        code == 7
+        and err.startswith(NOT_USED + "its code counts no fuel, and this engine does")
+        and err.count("\n") == 1
+    )
     assert strata("run", "--tier", "oracle", "app.strata") == (7, "", "")  # which takes no code
     assert strata("run", "--isolate", "app.strata")[2] == NOT_USED + "behind the wall of --isolate there is no key\n"
 
@@ -255,10 +261,33 @@ def test_an_image_without_a_mark_is_said_when_it_is_built(strata, here, monkeypa
 
 
 def test_data_and_an_image_do_not_go_to_one_place(strata):
-    """Said before anything is built."""
+    """Said before anything is built; the line is wrong."""
     code, out, err = strata("build", "--json", "app.wat", "-o", "-")
-    assert (code, err) == (1, "")
-    assert "--json: standard output is where the image goes" in json.loads(out)["error"]["message"]
+    assert (code, out) == (2, "") and "strata: --json: standard output is where the image goes (hint: " in err
+    code, out, err = strata("build", "--executable", "app.wat", "-o", "-")
+    assert (code, out) == (2, "") and "strata: --executable: standard output is no file" in err
+    code, out, err = strata("build", "-")
+    assert (code, out) == (2, "") and "a module from standard input has no name" in err and "(hint: -o FILE)" in err
+
+
+def test_where_no_image_can_be_written_is_said_before_anything_is_compiled(strata, here, monkeypatch):
+    """A large program takes seconds."""
+    monkeypatch.setattr("stratavm.cli.build.build_module", None)
+    code, out, err = strata("build", "app.wat", "-o", "nope/app.strata")
+    assert (code, out) == (1, "") and err.startswith(f"strata: -o {here}/nope: no such folder (hint: ")
+    code, out, err = strata("build", "app.wat", "-o", str(here))
+    assert (code, out) == (1, "") and err == f"strata: -o {here}: a folder, where a file is to be written\n"
+    code, out, err = strata("build", "app.wat", "--incremental", "nope")
+    assert (code, out) == (1, "") and err.startswith("strata: --incremental nope: No such file or directory")
+
+
+@pytest.mark.parametrize("command", ["build", "compile"])
+@pytest.mark.parametrize("count", ["-1", "x", "1.5"])
+def test_a_number_of_threads_that_is_none_is_a_wrong_line(strata, command, count):
+    """As of ``run``."""
+    code, out, err = strata(command, "--threads", count, "app.wat")
+    assert (code, out) == (2, "")
+    assert f"strata: {command}: argument --threads: expected a number of threads such as 8, got '{count}'" in err
 
 
 def test_a_damaged_image_is_said(strata, here):

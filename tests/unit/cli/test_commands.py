@@ -151,8 +151,8 @@ def test_dump_explains_what_the_passes_did(strata, math, tmp_path):
     assert rule == "multiply_by_power"
     assert node == "v2:i32 = i32.mul v0 v1"
     code, _, err = strata("dump", "--stage", "asm", "--explain", "-f", "add", math)
-    assert code == 1
-    assert "--explain is about the passes: it needs --stage opt" in err
+    assert code == 2
+    assert "--explain is about the passes, not about --stage" in err and "(hint: --stage opt --explain)" in err
 
 
 def test_rules_are_listed_with_what_they_say(strata):
@@ -190,8 +190,8 @@ def test_compile_counts_one_function_and_compiles_nothing_for_the_oracle(strata,
     (tmp_path / "one.wat").write_text("(module (func))")
     assert strata("compile", str(tmp_path / "one.wat"))[1].startswith("1 function, ")
     code, out, err = strata("compile", "--tier", "oracle", str(tmp_path / "one.wat"))
-    assert (code, out) == (1, "")
-    assert "--tier oracle compiles nothing" in err
+    assert (code, out) == (2, "")
+    assert "--tier oracle compiles nothing" in err and "(hint: --tier jit0 or --tier jit1)" in err
 
 
 def test_what_is_no_script_is_shown_with_its_line(strata, tmp_path):
@@ -250,8 +250,15 @@ def test_progress_is_for_terminals(monkeypatch, capfd):
         advance()
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
     with output.progress("x", 3) as advance:
         advance(2)
+    shown = capfd.readouterr().err
+    assert "2/3" in shown and "\x1b[?25" not in shown  # a signal may end it: no cursor is hidden
+    monkeypatch.setenv("TERM", "dumb")
+    with output.progress("x", 3) as advance:
+        advance(2)
+    assert capfd.readouterr().err == ""
 
 
 CHILD = """

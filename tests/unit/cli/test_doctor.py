@@ -6,7 +6,9 @@ import errno
 import json
 import os
 import platform
+import re
 import resource
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +17,7 @@ import stratavm
 from stratavm.base import processors, switches
 from stratavm.cli import doctor, machine
 
+ROOT = Path(__file__).parents[3]
 ELSEWHERE = SimpleNamespace(**{**vars(platform), "machine": lambda: "aarch64"})
 
 
@@ -62,6 +65,16 @@ def test_switches_that_are_set_are_explained(strata, quick, monkeypatch):
     monkeypatch.setenv("STRATA_CHEK", "2")
     code, out, _ = strata("doctor")
     assert code == 1 and "STRATA_CHEK is set, and no switch: did you mean STRATA_CHECK?" in out
+
+
+def test_no_variable_that_the_pages_name_is_taken_for_a_misspelt_one(strata, quick, monkeypatch):
+    """Those of the build and of tests are no switches of the package."""
+    page = (ROOT / "docs/how-to/build.md").read_text()
+    named = set(re.findall(r"^\| `(STRATA_[A-Z_]+)", page, re.MULTILINE))
+    assert named == {*switches.SWITCHES, *doctor.OF_THE_BUILD}
+    for name in doctor.OF_THE_BUILD:
+        monkeypatch.setenv(name, "1")
+    assert strata("doctor")[0] == 0
 
 
 @pytest.mark.parametrize("command", ["doctor", "run", "--help"])

@@ -365,7 +365,14 @@ def test_an_input_that_is_not_there_is_one_line(process, file, tmp_path):
     for name in ("nothing", "inherit"):
         done = process("run", "--stdin", name, file, cwd=tmp_path)
         assert done.returncode == 1
-        assert one_line(done.stderr) == f"strata: {name}: No such file or directory (hint: check the path)\n"
+        assert one_line(done.stderr) == f"strata: --stdin {name}: No such file or directory (hint: check the path)\n"
+
+
+def test_a_folder_that_is_not_there_is_said_by_its_option(process, file, tmp_path):
+    """Several things of a line are paths."""
+    done = process("run", "--dir", ".", "--dir", "nothing::/x", file, cwd=tmp_path)
+    assert done.returncode == 1
+    assert one_line(done.stderr) == "strata: --dir nothing: No such file or directory (hint: check the path)\n"
 
 
 @pytest.mark.parametrize("how", [(), ("--isolate",)], ids=["here", "isolated"])

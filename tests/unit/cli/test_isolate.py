@@ -281,17 +281,18 @@ def test_the_parent_is_hidden_while_the_child_runs(program, capfd):
 
 
 def test_the_wall_follows_the_options(program):
-    """Folders are writable where they say ``::rw``; the program and its input are readable."""
+    """Folders are writable where they say ``::rw``; the program, its input and its profile are readable."""
     parsed = {
         "module": program,
         "stdin": "in",
+        "profile": "p",
         "dir": [("a", "/a", False), ("b", "/b", True)],
         "timeout": 2.0,
         "max_memory": 5,
         "threads": 3,
     }
     wall = isolate.wall_of(Options(**parsed))
-    assert (wall.readable, wall.writable) == ((program, "in", "b"), ("a",))
+    assert (wall.readable, wall.writable) == ((program, "in", "p", "b"), ("a",))
     assert (wall.timeout, wall.memory_bytes, wall.threads) == (2.0, 5, 4)
 
 
@@ -303,3 +304,12 @@ def test_signals_of_the_caller_come_back(program, capfd):
     assert time.monotonic() - begin_at < 60
     assert [signal.getsignal(number) for number in isolate.PASSED_ON] == before
     capfd.readouterr()
+
+
+def test_a_profile_is_read_behind_the_wall(process, tmp_path):
+    """It is the command that reads it, not the guest."""
+    (tmp_path / "app.wat").write_text('(module (func (export "_start")))')
+    profile, app = str(tmp_path / "p"), str(tmp_path / "app.wat")
+    assert process("run", "--profile-out", profile, app).returncode == 0
+    done = process("run", "--isolate", "--profile", profile, app)
+    assert (done.returncode, done.stderr) == (0, b"")

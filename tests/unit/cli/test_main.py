@@ -114,3 +114,26 @@ def test_every_example_is_understood(line, monkeypatch):
 def test_the_page_about_the_command_is_what_the_parsers_say():
     """``make gen`` writes it."""
     assert (Path(gen_cli.gen.ROOT) / gen_cli.PAGE).read_text() == gen_cli.page()
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("--tier", "jit0", "run", "app.wasm", "-x"), "`strata run --tier jit0 app.wasm -x`"),
+        (("--json", "info", "a b.wasm"), "`strata info --json 'a b.wasm'`"),
+        (("--cache", "off", "cache"), "`strata cache --cache off`"),
+    ],
+)
+def test_options_before_a_command_are_told_their_place(strata, words, meant):
+    """The short form takes options of ``run`` and a program; a command's own stand behind its name."""
+    code, out, err = strata(*words)
+    assert (code, out) == (2, "")
+    name = next(word for word in words if word in COMMANDS)
+    assert err == f"strata: options of {name} stand behind its name (hint: {meant})\n"
+
+
+def test_a_program_may_be_called_like_a_command(strata, tmp_path, monkeypatch):
+    """Where there is such a file, the short form runs it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "info").write_text('(module (func (export "_start")))')
+    assert strata("--tier", "jit0", "info") == (0, "", "")

@@ -319,7 +319,7 @@ def test_what_is_wrong_with_a_profile_is_said_before_anything_runs(strata, write
     for words in (("run", "--profile"), ("build", "--profile")):
         assert "the profile is of another module: x" in strata(*words, str(profile), path)[2]
     code, out, err = strata("run", "--profile-out", str(tmp_path / "nope/p"), path)
-    assert (code, out) == (1, "") and "nope: --profile-out: no such folder" in err
+    assert (code, out) == (1, "") and f"strata: --profile-out {tmp_path}/nope: no such folder" in err
     assert "leave one of them out" in strata("build", "--profile", "p", "--incremental", "old", path)[2]
 
 
@@ -331,7 +331,7 @@ def test_a_profile_replaces_neither_the_module_nor_a_folder(strata, tmp_path):
     assert (code, out) == (1, "") and "--profile-out" in err and "would overwrite the module that is read" in err
     assert path.read_text().startswith("(module")
     code, out, err = strata("run", "--profile-out", str(tmp_path), str(path))
-    assert (code, out) == (1, "") and "--profile-out: a folder" in err
+    assert (code, out) == (1, "") and f"strata: --profile-out {tmp_path}: a folder" in err
 
 
 @pytest.mark.parametrize(("end", "code"), [("(i32.const 7)", 7), ("(i32.const 0)", 1), ("(unreachable)", 134)])
@@ -348,7 +348,7 @@ def test_a_profile_is_not_promised_where_nothing_may_be_written(strata, write, t
     (tmp_path / "shut").mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: os.path.basename(path) != "shut")  # root may write everywhere
     code, out, err = strata("run", "--profile-out", str(tmp_path / "shut/p"), write(HOT))
-    assert (code, out) == (1, "") and "shut: --profile-out: it cannot be written" in err
+    assert (code, out) == (1, "") and f"--profile-out {tmp_path}/shut: it cannot be written" in err
 
 
 @pytest.mark.parametrize(
