@@ -24,6 +24,8 @@ Calls: TypeAlias = Literal["machine", "generic"]
 MemoryImages: TypeAlias = Literal["again", "always", "never"]
 Cpu: TypeAlias = Literal["native", "v2", "v3"]
 CPUS: Final[tuple[Cpu, ...]] = ("native", "v2", "v3")
+MOST_CALLS: Final = (1 << 32) - 1
+"""Of a function that are counted."""
 
 
 class Options(TypedDict, total=False):
@@ -143,7 +145,7 @@ class Config:
             "max_memory_bytes": whole_or_none("max_memory_bytes", self.max_memory_bytes, unit="bytes"),
             "compile_bytes": whole("compile_bytes", self.compile_bytes, 1, unit="bytes"),
             "threads": whole("threads", self.threads),
-            "lift_after": whole_or_none("lift_after", self.lift_after, unit="calls"),
+            "lift_after": whole_or_none("lift_after", self.lift_after, most=MOST_CALLS, unit="calls"),
             "load_timeout": seconds_or_none("load_timeout", self.load_timeout),
         }
         for name, value in numbers.items():

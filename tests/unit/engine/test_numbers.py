@@ -159,6 +159,16 @@ def test_a_limit_that_is_no_whole_number_is_refused(give, request):
         give(-1)
 
 
+def test_calls_are_counted_up_to_what_their_counters_hold():
+    """More is an error where it is asked for, and not where a module is loaded."""
+    for wrong in (1 << 32, 1 << 64, 1 << 200):
+        with pytest.raises(ValueError, match="lift_after must be between 0 and 4294967295 calls"):
+            Config(lift_after=wrong)
+    engine = Engine(lift_after=(1 << 32) - 1)
+    module = stratavm.Module('(module (func (export "f") (result i32) (i32.const 1)))', engine)
+    assert stratavm.Linker(engine).instantiate(Store(engine), module).exports.f() == 1
+
+
 PLACES = {
     "memory[index]": (lambda n: memory()[n], IndexError, "memory index"),
     "memory[index] = 0": (lambda n: memory().__setitem__(n, 0), IndexError, "memory index"),
