@@ -259,6 +259,7 @@ class DiskCodeCache(CodeCache):
         kept = KeptModule(
             disk, self._source, name, digested, ahead if ahead is not None and ahead.disk is disk else None
         )
+        kept.is_settled = rest is not None and known is not None and known.settled(rest.began_ns)
         if digested.why:
             kept.refuse(ValueError(digested.why))
         return kept
@@ -311,6 +312,7 @@ class KeptModule:
 
     Attributes:
         is_foreign: others made it, whom this process was told to trust (``TierModule.is_foreign``).
+        is_settled: whether the times of the file that it was read from will show a change.
     """
 
     is_foreign = False
@@ -328,6 +330,7 @@ class KeptModule:
         self._is_kept = False
         self._profile: KeptProfile | None = None
         self._ahead = ahead
+        self.is_settled = False
         self._taken: dict[bytes, None] = {}
 
     def skeleton(self, way: str, size: int) -> tuple[Functions, Datas] | None:
@@ -452,8 +455,9 @@ class KeptModule:
                 if code.counter is not None and is_over:
                     self._keep_profile(code)
             if self._ahead is not None:
+                sums = model.rest.sums() if self.is_settled and model.rest is not None else b""
                 with suppress(OSError):  # a folder that cannot be written has all that is wanted of it
-                    self._ahead.note(self._taken, self._name)
+                    self._ahead.note(self._taken, self._name, sums)
         except (OSError, ValueError, MemoryError) as error:
             self._say(describe(error))
 

@@ -21,7 +21,7 @@ from cython.cimports.stratavm.module._gen_walk_kinds import (
     WK_LOCAL,
     WK_PLAIN,
 )
-from cython.cimports.stratavm.module.reader import has_read
+from cython.cimports.stratavm.module.chunks import has_read
 from cython.cimports.stratavm.module.valid import TK_ARRAY, VB_CALLS, VB_COMPLEX, VB_LOOPS, TypeFact
 from cython.cimports.stratavm.spec._gen_ops import (
     FEAT_EXCEPTIONS,

@@ -41,6 +41,15 @@ class Rest(Protocol):
         """Its sum."""
         ...
 
+    @property
+    def began_ns(self) -> int:
+        """When it was read, at the latest, by the clock of files."""
+        ...
+
+    def sums(self) -> bytes:
+        """What stands for its file, with its times, for a later start; empty where it need not."""
+        ...
+
     def need(self, first: int, last: int) -> None:
         """Have a part of it there. OSError: the file has changed."""
         ...

@@ -1,9 +1,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 
 from stratavm.base.budget cimport breathe
-from stratavm.base.files cimport Stamp
 from stratavm.base.leb cimport bytes_t
-from stratavm.base.poly1305 cimport PolyStream
+from stratavm.module.chunks cimport MOST_PARTS, ReadJob, ReadPart, sem_t
 
 cdef extern from "Python.h":
     void PyObject_GC_UnTrack(object thing)
@@ -21,35 +20,6 @@ cdef extern from * nogil:
     #include <sys/syscall.h>
     #include <time.h>
     #include <unistd.h>
-
-    /* Four words at once. Each step is a bijection of the lane for any word and of the word for any lane: no change
-       of one word is lost. */
-    static inline void strata_sum(uint64_t *lanes, const uint8_t *at, size_t blocks) {
-        uint64_t words[4], a = lanes[0], b = lanes[1], c = lanes[2], d = lanes[3];
-        const uint64_t odd = 0x9E3779B97F4A7C15u;
-        for (; blocks; blocks--, at += 32) {
-            memcpy(words, at, 32);
-            a ^= words[0], b ^= words[1], c ^= words[2], d ^= words[3];
-            a = (a << 31 | a >> 33) * odd, b = (b << 31 | b >> 33) * odd;
-            c = (c << 31 | c >> 33) * odd, d = (d << 31 | d >> 33) * odd;
-        }
-        lanes[0] = a, lanes[1] = b, lanes[2] = c, lanes[3] = d;
-    }
-
-    /* The lanes and a size as one word, a bijection of each. */
-    static inline uint64_t strata_fold(const uint64_t *lanes, uint64_t size) {
-        uint64_t word = size;
-        int i;
-        for (i = 0; i < 5; i++) {
-            word ^= word >> 32;
-            word *= 0xD6E8FEB86659FD93u;
-            word ^= word >> 29;
-            word *= 0x9E3779B97F4A7C15u;
-            word ^= word >> 32;
-            if (i < 4) word ^= lanes[i];
-        }
-        return word;
-    }
 
     /* Whether a thread has posted, after a wait of so many milliseconds. */
     static inline int strata_wait_soon(sem_t *semaphore, long ms) {
@@ -97,31 +67,6 @@ cdef extern from * nogil:
         return !__atomic_exchange_n(taken, 1, __ATOMIC_ACQ_REL);
     }
 
-    /* Whether something is there that another thread may have put there, and that it is. */
-    static inline int strata_is_there(const uint8_t *there) {
-        return __atomic_load_n(there, __ATOMIC_ACQUIRE);
-    }
-    static inline void strata_put_there(uint8_t *there) {
-        __atomic_store_n(there, 1, __ATOMIC_RELEASE);
-    }
-
-    /* Copy what was read to its place, unless something is there: what somebody may have looked at never changes. Who
-       copies holds a lock, the number of the process: in a child that was forked meanwhile nobody is left who would
-       give it back, and it is taken. */
-    static inline void strata_put_once(uint8_t *there, int *holder, uint8_t *to, const uint8_t *from, size_t size) {
-        int me = getpid(), found = 0;
-        while (!__atomic_compare_exchange_n(holder, &found, me, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-            if (found == me) {  /* another thread; any other number is the parent's, which is taken next */
-                sched_yield();
-                found = 0;
-            }
-        if (!strata_is_there(there)) {
-            memcpy(to, from, size);
-            strata_put_there(there);
-        }
-        __atomic_store_n(holder, 0, __ATOMIC_RELEASE);
-    }
-
     /* Which file a descriptor is of: device and number. */
     static inline void strata_identify(int descriptor, uint64_t *identity) {
         struct stat now;
@@ -138,19 +83,12 @@ cdef extern from * nogil:
     """
     uint64_t touch_ns "strata_touch"(uint8_t* place)
     bint take "strata_take"(int* taken)
-    bint is_there "strata_is_there"(const uint8_t* there)
-    void put_there "strata_put_there"(uint8_t* there)
-    void put_once "strata_put_once"(uint8_t* there, int* holder, uint8_t* to, const uint8_t* read, size_t size)
     void identify "strata_identify"(int descriptor, uint64_t* identity)
     void close_own "strata_close_own"(int descriptor, const uint64_t* identity)
     bint wait_soon "strata_wait_soon"(sem_t* semaphore, long ms)
-    void sum_blocks "strata_sum"(uint64_t* lanes, const uint8_t* at, size_t blocks)
-    uint64_t fold "strata_fold"(const uint64_t* lanes, uint64_t size)
     int start_reading "strata_start_reading"(unsigned long* thread, void* (*run)(void*) noexcept nogil, void* argument)
     bint join_soon "strata_join_soon"(unsigned long thread, long ms)
     int pthread_join(unsigned long thread, void** result)
-    ctypedef struct sem_t:
-        pass
     int sem_init(sem_t* semaphore, int shared, unsigned int value)
     int sem_post(sem_t* semaphore)
     int sem_wait(sem_t* semaphore)
@@ -160,60 +98,12 @@ cdef extern from * nogil:
 cdef void use_huge_pages(uintptr_t start, size_t size) noexcept
 cdef void have_huge_pages(uintptr_t start, uintptr_t end) noexcept
 
-cdef enum:
-    MOST_PARTS = 8
-    TAG_BYTES = 16
-
-cdef struct ReadPart:          # of another file, which the same thread reads next, or a folder that it looks at
-    int descriptor
-    uint64_t[2] identity
-    int64_t place
-    size_t size
-    uint8_t* to                # where its bytes go; NULL: they are summed up, and not kept
-    PolyStream stream
-    uint8_t[TAG_BYTES] tag
-    uint8_t* scratch
-    uint64_t[4] lanes
-    const char* folder         # NULL: it is part of a file
-    const char* a              # the two endings of files that count
-    const char* b
-    const char* skipped        # folders of this name are left out
-    Stamp stamp
-    bint whole
-    int taken                  # by the thread, or by who waits for it
-
-cdef struct ReadJob:           # what a thread without Python does
-    int descriptor
-    uint64_t[2] identity       # which file that is
-    uint8_t* to
-    size_t size
-    size_t done                # bytes that were read
-    size_t summed              # of them, in whole blocks
-    uint64_t[4] lanes
-    ReadPart* parts
-    size_t n_parts
-    sem_t more                 # once for each part that is there, and once when there are no more
-    const char* path           # where the file is found again
-    uint8_t* there             # whether each chunk is kept; NULL: all are
-    uint64_t* behind           # the lanes behind each chunk
-    int copying                # the process of which a thread copies a chunk to its place; 0: none does
-    sem_t ended                # when all is read, where not all of the file is kept
-    sem_t stop                 # when the rest of it is not wanted any more
-    long later_ms              # until that is read as well; 0: only when it is wanted
-
-# Whether so many bytes of a binary are there, which are read now where they were not kept. Another file than the one
-# that was read is not believed.
-cdef bint read_rest(ReadJob* job, size_t first, size_t last) noexcept nogil
-
-cdef inline bint has_read(ReadJob* job, size_t first, size_t last) noexcept nogil:
-    """Of a NULL job all is there."""
-    return job == NULL or job.there == NULL or read_rest(job, first, last)
-
 cdef class Reading:
     cdef str path
     cdef bytes data
     cdef readonly object before  # what the kernel said of the file
     cdef public object kept    # who had parts read
+    cdef readonly object began_ns
     cdef ReadJob job
     cdef ReadPart[MOST_PARTS] parts
     cdef list contents         # of the parts

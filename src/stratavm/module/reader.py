@@ -5,6 +5,7 @@ no section.
 # strata: hot
 import os
 import stat
+import time
 
 import cython
 from cython.cimports.cpython.bytearray import PyByteArray_AS_STRING
@@ -14,17 +15,32 @@ from cython.cimports.cpython.object import PyObject
 from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
 from cython.cimports.libc.errno import EAGAIN, EINTR, ESTALE, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from cython.cimports.libc.stdlib import free, malloc
-from cython.cimports.libc.string import memcmp, memcpy, memset
-from cython.cimports.posix.fcntl import O_RDONLY
-from cython.cimports.posix.fcntl import open as open_file
+from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.mman import madvise
-from cython.cimports.posix.unistd import close, getpid, pread, read
+from cython.cimports.posix.unistd import getpid, pread, read
 from cython.cimports.stratavm.base.budget import look
 from cython.cimports.stratavm.base.files import Stamp, stamp_folder
 from cython.cimports.stratavm.base.leb import bytes_t, leb_s33, leb_slow, leb_u32, leb_u64
 from cython.cimports.stratavm.base.poly1305 import poly_close, poly_more, poly_open
 from cython.cimports.stratavm.base.vecfree import give_pages
+from cython.cimports.stratavm.module.chunks import (
+    BLOCK,
+    CHUNK,
+    MOST_PARTS,
+    SUM_BYTES,
+    TAG_BYTES,
+    ReadJob,
+    ReadPart,
+    has_read,
+    put_chunk,
+    read_known,
+    read_lean,
+    read_rest,
+    sum_blocks,
+    sum_part,
+    word_of,
+)  # fmt: skip
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported
 from stratavm.base.leb import LEB_MESSAGES
@@ -37,15 +53,9 @@ MADV_NOHUGEPAGE = cython.declare(cython.int, 15)
 MADV_POPULATE_WRITE = cython.declare(cython.int, 23)
 slow_ns = cython.declare(uint64_t, 1_000_000)  # for a huge page; the kernel clears one in a fifth of it
 PIECE_BYTES = cython.declare(cython.size_t, 1 << 24)  # of a file, between two looks at the budget
-O_CLOEXEC = cython.declare(cython.int, os.O_CLOEXEC)
-O_AT_ONCE = cython.declare(cython.int, os.O_NONBLOCK | os.O_NOCTTY)  # without a wait for who writes to a FIFO
-SUM_BYTES = cython.declare(cython.size_t, 1 << 18)  # that are read between two sums: they are still near the processor
 are_slow = cython.declare(cython.bint, False)  # huge pages, for this process
-CHUNK = cython.declare(cython.size_t, 1 << 16)  # of a file that is not kept: read again by so many bytes
-BLOCK = cython.declare(cython.size_t, 32)
-MOST_WAITING = cython.declare(cython.size_t, 8)  # sections whose contents can wait, those larger than a chunk
-MOST_SECTIONS = cython.declare(cython.size_t, 64)  # that are looked at before reading
 KEY_BYTES = cython.declare(cython.Py_ssize_t, 32)
+WORD_BYTES = cython.declare(cython.size_t, 8)
 MOST_AHEAD = 1 << 28  # bytes of a file that is read on a thread
 LOOK_MS = cython.declare(cython.long, 50)  # between two looks at the budget
 END = LEB_MESSAGES[1]
@@ -185,46 +195,6 @@ def sum_of_file(descriptor: cython.int, offset: int64_t, size: cython.size_t) ->
 
 
 @cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def read_piece(
-    descriptor: cython.int, to: cython.pointer(uint8_t), size: cython.size_t, offset: int64_t
-) -> cython.bint:
-    """So many bytes of a file; whether they are there. Some file systems give less at once than they have."""
-    got: cython.Py_ssize_t
-    done: cython.size_t = 0
-    while done < size:
-        got = pread(descriptor, to + done, size - done, offset + cython.cast(int64_t, done))
-        if got <= 0 and not (got < 0 and errno == EINTR):
-            return False
-        if got > 0:
-            done += got
-    return True
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def sum_part(
-    descriptor: cython.int,
-    offset: int64_t,
-    size: cython.size_t,
-    scratch: cython.pointer(uint8_t),
-    lanes: cython.pointer(uint64_t),
-) -> cython.bint:
-    """Add so many bytes of a file, whole blocks, to lanes; whether they are there."""
-    piece: cython.size_t
-    done: cython.size_t = 0
-    while done < size:
-        piece = min(size - done, SUM_BYTES)
-        if not read_piece(descriptor, scratch, piece, offset + cython.cast(int64_t, done)):
-            return False
-        sum_blocks(lanes, scratch, piece // BLOCK)
-        done += piece
-    return True
-
-
-@cython.cfunc
 def sum_of_lanes(lanes: cython.pointer(uint64_t), size: cython.size_t) -> bytes:
     """The sum of so many bytes, whole blocks, that lanes have seen."""
     job: ReadJob
@@ -247,13 +217,7 @@ def sum_up(job: cython.pointer(ReadJob)) -> cython.void:
 @cython.cfunc
 def sum_made(job: cython.pointer(ReadJob)) -> bytes:
     """The sum of a job that is done."""
-    i: cython.size_t
-    last: uint8_t[32]
-    memset(last, 0, BLOCK)
-    for i in range(job.size - job.summed):
-        last[i] = job.to[job.summed + i]
-    sum_blocks(job.lanes, last, 1)
-    word: object = fold(job.lanes, job.size)
+    word: object = word_of(job)
     return word.to_bytes(8, "little")
 
 
@@ -295,7 +259,7 @@ def read_all(argument: cython.p_void) -> cython.p_void:
     """A thread, from its beginning to its end. Never touches Python."""
     job: cython.pointer(ReadJob) = cython.cast(cython.pointer(ReadJob), argument)
     i: cython.size_t
-    if job.there == cython.NULL or not read_lean(job):
+    if job.there == cython.NULL or not (read_known(job) or read_lean(job)):
         job.there = cython.NULL
         read_file(job)
     for i in range(MOST_PARTS + 1):
@@ -335,156 +299,6 @@ def read_file(job: cython.pointer(ReadJob)) -> cython.void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def can_wait(section: uint8_t, content: cython.pointer(uint8_t)) -> cython.bint:
-    """Whether who knows where functions and data lie reads nothing of a section when it is loaded: code, data, the
-    names of functions, or what debuggers read."""
-    if section != 0:
-        return section == 10 or section == 11
-    return (
-        memcmp(content, cython.cast(cython.p_char, b"\4name"), 5) == 0
-        or memcmp(content + 1, cython.cast(cython.p_char, b".debug"), 6) == 0
-    )
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def find_waiting(job: cython.pointer(ReadJob), waiting: cython.pointer(cython.size_t)) -> cython.size_t:
-    """Where that lies in a binary which can wait: the first and the last place, of so many sections. Where this is
-    wrong more is kept than needed, or read twice."""
-    found: cython.size_t = 0
-    size: uint32_t
-    error: cython.int
-    at: bytes_t
-    place: cython.size_t = 8
-    head: uint8_t[32]
-    for _ in range(MOST_SECTIONS):
-        memset(head, 0, cython.sizeof(head))
-        if found == MOST_WAITING or pread(job.descriptor, head, cython.sizeof(head), cython.cast(int64_t, place)) < 2:
-            break
-        at = cython.address(head[1])
-        error = 0
-        size = leb_u32(cython.address(at), cython.address(head[6]), cython.address(error))
-        place += at - head
-        if error or place + size > job.size:
-            break
-        if size > CHUNK and can_wait(head[0], at):
-            waiting[2 * found] = place + BLOCK
-            waiting[2 * found + 1] = place + size
-            found += 1
-        place += size
-    return found
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def read_lean(job: cython.pointer(ReadJob)) -> cython.bint:
-    """Sum the file up, and keep what loading reads of it. Not of what is no binary."""
-    i: cython.size_t
-    n: cython.size_t
-    size: cython.size_t
-    last: cython.size_t
-    is_kept: cython.bint
-    waiting: cython.size_t[16]
-    chunk: cython.pointer(uint8_t)
-    n_waiting: cython.size_t
-    scratch: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), malloc(SUM_BYTES))
-    if (
-        scratch == cython.NULL
-        or pread(job.descriptor, scratch, 4, 0) != 4
-        or memcmp(scratch, cython.cast(cython.p_char, b"\0asm"), 4) != 0
-    ):
-        free(scratch)
-        return False
-    n_waiting = find_waiting(job, waiting)
-    while job.done < job.size:
-        size = min(job.size - job.done, SUM_BYTES)
-        if not read_piece(job.descriptor, scratch, size, cython.cast(int64_t, job.done)):
-            break
-        chunk = scratch
-        last = job.done + size
-        while job.done < last:
-            n = min(last - job.done, CHUNK)
-            sum_blocks(job.lanes, chunk, n // BLOCK)
-            memcpy(job.behind + 4 * (job.done // CHUNK), job.lanes, cython.sizeof(job.lanes))
-            is_kept = job.done + n == job.size
-            if not is_kept:
-                is_kept = True
-                for i in range(n_waiting):
-                    if waiting[2 * i] <= job.done and job.done + n <= waiting[2 * i + 1]:
-                        is_kept = False
-                        break
-            if is_kept:
-                memcpy(job.to + job.done, chunk, n)
-                put_there(cython.address(job.there[job.done // CHUNK]))
-            job.done += n
-            chunk += n
-    job.summed = job.done // BLOCK * BLOCK
-    free(scratch)
-    return True
-
-
-def read_rest(job, first, last):
-    """Chunks that were not kept are read again."""
-    chunk: cython.size_t = first // CHUNK
-    while chunk * CHUNK < last and chunk * CHUNK < job.size:
-        if not is_there(cython.address(job.there[chunk])) and not read_chunk(job, chunk):
-            return False
-        chunk += 1
-    return True
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def read_chunk(job: cython.pointer(ReadJob), number: cython.size_t) -> cython.bint:
-    """Read a chunk again: of the file that is open, or of one at its place, where somebody has closed all files.
-    Of threads that do it at once one writes: a sum can be forged, and what was found valid must not change."""
-    descriptor: cython.int
-    is_same: cython.bint
-    scratch: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), malloc(CHUNK))
-    if scratch == cython.NULL:
-        return False
-    is_same = is_chunk(job, number, job.descriptor, scratch)
-    if not is_same:
-        descriptor = open_file(job.path, O_RDONLY | O_CLOEXEC | O_AT_ONCE)
-        if descriptor >= 0:
-            is_same = is_chunk(job, number, descriptor, scratch)
-            close(descriptor)
-    if is_same:
-        put_chunk(job, number, scratch)
-    free(scratch)
-    return is_same
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def put_chunk(job: cython.pointer(ReadJob), number: cython.size_t, chunk: cython.pointer(uint8_t)) -> cython.void:
-    """A chunk goes to its place, unless there is one."""
-    put_once(cython.address(job.there[number]), cython.address(job.copying), job.to + number * CHUNK, chunk, CHUNK)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def is_chunk(
-    job: cython.pointer(ReadJob), number: cython.size_t, descriptor: cython.int, to: cython.pointer(uint8_t)
-) -> cython.bint:
-    """Read a chunk of a file; whether it is the one that was summed up. It is whole: the last is always kept."""
-    lanes: uint64_t[4]
-    memset(lanes, 0, cython.sizeof(lanes))
-    if number:
-        memcpy(lanes, job.behind + 4 * (number - 1), cython.sizeof(lanes))
-    if not sum_part(descriptor, cython.cast(int64_t, number * CHUNK), CHUNK, to, lanes):
-        return False
-    return memcmp(lanes, job.behind + 4 * number, cython.sizeof(lanes)) == 0
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def read_part(part: cython.pointer(ReadPart)) -> cython.void:
     """All of a part, and its tag; or its sum, or the stamp of a folder."""
     got: cython.Py_ssize_t
@@ -517,6 +331,7 @@ class Reading:
 
     Attributes:
         before: what the kernel said of the file.
+        began_ns: when that was, at the latest, by the clock of files; where the rest is left.
         kept: for who adds parts.
     """
 
@@ -550,12 +365,14 @@ class Reading:
         sem_init(cython.address(self.job.ended), 0, 0)
         sem_init(cython.address(self.job.stop), 0, 0)
 
-    def leave_rest(self, later_ms: int = 0) -> None:
+    def leave_rest(self, later_ms: int = 0, sums: bytes = b"") -> None:
         """Keep of a binary only what loading reads where an earlier start has found out the rest: that is read again
         when somebody asks for it, and held against what was there (``need``, ``whole``). Before ``begin``.
 
         Args:
             later_ms: the thread reads it after so many milliseconds: from then on the file may change; 0: never.
+            sums: what ``sums`` gave of this very file, by its times as well: then what can wait is not read at all. Of
+                another length they are of something else.
         """
         chunks: cython.size_t = (self.job.size + CHUNK - 1) // CHUNK
         there: bytearray = bytearray(chunks)
@@ -567,6 +384,11 @@ class Reading:
         self.job.behind = cython.cast(cython.pointer(uint64_t), PyBytes_AS_STRING(behind))
         self.job.path = cython.cast(cython.p_char, PyBytes_AS_STRING(place))
         self.job.later_ms = later_ms
+        self.began_ns = time.time_ns()
+        if len(sums) == chunks * BLOCK + WORD_BYTES:
+            memcpy(self.job.behind, PyBytes_AS_STRING(sums), chunks * BLOCK)
+            memcpy(cython.address(self.job.known), PyBytes_AS_STRING(sums) + chunks * BLOCK, WORD_BYTES)
+            self.job.is_known = True
 
     def add(self, descriptor: cython.int, place: int64_t, size: cython.Py_ssize_t, key: bytes, lead: bytes) -> int:
         """Have a part of another file read as well, and find the Poly1305 tag of ``lead`` and its bytes. The number for
@@ -796,6 +618,16 @@ class Reading:
     def has_rest(self) -> bool:
         """Whether not all of the binary is kept that ``result`` has given out."""
         return self.total is not None
+
+    def sums(self) -> bytes:
+        """What stands for the file with the times of ``before``, for a later start (``leave_rest``): the sums behind
+        each chunk, and that of all. Empty where a change need not show in its times, or did not, and where all of it is
+        kept. Whether the times were settled when it began, at ``began_ns``, is for who asks.
+        """
+        if not self.has_rest() or not self.job.is_settled or self.job.has_changed:
+            return b""
+        behind: bytes = self.lasting[1]
+        return behind + self.total
 
     def need(self, first: cython.size_t, last: cython.size_t) -> None:
         """Have a part of the binary there.

@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from stratavm.module.reader cimport ReadJob
+from stratavm.module.chunks cimport ReadJob
 
 cdef enum:
     NO_INDEX = 0xFFFFFFFF

@@ -23,6 +23,8 @@ SUM: Final = b"s"
 """What is done with an entry: it is read, or its sum is found (``DiskCache.begin``, ``begin_sum``)."""
 ROW_BYTES: Final = 1 + KEY_BYTES
 """In a note: what, and the key."""
+KNOWN: Final = b"k"
+"""Behind the rows: the sums of the file, which stand for its content."""
 MOST_ENTRIES: Final = 4
 
 
@@ -33,27 +35,34 @@ class Ahead:
     Attributes:
         disk: where its entries lie.
         place: where the next start looks for what this one took.
-        known: what was found there: rows one after the other.
+        known: what was found there: rows one after the other, and maybe the sums of the file.
     """
 
     disk: DiskCache
     place: bytes
     known: bytes
 
-    def note(self, taken: Iterable[bytes], name: str) -> None:
+    def note(self, taken: Iterable[bytes], name: str, sums: bytes = b"") -> None:
         """Write down which entries this start took, as rows, if it was something else than the last one.
+
+        Args:
+            taken: the rows.
+            name: of the program.
+            sums: of the file, where these numbers of the kernel's cannot be those of another content.
 
         Raises:
             OSError: it cannot be written.
         """
         rows = b"".join(list(taken)[:MOST_ENTRIES])
-        if rows and rows != self.known:
-            self.disk.keep(self.place, rows, f"what a start of {name} takes")
+        note = rows + KNOWN + sums if sums else rows
+        if rows and note != self.known:
+            self.disk.keep(self.place, note, f"what a start of {name} takes")
 
 
 def look_ahead(reading: PartReader, folder: str | None, way: str, later_ms: int | None = 0) -> None:
     """Have the entries that the last start of a program took read by the thread that reads its file, and have the files
-    of this package looked at. Of the file itself only what a start with these entries wants is kept.
+    of this package looked at. Of the file itself only what a start with these entries wants is kept, and where its sums
+    were left no more is read.
 
     Args:
         reading: of the file; it has not begun.
@@ -69,12 +78,14 @@ def look_ahead(reading: PartReader, folder: str | None, way: str, later_ms: int 
         numbers = file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns, file.st_ctime_ns
         place = digest(b"ahead", repr(numbers).encode(), way.encode())
         known = disk.find(place)[0] or b""
-        for at in range(0, min(len(known), MOST_ENTRIES * ROW_BYTES), ROW_BYTES):
+        at = 0
+        while at < min(len(known), MOST_ENTRIES * ROW_BYTES) and known[at : at + 1] != KNOWN:
             begin = disk.begin_sum if known[at : at + 1] == SUM else disk.begin
             begin(known[at + 1 : at + ROW_BYTES], reading)
+            at += ROW_BYTES
         reading.kept = Ahead(disk, place, known)
         if known and later_ms is not None:
-            reading.leave_rest(later_ms)
+            reading.leave_rest(later_ms, known[at + 1 :])
     if not _asked:
         _asked.append((reading, reading.add_stamp(*STAMPED)))
 

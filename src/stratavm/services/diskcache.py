@@ -116,8 +116,9 @@ class PartReader(Protocol):
     before: os.stat_result
     kept: object
 
-    def leave_rest(self, later_ms: int = 0) -> None:
-        """Keep of the file only what loading a binary reads whose parts are known; before it begins."""
+    def leave_rest(self, later_ms: int = 0, sums: bytes = b"") -> None:
+        """Keep of the file only what loading a binary reads whose parts are known; before it begins. With ``sums``,
+        what stands for this very file, the others are not read at all."""
         ...
 
     def add(self, descriptor: int, place: int, size: int, key: bytes, lead: bytes) -> int:

@@ -5,6 +5,7 @@ what it was, or it is refused.
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 import random
 import struct
@@ -61,10 +62,10 @@ SECTIONS = (
 PROGRAM = binary_of(*SECTIONS)
 
 
-def left(path: Path, later_ms: int = 0) -> Reading:
+def left(path: Path, later_ms: int = 0, sums: bytes = b"") -> Reading:
     """A file that is read, of which the rest is left."""
     reading = Reading.of(str(path), 1)
-    reading.leave_rest(later_ms)
+    reading.leave_rest(later_ms, sums)
     assert reading.begin()
     reading.complete()
     return reading
@@ -150,6 +151,93 @@ def opened(path: Path) -> list[int]:
     """Descriptors of a file."""
     numbers = [int(n) for n in os.listdir("/proc/self/fd") if Path(f"/proc/self/fd/{n}").exists()]
     return [n for n in numbers if os.path.samestat(os.fstat(n), path.stat())]
+
+
+@pytest.fixture
+def known(program: Path) -> bytes:
+    """Its sums; it is on the disk."""
+    with open(program, "r+b") as file:
+        os.fsync(file.fileno())
+    reading = left(program)
+    reading.result()
+    sums = reading.sums()
+    if not sums:
+        pytest.skip("a change of a file need not show in its times here")
+    assert len(sums) == (len(PROGRAM) + CHUNK - 1) // CHUNK * 32 + 8
+    return sums
+
+
+def changed(path: Path, at: int) -> None:
+    """One byte is another."""
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(bytes((PROGRAM[at] ^ 0x80,)))
+
+
+def test_of_a_file_whose_sums_are_known_what_can_wait_is_not_read(program, known):
+    """What is there is the same, and so is what is read when it is wanted."""
+    first = left(program)
+    gone = missing(first.result()[0])
+    reading = left(program, sums=known)
+    data, _, _, total = reading.result()
+    assert missing(data) == gone and total == reading.total == sum_of(PROGRAM) and reading.sums() == known
+    reading.need(gone[0] * CHUNK, gone[0] * CHUNK + 1)
+    assert missing(data) == gone[1:] and reading.whole() == PROGRAM and reading.sums() == known
+    changed(program, gone[1] * CHUNK + 5)
+    reading = left(program, sums=known)
+    assert reading.result()[3] == sum_of(PROGRAM), "nobody has looked at that chunk"
+    with pytest.raises(OSError, match="has changed since it was read"):
+        reading.need(gone[1] * CHUNK, gone[1] * CHUNK + 1)
+    assert reading.sums() == b"", "it is not what the next start should believe"
+
+
+def test_where_what_is_read_has_changed_all_is_read(program, known):
+    """Whichever chunk it is, and in the bytes behind the last whole block as well: nothing of the old file is taken."""
+    gone = missing(left(program).result()[0])
+    there = [n for n in range(len(PROGRAM) // CHUNK + 1) if n not in gone]
+    places = [n * CHUNK + 50 for n in there] + [len(PROGRAM) - 1, 0]
+    assert there[0] == 0 and there[-1] == len(PROGRAM) // CHUNK and len(PROGRAM) % 32
+    for at in places:
+        changed(program, at)
+        now = program.read_bytes()
+        data, _, _, total = left(program, sums=known).result()
+        assert total == sum_of(now) != sum_of(PROGRAM)
+        assert data == now if at == 0 else set(missing(data, now)) <= {*gone}
+        program.write_bytes(PROGRAM)
+
+
+def test_sums_that_are_wrong_change_nothing(program, known):
+    """Of another length, of another file, or damaged."""
+    chance = random.Random(3)
+    damaged = [bytearray(known) for _ in range(20)]
+    for each in damaged:
+        each[chance.randrange(len(each))] ^= 1 << chance.randrange(8)
+    for sums in (known[:-1], known + b"?", b"?", bytes(len(known)), *map(bytes, damaged)):
+        reading = left(program, sums=sums)
+        assert reading.result()[3] == sum_of(PROGRAM)
+        try:
+            assert reading.whole() == PROGRAM
+        except OSError:  # the sums of a chunk that can wait are wrong: it is refused
+            assert sums[:-8] != known[:-8]
+
+
+def test_a_page_that_a_mapping_has_changed_may_change_again_without_a_trace(program, known):
+    """Until it is on the disk. The kernel may write it there at any time, and then it is settled."""
+    with open(program, "r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        for _ in range(100):
+            mapping[:4] = PROGRAM[:4]
+            reading = left(program)
+            reading.result()
+            if not reading.sums():
+                break
+        else:
+            pytest.fail("it was believed each time")
+        mapping.flush()
+        os.fsync(file.fileno())
+        before = os.stat(program).st_ctime_ns
+        time.sleep(0.02)
+        mapping[:4] = PROGRAM[:4]
+        assert os.stat(program).st_ctime_ns > before, "of one that is clean a change shows"
 
 
 def test_who_closes_all_files_has_it_read_again_by_its_name(program, monkeypatch):

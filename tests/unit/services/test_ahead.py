@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from stratavm.engine import codecache, keptimage
 from stratavm.engine.codecache import CodeNotKept, CodeRestored, ImageRestored
 from stratavm.module.reader import Reading, sum_of_file
 from stratavm.services import diskcache
-from stratavm.services.ahead import READ, ROW_BYTES, SUM, look_ahead
+from stratavm.services.ahead import KNOWN, READ, ROW_BYTES, SUM, look_ahead
 from stratavm.services.diskcache import DiskCache, default_folders, digest
 from stratavm.testing import EventRecorder
 
@@ -105,6 +106,46 @@ def test_who_takes_the_same_writes_nothing(program, monkeypatch):
     monkeypatch.setattr(DiskCache, "keep", lambda *given: written.append(given))
     started(program)
     assert written == []
+
+
+def on_disk(program: Path) -> None:
+    """The kernel has nothing to write of it any more."""
+    with open(program, "r+b") as file:
+        os.fsync(file.fileno())
+
+
+def test_the_sums_of_a_file_that_is_settled_are_kept(program, monkeypatch):
+    """With them the next start reads no more of it than it wants."""
+    on_disk(program)
+    for _ in range(2):
+        started(program)
+    reading, _, said = started(program)
+    sums = reading.sums()
+    if not sums:
+        pytest.skip("a change of a file need not show in its times here")
+    assert reading.kept.known[ROW_BYTES:] == KNOWN + sums and of(said, CodeRestored)
+    monkeypatch.setattr(codecache, "SETTLED_NS", 1 << 60)
+    for _ in range(2):  # changed a moment ago, it is not believed, nor are they kept
+        reading, _, said = started(program)
+        assert reading.sums() == sums and of(said, CodeRestored)
+    assert len(reading.kept.known) == ROW_BYTES
+
+
+def test_a_file_that_was_changed_through_a_mapping_is_another_one(program, binary):
+    """Of a file that was on the disk its times show it; nobody has closed anything."""
+    on_disk(program)
+    for _ in range(3):
+        started(program)
+    at = binary.rindex(b"\x41\x27\x0b")  # i32.const 39, end: what the last function returns
+    time.sleep(0.02)  # more than a tick of the kernel's clock of files
+    with open(program, "r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+        mapping[at + 1] = 0x28
+        reading = Reading.of(str(program), 1)
+        look_ahead(reading, None, "")
+        reading.begin()
+        engine = Engine(tier="jit0")
+        exports = Linker(engine).instantiate(Store(engine), Module(reading, engine=engine)).exports
+        assert exports[f"f{COUNT - 1}"]() == 0x28
 
 
 @pytest.mark.parametrize("how", ["flip", "label", "cut", "longer", "gone", "link", "other key", "of another"])
