@@ -50,7 +50,7 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
 SHARED = "-shared"
 COMMON_FLAGS = f"-g0 -fPIC {SHARED} -pthread -fno-strict-aliasing -fwrapv -w"
-LINK_FLAGS = "-O2 -fvisibility=hidden"
+LINK_FLAGS = f"-O2 -fvisibility=hidden {link.FLAGS}"
 DIRECTIVES: dict[str, Any] = {"language_level": 3, "binding": True}
 
 

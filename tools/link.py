@@ -24,6 +24,9 @@ STEM = "_hot.modules"  # with a dot, so that no search for modules takes the fil
 OBJECT_FLAGS = "-c -fvisibility=hidden -DCYTHON_NO_PYINIT_EXPORT"
 """Of each module: what it exports is for the table alone."""
 
+FLAGS = "-Wl,--wrap=PyImport_ImportModule,--wrap=PyImport_ImportModuleLevelObject"
+"""Of the link: where modules are loaded ahead, what compiled modules import is looked up (``TAIL``)."""
+
 FORMAT = 2
 """Of the block of byte code: another one is another link."""
 
@@ -104,14 +107,16 @@ static PyObject *imported(PyObject *name, PyObject *names) {
     PyObject *module = entry_of(modules, name);
     if (module == NULL || !PyModule_CheckExact(module))
         return NULL;
-    if (PyTuple_CheckExact(names) && PyTuple_GET_SIZE(names) > 0) {
+    if ((PyTuple_CheckExact(names) || PyList_CheckExact(names)) && PySequence_Fast_GET_SIZE(names) > 0) {
         PyObject *dict = PyModule_GetDict(module);
         path = PyUnicode_InternFromString("__path__");
         int is_package = path == NULL || entry_of(dict, path) != NULL;
         Py_XDECREF(path);
-        for (Py_ssize_t i = 0; is_package && i < PyTuple_GET_SIZE(names); i++)
-            if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(names, i)) || !entry_of(dict, PyTuple_GET_ITEM(names, i)))
+        for (Py_ssize_t i = 0; is_package && i < PySequence_Fast_GET_SIZE(names); i++) {
+            PyObject *wanted = PySequence_Fast_GET_ITEM(names, i);
+            if (!PyUnicode_CheckExact(wanted) || !entry_of(dict, wanted))
                 return NULL;  /* perhaps a module of the package */
+        }
         return module;
     }
     if (names != Py_None && !(PyList_CheckExact(names) && PyList_GET_SIZE(names) == 0))
@@ -134,6 +139,25 @@ static PyObject *import_known(PyObject *self, PyObject *const *arguments, Py_ssi
             return Py_NewRef(module);
     }
     return PyObject_Vectorcall(usual_import, arguments, count, keywords);
+}
+
+/* What the compiled modules call instead of these two functions of Python's, by the linker's word: for their own import
+   statements, and for each module of which they take types or functions, eight hundred times in a start. */
+PyObject *__real_PyImport_ImportModule(const char *name);
+__attribute__((visibility("hidden"))) PyObject *__wrap_PyImport_ImportModule(const char *name) {
+    PyObject *modules = usual_import == NULL ? NULL : PyImport_GetModuleDict();
+    PyObject *module = modules != NULL && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, name) : NULL;
+    return module != NULL && PyModule_CheckExact(module) ? Py_NewRef(module) : __real_PyImport_ImportModule(name);
+}
+
+PyObject *__real_PyImport_ImportModuleLevelObject(
+    PyObject *name, PyObject *globals, PyObject *locals, PyObject *names, int level);
+__attribute__((visibility("hidden"))) PyObject *__wrap_PyImport_ImportModuleLevelObject(
+    PyObject *name, PyObject *globals, PyObject *locals, PyObject *names, int level) {
+    PyObject *module = usual_import == NULL || level != 0 ? NULL : imported(name, names == NULL ? Py_None : names);
+    if (module != NULL)
+        return Py_NewRef(module);
+    return __real_PyImport_ImportModuleLevelObject(name, globals, locals, names, level);
 }
 
 /* Begin to answer import statements, or end it, and whether that was done: not where somebody else answers them. */

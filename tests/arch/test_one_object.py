@@ -71,6 +71,17 @@ def test_modules_of_one_name_are_two(checkout):
     assert [p.name for p in (checkout / "src").rglob("*.so")] == [file_of(checkout).name]
 
 
+def test_what_compiled_modules_import_is_looked_up_and_means_the_same(checkout):
+    """While modules are loaded ahead: what is there, what is not yet, what is nowhere, and what is no module."""
+    make(checkout)
+    for there in ("import stratavm.a.store", "", "sys.modules['stratavm.a.store'] = None", "sys.modules['cython'] = 3"):
+        code = (
+            f"import sys, stratavm.b.store\nif quick: print(stratavm._hook.hot.quick_imports(True))\n{there}\n{TOTAL}"
+        )
+        quick, plain = (run(checkout, "-c", f"quick = {quick}\n{code}") for quick in (True, False))
+        assert quick == f"True\n{plain}" and ("12" in plain) is ("None" not in there), there
+
+
 def test_a_changed_module_is_compiled_alone(checkout, capsys, monkeypatch):
     """Then there is one link; without a change there is none."""
     monkeypatch.setenv("STRATA_BUILD_CACHE", str(checkout / "cache"))
