@@ -16,7 +16,9 @@ from pathlib import Path
 from types import ModuleType
 
 from stratavm.base.endings import ENDINGS
+from stratavm.base.errors import LinkError, StrataError
 from stratavm.base.forms import Any, Final
+from stratavm.base.words import some
 from stratavm.engine.instance import Instance
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
@@ -53,7 +55,14 @@ class WasmLoader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Instantiate, and make the exports attributes. A ``_initialize`` export (WASI reactors) runs first."""
-        instance = instantiate(self.file)
+        try:
+            instance = instantiate(self.file)
+        except StrataError as error:
+            error.add_note(f"{module.__name__} is {self.file}")
+            if isinstance(error, LinkError) and error.problems:
+                wanted = some(f"{namespace}.{name}" for namespace, name in error.problems)
+                error.add_note(f"imports come from Python modules of these names: {wanted}")
+            raise
         # Names like __spec__ are Python's.
         module.__dict__.update({k: v for k, v in instance.exports.items() if not (k[:2] == k[-2:] == "__")})
         module.__file__ = str(self.file)

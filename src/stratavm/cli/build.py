@@ -103,8 +103,10 @@ def run(options: argparse.Namespace) -> int:
     )
     old = None if options.incremental is None else FilePath(options.incremental)
     if old is not None:
-        with common.named_by("--incremental"):
+        try:
             os.stat(old)  # before anything is read or compiled
+        except OSError as error:
+            raise common.named_by("--incremental", error) from None
     with ExitStack() as stack:
         module, report = build_module(
             Module,

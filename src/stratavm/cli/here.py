@@ -156,9 +156,7 @@ def wasi(options: Options, engine: Engine) -> Wasi:
     except OSError as error:
         name = error.filename if isinstance(error.filename, str) else ""
         option = "--dir" if name in [host for host, *_ in options.dir] else "--stdin" if name == options.stdin else ""
-        if option:
-            error.filename = f"{option} {name}"
-        raise
+        raise common.named_by(option, error) if option else error from None
 
 
 def _execute(options: Options, what: tuple[Linker, Store, Module], watch: Watch, begin: float) -> list[Any]:

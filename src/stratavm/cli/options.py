@@ -137,18 +137,11 @@ def limits(options: argparse.Namespace | Options) -> StoreLimits | None:
     return StoreLimits(memories_bytes=most)
 
 
-class named_by:
-    """In a ``with`` statement: an OSError of a file says which option named it."""
-
-    def __init__(self, option: str) -> None:
-        self.option = option
-
-    def __enter__(self) -> None:
-        """Nothing to begin."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError) and isinstance(error.filename, str):
-            error.filename = f"{self.option} {error.filename}"
+def named_by(option: str, error: OSError) -> OSError:
+    """An error of a file, which says from here on which option named it."""
+    if isinstance(error.filename, str):
+        error.filename = f"{option} {error.filename}"
+    return error
 
 
 def profile(path: str | None) -> Profile | None:
@@ -161,8 +154,10 @@ def profile(path: str | None) -> Profile | None:
         return None
     from stratavm.aot.profile import Profile
 
-    with named_by("--profile"):
+    try:
         return Profile.load(path)
+    except OSError as error:
+        raise named_by("--profile", error) from None
 
 
 def key(path: str) -> bytes:
@@ -173,8 +168,10 @@ def key(path: str) -> bytes:
     """
     from stratavm.aot.trust import read_key_file
 
-    with named_by("--key"):
+    try:
         return read_key_file(path)
+    except OSError as error:
+        raise named_by("--key", error) from None
 
 
 def _cache(said: str | None) -> bool | str:

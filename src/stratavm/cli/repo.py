@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -36,6 +37,8 @@ EXIT_WRONG: Final = 1
 DATE: Final = "%Y-%m-%d"
 BINARY_ENDING: Final = ".wasm"
 KEY_ENDING: Final = ".key"
+MAKING: Final = ("add", "sign")
+"""Actions that make a repository where there is none."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -87,12 +90,21 @@ def _places(options: argparse.Namespace) -> Places:
 
 def _repository(options: argparse.Namespace) -> Repository:
     places = _places(options)
+    _check_named(options)
     return Repository(places.repository, places.trust)
 
 
 def _to_read(options: argparse.Namespace) -> Repository:
     """One that may lie where nothing can be written."""
+    _check_named(options)
     return opened_to_read(_places(options))
+
+
+def _check_named(options: argparse.Namespace) -> None:
+    """Raise OSError for a repository that was named and is not there: a typo would make an empty one."""
+    named = options.repository
+    if named and options.action not in MAKING and not os.path.lexists(named):
+        raise FileNotFoundError(errno.ENOENT, "no such folder", f"--repository {named}")
 
 
 # ---- keys ----

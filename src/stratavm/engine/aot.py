@@ -40,7 +40,7 @@ from stratavm.engine.composition import composition
 from stratavm.engine.config import way_of
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.events import describe
-from stratavm.engine.source import Source, SourceLike, image_in, read_source, with_trust
+from stratavm.engine.source import Source, SourceLike, check_plain_path, image_in, read_source, with_trust
 from stratavm.module.decode import decode
 from stratavm.services.diskcache import CacheRefused, DiskCache, default_folders, digest
 
@@ -385,6 +385,7 @@ def _complete(module: Module) -> Built:
 
 def write_image(module: Module, path: str | os.PathLike[str], key: bytes | None, executable: bool) -> None:
     """``Module.serialize_file``."""
+    check_plain_path(path)
     truth("executable", executable)
     write_whole(path, image_of(module, key, INTERPRETER if executable else ""), executable=executable)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stratavm.base.closing import Closing
 from stratavm.base.events.core import Bus
-from stratavm.base.forms import TYPE_CHECKING, Any, Unpack, replace
+from stratavm.base.forms import TYPE_CHECKING, Any, NoReturn, Unpack, replace
 from stratavm.base.importing import importing
 from stratavm.engine.composition import Replacements, composition
 from stratavm.engine.config import Config, Options, check_options
@@ -66,6 +66,9 @@ class Engine(Closing):
         self.template: StoreTemplate | None = self.template_for(StoreLimits())
         if self.source.hears(EngineCreated):  # a bus that was given may have listeners already
             self.source.emit(EngineCreated(self.config.tier, self.config.memory_plan))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an engine cannot be pickled: its config can")
 
     def template_for(self, limits: StoreLimits) -> StoreTemplate:
         """What stores with these limits, and this engine's cap on memories, have in common.

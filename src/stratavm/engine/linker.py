@@ -55,6 +55,9 @@ class Linker:
 
     def define(self, module: str, name: str, item: Importable) -> None:
         """Offer ``item`` as ``module.name``; a later definition replaces an earlier one."""
+        for word, given in (("module", module), ("name", name)):
+            if not isinstance(given, str):
+                raise TypeError(f"{word} must be a string, got {given!r:.60}")
         self._items[module, name] = item
         self._offered.pop((module, name), None)
         self._edition = object()
@@ -84,6 +87,8 @@ class Linker:
             Trap: an initialiser or the start function trapped.
             ResourceLimit: the store's limits do not allow it.
         """
+        _check(module)
+        _check_store(store)
         try:
             return InstancePre(module, self._resolved(module)).start(store)
         except BaseException as error:
@@ -99,6 +104,8 @@ class Linker:
         Raises:
             StrataError: as ``instantiate`` and ``Func.call_async``.
         """
+        _check(module)
+        _check_store(store)
         try:
             pre = InstancePre(module, self._resolved(module))
         except BaseException as error:
@@ -112,6 +119,7 @@ class Linker:
         Raises:
             LinkError: an import is missing or of another type; it names all of them.
         """
+        _check(module)
         self._resolved(module)
 
     def instantiate_pre(self, module: Module) -> InstancePre:
@@ -122,6 +130,7 @@ class Linker:
         Raises:
             LinkError: an import is missing or of another type, or the linker and the module differ in their engine.
         """
+        _check(module)
         if module.engine is not self.engine:
             raise LinkError(f"module {printable(module.name)} and the linker belong to different engines")
         return InstancePre(module, self._resolved(module), module.images(at_once=True))
@@ -207,6 +216,18 @@ def _host_stubs(module: Module) -> object:
     # By index first: a type may be long, and a million functions may have it.
     by_index = {f.type_index: module.model.func_type(i) for i, f in enumerate(functions)}
     return stubs.prepare_hosts(tuple(set(by_index.values())))
+
+
+def _check(module: object) -> None:
+    """TypeError for what is no module, such as the path of one."""
+    if not isinstance(module, Module):
+        raise TypeError(f"module must be a Module, Module(SOURCE, engine=…), got {module!r:.60}")
+
+
+def _check_store(store: object) -> None:
+    """TypeError for what is no store."""
+    if not isinstance(store, Store):
+        raise TypeError(f"store must be a Store, got {store!r:.60}")
 
 
 def _check_namespaces(namespaces: object) -> None:

@@ -27,7 +27,7 @@ from stratavm.engine.events import (
     ModuleRefused,
     describe,
 )
-from stratavm.engine.source import Source, SourceLike, image_in, read_source, with_trust
+from stratavm.engine.source import Source, SourceLike, check_plain_path, image_in, read_source, with_trust
 from stratavm.module.decode import decode
 from stratavm.module.model import Export, Import
 from stratavm.module.model import Module as Model
@@ -375,9 +375,14 @@ class Module:
             DeadlineExceeded: it took longer.
         """
         with importing:
+            from stratavm.aot.trust import checked_key
             from stratavm.engine.aot import Order, build_module
 
-        order = Order(tier, cpu, old, key, trusted, timeout, profile)
+        if init is not None and not isinstance(init, str):
+            raise TypeError(f"init must be the name of an export, got {init!r:.60}")
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress must be callable, progress(done, total), got {progress!r:.60}")
+        order = Order(tier, cpu, old, checked_key(key), trusted, timeout, profile)
         module: Module = build_module(cls, source, engine, order, progress)[0]
         if init is not None:
             module.run_first(init, imports)
@@ -484,6 +489,7 @@ class Module:
             OSError: it cannot be read.
             DecodeError, and what ``Module`` raises: as for ``deserialize``.
         """
+        check_plain_path(path)
         return cls._taking(path, engine, timeout, lambda origin: with_trust(image_in(origin), key, trusted))
 
     def __reduce__(self) -> tuple[Callable[[bytes], Module], tuple[bytes]]:

@@ -288,6 +288,13 @@ def image_in(origin: Source) -> Source:
     return origin
 
 
+def check_plain_path(path: object) -> None:
+    """TypeError for what is no path, where nothing but one will do."""
+    if not isinstance(path, (str, os.PathLike)):
+        instead = "; Module.deserialize takes bytes" if isinstance(path, (bytes, bytearray, memoryview)) else ""
+        raise TypeError(f"path must be a path, got {path!r:.60}{instead}")
+
+
 def with_trust(origin: Source, key: bytes | None, trusted: bool) -> Source:
     """What was read, with what the caller says of it if it is an image (``aot/trust.py``)."""
     if origin.image is None:

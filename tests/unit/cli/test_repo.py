@@ -92,6 +92,14 @@ def test_what_is_signed_without_a_folder_is_added(strata, key):
     assert strata("list --repository other")[1] == "acme.shout 1.0.0  signed by acme\n"
 
 
+@pytest.mark.parametrize("words", ["list", "installed", "verify", "gc", "install shout"])
+def test_a_repository_that_is_named_and_not_there_is_not_made(user, strata, words):
+    """It would be a typo; who adds to it makes one."""
+    code, out, err = strata(f"{words} --repository nope")
+    assert (code, out) == (1, "") and err == "strata: --repository nope: no such folder (hint: check the path)\n"
+    assert not (user / "nope").exists()
+
+
 def test_a_private_key_is_this_users_alone(user, strata):
     """And is not written twice."""
     code, out, _ = strata("keygen acme")
@@ -280,6 +288,7 @@ def test_a_day_that_is_none_is_refused(strata):
 def test_where_all_is_named_no_home_is_needed(strata, monkeypatch, tmp_path):
     """A service has none."""
     monkeypatch.setenv("HOME", os.path.join(tmp_path, "none"))
+    (tmp_path / "r").mkdir(0o700)
     assert strata(f"installed --repository {tmp_path}/r --trusted {tmp_path}/t.json")[0] == 0
     code, _, err = strata("installed")
     assert code == 1 and "set XDG_DATA_HOME" in err

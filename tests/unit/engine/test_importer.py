@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stratavm import importer, load
-from stratavm.base.errors import LinkError
+from stratavm.base.errors import DecodeError, LinkError
 from stratavm.cli.main import main
 from stratavm.engine.module import Module
 from stratavm.engine.pyi import type_stub
@@ -82,6 +82,21 @@ def test_missing_things_are_told(folder):
     with pytest.raises(LinkError, match=r"unknown import no_such_ns\.f"):
         importlib.import_module("app_c")
     assert "app_c" not in sys.modules
+
+
+def test_an_error_says_which_file_was_imported_and_what_it_wants_of_python(folder):
+    """Nobody gives imports to an import statement."""
+    (folder / "app_d.wat").write_text('(module (import "no_such_ns" "f" (func)))')
+    with pytest.raises(LinkError) as raised:
+        importlib.import_module("app_d")
+    assert raised.value.__notes__ == [
+        f"app_d is {folder}/app_d.wat",
+        "imports come from Python modules of these names: no_such_ns.f",
+    ]
+    (folder / "app_e.wasm").write_bytes(b"junk")
+    with pytest.raises(DecodeError) as raised:
+        importlib.import_module("app_e")
+    assert raised.value.__notes__ == [f"app_e is {folder}/app_e.wasm"]
 
 
 def test_a_wasi_reactor_is_initialised_in_an_empty_world(folder):

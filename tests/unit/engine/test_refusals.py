@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 
 import pytest
 
@@ -76,3 +77,37 @@ def test_a_module_and_its_engine_that_are_exchanged_are_told_so():
         stratavm.Module(stratavm.Engine(), LARGE)
     with pytest.raises(TypeError, match=r"got b'.*; did you mean Module\(source, engine\)\?$"):
         asyncio.run(stratavm.Module.load_async(stratavm.Engine(), LARGE))
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (
+            lambda m: stratavm.Linker().instantiate(stratavm.Store(), "a.wasm"),
+            "module must be a Module, .*got 'a.wasm'",
+        ),
+        (lambda m: stratavm.Linker().instantiate_pre("a.wasm"), "module must be a Module, .*got 'a.wasm'"),
+        (lambda m: stratavm.Linker().check("a.wasm"), "module must be a Module, .*got 'a.wasm'"),
+        (lambda m: stratavm.Linker().instantiate("x", m), "store must be a Store, got 'x'"),
+        (lambda m: asyncio.run(stratavm.Linker().instantiate_async("x", m)), "store must be a Store, got 'x'"),
+        (lambda m: stratavm.Linker().define(1, "f", print), "module must be a string, got 1"),
+        (lambda m: stratavm.Linker().define("env", b"f", print), "name must be a string, got b'f'"),
+        (lambda m: pickle.dumps(m.engine), "an engine cannot be pickled: its config can"),
+        (lambda m: m.serialize_file(5), "path must be a path, got 5"),
+        (lambda m: stratavm.Module.deserialize_file(5), "path must be a path, got 5"),
+        (lambda m: stratavm.Module.deserialize_file(b"x"), "path must be a path, got b'x'; Module.deserialize takes"),
+        (lambda m: stratavm.Module.build("(module)", init=["f"]), r"init must be the name of an export, got \['f'\]"),
+        (lambda m: stratavm.Module.build("(module)", progress=5), "progress must be callable.*, got 5"),
+        (lambda m: stratavm.Module.build("(module)", key="x" * 20), "key must be bytes or None, got str"),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_by_the_name_of_its_parameter(refused, words):
+    """And not by what fails first inside, nor by a compiler's words."""
+    with pytest.raises(TypeError, match=f"^{words}"):
+        refused(stratavm.Module("(module)"))
+
+
+def test_a_key_that_is_too_short_builds_nothing():
+    """Also where there is no old image that it could be the key of."""
+    with pytest.raises(ValueError, match="key must have 16 to 64 bytes, got 1"):
+        stratavm.Module.build("(module)", key=b"x")

@@ -12,7 +12,7 @@ from stratavm.base.closing import Closing
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, replace
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
-from stratavm.base.words import some
+from stratavm.base.words import counted, some
 from stratavm.plugins.manifest import A_NAME, Manifest, digest_of, is_name
 from stratavm.plugins.ranges import precedence
 from stratavm.plugins.repository import events
@@ -424,9 +424,10 @@ class Repository(Closing):
             if before is None:
                 raise PackageRefused(name, "absent", "a plugin that is installed", "none of this name")
             if steps > len(record.earlier):
-                found = f"{len(record.earlier)}: {some(entry.version for entry in record.earlier)}"
+                versions = some(entry.version for entry in record.earlier)
+                found = f"{len(record.earlier)}: {versions}" if record.earlier else "none"
                 todo = "`strata repo installed` shows what was before"
-                raise PackageRefused(name, "absent", f"{steps} earlier versions", found, todo)
+                raise PackageRefused(name, "absent", counted(steps, "earlier version"), found, todo)
             record = record.back(steps)
             assert record.current is not None
             package = self._open_entry(record, record.current)
