@@ -1,11 +1,12 @@
 """Updates against fresh instances: a patched one does what a new one of the new module does with the same state.
 
 ``python -m tests.updates --rounds 5000 --seed 1`` generates a pair of modules for each round: a program
-(``tests/fuzz/programs.py``) and the same with some instructions changed, and at times with functions of its own behind.
-Calls and writes first, then the update, at times from a host function of a call that is inside or back and forth; then
-more of both, to three instances: the patched one, a fresh one of the new module that holds what the first one held
-before the update, and one of those on the oracle. Every result and, in the end, all that each holds has to be equal.
-Where the update is refused, nothing may have changed. The short form is among the unit tests.
+(``tests/fuzz/programs.py``) and the same with some instructions changed, and at times with a function more, which some
+of its calls call. Calls and writes first, at times an update on the way, to one with a function more, which the last
+one takes out again; then the update, at times back and forth; then more calls and writes, to three instances: the
+patched one, a fresh one of the new module that holds what the first one held before the update, and one of those on the
+oracle. Every result and, in the end, all that each holds has to be equal. Where the update is refused, nothing may have
+changed. The short form is among the unit tests.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ import contextlib
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Final
 
 from stratavm import Engine, Instance, Linker, Module, ModuleError, Store, StoreLimits, UpdateRefused
 from stratavm.aot.container import read
+from stratavm.base.leb import read_uleb, uleb
 from stratavm.engine.keptsnapshot import state_in
 from stratavm.engine.snapshot import made
+from stratavm.engine.update_plan import CODE, FUNCTIONS, HEADER_BYTES
 from stratavm.module.decode import decode
 from stratavm.module.features import READY
+from stratavm.module.outline import outline
 from tests.fuzz.generators import _twins
 from tests.fuzz.oracles import Work
 from tests.fuzz.programs import program
@@ -39,6 +44,10 @@ OPTIONS: Final[tuple[dict[str, Any], ...]] = (
 LIMITS: Final = StoreLimits(memory_bytes=1 << 24)
 FUEL: Final = 20_000
 """Of each operation: a changed program need not end by itself."""
+CALL: Final = 0x10
+ONE_BYTE: Final = 0x80
+COUNTS: Final[Counter[str]] = Counter()
+"""Rounds whose new version had a function more than the old one, and such as had one on the way that went again."""
 
 
 def engines() -> list[Engine]:
@@ -63,13 +72,53 @@ def changed(chance: random.Random, binary: bytes) -> bytes:
     return bytes(data)
 
 
-def pairs(seed: int, engine: Engine) -> Iterator[tuple[Module, Module]]:
-    """A module, and some that are it with changes and valid."""
+def grown(chance: random.Random, binary: bytes) -> bytes:
+    """The module with a copy of one of its functions behind, which some of the calls of that one call."""
+    model = decode(binary, features=READY | {"custom-page-sizes"})
+    first, count = len(model.imported_funcs), len(model.functions)
+    if not count or first + count >= ONE_BYTE:
+        return binary
+    copied = chance.randrange(count)
+    call, instead = bytes([CALL, first + copied]), bytes([CALL, first + count])
+    found = bytearray(binary[:HEADER_BYTES])
+    for section in outline(binary).sections:
+        whole = binary[section.start : section.end]
+        if section.number in (FUNCTIONS, CODE):
+            items = entries(binary, section.content, section.number == CODE)
+            again = items[copied]
+            if section.number == CODE:
+                items = [each.replace(call, instead) if chance.random() < 0.8 else each for each in items]
+            content = uleb(count + 1) + b"".join([*items, again])
+            whole = bytes([section.number]) + uleb(len(content)) + content
+        found += whole
+    return bytes(found)
+
+
+def entries(binary: bytes, at: int, sized: bool) -> list[bytes]:
+    """What a section lists: numbers, or what begins with its size."""
+    count, at = read_uleb(binary, at)
+    found = []
+    for _ in range(count):
+        value, end = read_uleb(binary, at)
+        end += value if sized else 0
+        found.append(binary[at:end])
+        at = end
+    return found
+
+
+def pairs(seed: int, engine: Engine) -> Iterator[tuple[Module, bytes | None, Module]]:
+    """A module, and some that are it with changes and valid; and one on the way, with a function more than both."""
     chance = random.Random(seed)
     old = Module(program(seed, shared=0), engine)
+    binary = old.model.binary
+    way = chance.choice(("plain", "plain", "grows", "grows and shrinks"))
     for _ in range(40):
         with contextlib.suppress(ModuleError):
-            yield old, Module(changed(chance, old.model.binary), engine)
+            between = None
+            if way == "grows and shrinks":
+                between = changed(chance, grown(chance, binary))
+                Module(between, engine)
+            yield old, between, Module(changed(chance, grown(chance, binary) if way == "grows" else binary), engine)
 
 
 def fuelled(instance: Instance, operation: Any) -> Any:
@@ -89,7 +138,13 @@ def update(instance: Instance, binary: bytes) -> None:
     """Have it go on with the module."""
     done = instance.update(binary)
     assert done.applied or done.kind == "none"
-    assert instance.module.model.binary == binary
+    new, has = decode(binary, features=READY | {"custom-page-sizes"}), instance.module.model
+    if len(has.functions) == len(new.functions):
+        assert has.binary == binary
+        return
+    assert len(has.functions) > len(new.functions), "what is gone keeps its place"
+    for one, other in zip(has.functions, new.functions, strict=False):
+        assert has.binary[one.start : one.end] == binary[other.start : other.end]
 
 
 def check(seed: int, engine: Engine, oracle: Engine) -> bool:
@@ -99,24 +154,30 @@ def check(seed: int, engine: Engine, oracle: Engine) -> bool:
     found = next(pairs(seed, engine), None)
     if found is None:
         return False
-    old, new = found
+    old, between, new = found
     binary = new.model.binary
+    COUNTS["functions more"] += len(new.model.functions) > len(old.model.functions)
+    COUNTS["functions gone"] += between is not None
     del new, found
     linker, other = Linker(engine), Linker(oracle)
     patched = linker.instantiate(Store(engine, limits=LIMITS, fuel=FUEL), old)
     work = Work.of(old.model, seed)
     steps = operations(chance, work)
     half = chance.randrange(len(steps) + 1)
-    for operation in steps[:half]:
-        fuelled(patched, operation)
-    before = holds(patched, work)
+    on_the_way = chance.randrange(half + 1) if between is not None else -1
+    for number, operation in enumerate([*steps[:half], None]):
+        if between is not None and number == on_the_way:
+            update(patched, between)
+        if operation is not None:
+            fuelled(patched, operation)
+    before, had = holds(patched, work), patched.module.model.binary
     witnesses = [fresh(patched, Module(binary, engine), linker), fresh(patched, Module(binary, oracle), other)]
     assert before == holds(witnesses[0], work), (seed, "a fresh one holds what the old one held")
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         update(patched, binary)
         if chance.random() < 0.3 and patched.before is not None:
             patched.rollback()
-            assert patched.module is old or patched.module.model.binary == old.model.binary, seed
+            assert patched.module.model.binary in (had, old.model.binary), seed
             update(patched, binary)
     assert before == holds(patched, work), (seed, "an update changes no state")
     settled = True
@@ -170,6 +231,7 @@ def main() -> int:
     done, found = rounds(options.seed, options.rounds, options.seconds)
     seconds = time.monotonic() - begin
     print(f"{done} rounds from seed {options.seed} in {seconds:.0f} s, all equal, {found} on the oracle as well")
+    print(", ".join([f"{count} with {what}" for what, count in COUNTS.items()]))
     return 0 if found >= 0.99 * done else 1
 
 

@@ -299,11 +299,12 @@ class Module:
         compare: Compare = lambda model: None,
         *,
         timeout: float | None = None,
+        name: str = "",
     ) -> Module:
         """``Module(…)`` for who compiles it: of an image only the binary counts, and the code cache is not asked, for
         which a large binary would have to be digested. ``compare`` says which bodies of the decoded module have to be
-        validated; None: all."""
-        return cls._taking(source, engine, timeout, lambda origin: replace(origin, image=None), compare)
+        validated; None: all. ``name``: of a source that has none, for backtraces and messages."""
+        return cls._taking(source, engine, timeout, lambda origin: replace(origin.called(name), image=None), compare)
 
     @classmethod
     def _taking(
@@ -651,3 +652,8 @@ def cached_of(
     if origin is None:
         return cache.of(binary, name)
     return cache.of(binary, name, origin.file, origin.total, origin.ahead, origin.rest)
+
+
+def module_called(name: str, source: SourceLike, engine: Engine, timeout: float | None) -> Module:
+    """``Module(…)``, which backtraces and messages call by a name where the source has none: bytes, and text."""
+    return Module._taking(source, engine, timeout, lambda origin: origin.called(name))

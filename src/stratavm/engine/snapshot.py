@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from _collections_abc import Callable
 
-from stratavm.base.errors import LinkError
-from stratavm.base.forms import TYPE_CHECKING, Any, final
+from stratavm.base.errors import LinkError, StoreBusy
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, final
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import truth
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
     from stratavm.engine.module import Module
     from stratavm.runtime.snapshot import State
+
+MOST_TRIES: Final = 100
+"""An update between the moment that is kept and the look at the module comes about once in as many: they are a few
+instructions apart, and an update takes a millisecond."""
 
 
 @final
@@ -207,10 +211,12 @@ def snapshot_in(
 
 def take(instance: Instance, first: Callable[[Instance], object] | None) -> Snapshot:
     """``Instance.snapshot``."""
-    while True:
+    for _ in range(MOST_TRIES):
         state, module = state_of(instance, worlds_of(instance)), instance.module
         if state.blueprint is module.blueprint:  # else it was given another version in between
             break
+    else:
+        raise StoreBusy(f"the instance was updated during each of {MOST_TRIES} attempts to take a snapshot of it")
     snapshot = made(module, state, first)
     source = instance.store.source
     if source is not None and source.hears(SnapshotTaken):

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from stratavm.services.ahead import Ahead
 
 MAGIC: Final = b"\0asm"
+BYTES: Final = "<bytes>"
+TEXT: Final = "<text>"
+NAMELESS: Final = (BYTES, TEXT)
+"""What a source is called that lies in no file."""
 IMAGES: Final = (b"\x89s", b"#!")
 """How images begin (``aot/container.py``)."""
 MOST_TIMES: Final = 16
@@ -60,6 +64,10 @@ class Source:
     ahead: Ahead | None = None
     rest: Rest | None = None
 
+    def called(self, name: str) -> Source:
+        """The same, with a name if it has none."""
+        return replace(self, name=name) if name and self.name in NAMELESS else self
+
     def whole(self) -> Source:
         """The same, with all of its binary.
 
@@ -82,9 +90,9 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         ModuleLimit: the file is longer than ``most`` bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_bytes("<bytes>", bytes(source))
+        return _from_bytes(BYTES, bytes(source))
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
-        return Source("<text>", text=source)
+        return Source(TEXT, text=source)
     _check_path(source)
     ahead = source.result() if isinstance(source, Reading) else None
     if ahead is not None:
@@ -270,7 +278,7 @@ def _of_image(image: Image) -> Source:
         from stratavm.aot.trust import with_own_key
 
     image = with_own_key(image)
-    return Source(name_of(image) or "<bytes>", binary=binary_of(image), image=image)
+    return Source(name_of(image) or BYTES, binary=binary_of(image), image=image)
 
 
 def image_in(origin: Source) -> Source:

@@ -253,20 +253,20 @@ def _with_gone(old: Module, new: Module, plan: Update) -> tuple[Module, Update]:
     if whole is None:
         return new, plan
     try:
-        joined, found = _planned(old, whole)
+        joined, found = _planned(old, whole, new.name)
     except ModuleError:  # more than a module may have, which the two are not
         return new, plan
     if found.kind == "swap":
         return new, plan
-    joined.name = new.name
     if found.kind == "patch":
         first, more = len(new.model.imported_funcs), len(joined.model.functions)
         found = replace(found, gone=tuple(range(first + len(new.model.functions), first + more)))
     return joined, found
 
 
-def _planned(old: Module, source: SourceLike) -> tuple[Module, Update]:
-    """A module, and what it would be to go on with it. Only bodies that changed are validated, where it is a patch."""
+def _planned(old: Module, source: SourceLike, name: str = "") -> tuple[Module, Update]:
+    """A module, and what it would be to go on with it. Only bodies that changed are validated, where it is a patch.
+    ``name``: of a source without one, the old one's where that is empty."""
     known: list[Update] = []
 
     def compare(model: Model) -> Sequence[int] | None:
@@ -276,7 +276,7 @@ def _planned(old: Module, source: SourceLike) -> tuple[Module, Update]:
             return None
         return [index - len(model.imported_funcs) for index in (*known[0].changed, *known[0].added)]
 
-    new = Module.bare(source, old.engine, compare)
+    new = Module.bare(source, old.engine, compare, name=name or old.name)
     new.code.is_foreign |= old.code.is_foreign
     return new, known[0] if known else plan_of(old.model, new.model)
 
@@ -331,7 +331,7 @@ def _check_patience(instance: Instance, status: int, undo: Update) -> None:
     if "asyncio" in sys.modules and sys.modules["asyncio"]._get_running_loop() is not None:
         raise StoreBusy(
             "one of the functions is on the stack of a call that waits for the loop that this thread runs; "
-            "use `await asyncio.to_thread(instance.update, …)`"
+            f"use `await instance.{'rollback' if undo.kind == 'none' else 'update'}_async(…)`"
         )
 
 

@@ -12,6 +12,7 @@ cdef struct Item:
 
 cdef struct Wish:             # an item on its way to the queue
     Wish* next
+    uint64_t number           # among those of the queue
     Item item
 
 cdef class LoopMaker:         # see osr.py
@@ -26,9 +27,11 @@ cdef class LiftQueue(Press):
     cdef void* wishes         # Wish*: newest first
     cdef Item* waiting        # in no order
     cdef uint32_t n_waiting
+    cdef uint64_t n_wishes
     cdef uint64_t pending     # asked for and not done, as all threads see it
 
     cdef int take_wishes(self) noexcept nogil
+    cdef int take_back(self, uint64_t number) noexcept nogil
     cdef int put(self, const Item* item) noexcept nogil
     cdef uint32_t best(self) noexcept nogil
     cdef int take_out(self, uint32_t at) noexcept nogil

@@ -98,13 +98,17 @@ class LiftQueue(Press):
         wish = cython.cast(cython.pointer(Wish), malloc(cython.sizeof(Wish)))
         if wish == cython.NULL:
             return False
+        self.n_wishes += 1
+        number: uint64_t = self.n_wishes
+        wish.number = number
         wish.item.index = index
         wish.item.loop = loop
         wish.item.key = (FIRST if first else 0) + calls
         wish.item.seen = self.table.seen(index)
         add_64(cython.address(self.pending), 1)
         add(cython.address(self.wishes), cython.cast(cython.pp_void, wish))
-        return self.look_after(taker)
+        # Who was there may be gone by now. If nobody comes, whoever asks makes it: it must not wait as well.
+        return self.look_after(taker) or self.take_back(number) == 0
 
     def go_on(self, taker: object = None) -> bool:
         """Have somebody look after what waits, where a fork has ended who did, or he has left off; whether one does."""
@@ -260,6 +264,22 @@ class LiftQueue(Press):
             free(item)
             item = behind
         return 0
+
+    def take_back(self, number):
+        """Take a wish out that nobody has seen to: how many there were, 1 or 0."""
+        behind: cython.pp_void
+        found: cython.int = 0
+        item: cython.pp_void = in_turn(take_all(cython.address(self.wishes)))
+        while item != cython.NULL:
+            behind = cython.cast(cython.pp_void, item[0])
+            if cython.cast(cython.pointer(Wish), item).number == number:
+                add_64(cython.address(self.pending), -1)
+                free(item)
+                found = 1
+            else:
+                add(cython.address(self.wishes), item)
+            item = behind
+        return found
 
     def put(self, item):
         """One more, in the place of the one that is worth least where there are too many; or another place for one that

@@ -56,6 +56,8 @@ class Capability:
         self.name = name
         if callable(functions):
             self._make = functions
+        elif not isinstance(functions, Mapping):
+            raise TypeError(f"Capability {name}: functions must be a mapping or make one, got {functions!r:.60}")
         else:
             checked(name, functions)
             self._make = lambda context: functions
@@ -71,6 +73,8 @@ class Capability:
 def checked(name: str, functions: Mapping[str, HostFunction]) -> Mapping[str, HostFunction]:
     """Functions of a capability, if they are some."""
     for key, item in functions.items():
+        if not isinstance(key, str):
+            raise TypeError(f"capability {name}: the name of a function must be a string, got {key!r:.60}")
         if not isinstance(item, HostFunction) or not callable(item.function):
             raise TypeError(f"capability {name}: {key} must be a HostFunction, got {item!r:.60}")
         if item.signature != RAW and Signature.parse(item.signature) is None:
@@ -95,7 +99,7 @@ class Context:
         self._ledger, self._counters = ledger, counters
         self.calls = 0
         self.raised: BaseException | None = None
-        self._written: dict[Any, tuple[Any, Any, Callable[[Any, Any], object]]] | None = None
+        self._tried: Ledger | None = None
 
     def own(self, kind: str, name: str, close: Callable[[], object], stays: bool = False) -> Entry:
         """Something that belongs to the plugin: ``close`` is called when its instance goes; with ``stays``, when the
@@ -104,7 +108,7 @@ class Context:
         Raises:
             Closed: the instance is gone; ``close`` was called at once.
         """
-        return self._ledger.own(kind, name, close, Place(PLUGIN) if stays else self._place)
+        return self._ledger.own(kind, name, close, Place(PLUGIN if stays else INSTANCE, self._place.version))
 
     def spawn(self, work: Coroutine[Any, Any, Any], name: str = "task") -> Entry:
         """A task of the running loop that is cancelled with the instance.
@@ -129,19 +133,25 @@ class Context:
     def begin_trial(self) -> None:
         """The instance is about to be the plugin: what it writes meanwhile is taken back where it does not come to
         that."""
-        self._written = {}
+        self._tried = self._ledger
+        self._tried.trial = {}
 
     def write(self, key: Any, was: Any, now: Any, back: Callable[[Any, Any], object]) -> None:
-        """What stays when the instance goes has another value at ``key``: ``back(was, now)`` takes it back, if that is
-        so still. Nothing happens once the instance is the plugin."""
-        if self._written is not None:
-            first = self._written.pop(key, (was,))[0]
-            if first != now:
-                self._written[key] = first, now, back
+        """What stays when the instance goes has another value at ``key``: where this is on trial and does not become
+        the plugin, ``back(was, now)`` takes it back, unless the plugin has written it since, the same value or not."""
+        trial = self._ledger.trial
+        if trial is None:
+            return
+        first = trial.pop(key, (was,))[0]
+        if self._tried is not None and first != now:
+            trial[key] = first, now, back
 
     def settle(self, stays: bool) -> None:
         """The instance is the plugin, or will not be."""
-        written, self._written = self._written, None
+        ledger, self._tried = self._tried, None
+        if ledger is None:
+            return
+        written, ledger.trial = ledger.trial, None
         wrong: Exception | None = None
         for was, now, back in written.values() if written and not stays else ():
             try:

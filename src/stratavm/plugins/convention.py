@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Generator
+from math import isinf
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn, TypeAlias, cast
@@ -73,14 +74,24 @@ def encode(kind: str, value: Any) -> bytes:
             raise TypeError(f"expected None, got {value!r:.60}")
         return b""
     if kind == "json":
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        try:
+            return _utf8(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+        except RecursionError:
+            raise ValueError("lists or tables that are nested too deeply") from None
     if kind == "text":
         if not isinstance(value, str):
             raise TypeError(f"expected a string, got {value!r:.60}")
-        return value.encode()
+        return _utf8(value)
     if not isinstance(value, bytes | bytearray | memoryview):
         raise TypeError(f"expected bytes, got {value!r:.60}")
     return bytes(value)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half of a surrogate pair at {error.start}, which has no UTF-8") from None
 
 
 def decode(kind: str, data: bytes) -> Any:
@@ -97,9 +108,17 @@ def decode(kind: str, data: bytes) -> Any:
         return data
     try:
         text = data.decode()
-        return text if kind == "text" else json.loads(text, parse_constant=_no_number)
+        return text if kind == "text" else json.loads(text, parse_constant=_no_number, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise ConventionBroken(f"expected {kind}, found {data[:40]!r}: {error}") from None
+
+
+def _number(text: str) -> float:
+    """One that ``encode`` takes as well."""
+    number = float(text)
+    if isinf(number):
+        raise ValueError(f"{text:.20} is out of range")
+    return number
 
 
 def _no_number(text: str) -> NoReturn:

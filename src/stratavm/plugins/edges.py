@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
-from stratavm.engine.module import Module
+from stratavm.engine.module import module_called
 from stratavm.plugins import events
 from stratavm.plugins.convention import STOP
 from stratavm.plugins.dependencies import bound, join
@@ -65,7 +65,7 @@ def fits_in(life: Life) -> str:
 def resolve(life: Life, seconds: float | None) -> tuple[Any, ...]:
     """Validate the module, and compare it with what the manifest says."""
     body = life.version.body
-    module = Module(body.data, engine=life.shared.engine, timeout=seconds)
+    module = module_called(life.name, body.data, life.shared.engine, seconds)
     wrong = misfit(module, life.manifest, life.limits)
     if wrong:
         raise PluginRefused(life.name, "resolve", wrong)

@@ -30,7 +30,7 @@ def misfit(module: Module, said: Manifest, limits: PluginLimits) -> str:
 def _exports(module: Module, said: Manifest, limits: PluginLimits) -> Iterator[str]:
     """Functions that are not there, or of another type; the memory."""
     found = {export.name: export for export in module.exports}
-    wanted = NEEDED | {name: FUNCTION for name, _ in said.functions}
+    wanted = {name: FUNCTION for name, _ in said.functions} | NEEDED
     for name, type_ in (wanted | OPTIONAL).items():
         export = found.get(name)
         if export is None:

@@ -25,7 +25,8 @@ SCOPES: Final = (INSTANCE, MODULE, PLUGIN)
 
 
 class Place(NamedTuple):
-    """With what something goes: its scope, and the number of the version whose that is."""
+    """With what something goes: its scope; and the number of the version that has made it, with which what is of the
+    plugin does not go."""
 
     scope: str = INSTANCE
     version: int = 0
@@ -65,12 +66,14 @@ class Entry:
 class Ledger:
     """What belongs to one plugin.
 
-    Attributes: ``most`` bytes may be counted; ``kept`` is what capabilities keep in it, by their names.
+    Attributes: ``most`` bytes may be counted; ``kept`` is what capabilities keep in it, by their names; ``trial`` is
+    what a version has written there that may not begin (``Context.write``); None: there is none.
     """
 
     def __init__(self, most: int = 0) -> None:
         self.most = most
         self.kept: dict[str, Any] = {}
+        self.trial: dict[Any, tuple[Any, Any, Callable[[Any, Any], object]]] | None = None
         self._entries: dict[int, Entry] = {}
         self._last = 0
         self._bytes = 0

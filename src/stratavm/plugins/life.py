@@ -18,7 +18,7 @@ from stratavm.plugins.breaker import Breaker, Recovery
 from stratavm.plugins.errors import PluginRefused
 from stratavm.plugins.events import EdgeRefused, PluginEvent
 from stratavm.plugins.gate import Gate
-from stratavm.plugins.ledger import Ledger
+from stratavm.plugins.ledger import INSTANCE, MODULE, Ledger
 from stratavm.plugins.limits import PluginLimits
 from stratavm.plugins.metrics import Counters
 from stratavm.plugins.states import Move, State, Timeouts
@@ -148,7 +148,7 @@ class Life:
     def retire(self) -> list[str]:
         """Close what belongs to versions that nobody can go back to; what went wrong, in words."""
         kept = {0, self.version.body.number, *([] if self.before is None else [self.before.body.number])}
-        return self.ledger.release(goes=lambda entry: entry.version not in kept)
+        return self.ledger.release(scopes=(INSTANCE, MODULE), goes=lambda entry: entry.version not in kept)
 
     # ---- how it moves ----
 

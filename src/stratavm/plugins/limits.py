@@ -11,6 +11,7 @@ from stratavm.runtime.limits import StoreLimits
 
 BESIDE_MEMORY: Final = 4 << 20
 """Bytes that a plugin's store may hold beside its memories: tables, handles, listings."""
+MOST: Final = (1 << 63) - 1
 TABLES: Final = 16
 HANDLES: Final = 1000
 
@@ -82,6 +83,6 @@ def checked(name: str, value: Any, before: str = "") -> Any:
     """
     if name == "call_s":
         return seconds(before + name, value)
-    if name == "fuel":
-        return None if value is None else whole(before + name, value, most=(1 << 63) - 1)
-    return whole(before + name, value)
+    if name == "fuel" and value is None:
+        return None
+    return whole(before + name, value, most=MOST)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from stratavm.base.forms import Any, Final, NoReturn, dataclass
 from stratavm.base.numbers import shown
 from stratavm.base.words import did_you_mean, some
-from stratavm.plugins.convention import ABI, OPTIONAL, Signature
+from stratavm.plugins.convention import ABI, NEEDED, OPTIONAL, Signature
 from stratavm.plugins.errors import ManifestError
 from stratavm.plugins.limits import NAMES, checked
 from stratavm.plugins.ranges import A_RANGE, is_range, is_version
@@ -21,11 +21,14 @@ FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 LONGEST_NAME: Final = 100
+LONGEST_PATH: Final = 1000
 MOST_ITEMS: Final = 1000
 MOST_OTHERS: Final = 100
 MOST_BYTES: Final = 1 << 16
 MOST_DOTS: Final = 200
 MODES: Final = ("ro", "rw")
+RESERVED: Final = (*NEEDED, *OPTIONAL)
+"""Functions whose types and meanings the convention says."""
 A_NAME: Final = "a name such as 'text.shout' of at most 100 characters: a-z, 0-9, and . _ - between them"
 A_SIGNATURE: Final = "'TAKES -> GIVES', each one of none, bytes, text, json"
 
@@ -90,7 +93,7 @@ class Manifest:
         """
         table = _Table(file, "", read)
         table.known(FIELDS)
-        table.must("plugin", f"{ABI}, the version of this format", lambda found: found is not True and found == ABI)
+        table.must("plugin", f"{ABI}, the version of this format", lambda found: type(found) is int and found == ABI)
         table.must("name", A_NAME, is_name)
         table.must("version", "a version such as '1.4.0' or '1.4.0-rc.1'", is_version)
         table.must("module", "the name of a file beside the manifest, such as 'shout.wasm'", _fits(FILE))
@@ -111,7 +114,7 @@ class Manifest:
             folders=tuple(
                 (_guest_path(table, path), _mode(table, path, mode)) for path, mode in table.items("folders")
             ),
-            env=table.names("env", "the name of a variable", _fits(VARIABLE)),
+            env=table.names("env", "the name of a variable", is_variable),
             limits=tuple((name, _limit(table, name, value)) for name, value in table.items("limits")),
             requires=tuple(_range(table, "requires", *item) for item in table.items("requires", MOST_OTHERS)),
             conflicts=tuple(_range(table, "conflicts", *item) for item in table.items("conflicts", MOST_OTHERS)),
@@ -144,6 +147,19 @@ FIELDS: Final = ("plugin", *Manifest.__match_args__)
 def is_name(found: object) -> bool:
     """Whether this can be the name of a plugin, a capability or a host function."""
     return isinstance(found, str) and len(found) <= LONGEST_NAME and NAME.match(found) is not None
+
+
+def is_variable(found: object) -> bool:
+    """Whether this can be the name of a variable, or of an export."""
+    return _fits(VARIABLE)(found)
+
+
+def is_guest_path(found: object) -> bool:
+    """Whether this can be where a guest has a folder: absolute, and as short as can be."""
+    if not isinstance(found, str) or not found.isprintable() or len(found) > LONGEST_PATH:
+        return False
+    first, *parts = found.split("/")
+    return found == "/" or (first == "" and all(part not in ("", ".", "..") for part in parts))
 
 
 def digest_of(data: bytes) -> str:
@@ -243,8 +259,8 @@ def _shown(found: object) -> str:
 
 def _signature(table: _Table, name: str, text: object) -> Signature:
     """Of a function that the plugin offers."""
-    if not _fits(VARIABLE)(name) or name in OPTIONAL:
-        table.refuse("functions", f"the name of an export, none of {some(OPTIONAL)}", name)
+    if not is_variable(name) or name in RESERVED:
+        table.refuse("functions", f"the name of an export, none of {some(RESERVED)}", name)
     found = Signature.parse(text)
     if found is None:
         table.refuse(f"functions.{name}", A_SIGNATURE, text)
@@ -261,12 +277,10 @@ def _range(table: _Table, key: str, name: object, wanted: object) -> tuple[str, 
 
 
 def _guest_path(table: _Table, path: object) -> str:
-    """Where in the guest a folder is asked for: absolute, and as short as can be."""
-    parts = path.split("/") if isinstance(path, str) else [path]
-    plain = path == "/" or (parts[0] == "" and all(part not in ("", ".", "..") for part in parts[1:]))
-    if not plain or not isinstance(path, str) or not path.isprintable() or len(path) > 1000:
+    """Where in the guest a folder is asked for."""
+    if not is_guest_path(path):
         table.refuse("folders", "an absolute path in the guest without . and .., such as '/data'", path)
-    return path
+    return str(path)
 
 
 def _mode(table: _Table, path: str, mode: object) -> str:
@@ -286,5 +300,5 @@ def _limit(table: _Table, name: str, value: object) -> Any:
             raise ValueError
         return limit
     except (TypeError, ValueError):
-        expected = "a number of seconds above 0" if name == "call_s" else "a whole number from 0 on"
+        expected = "a number of seconds above 0" if name == "call_s" else "a whole number from 0 on that 63 bits hold"
         table.refuse(f"limits.{name}", expected, value)

@@ -132,7 +132,8 @@ class Plugin:
         try:
             data = encode(signature.takes, value)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.name}.{function} takes {signature.takes}: {error}") from None
+            kind = TypeError if isinstance(error, TypeError) else ValueError  # theirs may want other arguments
+            raise kind(f"{self.name}.{function} takes {signature.takes}: {error}") from None
         most = self._life.limits.message_bytes
         if len(data) > most:
             raise ValueError(f"{self.name}.{function}: {len(data)} bytes, an argument may have {most}")
@@ -314,7 +315,7 @@ class Plugin:
             StrataError: as ``update``.
         """
         order = Order(migrate, fresh, how, downgrade, dry_run).checked()
-        return self._update(Package(manifest, data=bytes(module)), order, deadline)
+        return self._update(Package.of(manifest, module), order, deadline)
 
     async def update_async(
         self,
@@ -542,8 +543,9 @@ class Plugin:
             PluginRefused: another one that runs requires it: that one goes first.
             PluginBusy: it is called from inside a call of its own, or a host function does not return.
         """
+        patience = seconds_or_none("seconds", seconds)
         self._not_required()
-        self.end(self._life.shared.timeouts.suspend if seconds is None else seconds)
+        self.end(self._life.shared.timeouts.suspend if patience is None else patience)
 
     def end(self, seconds: float) -> None:
         """``unload``, whoever requires it: all of them end.
@@ -576,14 +578,14 @@ class Plugin:
         Raises:
             PluginRefused, PluginBusy: as ``unload``.
         """
-        life = self._life
+        life, patience = self._life, seconds_or_none("seconds", seconds)
         self._not_required()
         if life.gate.is_inside():
             raise PluginBusy(f"plugin {self.name} cannot end: a call of it is under way in this task")
         if life.state is State.ACTIVE:
             self._drain_if_possible()
         try:
-            await life.gate.enter_async(life.shared.timeouts.suspend if seconds is None else seconds)
+            await life.gate.enter_async(life.shared.timeouts.suspend if patience is None else patience)
         except PluginBusy:
             await self._interrupt_async()
         try:

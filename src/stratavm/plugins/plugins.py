@@ -11,6 +11,7 @@ from threading import Lock
 from types import ModuleType
 
 from stratavm.base.closing import Closing
+from stratavm.base.errors import Closed
 from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds
@@ -72,11 +73,19 @@ class Plugins(Closing):
             raise TypeError(f"policy must be a Policy, got {policy!r:.60}")
         known: dict[str, Capability] = {}
         for item in capabilities:
+            if not isinstance(item, Capability):
+                raise TypeError(f"capabilities must be Capability objects, got {item!r:.60}")
             if item.name in known:
                 raise ValueError(f"two capabilities are called {item.name}")
             known[item.name] = item
         if engine is not None and policy.counts_fuel and not engine.config.fuel:
             raise ValueError("the policy limits fuel, and the engine does not count it: Engine(fuel=True)")
+        for name, given, type_ in (("timeouts", timeouts, Timeouts), ("recovery", recovery, Recovery)):
+            if given is not None and not isinstance(given, type_):
+                raise TypeError(f"{name} must be {type_.__name__}, got {given!r:.60}")
+        for name, function in (("clock", clock), ("chance", chance)):
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r:.60}")
         self._hooks: Hooks | None = None
         if hooks is not None:
             from stratavm.plugins.hooks import Hooks
@@ -100,6 +109,7 @@ class Plugins(Closing):
         self._probing: list[Probing] = []
         self._lives: dict[str, Life] = {}
         self._lock = Lock()
+        self._closed = False
 
     def discover(self, path: str | os.PathLike[str]) -> list[Plugin]:
         """The plugins at a path: of the file of a manifest, or of a folder that has such files, or folders with them.
@@ -165,10 +175,12 @@ class Plugins(Closing):
 
         Raises:
             TypeError, ValueError: the period is no number of seconds, or none at all.
+            Closed: this is closed.
         """
         if seconds("period_s", period_s) == 0:
             raise ValueError(f"period_s must be more than 0, got {period_s!r:.60}")
         with self._lock:
+            self._check_open()
             found = Probing(self, period_s)
             self._probing = [*(one for one in self._probing if not one.is_over), found]
         return found
@@ -205,8 +217,9 @@ class Plugins(Closing):
 
         Raises:
             PluginRefused: its name is that of a plugin that is there.
+            Closed: this is closed.
         """
-        return self._add(Package(manifest, data=bytes(module)), config)
+        return self._add(Package.of(manifest, module), config)
 
     def load(self, path: str | os.PathLike[str], config: Any = None) -> Plugin:
         """The plugin of a manifest's file, or of the folder that has one, as far as it takes calls. One that cannot be
@@ -235,6 +248,8 @@ class Plugins(Closing):
         Raises:
             StrataError: it is not installed, or not as it was signed; else as ``load``.
         """
+        if not callable(getattr(packages, "package", None)):
+            raise TypeError(f"packages must be a Repository, got {packages!r:.60}")
         return self._loaded(self._add(packages.package(name, version), config))
 
     async def load_async(self, path: str | os.PathLike[str], config: Any = None) -> Plugin:
@@ -272,6 +287,7 @@ class Plugins(Closing):
             life = Life(package, self._shared, edges(self._hooks), config)
             plugin = PythonPlugin(life)
         with self._lock:
+            self._check_open()
             known = self._found.get(name)
             if known is not None and known.state is not State.UNLOADED:
                 raise PluginRefused(name, "discover", "there is a plugin of this name")
@@ -280,6 +296,11 @@ class Plugins(Closing):
         if self._shared.source.hears(PluginDiscovered):
             self._shared.source.emit(PluginDiscovered(name, package.manifest.version))
         return plugin
+
+    def _check_open(self) -> None:
+        """Called under the lock: nothing comes that nobody would end."""
+        if self._closed:
+            raise Closed("these plugins are closed")
 
     def _forget(self, plugin: Plugin) -> None:
         plugin.unload()
@@ -312,6 +333,7 @@ class Plugins(Closing):
             PluginError: some could not be unloaded; the others are.
         """
         with self._lock:
+            self._closed = True
             threads, self._probing = self._probing, []
         for probing in threads:
             probing.close()

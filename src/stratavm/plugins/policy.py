@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
-from stratavm.base.forms import Literal, TypeAlias, dataclass
+from stratavm.base.forms import Any, Literal, TypeAlias, dataclass
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import truth
 from stratavm.base.text import printable
 from stratavm.base.words import some
 from stratavm.plugins.limits import PluginLimits
-from stratavm.plugins.manifest import DIGEST, Manifest, is_name
+from stratavm.plugins.manifest import DIGEST, Manifest, is_guest_path, is_name, is_variable
 
 Folder: TypeAlias = "str | os.PathLike[str] | tuple[str | os.PathLike[str], str]"
 Mode: TypeAlias = 'Literal["ro", "rw"]'
@@ -51,16 +52,24 @@ class Grant:
                 raise TypeError(f"Grant: {name} must be a list of strings, got {given!r:.60}")
             object.__setattr__(self, name, tuple(given))
         for name in ("folders", "env"):
-            object.__setattr__(self, name, tuple(dict(getattr(self, name)).items()))
+            object.__setattr__(self, name, tuple(_table(name, getattr(self, name)).items()))
+        for name in (*self.capabilities, *self.holds):
+            if not is_name(name):
+                raise ValueError(f"Grant: a name such as 'prices', got {name!r:.60}")
         for digest in self.digests:
             if not isinstance(digest, str) or not DIGEST.match(digest):
                 raise ValueError(f"Grant: digests must be 'sha256:' and 64 hexadecimal digits, got {digest!r:.80}")
-        if not isinstance(self.python, bool):
-            raise TypeError(f"Grant: python must be True or False, got {self.python!r:.60}")
+        for name in ("wasi", "python"):
+            truth(f"Grant: {name}", getattr(self, name))
         if not isinstance(self.limits, PluginLimits):
             raise TypeError(f"Grant: limits must be PluginLimits, got {self.limits!r:.60}")
-        for folder in dict(self.folders).values():
+        for path, folder in dict(self.folders).items():
+            if not is_guest_path(path):
+                raise ValueError(f"Grant: folders must be by absolute paths in the guest, got {path!r:.60}")
             _place(folder)
+        for name, value in dict(self.env).items():
+            if not is_variable(name) or not isinstance(value, str) or "\0" in value:
+                raise ValueError(f"Grant: env must be names and texts without NUL, got {name!r:.60}: {value!r:.60}")
 
     def refusals(self, asked: Manifest) -> Iterator[str]:
         """What a manifest asks for and this does not give, in words."""
@@ -97,6 +106,16 @@ class Grant:
         return {name: value for name, value in dict(self.env).items() if name in asked.env}
 
 
+def _table(name: str, given: object) -> dict[Any, Any]:
+    """A mapping, or its items."""
+    try:
+        if not isinstance(given, str):
+            return dict(given)  # type: ignore[call-overload,no-any-return]
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(f"Grant: {name} must be a mapping, got {given!r:.60}")
+
+
 def _place(folder: Folder) -> tuple[str, str]:
     """Path and mode of a folder."""
     path, mode = folder if isinstance(folder, tuple) else (folder, "ro")
@@ -114,6 +133,8 @@ class Policy:
     """
 
     def __init__(self, grants: Mapping[str, Grant], otherwise: Grant | None = None) -> None:
+        if not isinstance(grants, Mapping):
+            raise TypeError(f"Policy: grants must be a mapping of names to Grants, got {grants!r:.60}")
         for name, grant in grants.items():
             if not is_name(name):
                 raise ValueError(f"Policy: {name!r:.60} is the name of no plugin")

@@ -271,7 +271,8 @@ class PythonPlugin(Plugin):
         try:
             return encode(gives, answer)
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{self.name}.{function} gives {gives}: {error}") from None
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(f"{self.name}.{function} gives {gives}: {error}") from None
 
     def hooked(self, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """A call of a hook. From inside a call of its own it is a part of that; while it takes no calls its answer is

@@ -28,6 +28,19 @@ class Package(NamedTuple):
     data: bytes | None = None
     entry: EntryPoint | None = None
 
+    @classmethod
+    def of(cls, manifest: Manifest, module: bytes) -> Package:
+        """One that lies in no file.
+
+        Raises:
+            TypeError: it is none.
+        """
+        if not isinstance(manifest, Manifest):
+            raise TypeError(f"manifest must be a Manifest, got {manifest!r:.60}")
+        if not isinstance(module, bytes | bytearray | memoryview):
+            raise TypeError(f"module must be the bytes of one, got {module!r:.60}")
+        return cls(manifest, data=bytes(module))
+
     def read(self) -> bytes:
         """The bytes of the module.
 
@@ -79,7 +92,12 @@ def package_at(path: str) -> Package:
 
 
 def search(path: str) -> Iterator[Found]:
-    """The plugins at a path: of a manifest's file; of a folder, and of folders in it, that have such files."""
+    """The plugins at a path: of a manifest's file; of a folder, and of folders in it, that have such files.
+
+    Raises:
+        OSError: there is no such path.
+    """
+    os.stat(path)
     folders = [path]
     if os.path.isdir(path):
         with os.scandir(path) as entries:

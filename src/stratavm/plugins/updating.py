@@ -12,7 +12,7 @@ from stratavm.base.errors import Closed, DeadlineExceeded
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, final, replace
 from stratavm.base.numbers import truth
 from stratavm.base.words import some
-from stratavm.engine.module import Module
+from stratavm.engine.module import module_called
 from stratavm.engine.swap import carry, obstacles
 from stratavm.engine.update import Patience, tell
 from stratavm.engine.update_events import InstanceSwapped
@@ -95,7 +95,7 @@ class Attempt:
         if grant is None:  # a dry run
             return cls(base, base, order, patience)._planned(Update("swap", obstacles=tuple(stands)))
         data, digest = read_module(package, grant, "update")
-        module = Module(data, engine=life.shared.engine, timeout=life.shared.timeouts.resolve)
+        module = module_called(life.name, data, life.shared.engine, life.shared.timeouts.resolve)
         limits = grant.limits.within(asked.limits)
         wrong = misfit(module, asked, limits)
         if wrong and not order.dry_run:

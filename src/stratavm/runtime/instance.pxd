@@ -37,6 +37,7 @@ cdef class Instance:
     cdef dict lone                       # LoneFuncs by index, or None
     cdef readonly list retired           # Versions of before whose code guests may still be in; None: there was none
     cdef readonly object before          # the Version that a rollback puts back, or None
+    cdef bytes binary                    # the first version's, whose data segments it has; None: there was one alone
     cdef uint64_t charged                # bytes of the store's quota
     cdef readonly bint closed
     cdef readonly bint poisoned

@@ -8,7 +8,7 @@ from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF, PyObject
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, PENDING_TICK, Activation, FuncRec
 from cython.cimports.stratavm.runtime import threads
-from cython.cimports.stratavm.runtime.blueprint import NOWHERE, Blueprint, whole_segment
+from cython.cimports.stratavm.runtime.blueprint import Blueprint
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.fibers import FIBER_PARKED, Fiber
@@ -335,6 +335,8 @@ def try_switch(
     old: Version = Version.__new__(Version)
     if instance.retired is None:
         instance.retired = []
+    if instance.binary is None:
+        instance.binary = instance.blueprint.module.buffer
     if version.oracle is not None:
         version.oracle.instance = instance
     old.undo = undo
@@ -384,10 +386,7 @@ def switch(instance: Instance, new: Version, old: Version) -> cython.void:
     instance.oracle = new.oracle
     instance.vm.type_ids = blueprint.type_ids
     instance.seg.recorded = blueprint.recorded
-    instance.seg.places = blueprint.places
-    for i in range(instance.seg.n_data):
-        if blueprint.places[i] != NOWHERE and instance.seg.data[blueprint.places[i]].size:
-            instance.seg.data[blueprint.places[i]].start = whole_segment(blueprint, i).start
+    instance.seg.places = blueprint.places  # the same; and the segments are where they were (``Instance.binary``)
     if table is None:
         return
     for i in range(blueprint.n_recorded):
@@ -424,7 +423,8 @@ def reclaim(instance: Instance, dropped: list, at_poll: cython.bint) -> cython.i
     """Give versions away that no guest is in any more, to ``dropped``.
 
     Nothing is done where a builtin of a call that is inside may hold something of one: only nobody, guests that are
-    suspended, or one guest at a poll may be inside.
+    suspended, or one guest at a poll may be inside. What is left of a bulk operation holds addresses of segments, and
+    those are of no version.
     """
     search: Search = Search.__new__(Search)
     search.instance = instance
@@ -444,9 +444,7 @@ def reclaim(instance: Instance, dropped: list, at_poll: cython.bint) -> cython.i
 def sees_all(instance: Instance, at_poll: cython.bint) -> cython.bint:
     """Whether all that guests may be in is seen from here."""
     store: Store = instance.store
-    # What is left of a bulk operation may point into the binary of one, if there are passive data segments.
-    seen: cython.bint = (is_quiet(store) or (at_poll and is_alone(store))) and instance.blueprint.n_passive == 0
-    return not is_closed(store) and (store.exec.occupant == 0 or seen)
+    return not is_closed(store) and (is_quiet(store) or (at_poll and is_alone(store)))
 
 
 @cython.cfunc

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 
 import pytest
@@ -34,6 +35,30 @@ async def until_async(holds):
     while not holds():
         assert time.monotonic() < end, "it never was so"
         await asyncio.sleep(0.001)
+
+
+class Held:
+    """What a capability does that holds its caller: ``inside`` is set when one has come, ``go_on`` lets it go on."""
+
+    def __init__(self):
+        self.inside, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, text):
+        self.inside.set()
+        assert self.go_on.wait(WAIT_S)
+        return text
+
+    def has_come(self):
+        """Wait for the caller."""
+        assert self.inside.wait(WAIT_S)
+
+
+@pytest.fixture
+def held():
+    """A function of the host that holds its callers, who go on at the end."""
+    made = Held()
+    yield made
+    made.go_on.set()
 
 
 class Host:

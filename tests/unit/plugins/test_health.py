@@ -90,7 +90,9 @@ def test_who_says_nothing_is_asked_nothing(host):
     found.suspend()
     assert found.probe() is None
     assert plain.metrics().probes == {}
-    with pytest.raises(ManifestError, match="none of plugin_start, plugin_stop, plugin_health"):
+    with pytest.raises(
+        ManifestError, match=r"none of plugin_alloc, plugin_free, plugin_start, plugin_stop, plugin_health"
+    ):
         manifest(functions={"plugin_health": "none -> none"})
     with pytest.raises(PluginRefused, match=r"expected plugin_health\(i32, i32\) -> i64"):
         host.load('(func (export "plugin_health"))', name="odd")
@@ -209,22 +211,15 @@ def test_threads_that_are_closed_are_forgotten(hosts):
         assert host.plugins._probing == [last]
 
 
-def test_a_probe_that_the_host_holds_is_not_waited_for_longer_than_so(hosts, monkeypatch):
+def test_a_probe_that_the_host_holds_is_not_waited_for_longer_than_so(hosts, monkeypatch, held):
     """By ``close`` of the thread and of the host, which says so."""
     monkeypatch.setattr(health, "CLOSE_S", 0.05)
     host = hosts(timeouts=Timeouts(stop=0.05))
-    inside, go_on = threading.Event(), threading.Event()
-
-    def ask(text):
-        inside.set()
-        assert go_on.wait(60)
-        return text
-
-    host.ask = ask
+    host.ask = held
     host.load(ASKS, imports=HOST)
     probing = host.plugins.probing(0.001)
     try:
-        assert inside.wait(60)
+        held.has_come()
         begun = time.monotonic()
         probing.close()
         with pytest.raises(PluginError, match="guest"):
@@ -232,7 +227,7 @@ def test_a_probe_that_the_host_holds_is_not_waited_for_longer_than_so(hosts, mon
         assert time.monotonic() - begun < 30  # and not for as long as the function takes
         assert probing.is_over and probing._thread.is_alive()
     finally:
-        go_on.set()
+        held.go_on.set()
         probing._thread.join(60)
     host.plugins.close()
     assert not probing._thread.is_alive()

@@ -212,17 +212,10 @@ def test_an_engine_of_the_host_is_used_and_left_open():
 # ---- ends ----
 
 
-def test_one_that_cannot_end_does_not_keep_the_others(hosts):
+def test_one_that_cannot_end_does_not_keep_the_others(hosts, held):
     """A host function that does not return holds its own plugin; the others are unloaded."""
     host = hosts(timeouts=Timeouts(stop=0.05))
-    inside, go_on = threading.Event(), threading.Event()
-
-    def ask(text):
-        inside.set()
-        assert go_on.wait(60)
-        return text
-
-    host.ask = ask
+    host.ask = held
     other = host.load(ECHO, name="other", echo="text -> text")
     stuck = host.load(ASK, imports=HOST, ask="text -> text")
 
@@ -232,7 +225,7 @@ def test_one_that_cannot_end_does_not_keep_the_others(hosts):
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert inside.wait(60)
+    held.has_come()
     try:
         with pytest.raises(PluginError, match="plugin guest was not free"):
             host.plugins.close()
@@ -240,7 +233,7 @@ def test_one_that_cannot_end_does_not_keep_the_others(hosts):
         with pytest.raises(PluginUnavailable):
             other.call("echo", "x")
     finally:
-        go_on.set()
+        held.go_on.set()
         thread.join()
     stuck.unload()
     assert stuck.state is State.UNLOADED

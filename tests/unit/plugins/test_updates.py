@@ -451,7 +451,32 @@ def test_what_a_version_wrote_that_is_none_is_taken_back(hosts, where):
     values = life.ledger.kept["kv"]
     assert values._size == plugin.metrics().stored_bytes
     assert values._size == sum(64 + len(k.encode()) + len(v) for k, v in values._found.items())
-    assert life.trial is None and life.context._written is None
+    assert life.trial is None and life.ledger.trial is None and life.context._tried is None
+
+
+@pytest.mark.parametrize(("theirs", "last"), [("x", "v"), ("v", "z"), ("x", "z")])
+def test_what_the_running_version_wrote_meanwhile_stays(hosts, theirs, last):
+    """In ``export-state``, behind what the new one wrote at its start: also the same value, and where the new one
+    writes it once more before it fails."""
+    host = hosts(key_values())
+    said = manifest(functions={"put": "json -> none", "get": "text -> bytes"}, capabilities=["kv"])
+
+    def writes(at, value):
+        return (
+            f"(drop (call $set (i32.const {at}) (i32.const 9)))",
+            f'(data (i32.const {at}) "[\\"k\\",\\"{value}\\"]")',
+        )
+
+    (call, data), (first, one), (again, two) = writes(512, theirs), writes(512, "v"), writes(544, last)
+    old = (WAYS, data, f'(func (export "export-state") (result i64) {call} (i64.const 0))')
+    new = (WAYS, one, two, f'(func (export "plugin_start") (param i32 i32) (result i64) {first} (i64.const 0))',
+           f'(func (export "migrate") (param i32 i32 i32) (result i32) {again} (i32.const 1))')  # fmt: skip
+    plugin = host.plugins.add(said, module(*old, imports=KEEPS))
+    plugin.load()
+    plugin.call("put", ["k", "before"])
+    with pytest.raises(MigrationFailed):
+        plugin.update_to(said, module(*new, imports=KEEPS))
+    assert plugin.call("get", "k") == theirs.encode()
 
 
 def test_a_version_may_ask_for_another_grant(hosts):
@@ -499,28 +524,21 @@ def test_an_update_does_not_wait_for_itself(host):
         plugin._go_on(stale)
 
 
-def test_a_call_under_way_has_its_time_to_end(host):
+def test_a_call_under_way_has_its_time_to_end(host, held):
     """Then the update is given up."""
-    inside, go_on = threading.Event(), threading.Event()
-
-    def ask(text):
-        inside.set()
-        assert go_on.wait(60)
-        return text
-
-    host.ask = ask
+    host.ask = held
     body = (*GUEST, '(func (export "ask") (param i32 i32) (result i64) (call $ask (local.get 0) (local.get 1)))')
     plugin = host.load(*body, imports=HOST, ask="text -> text", count="none -> text")
     answers = []
     thread = threading.Thread(target=lambda: answers.append(plugin.call("ask", "x")))
     thread.start()
-    assert inside.wait(60)
+    held.has_come()
     host.events.clear()
     said = manifest(version="2.0.0", functions=KINDS | {"ask": "text -> text"}, capabilities=["host"])
     with pytest.raises(PluginBusy, match="was not free within"):
         plugin.update_to(said, module(*body, MORE, imports=HOST), deadline=0.05)
     assert host.events.one(EdgeRefused).edge == "update"
-    go_on.set()
+    held.go_on.set()
     assert plugin.update_to(said, module(*body, MORE, imports=HOST)).kind == "swap"
     thread.join()
     assert answers == ["x"]
@@ -626,8 +644,10 @@ def test_who_ends_a_plugin_ends_what_is_about_to_begin(host, end):
     assert plugin.state in (State.QUARANTINED, State.UNLOADED) and "store" not in plugin.metrics().owned
 
 
-def test_what_the_running_version_registers_beside_an_update_stays(hosts):
-    """Also if the update fails; what the new one did does not."""
+@pytest.mark.parametrize("stays", [False, True])
+def test_what_the_running_version_registers_beside_an_update_stays(hosts, stays):
+    """Also if the update fails, whether it goes with the instance or the plugin; what the new one did does not. What is
+    the plugin's stays with the next version too."""
     contexts, closed = [], []
 
     def functions(context):
@@ -638,12 +658,19 @@ def test_what_the_running_version_registers_beside_an_update_stays(hosts):
 
     def migrate(old, new):
         for number, context in enumerate(contexts):
-            context.own("file", "one", lambda number=number: closed.append(number))
+            context.own("file", "one", lambda number=number: closed.append(number), stays=stays)
         raise ValueError("no")
 
+    newer = next_version(capabilities=["files"]), module(*NEXT)
     with pytest.raises(ValueError, match="no"):
-        plugin.update_to(next_version(capabilities=["files"]), module(*NEXT), migrate=migrate)
+        plugin.update_to(*newer, migrate=migrate)
     assert closed == [1] and plugin.metrics().owned["file"] == 1
+    assert plugin.update_to(*newer).kind == "swap"
+    plugin.forget()
+    assert closed == ([1] if stays else [1, 0])
+    assert plugin.metrics().owned.get("file", 0) == int(stays)
+    plugin.unload()
+    assert closed == [1, 0]
 
 
 @pytest.mark.parametrize("end", [lambda new: new.store.close(), lambda new: new.close()])

@@ -108,6 +108,22 @@ def test_what_a_tick_has_found_comes_first_and_then_what_was_called_most():
     assert [level(module, i) for i in range(6)] == [1, 1, 1, 1, 1, 0]
 
 
+def test_what_nobody_looks_after_does_not_wait():
+    """Whoever took the first look may be gone at the second: then it is not made twice, by who asks and by who comes
+    later. What waits beside it stays."""
+    _, module, instance = guest()
+    call_all(instance, 4)
+    queue = queue_of(module)
+    assert queue.want(0, 5, False, taker=lambda work: True)  # who forgets it
+    answers = [True, False]
+    assert not queue.want(1, 5, False, taker=lambda work: answers.pop(0))
+    assert answers == [] and queue.n_pending == 1
+    assert queue.want(2, 1, False)
+    assert soon(lambda: queue.is_idle)
+    assert fates(queue) == [(0, "published"), (2, "published")]
+    assert [level(module, i) for i in range(4)] == [1, 0, 1, 0]
+
+
 def test_what_was_expected_keeps_nobody_out_that_is_counted():
     """It has room of its own, before the thread has made it and after."""
     told, module, instance = guest(policy=lambda: Thresholds(2, 1, False, 2, call_bytes=1 << 20))
