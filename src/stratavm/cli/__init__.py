@@ -112,7 +112,20 @@ def _leave_as_it_is() -> None:
 def _interrupt(number: int, frame: object) -> None:
     """The first Ctrl-C is an exception; a second one, while that is reported, ends the process."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _interrupts.append(number)
     raise KeyboardInterrupt
+
+
+_interrupts: "list[int]" = []
+"""Ctrl-C that nobody may have heard of."""
+
+
+def heed_interrupt() -> None:
+    """Raise KeyboardInterrupt again where one came and did not end the command: Python drops what is raised in a weak
+    reference's callback, and its import system has one behind each import."""
+    if _interrupts:
+        _interrupts.clear()
+        raise KeyboardInterrupt
 
 
 def _leave(number: int, frame: object) -> None:

@@ -5,11 +5,12 @@ import json
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
 
-from stratavm import __version__
+from stratavm import __version__, cli
 from stratavm.cli import isolate, options, output
 from stratavm.cli.commands import COMMANDS
 
@@ -242,6 +243,22 @@ def test_an_interrupt_is_an_exit_code(strata, math, monkeypatch):
     told = json.loads(out)
     assert (code, err, told["reason"], told["exit_code"]) == (130, "", "interrupt", 130)
     assert told["error"]["message"] == "keyboard interrupt: interrupted"
+
+
+def test_an_interrupt_that_python_drops_ends_the_command_all_the_same(strata, math, monkeypatch):
+    """What is raised in the callback of a weak reference is reported and gone; each import has such a callback."""
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    before = signal.getsignal(signal.SIGINT)
+    thing = type("Thing", (), {})()
+    try:
+        cli._answer()
+        reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        assert reference() is None
+        assert strata("run", "--invoke", "add", math, "1", "2") == (130, "", "strata: interrupted\n")
+        assert strata("run", "--invoke", "add", math, "1", "2")[0] == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_progress_is_for_terminals(monkeypatch, capfd):
