@@ -7,6 +7,7 @@ import re
 import time
 
 from stratavm.base.forms import Any, Final, NamedTuple, replace
+from stratavm.base.numbers import real
 from stratavm.plugins.errors import ManifestError
 from stratavm.plugins.manifest import DIGEST, Manifest, digest_of
 from stratavm.plugins.repository.errors import PackageRefused
@@ -28,6 +29,8 @@ BINARY: Final = b"\0asm\1\0\0\0"
 ARCHITECTURE: Final = "wasm"
 SYSTEM: Final = "wasip1"
 TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
+LAST: Final = 253_402_300_800
+"""The year 10000 begins then, and has no four digits."""
 NAME_OF: Final = "org.opencontainers.image.ref.name"
 TITLE_OF: Final = "org.opencontainers.image.title"
 VERSION_OF: Final = "org.opencontainers.image.version"
@@ -167,7 +170,11 @@ def seal(
 
     Raises:
         PackageRefused: the module is no binary, or too large, or not the one that the manifest names.
+        TypeError, ValueError: a time is no number, or of no year from 1970 to 9999.
     """
+    for name, moment in (("created", created), ("expires", expires)):
+        if moment is not None and not 0 <= real(name, moment, " of seconds since the epoch") < LAST:
+            raise ValueError(f"{name} must be seconds since the epoch, before the year 10000, got {moment!r:.60}")
     what = f"{manifest.name} {manifest.version}"
     if not module.startswith(BINARY):
         raise PackageRefused(what, "form", "a WebAssembly binary", "something else", "`strata parse` makes one of text")

@@ -11,6 +11,7 @@ from functools import partial
 from stratavm.base.closing import Closing
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, replace
 from stratavm.base.keywords import checks_keywords
+from stratavm.base.numbers import seconds, truth
 from stratavm.base.text import printable
 from stratavm.base.words import counted, some
 from stratavm.plugins.manifest import A_NAME, Manifest, digest_of, is_name
@@ -91,9 +92,9 @@ class Repository(Closing):
         read_only: bool = False,
     ) -> None:
         self._trust, self._policy = trust, policy
-        self._clock, self._patience_s = clock, patience_s
+        self._clock, self._patience_s = clock, seconds("patience_s", patience_s)
         self._source = None if bus is None else bus.source("repository")
-        self._layout = Layout(path, writes=not read_only)
+        self._layout = Layout(path, writes=not truth("read_only", read_only))
         self.path = self._layout.path
 
     def close(self) -> None:
@@ -382,10 +383,13 @@ class Repository(Closing):
             Those that changed.
 
         Raises:
+            PackageRefused: none of the name is installed.
             RepositoryError: as ``install``; the others have changed.
         """
         with self._turn("upgrade", _label(name or "all")) as say:
             names, wrong = ([name], []) if name is not None else self._record_names()
+            if name is not None and self._record(name).current is None:
+                raise PackageRefused(name, "absent", "a plugin that is installed", "none of this name")
             changed = []
             for each in names:
                 try:
@@ -447,6 +451,7 @@ class Repository(Closing):
         Raises:
             PackageRefused: it was not.
         """
+        truth("forget", forget)  # what only counts as true would let any version in
         with self._turn("remove", _label(name)) as say:
             record = self._record(name)
             if record.current is None and not (forget and record.highest):
@@ -544,6 +549,7 @@ class Repository(Closing):
         Raises:
             RepositoryError: something is damaged, so that nobody knows what is needed: nothing is removed then.
         """
+        truth("every", every)
         with self._turn("gc", printable(self.path)) as say:
             layout, records = self._layout, {record.name: record for record in self._records()}
             entries = layout.entries()

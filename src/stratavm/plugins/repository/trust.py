@@ -75,7 +75,8 @@ class Trust:
             if pattern != ALL and not is_name(pattern.removesuffix(BELOW) if isinstance(pattern, str) else pattern):
                 raise TrustError(self.file, "form", A_PATTERN, repr(pattern)[:100])
         if key.key in self._keys or any(key.name == known.name for known in self):
-            todo = f"`strata repo distrust {key.name}`, if it is to be another"
+            known = next(known.name for known in self if known.key == key.key or known.name == key.name)
+            todo = f"`strata repo distrust {known}`, if it is to be another"
             raise TrustError(self.file, "key", f"each key and each name once: {key.name}", "it twice", todo)
         if len(self._keys) >= MOST_KEYS:
             raise TrustError(self.file, "size", f"at most {MOST_KEYS} keys", "one more")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import threading
@@ -18,6 +19,7 @@ from stratavm.plugins.repository import (
     RepositoryDamaged,
     Trust,
     TrustedKey,
+    seal,
     write_package,
 )
 from stratavm.plugins.repository.layout import Layout
@@ -458,6 +460,35 @@ def test_who_closes_in_a_step_of_his_own_does_not_wait_for_himself(shelf):
         repository.publish(manifest(), WASM, ACME)
     assert closed == [True]
     assert shelf.repository.packages() == [] and shelf.repository.verify() == []
+
+
+def test_what_only_counts_as_true_or_as_a_number_is_refused(shelf):
+    """Else "no" would remove all, or let any version in, and a busy repository would be waited for without an end."""
+    shelf.repository.take(package("1.0.0"))
+    shelf.repository.install("guest")
+    for call in (
+        lambda: shelf.repository.gc(every="no"),
+        lambda: shelf.repository.remove("guest", forget="no"),
+        lambda: Repository(shelf.repository.path, Trust(), read_only="no"),
+    ):
+        with pytest.raises(TypeError, match="must be True or False, got 'no'"):
+            call()
+    with pytest.raises(ValueError, match="patience_s must be a number of seconds, got nan"):
+        Repository(shelf.repository.path, Trust(), patience_s=math.nan)
+    assert [found.name for found in shelf.repository.installed()] == ["guest"]
+
+
+@pytest.mark.parametrize("moment", [math.nan, math.inf, -1.0, 1e12, "2027", True])
+def test_a_package_expires_on_a_day_that_can_be_written(moment):
+    """Another one is refused by its name, before something is signed."""
+    with pytest.raises((TypeError, ValueError), match="expires must be"):
+        seal(manifest(), WASM, ACME, expires=moment)
+
+
+def test_who_upgrades_what_is_not_installed_is_told(shelf):
+    """A name that was mistyped is not taken for one of which there is nothing newer."""
+    with pytest.raises(PackageRefused, match="gest: expected a plugin that is installed, found none"):
+        shelf.repository.upgrade("gest")
 
 
 def test_a_file_of_trusted_keys_is_read_at_each_step(tmp_path):
