@@ -49,15 +49,17 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.contract.records import NO_RECORD, ordinal_of
 from cython.cimports.stratavm.runtime.blueprint import DataSegment, ElementSegment, Segments, data_segment_at
-from cython.cimports.stratavm.runtime.codemap import (
-    NO_FUNC,
-    CodeRec,
-    OsrEntry,
-    find_code,
-    find_position,
-    read_words,
+from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, OsrEntry, find_code, find_position, read_words
+from cython.cimports.stratavm.runtime.codetable import (
+    NEVER_AGAIN,
+    CodeTable,
+    Tallies,
+    Tally,
+    has_better,
+    is_due,
+    next_put_off,
+    span_of,
 )
-from cython.cimports.stratavm.runtime.codetable import NEVER_AGAIN, CodeTable, Tallies, Tally, is_due, span_of
 from cython.cimports.stratavm.runtime.exceptions import keep_raised
 from cython.cimports.stratavm.runtime.func import LoneFunc, cell_widths, fill_cells, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
@@ -289,6 +291,10 @@ def note_poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
     status: uint32_t = 0
     if tallies == cython.NULL or not (tallies.polls or (found and tallies.ticks)):
         return 0
+    if found:
+        status = ask_lifter(context, vm, tallies, next_put_off(tallies, True))
+    if status:
+        return status
     rec = code_below(context.activation)
     if rec == cython.NULL or rec.func == NO_FUNC or rec.level or is_old(vm, rec):
         return 0
@@ -299,7 +305,11 @@ def note_poll(context: cython.pointer(ExecContext), vm: cython.pointer(VMContext
         context,
         vm,
         rec,
-        tallies.polls or (found & PENDING_TICK and is_better(load_ptr(cython.address(vm.slots[index])))),
+        tallies.polls
+        or (
+            found & PENDING_TICK
+            and has_better(cython.address(tallies.of[index]), load_ptr(cython.address(vm.slots[index])))
+        ),
     ):
         block: cython.pointer(ThreadBlock) = current_block()
         leave_guest(block)
@@ -410,38 +420,12 @@ def note_use(
     if has_better(tally, load_ptr(cython.address(vm.slots[at]))):
         renew(vm, at)
         return 0
-    if not is_due(tallies, tally, ticks):
+    if not is_due(tallies, at, ticks):
         return 0
-    block: cython.pointer(ThreadBlock) = current_block()
-    leave_guest(block)
-    status = ask_lifter(context, vm, tally, at)
-    block.in_guest = 1
+    status = ask_lifter(context, vm, tallies, at)
     if has_better(tally, load_ptr(cython.address(vm.slots[at]))):
         renew(vm, at)
     return status
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def has_better(tally: cython.pointer(Tally), address: cython.p_void) -> cython.bint:
-    """Whether the code at an address, a function's, is above level 0. That it is not is kept in mind: looking for it
-    takes as long as what else is done for a call, and code stays what it is as long as its module."""
-    if address == tally.plain:
-        return False
-    if is_better(address):
-        return True
-    tally.plain = address
-    return False
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def is_better(address: cython.p_void) -> cython.bint:
-    """Whether code at an address is above level 0."""
-    rec: cython.pointer(CodeRec) = find_code(cython.cast(uint64_t, address))
-    return rec != cython.NULL and rec.level != 0
 
 
 @cython.cfunc
@@ -471,14 +455,29 @@ def renew_lone(instance: Instance, index: uint64_t, address: uint64_t) -> cython
 
 @cython.cfunc
 @cython.exceptval(check=False)
+@cython.linetrace(False)
 def ask_lifter(
-    context: cython.pointer(ExecContext),
-    vm: cython.pointer(VMContext),
-    tally: cython.pointer(Tally),
-    index: uint64_t,
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), tallies: cython.pointer(Tallies), at: uint32_t
 ) -> uint32_t:
-    """Ask the tier what to do with a function that runs much. 0, or why the call ends."""
-    instance: Instance = instance_of(vm)
+    """Ask the tier about a function that runs much, and about those that were put off; none: NO_FUNC. 0, or why the
+    call ends."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    status: uint32_t = 0
+    while at != NO_FUNC and status == 0:
+        if not has_better(cython.address(tallies.of[at]), load_ptr(cython.address(vm.slots[at]))):
+            leave_guest(block)
+            status = ask_about(context, instance_of(vm), cython.address(tallies.of[at]), at)
+            block.in_guest = 1
+        at = next_put_off(tallies, False)
+    return status
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def ask_about(
+    context: cython.pointer(ExecContext), instance: Instance, tally: cython.pointer(Tally), index: uint64_t
+) -> uint32_t:
+    """Ask the tier what to do with a function. 0, or why the call ends."""
     if instance.lifter is None:
         tally.ask_at = NEVER_AGAIN
         return 0

@@ -19,12 +19,24 @@ cdef struct Tallies:
     uint32_t seen_ticks                  # of all functions: when one was found for the 1st, 2nd, 4th, ... time, all its
     uint32_t young_ticks                 # with fewer a program is young: `is_due`; 0: it never is
     uint32_t young_calls                 # from which on the tier of a young one is asked even so
+    bint patient                         # the tier may be asked some ticks later
+    uint32_t put_off[8]                  # functions about which it will be, by defined index; races may lose some
+    uint32_t n_put_off
+    uint32_t waited                      # ticks since it was asked about such ones
 
 cdef enum:
     NEVER_AGAIN = 0xFFFFFFFF             # Tally.ask_at
+    MOST_PUT_OFF = 8                     # functions about which the tier is asked together
+    PATIENCE = 4                         # ticks for which one waits for others
 
-# Whether the tier is to be asked about a function that was just entered, or found by a tick (`ticks`); notes both.
-cdef bint is_due(Tallies* tallies, Tally* tally, uint32_t ticks) noexcept nogil
+# Whether the tier is to be asked now about a function that was just entered, or found by a tick (`ticks`); notes both.
+cdef bint is_due(Tallies* tallies, uint32_t at, uint32_t ticks) noexcept nogil
+
+# One of the functions that were put off, which is forgotten; NO_FUNC: there is none, or at a tick, it is not yet time.
+cdef uint32_t next_put_off(Tallies* tallies, bint at_tick) noexcept nogil
+
+# Whether the code at an address, a function's, is above level 0. That it is not is kept in mind.
+cdef bint has_better(Tally* tally, void* address) noexcept nogil
 
 # Entries until a word of counters runs out that began by a random byte.
 cdef uint32_t span_of(uint32_t period, uint32_t chance) noexcept nogil

@@ -6,7 +6,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.runtime.codemap import CodeRec, OsrEntry, OsrPlace, find_code, find_entry
+from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, OsrEntry, OsrPlace, find_code, find_entry
 from cython.cimports.stratavm.runtime.native import load_ptr, or_32, swap_ptr
 
 MOST_PERIOD = cython.declare(uint32_t, 1024)  # a word of counters begins with up to twice as much, less 2
@@ -19,10 +19,11 @@ def span_of(period, chance):
     return chance * (reach * 158 >> 8) % reach
 
 
-def is_due(tallies, tally, ticks):
+def is_due(tallies, at, ticks):
     """See the header. At ticks for the first time, and then less and less often: a thread without the GIL has to wait
     for it. Not where a young program has met the function by chance, as ``Thresholds.is_chance`` has it of a body of
     any size: to ask Python takes 20 to 45 microseconds of a program whose code is all that the caches hold."""
+    tally: cython.pointer(Tally) = cython.address(tallies.of[at])
     due: uint32_t = tally.ask_at if tally.ask_at else tallies.first
     found: cython.bint = ticks and tally.ticks & (tally.ticks - 1) == 0
     if found:
@@ -30,10 +31,55 @@ def is_due(tallies, tally, ticks):
     if tally.calls < due and not found:
         return False
     if tallies.seen_ticks >= tallies.young_ticks or tally.calls >= tallies.young_calls:
-        return True
-    if tally.ticks > 1 and 2 * tally.ticks >= tallies.seen_ticks:
+        if not tallies.patient or (ticks and tally.ticks > 1) or not put_off(tallies, at):
+            return True
+    elif tally.ticks > 1 and 2 * tally.ticks >= tallies.seen_ticks:
         return True
     tally.ask_at = max(min(tally.calls, (NEVER_AGAIN - 1) // 2) * 2, tallies.first, 1)
+    return False
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_off(tallies: cython.pointer(Tallies), at: uint32_t) -> cython.bint:
+    """Have the tier asked about a function with others: the first question in a while takes a tenth of a millisecond,
+    since no cache holds what Python needs for it, and one behind it a tenth of that. False: so many wait that it is
+    asked now."""
+    i: uint32_t
+    n: uint32_t = tallies.n_put_off
+    for i in range(min(n, MOST_PUT_OFF)):
+        if tallies.put_off[i] == at:
+            return True
+    if n >= MOST_PUT_OFF:
+        return False
+    tallies.put_off[n] = at
+    tallies.n_put_off = n + 1
+    return True
+
+
+def next_put_off(tallies, at_tick):
+    """See the header."""
+    n: uint32_t = min(tallies.n_put_off, MOST_PUT_OFF)
+    if n == 0:
+        return NO_FUNC
+    tallies.waited += 1
+    if at_tick and tallies.waited < PATIENCE:
+        return NO_FUNC
+    tallies.waited = 0
+    tallies.n_put_off = n - 1
+    return tallies.put_off[n - 1]
+
+
+def has_better(tally, address):
+    """See the header. Looking for code takes as long as what else is done for a call, and code stays what it is as long
+    as its module."""
+    if address == tally.plain:
+        return False
+    rec: cython.pointer(CodeRec) = find_code(cython.cast(uint64_t, address))
+    if rec != cython.NULL and rec.level != 0:
+        return True
+    tally.plain = address
     return False
 
 
@@ -235,6 +281,10 @@ class CodeTable:
         now on. What is called so often is asked about even so."""
         self.tallies.young_ticks = ticks
         self.tallies.young_calls = calls
+
+    def be_patient(self) -> None:
+        """Ask some ticks later about a function that was not found by two of them, and about several at once."""
+        self.tallies.patient = True
 
     @property
     def seen_ticks(self) -> int:

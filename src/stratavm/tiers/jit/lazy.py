@@ -117,6 +117,8 @@ class LazyCode:
         self.table.count_calls(policy.calls, policy.period, policy.ticks, policy.polls)
         if isinstance(policy, Thresholds):
             self.table.be_young(*policy.young_until())
+            if policy.ticks and policy.period > 1:
+                self.table.be_patient()
 
     @property
     def recorder(self) -> CompileRecorder | None:

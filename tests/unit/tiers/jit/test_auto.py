@@ -217,6 +217,28 @@ def test_of_a_young_program_nobody_is_asked(policy, is_asked, monkeypatch):
     assert (8 in found) if is_asked else not found  # a tick may move the first time
 
 
+@pytest.mark.parametrize("ticks", [False, True])
+def test_who_may_wait_is_asked_about_with_others(ticks, monkeypatch):
+    """When so many wait, about the one that is due then and all of them; or some ticks later. Ticks may come here."""
+    asked = []
+    monkeypatch.setattr(LazyCode, "lift", lambda code, index, calls, ticks: asked.append(index) or NEVER)
+    engine = Engine(tier="auto", services={Policy: Thresholds(4, 1, ticks, young_ticks=0)})
+    module = Module("".join(("(module ", *(f'(func (export "f{i}"))' for i in range(13)), ")")), engine=engine)
+    exports = Linker(engine).instantiate(store := Store(engine), module).exports
+    module.code.lazy.table.be_patient()
+    for i in range(1 if ticks else 9):
+        assert ticks or asked == []
+        for _ in range(4):
+            exports[f"f{i}"]()
+    if ticks:
+        for i in range(9, 13):
+            store.request_sample()
+            exports[f"f{i}"]()
+        assert {0, 9, 10, 11} <= set(asked)
+    else:
+        assert asked == [8, 7, 6, 5, 4, 3, 2, 1, 0]
+
+
 def test_a_sample_counts_for_the_function_that_polls_next():
     """In this call, or nowhere: a call that has ended takes it along. Policies without ticks see none."""
     for ticks, counted in ((True, 3), (False, 0)):
