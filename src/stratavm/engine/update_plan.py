@@ -184,13 +184,11 @@ def _first_other(old: Model, new: Model, number: int) -> str:
     if number != FUNCTIONS:
         return ""
     before, after = len(old.functions), len(new.functions)
-    if after < before:
-        return f": there were {before}, and are {after}"
-    for index in range(before):
+    for index in range(min(before, after)):
         place = len(old.imported_funcs) + index
         if old.func_type(place) != new.func_type(place):
             return f": function {place} ({old.func_name(place)}) has another type"
-    return ""
+    return f": there were {before}, and are {after}" if after < before else ""
 
 
 def _sections(binary: bytes) -> dict[int, Section]:

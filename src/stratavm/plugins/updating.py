@@ -126,7 +126,7 @@ class Attempt:
         instance, body, order = self.base.body.instance, self.next.body, self.order
         assert body.module is not None
         self._seen = instance
-        if instance is None:
+        if instance is None or instance.poisoned or instance.store.closed:  # then it fails, and is looked at again
             return Update("swap", reasons=(f"it is {life.state.value}, and has no instance",))
         old, new = self.base.package.manifest, self.next.package.manifest
         other = [name for name in SAME if getattr(old, name) != getattr(new, name)]

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from stratavm import Closed, DeadlineExceeded, Interrupted, MigrationFailed, Trap, ValidationError
+from stratavm import Closed, DeadlineExceeded, InstancePoisoned, Interrupted, MigrationFailed, Trap, ValidationError
 from stratavm.engine.update import Patience
 from stratavm.plugins import (
     Capability,
@@ -642,6 +642,20 @@ def test_who_ends_a_plugin_ends_what_is_about_to_begin(host, end):
     thread.join()
     assert [type(error) for error in outcomes] == [Interrupted]
     assert plugin.state in (State.QUARANTINED, State.UNLOADED) and "store" not in plugin.metrics().owned
+
+
+def test_an_update_looks_beside_a_call_that_is_abandoned(host):
+    """Its instance is no use any more, and the plugin about to fail: what the update is, it says then."""
+    plugin = counted(host)
+    life = plugin._life
+    life.instance.poison()
+    attempt = Attempt.of(life, life.package._replace(data=module(*NEXT)), Order(), Patience("now", 60))
+    assert attempt.is_swap
+    with pytest.raises(InstancePoisoned):
+        plugin.call("count")
+    assert plugin.state is State.FAILED
+    life.take(life.edges["update"], attempt)
+    assert attempt.update.applied and plugin.call("count") == "1"
 
 
 @pytest.mark.parametrize("stays", [False, True])
