@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["STRATA_CACHE"] = "off"
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# What pytest makes of assertions is kept, whatever the environment says: to make it anew takes each worker most of the
+# time in which it collects tests. Not in folders that a test may look at, and not by what tests start.
+sys.dont_write_bytecode = False
+sys.pycache_prefix = str(ROOT / "build/pycache")
+
 MOST_TRACED = 8
 """Parameters of one test that the tracing build runs."""
 

@@ -9,7 +9,7 @@ switching between variants and branches and back compiles nothing twice. Variant
 
 * ``opt``: what users get. No bounds checks, no assertions; all modules in one shared object (``tools/link.py``).
 * ``checked``: bounds checks, assertions, C ``STRATA_CHECKED=1``. Fuzzing and most tests.
-* ``trace``: reports every line to coverage.py. Slow.
+* ``trace``: the checked build, in which each line marks that it ran (``tools/marks.py``).
 
 Run ``python -m tools.build [--clean]``.
 """
@@ -37,7 +37,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tools import bytecode, link
+from tools import bytecode, link, marks
 
 MARKER = b"# strata: hot"
 """Among a module's first five lines it says that the module must be compiled; the import hook of ``stratavm`` obeys."""
@@ -63,6 +63,8 @@ class Variant:
     directives: dict[str, Any]
     is_one: bool = field(default=False, repr=False)
     """Whether all modules are linked into one shared object."""
+    marks: str = field(default="", repr=False)
+    """The C that marks each line that ran, if any."""
 
 
 _FAST = {
@@ -78,8 +80,9 @@ VARIANTS = {
         Variant("checked", "-O1 -DSTRATA_CHECKED=1", _FAST | {"boundscheck": True}),
         Variant(
             "trace",
-            "-O0 -DSTRATA_CHECKED=1 -DCYTHON_TRACE=1 -DCYTHON_TRACE_NOGIL=1",
+            "-O0 -DSTRATA_CHECKED=1 -DCYTHON_TRACE=0 -DCYTHON_PROFILE=0",
             _FAST | {"boundscheck": True, "linetrace": True},
+            marks=marks.HEAD + marks.TAIL,
         ),
     )
 }
@@ -200,7 +203,7 @@ def discover(root: Path, variant: Variant | None = None) -> list[HotModule]:
             continue
         name = ".".join(source.relative_to(src).with_suffix("").parts)
         inputs = inputs_of(source, src)
-        recipe = f"{name} {toolchain()} {COMMON_FLAGS} {variant} {DIRECTIVES}"
+        recipe = f"{name} {toolchain()} {COMMON_FLAGS} {variant} {DIRECTIVES}{variant.marks}"
         hasher = blake2b(recipe.encode(), digest_size=12)
         for path in inputs:
             hasher.update(b"\0%s\0%d\0" % (str(path.relative_to(src)).encode(), len(read(path))))
@@ -259,6 +262,9 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
     if result.num_errors:
         raise SystemExit(f"Cython could not compile {source}")
     scratch = module.artefact.with_suffix(f".{os.getpid()}.tmp")
+    listing = c_file.read_text()
+    if variant.marks:
+        c_file.write_text(marks.marked(listing, module.name))
     command = compiler(variant.flags, root)
     if variant.is_one:
         command.remove(SHARED)  # to link is another step
@@ -267,8 +273,8 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
     if changed := [str(path) for path in module.inputs if path.read_bytes() != read(path)]:
         scratch.unlink()
         raise SystemExit(f"{', '.join(changed)} changed while {source} was compiled: build again")
-    if variant.name == "trace":
-        shutil.copyfile(c_file, module.artefact.with_suffix(".c"))
+    if variant.marks:
+        module.artefact.with_suffix(".c").write_text(listing)
     scratch.replace(module.artefact)
     return time.perf_counter() - started
 
@@ -370,7 +376,7 @@ def compiled_files(root: Path, variant: Variant, modules: list[HotModule]) -> di
 def remove_orphans(root: Path, modules: list[HotModule], variant: Variant) -> None:
     """Delete compiled files whose source is gone or no longer hot: Python would prefer them."""
     keep = {m.installed for m in modules}
-    if variant.name == "trace":
+    if variant.marks:
         keep |= {m.listing for m in modules}
     for pattern in ("*.so", "*.c"):
         for path in (root / "src").rglob(pattern):
@@ -447,7 +453,7 @@ def put_in_place(root: Path, variant: Variant, modules: list[HotModule], changed
     """Install what changed, or the one shared object, if any module of it did or it has lost one."""
     for target, cached in compiled_files(root, variant, modules if variant.is_one else changed).items():
         install(cached, target)
-    if variant.name == "trace":
+    if variant.marks:
         for module in changed:
             install(module.artefact.with_suffix(".c"), module.listing)
 

@@ -2,13 +2,12 @@
 
 The original finds a ``.pxd`` only after it has happened to parse a C file that includes it, and then
 knows just the functions which that one module uses. This one reads all C files of the trace build
-first and joins what they say of each source.
+first and joins what they say of each source. It traces nothing: compiled lines mark themselves (``tools/marks.py``).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from threading import RLock
 from typing import Any
 
 from Cython import Coverage
@@ -31,30 +30,14 @@ class WholeTreePlugin(UntypedPlugin):  # type: ignore[misc]
     """Answers for all sources of the checkout."""
 
     _read_everything = False
-    _lock = RLock()  # threads meet new files at the same time
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._tracers: dict[str, Any] = {}
-
-    def file_tracer(self, filename: str) -> Any:
-        """A ``.pxd`` may be the first file that runs; a module finds its own C file.
-
-        A file has one tracer, which is kept: where two threads meet a file at once, coverage.py asks for both and keeps
-        the last answer, while a frame of the other thread goes on with the first, of which it holds no reference.
-        """
-        with self._lock:
-            if filename not in self._tracers:
-                if filename.endswith(".pxd"):
-                    self.read_everything()
-                self._tracers[filename] = super().file_tracer(filename)
-            return self._tracers[filename]
+    def file_tracer(self, filename: str) -> None:
+        """Whatever calls Python's trace function is Python."""
 
     def file_reporter(self, filename: str) -> Any:
         """What the C files together know of a source."""
-        with self._lock:
-            self.read_everything()
-            return super().file_reporter(filename)
+        self.read_everything()
+        return super().file_reporter(filename)
 
     def read_everything(self) -> None:
         """Parse each C file once; executable lines of a source are the union over all of them."""

@@ -29,7 +29,7 @@ HARD_LINES, SOFT_LINES = 1000, 700
 MAX_DUPLICATION_PERCENT = 5.0
 MAX_PRAGMAS = 20
 TOOL_SECONDS = 1500
-MAX_UNTRACED = 54  # where the trace build may not call Python: signal handlers, locks, no GIL, single steps, fibers
+MAX_UNTRACED = 54  # from when the trace build called Python on each line: signal handlers, locks, no GIL, fibers
 CYTHON_CHECKS = ["F403", "F405", "F821", "F841", "F842", "SIM102", "SIM109", "B007"]  # ruff rules
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")  # split, or this line would match
 

@@ -1,31 +1,37 @@
 """Coverage of the whole package, hot modules included: the tests of its rooms, run in the line-tracing build.
 
 What tests pages, tools, programs, benchmarks and growth runs the same lines again, and runs in the usual build alone.
-The tracing build calls Python on every line of C, so it is slow, and a few modules that run where no Python may run
-(signal handlers, the ticker) are left out of it; they are named in the result.
+In that build compiled lines mark that they ran (``tools/marks.py``), in every process and thread that a test starts;
+coverage.py traces Python, and gets the marks when all tests have ended.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from coverage import CoverageData
 
-from tools import build
+from tools import build, marks
 from tools.gates import ROOT, run, tracked
 
 MIN_PERCENT = 90.0
 PLUGIN = "tools.coverage_plugin.WholeTreePlugin"
 UNTRACEABLE = re.compile(r"^# cython: linetrace=False", re.MULTILINE)
 SUITE = "tests/spec"
+SUITE_BYTES = 400_000
+"""What it weighs among rooms, which weigh what their tests do: its scripts lie elsewhere."""
 MEASURED = ("tests/unit/*/test_*.py", "tests/filetests/test_*.py", "tests/security/test_*.py", f"{SUITE}/test_*.py")
 NO_TESTS_CHOSEN = 5  # pytest's exit status
+MARKS = "build/coverage/marks"
+BEFORE_THE_FIRST = -1
+"""Where coverage.py has each code begin: it keeps passages from line to line, and we know lines."""
 
 
 def run_traced(folder: Path) -> str:
@@ -36,24 +42,37 @@ def run_traced(folder: Path) -> str:
     command = ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow and not trace_slow", "--timeout=300"]
     started = time.perf_counter()
     tests = [str(p.relative_to(ROOT)) for p in sorted(folder.glob("test_*.py"))]
-    status, output = run(*command, "-v", "--durations=5", *tests, STRATA_BUILD="trace")
+    environment = {"STRATA_BUILD": "trace", marks.FOLDER: str(ROOT / MARKS)}
+    status, output = run(*command, "-v", "--durations=5", *tests, **environment)
     log.write_text(output)
     print(f"  {name}: {time.perf_counter() - started:.0f} s, {output.strip().splitlines()[-1].strip('= ')}", flush=True)
     problem = f"{name}: exit status {status} in the trace build, see {log.relative_to(ROOT)}"
     return problem if status not in (0, NO_TESTS_CHOSEN) else ""
 
 
-def name_tracers() -> None:
-    """Make the data of all processes agree that compiled files belong to the plugin.
-
-    A process that never runs a compiled module lists it as plain Python; combining would then refuse.
+def name_tracers(hot: list[build.HotModule]) -> None:
+    """Make the data of all processes agree that compiled files belong to the plugin: coverage.py takes them for plain
+    Python, of which nothing ran, and combining would then refuse.
     """
-    compiled = {str(m.source.relative_to(ROOT)) for m in build.discover(ROOT)}
+    compiled = {str(module.source.relative_to(ROOT)) for module in hot}
     for path in ROOT.glob(".coverage.*"):
         data = CoverageData(str(path))
         data.read()
-        files = {f for f in data.measured_files() if f in compiled or f.endswith(".pxd")}
-        data.add_file_tracers({f: PLUGIN for f in files if not data.file_tracer(f)})
+        data.add_file_tracers(dict.fromkeys(data.measured_files() & compiled, PLUGIN))
+
+
+def add_marks(hot: list[build.HotModule]) -> None:
+    """Lines of compiled files that ran, as a file of coverage.py's beside those of the processes."""
+    passages: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    for module in hot:
+        if (file := ROOT / MARKS / module.name).is_file():
+            for name, line in marks.ran(module.listing.read_text(), file.read_bytes()):
+                if (path := ROOT / "src" / name).is_file():  # not one of Cython's own
+                    passages[str(path.relative_to(ROOT))].add((BEFORE_THE_FIRST, line))
+    data = CoverageData(str(ROOT / ".coverage.marks"))
+    data.add_arcs(passages)
+    data.add_file_tracers(dict.fromkeys(passages, PLUGIN))
+    data.write()
 
 
 def run_tests() -> tuple[list[str], dict[str, Any]]:
@@ -65,17 +84,22 @@ def run_tests() -> tuple[list[str], dict[str, Any]]:
         old.unlink()
     report = ROOT / "build/coverage.json"
     report.unlink(missing_ok=True)
+    shutil.rmtree(ROOT / MARKS, ignore_errors=True)
+    (ROOT / MARKS).mkdir(parents=True)
     sizes: Counter[Path] = Counter()
     for path in tracked(*MEASURED):
         sizes[path.parent] += path.stat().st_size
-    folders = sorted(sizes, key=lambda folder: (folder != ROOT / SUITE, -sizes[folder]))  # what takes longest begins
+    sizes[ROOT / SUITE] = SUITE_BYTES
+    folders = sorted(sizes, key=lambda folder: -sizes[folder])  # what takes longest begins
     try:
         status, output = run("-m", "tools.build", STRATA_BUILD="trace")
         if status:
             return [output], {}
         with ThreadPoolExecutor(build.JOBS) as pool:
             problems = [problem for problem in pool.map(run_traced, folders) if problem]
-        name_tracers()
+        hot = build.discover(ROOT, build.VARIANTS["trace"])
+        name_tracers(hot)
+        add_marks(hot)
         print(run("-m", "coverage", "combine", "-q")[1])
         print(run("-m", "coverage", "report")[1])
         run("-m", "coverage", "json", "-q", "-o", str(report))
