@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,10 @@ MIN_PERCENT = 90.0
 PLUGIN = "tools.coverage_plugin.WholeTreePlugin"
 UNTRACEABLE = re.compile(r"^# cython: linetrace=False", re.MULTILINE)
 SUITE = "tests/spec"
-SUITE_BYTES = 400_000
+SUITE_BYTES = 200_000
 """What it weighs among rooms, which weigh what their tests do: its scripts lie elsewhere."""
+PIECE_BYTES = 250_000
+"""Of tests that one process runs: the largest room would go on alone when all others have ended."""
 MEASURED = ("tests/unit/*/test_*.py", "tests/filetests/test_*.py", "tests/security/test_*.py", f"{SUITE}/test_*.py")
 NO_TESTS_CHOSEN = 5  # pytest's exit status
 MARKS = "build/coverage/marks"
@@ -34,16 +36,35 @@ BEFORE_THE_FIRST = -1
 """Where coverage.py has each code begin: it keeps passages from line to line, and we know lines."""
 
 
-def run_traced(folder: Path) -> str:
-    """Run one folder of tests under coverage; what went wrong, empty if nothing."""
-    name = str(folder.relative_to(ROOT))
-    log = ROOT / "build/coverage" / (name.replace("/", "-") + ".log")
+def pieces() -> dict[str, list[Path]]:
+    """Tests that each have a process of their own, by a name: those of a room, or some of a large one. What takes
+    longest comes first.
+    """
+    rooms: dict[Path, list[Path]] = defaultdict(list)
+    for path in sorted(tracked(*MEASURED)):
+        rooms[path.parent].append(path)
+    found: dict[str, list[Path]] = {}
+    weights: dict[str, int] = {}
+    for folder, tests in rooms.items():
+        room = str(folder.relative_to(ROOT))
+        weight = {test: SUITE_BYTES // len(tests) if room == SUITE else test.stat().st_size for test in tests}
+        count = -(-sum(weight.values()) // PIECE_BYTES)
+        for number in range(count):
+            name = f"{room} {number + 1}" if count > 1 else room
+            found[name] = tests[number::count]
+            weights[name] = sum(weight[test] for test in found[name])
+    return dict(sorted(found.items(), key=lambda piece: -weights[piece[0]]))
+
+
+def run_traced(name: str, tests: list[Path]) -> str:
+    """Run a piece of the tests under coverage; what went wrong, empty if nothing."""
+    log = ROOT / "build/coverage" / (name.replace("/", "-").replace(" ", "-") + ".log")
     log.parent.mkdir(exist_ok=True)
     command = ["-m", "coverage", "run", "-m", "pytest", "-m", "not slow and not trace_slow", "--timeout=300"]
     started = time.perf_counter()
-    tests = [str(p.relative_to(ROOT)) for p in sorted(folder.glob("test_*.py"))]
     environment = {"STRATA_BUILD": "trace", marks.FOLDER: str(ROOT / MARKS)}
-    status, output = run(*command, "-v", "--durations=5", *tests, **environment)
+    files = [str(test.relative_to(ROOT)) for test in tests]
+    status, output = run(*command, "-v", "--durations=5", *files, **environment)
     log.write_text(output)
     print(f"  {name}: {time.perf_counter() - started:.0f} s, {output.strip().splitlines()[-1].strip('= ')}", flush=True)
     problem = f"{name}: exit status {status} in the trace build, see {log.relative_to(ROOT)}"
@@ -78,7 +99,7 @@ def add_marks(hot: list[build.HotModule]) -> None:
 def run_tests() -> tuple[list[str], dict[str, Any]]:
     """Failures and coverage.py's report of the tests in the trace build; the usual build is put back.
 
-    Each folder of tests is a process of its own: a crash costs one folder, and two run at a time.
+    A crash costs one piece, and two run at a time.
     """
     for old in ROOT.glob(".coverage*"):
         old.unlink()
@@ -86,17 +107,13 @@ def run_tests() -> tuple[list[str], dict[str, Any]]:
     report.unlink(missing_ok=True)
     shutil.rmtree(ROOT / MARKS, ignore_errors=True)
     (ROOT / MARKS).mkdir(parents=True)
-    sizes: Counter[Path] = Counter()
-    for path in tracked(*MEASURED):
-        sizes[path.parent] += path.stat().st_size
-    sizes[ROOT / SUITE] = SUITE_BYTES
-    folders = sorted(sizes, key=lambda folder: -sizes[folder])  # what takes longest begins
     try:
         status, output = run("-m", "tools.build", STRATA_BUILD="trace")
         if status:
             return [output], {}
         with ThreadPoolExecutor(build.JOBS) as pool:
-            problems = [problem for problem in pool.map(run_traced, folders) if problem]
+            chosen = pieces()
+            problems = [problem for problem in pool.map(run_traced, chosen, chosen.values()) if problem]
         hot = build.discover(ROOT, build.VARIANTS["trace"])
         name_tracers(hot)
         add_marks(hot)

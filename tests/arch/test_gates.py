@@ -441,7 +441,26 @@ def test_a_test_that_fails_in_the_trace_build_is_a_problem(tree):
     (tree / "tests/a/test_a.py").write_text("def test_a():\n    assert False\n")
     settings = '[tool.coverage.run]\nsource = ["src"]\n[tool.pytest.ini_options]\nmarkers = ["slow", "trace_slow"]\n'
     (tree / "pyproject.toml").write_text(settings)
-    assert trace_coverage.run_traced(tree / "tests/a").startswith("tests/a: exit status 1 in the trace build")
+    said = trace_coverage.run_traced("tests/a 1", [tree / "tests/a/test_a.py"])
+    assert said == "tests/a 1: exit status 1 in the trace build, see build/coverage/tests-a-1.log"
+
+
+def test_the_pieces_of_the_traced_tests_are_all_of_them(tree, monkeypatch):
+    """A large room is several, of about the same weight; the heaviest comes first."""
+    monkeypatch.setattr(trace_coverage, "PIECE_BYTES", 100)
+    for name, size in {"unit/a/test_a": 90, "unit/a/test_b": 90, "unit/a/test_c": 90, "unit/b/test_d": 95}.items():
+        path = tree / f"tests/{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#" * size)
+    (tree / "tests/unit/b/help.py").write_text("")
+    found = {name: [test.name for test in tests] for name, tests in trace_coverage.pieces().items()}
+    assert found == {
+        "tests/unit/b": ["test_d.py"],
+        "tests/unit/a 1": ["test_a.py"],
+        "tests/unit/a 2": ["test_b.py"],
+        "tests/unit/a 3": ["test_c.py"],
+    }
+    assert next(iter(found)) == "tests/unit/b"
 
 
 @plants("docs")
