@@ -80,7 +80,8 @@ VARIANTS = {
         Variant("checked", "-O1 -DSTRATA_CHECKED=1", _FAST | {"boundscheck": True}),
         Variant(
             "trace",
-            "-O0 -DSTRATA_CHECKED=1 -DCYTHON_TRACE=0 -DCYTHON_PROFILE=0",
+            # no calls of Python; the last says that lines are traced, and keeps helper threads out (ADR-0075)
+            "-O0 -DSTRATA_CHECKED=1 -DCYTHON_TRACE=0 -DCYTHON_PROFILE=0 -DCYTHON_TRACE_NOGIL=1",
             _FAST | {"boundscheck": True, "linetrace": True},
             marks=marks.HEAD + marks.TAIL,
         ),
@@ -262,9 +263,10 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
     if result.num_errors:
         raise SystemExit(f"Cython could not compile {source}")
     scratch = module.artefact.with_suffix(f".{os.getpid()}.tmp")
-    listing = c_file.read_text()
+    listing = c_file
     if variant.marks:
-        c_file.write_text(marks.marked(listing, module.name))
+        c_file = work / f"{module.name}.marked.c"
+        c_file.write_text(marks.marked(listing.read_text(), module.name))
     command = compiler(variant.flags, root)
     if variant.is_one:
         command.remove(SHARED)  # to link is another step
@@ -274,7 +276,7 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
         scratch.unlink()
         raise SystemExit(f"{', '.join(changed)} changed while {source} was compiled: build again")
     if variant.marks:
-        module.artefact.with_suffix(".c").write_text(listing)
+        shutil.copyfile(listing, module.artefact.with_suffix(".c"))
     scratch.replace(module.artefact)
     return time.perf_counter() - started
 

@@ -1,8 +1,8 @@
 """Which lines of hot modules ran: the trace build marks each in a byte of its own, without asking Python anything.
 
 Cython's line tracing calls ``__Pyx_TraceLine(line, …, __PYX_ERR(file, …))`` before each statement, which would make a
-frame, take the GIL and call a trace function. ``marked`` puts a store in its place: code keeps its timing, its locks
-and its threads, runs at the usual speed, and may be a signal handler. The bytes are a file in ``$STRATA_LINES`` that
+frame, take the GIL and call a trace function. ``marked`` puts a store in its place: code keeps its locks
+and runs at the usual speed, and may be a signal handler. The bytes are a file in ``$STRATA_LINES`` that
 all processes of a run map, so that children count as well, however they end. ``ran`` reads it.
 """
 
