@@ -20,7 +20,7 @@ DECLARED: Final = re.compile(
 )
 ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
-SLOWLY: Final = "docs/adr/0073-objects-beside-machine-code.md"
+SLOWLY: Final = "docs/adr/0076-objects-in-the-heap.md"
 """How what is not ready is done for those who ask for it."""
 PAGE: Final = """# What is supported
 

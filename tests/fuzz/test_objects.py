@@ -205,12 +205,12 @@ def broken(bind):
             if op.name.startswith("ref.cast"):
                 stack[-1] = 0 if stack[-1] else I31_TAG
                 return
-            before, things = len(stack), [instance.thing_of(raw) for raw in stack if THING_BASE <= raw < I31_TAG]
-            kept = [(thing, list(thing.values)) for thing in things]
+            before, objects = len(stack), instance.store.objects
+            kept = {raw: bytes(objects[raw]) for raw in stack if raw in objects}
             step(stack, locals_)
             if len(stack) < before and not op.name.startswith(("array.new", "struct.new", "array.get", "ref.eq")):
-                for thing, values in kept:
-                    thing.values[:] = values
+                for raw, held in kept.items():
+                    objects[raw][:] = held
             else:
                 reference = stack[-1] >= THING_BASE or op.name == "ref.i31"
                 stack[-1] = 0 if reference else stack[-1] ^ 1

@@ -6,12 +6,14 @@ element segments, then active elements, active data, start.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
-from weakref import ref
 
 from stratavm.base.errors import LinkError, OutOfFuel, ResourceLimit, Trap
 from stratavm.base.thrown import WasmException
+from stratavm.contract.objects import layout
+from stratavm.heap.layout import Layout
 from stratavm.module.model import ConstExpr, Data, Element, Import, Module
 from stratavm.spec.matching import describe, extern_kind, extern_matches
 from stratavm.spec.types import (
@@ -41,12 +43,6 @@ EXTERN_BASE = 1 << 40
 """Host references start here, far from the numbers of functions."""
 THING_BASE = 1 << 50
 """References to objects of guests start here."""
-
-
-class HostObject(NamedTuple):
-    """What ``ref.extern 3`` means."""
-
-    number: int
 
 
 class Shared:
@@ -303,8 +299,8 @@ class Store:
         self._numbers: dict[AnyFunction, int] = {}
         self._groups: dict[object, list[int]] = {}
         self.supers: dict[int, int] = {}
-        self.things: list[object] = []
-        self._things: dict[int, int] = {}
+        self.objects: dict[int, bytearray] = {}
+        self._next = THING_BASE
         self._n_types = 0
 
     def func_ref(self, function: AnyFunction) -> int:
@@ -344,28 +340,17 @@ class Store:
             found = self.supers[found]
         return found == wanted
 
-    def sent(self, raw: int) -> int:
-        """The same reference."""
-        return raw
-
-    def thing_ref(self, thing: object) -> int:
-        """The raw reference to a Python object, for ever."""
-        if isinstance(thing, HostObject):
-            return EXTERN_BASE + thing.number
-        known = self._things.setdefault(id(thing), len(self.things))
-        if known == len(self.things):
-            self.things.append(thing)
-        return THING_BASE + known
-
-    def thing_of(self, raw: int) -> object:
-        """The object behind it."""
-        return HostObject(raw - EXTERN_BASE) if raw < THING_BASE else self.things[raw - THING_BASE]
-
     def charge(self, count: int, what: str) -> None:
         """Objects may take what they like."""
 
-    def refund(self, count: int) -> None:
-        """The same."""
+    def new_object(self, type_id: int, length: int, size: int) -> int:
+        """The address of a new object of zeros, for ever."""
+        self.charge(size, "an object")
+        address = self._next
+        self._next += size
+        self.objects[address] = bytearray(size)
+        self.objects[address][:8] = struct.pack("<II", type_id, length)
+        return address
 
 
 def _structure(sub: SubType, named: Callable[[int], object], value: Callable[[ValType], object]) -> object:
@@ -416,27 +401,35 @@ class Instance:
         """Whether a type is that at an index, or below it."""
         return self.store.is_below(type_id, self.type_ids[type_index])
 
-    def budget(self) -> Store:
-        """What objects take bytes of."""
-        return self.store
+    def object_layout(self, type_index: int) -> Layout:
+        """How objects of the type at an index lie."""
+        return layout(self.model, type_index)
 
-    def owner(self) -> Callable[[], object]:
-        """What gives the store."""
-        return ref(self.store)
+    def new_object(self, type_index: int, count: int = 0) -> int:
+        """A reference to a new object."""
+        form = self.object_layout(type_index)
+        return self.store.new_object(self.type_ids[type_index], count, form.size + count * form.element)
 
-    def sent(self, raw: int) -> int:
-        """The same reference."""
-        return raw
+    def type_of_object(self, raw: int) -> int:
+        """The number of an object's type, 0 where there is none."""
+        return self.load(raw, 0, 4) if raw in self.store.objects else 0
 
-    def thing_ref(self, thing: object) -> int:
-        """The raw reference to a Python object; an exception has one of its own."""
-        if isinstance(thing, Exn):
-            return 1 + next(i for i, known in enumerate(self.store.exceptions) if known is thing)
-        return self.store.thing_ref(thing)
+    def length_of(self, raw: int) -> int:
+        """How many elements an array has."""
+        return self.load(raw, 4, 4)
 
-    def thing_of(self, raw: int) -> object:
-        """The object behind it: an exception's number is small."""
-        return self.store.exceptions[raw - 1] if raw < EXTERN_BASE else self.store.thing_of(raw)
+    def load(self, raw: int, offset: int, size: int) -> int:
+        """So many bytes of an object."""
+        return int.from_bytes(self.store.objects[raw][offset : offset + size], "little")
+
+    def fill(self, raw: int, offset: int, size: int, count: int, bits: int) -> None:
+        """Write so many bytes so many times."""
+        value = (bits & (1 << 8 * size) - 1).to_bytes(size, "little")
+        self.store.objects[raw][offset : offset + size * count] = value * count
+
+    def move(self, raw: int, offset: int, source: int, start: int, size: int) -> None:
+        """Copy bytes from one object to another one."""
+        self.store.objects[raw][offset : offset + size] = self.store.objects[source][start : start + size]
 
     def func_ref(self, index: int) -> int:
         """The raw reference to a function by function index."""

@@ -42,10 +42,14 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t catch_fp  # +192: and the frame pointer of who catches it
     uint64_t waited  # +200: the result of memory_wait and memory_notify, where their status is 0
     void* pot  # +208: Pot that more fuel comes from where it runs out; NULL: none (runtime/pot.pxd)
-    void* builtins[64]  # +216: addresses of builtins, see contract/builtins.py
-    uint32_t counters[256]  # +728: entries until a word runs out; of a function: its defined index modulo
-    uint8_t spans[256]  # +1752: what each of them began with
-    uint8_t _pad[8]
+    uint64_t heap_next  # +216: the HeapWindow of guests' objects (heap/state.pxd): where the next one begins
+    uint64_t heap_end  # +224: of its hole; 0: there is no heap yet
+    uint64_t heap_side  # +232: the side byte of an object is at (address >> 4) + this
+    uint64_t heap_marking  # +240: whether what references are overwritten has to be told
+    void* objects  # +248: borrowed PyObject* of the store's Objects; NULL: it has none
+    void* builtins[64]  # +256: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +768: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1792: what each of them began with
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
@@ -77,10 +81,15 @@ cdef enum:
     EXEC_CATCH_FP = 0xc0
     EXEC_WAITED = 0xc8
     EXEC_POT = 0xd0
-    EXEC_BUILTINS = 0xd8
-    EXEC_COUNTERS = 0x2d8
-    EXEC_SPANS = 0x6d8
-    EXEC_SIZE = 0x7e0
+    EXEC_HEAP_NEXT = 0xd8
+    EXEC_HEAP_END = 0xe0
+    EXEC_HEAP_SIDE = 0xe8
+    EXEC_HEAP_MARKING = 0xf0
+    EXEC_OBJECTS = 0xf8
+    EXEC_BUILTINS = 0x100
+    EXEC_COUNTERS = 0x300
+    EXEC_SPANS = 0x700
+    EXEC_SIZE = 0x800
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
     Activation* prev  # +0: the activation below on this thread
@@ -301,8 +310,9 @@ cdef enum:
     BUILTIN_MEMORY_WAIT = 0x14
     BUILTIN_OBJECT_OP = 0x15
     BUILTIN_REF_IS = 0x16
-    BUILTIN_MEMORY_NOTIFY = 0x17
-    N_BUILTINS = 0x18
+    BUILTIN_OBJECT_NEW = 0x17
+    BUILTIN_MEMORY_NOTIFY = 0x18
+    N_BUILTINS = 0x19
 
 cdef enum:
     ATTENTION_CLOSED = 0x1

@@ -57,10 +57,17 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
     ),
     Builtin(
         "ref_is",
-        "host",
+        "leaf",
         ("reference", "heap"),
         "value",
         "1 if it is of a heap type, as the binary has that, and not null",
+    ),
+    Builtin(
+        "object_new",
+        "host",
+        ("type_index", "length"),
+        "status",
+        "exec.waited: a reference to a new object of zeros",
     ),
     Builtin("memory_notify", "host", ("memory", "address", "count"), "status", "exec.waited: how many were woken"),
 )

@@ -8,6 +8,7 @@ from stratavm.heap.types cimport Descriptors
 cdef class Heap:
     cdef HeapState* state
     cdef readonly Descriptors descriptors
+    cdef void end(self) noexcept
     cdef void bind(self, HeapWindow* window, visit_t visit, void* owner) noexcept
 
 cdef void* heap_new(HeapState* state, uint32_t type_id, uint32_t length, uint64_t size) noexcept nogil

@@ -8,3 +8,4 @@ cdef void mark_logged(HeapState* state) noexcept nogil
 cdef void note_write(HeapState* state, uint64_t thing, uint64_t slot) noexcept nogil
 cdef void note_handle(HeapState* state, uint64_t handle) noexcept nogil
 cdef bint drain(HeapState* state, uint64_t most, uint64_t budget_ns) noexcept nogil
+cdef bint is_object(HeapState* state, uint64_t word) noexcept nogil

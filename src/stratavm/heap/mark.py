@@ -17,6 +17,7 @@ from cython.cimports.stratavm.heap.state import (
     BLOCK_SHIFT,
     EPOCH,
     GRANULE_SHIFT,
+    HEAD,
     HEAD_ARRAYS,
     LARGE,
     LEAVING,
@@ -27,6 +28,7 @@ from cython.cimports.stratavm.heap.state import (
     UNUSED,
     WAITING,
     HeapState,
+    Hole,
     TypeInfo,
     header_at,
     info_of,
@@ -132,6 +134,59 @@ def scan_words(state, low, high):
         elif low[0] < state.n_handle_marks:
             state.handle_marks[low[0]] = 1
         low += 1
+
+
+def is_object(state, word):
+    """Whether a living object begins at an address, which may be anything. It changes nothing."""
+    offset: uint64_t = word - cython.cast(uint64_t, state.base)
+    if offset >= state.extent or offset & ((1 << GRANULE_SHIFT) - 1):
+        return False
+    look_up_types(state)
+    at: uint32_t = offset >> GRANULE_SHIFT
+    block: uint32_t = at >> (BLOCK_SHIFT - GRANULE_SHIFT)
+    if state.kinds[block] == SMALL:
+        return begins_in_hole(state, at, state.fresh[block]) or lives(state, at)
+    return state.kinds[block] == HEAD and at == block * BLOCK_GRANULES and lives(state, at)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def lives(state: cython.pointer(HeapState), at: uint32_t) -> cython.bint:
+    """Whether an object begins at a granule that the last collection has reached, or that has blocks of its own and is
+    new."""
+    epoch: uint32_t = state.side[at] & EPOCH
+    if state.side[at] & START == 0:
+        return False
+    if epoch == 0:
+        return state.kinds[at >> (BLOCK_SHIFT - GRANULE_SHIFT)] == HEAD
+    return epoch == state.epoch or epoch == state.previous
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def begins_in_hole(state: cython.pointer(HeapState), wanted: uint32_t, next: uint32_t) -> cython.bint:
+    """Whether an object begins at a granule in one of a block's fresh holes."""
+    at: uint32_t
+    end: uint32_t
+    hole: cython.pointer(Hole)
+    header: cython.pointer(uint32_t)
+    while next:
+        hole = state.holes + (next - 1)
+        if hole.start <= wanted < hole.end:
+            end = hole.used
+            if next == state.hole:  # it is being filled
+                end = (state.window.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+            elif next == state.hole_aside:
+                end = (state.aside.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+            at = hole.start
+            while at < wanted and at < end:
+                header = header_at(state, at)
+                at += size_of(info_of(state, header), header) >> GRANULE_SHIFT
+            return at == wanted and at < end
+        next = hole.before
+    return False
 
 
 @cython.cfunc

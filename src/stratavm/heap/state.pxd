@@ -8,19 +8,19 @@ from stratavm.base.bits cimport lowest_of
 
 cdef extern from * nogil:
     """
-    #define strata_seen(p) __atomic_load_n((void **)(p), __ATOMIC_ACQUIRE)
-    #define strata_show(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
+    #define strata_seen_ptr(p) __atomic_load_n((void **)(p), __ATOMIC_ACQUIRE)
+    #define strata_show_ptr(p, v) __atomic_store_n((void **)(p), (void *)(v), __ATOMIC_RELEASE)
     #include <sched.h>
-    static inline void strata_lock(uint32_t *word) {
+    static inline void strata_hold_lock(uint32_t *word) {
         while (__atomic_exchange_n(word, 1, __ATOMIC_ACQUIRE))
             sched_yield();
     }
-    #define strata_unlock(word) __atomic_store_n(word, 0, __ATOMIC_RELEASE)
+    #define strata_let_lock_go(word) __atomic_store_n(word, 0, __ATOMIC_RELEASE)
     """
-    void* seen "strata_seen"(void* place)
-    void show "strata_show"(void* place, void* value)
-    void lock "strata_lock"(uint32_t* word)  # without the GIL: whoever has it may want that
-    void unlock "strata_unlock"(uint32_t* word)
+    void* seen "strata_seen_ptr"(void* place)
+    void show "strata_show_ptr"(void* place, void* value)
+    void lock "strata_hold_lock"(uint32_t* word)  # without the GIL: whoever has it may want that
+    void unlock "strata_let_lock_go"(uint32_t* word)
     void prefetch "__builtin_prefetch"(const void* address)
 
 cdef enum:

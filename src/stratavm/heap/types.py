@@ -21,6 +21,7 @@ class Descriptors:
 
     def __cinit__(self):
         self.outgrown = []
+        self.layouts = {}
 
     def __dealloc__(self):
         for at in range(self.table.room):
@@ -30,8 +31,10 @@ class Descriptors:
             free(cython.cast(cython.p_void, cython.cast(uint64_t, address)))
 
     def describe(self, type_id: int, layout: object) -> None:
-        """Say how objects of a type lie (``layout.Layout``)."""
+        """Say how objects of a type lie (``layout.Layout``). What is known is left as it is: others may be reading."""
         number: uint32_t = type_id & TYPE_MASK
+        if self.layouts.get(number) == layout:
+            return
         self.make_room(number)
         offsets: tuple = layout.traced
         info: cython.pointer(TypeInfo) = cython.cast(cython.pointer(TypeInfo), calloc(1, cython.sizeof(TypeInfo)))
@@ -46,6 +49,7 @@ class Descriptors:
             words[cython.cast(cython.size_t, at)] = offset
         before: cython.pointer(TypeInfo) = self.table.types[number]
         show(cython.address(self.table.types[number]), info)
+        self.layouts[number] = layout
         forget(before)
 
     def make_room(self, number):

@@ -83,9 +83,7 @@ def _object_step(code: bytes, at: int, stack: list[int], instance: Any) -> int:
         stack[-1] = objects.I31_TAG | (stack[-1] & objects.I31_BITS)
         return at
     if row == "any.convert_extern" or row == "extern.convert_any":
-        convert = objects.unboxed if row == "any.convert_extern" else objects.boxed
-        stack[-1] = convert(instance, stack[-1])
-        return at
+        return at  # the same word
     index, at = read_uleb(code, at, 32, end)
     if row.startswith("struct.new"):
         count = 0 if row == "struct.new_default" else len(instance.model.types[index].composite.fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _collections_abc import Callable
 
 from stratavm.base.events.core import Bus
-from stratavm.base.forms import Any
+from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.contract.stubs import Stubs
 from stratavm.runtime import (  # noqa: F401 - all but the signals fill the builtin table first
     builtin_calls,
@@ -18,16 +18,20 @@ from stratavm.runtime import (  # noqa: F401 - all but the signals fill the buil
 from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.typeids import TypeIds
 
+if TYPE_CHECKING:
+    from stratavm.heap.types import Descriptors
+
 
 class Runtime:
     """The engine-wide part of the runtime.
 
     Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone);
     ``bus`` is where the events of its stores go; ``allocator`` gives memories their address space; ``asynchronous``
-    loads what drives asynchronous calls (``call_async``, and ``refusal`` where there is none), None where nothing does.
+    loads what drives asynchronous calls (``call_async``, and ``refusal`` where there is none), None where nothing does;
+    ``descriptors`` are those of guests' objects, None until a store has some.
     """
 
-    __slots__ = ("allocator", "asynchronous", "bus", "stubs", "types")
+    __slots__ = ("allocator", "asynchronous", "bus", "descriptors", "stubs", "types")
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Runtime:
         self.asynchronous = asynchronous
         self.allocator = allocator or MappedMemories()
         self.types = TypeIds()
+        self.descriptors: Descriptors | None = None
         self.stubs = stubs
         self.bus = bus or Bus()
         builtin_calls.check()

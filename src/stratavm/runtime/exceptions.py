@@ -45,9 +45,7 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value_type
 from stratavm.spec.types import (
     EXN,
-    EXTERN,
     NOEXN,
-    NOEXTERN,
     FuncType,
     TagType,
     heap,
@@ -204,7 +202,7 @@ class Exn:
         """Keep what handles among its values mean: guests may hold it for longer than the call."""
         if self.held is None and self.tag.handled is not None:
             store: Store = self.tag.store
-            self.held = tuple([thing_in(store, self.cells[2 * i]) for i in self.tag.handled])
+            self.held = tuple([store.extern_from_raw(self.cells[2 * i]) for i in self.tag.handled])
         return 0
 
     def renew(self):
@@ -432,37 +430,11 @@ def renew_in(exn: Exn, step: cython.bint) -> cython.int:
     for at in range(len(exn.held)):
         place: cython.Py_ssize_t = exn.tag.handled[at]
         thing: object = exn.held[at]
-        above: object = heap(exn.tag.params[place])
-        raw: object
-        if thing is not None and above in (EXN, NOEXN):
-            raw = exnref(store, thing, exn, step)
-        elif above in (EXTERN, NOEXTERN):  # an i31 that went outside is an object there
-            raw = store.extern_to_raw(thing)
+        if thing is not None and heap(exn.tag.params[place]) in (EXN, NOEXN):
+            exn.cells[2 * place] = exnref(store, thing, exn, step)
         else:
-            raw = raw_of_thing(store, thing)
-        exn.cells[2 * place] = raw
+            exn.cells[2 * place] = store.extern_to_raw(thing)
     return 0
-
-
-@cython.cfunc
-def thing_in(store: Store, raw: uint64_t) -> object:
-    """What a handle among an exception's values means; an ``i31`` means itself."""
-    return objects().I31(raw) if raw >> 63 else store.extern_from_raw(raw)
-
-
-@cython.cfunc
-def raw_of_thing(store: Store, thing: object) -> object:
-    """The other way round."""
-    if type(thing).__name__ == "I31" and isinstance(thing, objects().I31):
-        return thing.raw
-    return store.extern_to_raw(thing)
-
-
-def objects() -> object:
-    """The room of objects, of which nothing is loaded where there are none."""
-    with importing:
-        from stratavm.contract import objects as room
-    return room
 
 
 @cython.cfunc

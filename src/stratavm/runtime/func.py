@@ -14,7 +14,19 @@ from cython.cimports.stratavm.runtime.store import Store, is_aborted, remember_r
 
 from stratavm.base.errors import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
 from stratavm.base.text import printable
-from stratavm.spec.types import CONCRETE, FUNC, NOFUNC, REF, REF_NULL, RESOLVED, abstract_of, heap, holds_objects, kind
+from stratavm.spec.types import (
+    CONCRETE,
+    FUNC,
+    NOFUNC,
+    REF,
+    REF_NULL,
+    RESOLVED,
+    abstract_of,
+    heap,
+    holds_objects,
+    is_ref,
+    kind,
+)
 
 STACK_CELLS = cython.declare(uint32_t, 32)
 FUNCREF_WIDTH = cython.declare(uint8_t, 9)
@@ -54,7 +66,7 @@ def fill_cells(store, cells, values, widths, types):
             raise OverflowError(f"{word:#x} does not fit 32 bits")
         if width == FUNCREF_WIDTH:
             store.check_reference(types[i], word)
-        elif width == OBJECT_WIDTH:
+        elif width == OBJECT_WIDTH or (width == 8 and word >> 32 and is_ref(types[i])):
             store.check_object(types[i], word)
         cells[2 * i] = word
         cells[2 * i + 1] = 0
@@ -136,7 +148,7 @@ class FuncRef:
             if instance.poisoned:
                 raise InstancePoisoned("a call of this instance was abandoned midway; its memory may be inconsistent")
         raws: list = self.run_cells(args) if self.guest is None else self.run_python(args)
-        return self.store.show(raws, self.results) if OBJECT_WIDTH in self.results else raws
+        return self.store.show(raws) if OBJECT_WIDTH in self.results else raws
 
     def call_by_guest(self, args: list) -> list:
         """``call_raw`` by a guest that the oracle runs, of what the oracle does not run: to be closed or abandoned

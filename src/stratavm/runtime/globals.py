@@ -2,6 +2,9 @@
 
 # strata: hot
 import cython
+from cython.cimports.stratavm.heap.mark import mark_range
+from cython.cimports.stratavm.heap.state import HeapState
+from cython.cimports.stratavm.runtime.objects import are_visited_by
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
 
@@ -81,8 +84,8 @@ class Global:
             raise OverflowError(f"{shown(bits)} does not fit {8 * self.width} bits")
         if self.holds_functions:
             self.store.check_reference(self.type.value, bits)
-        elif self.holds_handles and holds_objects(self.type.value):
-            self.store.check_object(self.type.value, bits)
+        elif self.holds_handles:
+            self.store.check_word(self.type.value, bits)
         self.cell[0] = bits & 0xFFFFFFFFFFFFFFFF
         if self.width == 16:
             self.cell[1] = bits >> 64
@@ -131,3 +134,15 @@ def global_at(store, type, owner, cell):
     variable.owner = owner
     variable.cell = cell
     return variable
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
+    """The references in a global, for a collection of objects."""
+    variable: Global = holder
+    if variable.cell != cython.NULL:
+        mark_range(state, variable.cell, 1)
+
+
+are_visited_by(Global, tell_of)

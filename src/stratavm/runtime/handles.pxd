@@ -1,6 +1,6 @@
 # Handles of Python objects.
 cimport cython
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 
 @cython.final
 cdef class Handles:
@@ -14,6 +14,7 @@ cdef class Handles:
     cdef Py_ssize_t exceptions_at    # so many exnrefs are worth a look at who holds them
     cdef list runs                   # guests that run without machine code, the innermost last
     cdef Py_ssize_t used
+    cdef uint64_t added              # roots, ever
     cdef Py_ssize_t collect_at
     cdef object handle(self, object thing, object limit)
     cdef int drop(self, object handle) except -1
@@ -23,7 +24,7 @@ cdef class Handles:
     cdef bint crowded(self) noexcept
     cdef list unheld_exceptions(self, const uint8_t* marks)
     cdef int forget_exceptions(self, list gone, list things) except -1
-    cdef list collect(self)
+    cdef list collect(self, set held)
 
 @cython.final
 cdef class FuncIndex:                # addresses of functions

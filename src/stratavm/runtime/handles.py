@@ -4,7 +4,6 @@ business."""
 
 # strata: hot
 from _operator import itemgetter
-from sys import modules
 
 import cython
 from cython.cimports.stratavm.contract._gen_layout import FUNCREC_SIZE
@@ -51,8 +50,7 @@ class Handles:
         return found
 
     def handle_of_exception(self, thing, limit):
-        """The exnref of an exception, or the reference to a guest's object: while no host has the handle, one that
-        guests drop may go inside of a call."""
+        """The exnref of an exception: while no host has the handle, one that guests drop may go inside of a call."""
         found: object = self.numbers.get(id(thing))
         if found is None:
             found = self.handle(thing, limit)
@@ -80,6 +78,7 @@ class Handles:
         if self.roots is None:
             self.roots = weakref.WeakSet()
         self.roots.add(holder)
+        self.added += 1
         if exceptions:
             if self.exception_roots is None:
                 self.exception_roots = weakref.WeakSet()
@@ -89,13 +88,13 @@ class Handles:
         """Whether there are so many that a collection is due."""
         return self.used > self.collect_at
 
-    def collect(self):
-        """Free the handles that no root held at the last collection either; the objects, for the caller to drop last.
+    def collect(self, held):
+        """Free the handles that no root held at the last collection either, besides those that are ``held``; the
+        objects, for the caller to drop last.
 
         The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
         """
         before: set = self.suspects
-        held: set = set()
         for root in list(self.roots or ()):
             held.update(root.held_handles())
         free: set = set(self.free)
@@ -138,23 +137,14 @@ class Handles:
         return 0
 
 
-def is_guests(thing: object) -> bool:
-    """Whether a Python object is a guest's struct or array. The room that knows them is there if there is one."""
-    room: object = modules.get("stratavm.contract.objects")
-    return room is not None and type(thing) is room.GuestObject
-
-
 @cython.cfunc
 def too_many(things: list, kept: set) -> object:
-    """The error where there may be no further handle; ``kept``: those of exceptions and of guests' objects."""
+    """The error where there may be no further handle; ``kept``: those of exceptions."""
     held: object = len(things)
-    objects: object = len([h for h in kept if is_guests(things[h - 1])])
-    exceptions: object = len(kept) - objects
+    exceptions: object = len(kept)
     parts: list = []
     if held > len(kept) or not kept:
         parts.append(f"{held - len(kept)} Python objects")
-    if objects:
-        parts.append(f"{objects} objects of their own")
     if exceptions:
         parts.append(f"{exceptions} exceptions (each that catch_all_ref or catch_ref gave them and they still have)")
     what: str = " and ".join(parts)

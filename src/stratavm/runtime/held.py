@@ -45,6 +45,11 @@ def free_unheld(store, held, step):
         held.update(run.held_handles())
     for root in list(handles.exception_roots or ()):
         held.update(root.held_handles())
+    objects: set = store.handles_of_objects(step)
+    if objects is None:
+        handles.exceptions_at = len(handles.exceptions) + FEW
+        return 0
+    held.update(objects)
     places: list = [] if store.under is None else [place for fiber in store.under for place in fiber.frames()]
     n: cython.Py_ssize_t = len(handles.things)  # roots may have run anything; from here to ``gone`` nothing does
     marks: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), calloc(n + 1, 1))
@@ -73,18 +78,24 @@ def free_unheld(store, held, step):
 
 @cython.cclass
 class Unfinished:
-    """Something that makes handles which lie nowhere yet, as long as it is entered: among the guests that run without
-    machine code it is one that waits for nothing."""
+    """Something that makes references which lie nowhere yet, as long as it is entered: among the guests that run
+    without machine code it is one that waits for nothing. ``rooted``: what it begins with lies in frames."""
 
     handles: Handles
+    rooted: cython.bint
 
-    def __cinit__(self, handles: Handles):
+    def __cinit__(self, handles: Handles, rooted: cython.bint = False):
         self.handles = handles
+        self.rooted = rooted
 
     @property
     def waits(self) -> bool:
         """What it has is not known."""
         return False
+
+    def held_handles(self) -> object:
+        """What it has that lies nowhere else; None: that is not known."""
+        return () if self.rooted else None
 
     def functions_of(self, instance: object) -> set:
         """It is in no function."""

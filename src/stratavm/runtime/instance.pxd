@@ -70,6 +70,7 @@ cdef class Instance:
     cdef LoneFunc lone_func(self, uint32_t index)
     cdef int introduce(self, FuncRef function, FuncRec* rec) except -1
     cdef object program(self)
+    cdef uint64_t make_object(self, uint32_t type_index, uint64_t count, bint step) except 0
     cdef uint64_t checked_ref(self, Py_ssize_t index) except? 0
     cpdef FuncRef callee(self, Py_ssize_t index)
     cpdef FuncRef function_of(self, uint64_t address)

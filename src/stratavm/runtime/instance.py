@@ -2,8 +2,6 @@
 what is decided by ``link``."""
 
 # strata: hot
-from _weakref import ref
-
 import cython
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
 from cython.cimports.libc.stdint import uint32_t, uint64_t, uintptr_t
@@ -18,6 +16,8 @@ from cython.cimports.stratavm.contract._gen_layout import (
     VMContext,
 )
 from cython.cimports.stratavm.contract.records import NO_RECORD
+from cython.cimports.stratavm.heap.mark import mark_range
+from cython.cimports.stratavm.heap.state import HeapState
 from cython.cimports.stratavm.module.reader import have_huge_pages
 from cython.cimports.stratavm.module.sections import DATA_PASSIVE, DATA_PLAIN, DataRecord
 from cython.cimports.stratavm.runtime.blueprint import (
@@ -30,13 +30,14 @@ from cython.cimports.stratavm.runtime.blueprint import (
 )
 from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.common import CommonRecs
-from cython.cimports.stratavm.runtime.exceptions import Exn, Tag, caught_by, exnref_of, made_exception, thrown_again
+from cython.cimports.stratavm.runtime.exceptions import Tag, caught_by, exnref_of, made_exception, thrown_again
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import load_ptr
+from cython.cimports.stratavm.runtime.objects import Objects, are_visited_by, is_reference
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.region import Region
@@ -44,9 +45,9 @@ from cython.cimports.stratavm.runtime.residents import instances_go_by
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import StoreBusy, Trap
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
-from stratavm.runtime.handles import is_guests
 from stratavm.runtime.held import Unfinished
 from stratavm.spec.types import holds_handles, resolved
 
@@ -616,28 +617,66 @@ class Instance:
         """Whether a canonical id is that of the type at an index of this module, or of one below it."""
         return self.store.runtime.types.matches(type_id, self.blueprint.ids[type_index])
 
-    def budget(self) -> object:
-        """What the bytes of objects are taken of."""
-        if is_closed(self.store):
-            raise self.store.why_closed()
-        return self.store.quota
+    def object_layout(self, type_index: int) -> object:
+        """How objects of the type at an index lie. TypeError: it is one of functions."""
+        type_id: object = self.blueprint.ids[type_index]
+        objects: Objects = self.store.all_objects()
+        found: object = objects.layouts.get(type_id)
+        if found is None:
+            with importing:
+                from stratavm.contract.objects import layout
+            found = layout(self.model, type_index)
+            objects.heap.descriptors.describe(type_id, found)
+            objects.kept.append(self.blueprint.types)
+            objects.layouts[type_id] = found
+        return found
 
-    def owner(self) -> object:
-        """What gives the store, as long as it is there."""
-        return ref(self.store)
+    def new_object(self, type_index: int, count: int = 0) -> int:
+        """A reference to a new struct, or to an array of so many elements: zeros and nulls. For guests that run without
+        machine code: the frames of the innermost one hold all that it has.
 
-    def thing_ref(self, thing: object) -> int:
-        """The raw reference to a Python object; to an exception, its exnref. What is a guest's alone may go inside of a
-        call."""
-        return self.store.number_of(thing, isinstance(thing, Exn) or is_guests(thing))
+        Raises:
+            ResourceLimit: the store's limits do not allow it.
+            TypeError: the type is one of functions.
+        """
+        if not 0 <= count <= 0xFFFFFFFF:
+            raise OverflowError(f"an array of {count} elements")
+        return self.make_object(type_index, count, True)
 
-    def sent(self, raw: int) -> int:
-        """The same reference: it may lie where those to any object of Python are, and goes between calls alone."""
-        return self.store.extern_to_raw(self.store.extern_from_raw(raw))
+    def make_object(self, type_index, count, step):
+        """``new_object`` for compiled callers; ``step``: of a guest that runs without machine code."""
+        layout: object = self.object_layout(type_index)
+        length: uint64_t = count if layout.element else 0
+        what: str = "an array" if layout.element else "a struct"
+        return self.store.new_object(self.blueprint.ids[type_index], layout, length, step, what)
 
-    def thing_of(self, raw: int) -> object:
-        """The Python object behind a raw reference that is not null."""
-        return self.store.extern_from_raw(raw)
+    def type_of_object(self, raw: int) -> int:
+        """The canonical id of the type of the object that a reference means; 0 where it means none of a guest's."""
+        if not 0 <= raw < 1 << 64 or self.store.objects is None or not is_reference(raw):
+            return 0
+        objects: Objects = self.store.objects
+        objects.place(raw, 0, 8)
+        return cython.cast(cython.pointer(uint32_t), cython.cast(uint64_t, raw))[0]
+
+    def length_of(self, raw: int) -> int:
+        """How many elements an array has."""
+        objects: Objects = self.store.all_objects()
+        return objects.load(raw, 4, 4)
+
+    def load(self, raw: int, offset: int, size: int) -> int:
+        """So many bytes of an object, 1, 2, 4, 8 or 16, as a number. ValueError: they are in none."""
+        objects: Objects = self.store.all_objects()
+        return objects.load(raw, offset, size)
+
+    def fill(self, raw: int, offset: int, size: int, count: int, bits: int) -> None:
+        """Write so many bytes of an object so many times, one behind the other. ValueError as ``load``."""
+        objects: Objects = self.store.all_objects()
+        objects.fill(raw, offset, size, count, bits)
+
+    def move(self, raw: int, offset: int, source: int, start: int, size: int) -> None:
+        """Copy so many bytes from one object to another one, or within it. ValueError as ``load``."""
+        objects: Objects = self.store.all_objects()
+        objects.move(raw, offset, source, start, size)
 
     def held_handles(self) -> set:
         """The raw references of element segments, for collections of handles."""
@@ -800,3 +839,16 @@ def let_instance_go(instance: object) -> cython.int:
 
 
 instances_go_by(let_instance_go)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
+    """The references in an instance's element segments, for a collection of objects."""
+    i: uint32_t
+    instance: Instance = holder
+    for i in range(instance.seg.n_elements):
+        mark_range(state, instance.seg.elements[i].items, instance.seg.elements[i].size)
+
+
+are_visited_by(Instance, tell_of)

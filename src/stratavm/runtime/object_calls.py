@@ -1,17 +1,19 @@
 # strata: hot
-"""Builtins for objects of guests: a row of them, done by the tier that has them as Python's objects, and whether a
-reference is of a type."""
+"""Builtins for objects of guests: a row of them, done as a guest without machine code does it, and whether a reference
+is of a type."""
 
 import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import int32_t, uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import (
+    BUILTIN_OBJECT_NEW,
     BUILTIN_OBJECT_OP,
     BUILTIN_REF_IS,
     ExecContext,
     FuncRec,
     VMContext,
 )
+from cython.cimports.stratavm.heap.state import TYPE_MASK
 from cython.cimports.stratavm.runtime.exceptions import free_dropped, keep_raised
 from cython.cimports.stratavm.runtime.func import cell_widths, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
@@ -22,12 +24,12 @@ from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Trap
-from stratavm.runtime.handles import is_guests
 from stratavm.runtime.held import Unfinished
 from stratavm.spec import types as T
 
 MASK64: object = 0xFFFFFFFFFFFFFFFF
 I31_TAG = cython.declare(uint64_t, 1 << 63)
+HANDLES = cython.declare(uint64_t, 1 << 32)  # smaller references are handles
 NOT_FUNC = cython.declare(uint32_t, T.STRUCT_ID | T.ARRAY_ID)
 OWN_ID = cython.declare(uint32_t, T.OWN_ID)
 IS_ARRAY = cython.declare(uint32_t, T.ARRAY_ID)
@@ -39,9 +41,10 @@ H_ARRAY = cython.declare(uint32_t, T.ARRAY)
 @cython.cfunc
 @cython.exceptval(-1)
 def do_row(handles: Handles, found: object, cells: cython.pointer(uint64_t)) -> cython.int:
-    """A row on cells. Until its result is there Python may run anything, and nothing is freed: no frame has it."""
+    """A row on cells, which hold its operands. Until its result is there Python may run anything, and nothing is freed
+    that others make: no frame has it."""
     stack: list = read_cells(cells, cell_widths(found[1]))
-    with Unfinished(handles):
+    with Unfinished(handles, True):
         found[0](stack, [])
         if found[2]:
             raw: object = stack[0]
@@ -70,8 +73,6 @@ def run_row(
         except ResourceLimit:  # what guests have dropped may make room
             free_dropped(store)
             do_row(handles, found, cells)
-        if len(handles.exceptions) > handles.exceptions_at:
-            free_dropped(store)
     except Trap as trap:
         if type(trap) is Trap:  # others say more than what kind they are
             return TRAPS_BY_NAME[trap.kind].code
@@ -101,27 +102,16 @@ def object_op(
 
 
 @cython.cfunc
+@cython.nogil
 @cython.exceptval(check=False)
-def type_of_thing(store: Store, raw: uint64_t) -> uint64_t:
-    """The id of the type of the object that a reference means; 0 where it is none of a guest's."""
-    try:
-        thing: object = store.extern_from_raw(raw)
-        return thing.type_id if is_guests(thing) else 0
-    except BaseException as error:
-        store.fail(error)
-    return 0
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-@cython.linetrace(False)  # the GIL may be released here
+@cython.linetrace(False)
 def ref_is(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), raw: uint64_t, heap: uint64_t
 ) -> uint64_t:
     """Builtin ``ref_is``."""
     code: int32_t = cython.cast(int32_t, heap)
     wanted: uint32_t = 0
-    found: uint64_t
+    found: uint32_t
     abstract: uint32_t = cython.cast(uint32_t, heap) & 0x7F
     if raw == 0:
         return 0
@@ -131,44 +121,64 @@ def ref_is(
             return is_below(vm, cython.cast(cython.pointer(FuncRec), raw).type_id, wanted)
     if raw & I31_TAG:
         return code < 0 and (abstract == H_I31 or abstract == H_EQ)
-    block: cython.pointer(ThreadBlock) = current_block()
-    leave_guest(block)
-    found = type_of_thing(cython.cast(Store, context.store), raw)
-    if found and code >= 0:
-        found = matches(cython.cast(Store, context.store), found, wanted)
-    elif found and abstract != H_EQ:
-        found = (abstract == H_ARRAY) == (found & IS_ARRAY != 0)
-    block.in_guest = 1
-    return found != 0
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def matches(store: Store, found: uint64_t, wanted: uint64_t) -> cython.bint:
-    """Whether a type, by id, is another one, or below it."""
-    try:
-        return store.runtime.types.matches(found, wanted)
-    except BaseException as error:
-        store.fail(error)
-    return False
+    if raw < HANDLES:  # an object of the host
+        return 0
+    found = cython.cast(cython.pointer(uint32_t), raw)[0]
+    if code >= 0:
+        return is_below(vm, found, wanted)
+    return abstract == H_EQ or (abstract == H_ARRAY) == (found & IS_ARRAY != 0)
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def is_below(vm: cython.pointer(VMContext), found: uint32_t, wanted: uint32_t) -> cython.bint:
-    """Whether a type of functions, by id, is another one, or below it: see ``TypeIds.above``, whose address lies before
-    the module's own numbers."""
+    """Whether a type, by id, is another one, or below it: see ``TypeIds.above``, whose address lies before the module's
+    own numbers."""
     before: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), vm.type_ids) - 2
     home: cython.pointer(cython.pointer(uint32_t)) = cython.cast(
         cython.pointer(cython.pointer(uint32_t)), cython.cast(cython.pointer(uint64_t), before)[0]
     )
     above: cython.pointer(uint32_t) = home[0]
     room: uint32_t = (above - 1)[0]
-    while found != wanted and 0 < found < room:
-        found = above[found]
+    while found != wanted and not found & OWN_ID and 0 < found & TYPE_MASK < room:
+        found = above[found & TYPE_MASK]
     return found == wanted
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def make(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), type_index: uint64_t, length: uint64_t
+) -> uint32_t:
+    """``object_new`` with the GIL. The guest's frames have all that it has."""
+    instance: Instance = cython.cast(object, cython.cast(cython.pointer(PyObject), vm.instance))
+    store: Store = instance.store
+    try:
+        try:
+            context.waited = instance.make_object(type_index, length, False)
+        except ResourceLimit:  # what guests have dropped may make room
+            free_dropped(store)
+            context.waited = instance.make_object(type_index, length, False)
+    except BaseException as error:
+        return keep_raised(store, error)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+@cython.linetrace(False)  # the GIL may be released here
+def object_new(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), type_index: uint64_t, length: uint64_t
+) -> uint32_t:
+    """Builtin ``object_new``."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    leave_guest(block)
+    status: uint32_t = make(context, vm, type_index, length)
+    block.in_guest = 1
+    return status
+
+
+builtin_table[BUILTIN_OBJECT_NEW] = cython.cast(cython.p_void, object_new)
 builtin_table[BUILTIN_OBJECT_OP] = cython.cast(cython.p_void, object_op)
 builtin_table[BUILTIN_REF_IS] = cython.cast(cython.p_void, ref_is)

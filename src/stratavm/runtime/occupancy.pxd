@@ -50,6 +50,7 @@ cdef class Occupied:
     cdef Py_ssize_t hosts_indexed
     cdef dict functions               # FuncRec address -> FuncRef, or None
     cdef Handles handles              # or None
+    cdef object objects               # its Objects, or None: no guest has made one yet
     cdef uint32_t pinned              # > 0: the boundary holds handles that no guest holds yet
     cdef object fuel_given            # units that the host has given so far; a Python int, which cannot overflow
     cdef FuelPot fuel_pot             # that it draws from with others, or None

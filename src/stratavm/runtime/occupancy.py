@@ -45,6 +45,7 @@ from cython.cimports.stratavm.runtime.native import (
     store_64,
     store_relaxed,
 )
+from cython.cimports.stratavm.runtime.objects import Objects
 from cython.cimports.stratavm.runtime.own_threads import lock, unlock
 from cython.cimports.stratavm.runtime.parking import unpark
 from cython.cimports.stratavm.runtime.signals import ensure_first_handler
@@ -194,6 +195,10 @@ class Occupied:
         # may have lost its bus already, and the ring with it.
         if self.source is not None and self.source.bus is not None and not is_closed(self):
             ring_record(self.source.bus.ring, self.source.cell, self.kinds[KIND_STORE_CLOSED], 0, 0, 0, 0)
+        objects: Objects
+        if self.exec.objects != cython.NULL:
+            objects = cython.cast(Objects, self.exec.objects)  # what it lets go of may be all that holds it
+            objects.end()
         # The ticker reads running contexts under this lock, and might just have seen this one.
         lock(cython.address(threads))
         free(self.exec.osr_values)

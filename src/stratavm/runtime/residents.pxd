@@ -1,5 +1,5 @@
 # What lives in a store, and how much may: instances, functions, handles, bytes, fuel.
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from stratavm.runtime.handles cimport FuncIndex, Handles
 from stratavm.runtime.occupancy cimport Occupied
 from stratavm.runtime.template cimport StoreTemplate
@@ -19,6 +19,12 @@ cdef class Residence(Occupied):
     cdef object number_of(self, object thing, bint exception)
     cpdef object collect_handles(self)
     cdef int forget_thrown(self) except -1
+    cdef object all_objects(self)
+    cdef uint64_t new_object(self, uint32_t type_id, object layout, uint64_t length, bint step, str what) except 0
+    cdef int count_heap(self, object objects) except -1
+    cdef bint gather_roots(self, bint step) except -1
+    cdef int collect_objects(self) except -1
+    cdef set handles_of_objects(self, bint step)
     cdef int count_instance(self) except -1
     cdef int count_memory(self) except -1
     cdef int count_table(self) except -1

@@ -4,8 +4,11 @@
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, ATTENTION_THROWN, FuncRec
+from cython.cimports.stratavm.heap.heap import Heap
+from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, HeapState
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
+from cython.cimports.stratavm.runtime.objects import GuestObject, Objects, new_objects
 from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.pot import put_back, refill
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
@@ -13,14 +16,18 @@ from cython.cimports.stratavm.runtime.quota import FuelPot, new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
+from stratavm.base.importing import importing
 from stratavm.base.numbers import whole
-from stratavm.runtime.handles import is_guests
 from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.objects import I31 as I31_OUTSIDE
 from stratavm.spec.types import (
     ANY,
     ARRAY,
+    ARRAY_ID,
     CONCRETE,
     EQ,
+    EXN,
+    EXTERN,
     FIRST_RESOLVED,
     I31,
     REF,
@@ -28,6 +35,7 @@ from stratavm.spec.types import (
     STRUCT,
     abstract_of,
     heap,
+    holds_objects,
     kind,
     type_name,
 )
@@ -35,8 +43,9 @@ from stratavm.spec.types import (
 let_go = cython.declare(let_go_t)
 MAX_FUEL = (1 << 63) - 1
 LARGEST = 1 << 63
-OBJECT_WIDTH = cython.declare(cython.int, 10)
-"""Marks a cell that has a reference to an object of guests: its bits are checked."""
+MANY_SHOWN = cython.declare(cython.Py_ssize_t, 1024)  # objects whose raw references a host has seen
+BLOCK = cython.declare(uint64_t, 1 << 15)  # of a heap
+MOST_HEAP_BYTES = 8 << 30
 HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
 
 
@@ -100,6 +109,9 @@ class Residence(Occupied):
         self.index = None
         self.functions = None
         self.handles = None
+        if self.objects is not None:
+            cython.cast(Objects, self.objects).end()
+            self.objects = None
         mark(self.exec, ATTENTION_CROWDED, False)
         self.forget_thrown()
         return 0
@@ -367,21 +379,25 @@ class Residence(Occupied):
         """Whether bits that are not 0 are a reference to what is of a heap type; ValueError: they are no handle."""
         above: object = abstract_of(wanted)
         if bits >> 63:
-            return bits >> 31 == 1 << 32 and above in (ANY, EQ, I31)
-        thing: object = self.extern_from_raw(bits)
-        if not is_guests(thing):
-            return above == ANY and thing is not None
+            return bits >> 31 == 1 << 32 and above in (ANY, EQ, I31, EXTERN)
+        if not bits >> 32:
+            return self.extern_from_raw(bits) is not None and above in (ANY, EXTERN, EXN)
+        type_id: object = 0 if self.objects is None else cython.cast(Objects, self.objects).type_at(bits)
+        if type_id == 0:
+            return False
         if wanted >= RESOLVED:
-            return self.runtime.types.matches(thing.type_id, wanted - RESOLVED)
-        return above in (ANY, EQ) or above == (ARRAY if thing.is_array else STRUCT)
+            return self.runtime.types.matches(type_id, wanted - RESOLVED)
+        return above in (ANY, EQ, EXTERN) or above == (ARRAY if type_id & ARRAY_ID else STRUCT)
 
-    def show(self, raws: list, widths: bytes) -> list:
-        """Raw results that a host sees: it has what they refer to from here on."""
-        at: cython.Py_ssize_t
-        if self.handles is not None:
-            for at in range(len(raws)):
-                if widths[at] == OBJECT_WIDTH:
-                    self.handles.exceptions.discard(raws[at])
+    def show(self, raws: list) -> list:
+        """Raw results that a host sees: it has the objects that they refer to from here on, for a while."""
+        objects: Objects = self.objects
+        if objects is not None:
+            for raw in raws:
+                if not raw >> 63:
+                    objects.show(raw)
+            if len(objects.shown) > MANY_SHOWN:
+                mark(self.exec, ATTENTION_CROWDED, True)
         return raws
 
     def is_of_type(self, address: uint64_t, type_id: int) -> bool:
@@ -430,9 +446,130 @@ class Residence(Occupied):
                 self.handles = made
         return self.handles
 
+    # ---- objects of guests ----
+
+    def all_objects(self):
+        """The objects of its guests; their heap is made when the first is."""
+        if is_closed(self):
+            raise self.why_closed()
+        if self.objects is None:
+            with importing:
+                from stratavm.heap.types import Descriptors
+            runtime: object = self.template.runtime
+            if runtime.descriptors is None:
+                runtime.descriptors = Descriptors()
+            heap: Heap = Heap(runtime.descriptors, min(self.quota.total, MOST_HEAP_BYTES))
+            if is_closed(self):
+                raise self.why_closed()
+            if self.objects is None:  # as in ``all_handles``
+                self.objects = new_objects(heap, self.exec)
+        return self.objects
+
+    def new_object(self, type_id, layout, length, step, what):
+        """A reference to a new object. ResourceLimit where the store's limits do not allow it."""
+        objects: Objects = self.all_objects()
+        size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
+        ready: cython.bint = objects.collect_is_due(size) and self.gather_roots(step)
+        heap: cython.pointer(HeapState) = objects.heap.state
+        if is_closed(self):
+            raise self.why_closed()
+        heap.collecting = not ready
+        found: uint64_t = objects.make(type_id, length, layout, self.quota.total - self.quota.held)
+        if found == 0 and not ready and self.gather_roots(step) and not is_closed(self):
+            heap.collecting = 0
+            found = objects.make(type_id, length, layout, self.quota.total - self.quota.held)
+        heap.collecting = is_closed(self)
+        if ready:
+            objects.holders = []
+        self.count_heap(objects)
+        if found == 0:
+            self.quota.check(size, what)
+            self.quota.check((size + BLOCK) & ~(BLOCK - 1), what)
+            raise ResourceLimit(f"{what} of {size} bytes does not fit: no blocks of the heap are left", limit="heap")
+        return found
+
+    def count_heap(self, known):
+        """The store's budget has what the blocks of a heap take."""
+        objects: Objects = known
+        used: uint64_t = cython.cast(uint64_t, objects.heap.state.used_blocks) << BLOCK_SHIFT
+        if used > objects.charged:
+            self.quota.held += used - objects.charged
+        else:
+            self.quota.give_back(objects.charged - used)
+        objects.charged = used
+        return 0
+
+    def gather_roots(self, step):
+        """Have what a collection needs that nothing of Python's may run in; false: not all of it is known. In a
+        ``step`` of a guest without machine code, the innermost, its frames hold all that it has."""
+        objects: Objects = self.objects
+        handles: Handles = self.all_handles()
+        entries: uint64_t = self.entries
+        added: uint64_t = handles.added
+        at: cython.Py_ssize_t
+        places: list = []
+        objects.n_words = 0
+        for run in tuple(handles.runs):
+            if not run.waits and not (step and run is handles.runs[len(handles.runs) - 1]):
+                return False
+            raws: object = run.held_handles()
+            if raws is None:
+                return False
+            objects.take_words(raws)
+        for fiber in [] if self.under is None else list(self.under):
+            places.extend(fiber.frames())
+        if self.parked is not None:
+            places.extend(self.parked.frames())
+        objects.holders = list(handles.roots or ())
+        if self.entries != entries or handles.added != added or is_closed(self):
+            return False
+        for at in range(0, len(places), 2):
+            objects.add_words(places[at], places[at + 1])
+        return True
+
+    def collect_objects(self):
+        """Collect the objects that no guest and no host holds. StoreBusy: not all is known that somebody holds."""
+        objects: Objects = self.objects
+        if objects is not None:
+            if not self.gather_roots(False):
+                raise StoreBusy("a guest that runs without machine code is in the midst of a step")
+            objects.collect()
+            self.count_heap(objects)
+        return 0
+
+    def handles_of_objects(self, step):
+        """The handles that guests' objects hold; None: not all is known that somebody holds. As in ``gather_roots``."""
+        objects: Objects = self.objects
+        if objects is None:
+            return set()
+        if not self.gather_roots(step):
+            return None
+        held: set = objects.held_handles(len(self.all_handles().things) + 1)
+        if not is_closed(self):
+            self.count_heap(objects)
+        return held
+
+    def check_word(self, type: int, bits: int) -> None:
+        """Raise ValueError unless the bits may be a value of a type of references to what is no function: an object
+        that they refer to must be there."""
+        if bits >> 32 or holds_objects(type):
+            self.check_object(type, bits)
+
     def extern_to_raw(self, value: object) -> int:
-        """A handle for any object; None is 0."""
-        return 0 if value is None else self.number_of(value, False)
+        """A handle for any object, the reference of a guest's object; None is 0."""
+        thing: GuestObject
+        if value is None:
+            return 0
+        if isinstance(value, GuestObject):
+            if is_closed(self):
+                raise self.why_closed()
+            thing = value
+            if thing.home is None or thing.home is not self.objects:
+                raise TypeError(f"{value!r} belongs to another store")
+            return thing.address
+        if type(value) is I31_OUTSIDE:
+            return value.raw
+        return self.number_of(value, False)
 
     def number_of(self, thing, exception):
         """The handle of an object, or the exnref of an exception."""
@@ -442,20 +579,24 @@ class Residence(Occupied):
         used: cython.Py_ssize_t = handles.used
         limit: object = self.template.limits.handles
         found: object = handles.handle_of_exception(thing, limit) if exception else handles.handle(thing, limit)
-        if handles.used > used:
-            if is_guests(thing) and not thing.is_of(self):
-                handles.drop(found)
-                raise TypeError(f"{thing!r} belongs to another store")
-            if not self.quota.claim(HANDLE_BYTES):
-                handles.drop(found)
-                self.quota.check(HANDLE_BYTES, "a handle of a Python object")
+        if handles.used > used and not self.quota.claim(HANDLE_BYTES):
+            handles.drop(found)
+            self.quota.check(HANDLE_BYTES, "a handle of a Python object")
         if handles.crowded():
             mark(self.exec, ATTENTION_CROWDED, True)
         return found
 
     def extern_from_raw(self, raw: int) -> object:
-        """The object behind a handle; 0 is None."""
-        return None if raw == 0 else self.all_handles().thing(raw)
+        """The object behind a handle or a reference; 0 is None. ValueError: there is none."""
+        if raw == 0:
+            return None
+        if not raw >> 32:
+            return self.all_handles().thing(raw)
+        if raw >> 31 == 1 << 32:
+            return I31_OUTSIDE(raw)
+        if raw >> 63 or self.objects is None:
+            raise ValueError(f"{raw:#x} is no externref of this store")
+        return cython.cast(Objects, self.objects).thing_at(raw)
 
     def add_root(self, holder: object, exceptions: bool = False) -> None:
         """A table or global that may hold handles: anything with ``held_handles()``. And whether those are exnrefs."""
@@ -471,6 +612,7 @@ class Residence(Occupied):
             raise self.why_closed()
         if self.exec.occupant != 0 or self.pinned:
             raise StoreBusy("handles are collected between calls only")
+        self.collect_objects()
         self.collect_handles()
         gone: object = self.collect_handles()
         deliver_events(self)
@@ -504,10 +646,15 @@ class Residence(Occupied):
             return 0
         # Of no thread: a guest that ran meanwhile might hide a handle where it was looked for.
         self.exec.occupant = PARKED
+        dropped: list = []
         try:
-            dropped: list = handles.collect()
+            held: set = self.handles_of_objects(False)
+            if held is not None:
+                dropped = handles.collect(held)
         finally:
             self.exec.occupant = 0
+        if self.objects is not None:
+            cython.cast(Objects, self.objects).forget_shown()
         gone: object = len(dropped)
         self.quota.give_back(HANDLE_BYTES * len(dropped))
         mark(self.exec, ATTENTION_CROWDED, handles.crowded())

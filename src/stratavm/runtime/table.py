@@ -21,7 +21,10 @@ from cython.cimports.posix.mman import (
 )
 from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.contract._gen_layout import FuncRec
+from cython.cimports.stratavm.heap.mark import mark_range
+from cython.cimports.stratavm.heap.state import HeapState
 from cython.cimports.stratavm.runtime.kinds import KIND_TABLE_CREATED, KIND_TABLE_GROWN, KIND_TABLE_REFUSED
+from cython.cimports.stratavm.runtime.objects import are_visited_by
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.store import Store
@@ -88,8 +91,8 @@ class Table:
         bits: object = exactly("raw", raw)
         if self.store is None and spec.holds_functions and not is_closed(store):
             store.check_reference(type.element, bits)
-        elif self.store is None and holds_objects(type.element) and not is_closed(store):
-            store.check_object(type.element, bits)
+        elif self.store is None and spec.holds_handles and not is_closed(store):
+            store.check_word(type.element, bits)
         self.begin(store, spec, bits, spec.minimum, None)
 
     @classmethod
@@ -299,8 +302,8 @@ class Table:
                 raise ValueError(f"{raw:#x} is no {type_name(self.declared.element)}")
         elif self.holds_functions:
             self.store.check_reference(self.declared.element, raw)
-        elif self.holds_handles and holds_objects(self.declared.element):
-            self.store.check_object(self.declared.element, raw)
+        elif self.holds_handles:
+            self.store.check_word(self.declared.element, raw)
         return 0
 
     def place(self, index):
@@ -446,3 +449,14 @@ def within(table: Table, index: object) -> object:
     if number < 0 or number >= table.d.length:
         raise IndexError(f"table index {shown(number)} out of range 0..{len(table) - 1}")
     return number
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
+    """The references in a table, for a collection of objects."""
+    table: Table = holder
+    mark_range(state, table.d.base, table.d.length)
+
+
+are_visited_by(Table, tell_of)

@@ -12,7 +12,7 @@ cdef class TypeIds:
     cdef dict groups                 # Group by its structure: those that have users
     cdef dict owners                 # Group by id, of those that have users
     cdef dict supers                 # ids of the declared supertypes by id
-    cdef uint32_t* above             # supertypes of function types by id, else 0: for machine code, behind their header
+    cdef uint32_t* above             # the supertype's id by that of a type, without marks, else 0: for machine code, behind their header
     cdef uint32_t* unused            # ids that were given back, as a stack
     cdef uint32_t n_unused
     cdef uint32_t room

@@ -142,15 +142,14 @@ class TypeIds:
             if t.supers:
                 above: tuple = tuple([made.ids[s - start] if s >= start else ids[s] for s in t.supers])
                 self.supers[number] = above
-                if isinstance(t.composite, FuncType):
-                    self.note(number, above[0])
+                self.note(number & ~ID_MARKS, above[0])
         held: Group = self.groups.setdefault(key, made)
         used.hold(held)
         for number in held.ids:
             self.owners[number] = held
 
     def note(self, number, above):
-        """Let machine code see that a function type is declared below another one; 0 and 0: that there is an array.
+        """Let machine code see that a type is declared below another one; 0 and 0: that there is an array.
 
         An array that is too short gives way to a longer one and stays where it is: who reads it asks for a type that
         was known before.
@@ -165,7 +164,7 @@ class TypeIds:
                 cython.pointer(AboveHeader), calloc(1, cython.sizeof(AboveHeader) + room * cython.sizeof(uint32_t))
             )
             if header == cython.NULL:
-                raise MemoryError("no memory for types of functions")
+                raise MemoryError("no memory for what types are declared below")
             array: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), header + 1)
             if old:
                 memcpy(array, self.above, old * cython.sizeof(uint32_t))
@@ -217,8 +216,8 @@ class Group:
         if self.ids is None:
             return
         for number in self.ids:
-            if self.home.supers.pop(number, None) is not None and not number & ID_MARKS:
-                self.home.above[number] = 0
+            if self.home.supers.pop(number, None) is not None:
+                self.home.above[number & ~ID_MARKS] = 0
             self.home.give_back(number & ~ID_MARKS)
 
 

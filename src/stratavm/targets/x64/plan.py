@@ -9,7 +9,7 @@ from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, T_I32, T_I64, T_REF, T
 
 from stratavm.base.budget import paced
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.base.importing import cache
+from stratavm.base.importing import cache, importing
 from stratavm.contract.layout import GLOBAL_CELL, MEM_CELL, PLAN_GUARD, TABLE_CELL, VMCTX, vm_layout
 from stratavm.spec import types
 from stratavm.targets.x64 import abi
@@ -50,6 +50,19 @@ def check_target(module, features) -> frozenset[str]:
 def value_type(t: int) -> int:
     """ValueType (``ir/ssa.pxd``) of a packed type."""
     return VALUE_TYPES.get(t, T_REF)
+
+
+def fields_of(module, index: int) -> list:
+    """Type, bytes and offset of each field of a type of structs, or of an array's elements: their places have bytes
+    where those of a function have a register. None of a type of functions."""
+    composite = module.types[index].composite
+    if isinstance(composite, types.FuncType):
+        return []
+    with importing:
+        from stratavm.contract.objects import layout
+        from stratavm.heap.layout import storage_size
+    storages = [f.storage for f in types.fields_of(composite)]
+    return list(zip(storages, map(storage_size, storages), layout(module, index).offsets, strict=True))
 
 
 @cython.cfunc
@@ -107,8 +120,9 @@ class ModulePlan:
     def _types(self, module) -> None:
         count: uint32_t = len(module.types)
         signatures = [self._signature(t.composite) for t in paced(module.types)]
+        fields = [fields_of(module, i) for i in paced(range(count))]
         own_ids = [types.own_id(group.types) for group in paced(module.rec_groups) for _ in group.types]
-        total = sum(len(s.params) + len(s.results) for s in signatures if s is not None)
+        total = sum(len(s.params) + len(s.results) for s in signatures if s is not None) + sum(map(len, fields))
         self.types = cython.cast(cython.pointer(TypePlan), _zeros(count, cython.sizeof(TypePlan)))
         self.places = cython.cast(cython.pointer(ValuePlace), _zeros(total, cython.sizeof(ValuePlace)))
         self.n_types = count
@@ -119,6 +133,11 @@ class ModulePlan:
             plan: cython.pointer(TypePlan) = cython.address(self.types[i])
             plan.first = at
             if s is None:
+                for storage, size, offset in fields[i]:
+                    self.places[at].type = value_type(types.I32 if storage in (types.I8, types.I16) else storage)
+                    self.places[at].reg = size
+                    self.places[at].offset = offset
+                    at += 1
                 continue
             plan.usable = 1
             plan.own_id = own_ids[i]

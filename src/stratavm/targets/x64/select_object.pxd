@@ -1,9 +1,21 @@
 # Selection of objects of guests and references to them.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport int32_t, uint32_t
+from stratavm.targets.x64.plan cimport ValuePlace
 from stratavm.targets.x64.select_atomic cimport AtomicSelector
 
 cdef class ObjectSelector(AtomicSelector):
     cdef bint object(self, uint32_t n, uint32_t shape) except -1 nogil
+    cdef int row_of_objects(self, uint32_t n, uint32_t op) except -1 nogil
+    cdef uint32_t immediate(self, uint32_t n, uint32_t which) noexcept nogil
+    cdef ValuePlace* place_of(self, uint32_t n, uint32_t field) noexcept nogil
+    cdef uint32_t not_null(self, uint32_t node, uint32_t kind) except? 0xFFFFFFFF nogil
+    cdef int load_value(self, uint32_t n, uint32_t bytes, uint32_t reference, uint32_t index, uint32_t scale, int32_t offset) except -1 nogil
+    cdef int save_value(self, uint32_t type, uint32_t bytes, uint32_t value, uint32_t reference, uint32_t index, uint32_t scale, int32_t offset) except -1 nogil
+    cdef int field(self, uint32_t n, bint write) except -1 nogil
+    cdef int element(self, uint32_t n, bint write) except -1 nogil
+    cdef int length(self, uint32_t n) except -1 nogil
+    cdef int new(self, uint32_t n, uint32_t length) except -1 nogil
+    cdef int make(self, uint32_t n) except -1 nogil
     cdef int ask(self, uint32_t n) except -1 nogil
     cdef int test(self, uint32_t n) except -1 nogil
     cdef int number(self, uint32_t n) except -1 nogil

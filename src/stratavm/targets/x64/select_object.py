@@ -1,33 +1,69 @@
 # strata: hot
 """Selection of objects of guests, of numbers in references, and of what asks what a reference is.
 
-Objects are Python's: their rows call a builtin, with operands in cells, where it leaves the result. A number in a
-reference is 31 bits below bit 63 (``spec/types.py``).
+What reads and writes them is instructions: a reference is an address, and where a value lies says the plan. What makes
+them calls a builtin, and so do other rows, with operands in cells, where it leaves the result. A number in a reference
+is 31 bits below bit 63 (``spec/types.py``).
 """
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.stratavm.contract._gen_layout import BUILTIN_OBJECT_OP, BUILTIN_REF_IS, TRAP_NULL_I31
+from cython.cimports.stratavm.base.bits import lowest_of
+from cython.cimports.stratavm.contract._gen_layout import (
+    BUILTIN_OBJECT_NEW,
+    BUILTIN_OBJECT_OP,
+    BUILTIN_REF_IS,
+    EXEC_WAITED,
+    TRAP_ARRAY_OUT_OF_BOUNDS,
+    TRAP_NULL_ARRAY,
+    TRAP_NULL_I31,
+    TRAP_NULL_STRUCTURE,
+)
+from cython.cimports.stratavm.ir.ops import (
+    OP_ARRAY_GET,
+    OP_ARRAY_GET_S,
+    OP_ARRAY_LEN,
+    OP_ARRAY_NEW_DEFAULT,
+    OP_ARRAY_NEW_FIXED,
+    OP_ARRAY_SET,
+    OP_STRUCT_GET,
+    OP_STRUCT_GET_S,
+    OP_STRUCT_NEW,
+    OP_STRUCT_NEW_DEFAULT,
+    OP_STRUCT_SET,
+)
 from cython.cimports.stratavm.ir.ssa import T_I32, T_I64, T_NONE, Node
-from cython.cimports.stratavm.machine.minst import NO_VREG
+from cython.cimports.stratavm.machine.minst import MI_EFFECT, NO_VREG
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RR,
     MOP_AND_RI,
+    MOP_CMP_RI,
+    MOP_CMP_RM,
     MOP_LEA_RM,
+    MOP_MOV_RM,
+    MOP_MOVSX8_RM,
+    MOP_MOVSX16_RM,
+    MOP_MOVZX8_RM,
+    MOP_MOVZX16_RM,
     MOP_OR_RR,
     MOP_SAR_RI,
     MOP_SHR_RI,
+    R15,
     RSP,
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import RULE_EXTRA, S_I31_GET, S_OBJECT, S_REF_I31, S_REF_TEST
-from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_E
-from cython.cimports.stratavm.targets.x64.select_base import load_of, width_of
+from cython.cimports.stratavm.targets.x64.plan import ValuePlace
+from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_AE, CC_E
+from cython.cimports.stratavm.targets.x64.rows import row_address
+from cython.cimports.stratavm.targets.x64.select_base import load_of, store_of, width_of
 
 from stratavm.spec import types as T
 
 I31_BITS = cython.declare(uint64_t, T.I31_BITS)
 I31_TAG = cython.declare(uint64_t, T.I31_TAG)
 TAG_BIT = cython.declare(uint32_t, T.I31_TAG.bit_length() - 1)
+LENGTH = cython.declare(uint32_t, 4)  # where an array's length is
+MOST_FIXED_ELEMENTS = cython.declare(uint32_t, 64)
 HEAP_I31 = cython.declare(uint32_t, (T.I31 - 0x80) & 0xFFFFFFFF)  # as the binary has it
 
 
@@ -38,7 +74,7 @@ class ObjectSelector(AtomicSelector):
     def object(self, n, shape):
         """Select one node of this family; false if the shape belongs to another."""
         if shape == S_OBJECT:
-            self.ask(n)
+            self.row_of_objects(n, self.ssa.nodes[n].op)
         elif shape == S_REF_TEST:
             self.test(n)
         elif shape == S_REF_I31:
@@ -48,6 +84,137 @@ class ObjectSelector(AtomicSelector):
         else:
             return False
         return True
+
+    def row_of_objects(self, n, op):
+        """A row of structs and arrays."""
+        if OP_STRUCT_GET <= op <= OP_STRUCT_SET:
+            return self.field(n, op == OP_STRUCT_SET)
+        if OP_ARRAY_GET <= op <= OP_ARRAY_SET:
+            return self.element(n, op == OP_ARRAY_SET)
+        if op == OP_ARRAY_LEN:
+            return self.length(n)
+        if op == OP_STRUCT_NEW or op == OP_STRUCT_NEW_DEFAULT or op == OP_ARRAY_NEW_FIXED:
+            return self.make(n)
+        if op == OP_ARRAY_NEW_DEFAULT:
+            return self.new(n, self.value(self.ssa.args[self.ssa.nodes[n].b]))
+        return self.ask(n)
+
+    def immediate(self, n, which):
+        """An immediate of a row of objects: they lie behind its operands."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        return self.ssa.args[at.b + at.c + which]
+
+    def place_of(self, n, field):
+        """Where a field lies, or an array's elements, of the type that the first immediate names."""
+        return cython.address(self.plan.places[self.plan.types[self.immediate(n, 0)].first + field])
+
+    def not_null(self, node, kind):
+        """The register of a reference; a trap where it is null."""
+        reference: uint32_t = self.value(node)
+        self.row(MOP_CMP_RI, 8, reference, NO_VREG, NO_VREG)
+        self.trap_if(CC_E, kind)
+        return reference
+
+    def load_value(self, n, bytes, reference, index, scale, offset):
+        """A node's value out of an object, extended where it is packed."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        signed: cython.bint = at.op == OP_STRUCT_GET_S or at.op == OP_ARRAY_GET_S
+        mop: uint32_t = load_of(at.type)
+        width: uint32_t = width_of(at.type)
+        if bytes == 1:
+            mop = MOP_MOVSX8_RM if signed else MOP_MOVZX8_RM
+        elif bytes == 2:
+            mop = MOP_MOVSX16_RM if signed else MOP_MOVZX16_RM
+        self.row(mop, width, self.define(n), NO_VREG, NO_VREG)
+        row_address(self.m, reference, index, scale, offset)
+        self.m.last().flags |= MI_EFFECT
+        return 0
+
+    def save_value(self, type, bytes, value, reference, index, scale, offset):
+        """A value into an object."""
+        self.row(store_of(type), bytes, value, NO_VREG, NO_VREG)
+        row_address(self.m, reference, index, scale, offset)
+        self.m.last().flags |= MI_EFFECT
+        return 0
+
+    def field(self, n, write):
+        """``struct.get`` and ``struct.set``."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        place: cython.pointer(ValuePlace) = self.place_of(n, self.immediate(n, 1))
+        reference: uint32_t = self.not_null(self.ssa.args[at.b], TRAP_NULL_STRUCTURE)
+        value: uint32_t
+        if write:
+            value = self.value(self.ssa.args[at.b + 1])
+            return self.save_value(
+                self.ssa.nodes[self.ssa.args[at.b + 1]].type, place.reg, value, reference, NO_VREG, 0, place.offset
+            )
+        return self.load_value(n, place.reg, reference, NO_VREG, 0, place.offset) if self.uses[n] else 0
+
+    def element(self, n, write):
+        """``array.get`` and ``array.set``."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        place: cython.pointer(ValuePlace) = self.place_of(n, 0)
+        reference: uint32_t = self.not_null(self.ssa.args[at.b], TRAP_NULL_ARRAY)
+        index: uint32_t = self.value(self.ssa.args[at.b + 1])
+        value: uint32_t
+        twice: uint32_t
+        scale: uint32_t = lowest_of(place.reg)
+        self.row(MOP_CMP_RM, 4, index, NO_VREG, NO_VREG)
+        row_address(self.m, reference, NO_VREG, 0, LENGTH)
+        self.m.last().flags |= MI_EFFECT
+        self.trap_if(CC_AE, TRAP_ARRAY_OUT_OF_BOUNDS)
+        if scale > 3:  # no address has a scale of 16
+            twice = self.fresh(T_I64)
+            self.row(MOP_LEA_RM, 8, twice, NO_VREG, NO_VREG)
+            row_address(self.m, index, index, 0, 0)
+            index, scale = twice, 3
+        if write:
+            value = self.value(self.ssa.args[at.b + 2])
+            return self.save_value(
+                self.ssa.nodes[self.ssa.args[at.b + 2]].type, place.reg, value, reference, index, scale, place.offset
+            )
+        return self.load_value(n, place.reg, reference, index, scale, place.offset) if self.uses[n] else 0
+
+    def length(self, n):
+        """``array.len``."""
+        reference: uint32_t = self.not_null(self.ssa.args[self.ssa.nodes[n].b], TRAP_NULL_ARRAY)
+        return self.load_value(n, 4, reference, NO_VREG, 0, LENGTH) if self.uses[n] else 0
+
+    def new(self, n, length):
+        """A new object of zeros, which the runtime makes."""
+        values: uint32_t[2]
+        values[0] = self.constant(self.immediate(n, 0), T_I64)
+        values[1] = length
+        self.builtin(BUILTIN_OBJECT_NEW, NO_VREG, values, 2, 0)
+        self.row(MOP_MOV_RM, 8, self.define(n), NO_VREG, NO_VREG)
+        self.on_base(R15, EXEC_WAITED)
+        self.m.last().flags |= MI_EFFECT
+        return 0
+
+    def make(self, n):
+        """``struct.new`` and ``array.new_fixed``: the operands go into an object of zeros."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        place: cython.pointer(ValuePlace)
+        i: uint32_t
+        node: uint32_t
+        count: uint32_t = at.c
+        fixed: cython.bint = at.op == OP_ARRAY_NEW_FIXED
+        if fixed and count > MOST_FIXED_ELEMENTS:
+            return self.ask(n)
+        self.new(n, self.constant(count if fixed else 0, T_I64))
+        for i in range(count):
+            node = self.ssa.args[at.b + i]
+            place = self.place_of(n, 0 if fixed else i)
+            self.save_value(
+                self.ssa.nodes[node].type,
+                place.reg,
+                self.value(node),
+                self.define(n),
+                NO_VREG,
+                0,
+                place.offset + (place.reg * i if fixed else 0),
+            )
+        return 0
 
     def ask(self, n):
         """A row of objects: the runtime does it."""

@@ -1,6 +1,7 @@
 """Structs, arrays, i31 and casts on the oracle.
 
-Source: WebAssembly 3.0, sections 4.6.5 to 4.6.9. What an object is says ``contract/objects.py``.
+Source: WebAssembly 3.0, sections 4.6.5 to 4.6.9. What reads and writes objects says
+``contract/objects.py``.
 """
 
 from __future__ import annotations
@@ -12,76 +13,33 @@ from stratavm.base.forms import Final
 from stratavm.contract.objects import (
     I31_BITS,
     I31_TAG,
-    GuestObject,
-    boxed,
+    MASK32,
     field_of,
-    is_traced,
+    getter,
     new_array,
     new_struct,
-    raw_of,
-    storage_mask,
-    stored,
-    unboxed,
+    setter,
 )
+from stratavm.heap.layout import storage_size
 from stratavm.spec import types as T
 from stratavm.tiers.oracle.flatten import Op
 from stratavm.tiers.oracle.protocols import InstanceLike, Step, parts
 
 PART_VALUES: Final = 1 << 12
 """Bulk operations poll behind so many values."""
-MASK32: Final = 0xFFFF_FFFF
-PACKED: Final = {T.I8: 8, T.I16: 16}
-WIDTHS: Final = {T.I8: 1, T.I16: 2, T.I32: 4, T.F32: 4, T.I64: 8, T.F64: 8, T.V128: 16}
 
 
-def object_of(instance: InstanceLike, raw: int, trap: str) -> GuestObject:
-    """The object behind a reference; a trap where it is null."""
+def there(raw: int, trap: str) -> int:
+    """A reference; a trap where it is null."""
     if not raw:
         raise Trap(trap)
-    found = instance.thing_of(raw)
-    assert isinstance(found, GuestObject)
-    return found
+    return raw
 
 
 def inside(count: int, index: int, length: int) -> None:
     """Trap unless so many elements from an index on lie in an array."""
     if index + count > length:
         raise Trap("array_out_of_bounds", detail=f"{count} elements at {index}, the array has {length}")
-
-
-def getter(instance: InstanceLike, op: Op, field: int) -> Callable[[GuestObject, int], int]:
-    """What reads a value of an object as raw bits: extended where it is packed."""
-    storage = field_of(instance.model, op.imms[0], field).storage
-    if T.is_ref(storage) and T.heap(storage) in (T.EXTERN, T.NOEXTERN):
-
-        def outside(thing: GuestObject, at: int) -> int:
-            raw = raw_of(instance, thing.values[at])
-            return instance.sent(raw) if raw else 0  # it may lie where any object of Python does
-
-        return outside
-    if is_traced(instance.model, storage):
-        return lambda thing, at: raw_of(instance, thing.values[at])
-    if op.name.endswith("_s"):
-        sign = 1 << (PACKED[storage] - 1)
-        return lambda thing, at: ((thing.values[at] ^ sign) - sign) & MASK32  # type: ignore[operator]
-    return lambda thing, at: thing.values[at]  # type: ignore[return-value]
-
-
-def setter(instance: InstanceLike, type_index: int, field: int) -> Callable[[GuestObject, int, int], None]:
-    """What writes raw bits into an object."""
-    storage = field_of(instance.model, type_index, field).storage
-    mask = storage_mask(storage)
-    if is_traced(instance.model, storage):
-
-        def hold(thing: GuestObject, at: int, raw: int) -> None:
-            thing.values[at] = stored(instance, raw)
-
-        return hold
-
-    def put(thing: GuestObject, at: int, raw: int) -> None:
-        thing.values[at] = raw & mask
-
-    return put
 
 
 # ---- structs ----
@@ -94,29 +52,27 @@ def _struct_new(op: Op, instance: InstanceLike) -> Step:
     count = 0 if op.name.endswith("default") else len(composite.fields)
 
     def struct_new(stack: list[int], locals_: list[int]) -> None:
-        first = len(stack) - count
+        first = len(stack) - count  # the operands stay where they are held until the object holds them
         stack[first:] = [new_struct(instance, index, stack[first:])]
 
     return struct_new
 
 
 def _struct_get(op: Op, instance: InstanceLike) -> Step:
-    field = op.imms[1]
-    get = getter(instance, op, field)
+    get = getter(instance, *op.imms, op.name.endswith("_s"))
 
     def struct_get(stack: list[int], locals_: list[int]) -> None:
-        stack[-1] = get(object_of(instance, stack[-1], "null_structure"), field)
+        stack[-1] = get(there(stack[-1], "null_structure"), 0)
 
     return struct_get
 
 
 def _struct_set(op: Op, instance: InstanceLike) -> Step:
-    field = op.imms[1]
-    put = setter(instance, op.imms[0], field)
+    put = setter(instance, *op.imms)
 
     def struct_set(stack: list[int], locals_: list[int]) -> None:
         raw = stack.pop()
-        put(object_of(instance, stack.pop(), "null_structure"), field, raw)
+        put(there(stack.pop(), "null_structure"), 0, 1, raw)
 
     return struct_set
 
@@ -125,12 +81,11 @@ def _struct_set(op: Op, instance: InstanceLike) -> Step:
 
 
 def _array_new(op: Op, instance: InstanceLike) -> Step:
-    index, plain = op.imms[0], op.name == "array.new"
+    index, count = op.imms[0], 2 if op.name == "array.new" else 1
 
     def array_new(stack: list[int], locals_: list[int]) -> None:
-        count = stack.pop()
-        raws = [stack.pop()] if plain else [0]
-        stack.append(new_array(instance, index, count, raws))
+        made = new_array(instance, index, stack[-1], stack[-2:-1] if count == 2 else ())
+        stack[len(stack) - count :] = [made]
 
     return array_new
 
@@ -157,7 +112,7 @@ def _segment(op: Op, instance: InstanceLike) -> Callable[[int, int], Iterable[in
 
     if op.name.endswith("elem"):
         return references
-    width = WIDTHS[field_of(instance.model, op.imms[0], 0).storage]
+    width = storage_size(field_of(instance.model, op.imms[0], 0).storage)
 
     def numbers(start: int, count: int) -> Iterable[int]:
         data = instance.data_segment(segment)
@@ -170,13 +125,16 @@ def _segment(op: Op, instance: InstanceLike) -> Callable[[int, int], Iterable[in
 
 
 def _array_new_segment(op: Op, instance: InstanceLike) -> Step:
-    index, read = op.imms[0], _segment(op, instance)
+    index, read, put = op.imms[0], _segment(op, instance), setter(instance, op.imms[0], 0)
 
     def array_new_segment(stack: list[int], locals_: list[int]) -> None:
-        count, start = stack.pop(), stack.pop()
-        made = new_array(instance, index, count, read(start, count))
+        count, start = stack[-1], stack[-2]
+        values = read(start, count)
+        made = instance.new_object(index, count)
+        for place, raw in enumerate(values):
+            put(made, place, 1, raw)
         instance.charge(count)  # behind what may fail and be done again where guests have dropped something
-        stack.append(made)
+        stack[-2:] = [made]
 
     return array_new_segment
 
@@ -186,24 +144,24 @@ def _array_init(op: Op, instance: InstanceLike) -> Step:
 
     def array_init(stack: list[int], locals_: list[int]) -> None:
         count, start, at = stack.pop(), stack.pop(), stack.pop()
-        thing = object_of(instance, stack.pop(), "null_array")
-        inside(count, at, len(thing.values))
+        array = there(stack.pop(), "null_array")
+        inside(count, at, instance.length_of(array))
         values = read(start, count)
         instance.charge(count)
         for place, raw in enumerate(values, at):
-            put(thing, place, raw)
+            put(array, place, 1, raw)
 
     return array_init
 
 
 def _array_get(op: Op, instance: InstanceLike) -> Step:
-    get = getter(instance, op, 0)
+    get = getter(instance, op.imms[0], 0, op.name.endswith("_s"))
 
     def array_get(stack: list[int], locals_: list[int]) -> None:
         at = stack.pop()
-        thing = object_of(instance, stack[-1], "null_array")
-        inside(1, at, len(thing.values))
-        stack[-1] = get(thing, at)
+        array = there(stack[-1], "null_array")
+        inside(1, at, instance.length_of(array))
+        stack[-1] = get(array, at)
 
     return array_get
 
@@ -213,16 +171,16 @@ def _array_set(op: Op, instance: InstanceLike) -> Step:
 
     def array_set(stack: list[int], locals_: list[int]) -> None:
         raw, at = stack.pop(), stack.pop()
-        thing = object_of(instance, stack.pop(), "null_array")
-        inside(1, at, len(thing.values))
-        put(thing, at, raw)
+        array = there(stack.pop(), "null_array")
+        inside(1, at, instance.length_of(array))
+        put(array, at, 1, raw)
 
     return array_set
 
 
 def _array_len(op: Op, instance: InstanceLike) -> Step:
     def array_len(stack: list[int], locals_: list[int]) -> None:
-        stack[-1] = len(object_of(instance, stack[-1], "null_array").values)
+        stack[-1] = instance.length_of(there(stack[-1], "null_array"))
 
     return array_len
 
@@ -231,28 +189,31 @@ def _array_fill(op: Op, instance: InstanceLike) -> Step:
     put = setter(instance, op.imms[0], 0)
 
     def array_fill(stack: list[int], locals_: list[int]) -> None:
-        count, raw, at = stack.pop(), stack.pop(), stack.pop()
-        thing = object_of(instance, stack.pop(), "null_array")
-        inside(count, at, len(thing.values))
+        count, raw, at = stack[-1], stack[-2], stack[-3]
+        array = there(stack[-4], "null_array")
+        inside(count, at, instance.length_of(array))
         instance.charge(count)
-        for start, n in parts(instance, count, PART_VALUES):
-            for place in range(at + start, at + start + n):
-                put(thing, place, raw)
+        for start, n in parts(instance, count, PART_VALUES):  # it polls: the frame goes on holding the array
+            put(array, at + start, n, raw)
+        del stack[-4:]
 
     return array_fill
 
 
 def _array_copy(op: Op, instance: InstanceLike) -> Step:
+    layout = instance.object_layout(op.imms[0])
+    first, size = layout.offsets[0], layout.element
+
     def array_copy(stack: list[int], locals_: list[int]) -> None:
-        count, start = stack.pop(), stack.pop()
-        source = object_of(instance, stack.pop(), "null_array")
-        at = stack.pop()
-        thing = object_of(instance, stack.pop(), "null_array")
-        inside(count, at, len(thing.values))
-        inside(count, start, len(source.values))
+        count, start, at = stack[-1], stack[-2], stack[-4]
+        array, source = there(stack[-5], "null_array"), there(stack[-3], "null_array")
+        inside(count, at, instance.length_of(array))
+        inside(count, start, instance.length_of(source))
         instance.charge(count)
         for part, n in parts(instance, count, PART_VALUES, start < at):
-            thing.values[at + part : at + part + n] = source.values[start + part : start + part + n]
+            places = first + (at + part) * size, first + (start + part) * size
+            instance.move(array, places[0], source, places[1], n * size)
+        del stack[-5:]
 
     return array_copy
 
@@ -287,10 +248,8 @@ def _i31_get(op: Op, instance: InstanceLike) -> Step:
 
 
 def _convert(op: Op, instance: InstanceLike) -> Step:
-    convert = unboxed if op.name == "any.convert_extern" else boxed
-
     def convert_reference(stack: list[int], locals_: list[int]) -> None:
-        stack[-1] = convert(instance, stack[-1])
+        """It is the same word."""
 
     return convert_reference
 
@@ -302,8 +261,8 @@ def is_of(instance: InstanceLike, heap: int) -> Callable[[int], bool]:
             return lambda raw: instance.has_type(instance.resolve_func(raw), heap)
 
         def is_concrete(raw: int) -> bool:
-            thing = None if raw & I31_TAG else instance.thing_of(raw)
-            return isinstance(thing, GuestObject) and instance.is_below(thing.type_id, heap)
+            found = instance.type_of_object(raw)
+            return found != 0 and instance.is_below(found, heap)
 
         return is_concrete
     abstract = heap & 0x7F
@@ -315,10 +274,10 @@ def is_of(instance: InstanceLike, heap: int) -> Callable[[int], bool]:
     def is_abstract(raw: int) -> bool:
         if raw & I31_TAG:
             return abstract in (T.I31, T.EQ)
-        thing = instance.thing_of(raw)
-        if not isinstance(thing, GuestObject):
+        found = instance.type_of_object(raw)
+        if not found:
             return False
-        return abstract == T.EQ or abstract == (T.ARRAY if thing.is_array else T.STRUCT)
+        return abstract == T.EQ or abstract == (T.ARRAY if found & T.ARRAY_ID else T.STRUCT)
 
     return is_abstract
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import Any, NamedTuple, Protocol, TypeAlias
-from stratavm.contract.objects import Budget
+from stratavm.heap.layout import Layout
 from stratavm.module.model import Module
 from stratavm.spec.types import FuncType
 
@@ -125,20 +125,27 @@ class InstanceLike(Protocol):
     def is_below(self, type_id: int, type_index: int) -> bool:
         """Whether a canonical id is that of the type at an index, or of one below it."""
 
-    def budget(self) -> Budget:
-        """What the bytes of objects are taken of."""
+    def object_layout(self, type_index: int) -> Layout:
+        """How objects of the type at an index lie."""
 
-    def owner(self) -> Callable[[], object]:
-        """What gives the store, as long as it is there."""
+    def new_object(self, type_index: int, count: int = 0) -> int:
+        """A reference to a new struct, or to an array of so many elements: zeros and nulls. What the guest has besides
+        lies in its frames."""
 
-    def thing_ref(self, thing: Any) -> int:
-        """The raw reference to a Python object: the same one as long as anybody has it."""
+    def type_of_object(self, raw: int) -> int:
+        """The canonical id of the type of the object that a reference means; 0 where it means none of a guest's."""
 
-    def thing_of(self, raw: int) -> Any:
-        """The Python object behind one that is not null."""
+    def length_of(self, raw: int) -> int:
+        """How many elements an array has."""
 
-    def sent(self, raw: int) -> int:
-        """The same reference, which may lie among those to any object of Python from now on."""
+    def load(self, raw: int, offset: int, size: int) -> int:
+        """So many bytes of an object as a number."""
+
+    def fill(self, raw: int, offset: int, size: int, count: int, bits: int) -> None:
+        """Write so many bytes of an object so many times, one behind the other."""
+
+    def move(self, raw: int, offset: int, source: int, start: int, size: int) -> None:
+        """Copy so many bytes from one object to another one, or within it."""
 
     def tag_key(self, index: int) -> object:
         """What tells a tag from all others."""

@@ -1,0 +1,47 @@
+# Objects of a store's guests: its heap, what they lie in it as, and what Python has of them.
+cimport cython
+from libc.stdint cimport uint32_t, uint64_t
+from stratavm.contract._gen_layout cimport ExecContext
+from stratavm.heap.heap cimport Heap
+from stratavm.heap.state cimport HeapState
+
+# Tells of the references in a table, a global or an instance's element segments. Runs nothing of Python's.
+ctypedef void (*visit_holder_t)(object holder, HeapState* state) noexcept
+cdef int are_visited_by(object kind, visit_holder_t visit) except -1
+
+@cython.final
+cdef class GuestObject:
+    cdef Objects home
+    cdef uint64_t address
+    cdef readonly uint32_t type_id
+    cdef object __weakref__
+
+@cython.final
+cdef class Objects:
+    cdef Heap heap
+    cdef ExecContext* exec           # of the store; NULL once that is closed
+    cdef dict things                 # address -> that of its GuestObject, as long as there is one
+    cdef list kept                   # UsedTypes: ids of types mean the same as long as objects have them
+    cdef dict layouts                # Layout by canonical id
+    cdef list holders                # tables, globals and instances, of the collection at hand
+    cdef uint64_t* words             # owned: words of guests that run without machine code, of the same
+    cdef uint64_t n_words
+    cdef uint64_t room
+    cdef uint64_t charged            # bytes of the store's quota
+    cdef list shown                  # GuestObjects whose raw references a host has seen since the last time that
+    cdef list shown_before           # handles were looked at, and before that
+    cdef int end(self) noexcept
+    cdef GuestObject thing_at(self, uint64_t address)
+    cdef uint32_t type_at(self, uint64_t address) noexcept
+    cdef int take_words(self, object raws) except -1
+    cdef int add_words(self, uint64_t low, uint64_t high) except -1
+    cdef uint64_t make(self, uint32_t type_id, uint64_t length, object layout, uint64_t spare) except? 0
+    cdef bint collect_is_due(self, uint64_t size) noexcept
+    cdef int collect(self) except -1
+    cdef set held_handles(self, uint64_t count)
+    cdef int show(self, uint64_t word) except -1
+    cdef int forget_shown(self) except -1
+    cdef int place(self, uint64_t address, object offset, object size) except -1
+
+cdef bint is_reference(uint64_t word) noexcept nogil
+cdef Objects new_objects(Heap heap, ExecContext* context)

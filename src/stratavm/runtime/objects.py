@@ -1,0 +1,396 @@
+# strata: hot
+"""Objects of a store's guests: its heap, where the roots of that are, and what Python has of an object.
+
+A reference is one word (``heap/layout.py`` has how objects lie): 0 is null, bit 63 and 31 bits are a number, less than
+2^32 is a handle of a Python object, else it is the object's address. Python sees a ``GuestObject``, which holds it.
+Collections happen where an object is made, with the GIL, and nothing of Python's runs before they have ended.
+"""
+
+import cython
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free, realloc
+from cython.cimports.libc.string import memcpy, memmove
+from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, Activation, ExecContext
+from cython.cimports.stratavm.heap.collect import collect_garbage
+from cython.cimports.stratavm.heap.heap import Heap, heap_new
+from cython.cimports.stratavm.heap.mark import is_object, mark_range, scan_words
+from cython.cimports.stratavm.heap.space import give_back
+from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, HeapState, HeapWindow
+from cython.cimports.stratavm.runtime.native import stack_pointer
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
+
+from stratavm.base.text import printable
+from stratavm.spec.types import ARRAY_ID, I31_BITS, I31_TAG
+
+HANDLES = cython.declare(uint64_t, 1 << 32)  # smaller references are handles
+TAG = cython.declare(uint64_t, I31_TAG)
+IS_ARRAY = cython.declare(uint32_t, ARRAY_ID)
+KINDS = cython.declare(uint32_t, 8)
+kinds: list = []
+"""Types of what holds references, and by their places in it what tells of these."""
+visits = cython.declare(visit_holder_t[8])
+
+
+def are_visited_by(kind, visit):
+    """What tells of the references in each ``kind``; its room says so when it is loaded."""
+    if len(kinds) == KINDS:
+        raise ValueError("there are too many kinds of what holds references")
+    visits[cython.cast(uint32_t, len(kinds))] = visit
+    kinds.append(kind)
+    return 0
+
+
+def is_reference(word):
+    """Whether a reference is neither null, nor a handle, nor a number: then it is an object's."""
+    return word >= HANDLES and word < TAG
+
+
+class I31:
+    """A number that went outside as an ``externref``, or lies in an exception."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: int) -> None:
+        self.raw = raw
+
+    def __repr__(self) -> str:
+        return f"<i31 {self.raw & I31_BITS:#x} of a guest>"
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class GuestObject:
+    """A struct or an array that Python has; of one object there is one as long as anybody has it."""
+
+    def __init__(self, *arguments: object):
+        raise TypeError("objects of guests are made by guests")
+
+    def __dealloc__(self):
+        if self.address != 0:
+            self.home.things.pop(self.address, None)
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an array: its id says so."""
+        return self.type_id & IS_ARRAY != 0
+
+    def __reduce__(self):
+        raise TypeError("an object of a guest cannot be pickled")
+
+    def __repr__(self) -> str:
+        if self.home is None:
+            return "<object of a guest that was never initialised>"
+        count: object = "?"
+        if self.home.type_at(self.address):
+            layout: object = self.home.layouts[self.type_id]
+            header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), self.address)
+            count = header[1] if self.is_array else len(layout.offsets)
+        return printable(f"<{'array' if self.is_array else 'struct'} of a guest, {count} values>")
+
+
+@cython.no_gc_clear  # what Python has of an object uses it to the end
+@cython.auto_pickle(False)
+@cython.cclass
+class Objects:
+    """The objects of a store."""
+
+    def __cinit__(self, heap: Heap):
+        if heap is None or heap.state == cython.NULL:
+            raise TypeError("objects need a heap that was initialised")
+        self.heap = heap
+        self.things = {}
+        self.kept = []
+        self.layouts = {}
+        self.holders = []
+        self.shown = []
+        self.shown_before = []
+
+    def __dealloc__(self):
+        if self.exec != cython.NULL:
+            self.exec.objects = cython.NULL
+        free(self.words)
+
+    def end(self):
+        """The store is closed: no reference means anything any more."""
+        self.heap.end()
+        if self.exec != cython.NULL:
+            self.exec.objects = cython.NULL
+            self.exec.heap_next = self.exec.heap_end = 0
+        self.exec = cython.NULL
+        self.shown_before = []
+        self.shown = []
+        self.holders = []
+        self.n_words = 0
+        return 0
+
+    # ---- what Python has ----
+
+    def thing_at(self, address):
+        """What Python has of an object. ValueError: there is none at the address."""
+        thing: GuestObject
+        known: object = self.things.get(address)
+        if known is not None:
+            return cython.cast(GuestObject, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
+        type_id: uint32_t = self.type_at(address)
+        if type_id == 0:
+            raise ValueError(f"{address:#x} is no reference to an object of this store")
+        thing = GuestObject.__new__(GuestObject)
+        thing.home = self
+        thing.address = address
+        thing.type_id = type_id
+        self.things[address] = cython.cast(uint64_t, cython.cast(cython.p_void, thing))
+        return thing
+
+    def type_at(self, address):
+        """The canonical id of the type of the object at an address; 0: there is none."""
+        if not is_object(self.heap.state, address):
+            return 0
+        return cython.cast(cython.pointer(uint32_t), address)[0]
+
+    def show(self, word):
+        """A host sees a raw reference: it has the object until handles were looked at twice."""
+        if is_reference(word) and self.type_at(word):
+            self.shown.append(self.thing_at(word))
+        return 0
+
+    def forget_shown(self):
+        """Handles are looked at."""
+        before: list = self.shown_before
+        self.shown_before = self.shown
+        self.shown = []
+        before.clear()
+        return 0
+
+    def place(self, address, offset, size):
+        """ValueError unless so many bytes from an offset on lie in the heap."""
+        begin: uint64_t = cython.cast(uint64_t, self.heap.state.base)
+        extent: uint64_t = self.heap.state.extent
+        at: object = address + offset - begin
+        if not is_reference(address) or offset < 0 or size < 0 or not 0 <= at <= at + size <= extent:
+            raise ValueError(f"{size} bytes at {address:#x} + {offset} are not in an object of this store")
+        return 0
+
+    # ---- roots ----
+
+    def take_words(self, raws):
+        """Words of guests that run without machine code, for the collection at hand: any of them may be a reference."""
+        for raw in raws:
+            if HANDLES <= raw < TAG:
+                push(self, raw)
+        return 0
+
+    def add_words(self, low, high):
+        """The words of a stack that waits."""
+        at: uint64_t = low & ~cython.cast(uint64_t, 7)
+        while at < high:
+            if is_reference(cython.cast(cython.pointer(uint64_t), at)[0]):
+                push(self, cython.cast(cython.pointer(uint64_t), at)[0])
+            at += 8
+        return 0
+
+    # ---- allocation and collection ----
+
+    def collect_is_due(self, size):
+        """Whether to make an object of so many bytes may need a collection: then roots have to be there."""
+        state: cython.pointer(HeapState) = self.heap.state
+        if state.always:
+            return True
+        if size <= LARGE and state.window.next + ((size + 15) & ~cython.cast(uint64_t, 15)) <= state.window.end:
+            return False
+        if state.allocated >= state.trigger:
+            return True
+        return state.used_blocks + (size >> BLOCK_SHIFT) + 1 >= state.most_blocks
+
+    def make(self, type_id, length, layout, spare):
+        """The address of a new object, all zero but for its header; 0: there is no room. ``spare``: bytes that the
+        store's limits leave besides what the heap has."""
+        state: cython.pointer(HeapState) = self.heap.state
+        window: cython.pointer(HeapWindow) = state.window
+        size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
+        found: uint64_t = window.next
+        room: uint64_t = (size + 15) & ~cython.cast(uint64_t, 15)
+        if size <= LARGE and found + room <= window.end and not state.always:
+            window.next = found + room
+            cython.cast(cython.pointer(uint64_t), found)[0] = type_id | length << 32
+            return found
+        state.most_blocks = min((self.charged + spare) >> BLOCK_SHIFT, cython.cast(uint64_t, state.room_blocks // 2))
+        state.most_blocks = max(state.most_blocks, state.used_blocks)
+        return cython.cast(uint64_t, heap_new(state, type_id, cython.cast(uint32_t, length), size))
+
+    def collect(self):
+        """Find all garbage, with the GIL: nobody changes what holds references meanwhile."""
+        collect_garbage(self.heap.state, True)
+        give_back(self.heap.state, self.heap.state.leaving)
+        self.holders = []
+        return 0
+
+    def held_handles(self, count):
+        """The handles below ``count`` that reachable objects hold: all of them are looked for."""
+        at: uint64_t
+        held: set = set()
+        state: cython.pointer(HeapState) = self.heap.state
+        marks: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), calloc(count + 1, 1))
+        if marks == cython.NULL:
+            raise MemoryError("no memory to see which handles guests hold")
+        state.handle_marks, state.n_handle_marks = marks, count
+        self.collect()
+        state.handle_marks, state.n_handle_marks = cython.NULL, 0
+        try:
+            for at in range(1, count):
+                if marks[at]:
+                    held.add(at)
+        finally:
+            free(marks)
+        return held
+
+    # ---- for guests that run without machine code ----
+
+    def load(self, address: int, offset: int, size: int) -> int:
+        """So many bytes of an object, 1, 2, 4, 8 or 16, as a number. ValueError: they are in none."""
+        self.place(address, offset, size)
+        found: uint64_t[2]
+        found[0] = found[1] = 0
+        if size > 16:
+            raise ValueError(f"no value has {size} bytes")
+        memcpy(found, cython.cast(cython.p_void, cython.cast(uint64_t, address + offset)), size)
+        return found[0] | cython.cast(object, found[1]) << 64 if size == 16 else found[0]
+
+    def fill(self, address: int, offset: int, size: int, count: int, bits: int) -> None:
+        """Write so many bytes so many times, one behind the other. ValueError as ``load``."""
+        at: uint64_t
+        words: uint64_t[2]
+        if count < 0 or size not in (1, 2, 4, 8, 16):
+            raise ValueError(f"no value has {size} bytes")
+        self.place(address, offset, size * count)
+        words[0] = bits & 0xFFFFFFFFFFFFFFFF
+        words[1] = bits >> 64 & 0xFFFFFFFFFFFFFFFF
+        width: uint64_t = size
+        to: cython.p_char = cython.cast(cython.p_char, cython.cast(uint64_t, address + offset))
+        for at in range(cython.cast(uint64_t, count)):
+            memcpy(to + at * width, words, width)
+
+    def move(self, address: int, offset: int, source: int, start: int, size: int) -> None:
+        """Copy so many bytes from one object to another one, or within it. ValueError as ``load``."""
+        self.place(address, offset, size)
+        self.place(source, start, size)
+        memmove(
+            cython.cast(cython.p_void, cython.cast(uint64_t, address + offset)),
+            cython.cast(cython.p_void, cython.cast(uint64_t, source + start)),
+            size,
+        )
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def push(objects: Objects, word: uint64_t) -> cython.int:
+    """One more word for the collection at hand."""
+    room: uint64_t = 2 * objects.room + 256
+    if objects.n_words == objects.room:
+        grown: cython.p_void = realloc(objects.words, room * 8)
+        if grown == cython.NULL:
+            raise MemoryError("no memory for the roots of a collection")
+        objects.words, objects.room = cython.cast(cython.pointer(uint64_t), grown), room
+    objects.words[objects.n_words] = word
+    objects.n_words += 1
+    return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def tell(owner: cython.p_void, state: cython.pointer(HeapState)) -> cython.void:
+    """The roots of a store's guests."""
+    with cython.gil:
+        tell_all(cython.cast(Objects, owner), state)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
+    """With the GIL: what holders have, what is thrown, and stacks. Nothing of Python's runs. Words that may be anything
+    are no handles here: those of stacks are others' business."""
+    context: cython.pointer(ExecContext) = objects.exec
+    at: cython.Py_ssize_t
+    kind: cython.Py_ssize_t
+    word: uint64_t
+    for at in range(len(objects.holders)):
+        holder: object = objects.holders[at]
+        for kind in range(len(kinds)):
+            if isinstance(holder, cython.cast(type, kinds[kind])):
+                visits[kind](holder, state)
+    for address in objects.things:
+        word = address
+        mark_range(state, cython.address(word), 1)
+    count: uint64_t = state.n_handle_marks
+    state.n_handle_marks = 0
+    scan_words(state, objects.words, objects.words + objects.n_words)
+    if context.thrown_tag != cython.NULL and context.thrown != cython.NULL:
+        scan_words(state, context.thrown, context.thrown + 2 * cython.cast(uint64_t, context.thrown_tag.n_values))
+    scan_stacks(context, state)
+    state.n_handle_marks = count
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def scan_stacks(context: cython.pointer(ExecContext), state: cython.pointer(HeapState)) -> cython.void:
+    """The frames of guests of this thread. Where one is in the midst of another's call, all of the thread's stack: what
+    lies between them has arguments and results."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    act: cython.pointer(Activation) = cython.NULL if block == cython.NULL else block.activation
+    here: uint64_t = stack_pointer()
+    inside: uint32_t = 0
+    while act != cython.NULL:
+        if act.exec == context:
+            inside += 1
+            if act.entry_sp != 0:
+                scan_frames(context, state, act, here)
+        act = act.prev
+    if inside > 1 and block.stack_low <= here < block.stack_high:
+        scan_part(state, here, block.stack_high)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def scan_frames(
+    context: cython.pointer(ExecContext),
+    state: cython.pointer(HeapState),
+    act: cython.pointer(Activation),
+    here: uint64_t,
+) -> cython.void:
+    """The frames of an activation, on a fiber or on the thread's stack; as in ``held``."""
+    low: uint64_t = act.exit_sp
+    if context.attention & ATTENTION_FIBER != 0 and act.fiber != cython.NULL:
+        if low != 0:  # 0: it has not called anything yet
+            scan_part(state, low, act.entry_sp)
+        return
+    if not here <= low <= act.entry_sp:  # it has not called anything
+        low = here
+    scan_part(state, low, act.entry_sp)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def scan_part(state: cython.pointer(HeapState), low: uint64_t, high: uint64_t) -> cython.void:
+    """The words of a part of a stack."""
+    scan_words(
+        state,
+        cython.cast(cython.pointer(uint64_t), low & ~cython.cast(uint64_t, 7)),
+        cython.cast(cython.pointer(uint64_t), high),
+    )
+
+
+def new_objects(heap, context):
+    """The objects of a store that has none yet."""
+    made: Objects = Objects.__new__(Objects, heap)
+    made.exec = context
+    context.objects = cython.cast(cython.p_void, made)
+    heap.bind(
+        cython.cast(cython.pointer(HeapWindow), cython.address(context.heap_next)),
+        tell,
+        cython.cast(cython.p_void, made),
+    )
+    return made
