@@ -24,6 +24,7 @@ from cython.cimports.stratavm.engine.python import (
 )
 from cython.cimports.stratavm.runtime.func import FuncRef
 from cython.cimports.stratavm.runtime.gil import regain_gil
+from cython.cimports.stratavm.runtime.objects import Objects
 from cython.cimports.stratavm.runtime.occupancy import Entry
 from cython.cimports.stratavm.runtime.store import Store as RuntimeStore
 from cython.cimports.stratavm.runtime.store import end_machine_call, run_entry
@@ -137,11 +138,16 @@ class Func:
             raise TypeError(f"{signature(self.name, self.type)} takes no keyword arguments")
         # Handles of arguments and results must not be collected before a guest, or Python, holds what they stand for.
         self.store.pinned += 1
+        objects: Objects = self.store.objects
+        shown: cython.Py_ssize_t = 0 if objects is None else len(objects.shown)
         try:
             raws: list = arguments_to_raw(self.name, self.type, values, self.store)
             return results_from_raw(self.type, self.native.call_raw(raws), self.store)
         finally:
             self.store.pinned -= 1
+            objects = self.store.objects
+            if objects is not None:
+                del objects.shown[shown:]  # Python has what its objects are
             self.store.settle()
 
     def warm(self):

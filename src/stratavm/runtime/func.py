@@ -147,8 +147,10 @@ class FuncRef:
                 raise Closed("the instance of this function is closed")
             if instance.poisoned:
                 raise InstancePoisoned("a call of this instance was abandoned midway; its memory may be inconsistent")
-        raws: list = self.run_cells(args) if self.guest is None else self.run_python(args)
-        return self.store.show(raws) if OBJECT_WIDTH in self.results else raws
+        if self.guest is not None:
+            return self.run_python(args)
+        raws: list = self.run_cells(args)  # nothing of Python's runs between cells, which are looked at, and here
+        return raws if self.store.objects is None else self.store.show(raws)
 
     def call_by_guest(self, args: list) -> list:
         """``call_raw`` by a guest that the oracle runs, of what the oracle does not run: to be closed or abandoned
@@ -178,6 +180,8 @@ class FuncRef:
             self.instance.oracle.prepare(index)
             begun = True
             results = self.instance.oracle.call(index, list(args))
+            if self.store.objects is not None:
+                self.store.show(results)
         except BaseException as error:
             failure = error
         if not begun:  # nothing was left midway

@@ -7,6 +7,7 @@ Collections happen where an object is made, with the GIL, and nothing of Python'
 """
 
 import cython
+from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memcpy, memmove
@@ -67,8 +68,10 @@ class GuestObject:
         raise TypeError("objects of guests are made by guests")
 
     def __dealloc__(self):
-        if self.address != 0:
-            self.home.things.pop(self.address, None)
+        # Weak references to it have gone before: what they called may have made another one.
+        mine: uint64_t = cython.cast(uint64_t, cython.cast(cython.p_void, self))
+        if self.address != 0 and self.home.things.get(self.address) == mine:
+            del self.home.things[self.address]
 
     @property
     def is_array(self) -> bool:
@@ -130,7 +133,7 @@ class Objects:
         """What Python has of an object. ValueError: there is none at the address."""
         thing: GuestObject
         known: object = self.things.get(address)
-        if known is not None:
+        if known is not None and is_alive(known):
             return cython.cast(GuestObject, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
         type_id: uint32_t = self.type_at(address)
         if type_id == 0:
@@ -282,6 +285,13 @@ class Objects:
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def is_alive(address: uint64_t) -> cython.bint:
+    """Whether somebody has a Python object that may be going just now."""
+    return cython.cast(cython.pointer(PyObject), cython.cast(cython.p_void, address)).ob_refcnt > 0
+
+
+@cython.cfunc
 @cython.exceptval(-1)
 def push(objects: Objects, word: uint64_t) -> cython.int:
     """One more word for the collection at hand."""
@@ -335,19 +345,16 @@ def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def scan_stacks(context: cython.pointer(ExecContext), state: cython.pointer(HeapState)) -> cython.void:
-    """The frames of guests of this thread. Where one is in the midst of another's call, all of the thread's stack: what
-    lies between them has arguments and results."""
+    """All of this thread's stack: frames of guests, and those of C, which have arguments and results; and the stacks of
+    fibers that its guests are on."""
     block: cython.pointer(ThreadBlock) = current_block()
     act: cython.pointer(Activation) = cython.NULL if block == cython.NULL else block.activation
     here: uint64_t = stack_pointer()
-    inside: uint32_t = 0
     while act != cython.NULL:
-        if act.exec == context:
-            inside += 1
-            if act.entry_sp != 0:
-                scan_frames(context, state, act, here)
+        if act.exec == context and act.entry_sp != 0:
+            scan_frames(context, state, act, here)
         act = act.prev
-    if inside > 1 and block.stack_low <= here < block.stack_high:
+    if block != cython.NULL and block.stack_low <= here < block.stack_high:
         scan_part(state, here, block.stack_high)
 
 

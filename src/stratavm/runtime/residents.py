@@ -474,10 +474,11 @@ class Residence(Occupied):
         if is_closed(self):
             raise self.why_closed()
         heap.collecting = not ready
-        found: uint64_t = objects.make(type_id, length, layout, self.quota.total - self.quota.held)
+        spare: uint64_t = self.quota.total - min(self.quota.held, self.quota.total)
+        found: uint64_t = objects.make(type_id, length, layout, spare)
         if found == 0 and not ready and self.gather_roots(step) and not is_closed(self):
             heap.collecting = 0
-            found = objects.make(type_id, length, layout, self.quota.total - self.quota.held)
+            found = objects.make(type_id, length, layout, spare)
         heap.collecting = is_closed(self)
         if ready:
             objects.holders = []
@@ -532,6 +533,8 @@ class Residence(Occupied):
         objects: Objects = self.objects
         if objects is not None:
             if not self.gather_roots(False):
+                if is_closed(self):
+                    raise self.why_closed()
                 raise StoreBusy("a guest that runs without machine code is in the midst of a step")
             objects.collect()
             self.count_heap(objects)

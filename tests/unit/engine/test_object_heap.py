@@ -181,6 +181,51 @@ def test_a_guest_that_is_suspended_keeps_what_its_frames_hold(tier: str) -> None
     assert asyncio.run(main()) == 42
 
 
+AGAIN = """(module
+  (import "env" "thing" (func $thing (result externref)))
+  (type $s (struct (field i32)))
+  (table 1 1 externref)
+  (func (export "init") (table.set 0 (i32.const 0) (extern.convert_any (struct.new $s (i32.const 5)))))
+  (func (export "get") (result externref) (table.get 0 (i32.const 0)))
+  (func (export "many") (param $k i32) (result externref) (local $n i32)
+    (local.set $n (local.get $k))
+    (loop (drop (call $thing)) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+    (extern.convert_any (struct.new $s (local.get $n))))
+  (func (export "v") (param externref) (result i32)
+    (struct.get $s 0 (ref.cast (ref $s) (any.convert_extern (local.get 0))))))"""
+
+
+def another(tier: str) -> Instance:
+    """An instance of ``AGAIN``."""
+    home = Engine(Config(tier=tier, features=FEATURES))
+    linker = Linker(home)
+    linker.define("env", "thing", object)
+    return linker.instantiate(Store(home), Module(AGAIN, engine=home))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_callback_of_a_weak_reference_gets_a_thing_of_its_own(tier: str) -> None:
+    """The one that is going is nobody's any more."""
+    call, kept = another(tier).exports, list[object]()
+    call["init"]()
+    first = call["get"]()
+    seen = weakref.ref(first, lambda _: kept.append(call["get"]()))
+    del first
+    assert seen() is None
+    assert len(kept) == 1
+    assert kept[0] is call["get"]()
+    assert repr(kept[0]) == "<struct of a guest, 1 values>"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_raw_result_outlives_the_collection_at_the_end_of_its_call(tier: str) -> None:
+    """So many handles came that they are looked at as the call is left."""
+    call = another(tier).exports
+    for _ in range(4):
+        raw = call["many"].call_raw([1500])[0]
+        assert call["v"].call_raw([raw]) == [1500]
+
+
 HARSH = {"STRATA_CHECK": "2", "STRATA_POISON": "1"}
 PROGRAM = """
 import sys
