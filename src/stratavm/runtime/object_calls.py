@@ -104,7 +104,6 @@ def object_op(
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-@cython.linetrace(False)
 def ref_is(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), raw: uint64_t, heap: uint64_t
 ) -> uint64_t:
