@@ -59,7 +59,7 @@ def _struct_new(op: Op, instance: InstanceLike) -> Step:
 
 
 def _struct_get(op: Op, instance: InstanceLike) -> Step:
-    get = getter(instance, *op.imms, op.name.endswith("_s"))
+    get = getter(instance, op.imms[0], op.imms[1], op.name.endswith("_s"))
 
     def struct_get(stack: list[int], locals_: list[int]) -> None:
         stack[-1] = get(there(stack[-1], "null_structure"), 0)
@@ -68,7 +68,7 @@ def _struct_get(op: Op, instance: InstanceLike) -> Step:
 
 
 def _struct_set(op: Op, instance: InstanceLike) -> Step:
-    put = setter(instance, *op.imms)
+    put = setter(instance, op.imms[0], op.imms[1])
 
     def struct_set(stack: list[int], locals_: list[int]) -> None:
         raw = stack.pop()
