@@ -368,8 +368,8 @@ def test_what_is_no_key_is_refused(key, error):
 @pytest.mark.parametrize(
     ("built", "here", "why"),
     [
-        ({}, {"fuel": True}, "fuel=False"),
-        ({"memory_plan": "bounded"}, {}, "memory_plan=bounded"),
+        ({}, {"fuel": True}, "its code counts no fuel, and this engine does"),
+        ({"memory_plan": "bounded"}, {}, "its code has the memory plan bounded, and this engine guard"),
     ],
     ids=str,
 )
