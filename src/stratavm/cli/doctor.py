@@ -31,7 +31,8 @@ PROGRAM: Final = """(module
 PACKAGES: Final = (("capstone", "instructions in `strata dump --stage asm`: stratavm[disasm]"),
                    ("numpy", "arrays on a guest's memory"))  # fmt: skip
 """Packages that more can be done with."""
-OF_THE_BUILD: Final = ("STRATA_BUILD", "STRATA_BUILD_CACHE", "STRATA_BUILD_JOBS", "STRATA_SPEC_TESTS", "STRATA_BLESS")
+OF_THE_BUILD: Final = ("STRATA_BUILD", "STRATA_BUILD_CACHE", "STRATA_BUILD_JOBS", "STRATA_LINES", "STRATA_SPEC_TESTS",
+                       "STRATA_BLESS")  # fmt: skip
 """Variables that are no switches of the package: its build and its tests obey them."""
 PYTHONS: Final = ((3, 11), (3, 14))
 """From this version on, and before that one."""
