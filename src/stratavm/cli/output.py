@@ -63,7 +63,10 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
 
         code = CODES[reason]
     if json:
-        told = {"error": describe(error), **({"reason": reason} if reason else {}), "exit_code": code}
+        described = describe(error)
+        if hint := end.hint if end else hint_for(error):  # an error that says it itself has it already
+            described["hint"] = hint
+        told = {"error": described, **({"reason": reason} if reason else {}), "exit_code": code}
         try:
             emit(told, indent=None)
             flush()

@@ -30,8 +30,8 @@ EXAMPLES: Final = """strata plugin list plugins/
 strata plugin check plugins/shout
 strata plugin run --grant log plugins/shout shout hello
 cat big.json | strata plugin run plugins/index index -
-strata plugin run --installed shout shout hello      signed, from the repository (`strata repo`)
-strata plugin watch plugins/shout shout hello"""
+strata plugin run --grant log --installed shout shout hello      signed, from the repository (`strata repo`)
+strata plugin watch --grant log plugins/shout shout hello"""
 ACTIONS: Final = ("list", "check", "run", "watch")
 GRANTS: Final = ("log", "kv", "wasi")
 MOST_VALUE: Final = 1 << 30

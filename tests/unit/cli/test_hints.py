@@ -1,5 +1,6 @@
 """No hint leads back to the error that gave it: each is provoked here, and what it says is done."""
 
+import json
 import re
 import shlex
 
@@ -132,3 +133,14 @@ def test_a_hint_of_an_error_itself_takes_the_place_of_the_commands(strata):
     code, printed = strata("run --invoke f bad.wasm", bad=IMPORTS)
     assert code == 1 and "hint:" not in printed.err and "any callable" in printed.err
     assert Module(GOOD).exports
+
+
+def test_data_have_the_advice_that_a_line_for_people_has(strata):
+    """Behind ``--json`` as well."""
+    for line, hint in (
+        ("run {} --invoke nope spin.wasm", "`strata info FILE` lists imports and exports"),
+        ("run {} --fuel 10 --invoke f spin.wasm", "raise --fuel"),
+        ("run {} nope.wasm", "check the path"),
+    ):
+        assert json.loads(strata(line.format("--json"), spin=SPIN)[1].out)["error"]["hint"] == hint
+        assert hint_in(strata(line.format(""))[1].err) == hint

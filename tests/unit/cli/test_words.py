@@ -41,7 +41,7 @@ def test_a_folder_is_no_standard_input(process, how):
     """An error, before anything runs; not an input that is empty."""
     done = process("run", *how, "--stdin", "folder", "math.wat")
     assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr == b"strata: folder: Is a directory\n"
+    assert done.stderr == b"strata: --stdin folder: Is a directory\n"
 
 
 @pytest.mark.parametrize(
