@@ -31,7 +31,7 @@ def is_due(tallies, at, ticks):
     if tally.calls < due and not found:
         return False
     if tallies.seen_ticks >= tallies.young_ticks or tally.calls >= tallies.young_calls:
-        if not tallies.patient or (ticks and tally.ticks > 1) or not put_off(tallies, at):
+        if not tallies.patient or has_waited(tallies, at) or (ticks and tally.ticks > 1) or not put_off(tallies, at):
             return True
     elif tally.ticks > 1 and 2 * tally.ticks >= tallies.seen_ticks:
         return True
@@ -42,15 +42,27 @@ def is_due(tallies, at, ticks):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def has_waited(tallies: cython.pointer(Tallies), at: uint32_t) -> cython.bint:
+    """Whether a function was put off, which is forgotten: what is due a second time is asked about now, and once. Its
+    calls may be so short that no tick ever meets one, and nothing else may be due."""
+    i: uint32_t
+    n: uint32_t = min(tallies.n_put_off, MOST_PUT_OFF)
+    for i in range(n):
+        if tallies.put_off[i] == at:
+            tallies.put_off[i] = tallies.put_off[n - 1]
+            tallies.n_put_off = n - 1
+            return True
+    return False
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def put_off(tallies: cython.pointer(Tallies), at: uint32_t) -> cython.bint:
     """Have the tier asked about a function with others: the first question in a while takes a tenth of a millisecond,
     since no cache holds what Python needs for it, and one behind it a tenth of that. False: so many wait that it is
     asked now."""
-    i: uint32_t
     n: uint32_t = tallies.n_put_off
-    for i in range(min(n, MOST_PUT_OFF)):
-        if tallies.put_off[i] == at:
-            return True
     if n >= MOST_PUT_OFF:
         return False
     tallies.put_off[n] = at

@@ -239,6 +239,22 @@ def test_who_may_wait_is_asked_about_with_others(ticks, monkeypatch):
         assert asked == [8, 7, 6, 5, 4, 3, 2, 1, 0]
 
 
+def test_who_waits_alone_is_asked_about_at_twice_its_calls(monkeypatch):
+    """Calls that are shorter than a tick meet none, and nothing else may be due, for as long as the program runs."""
+    asked = []
+    monkeypatch.setattr(LazyCode, "lift", lambda code, index, calls, ticks: asked.append((index, calls)) or NEVER)
+    engine = Engine(tier="auto", services={Policy: Thresholds(4, 1, False, young_ticks=0)})
+    module = Module('(module (func) (func (export "f")))', engine=engine)
+    call = Linker(engine).instantiate(Store(engine), module).exports.f
+    module.code.lazy.table.be_patient()
+    for _ in range(7):
+        call()
+    assert asked == []
+    for _ in range(20):
+        call()
+    assert asked == [(1, 8)]
+
+
 def test_a_sample_counts_for_the_function_that_polls_next():
     """In this call, or nowhere: a call that has ended takes it along. Policies without ticks see none."""
     for ticks, counted in ((True, 3), (False, 0)):
