@@ -166,7 +166,6 @@ def make(
 
 @cython.cfunc
 @cython.exceptval(check=False)
-@cython.linetrace(False)  # the GIL may be released here
 def object_new(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), type_index: uint64_t, length: uint64_t
 ) -> uint32_t:
