@@ -515,9 +515,11 @@ def put_globals(state: State, instance: Instance) -> cython.int:
     )
     memcpy(cells, cython.cast(cython.p_char, state.cells), len(state.cells))
     for i in range(len(blueprint.globals)):
-        if cells[2 * i] != 0 and is_ref(blueprint.globals[i].type.value):
-            instance.store.check_access()
-            cells[2 * i] = instance.listed(cells[2 * i] - 1)
+        if is_ref(blueprint.globals[i].type.value):
+            instance.global_of(first + i)  # by which a collection finds what guests put there
+            if cells[2 * i] != 0:
+                instance.store.check_access()
+                cells[2 * i] = instance.listed(cells[2 * i] - 1)
     return 0
 
 

@@ -251,3 +251,47 @@ def test_collections_at_every_allocation(tier: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+CLONED = """(module
+  (type $s (struct (field (mut i32))))
+  (global $g (mut (ref null $s)) (ref.null $s))
+  (func (export "new") (global.set $g (struct.new $s (i32.const 6))))
+  (func (export "churn") (param $k i32)
+    (loop (drop (struct.new $s (i32.const 77))) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "get") (result i32) (struct.get $s 0 (global.get $g))))"""
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_clones_global_holds_what_its_guests_put_there(tier):
+    """A clone has no object of Python's for a global unless somebody asks: collections have to find the cell."""
+    engine = Engine(Config(tier=tier, features=FEATURES))
+    first = Linker(engine).instantiate(Store(engine), Module(CLONED, engine=engine))
+    clone = first.snapshot().instantiate(Store(engine))
+    clone.exports["new"]()
+    for _ in range(4):
+        clone.exports["churn"](3_000)
+        clone.store.gc()
+    assert clone.exports["get"]() == 6
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_clones_global_holds_the_hosts_object(tier):
+    text = """(module (global $g (mut externref) (ref.null extern))
+      (func (export "set") (param externref) (global.set $g (local.get 0)))
+      (func (export "get") (result externref) (global.get $g)))"""
+    engine = Engine(Config(tier=tier))
+    first = Linker(engine).instantiate(Store(engine), Module(text, engine=engine))
+    clone = first.snapshot().instantiate(Store(engine))
+
+    class Thing:
+        pass
+
+    thing = Thing()
+    known = weakref.ref(thing)
+    clone.exports["set"](thing)
+    del thing
+    for _ in range(3):
+        clone.store.gc()
+    gc.collect()
+    assert known() is not None and clone.exports["get"]() is known()
