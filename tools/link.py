@@ -99,13 +99,38 @@ static PyObject *entry_of(PyObject *dict, PyObject *name) {
     return found;
 }
 
+/* A module that is there as a whole, by what the others' import says of it; of a half-made one Python decides who waits
+   for whom. What is made ahead says the same, though half made: only this thread knows of that. */
+static PyObject *whole(PyObject *module) {
+    static PyObject *spec_name, *flag_name;
+    if (module == NULL || !PyModule_CheckExact(module))
+        return NULL;
+    if (flag_name == NULL && ((spec_name == NULL && (spec_name = PyUnicode_InternFromString("__spec__")) == NULL) ||
+                              (flag_name = PyUnicode_InternFromString("_initializing")) == NULL)) {
+        PyErr_Clear();
+        return NULL;
+    }
+    PyObject *spec = entry_of(PyModule_GetDict(module), spec_name);
+    if (spec == NULL || spec == Py_None)
+        return module;
+    if (Py_TYPE(spec)->tp_getattro != PyObject_GenericGetAttr)
+        return NULL;
+    PyObject *flag = _PyObject_GenericGetAttrWithDict(spec, flag_name, NULL, 1);  /* no error where it has none */
+    Py_XDECREF(flag);
+    if (flag == NULL && PyErr_Occurred()) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return flag == NULL || flag == Py_False ? module : NULL;
+}
+
 /* The module that an import gives, if it is there and that is all there is to do; nothing is raised. */
 static PyObject *imported(PyObject *name, PyObject *names) {
     PyObject *modules = PyImport_GetModuleDict(), *path = NULL;
     if (!PyUnicode_CheckExact(name) || !PyDict_CheckExact(modules))
         return NULL;
-    PyObject *module = entry_of(modules, name);
-    if (module == NULL || !PyModule_CheckExact(module))
+    PyObject *module = whole(entry_of(modules, name));
+    if (module == NULL)
         return NULL;
     if ((PyTuple_CheckExact(names) || PyList_CheckExact(names)) && PySequence_Fast_GET_SIZE(names) > 0) {
         PyObject *dict = PyModule_GetDict(module);
@@ -129,7 +154,7 @@ static PyObject *imported(PyObject *name, PyObject *names) {
     if (front == NULL)
         PyErr_Clear();
     Py_XDECREF(front);
-    return package;
+    return whole(package);
 }
 
 static PyObject *import_known(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords) {
@@ -147,7 +172,8 @@ PyObject *__real_PyImport_ImportModule(const char *name);
 __attribute__((visibility("hidden"))) PyObject *__wrap_PyImport_ImportModule(const char *name) {
     PyObject *modules = usual_import == NULL ? NULL : PyImport_GetModuleDict();
     PyObject *module = modules != NULL && PyDict_CheckExact(modules) ? PyDict_GetItemString(modules, name) : NULL;
-    return module != NULL && PyModule_CheckExact(module) ? Py_NewRef(module) : __real_PyImport_ImportModule(name);
+    module = whole(module);
+    return module != NULL ? Py_NewRef(module) : __real_PyImport_ImportModule(name);
 }
 
 PyObject *__real_PyImport_ImportModuleLevelObject(

@@ -82,6 +82,23 @@ def test_what_compiled_modules_import_is_looked_up_and_means_the_same(checkout):
         assert quick == f"True\n{plain}" and ("12" in plain) is ("None" not in there), there
 
 
+def test_a_module_that_another_thread_makes_is_waited_for(checkout):
+    """Also while import statements are answered at once, in Python and in a compiled module."""
+    store = checkout / "src/stratavm/b/store.py"
+    store.write_text(store.read_text() + "def late():\n    import slow\n    return slow.done\n")
+    wait = "import sys\nbegun, go = sys.events\nbegun.set()\ngo.wait()\ndone = 3\n"
+    (checkout / "src/slow.py").write_text(wait)
+    make(checkout)
+    code = (
+        "import sys, threading, stratavm.b.store\nbegun, go = sys.events = threading.Event(), threading.Event()\n"
+        "threading.Thread(target=__import__, args=('slow',)).start()\nbegun.wait()\n"
+        "print(stratavm._hook.hot.quick_imports(True))\nthreading.Timer(0.05, go.set).start()\n"
+    )
+    for statement in ("import slow; print(slow.done)", "from slow import done; print(done)"):
+        assert run(checkout, "-c", code + statement) == "True\n3", statement
+    assert run(checkout, "-c", f"{code}print(stratavm.b.store.late())") == "True\n3"
+
+
 def test_a_changed_module_is_compiled_alone(checkout, capsys, monkeypatch):
     """Then there is one link; without a change there is none."""
     monkeypatch.setenv("STRATA_BUILD_CACHE", str(checkout / "cache"))

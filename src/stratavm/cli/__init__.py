@@ -51,6 +51,7 @@ def command() -> int:
             _end(code)
         return code
     except KeyboardInterrupt:
+        end_interrupt()
         _say()
         return INTERRUPTED
 
@@ -124,8 +125,12 @@ def heed_interrupt() -> None:
     """Raise KeyboardInterrupt again where one came and did not end the command: Python drops what is raised in a weak
     reference's callback, and its import system has one behind each import."""
     if _interrupts:
-        _interrupts.clear()
         raise KeyboardInterrupt
+
+
+def end_interrupt() -> None:
+    """Ctrl-C is reported: a command that this process runs afterwards does not end by it."""
+    _interrupts.clear()
 
 
 def _leave(number: int, frame: object) -> None:

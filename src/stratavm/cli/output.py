@@ -81,8 +81,10 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
 
 def interrupted(*, json: bool = False) -> int:
     """Report that Ctrl-C has ended the command, and return the exit code for it."""
+    from stratavm.cli import end_interrupt
     from stratavm.sandbox.completed import CODES
 
+    end_interrupt()
     if json:
         return failure(KeyboardInterrupt("interrupted"), json=True, end=End("interrupt", "", ""))
     note("interrupted")

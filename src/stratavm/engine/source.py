@@ -110,7 +110,8 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
                 data = read_up_to(file, most, size) if size <= most else b""
                 after = os.fstat(file.fileno())
         except OSError as error:
-            error.filename = os.fspath(source)  # reading, unlike opening, does not say of which file
+            if error.filename is None:  # reading, unlike opening, does not say of which file
+                error.filename = os.fspath(source)
             raise
     if max(size, len(data)) > most:
         raise ModuleLimit(

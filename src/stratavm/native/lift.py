@@ -108,7 +108,12 @@ class LiftQueue(Press):
         add_64(cython.address(self.pending), 1)
         add(cython.address(self.wishes), cython.cast(cython.pp_void, wish))
         # Who was there may be gone by now. If nobody comes, whoever asks makes it: it must not wait as well.
-        return self.look_after(taker) or self.take_back(number) == 0
+        if self.look_after(taker):
+            return True
+        taken: cython.int = self.take_back(number)
+        # What others asked for was out of the list meanwhile: who looked after it saw nothing, and may have ended.
+        self.go_on(taker)
+        return taken == 0
 
     def go_on(self, taker: object = None) -> bool:
         """Have somebody look after what waits, where a fork has ended who did, or he has left off; whether one does."""

@@ -261,6 +261,20 @@ def test_an_interrupt_that_python_drops_ends_the_command_all_the_same(strata, ma
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.parametrize("module", ["run", "run.prepare"])
+def test_an_interrupt_that_was_heard_ends_one_command(strata, math, monkeypatch, module):
+    """Before it begins its work, and in it; the next one of the same process does not end by it."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        cli._answer()
+        with monkeypatch.context() as patch:
+            patch.setattr(f"stratavm.cli.run.{module.split('.')[-1]}", lambda _: signal.raise_signal(signal.SIGINT))
+            assert strata("run", math) == (130, "", "strata: interrupted\n")
+        assert strata("run", "--invoke", "add", math, "1", "2")[0] == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_progress_is_for_terminals(monkeypatch, capfd):
     """Silent elsewhere; a bar where standard error is one."""
     with output.progress("x", 3) as advance:

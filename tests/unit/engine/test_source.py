@@ -12,6 +12,7 @@ import pytest
 import stratavm
 from stratavm.base.budget import Budget
 from stratavm.base.errors import DeadlineExceeded
+from stratavm.engine import source
 from stratavm.engine.source import PIECE, read_source, read_up_to
 from stratavm.module.reader import call_slow, read_bytes
 
@@ -177,3 +178,18 @@ def test_what_cannot_be_read_says_why():
         read_bytes(-1, 1)
     with pytest.raises(ValueError, match="no negative number"):
         read_bytes(0, -1)
+
+
+@pytest.mark.parametrize("named", ["", "other.wasm"])
+def test_an_error_says_of_which_file_it_is(named, tmp_path, monkeypatch):
+    """The one that it names; where it names none, that is the one which was read."""
+    path = tmp_path / "own.wasm"
+    path.write_bytes(b"\0asm\1\0\0\0")
+
+    def fail(*_):
+        raise OSError(5, "Input/output error", *([named] if named else []))
+
+    monkeypatch.setattr(source, "read_up_to", fail)
+    with pytest.raises(OSError, match="Input/output") as raised:
+        read_source(path)
+    assert raised.value.filename == (named or str(path))

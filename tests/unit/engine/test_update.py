@@ -522,7 +522,7 @@ def test_what_is_replaced_ends_on_the_thread_of_who_updates(engine: Engine, monk
 
     def spy(*arguments: Any) -> int:
         status = try_switch(*arguments)
-        if status == SWITCHED:
+        if status == SWITCHED:  # by the guest at its poll, or by who updates while it is in ``tick`` or gave a turn
             switched.append(threading.get_ident())
         return status
 
@@ -543,7 +543,7 @@ def test_what_is_replaced_ends_on_the_thread_of_who_updates(engine: Engine, monk
         thread.join(PATIENCE_S)
     assert not results
     assert len(switched) == 11
-    assert switched.count(thread.ident) >= 3  # the others while it was in ``tick``, or gave a turn
+    assert set(switched) <= {thread.ident, threading.get_ident()}
     assert len(ended) >= 7  # without the collector; one of them runs, and two may be gone back to
     assert set(ended) == {threading.get_ident()}
 

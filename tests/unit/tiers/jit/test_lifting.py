@@ -115,13 +115,34 @@ def test_what_nobody_looks_after_does_not_wait():
     call_all(instance, 4)
     queue = queue_of(module)
     assert queue.want(0, 5, False, taker=lambda work: True)  # who forgets it
-    answers = [True, False]
+    answers = [True, False, False]
     assert not queue.want(1, 5, False, taker=lambda work: answers.pop(0))
     assert answers == [] and queue.n_pending == 1
     assert queue.want(2, 1, False)
     assert soon(lambda: queue.is_idle)
     assert fates(queue) == [(0, "published"), (2, "published")]
     assert [level(module, i) for i in range(4)] == [1, 0, 1, 0]
+
+
+def test_who_takes_back_what_he_asked_for_has_somebody_look_after_the_rest():
+    """It was out of the list for a moment, in which whoever looked after it may have ended."""
+    _, module, instance = guest()
+    call_all(instance, 2)
+    queue = queue_of(module)
+    assert queue.want(0, 5, False, taker=lambda work: True)  # who forgets it
+    works, answers = [], [True, False, True]
+
+    def taker(work):
+        taken = answers.pop(0)
+        works[:] = [work] if taken and not answers else []
+        return taken
+
+    assert not queue.want(1, 5, False, taker=taker)
+    (work,) = works
+    while work():
+        pass
+    assert fates(queue) == [(0, "published")] and queue.is_idle
+    assert [level(module, i) for i in range(2)] == [1, 0]
 
 
 def test_what_was_expected_keeps_nobody_out_that_is_counted():
