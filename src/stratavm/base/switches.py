@@ -15,6 +15,9 @@ T = TypeVar("T", covariant=True)
 PREFIX: Final = "STRATA_"
 SWITCHES: Final[dict[str, Switch[object]]] = {}
 """All of them, by name."""
+OF_THE_BUILD: Final = ("STRATA_BUILD", "STRATA_BUILD_CACHE", "STRATA_BUILD_JOBS", "STRATA_LINES", "STRATA_SPEC_TESTS",
+                       "STRATA_BLESS")  # fmt: skip
+"""Variables that are no switches of the package: its build and its tests obey them."""
 
 
 class Switch(Generic[T]):

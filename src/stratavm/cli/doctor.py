@@ -31,9 +31,6 @@ PROGRAM: Final = """(module
 PACKAGES: Final = (("capstone", "instructions in `strata dump --stage asm`: stratavm[disasm]"),
                    ("numpy", "arrays on a guest's memory"))  # fmt: skip
 """Packages that more can be done with."""
-OF_THE_BUILD: Final = ("STRATA_BUILD", "STRATA_BUILD_CACHE", "STRATA_BUILD_JOBS", "STRATA_LINES", "STRATA_SPEC_TESTS",
-                       "STRATA_BLESS")  # fmt: skip
-"""Variables that are no switches of the package: its build and its tests obey them."""
 PYTHONS: Final = ((3, 11), (3, 14))
 """From this version on, and before that one."""
 TITLES: Final = ("build", "python", "processor", "kernel", "limits", "packages", "cache", "switches", "checks")
@@ -164,7 +161,7 @@ def problems(facts: dict[str, Any]) -> Iterator[str]:
 
 def _wrong_switch(name: str) -> Iterator[str]:
     known = [known.removeprefix(switches.PREFIX) for known in switches.SWITCHES]
-    own = name in switches.SWITCHES or name in OF_THE_BUILD
+    own = name in switches.SWITCHES or name in switches.OF_THE_BUILD
     near = [] if own else nearest(name.removeprefix(switches.PREFIX), known, most=1)
     if near:  # others may be of a program that uses Strata
         yield f"{name} is set, and no switch: did you mean {switches.PREFIX}{near[0]}?"

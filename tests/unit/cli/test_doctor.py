@@ -71,8 +71,8 @@ def test_no_variable_that_the_pages_name_is_taken_for_a_misspelt_one(strata, qui
     """Those of the build and of tests are no switches of the package."""
     page = (ROOT / "docs/how-to/build.md").read_text()
     named = set(re.findall(r"^\| `(STRATA_[A-Z_]+)", page, re.MULTILINE))
-    assert named == {*switches.SWITCHES, *doctor.OF_THE_BUILD}
-    for name in doctor.OF_THE_BUILD:
+    assert named == {*switches.SWITCHES, *switches.OF_THE_BUILD}
+    for name in switches.OF_THE_BUILD:
         monkeypatch.setenv(name, "1")
     assert strata("doctor")[0] == 0
 
