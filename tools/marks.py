@@ -9,6 +9,7 @@ all processes of a run map, so that children count as well, however they end. ``
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 FOLDER = "STRATA_LINES"
 """The environment variable that names the folder of marks; without it they are made in vain."""
@@ -75,6 +76,13 @@ def marked(text: str, module: str) -> str:
     return HEAD + body + TAIL % {"count": max(1, len(found)), "folder": FOLDER, "module": module}
 
 
-def ran(text: str, marks: bytes) -> set[Line]:
-    """The lines that ran, by a module's C file and its marks."""
-    return {line for line, place in places(text).items() if marks[place]}
+def ran(text: str, file: Path) -> set[Line]:
+    """The lines that ran, by a module's C file and the file of its marks.
+
+    Raises:
+        ValueError: it has not as many marks as lines: it is of another build, or a process could not make it so long.
+    """
+    found, marks = places(text), file.read_bytes()
+    if len(marks) != max(1, len(found)):
+        raise ValueError(f"{file}: {len(marks)} marks of {len(found)} lines: of another build, or the disk was full")
+    return {line for line, place in found.items() if marks[place]}

@@ -87,7 +87,7 @@ def add_marks(hot: list[build.HotModule]) -> None:
     passages: dict[str, set[tuple[int, int]]] = defaultdict(set)
     for module in hot:
         if (file := ROOT / MARKS / module.name).is_file():
-            for name, line in marks.ran(module.listing.read_text(), file.read_bytes()):
+            for name, line in marks.ran(module.listing.read_text(), file):
                 if (path := ROOT / "src" / name).is_file():  # not one of Cython's own
                     passages[str(path.relative_to(ROOT))].add((BEFORE_THE_FIRST, line))
     data = CoverageData(str(ROOT / ".coverage.marks"))

@@ -72,7 +72,7 @@ def ran(module, folder, code):
     env = os.environ | {"PYTHONPATH": str(module.source.parents[1]), marks.FOLDER: str(folder)}
     code = f"import os, signal, threading\nfrom stratavm import zz\n{code}"
     subprocess.run([sys.executable, "-c", code], env=env, check=False, timeout=60)
-    found = marks.ran(module.listing.read_text(), (folder / module.name).read_bytes())
+    found = marks.ran(module.listing.read_text(), folder / module.name)
     assert {name for name, _ in found} <= {"stratavm/zz.py", "stratavm/layout.pxd"}
     module_lines, header_lines = ({line for name, line in found if name.endswith(end)} for end in ("py", "pxd"))
     return module_lines & LINES, header_lines & LINES_OF_THE_HEADER
@@ -116,3 +116,17 @@ def test_a_line_that_is_traced_in_an_unknown_way_is_an_error():
     assert marks.places(text) == {("a.py", 7): 0}
     with pytest.raises(ValueError, match="2 lines are traced, of which 1 are understood"):
         marks.marked(text + "  __Pyx_TraceLine(8,1,0,other)\n", "a")
+
+
+def test_marks_that_are_not_those_of_the_lines_are_an_error(tmp_path):
+    """A file that could not be made long enough is none of which nothing ran, and says which it is."""
+    text = 'static const char* const __pyx_f[] = {\n  "a.py",\n};\n' + "".join(
+        f"  __Pyx_TraceLine({line},1,0,__PYX_ERR(0, {line}, __pyx_L1))\n" for line in (7, 9)
+    )
+    file = tmp_path / "stratavm.a"
+    file.write_bytes(b"\0\1")
+    assert marks.ran(text, file) == {("a.py", 9)}
+    for wrong in (b"", b"\1", b"\1\1\1"):
+        file.write_bytes(wrong)
+        with pytest.raises(ValueError, match=f"stratavm.a: {len(wrong)} marks of 2 lines"):
+            marks.ran(text, file)

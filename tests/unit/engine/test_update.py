@@ -552,7 +552,9 @@ def test_what_is_replaced_ends_on_the_thread_of_who_updates(engine: Engine, monk
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "auto"], indirect=True)
 def test_versions_with_passive_data_go_beside_a_loop(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The segments stay where they were, in the first version's binary; all the others go."""
-    monkeypatch.setattr(update, "ALONE_S", PATIENCE_S)  # where many wait, it is the guest that switches and lets them go
+    monkeypatch.setattr(
+        update, "ALONE_S", PATIENCE_S
+    )  # where many wait, it is the guest that switches and lets them go
     text = LOOP.format("{}", 1).replace(
         "(func $value",
         """(data $p "abc") (func (export "init") (memory.init $p (i32.const 8) (i32.const 0) (i32.const 3)))
