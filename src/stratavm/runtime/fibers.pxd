@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport ExecContext, FiberState, FuncRec
 from stratavm.runtime.func cimport FuncRef
 from stratavm.runtime.occupancy cimport Entry
+from stratavm.runtime.resultcells cimport ResultCells
 from stratavm.runtime.stacks cimport FiberStack
 from stratavm.runtime.store cimport Store
 from stratavm.runtime.table cimport Table
@@ -35,6 +36,7 @@ cdef class Fiber:
     cdef Entry* entry
     cdef uint64_t limit               # its lowest SP
     cdef uint64_t* cells              # arguments, then results
+    cdef ResultCells roots            # says where these are, as long as there is the stack
     cdef readonly int phase
     cdef object request               # what the guest waits for: an awaitable; None: a turn of the loop
     cdef readonly uint32_t parks      # how often it was suspended so far

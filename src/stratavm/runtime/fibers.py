@@ -21,6 +21,7 @@ from cython.cimports.stratavm.runtime.gil import regain_gil
 from cython.cimports.stratavm.runtime.host import HostFunction
 from cython.cimports.stratavm.runtime.native import now_ns
 from cython.cimports.stratavm.runtime.occupancy import Entry, is_closed
+from cython.cimports.stratavm.runtime.resultcells import drop_cells, keep_cells
 from cython.cimports.stratavm.runtime.signals import walk_frames
 from cython.cimports.stratavm.runtime.stacks import give_stack, has_shadow_stack, take_stack
 from cython.cimports.stratavm.runtime.store import begins_late, end_fiber_call
@@ -142,6 +143,7 @@ class Fiber:
         raise TypeError("a call cannot be pickled")
 
     def __dealloc__(self):
+        drop_cells(cython.address(self.roots))
         give_stack(cython.address(self.stack))
 
     def take_room(self):
@@ -166,6 +168,9 @@ class Fiber:
         at -= ARG_CELL * cython.cast(uint64_t, n)
         self.cells = cython.cast(cython.pointer(uint64_t), at)
         memset(self.state, 0, cython.sizeof(FiberState))
+        memset(self.cells, 0, ARG_CELL * n)  # what other calls have left there keeps nothing alive
+        drop_cells(cython.address(self.roots))
+        keep_cells(cython.address(self.roots), context, self.cells, 2 * cython.cast(uint64_t, n))
         return 0
 
     def is_inside(self) -> bool:
@@ -279,6 +284,7 @@ class Fiber:
             store.in_flight = None
             store.drop(self.entry)
         self.phase = FIBER_ENDED
+        drop_cells(cython.address(self.roots))
         give_stack(cython.address(self.stack))
         return 0
 

@@ -10,6 +10,7 @@ from cython.cimports.stratavm.contract._gen_layout import TRAP_HOST_EXCEPTION
 from cython.cimports.stratavm.runtime.greenlets import current_greenlet, greenlet_here
 from cython.cimports.stratavm.runtime.occupancy import Entry, deliver_events, is_closed
 from cython.cimports.stratavm.runtime.python import PyErr_SetObject
+from cython.cimports.stratavm.runtime.resultcells import ResultCells, drop_cells, keep_cells
 from cython.cimports.stratavm.runtime.store import Store, is_aborted, remember_report, run_entry, set_aborted
 
 from stratavm.base.errors import Closed, DeadlineExceeded, InstancePoisoned, Interrupted
@@ -190,21 +191,22 @@ class FuncRef:
         return results
 
     def run_cells(self, args):
-        """Run on cells."""
-        fixed: uint64_t[64]
-        cells: cython.pointer(uint64_t) = fixed
-        n: cython.Py_ssize_t = max(len(self.params), len(self.results))
-        if n > STACK_CELLS:
-            cells = cython.cast(cython.pointer(uint64_t), calloc(n, 16))
-            if cells == cython.NULL:
-                raise MemoryError("no memory for arguments")
+        """Run on cells. They have memory of their own, and not the stack's, which a greenlet may leave."""
+        n: cython.size_t = 2 * max(len(self.params), len(self.results))
+        kept: cython.pointer(ResultCells) = cython.cast(
+            cython.pointer(ResultCells), calloc(1, cython.sizeof(ResultCells) + n * cython.sizeof(uint64_t))
+        )
+        if kept == cython.NULL:
+            raise MemoryError("no memory for arguments")
+        cells: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), kept + 1)
+        keep_cells(kept, self.store.exec, cells, n)
         try:
             fill_cells(self.store, cells, args, self.params, self.type.params)
             self.go(cells)
             return read_cells(cells, self.results)
         finally:
-            if cells != fixed:
-                free(cells)
+            drop_cells(kept)
+            free(kept)
 
     def go(self, cells):
         """Enter the store and run, with arguments and results in cells; raises what the call ends with."""

@@ -18,6 +18,7 @@ from cython.cimports.stratavm.heap.mark import is_object, mark_range, scan_words
 from cython.cimports.stratavm.heap.space import give_back
 from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, HeapState, HeapWindow
 from cython.cimports.stratavm.runtime.native import stack_pointer
+from cython.cimports.stratavm.runtime.resultcells import ResultCells, next_cells
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.text import printable
@@ -318,8 +319,8 @@ def tell(owner: cython.p_void, state: cython.pointer(HeapState)) -> cython.void:
 @cython.cfunc
 @cython.exceptval(check=False)
 def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
-    """With the GIL: what holders have, what is thrown, and stacks. Nothing of Python's runs. Words that may be anything
-    are no handles here: those of stacks are others' business."""
+    """With the GIL: what holders have, what is thrown, cells of calls, and stacks. Nothing of Python's runs. Words that
+    may be anything are no handles here: those of stacks are others' business."""
     context: cython.pointer(ExecContext) = objects.exec
     at: cython.Py_ssize_t
     kind: cython.Py_ssize_t
@@ -337,6 +338,10 @@ def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
     scan_words(state, objects.words, objects.words + objects.n_words)
     if context.thrown_tag != cython.NULL and context.thrown != cython.NULL:
         scan_words(state, context.thrown, context.thrown + 2 * cython.cast(uint64_t, context.thrown_tag.n_values))
+    cells: cython.pointer(ResultCells) = next_cells(context, cython.NULL)
+    while cells != cython.NULL:
+        scan_words(state, cells.words, cells.words + cells.n)
+        cells = next_cells(context, cells)
     scan_stacks(context, state)
     state.n_handle_marks = count
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Callable
 
 import pytest
 
@@ -181,7 +182,7 @@ def test_a_guest_that_is_suspended_keeps_what_its_frames_hold(tier: str) -> None
     assert asyncio.run(main()) == 42
 
 
-AGAIN = """(module
+SOURCE = """(module
   (import "env" "thing" (func $thing (result externref)))
   (type $s (struct (field i32)))
   (table 1 1 externref)
@@ -191,8 +192,14 @@ AGAIN = """(module
     (local.set $n (local.get $k))
     (loop (drop (call $thing)) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
     (extern.convert_any (struct.new $s (local.get $n))))
+  (func (export "wide") (param $k i32) (result WIDE) (local $n i32)
+    (local.set $n (local.get $k))
+    (loop (drop (call $thing)) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+    MADE)
   (func (export "v") (param externref) (result i32)
     (struct.get $s 0 (ref.cast (ref $s) (any.convert_extern (local.get 0))))))"""
+MADE = "(extern.convert_any (struct.new $s (local.get $n)))"
+AGAIN = SOURCE.replace("WIDE", "externref " * 40).replace("MADE", MADE * 40)
 
 
 def another(tier: str) -> Instance:
@@ -224,6 +231,60 @@ def test_a_raw_result_outlives_the_collection_at_the_end_of_its_call(tier: str) 
     for _ in range(4):
         raw = call["many"].call_raw([1500])[0]
         assert call["v"].call_raw([raw]) == [1500]
+        raws = call["wide"].call_raw([1500])
+        assert [call["v"].call_raw([raw]) for raw in raws] == [[1500]] * 40
+
+
+RESULTS = """(module
+  (import "env" "arm" (func $arm))
+  (type $s (struct (field i32)))
+  (func (export "churn") (param $k i32)
+    (loop (drop (struct.new $s (i32.const 77))) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "many") (param $n i32) (result WIDE) (call $arm) MADE)
+  (func (export "v") (param externref) (result i32)
+    (struct.get $s 0 (ref.cast (ref $s) (any.convert_extern (local.get 0))))))"""
+
+
+class Cyclic:
+    """Runs something when Python's collector finds it."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self.me, self.run = self, run
+
+    def __del__(self) -> None:
+        self.run()
+
+
+def results_live(tier: str, way: str, count: int) -> None:
+    """Python's collector runs where results become Python's, earlier or later, and what that finds makes objects."""
+    home = Engine(Config(tier=tier, features=FEATURES))
+    linker, store = Linker(home), Store(home)
+    after = 0
+
+    def arm() -> None:
+        gc.collect()
+        Cyclic(lambda: call["churn"](3 * count))
+        gc.set_threshold(after, 1000, 1000)
+        gc.enable()
+
+    linker.define("env", "arm", arm)
+    text = RESULTS.replace("WIDE", "externref " * count).replace("MADE", MADE * count)
+    call = linker.instantiate(store, Module(text, engine=home)).exports
+    many, ask = call["many"], call["v"]
+
+    async def waited() -> object:
+        return await many.call_async(after)
+
+    gc.collect()
+    gc.freeze()  # what is there by now is not looked through each time
+    for after in range(1, 24):
+        gc.disable()
+        found = asyncio.run(waited()) if way == "async" else many(after) if way == "typed" else many.call_raw([after])
+        gc.disable()
+        if way == "raw":
+            assert [ask.call_raw([raw]) for raw in found] == [[after]] * count
+        else:
+            assert [ask(thing) for thing in found] == [after] * count
 
 
 HARSH = {"STRATA_CHECK": "2", "STRATA_POISON": "1"}
@@ -240,16 +301,33 @@ assert call["wait"](35) == 42
 """
 
 
-@pytest.mark.parametrize("tier", TIERS)
-def test_collections_at_every_allocation(tier: str) -> None:
-    """``STRATA_CHECK=2``: no object is missed that anybody holds, or it would be found spoiled."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, tier],
+def harshly(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program in which each allocation collects, and what is freed is spoiled."""
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments],
         env={**os.environ, **HARSH, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_collections_at_every_allocation(tier: str) -> None:
+    """``STRATA_CHECK=2``: no object is missed that anybody holds, or it would be found spoiled."""
+    done = harshly(PROGRAM, tier)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_results_on_their_way_to_python_are_roots(tier: str) -> None:
+    """Whether few or many, and whether the call is one of Python's values, of raw bits, or asynchronous."""
+    ways = ("typed", "raw") if tier == "oracle" else ("typed", "raw", "async")
+    lines = [
+        "from tests.unit.engine.test_object_heap import results_live",
+        *[f"results_live({tier!r}, {way!r}, {count})" for way in ways for count in (2, 40)],
+    ]
+    done = harshly("\n".join(lines))
     assert done.returncode == 0, done.stderr
 
 
