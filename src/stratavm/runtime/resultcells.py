@@ -1,6 +1,7 @@
 # strata: hot
-"""Cells with arguments and results of calls that lie on no stack which collections look through: memory of their own,
-or the top of a fiber's stack. From the guest's return until Python has what the results refer to, nothing else holds that.
+"""Cells with arguments and results of calls that lie on no stack which collections look through: they have memory of
+their own, or the top of a fiber's stack. From the guest's return until Python has what the results refer to, nothing
+else holds that.
 
 Everything here is under the GIL. Who keeps cells drops them before their memory goes.
 """
