@@ -138,16 +138,15 @@ class Func:
             raise TypeError(f"{signature(self.name, self.type)} takes no keyword arguments")
         # Handles of arguments and results must not be collected before a guest, or Python, holds what they stand for.
         self.store.pinned += 1
-        objects: Objects = self.store.objects
-        shown: cython.Py_ssize_t = 0 if objects is None else len(objects.shown)
+        raws: list = []
         try:
-            raws: list = arguments_to_raw(self.name, self.type, values, self.store)
-            return results_from_raw(self.type, self.native.call_raw(raws), self.store)
+            raws = self.native.call_raw(arguments_to_raw(self.name, self.type, values, self.store))
+            return results_from_raw(self.type, raws, self.store)
         finally:
             self.store.pinned -= 1
-            objects = self.store.objects
+            objects: Objects = self.store.objects
             if objects is not None:
-                del objects.shown[shown:]  # Python has what its objects are
+                objects.unshow(raws)
             self.store.settle()
 
     def warm(self):

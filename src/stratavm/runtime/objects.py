@@ -158,6 +158,19 @@ class Objects:
             self.shown.append(self.thing_at(word))
         return 0
 
+    def unshow(self, raws: list) -> None:
+        """Python has what these raw results of one call refer to: what ``show`` did for them is undone."""
+        at: cython.Py_ssize_t
+        word: uint64_t
+        thing: GuestObject
+        for raw in raws:
+            word = raw if HANDLES <= raw < TAG else 0  # no object lies at 0
+            for at in range(len(self.shown) - 1 if word else -1, -1, -1):
+                thing = self.shown[at]
+                if thing.address == word:
+                    del self.shown[at]
+                    break
+
     def forget_shown(self):
         """Handles are looked at."""
         before: list = self.shown_before

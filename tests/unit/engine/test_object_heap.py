@@ -287,6 +287,26 @@ def results_live(tier: str, way: str, count: int) -> None:
             assert [ask(thing) for thing in found] == [after] * count
 
 
+@pytest.mark.parametrize("tier", ["jit1", "auto"])
+def test_a_call_of_values_leaves_raw_results_of_others_alone(tier: str) -> None:
+    """A host function inside of it makes a call of raw bits, and has that object for a while."""
+    home = Engine(Config(tier=tier, features=FEATURES))
+    linker, store, raws = Linker(home), Store(home), list[int]()
+
+    def arm() -> None:
+        if not raws:
+            raws.append(0)
+            raws[:] = call["many"].call_raw([6])
+
+    linker.define("env", "arm", arm)
+    text = RESULTS.replace("WIDE", "externref").replace("MADE", MADE)
+    call = linker.instantiate(store, Module(text, engine=home)).exports
+    thing = call["many"](5)
+    call["churn"](2_000_000)
+    assert call["v"].call_raw(raws) == [6]
+    assert call["v"](thing) == 5
+
+
 HARSH = {"STRATA_CHECK": "2", "STRATA_POISON": "1"}
 PROGRAM = """
 import sys
