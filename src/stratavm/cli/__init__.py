@@ -51,7 +51,7 @@ def command() -> int:
             _end(code)
         return code
     except KeyboardInterrupt:
-        end_interrupt()
+        _interrupts.clear()
         _say()
         return INTERRUPTED
 
@@ -101,8 +101,16 @@ def _end(code: int) -> None:
     os._exit(code & 0xFF)
 
 
+_interrupts: "list[int]" = []
+"""Of ``output``, once that is there."""
+
+
 def _answer() -> None:
     """From now on Ctrl-C is an exception."""
+    global _interrupts
+    from stratavm.cli.output import interrupts
+
+    _interrupts = interrupts
     signal.signal(signal.SIGINT, _interrupt)
 
 
@@ -115,22 +123,6 @@ def _interrupt(number: int, frame: object) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     _interrupts.append(number)
     raise KeyboardInterrupt
-
-
-_interrupts: "list[int]" = []
-"""Ctrl-C that nobody may have heard of."""
-
-
-def heed_interrupt() -> None:
-    """Raise KeyboardInterrupt again where one came and did not end the command: Python drops what is raised in a weak
-    reference's callback, and its import system has one behind each import."""
-    if _interrupts:
-        raise KeyboardInterrupt
-
-
-def end_interrupt() -> None:
-    """Ctrl-C is reported: a command that this process runs afterwards does not end by it."""
-    _interrupts.clear()
 
 
 def _leave(number: int, frame: object) -> None:

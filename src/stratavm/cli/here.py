@@ -11,8 +11,8 @@ from stratavm.base.errors import ExitError, LinkError, StrataError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
-from stratavm.cli import heed_interrupt, output
 from stratavm.cli import options as common
+from stratavm.cli import output
 from stratavm.cli.program import Options, options_explained
 from stratavm.cli.source import guest_input, module_source
 from stratavm.engine.engine import Engine
@@ -162,7 +162,7 @@ def wasi(options: Options, engine: Engine) -> Wasi:
 def _execute(options: Options, what: tuple[Linker, Store, Module], watch: Watch, begin: float) -> list[Any]:
     """``_initialize`` if it is exported, then the export that was asked for, else ``_start``; gives its results."""
     _, store, module = what
-    heed_interrupt()
+    output.heed_interrupt()
     with options_explained(options):
         values = _values(module, options)
     with store.deadline(_left(options, begin)):

@@ -16,7 +16,7 @@ from types import FrameType
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
 from stratavm.base.words import counted
-from stratavm.cli import heed_interrupt, output
+from stratavm.cli import output
 from stratavm.cli.looker import LOOK_S, Looker, state_of
 from stratavm.cli.program import Options
 from stratavm.engine.source import read_up_to
@@ -96,7 +96,7 @@ class Watched:
         self._before = None if module is None else parts_of(module)
         del text, module
         while True:
-            heed_interrupt()
+            output.heed_interrupt()
             found, now_s = state_of(self._options.module), time.monotonic()
             if self._looker.look(found, now_s):
                 self._take()
