@@ -1,0 +1,93 @@
+"""Stores with live objects of guests: snapshots, clones, updates and forks."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from stratavm import Config, Engine, Module, SnapshotRefused, Store
+from stratavm.engine import Linker
+from stratavm.engine.instance import Instance
+from stratavm.module.features import DEFAULT
+
+FEATURES = DEFAULT | {"gc"}
+TIERS = ("oracle", "jit0", "jit1", "auto")
+TEXT = """(module
+  (type $s (struct (field (mut i32)) (field (mut (ref null $s)))))
+  (global $g (mut (ref null $s)) (ref.null $s))
+  (func (export "set") (param $k i32)
+    (global.set $g (struct.new $s (local.get $k)
+      (struct.new $s (i32.add (local.get $k) (i32.const 1)) (ref.null $s)))))
+  (func (export "clear") (global.set $g (ref.null $s)))
+  (func (export "get") (result i32)
+    (i32.add (struct.get $s 0 (global.get $g)) (struct.get $s 0 (struct.get $s 1 (global.get $g)))))
+  (func (export "churn") (param $k i32)
+    (loop (drop (struct.new $s (i32.const 77) (ref.null $s)))
+      (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))))"""
+
+
+def made(tier: str) -> Instance:
+    """An instance in a store of its own."""
+    home = Engine(Config(tier=tier, features=FEATURES))
+    return Linker(home).instantiate(Store(home), Module(TEXT, engine=home))
+
+
+def churn(instance: Instance) -> None:
+    """What nothing holds is gone, and its place is used again."""
+    instance.exports["churn"](1000)
+    instance.store.gc()
+    instance.exports["churn"](3000)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_snapshot_keeps_no_live_object(tier: str) -> None:
+    """It is refused, and says where the object is; without one it is taken, and clones have objects of their own."""
+    instance = made(tier)
+    instance.exports["set"](5)
+    with pytest.raises(SnapshotRefused, match="global 0; set it to null before"):
+        instance.snapshot()
+    churn(instance)
+    assert instance.exports["get"]() == 11
+    instance.exports["clear"]()
+    clones = [instance.snapshot().instantiate(Store(instance.store.engine)) for _ in range(2)]
+    for k, clone in enumerate(clones):
+        clone.exports["set"](k)
+        churn(clone)
+    assert [clone.exports["get"]() for clone in clones] == [1, 3]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_update_leaves_objects_where_they_are(tier: str) -> None:
+    """New code reads and makes them as the old one did."""
+    instance = made(tier)
+    instance.exports["set"](5)
+    instance.update(TEXT.replace("(i32.add (struct.get", "(i32.sub (struct.get"))
+    churn(instance)
+    assert instance.exports["get"]() == -1
+    instance.exports["set"](8)
+    churn(instance)
+    assert instance.exports["get"]() == -1
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_both_sides_of_a_fork_go_on_with_the_heap(tier: str) -> None:
+    """Neither sees what the other makes and collects."""
+    instance = made(tier)
+    instance.exports["set"](5)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            churn(instance)
+            before = instance.exports["get"]()
+            instance.exports["set"](20)
+            churn(instance)
+            code = 0 if (before, instance.exports["get"]()) == (11, 41) else 2
+        finally:
+            os._exit(code)
+    instance.exports["set"](9)
+    churn(instance)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    churn(instance)
+    assert instance.exports["get"]() == 19
