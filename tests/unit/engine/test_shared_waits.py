@@ -339,7 +339,7 @@ def test_a_start_function_may_wait(engine, memory):
 def test_python_runs_while_guests_wait(engine, memory):
     """They have let go of the GIL; on the main thread, too."""
     g = guest(engine, memory)
-    beside = Threads(lambda: (time.sleep(0.05), sum(range(100_000)), memory.notify(0))[-1])
+    beside = Threads(lambda: (until(lambda: memory.waiters == 1), sum(range(100_000)), memory.notify(0))[-1])
     assert g.exports.wait(0, 0, 20_000_000_000) == 0 and beside.join() == [1]
 
 
