@@ -65,7 +65,7 @@ APART = (
 MOST_MODULES = 232
 """Vectors have two hot modules of their own, exceptions that guests keep one, atomic instructions one, and waiting at a
 memory one, and so have large binaries, which are read in chunks: parts of the one shared object. The heap of guests'
-objects has eight, and what binds it to a store two: some 0.6 ms that wait to be loaded with the first object."""
+objects has eight, and what binds it to a store two: up to 1 ms that waits to be loaded with the first object."""
 
 MOST_IMPORTED = 10
 """Modules of ours that a plain run leaves to Python's own import."""
