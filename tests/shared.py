@@ -58,7 +58,7 @@ def guest(engine: Engine, memory: SharedMemory, store: Store | None = None) -> A
     return linker.instantiate(store or Store(engine), _modules[engine])
 
 
-def until(true: Callable[[], object], seconds: float = 20.0) -> None:
+def until(true: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for something that other threads bring about."""
     end = time.monotonic() + seconds
     while not true():

@@ -59,7 +59,7 @@ def test_ctrl_c_ends_it_also_when_nobody_reads(given):
     with EndingInput() as stream:
         writing.start()
         signal.raise_signal(signal.SIGINT)
-        stream._thread.join(30)
+        stream._thread.join(60)
         assert not stream._thread.is_alive()
     os.set_blocking(0, False)
     while writing.is_alive():  # what the pipe holds, until the writer is through

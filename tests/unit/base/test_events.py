@@ -422,17 +422,17 @@ def test_a_listener_that_blocks_holds_up_only_its_own_emitter(bus, heard):
     def block(event):
         if event.pages == 1:
             entered.set()
-            assert release.wait(10)
+            assert release.wait(60)
 
     bus.subscribe(Grown, block)
     bus.subscribe(Grown, heard.append)
     thread = threading.Thread(target=bus.emit, args=(Grown(1),))
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     bus.emit(Grown(2))
     assert heard == [Grown(2)]
     release.set()
-    thread.join(10)
+    thread.join(60)
     assert heard == [Grown(2), Grown(1)]
 
 

@@ -70,7 +70,7 @@ def test_who_kills_it_is_left_with_nothing(program, how):
     with begin(*how, "--invoke", "spin", program) as strata:
         assert strata.stdout.readline() == "hello\n"
         strata.kill()
-        assert strata.communicate(timeout=30) == ("", "")
+        assert strata.communicate(timeout=60) == ("", "")
     assert strata.returncode == -signal.SIGKILL
 
 
@@ -88,7 +88,7 @@ def test_signals_end_it(program, how, number):
     with begin(*how, "--invoke", "spin", program, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)) as strata:
         assert strata.stdout.readline() == "hello\n"  # (default: whoever runs the tests may ignore it, as nohup does)
         strata.send_signal(number)
-        _, err = strata.communicate(timeout=30)
+        _, err = strata.communicate(timeout=60)
     expected = (130, "strata: interrupted\n") if number == signal.SIGINT else (-number, "")
     assert (strata.returncode, err) == expected
 
@@ -99,7 +99,7 @@ def test_ctrl_c_is_told_as_data_where_that_is_wanted(program, how):
     with begin(*how, "--json", "--invoke", "spin", program) as strata:
         assert strata.stdout.readline() == "hello\n"
         strata.send_signal(signal.SIGINT)
-        out, err = strata.communicate(timeout=30)
+        out, err = strata.communicate(timeout=60)
     told = json.loads(out)
     assert (strata.returncode, err, told["reason"], told["exit_code"]) == (130, "", "interrupt", 130)
 
@@ -109,7 +109,7 @@ def test_ctrl_c_at_a_terminal_counts_once(program):
     with begin("--isolate", "--invoke", "spin", program, start_new_session=True) as strata:
         assert strata.stdout.readline() == "hello\n"
         os.killpg(strata.pid, signal.SIGINT)
-        _, err = strata.communicate(timeout=30)
+        _, err = strata.communicate(timeout=60)
     assert (strata.returncode, err) == (130, "strata: interrupted\n")
 
 

@@ -37,7 +37,7 @@ async def began(store):
 async def cancelled(task):
     """Cancel a task and see that it ended so, within a generous time."""
     task.cancel()
-    (result,) = await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 30)
+    (result,) = await asyncio.wait_for(asyncio.gather(task, return_exceptions=True), 60)
     assert isinstance(result, asyncio.CancelledError), result
 
 
@@ -88,12 +88,12 @@ def test_a_guest_that_is_kept_can_be_called_after_the_cancelling():
 
 def test_cancelling_twice_does_not_leave_the_guest_behind():
     """A host function holds the end up; the second cancel comes meanwhile. It is waited for all the same."""
-    go_on = threading.Event()
+    inside, go_on = threading.Event(), threading.Event()
 
     async def main():
-        store, exports = guest(lambda: go_on.wait(30))
+        store, exports = guest(lambda: (inside.set(), go_on.wait(60)) and None)
         task = asyncio.create_task(to_thread(store, exports.wait))
-        await began(store)
+        assert await asyncio.to_thread(inside.wait, 60)  # the host function has it, which nothing ends
         for _ in range(3):
             task.cancel()
             await asyncio.sleep(0.03)
@@ -112,7 +112,7 @@ def test_a_call_that_no_thread_had_begun_is_never_made():
     async def main():
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1))
-        first = loop.run_in_executor(None, go_on.wait, 30)
+        first = loop.run_in_executor(None, go_on.wait, 60)
         store, _ = guest()
         task = asyncio.create_task(to_thread(store, made.append, 1))
         await asyncio.sleep(0.02)

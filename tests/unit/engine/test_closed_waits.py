@@ -61,7 +61,12 @@ def test_whoever_closes_it_it_is_busy(engine, memory, way):
 def test_its_own_thread_does_not_close_it_either(engine, memory):
     """In a signal's handler, while it waits: the error ends the wait, as any that a handler raises."""
     g = guest(engine, memory)
-    with alarm(0.05, act=g.store.close), pytest.raises(StoreBusy, match="while a call is inside"):
+
+    def close():
+        if memory.waiters:  # else it rang before the wait began: it rings again
+            g.store.close()
+
+    with pytest.raises(StoreBusy, match="while a call is inside"), alarm(0.05, 0.05, act=close):
         g.exports.wait(0, 0, -1)
     assert memory.waiters == 0 and not g.store.busy
     g.store.close()
@@ -157,7 +162,7 @@ def test_closing_wakes_who_waits_on_a_loop_from_any_thread(tier):
         for thread in closing:
             thread.join()
         assert memory.waiters == 1 and memory.notify(0, 9) == 1
-        assert await asyncio.wait_for(calls[5], 10) == 0
+        assert await asyncio.wait_for(calls[5], 60) == 0
 
     asyncio.run(main())
 
@@ -192,7 +197,7 @@ def test_storms_of_cancellations_lose_no_notification(seed):
             assert left == len([task for task in tasks if not task.done()])
             sent.append(memory.notify(0))
             assert sent[-1] == left
-            await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+            await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
             assert memory.waiters == 0 and len(told) == sum(sent)
 
     asyncio.run(main())

@@ -288,13 +288,13 @@ def test_another_thread_is_refused_while_a_call_is_inside():
 
     def wait() -> None:
         inside.set()
-        assert leave.wait(10)
+        assert leave.wait(60)
 
     source = '(module (import "e" "wait" (func $w)) (func (export "run") (call $w)) (func (export "nop")))'
     exports = stratavm.load(source, imports={"e": {"wait": wait}}).exports
     thread = threading.Thread(target=lambda: results.append(exports.run()))
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     with pytest.raises(StoreBusy):
         exports.nop()
     leave.set()

@@ -271,7 +271,7 @@ def test_other_threads_forks_and_closing():
     threads = [threading.Thread(target=lambda: got.extend(id_(i) for i in range(100))) for _ in range(4)]
     for t in threads:
         t.start()
-        t.join(20)
+        t.join(60)
     assert len(got) == 400
     child = os.fork()
     if child == 0:
@@ -294,7 +294,7 @@ def test_overlap_is_refused():
     def host(x: int) -> int:
         if x == 77:
             inside.set()
-            assert leave.wait(20)
+            assert leave.wait(60)
         return x
 
     exports = stratavm.load(HOST, imports={"e": {"f": host}}).exports
@@ -303,11 +303,11 @@ def test_overlap_is_refused():
     ended: list[int] = []
     thread = threading.Thread(target=lambda: ended.append(exports.host(77)))
     thread.start()
-    assert inside.wait(20)
+    assert inside.wait(60)
     with pytest.raises(stratavm.StoreBusy):
         exports.id(1)
     leave.set()
-    thread.join(20)
+    thread.join(60)
     assert ended == [78] and exports.id(1) == 1
 
 

@@ -41,7 +41,7 @@ def kind(name, *args, of=None):
 guest = instance()
 def all_kinds():
     return " ".join(kind(name) for name in ("load", "div", "unreachable"))
-signal.alarm(50)
+signal.alarm(100)
 """
 ALL_KINDS = "memory_out_of_bounds div_by_zero unreachable"
 
@@ -50,7 +50,7 @@ def run(code: str, *options: str) -> subprocess.CompletedProcess[str]:
     """A fresh interpreter, in which every kind of trap has been met once."""
     env = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}"}
     code = PRELUDE + "all_kinds()\n" + code
-    return subprocess.run([sys.executable, *options, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *options, "-c", code], env=env, capture_output=True, text=True, timeout=110)
 
 
 def prints(code: str) -> str:
@@ -188,7 +188,7 @@ thread.start()
 started.wait()
 child = os.fork()
 if child == 0:
-    signal.alarm(10)
+    signal.alarm(50)
     stratavm.Module("(module)", engine=engine)
     os._exit(7)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -231,7 +231,7 @@ if children[0]:
     thread.join()
     children.append(os.fork())
 if not children[-1]:
-    signal.alarm(10)
+    signal.alarm(50)
     with importing.importing:
         kind("unreachable", of=instance())
     os._exit(7)
@@ -256,7 +256,7 @@ thread.start()
 started.wait()
 child = os.fork()
 if child == 0:
-    signal.alarm(10)
+    signal.alarm(50)
     wait = 0
     os._exit(Slow().value)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))

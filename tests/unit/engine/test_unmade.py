@@ -273,7 +273,7 @@ def test_exports_are_looked_up_while_another_thread_closes_the_store():
     wrong = []
 
     def look(exports, barrier):
-        barrier.wait(30)
+        barrier.wait(60)
         for name in ("f", "g", "h", "t", "m"):
             try:
                 exports[name]
@@ -289,9 +289,9 @@ def test_exports_are_looked_up_while_another_thread_closes_the_store():
             barrier = threading.Barrier(2)
             thread = threading.Thread(target=look, args=(exports, barrier))
             thread.start()
-            barrier.wait(30)
+            barrier.wait(60)
             store.close()
-            thread.join(30)
+            thread.join(60)
     assert wrong == []
 
 

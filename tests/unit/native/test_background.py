@@ -155,7 +155,7 @@ def test_withdrawing_waits_for_a_piece_that_does_not_look(helpers):
     time.sleep(0.02)
     assert thread.is_alive()
     job.job.left = 1
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive() and (job.state, job.rounds) == (drill.IDLE, 1)
 
 
@@ -495,7 +495,7 @@ for i in range(60):
     exports = stratavm.Linker(module.engine).instantiate(stratavm.Store(module.engine), module).exports
     assert exports.run(0) == result
 ended.append(True)
-thread.join(20)
+thread.join(60)
 print(thread.is_alive())
 """
     assert prints(code) == "False"
@@ -517,7 +517,7 @@ for _ in range(10):
     child = os.fork()
     if not child:
         os._exit(7 if job.state == IDLE and not job.withdraw() and go_on(job) else 1)
-    thread.join(20)
+    thread.join(60)
     assert answers == [True] and job.state == IDLE
     assert status(child) == 7
 print("done")

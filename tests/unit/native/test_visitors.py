@@ -208,7 +208,7 @@ for _ in range(20):
         mine = [threading.Thread(target=job.lend) for job in jobs if job.offer() == OFFERED]
         for thread in mine: thread.start()
         good = good and goes_on(jobs, before) and all(job.withdraw() for job in jobs)
-        for thread in mine: thread.join(20)
+        for thread in mine: thread.join(60)
         os._exit(7 if good and not any(thread.is_alive() for thread in mine) else 1)
     assert status(child) == 7
     assert goes_on(jobs, before)

@@ -8,6 +8,7 @@ import pytest
 
 from stratavm import Closed, ResourceLimit
 from stratavm.plugins.ledger import INSTANCE, PLUGIN, Ledger, Place
+from tests.unit.plugins.conftest import until_async
 
 
 def test_what_came_last_goes_first():
@@ -114,10 +115,7 @@ def test_tasks_end_with_the_ledger():
         assert [entry.name for entry in (task,)] == ["long"] and ledger.counts() == {"task": 1}
         before = asyncio.all_tasks()
         await asyncio.to_thread(ledger.release)
-        for _ in range(100):
-            if len(asyncio.all_tasks()) < len(before):
-                break
-            await asyncio.sleep(0.01)
+        await until_async(lambda: len(asyncio.all_tasks()) < len(before))
         assert len(asyncio.all_tasks()) == 1
         late = long()
         ledger.release(last=True)

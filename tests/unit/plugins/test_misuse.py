@@ -149,7 +149,7 @@ def test_closed_plugins_take_nothing(tmp_path: Path):
                 call()
         with pytest.raises(PluginRefused):
             early.load()
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads  # others' may end meanwhile
         plugins.close()
         assert list(plugins) == []
     gc.collect()

@@ -730,10 +730,11 @@ def test_no_call_fails_beside_updates(host):
     for number in range(30):
         more = f'(global (export "more") i32 (i32.const {number // 2}))' + "(func (drop (i32.const 5)))" * (number % 2)
         kinds.append(plugin.update_to(said, module(*body, more)).kind)
+    until(lambda: min(counts) or errors)
     over.set()
     for thread in threads:
         thread.join()
-    assert errors == [] and set(kinds) == {"swap", "patch"} and min(counts) > 0
+    assert errors == [] and set(kinds) == {"swap", "patch"}
     assert plugin.call("count") == bytes([(sum(counts) + 1) % 256])
     assert plugin.metrics().owned["instance"] <= 2
     plugin.unload()

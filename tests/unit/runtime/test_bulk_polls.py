@@ -89,7 +89,7 @@ def test_an_interrupt_ends_a_bulk_operation(instance, name):
                 instance.exports[name]()
     finally:
         ended.set()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.trace_slow  # a handler that runs inside the tracer loses what it raises
@@ -109,8 +109,8 @@ def test_ctrl_c_ends_a_bulk_operation(instance, name):
         with pytest.raises(KeyboardInterrupt):
             instance.exports[name]()
             ended.set()
-            thread.join(10)
-        thread.join(10)
+            thread.join(60)
+        thread.join(60)
         ended.clear()
         with contextlib.suppress(InstancePoisoned):
             instance.exports[name]()

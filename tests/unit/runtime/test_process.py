@@ -283,7 +283,7 @@ if child == 0:
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 assert thread.is_alive() and view[0] == 0
 view[0] = 1
-thread.join(10)
+thread.join(60)
 print(code, thread.is_alive())
 """
     assert prints(code) == "7 False"

@@ -200,7 +200,7 @@ def test_workers_that_somebody_else_ended_are_replaced(how):
         for gone in (worker, *pool._waiting):
             gone.ready()
             os.kill(gone._child.pid, how)
-            gone._child.wait(10)
+            gone._child.wait(60)
         again = pool.take("me")
         assert again is not worker and again.call(b"well") == b"well"
         pool.give_back("me", again)

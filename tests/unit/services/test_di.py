@@ -528,7 +528,7 @@ def test_start_has_a_time_out():
     release = threading.Event()
 
     def cache() -> Cache:
-        release.wait(10)
+        release.wait(60)
         return Cache()
 
     container = Services().singleton(Clock, eager=True).singleton(cache, eager=True).build()
@@ -580,7 +580,7 @@ def race(count, work):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     return results
 
 
@@ -629,7 +629,7 @@ def test_waiters_share_a_failure():
     time.sleep(0.05)
     release.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert [type(r) for r in results] == [OSError] * 3 and len(calls) == 1
     assert isinstance(container[Clock], Clock)
 
@@ -647,11 +647,11 @@ def test_two_threads_that_wait_for_each_other_are_told():
     barrier = threading.Barrier(2)
 
     def clock() -> Clock:
-        barrier.wait(10)
+        barrier.wait(60)
         return container[Cache]
 
     def cache() -> Cache:
-        barrier.wait(10)
+        barrier.wait(60)
         return container[Clock]
 
     container = Services().singleton(clock).singleton(cache).build()
@@ -668,7 +668,7 @@ def test_two_threads_that_wait_for_each_other_are_told():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert [type(r) for r in results] == [ResolveError] * 2
 
 

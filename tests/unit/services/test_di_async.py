@@ -186,7 +186,7 @@ def test_two_loops_share_a_build():
         thread.start()
     gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(results) == 4 and len(set(map(id, results))) == 1 and len(calls) == 1
 
 

@@ -85,7 +85,7 @@ def test_a_writer_that_waits_is_let_in_and_stays(fifo):
     writer = threading.Thread(target=write)
     writer.start()
     with Wasi(stdin=fifo) as wasi:
-        assert opened.wait(20)
+        assert opened.wait(60)
         assert Guest(wasi).read(0) == b"content"
     writer.join()
 

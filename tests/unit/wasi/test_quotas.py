@@ -358,15 +358,15 @@ def test_threads_that_list_one_directory_pay_for_what_they_hold(tmp_path):
 
         def wait() -> None:
             begun.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
 
         slow.memory.poll = wait
         thread = threading.Thread(target=slow.names, args=(3, 1 << 16))
         thread.start()
-        assert begun.wait(20)
+        assert begun.wait(60)
         quick.ok("fd_readdir", 3, DATA, 4096, 0, OUT)  # in the middle of the other one
         go_on.set()
-        thread.join(20)
+        thread.join(60)
         listings = wasi._context.table[3].held
         assert wasi._context.ledger.taken_bytes == sum(listing.real_bytes() for listing in listings)
         assert (1 << 20) - store.left == wasi._context.ledger.taken_bytes

@@ -59,11 +59,11 @@ def nobody_stays():
     yield
     for thread in threading.enumerate():
         if thread.name.startswith("stratavm-guest"):
-            thread.join(5)  # what is left to do for one that has let go of everything
+            thread.join(60)  # what is left to do for one that has let go of everything
             assert not thread.is_alive()
 
 
-def until(true, seconds=30):
+def until(true, seconds=60):
     """Wait for what happens soon."""
     late = time.monotonic() + seconds
     while not true():
@@ -238,7 +238,7 @@ def test_the_first_end_is_that_of_all(last, kind, main):
         elif number == 3:
             raise KeyError("the host's own")
         elif number == 4:
-            ready.acquire(timeout=30)
+            ready.acquire(timeout=60)
 
     program = Program(
         f"(if (i32.eq (local.get 1) (i32.const 3)) (then (call $call (i32.const 4)) {last})) {OTHERS}",
@@ -319,13 +319,13 @@ def test_a_host_function_that_does_not_return_is_left(monkeypatch):
 
     def call(number):
         inside.set()
-        go_on.wait(30)
+        go_on.wait(60)
 
     program = Program("(call $call (i32.const 0)) " + SPIN, call=call)
 
     def main(exports):
         exports.spawn(0)
-        assert inside.wait(30)
+        assert inside.wait(60)
 
     program.run(main)
     left = [t for t in threading.enumerate() if t.name.startswith("stratavm-guest")]
@@ -354,7 +354,7 @@ def test_a_start_that_is_slow_is_ended_too(monkeypatch):
 
     def main(exports):
         exports.spawn(0)
-        assert begun.wait(30)
+        assert begun.wait(60)
 
     program.run(main)
     until(lambda: entered)

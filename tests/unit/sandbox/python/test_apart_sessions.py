@@ -156,7 +156,7 @@ def test_a_first_turn_is_tried_anew(isolated, monkeypatch):
     def turn(room, *given):
         if dying and dying.pop():
             os.kill(room._worker._child.pid, signal.SIGKILL)
-            room._worker._child.wait(10)
+            room._worker._child.wait(60)
         return real(room, *given)
 
     monkeypatch.setattr(apartsession.Room, "turn", turn)

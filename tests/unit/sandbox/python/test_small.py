@@ -89,7 +89,7 @@ def check_sessions(python):
 
     async def main():
         async with python.session() as other:
-            return (await other.run_async("any", timeout=20)).value
+            return (await other.run_async("any", timeout=60)).value
 
     assert asyncio.run(main()) == WARM
 
@@ -256,19 +256,19 @@ def test_sessions_that_share_a_worker_have_turns_one_after_another(near, monkeyp
             with pytest.raises(SessionBusy, match=BUSY[:20]):
                 fork.run("any")
             nested.append(True)
-            assert go.wait(20)
+            assert go.wait(60)
         return real(request, answer)
 
     monkeypatch.setattr(worker, "handle", handle)
     thread = threading.Thread(target=session.run, args=("any",))
     thread.start()
-    assert inside.wait(20)
+    assert inside.wait(60)
     with pytest.raises(SessionBusy, match="share a process"):
         fork.run("any", timeout=0.2)
     with pytest.raises(SessionBusy, match="share a process"):
         fork.fork()
     go.set()
-    assert fork.run("any", timeout=20).value == WARM + 1
+    assert fork.run("any", timeout=60).value == WARM + 1
     thread.join()
     assert nested and session.run("any").value == WARM + 2
     for one in (session, fork):

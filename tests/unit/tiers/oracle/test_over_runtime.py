@@ -47,7 +47,7 @@ def test_another_thread_can_interrupt():
     )
 
     def stop() -> None:
-        entered.wait(10)
+        entered.wait(60)
         store.interrupt()
 
     thread = threading.Thread(target=stop)
