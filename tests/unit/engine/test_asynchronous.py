@@ -90,8 +90,12 @@ def test_cancelling_twice_does_not_leave_the_guest_behind():
     """A host function holds the end up; the second cancel comes meanwhile. It is waited for all the same."""
     inside, go_on = threading.Event(), threading.Event()
 
+    def wait():
+        inside.set()
+        go_on.wait(60)
+
     async def main():
-        store, exports = guest(lambda: (inside.set(), go_on.wait(60)) and None)
+        store, exports = guest(wait)
         task = asyncio.create_task(to_thread(store, exports.wait))
         assert await asyncio.to_thread(inside.wait, 60)  # the host function has it, which nothing ends
         for _ in range(3):
