@@ -96,7 +96,7 @@ cdef extern from * nogil:
     int sem_destroy(sem_t* semaphore)
 
 cdef void use_huge_pages(uintptr_t start, size_t size) noexcept
-cdef void have_huge_pages(uintptr_t start, uintptr_t end) noexcept
+cdef uintptr_t have_huge_pages(uintptr_t start, uintptr_t end) noexcept
 
 cdef class Reading:
     cdef str path

@@ -65,7 +65,8 @@ BAD_UTF8 = "malformed UTF-8 encoding"
 def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t, offset: int64_t = -1) -> bytes:
     """The next ``size`` bytes of a file, or those at ``offset``, or as many as there are.
 
-    The memory of large ones is asked for in huge pages: the faults at its first touch take longer than the reading.
+    The memory of large ones is had in huge pages where these come quickly: the faults at its first touch take longer
+    than the reading.
 
     Raises:
         OSError: the file cannot be read.
@@ -79,15 +80,16 @@ def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t, offset: int64_t 
     done: cython.Py_ssize_t = 0
     got: cython.Py_ssize_t
     failure: cython.int
-    use_huge_pages(cython.cast(uintptr_t, start), size)
+    wanted: cython.size_t
+    touched: uintptr_t = cython.cast(uintptr_t, start)
     while done < size:
+        wanted = min(cython.cast(cython.size_t, size - done), PIECE_BYTES)
+        touched = have_huge_pages(touched, cython.cast(uintptr_t, start + done) + wanted)
         with cython.nogil:
             if offset < 0:
-                got = read(descriptor, start + done, min(cython.cast(cython.size_t, size - done), PIECE_BYTES))
+                got = read(descriptor, start + done, wanted)
             else:
-                got = pread(
-                    descriptor, start + done, min(cython.cast(cython.size_t, size - done), PIECE_BYTES), offset + done
-                )
+                got = pread(descriptor, start + done, wanted, offset + done)
             failure = errno
         if got == 0 or (got < 0 and failure == EAGAIN):
             return data[:done]
@@ -120,18 +122,20 @@ def advise_huge_pages(start: uintptr_t, end: uintptr_t, how: cython.int) -> cyth
 
 def have_huge_pages(start, end):
     """Those that lie in there, at once, for who writes nearly everywhere in there; small ones from where they come
-    slowly."""
+    slowly. Where what follows begins: in the middle of a huge page there may be one yet. No other thread writes there:
+    what is there is read and written again."""
     page: uintptr_t = (start + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1)
     if are_slow or page + HUGE_PAGE > end:
-        return
+        return start
     with cython.nogil:
         advise_huge_pages(start, end, MADV_HUGEPAGE)
         while page + HUGE_PAGE <= end:
             page = page + HUGE_PAGE if is_quick(page, end) else end
+    return page
 
 
 def copied(data: bytes, offset: cython.Py_ssize_t, size: cython.Py_ssize_t) -> bytes:
-    """A part of some bytes; the memory of a large one is asked for in huge pages.
+    """A part of some bytes; the memory of a large one is had in huge pages where these come quickly.
 
     Raises:
         ValueError: it does not lie in them.
@@ -141,7 +145,7 @@ def copied(data: bytes, offset: cython.Py_ssize_t, size: cython.Py_ssize_t) -> b
     part: bytes = PyBytes_FromStringAndSize(cython.NULL, size)
     to: cython.p_char = PyBytes_AS_STRING(part)
     start: cython.p_char = PyBytes_AS_STRING(data)
-    use_huge_pages(cython.cast(uintptr_t, to), size)
+    have_huge_pages(cython.cast(uintptr_t, to), cython.cast(uintptr_t, to) + size)
     with cython.nogil:
         memcpy(to, start + offset, size)
     return part

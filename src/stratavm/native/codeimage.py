@@ -12,7 +12,7 @@ from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringA
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy, memset
-from cython.cimports.stratavm.module.reader import use_huge_pages
+from cython.cimports.stratavm.module.reader import have_huge_pages
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
 from cython.cimports.stratavm.runtime.codemap import (
     SITE_BIT,
@@ -484,7 +484,7 @@ def joined(old: Rows, fresh: Rows, pieces: list) -> bytes:
     head_bytes: uint64_t = cython.sizeof(Head) + n * cython.sizeof(Row)
     made: bytes = PyBytes_FromStringAndSize(cython.NULL, head_bytes + size)
     start: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(made))
-    use_huge_pages(cython.cast(uintptr_t, start), head_bytes + size)
+    have_huge_pages(cython.cast(uintptr_t, start), cython.cast(uintptr_t, start) + head_bytes + size)
     head: cython.pointer(Head) = cython.cast(cython.pointer(Head), start)
     head.magic, head.n_funcs, head.n_rows, head.row_bytes = MAGIC, old.n_funcs, n, cython.sizeof(Row)
     row: cython.pointer(Row) = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))

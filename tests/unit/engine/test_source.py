@@ -14,7 +14,7 @@ from stratavm.base.budget import Budget
 from stratavm.base.errors import DeadlineExceeded
 from stratavm.engine import source
 from stratavm.engine.source import PIECE, read_source, read_up_to
-from stratavm.module.reader import call_slow, read_bytes
+from stratavm.module.reader import call_slow, copied, read_bytes
 
 SOON_S = 10
 """Generous: the machine may be busy."""
@@ -145,6 +145,17 @@ def test_a_file_that_grew_or_shrank_since_it_was_looked_at_is_read_as_it_is(tmp_
         assert len(read_up_to(file, 10, 10)) == 11
 
 
+def advice_of(data):
+    """What the kernel was told of the memory in the middle of some bytes."""
+    middle, inside = id(data) + len(data) // 2, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            inside = int(found[1], 16) <= middle < int(found[2], 16)
+        elif inside and line.startswith("VmFlags:"):
+            return line.split()
+    return []
+
+
 @pytest.mark.skipif(not os.path.exists("/sys/kernel/mm/transparent_hugepage"), reason="the kernel has no huge pages")
 def test_a_large_file_is_read_into_huge_pages(tmp_path):
     """Its memory is marked so, whether there are any or not, unless they came slowly to this process before."""
@@ -154,13 +165,26 @@ def test_a_large_file_is_read_into_huge_pages(tmp_path):
         file.truncate(16 << 20)
     with open(path, "rb", buffering=0) as file:
         data = read_bytes(file.fileno(), 16 << 20)
-    middle, inside, flags = id(data) + (8 << 20), False, ""
-    for line in Path("/proc/self/smaps").read_text().splitlines():
-        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
-            inside = int(found[1], 16) <= middle < int(found[2], 16)
-        elif inside and line.startswith("VmFlags:"):
-            flags = line
-    assert "hg" in flags.split()
+    assert "hg" in advice_of(data)
+
+
+@pytest.mark.skipif(not os.path.exists("/sys/kernel/mm/transparent_hugepage"), reason="the kernel has no huge pages")
+@pytest.mark.parametrize("is_copy", [False, True], ids=["read", "copied"])
+def test_no_more_huge_pages_are_asked_for_after_one_that_came_slowly(tmp_path, is_copy):
+    """Where a host has taken memory back, 40 MB of them take it 150 ms, and of small ones 25."""
+    path, size = tmp_path / "large.wasm", 40 << 20
+    call_slow(0)
+    try:
+        if is_copy:
+            data = copied(bytes(size + 1), 1, size)
+        else:
+            with open(path, "wb") as file:
+                file.truncate(size)
+            with open(path, "rb", buffering=0) as file:
+                data = read_bytes(file.fileno(), size)
+        assert data == bytes(size) and "hg" not in advice_of(data)
+    finally:
+        assert call_slow(1_000_000)
 
 
 def test_reading_a_large_file_ends_in_time(tmp_path):
