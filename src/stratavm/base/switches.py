@@ -16,7 +16,7 @@ PREFIX: Final = "STRATA_"
 SWITCHES: Final[dict[str, Switch[object]]] = {}
 """All of them, by name."""
 OF_THE_BUILD: Final = ("STRATA_BUILD", "STRATA_BUILD_CACHE", "STRATA_BUILD_JOBS", "STRATA_LINES", "STRATA_SPEC_TESTS",
-                       "STRATA_BLESS")  # fmt: skip
+                       "STRATA_BLESS", "STRATA_WITNESSES")  # fmt: skip
 """Variables that are no switches of the package: its build and its tests obey them."""
 
 
