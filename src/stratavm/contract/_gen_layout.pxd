@@ -22,7 +22,7 @@ cdef struct ExecContext:  # One per store; register r15.
     void* value_gate  # +40: the same for builtins that return a value
     void* trap_exit  # +48: machine code that leaves the activation with a trap
     uint64_t fuel  # +56: units of fuel left; MAX = not counted
-    uint64_t satb  # +64: GC barrier flag (reserved)
+    void* note_stub  # +64: machine code of the write barrier's slow path (targets/x64/stubs.py: note_stub)
     uint64_t occupant  # +72: serial of the thread inside, 0 = free; top bit: a guest waits that it ran
     void* thread  # +80: ThreadBlock of the occupant
     void* store  # +88: borrowed PyObject* of the Store
@@ -47,9 +47,11 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t heap_side  # +232: the side byte of an object is at (address >> 4) + this
     uint64_t heap_marking  # +240: whether what references are overwritten has to be told
     void* objects  # +248: borrowed PyObject* of the store's Objects; NULL: it has none
-    void* builtins[64]  # +256: addresses of builtins, see contract/builtins.py
-    uint32_t counters[256]  # +768: entries until a word runs out; of a function: its defined index modulo
-    uint8_t spans[256]  # +1792: what each of them began with
+    void* heap  # +256: HeapState of their heap; NULL as that
+    void* new_stub  # +264: machine code that makes an object where the window has no room (new_stub there)
+    void* builtins[64]  # +272: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +784: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1808: what each of them began with
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
@@ -61,7 +63,7 @@ cdef enum:
     EXEC_VALUE_GATE = 0x28
     EXEC_TRAP_EXIT = 0x30
     EXEC_FUEL = 0x38
-    EXEC_SATB = 0x40
+    EXEC_NOTE_STUB = 0x40
     EXEC_OCCUPANT = 0x48
     EXEC_THREAD = 0x50
     EXEC_STORE = 0x58
@@ -86,10 +88,12 @@ cdef enum:
     EXEC_HEAP_SIDE = 0xe8
     EXEC_HEAP_MARKING = 0xf0
     EXEC_OBJECTS = 0xf8
-    EXEC_BUILTINS = 0x100
-    EXEC_COUNTERS = 0x300
-    EXEC_SPANS = 0x700
-    EXEC_SIZE = 0x800
+    EXEC_HEAP = 0x100
+    EXEC_NEW_STUB = 0x108
+    EXEC_BUILTINS = 0x110
+    EXEC_COUNTERS = 0x310
+    EXEC_SPANS = 0x710
+    EXEC_SIZE = 0x810
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.
     Activation* prev  # +0: the activation below on this thread
@@ -312,7 +316,8 @@ cdef enum:
     BUILTIN_REF_IS = 0x16
     BUILTIN_OBJECT_NEW = 0x17
     BUILTIN_MEMORY_NOTIFY = 0x18
-    N_BUILTINS = 0x19
+    BUILTIN_NOTE = 0x19
+    N_BUILTINS = 0x1a
 
 cdef enum:
     ATTENTION_CLOSED = 0x1

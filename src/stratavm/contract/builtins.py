@@ -70,6 +70,9 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
         "exec.waited: a reference to a new object of zeros",
     ),
     Builtin("memory_notify", "host", ("memory", "address", "count"), "status", "exec.waited: how many were woken"),
+    Builtin(
+        "note", "leaf", ("thing", "slot"), "value", "the write barrier: a reference in an object is about to change; 0"
+    ),
 )
 STATUSES: Final[dict[str, int]] = {"suspend": 0x100, "throw": 0x101}
 """Statuses beyond the kinds of traps: a guest on a fiber is suspended, an exception of WebAssembly looks for who

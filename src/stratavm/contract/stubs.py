@@ -93,6 +93,10 @@ class Stubs(Protocol):
     *Count stub*: where a prologue goes whose word of counters has run out, with the defined index in r11; saves all
     registers and calls builtin ``count``.
 
+    *Note stub*: the slow path of the write barrier (ADR-0077); r11 has the address of the word that is about to change,
+    and behind the return address lies that of the object, which goes with it. Saves all registers and calls builtin
+    ``note``.
+
     *Poll stub*: what every poll calls when ``poll_limit`` says so; saves all registers and calls builtin
     ``poll``, with the lowest address that the caller wants to use. If ``exec.osr_code`` is not NULL then, it clears
     that, takes the caller's frame down, and goes on there with ``exec.osr_values`` in rax.
@@ -103,6 +107,7 @@ class Stubs(Protocol):
     value_gate: int
     poll_stub: int
     count_stub: int
+    note_stub: int
 
     def fibers(self) -> tuple[int, int, int, int]:
         """Addresses of the machine code of fibers: the gate, the gate for values, start, resume."""

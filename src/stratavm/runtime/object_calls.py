@@ -6,6 +6,7 @@ import cython
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import int32_t, uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import (
+    BUILTIN_NOTE,
     BUILTIN_OBJECT_NEW,
     BUILTIN_OBJECT_OP,
     BUILTIN_REF_IS,
@@ -13,7 +14,8 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FuncRec,
     VMContext,
 )
-from cython.cimports.stratavm.heap.state import TYPE_MASK
+from cython.cimports.stratavm.heap.mark import note_write
+from cython.cimports.stratavm.heap.state import TYPE_MASK, HeapState
 from cython.cimports.stratavm.runtime.exceptions import free_dropped, keep_raised
 from cython.cimports.stratavm.runtime.func import cell_widths, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
@@ -177,6 +179,18 @@ def object_new(
     return status
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def note(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), thing: uint64_t, slot: uint64_t
+) -> uint64_t:
+    """Builtin ``note``."""
+    note_write(cython.cast(cython.pointer(HeapState), context.heap), thing, slot)
+    return 0
+
+
+builtin_table[BUILTIN_NOTE] = cython.cast(cython.p_void, note)
 builtin_table[BUILTIN_OBJECT_NEW] = cython.cast(cython.p_void, object_new)
 builtin_table[BUILTIN_OBJECT_OP] = cython.cast(cython.p_void, object_op)
 builtin_table[BUILTIN_REF_IS] = cython.cast(cython.p_void, ref_is)

@@ -112,14 +112,14 @@ class Objects:
 
     def __dealloc__(self):
         if self.exec != cython.NULL:
-            self.exec.objects = cython.NULL
+            self.exec.objects = self.exec.heap = cython.NULL
         free(self.words)
 
     def end(self):
         """The store is closed: no reference means anything any more."""
         self.heap.end()
         if self.exec != cython.NULL:
-            self.exec.objects = cython.NULL
+            self.exec.objects = self.exec.heap = cython.NULL
             self.exec.heap_next = self.exec.heap_end = 0
         self.exec = cython.NULL
         self.shown_before = []
@@ -413,6 +413,7 @@ def new_objects(heap, context):
     made: Objects = Objects.__new__(Objects, heap)
     made.exec = context
     context.objects = cython.cast(cython.p_void, made)
+    context.heap = cython.cast(cython.p_void, heap.state)
     heap.bind(
         cython.cast(cython.pointer(HeapWindow), cython.address(context.heap_next)),
         tell,

@@ -34,6 +34,7 @@ PSEUDO: Final[dict[str, int]] = {
     "u64_to_float": 1050,
     "trunc": 1051,
     "change": 1052,
+    "note": 1053,
     "via": 2048,
 }
 """Number of each pseudo operation; ``via`` plus the number of a row is that row behind a context pointer."""

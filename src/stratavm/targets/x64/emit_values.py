@@ -10,11 +10,15 @@ from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
+    EXEC_HEAP_MARKING,
+    EXEC_HEAP_SIDE,
+    EXEC_NOTE_STUB,
     NO_FRAME,
     TRAP_DIV_BY_ZERO,
     TRAP_INT_OVERFLOW,
     TRAP_INVALID_CONVERSION,
 )
+from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, UNLOGGED
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.machine.minst import (
     LOC_REMAT,
@@ -32,13 +36,16 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_RESULT,
     ENC_ROWS,
     MOP_ADD_RI,
+    MOP_ADD_RM,
     MOP_ADD_RR,
     MOP_AND_RI,
     MOP_ANDNP_RR,
     MOP_ANDP_RR,
     MOP_BSF_RR,
     MOP_BSR_RR,
+    MOP_CALL_M,
     MOP_CDQ,
+    MOP_CMP_MI,
     MOP_CMP_RI,
     MOP_CVTSI2SD_RR,
     MOP_CVTSI2SS_RR,
@@ -64,10 +71,12 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOVZX16_RM,
     MOP_OR_RR,
     MOP_ORP_RR,
+    MOP_PUSH_R,
     MOP_PXOR_RR,
     MOP_SHL_RI,
     MOP_SHR_RI,
     MOP_SUB_RI,
+    MOP_TEST_MI,
     MOP_TEST_RR,
     MOP_UCOMIS_RM,
     MOP_UCOMIS_RR,
@@ -76,6 +85,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_XORP_RR,
     R11,
     R14,
+    R15,
     RAX,
     RBP,
     RDX,
@@ -99,6 +109,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     DIV_REM,
     DIV_SIGNED,
     DIV_ZERO,
+    NOTE_OLD,
     P_CLZ,
     P_COPYSIGN,
     P_DIVIDE,
@@ -125,6 +136,9 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_cmov,
     emit_jcc,
     emit_jmp,
+    emit_m,
+    emit_mi,
+    emit_r,
     emit_ri,
     emit_rm,
     emit_rr,
@@ -659,3 +673,43 @@ class ValueEmitter:
         emit_ri(self.b, MOP_MOV_RI, wide, c.c & 0xFF, greatest)
         emit_jmp(self.b, c.back)
         return self.b.bind(zero)
+
+    # ---- objects of guests -----------------------------------------------------------------------
+
+    def note(self, inst, ops):
+        """The write barrier (ADR-0077). Its rare path is for a word whose granule is old and was not written to since
+        the last collection, and for any word while marks are made."""
+        index: uint32_t = NO_REG if inst.scale == NO_REG else ops[1].loc
+        side: Mem = based(R11, 0)
+        label: uint32_t = self.cold(COLD_NOTE, ops[0].loc | index << 8 | cython.cast(uint32_t, inst.scale) << 16)
+        self.colds[self.n_colds - 1].d = cython.cast(uint32_t, inst.disp)
+        self.held = NOTHING_HELD
+        if not inst.cc & NOTE_OLD:
+            if index == NO_REG:  # an object begins at a granule
+                emit_rr(self.b, MOP_MOV_RR, 8, R11, ops[0].loc)
+                side.disp = inst.disp >> GRANULE_SHIFT
+            else:
+                emit_rm(self.b, MOP_LEA_RM, 8, R11, self.noted(cython.address(self.colds[self.n_colds - 1])))
+            emit_ri(self.b, MOP_SHR_RI, 8, R11, GRANULE_SHIFT)
+            emit_rm(self.b, MOP_ADD_RM, 8, R11, based(R15, EXEC_HEAP_SIDE))
+            emit_mi(self.b, MOP_TEST_MI, 1, side, UNLOGGED)
+            emit_jcc(self.b, CC_NE, label)
+        emit_mi(self.b, MOP_CMP_MI, 4, based(R15, EXEC_HEAP_MARKING), 0)
+        emit_jcc(self.b, CC_NE, label)
+        return self.b.bind(self.colds[self.n_colds - 1].back)
+
+    def noted(self, c):
+        """The word that a barrier is for."""
+        place: Mem = based(c.a & 0xFF, cython.cast(int32_t, c.d))
+        if c.a >> 8 & 0xFF != NO_REG:
+            place.index = c.a >> 8 & 0xFF
+            place.scale = c.a >> 16
+        return place
+
+    def cold_note(self, c):
+        """The shared stub keeps every register; it takes the object from the stack, and r11 has the word."""
+        emit_r(self.b, MOP_PUSH_R, c.a & 0xFF)
+        emit_rm(self.b, MOP_LEA_RM, 8, R11, self.noted(c))
+        emit_m(self.b, MOP_CALL_M, R15, EXEC_NOTE_STUB)
+        self.return_site()
+        return emit_jmp(self.b, c.back)

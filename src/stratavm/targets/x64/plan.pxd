@@ -9,6 +9,7 @@ cdef enum:
 cdef struct ValuePlace:
     uint8_t type          # ValueType of ir/ssa.pxd
     uint8_t reg           # 0-31, IN_STACK = a stack cell
+    uint8_t traced        # of a field: a reference to an object, or a handle
     uint32_t offset       # of the cell
 
 cdef struct TypePlan:

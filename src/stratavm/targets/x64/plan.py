@@ -53,8 +53,8 @@ def value_type(t: int) -> int:
 
 
 def fields_of(module, index: int) -> list:
-    """Type, bytes and offset of each field of a type of structs, or of an array's elements: their places have bytes
-    where those of a function have a register. None of a type of functions."""
+    """Type, bytes, offset of each field of a type of structs, or of an array's elements, and whether it is traced:
+    their places have bytes where those of a function have a register. None of a type of functions."""
     composite = module.types[index].composite
     if isinstance(composite, types.FuncType):
         return []
@@ -62,7 +62,9 @@ def fields_of(module, index: int) -> list:
         from stratavm.contract.objects import layout
         from stratavm.heap.layout import storage_size
     storages = [f.storage for f in types.fields_of(composite)]
-    return list(zip(storages, map(storage_size, storages), layout(module, index).offsets, strict=True))
+    found = layout(module, index)
+    traced = [offset in found.traced for offset in found.offsets]
+    return list(zip(storages, map(storage_size, storages), found.offsets, traced, strict=True))
 
 
 @cython.cfunc
@@ -133,9 +135,10 @@ class ModulePlan:
             plan: cython.pointer(TypePlan) = cython.address(self.types[i])
             plan.first = at
             if s is None:
-                for storage, size, offset in fields[i]:
+                for storage, size, offset, traced in fields[i]:
                     self.places[at].type = value_type(types.I32 if storage in (types.I8, types.I16) else storage)
                     self.places[at].reg = size
+                    self.places[at].traced = traced
                     self.places[at].offset = offset
                     at += 1
                 continue

@@ -32,11 +32,16 @@ cdef enum Pseudo:
     P_TRUNC            # D gpr, U xmm; cc = TRUNC_* bits; width of the float; aux = pool offset of the bound
     P_CHANGE           # D rax: what was there, U operand (late), T; an address as behind P_VIA, of late uses; the high half of
                        # imm = row of the operation in registers; aux = kind: until nobody came between
+    P_NOTE             # the write barrier: U object, a scaled index as behind P_VIA, disp: a reference there is about to change; cc =
+                       # NOTE_OLD: it becomes none to an object
     P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,
                        # disp, and the high half of imm as its immediate; with MI_TRAPS: aux = kind
 
 cdef enum CallBit:
     CALL_VALUE = 1     # rax is a value, no status
+
+cdef enum NoteBit:
+    NOTE_OLD = 1       # only what was there matters
 
 cdef enum PollBit:
     POLL_FLOAT = 1     # the value is in an xmm register

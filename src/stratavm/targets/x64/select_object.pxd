@@ -11,6 +11,7 @@ cdef class ObjectSelector(AtomicSelector):
     cdef uint32_t not_null(self, uint32_t node, uint32_t kind) except? 0xFFFFFFFF nogil
     cdef int load_value(self, uint32_t n, uint32_t bytes, uint32_t reference, uint32_t index, uint32_t scale, int32_t offset) except -1 nogil
     cdef int save_value(self, uint32_t type, uint32_t bytes, uint32_t value, uint32_t reference, uint32_t index, uint32_t scale, int32_t offset) except -1 nogil
+    cdef int note(self, uint32_t node, uint32_t reference, uint32_t index, uint32_t scale, int32_t offset) except -1 nogil
     cdef int field(self, uint32_t n, bint write) except -1 nogil
     cdef int element(self, uint32_t n, bint write) except -1 nogil
     cdef int length(self, uint32_t n) except -1 nogil

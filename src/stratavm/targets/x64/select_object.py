@@ -26,6 +26,7 @@ from cython.cimports.stratavm.ir.ops import (
     OP_ARRAY_NEW_DEFAULT,
     OP_ARRAY_NEW_FIXED,
     OP_ARRAY_SET,
+    OP_REF_I31,
     OP_STRUCT_GET,
     OP_STRUCT_GET_S,
     OP_STRUCT_NEW,
@@ -33,7 +34,7 @@ from cython.cimports.stratavm.ir.ops import (
     OP_STRUCT_SET,
 )
 from cython.cimports.stratavm.ir.ssa import T_I32, T_I64, T_NONE, Node
-from cython.cimports.stratavm.machine.minst import MI_EFFECT, NO_VREG
+from cython.cimports.stratavm.machine.minst import MI_EFFECT, MI_FLAGS_DEF, NO_VREG
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RR,
     MOP_AND_RI,
@@ -53,9 +54,9 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import RULE_EXTRA, S_I31_GET, S_OBJECT, S_REF_I31, S_REF_TEST
 from cython.cimports.stratavm.targets.x64.plan import ValuePlace
-from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_AE, CC_E
+from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_AE, CC_E, NOTE_OLD, P_NOTE
 from cython.cimports.stratavm.targets.x64.rows import row_address
-from cython.cimports.stratavm.targets.x64.select_base import load_of, store_of, width_of
+from cython.cimports.stratavm.targets.x64.select_base import is_const, load_of, store_of, width_of
 
 from stratavm.spec import types as T
 
@@ -137,6 +138,14 @@ class ObjectSelector(AtomicSelector):
         self.m.last().flags |= MI_EFFECT
         return 0
 
+    def note(self, node, reference, index, scale, offset):
+        """The write barrier, before a node's value takes the place of a reference in an object. A constant or a number
+        is no object: then only what was there matters."""
+        self.pseudo(P_NOTE, 8, MI_EFFECT | MI_FLAGS_DEF)
+        if is_const(self.ssa, node) or self.ssa.nodes[node].op == OP_REF_I31:
+            self.m.last().cc = NOTE_OLD
+        return row_address(self.m, reference, index, scale, offset)
+
     def field(self, n, write):
         """``struct.get`` and ``struct.set``."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
@@ -145,6 +154,8 @@ class ObjectSelector(AtomicSelector):
         value: uint32_t
         if write:
             value = self.value(self.ssa.args[at.b + 1])
+            if place.traced:
+                self.note(self.ssa.args[at.b + 1], reference, NO_VREG, 0, place.offset)
             return self.save_value(
                 self.ssa.nodes[self.ssa.args[at.b + 1]].type, place.reg, value, reference, NO_VREG, 0, place.offset
             )
@@ -170,6 +181,8 @@ class ObjectSelector(AtomicSelector):
             index, scale = twice, 3
         if write:
             value = self.value(self.ssa.args[at.b + 2])
+            if place.traced:
+                self.note(self.ssa.args[at.b + 2], reference, index, scale, place.offset)
             return self.save_value(
                 self.ssa.nodes[self.ssa.args[at.b + 2]].type, place.reg, value, reference, index, scale, place.offset
             )

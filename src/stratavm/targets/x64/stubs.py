@@ -459,9 +459,24 @@ def count_stub() -> Code:
     return a.finish(frame)
 
 
-def _save_all(a: Asm) -> int:
-    """Begin a stub that keeps every register; gives the bytes of its frame."""
-    frame = _area_bytes(SAVED_BY_POLLS)
+@lru_cache(maxsize=1)
+def note_stub() -> Code:
+    """The slow path of the write barrier, called with all registers live; r11 = the word that is about to change; the
+    object lies behind the return address, and is popped.
+    """
+    a = Asm()
+    frame = _save_all(a, pushed=8)
+    a.ins("mov_rm", "rdx", base="rbp", disp=16)
+    a.ins("mov_rr", "rcx", "r11")
+    _builtin(a, "note", "value_gate")
+    _restore_all(a, pushed=8)
+    return a.finish(frame)
+
+
+def _save_all(a: Asm, pushed: int = 0) -> int:
+    """Begin a stub that keeps every register, and before whose call so many bytes were pushed; gives the bytes of its
+    frame."""
+    frame = _area_bytes(SAVED_BY_POLLS) + pushed
     a.ins("push_r", "rbp")
     a.ins("mov_rr", "rbp", "rsp")
     a.ins("sub_ri", "rsp", imm=frame)
@@ -469,9 +484,12 @@ def _save_all(a: Asm) -> int:
     return frame
 
 
-def _restore_all(a: Asm) -> None:
+def _restore_all(a: Asm, pushed: int = 0) -> None:
     """End it, with every register as it was."""
     _save_area(a, SAVED_BY_POLLS, restore=True)
     a.ins("mov_rr", "rsp", "rbp")
     a.ins("pop_r", "rbp")
-    a.ins("ret")
+    if pushed:
+        a.ins("ret_i", imm=pushed)
+    else:
+        a.ins("ret")

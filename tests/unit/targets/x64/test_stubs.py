@@ -161,22 +161,25 @@ def test_a_word_that_counts_lies_in_its_pattern():
             repeated(b"abcdef", 2, ((offset, 0, 0),))
 
 
-@pytest.mark.parametrize("name", ["poll", "count"])
-def test_the_stubs_of_polls_and_counts_keep_every_register(name):
+@pytest.mark.parametrize("name", ["poll", "count", "note"])
+def test_the_stubs_of_slow_paths_keep_every_register(name):
     """All registers that may hold a value, general and XMM, come back; the builtin gets exec, vmctx and how far down
-    the stack is in use, which the caller wished for or the stub needs; or which function counts, which r11 says.
+    the stack is in use, which the caller wished for or the stub needs; or which function counts, which r11 says; or
+    the object that was pushed and the word that r11 points to.
     """
     world, seen, given = World(), [], []
     exit_sp = layout.ACTIVATION.offset("exit_sp")
     stub_at = layout.EXEC.offset(f"{name}_stub")
 
-    def builtin(exec_, vmctx, value):
+    def builtin(exec_, vmctx, value, more=0):
         seen.append((exec_, vmctx))
-        given.append(value - world.activation.read(exit_sp) if name == "poll" else value)
+        given.append(value - world.activation.read(exit_sp) if name == "poll" else value + more)
+        assert world.activation.read(exit_sp) % 16 == 0
         return 0
 
-    world.builtin(name, builtin, 1)
-    world.exec.write(stub_at, world.code(stubs.poll_stub() if name == "poll" else stubs.count_stub()))
+    world.builtin(name, builtin, 2 if name == "note" else 1)
+    made = {"poll": stubs.poll_stub, "count": stubs.count_stub, "note": stubs.note_stub}[name]()
+    world.exec.write(stub_at, world.code(made))
     general = [r for r in range(14) if r not in (4, 5, 11)]
     code = assemble("push_r", 8, [5]) + assemble("mov_rr", 8, [5, 4])
     for r in general:
@@ -184,6 +187,8 @@ def test_the_stubs_of_polls_and_counts_keep_every_register(name):
     for x in range(15):
         code += assemble("mov_ri", 8, [11], imm=0x2222_0000_0000 + x) + assemble("movg2x_rr", 8, [16 + x, 11])
     code += assemble("mov_rr", 8, [11, 4]) if name == "poll" else assemble("mov_ri", 8, [11], imm=0x3_0000_0007)
+    if name == "note":
+        code += assemble("push_r", 8, [5])
     code += assemble("call_m", 8, [], base=15, disp=stub_at)
     failures = []
     for r in general:
@@ -203,7 +208,11 @@ def test_the_stubs_of_polls_and_counts_keep_every_register(name):
     rec = world.record(world.place(bytes(patched)), vmctx=0x7770)
     assert world.call(rec, FuncType((), (I32,)), []) == (0, [1])
     assert seen == [(world.exec.address, 0x7770)]
-    assert given == [16 if name == "poll" else 7]  # the frame of the gate lies below the registers
+    if name == "note":  # the frame of the function that called
+        [sum_] = given
+        assert 0 < sum_ - 0x3_0000_0007 - world.activation.read(exit_sp) < 1024
+    else:
+        assert given == [16 if name == "poll" else 7]  # the frame of the gate lies below the registers
 
 
 @pytest.mark.parametrize("wanted", [0, 64, 4096, 1 << 20])
