@@ -1,7 +1,8 @@
 """Programs of structs, arrays, i31, casts and subtypes: they end, mostly without a trap, and what they do is seen.
 
 A program has types in recursion groups, declared below one another, and functions that make, change, test and hand on
-objects of them, keep them in locals, globals, tables and segments, throw and catch them. It is written as text.
+objects of them, keep them in locals, globals, tables and segments, throw and catch them. It is written as text. Some
+types are deep below others, some are there twice; some objects are long lists, some are large.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ STEPS: Final = 1500
 """What an exported function may take, roughly."""
 ANY: Final = ("any", "eq", "struct", "array", "i31")
 FLOATS: Final = ("0", "-0", "1.5", "-2.25", "inf", "1e10")
+LONG: Final = (40, 300, 2500)
+"""Lengths of arrays that are no small ones: the last has blocks of its own in a heap."""
+TABLE_MOST: Final = 12
 BINARY: Final = ("add", "sub", "mul", "xor", "and", "or", "shl", "shr_u", "rotl")
 
 
@@ -89,6 +93,10 @@ class Guests:
         self.groups: list[int] = []
         while len(self.shapes) < 6 or not (self.kinds("struct") and self.kinds("array")):
             self._group(rng.choice((1, 1, 2, 3, 4)))
+        if rng.random() < 0.3:
+            self._line(rng.choice((3, 10)))
+        if rng.random() < 0.4:
+            self._twin()
         self.globals: list[Type] = [Ref("any"), *(self.storage(nulls=True) for _ in range(3)), "i64"]
         self.tables: list[Ref] = [Ref("any"), Ref(rng.choice(self.kinds("struct")))]
         self.segments: list[Ref] = [Ref("i31"), Ref("eq"), self._array_element()]
@@ -108,11 +116,38 @@ class Guests:
             self.shapes.append(shape._replace(above=above, final=final))
         self.groups.append(size)
 
+    def _line(self, depth: int) -> None:
+        """Structs, each below the one before."""
+        for _ in range(depth):
+            index = len(self.shapes)
+            open_ = [i for i in self.kinds("struct") if not self.shapes[i].final]
+            above = open_[-1] if open_ else None
+            shape = Shape("struct") if above is None else self._below(above, index, index + 1)
+            self.shapes.append(shape._replace(above=above, final=False))
+            self.groups.append(1)
+
+    def _twin(self) -> None:
+        """A group that is there already: its types are the same ones."""
+        which = self.rng.randrange(len(self.groups))
+        first, size = sum(self.groups[:which]), self.groups[which]
+        by = len(self.shapes) - first
+
+        def moved(type_: Type) -> Type:
+            inside = isinstance(type_, Ref) and isinstance(type_.heap, int) and first <= type_.heap < first + size
+            return Ref(int(type_.heap) + by, type_.null) if isinstance(type_, Ref) and inside else type_
+
+        for shape in self.shapes[first : first + size]:
+            above = shape.above if shape.above is None or shape.above < first else shape.above + by
+            fields = tuple(f._replace(storage=moved(f.storage)) for f in shape.fields)
+            params, results = (tuple(map(moved, types)) for types in (shape.params, shape.results))
+            self.shapes.append(Shape(shape.kind, fields, params, results, above, shape.final))
+        self.groups.append(size)
+
     def _fresh(self, index: int, reach: int) -> Shape:
         kind = self.rng.choice(("struct", "struct", "struct", "array", "array", "func"))
         if kind == "func":
             return Shape("func", (), tuple(self._some(2, index, reach)), tuple(self._some(2, index, reach)))
-        number = 1 if kind == "array" else self.rng.randrange(4)
+        number = 1 if kind == "array" else self.rng.choice((0, 1, 2, 3, 3, 9))
         return Shape(kind, tuple(self._field(index, reach) for _ in range(number)))
 
     def _below(self, above: int, index: int, reach: int) -> Shape:
@@ -217,8 +252,8 @@ class Guests:
         bodies = [self._function(i, exported) for i, exported in enumerate((False, False, False, True, True, True))]
         shapes = iter(self.shapes)
         groups = [f"(rec {' '.join(f'(type {next(shapes)})' for _ in range(n))})" for n in self.groups]
-        fields = [*groups, "(tag (param anyref i32))", "(memory 1)"]
-        fields += [f"(table 6 {t})" for t in self.tables] + ["(table 6 funcref)"]
+        fields = [*groups, "(tag (param anyref i32))", f"(tag (param {self.tables[1]}))", "(memory 1)"]
+        fields += [f"(table 6 {TABLE_MOST} {t})" for t in self.tables] + ["(table 6 funcref)"]
         fields += [f"(global (mut {t}) {self.constant(t)})" for t in self.globals]
         fields += [f"(elem {t} {' '.join(f'(item {self.constant(t)})' for _ in range(5))})" for t in self.segments]
         fields.append(f"(elem (table {len(self.tables)}) (i32.const 0) func {' '.join(map(str, range(3)))})")
@@ -287,9 +322,27 @@ class Body:
                 made.append(f"(local.set {len(self.locals) - 1} {self.expr(type_, 1)})")
             self.open.append(len(self.locals) - 1)
         made = [line for line in made + [self.statement(3) for _ in range(number)] if line]
-        ends = [self.expr(t, 2) for t in results]
+        ends = [self.tail(results) or " ".join(self.expr(t, 2) for t in results)]
         declared = " ".join(map(str, self.locals[self.params :]))
         return f"(local {declared})\n{chr(10).join(made)}\n{' '.join(ends)}"
+
+    def tail(self, results: tuple[Type, ...]) -> str:
+        """A call in the place of results; empty where there is none, and mostly."""
+        guests = self.guests
+        found = [
+            (i, function)
+            for i, function in enumerate(guests.functions)
+            if len(of := guests.shapes[function.type].results) == len(results) and all(map(guests.fits, of, results))
+        ]
+        if not found or not self.chance(0.25):
+            return ""
+        index, function = self.rng.choice(found)
+        if not self.affords(function.cost + 2):
+            return ""
+        given = " ".join(self.expr(t, 1) for t in guests.shapes[function.type].params)
+        if index >= 3 or self.chance(0.5):
+            return f"(return_call {index} {given})"
+        return f"(return_call_ref {function.type} {given} (ref.func {index}))"
 
     def fresh(self, type_: Type) -> int:
         """A local that only its maker uses."""
@@ -380,7 +433,12 @@ class Body:
 
     def looked(self, depth: int) -> str:
         """What a reference says of itself."""
-        choice = self.rng.randrange(6)
+        choice = self.rng.randrange(7)
+        if choice == 6:
+            index = self.rng.randrange(len(self.guests.tables))
+            if self.chance(0.5):
+                return f"(table.size {index})"
+            return f"(table.grow {index} {self.expr(self.guests.tables[index], depth - 1)} {self.small()})"
         if choice == 0:
             return f"(i31.get_{self.rng.choice('su')} {self.expr(Ref('i31', self.chance(0.03)), depth - 1)})"
         if choice == 1:
@@ -541,7 +599,8 @@ class Body:
             if found:
                 return f"(array.new_elem {index} {self.rng.choice(found)} {self.small()} {self.small()})"
         if choice == 2:
-            return f"(array.new {index} {self.expr(field.value, depth)} {self.length(depth)})"
+            length = f"(i32.const {self.rng.choice(LONG)})" if self.chance(0.1) and self.affords(40) else ""
+            return f"(array.new {index} {self.expr(field.value, depth)} {length or self.length(depth)})"
         made = [self.expr(field.value, depth) for _ in range(self.rng.randint(1, 3))]
         return f"(array.new_fixed {index} {len(made)} {' '.join(made)})"
 
@@ -551,8 +610,11 @@ class Body:
         """One of them; empty where nothing can be done."""
         if not self.affords(4):
             return ""
-        makers = (self.assign, self.write, self.bulk, self.keep, self.nested, self.caught, self.dropped)
-        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1))
+        makers = (
+            *(self.assign, self.write, self.bulk, self.keep, self.nested, self.caught, self.dropped),
+            *(self.tabled, self.listed, self.raised, self.again),
+        )
+        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1))
         return make(depth)
 
     def assign(self, depth: int) -> str:
@@ -637,3 +699,74 @@ class Body:
         if self.chance(0.15):
             return f"(elem.drop {self.rng.randrange(len(self.guests.segments))})"
         return f"(drop {self.expr(self.guests.storage(reference=True), depth - 1)})"
+
+    def tabled(self, depth: int) -> str:
+        """Set many elements of a table."""
+        guests = self.guests
+        index = self.rng.randrange(len(guests.tables))
+        choice = self.rng.randrange(3)
+        if choice == 0:
+            value = self.expr(guests.tables[index], depth - 1)
+            return f"(table.fill {index} {self.small()} {value} {self.small()})"
+        if choice == 1:
+            other = self.rng.choice([i for i, t in enumerate(guests.tables) if guests.fits(t, guests.tables[index])])
+            return f"(table.copy {index} {other} {self.small()} {self.small()} {self.small()})"
+        segments = [i for i, t in enumerate(guests.segments) if guests.fits(t, guests.tables[index])]
+        if not segments:
+            return self.keep(depth)
+        segment = self.rng.choice(segments)
+        return f"(table.init {index} {segment} {self.small()} {self.small()} {self.small()})"
+
+    def listed(self, depth: int) -> str:
+        """A list of objects, each of which has the one before, that somebody keeps, and goes along."""
+        guests = self.guests
+        found = [
+            (i, number)
+            for i in guests.kinds("struct")
+            for number, field in enumerate(guests.shapes[i].fields)
+            if isinstance(field.storage, Ref) and field.storage.null and guests.fits(Ref(i), field.storage)
+        ]
+        length = self.rng.choice((3, 20, 60))
+        if not found or not self.affords(6 * length):
+            return self.keep(depth)
+        index, number = self.rng.choice(found)
+        (link, counter), label = (self.fresh(Ref(index)), self.fresh("i32")), f"$l{next(self.labels)}"
+        fields = [guests.constant(field.storage, 0) for field in guests.shapes[index].fields]
+        fields[number] = f"(local.get {link})"
+        more = f"(local.set {link} (struct.new {index} {' '.join(fields)}))"
+        less = f"(local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))"
+        made = f"(local.set {counter} (i32.const {length})) (loop {label} {more} (br_if {label} {less}))"
+        kept = self.rng.choice(("(global.set 0 {0})", "(table.set 0 (i32.const 1) {0})")).format(f"(local.get {link})")
+        next_ = f"(struct.get {index} {number} (local.get {link}))"
+        cast = f"(ref.cast (ref null {index}) {next_})"
+        step = f"(local.set {link} {next_ if guests.shapes[index].fields[number].storage == Ref(index) else cast})"
+        count = f"(local.set {counter} (i32.add (local.get {counter}) (i32.const 1)))"
+        end = f"(br_if {label} (ref.is_null (local.get {link})))"
+        walk = f"(block {label} (loop $i{label[1:]} {end} {step} {count} (br $i{label[1:]})))"
+        numbers = [i for i in self.open if self.locals[i] == "i32"]
+        told = f"(local.set {self.rng.choice(numbers)} (local.get {counter}))" if numbers else ""
+        return f"{made} {kept} {walk} {told}"
+
+    def raised(self, depth: int) -> str:
+        """An exception that whoever called may catch, seldom."""
+        rare = f"(i32.eq (i32.and {self.expr('i32', 1)} (i32.const 15)) (i32.const 11))"
+        if self.chance(0.5):
+            thrown = f"(throw 0 {self.expr(Ref('any'), depth - 1)} {self.expr('i32', 1)})"
+        else:
+            thrown = f"(throw 1 {self.expr(self.guests.tables[1], depth - 1)})"
+        return f"(if {rare} (then {thrown}))"
+
+    def again(self, depth: int) -> str:
+        """An exception that is kept, and thrown a second time: what it carries is what it was."""
+        guests = self.guests
+        label, inner = (f"$l{next(self.labels)}" for _ in range(2))
+        carried = guests.tables[1]
+        kept, thrown, value = self.fresh(Ref("exn")), self.fresh("i32"), self.fresh(carried)
+        body = f"{self.statement(depth - 1)} (if {self.expr('i32', 1)} (then (throw 1 {self.expr(carried, 1)})))"
+        usual = f"(ref.null {carried.heap}) (ref.null exn)"
+        block = f"(block {label} (result {carried} exnref) (try_table (catch_ref 1 {label}) {body}) {usual})"
+        twice = f"(if (i32.eqz (ref.is_null (local.get {kept}))) (then (throw_ref (local.get {kept}))))"
+        second = f"(block {inner} (result {carried}) (try_table (catch 1 {inner}) {twice}) (local.get {value}))"
+        same = f"(local.set {thrown} (ref.eq {second} (local.get {value})))"
+        told = f"(global.set {len(guests.globals) - 1} (i64.extend_i32_u (local.get {thrown})))"
+        return f"{block} (local.set {kept}) (local.set {value}) {same} {told}"

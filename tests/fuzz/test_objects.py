@@ -15,7 +15,7 @@ from stratavm.module.instructions import read_instructions
 from stratavm.module.model import Table
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.printer import to_wat
-from stratavm.module.validate import validate
+from stratavm.module.validate import canonical_types, validate
 from stratavm.spec import types as T
 from stratavm.spec.index import BY_CODE
 from stratavm.spec.types import ArrayType, FieldType, FuncType, RecGroup, StructType, SubType, TableType
@@ -30,6 +30,11 @@ from tests.oracle.state import THING_BASE
 
 PROGRAMS: Final = 40
 """So many have everything; a seed more or less makes no difference."""
+AROUND: Final = {
+    *("table.grow", "table.fill", "table.copy", "table.init", "table.size", "throw", "throw_ref", "try_table"),
+    *("return_call", "return_call_ref", "call_ref", "call_indirect", "br_on_null", "br_on_non_null"),
+}
+"""What else is done with references."""
 OBJECT_ROWS: Final = {row.mnemonic for row in BY_CODE.values() if row.feature == "gc"}
 
 
@@ -49,10 +54,16 @@ def test_another_engine_accepts_the_same_modules_with_objects(capsys):
     assert counts.get("valid", 0) > 150 and counts.get("invalid", 0) > 150
 
 
+def depth(module, index):
+    """How many types a type is declared below."""
+    return 1 + depth(module, module.types[index].supers[0]) if module.types[index].supers else 0
+
+
 def test_programs_of_objects_have_everything():
-    """The same seed gives the same valid bytes; each instruction is there, types of each kind alone, in groups, and
-    below others; what is printed, flat and folded, reads to the same bytes."""
+    """The same seed gives the same valid bytes; each instruction is there, types of each kind alone, in groups, below
+    others, deep below, and twice; what is printed, flat and folded, reads to the same bytes."""
     found, groups, kinds = set[str](), set[bool](), set[tuple[type, bool]]()
+    twins, deepest = False, 0
     for seed in range(PROGRAMS):
         module = decode(objects(seed), features=INTERPRETED)
         validate(module, INTERPRETED)
@@ -61,10 +72,13 @@ def test_programs_of_objects_have_everything():
             found |= {instruction.row.mnemonic for instruction in instructions}
         groups |= {len(group.types) > 1 for group in module.rec_groups}
         kinds |= {(type(sub.composite), bool(sub.supers)) for sub in module.types}
+        twins |= len(set(canonical_types(module))) < len(module.types)
+        deepest = max(deepest, *(depth(module, index) for index in range(len(module.types))))
         text = to_wat(module, folded=bool(seed % 2))
         assert parse_module(text, features=INTERPRETED).binary == module.binary
     assert objects(3) == objects(3)
-    assert len(OBJECT_ROWS) == 32 and found >= OBJECT_ROWS
+    assert len(OBJECT_ROWS) == 32 and found >= OBJECT_ROWS | AROUND
+    assert twins and deepest >= 9
     assert groups == {False, True}
     assert kinds == {(kind, below) for kind in (FuncType, StructType, ArrayType) for below in (False, True)}
 
