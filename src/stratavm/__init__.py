@@ -399,6 +399,9 @@ if TYPE_CHECKING:
     from stratavm.engine import Table as Table
     from stratavm.engine import Tag as Tag
     from stratavm.engine.asynchronous import to_thread as to_thread
+    from stratavm.engine.guestfields import GuestField as GuestField
+    from stratavm.engine.guestobjects import GuestObject as GuestObject
+    from stratavm.engine.guestobjects import GuestType as GuestType
     from stratavm.engine.live import LiveInstance as LiveInstance
     from stratavm.engine.load import load as load
     from stratavm.engine.metrics import EngineMetrics as EngineMetrics
@@ -415,6 +418,7 @@ if TYPE_CHECKING:
     from stratavm.pool.pool import Pool as Pool
     from stratavm.pool.rejected import Rejected as Rejected
     from stratavm.runtime.fibers import CannotSuspend as CannotSuspend
+    from stratavm.runtime.i31 import I31 as I31
     from stratavm.runtime.limits import MemorySlots as MemorySlots
     from stratavm.runtime.limits import StoreLimits as StoreLimits
     from stratavm.sandbox.awaited import run_async as run_async
@@ -475,6 +479,10 @@ _EXPORTS: dict[str, str] = {
     "Completed": "stratavm.sandbox.completed.Completed",
     "EngineMetrics": "stratavm.engine.metrics.EngineMetrics",
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
+    "GuestField": "stratavm.engine.guestfields.GuestField",
+    "GuestObject": "stratavm.engine.guestobjects.GuestObject",
+    "GuestType": "stratavm.engine.guestobjects.GuestType",
+    "I31": "stratavm.runtime.i31.I31",
     "Policy": "stratavm.pool.policy.Policy",
     "Pool": "stratavm.pool.pool.Pool",
     "LiveInstance": "stratavm.engine.live.LiveInstance",

@@ -217,9 +217,16 @@ def asynchronous() -> ModuleType:
     return asynchronous
 
 
+def things() -> ModuleType:
+    """What Python has of guests' objects, loaded when a store has some."""
+    with importing:
+        from stratavm.engine import guestobjects
+    return guestobjects
+
+
 def make_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
     """A runtime without machine code."""
-    return Runtime(None, bus, allocator, asynchronous)
+    return Runtime(None, bus, allocator, asynchronous, things)
 
 
 def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
@@ -227,7 +234,7 @@ def make_native_runtime(bus: Bus, allocator: MemoryAllocator) -> Runtime:
     with importing:
         from stratavm.tiers.jit.tier import machine_stubs
 
-    return Runtime(machine_stubs(), bus, allocator, asynchronous)
+    return Runtime(machine_stubs(), bus, allocator, asynchronous, things)
 
 
 def make_code_cache(config: Config, bus: Bus) -> CodeCache:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from stratavm.engine.aot import Built
     from stratavm.engine.codecache import KeptModule
     from stratavm.engine.config import Cpu
+    from stratavm.engine.guestobjects import GuestType
     from stratavm.engine.linker import Namespaces
     from stratavm.engine.report import CompileReport
     from stratavm.runtime.snapshot import State
@@ -511,6 +512,29 @@ class Module:
             return wanted
         ids = self.blueprint.ids
         return tuple([replace(i, type=resolved_extern(i.type, ids)) for i in wanted])
+
+    def object_type(self, which: int | str) -> GuestType:
+        """A type of structs or arrays that the module declares, to test objects for it and to make some.
+
+        Args:
+            which: its name in the name section, or its index among all types of the module.
+
+        Raises:
+            KeyError, IndexError: there is no such type.
+            TypeError: it is a type of functions.
+        """
+        with importing:
+            from stratavm.engine.guestobjects import declared_type
+
+        return declared_type(self.blueprint, which)
+
+    @property
+    def object_types(self) -> tuple[GuestType, ...]:
+        """All types of structs and arrays that the module declares, in their order."""
+        with importing:
+            from stratavm.engine.guestobjects import declared_types
+
+        return declared_types(self.blueprint)
 
     @property
     def exports(self) -> tuple[Export, ...]:

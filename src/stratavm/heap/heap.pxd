@@ -8,6 +8,7 @@ from stratavm.heap.types cimport Descriptors
 cdef class Heap:
     cdef HeapState* state
     cdef readonly Descriptors descriptors
+    cdef void leave(self) noexcept
     cdef void end(self) noexcept
     cdef void bind(self, HeapWindow* window, visit_t visit, void* owner) noexcept
 

@@ -91,14 +91,19 @@ class Heap:
         window.marking = marking
         window.side = cython.cast(uint64_t, state.side) - (cython.cast(uint64_t, state.base) >> GRANULE_SHIFT)
 
-    def end(self):
-        """Its guests are gone, and so are its objects: no address lies in it any more."""
+    def leave(self):
+        """Its guests are gone; what was in its objects stays to be read until it ends."""
         state: cython.pointer(HeapState) = self.state
         state.window = cython.address(state.own)
         state.own.next = state.own.end = state.own.marking = 0
         state.visit = cython.NULL
-        state.extent = state.n_blocks = state.used_blocks = state.most_blocks = state.room_blocks = 0
         state.collecting = 1
+
+    def end(self):
+        """Its guests are gone, and so are its objects: no address lies in it any more."""
+        state: cython.pointer(HeapState) = self.state
+        self.leave()
+        state.extent = state.n_blocks = state.used_blocks = state.most_blocks = state.room_blocks = 0
         give_space(state)
 
     def __dealloc__(self):

@@ -6,6 +6,8 @@ SIGNATURES: Final[dict[str, str]] = {
     "AsyncCall": "(function: Func, arguments: tuple[Any, ...], loop: Loop)",
     "Exports": "(instance: Instance, index: dict[str, tuple[str, int]])",
     "Func": "(store: Store, native: Any)",
+    "GuestType": "()",
+    "GuestObject": "()",
     "Offered": "(runtime: Runtime, where: str, type: FuncType, item: Callable[..., Any] | HostSpec, number: int=0)",
     "Instance": "()",
     "InstancePre": "(module: Module, binders: Sequence[Binder], images: Images | None=None, state: Beginning | None=None, first: Callable[[Instance], object] | None=None)",

@@ -28,10 +28,11 @@ class Runtime:
     Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone);
     ``bus`` is where the events of its stores go; ``allocator`` gives memories their address space; ``asynchronous``
     loads what drives asynchronous calls (``call_async``, and ``refusal`` where there is none), None where nothing does;
-    ``descriptors`` are those of guests' objects, None until a store has some.
+    ``descriptors`` are those of guests' objects, None until a store has some; ``things`` loads what Python has of such
+    objects, None where that is no more than a reference.
     """
 
-    __slots__ = ("allocator", "asynchronous", "bus", "descriptors", "stubs", "types")
+    __slots__ = ("allocator", "asynchronous", "bus", "descriptors", "stubs", "things", "types")
 
     def __init__(
         self,
@@ -39,8 +40,10 @@ class Runtime:
         bus: Bus | None = None,
         allocator: MemoryAllocator | None = None,
         asynchronous: Callable[[], Any] | None = None,
+        things: Callable[[], Any] | None = None,
     ) -> None:
         self.asynchronous = asynchronous
+        self.things = things
         self.allocator = allocator or MappedMemories()
         self.types = TypeIds()
         self.descriptors: Descriptors | None = None

@@ -50,7 +50,6 @@ from stratavm.spec.types import (
     TagType,
     heap,
     holds_handles,
-    holds_objects,
     is_ref,
     type_name,
 )
@@ -108,7 +107,7 @@ class Tag:
         self.params = params
         self.widths = cell_widths(params)
         self.handled = tuple([i for i, t in enumerate(params) if holds_handles(t)]) or None
-        self.hidden = bool([t for t in params if is_ref(t) and (heap(t) in (EXN, NOEXN) or holds_objects(t))])
+        self.hidden = bool([t for t in params if is_ref(t) and heap(t) in (EXN, NOEXN)])
         self.d.tag = cython.cast(cython.p_void, self)
         self.d.type_id = cython.cast(uint32_t, type_id)
         self.d.n_values = len(params)
@@ -225,15 +224,13 @@ class Exn:
         """The values for Python.
 
         Raises:
-            TypeError: one is an exception or an object of a guest: those do not leave guests.
+            TypeError: one is an exception: those do not leave guests.
             Closed: one is a reference, and the store is closed.
         """
         at: cython.Py_ssize_t
         found: list = []
         if self.tag.hidden:
-            raise TypeError(
-                f"a value of {self.tag!r} is an exception or a guest's object, which cannot cross to Python"
-            )
+            raise TypeError(f"a value of {self.tag!r} is an exception, which cannot cross to Python")
         self.hold()
         raws: list = read_cells(self.cells, self.tag.widths)
         for at in range(len(raws)):

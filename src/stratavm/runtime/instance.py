@@ -45,7 +45,6 @@ from cython.cimports.stratavm.runtime.residents import instances_go_by
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import StoreBusy, Trap
-from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
 from stratavm.runtime.held import Unfinished
@@ -619,17 +618,8 @@ class Instance:
 
     def object_layout(self, type_index: int) -> object:
         """How objects of the type at an index lie. TypeError: it is one of functions."""
-        type_id: object = self.blueprint.ids[type_index]
         objects: Objects = self.store.all_objects()
-        found: object = objects.layouts.get(type_id)
-        if found is None:
-            with importing:
-                from stratavm.contract.objects import layout
-            found = layout(self.model, type_index)
-            objects.heap.descriptors.describe(type_id, found)
-            objects.kept.append(self.blueprint.types)
-            objects.layouts[type_id] = found
-        return found
+        return objects.layout_of(self.blueprint, type_index)
 
     def new_object(self, type_index: int, count: int = 0) -> int:
         """A reference to a new struct, or to an array of so many elements: zeros and nulls. For guests that run without

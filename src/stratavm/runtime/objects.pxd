@@ -9,8 +9,11 @@ from stratavm.heap.state cimport HeapState
 ctypedef void (*visit_holder_t)(object holder, HeapState* state) noexcept
 cdef int are_visited_by(object kind, visit_holder_t visit) except -1
 
-@cython.final
-cdef class GuestObject:
+ctypedef object (*new_thing_t)()
+cdef void things_are_made_by(new_thing_t function) noexcept
+
+@cython.no_gc                        # said here, too: else subclasses take part in Python's collections, and making one runs them
+cdef class ObjectRef:
     cdef Objects home
     cdef uint64_t address
     cdef readonly uint32_t type_id
@@ -20,18 +23,21 @@ cdef class GuestObject:
 cdef class Objects:
     cdef Heap heap
     cdef ExecContext* exec           # of the store; NULL once that is closed
-    cdef dict things                 # address -> that of its GuestObject, as long as there is one
-    cdef list kept                   # UsedTypes: ids of types mean the same as long as objects have them
+    cdef dict things                 # address -> that of its ObjectRef, as long as there is one
+    cdef list kept                   # Blueprints: ids of types mean the same as long as objects have them
     cdef dict layouts                # Layout by canonical id
+    cdef dict shapes                 # GuestType by canonical id: what Python has asked for
+    cdef uint64_t views              # buffers of its objects that somebody has
     cdef list holders                # tables, globals and instances, of the collection at hand
     cdef uint64_t* words             # owned: words of guests that run without machine code, of the same
     cdef uint64_t n_words
     cdef uint64_t room
     cdef uint64_t charged            # bytes of the store's quota
-    cdef list shown                  # GuestObjects whose raw references a host has seen since the last time that
+    cdef list shown                  # ObjectRefs whose raw references a host has seen since the last time that
     cdef list shown_before           # handles were looked at, and before that
     cdef int end(self) noexcept
-    cdef GuestObject thing_at(self, uint64_t address)
+    cdef ObjectRef thing_at(self, uint64_t address)
+    cdef object layout_of(self, object blueprint, object type_index)
     cdef uint32_t type_at(self, uint64_t address) noexcept
     cdef int take_words(self, object raws) except -1
     cdef int add_words(self, uint64_t low, uint64_t high) except -1

@@ -2,7 +2,7 @@
 """Objects of a store's guests: its heap, where the roots of that are, and what Python has of an object.
 
 A reference is one word (``heap/layout.py`` has how objects lie): 0 is null, bit 63 and 31 bits are a number, less than
-2^32 is a handle of a Python object, else it is the object's address. Python sees a ``GuestObject``, which holds it.
+2^32 is a handle of a Python object, else it is the object's address. Python sees an ``ObjectRef``, which holds it.
 Collections happen where an object is made, with the GIL, and nothing of Python's runs before they have ended.
 """
 
@@ -21,8 +21,9 @@ from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.resultcells import ResultCells, next_cells
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
-from stratavm.spec.types import ARRAY_ID, I31_BITS, I31_TAG
+from stratavm.spec.types import ARRAY_ID, I31_TAG
 
 HANDLES = cython.declare(uint64_t, 1 << 32)  # smaller references are handles
 TAG = cython.declare(uint64_t, I31_TAG)
@@ -47,23 +48,12 @@ def is_reference(word):
     return word >= HANDLES and word < TAG
 
 
-class I31:
-    """A number that went outside as an ``externref``, or lies in an exception."""
-
-    __slots__ = ("raw",)
-
-    def __init__(self, raw: int) -> None:
-        self.raw = raw
-
-    def __repr__(self) -> str:
-        return f"<i31 {self.raw & I31_BITS:#x} of a guest>"
-
-
 @cython.no_gc
 @cython.auto_pickle(False)
 @cython.cclass
-class GuestObject:
-    """A struct or an array that Python has; of one object there is one as long as anybody has it."""
+class ObjectRef:
+    """A struct or an array that Python has; of one object there is one as long as anybody has it. What Python does with
+    it is its subclass's (``guestobjects``)."""
 
     def __init__(self, *arguments: object):
         raise TypeError("objects of guests are made by guests")
@@ -93,6 +83,21 @@ class GuestObject:
         return printable(f"<{'array' if self.is_array else 'struct'} of a guest, {count} values>")
 
 
+@cython.cfunc
+def new_ref() -> object:
+    """What Python has of an object where nothing above makes more of it."""
+    return ObjectRef.__new__(ObjectRef)
+
+
+new_thing = cython.declare(new_thing_t, new_ref)
+
+
+def things_are_made_by(function):
+    """What makes what Python has of an object, from now on; it runs nothing of Python's."""
+    global new_thing
+    new_thing = function
+
+
 @cython.no_gc_clear  # what Python has of an object uses it to the end
 @cython.auto_pickle(False)
 @cython.cclass
@@ -106,6 +111,7 @@ class Objects:
         self.things = {}
         self.kept = []
         self.layouts = {}
+        self.shapes = {}
         self.holders = []
         self.shown = []
         self.shown_before = []
@@ -117,7 +123,10 @@ class Objects:
 
     def end(self):
         """The store is closed: no reference means anything any more."""
-        self.heap.end()
+        if self.views:
+            self.heap.leave()  # and the last of them ends it
+        else:
+            self.heap.end()
         if self.exec != cython.NULL:
             self.exec.objects = self.exec.heap = cython.NULL
             self.exec.heap_next = self.exec.heap_end = 0
@@ -132,14 +141,14 @@ class Objects:
 
     def thing_at(self, address):
         """What Python has of an object. ValueError: there is none at the address."""
-        thing: GuestObject
+        thing: ObjectRef
         known: object = self.things.get(address)
         if known is not None and is_alive(known):
-            return cython.cast(GuestObject, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
+            return cython.cast(ObjectRef, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
         type_id: uint32_t = self.type_at(address)
         if type_id == 0:
             raise ValueError(f"{address:#x} is no reference to an object of this store")
-        thing = GuestObject.__new__(GuestObject)
+        thing = new_thing()
         thing.home = self
         thing.address = address
         thing.type_id = type_id
@@ -152,6 +161,19 @@ class Objects:
             return 0
         return cython.cast(cython.pointer(uint32_t), address)[0]
 
+    def layout_of(self, blueprint, type_index):
+        """How objects of the type at an index of a module lie. TypeError: it is one of functions."""
+        type_id: object = blueprint.ids[type_index]
+        found: object = self.layouts.get(type_id)
+        if found is None:
+            with importing:
+                from stratavm.contract.objects import layout
+            found = layout(blueprint.module, type_index)
+            self.heap.descriptors.describe(type_id, found)
+            self.kept.append(blueprint)
+            self.layouts[type_id] = found
+        return found
+
     def show(self, word):
         """A host sees a raw reference: it has the object until handles were looked at twice."""
         if is_reference(word) and self.type_at(word):
@@ -162,7 +184,7 @@ class Objects:
         """Python has what these raw results of one call refer to: what ``show`` did for them is undone."""
         at: cython.Py_ssize_t
         word: uint64_t
-        thing: GuestObject
+        thing: ObjectRef
         for raw in raws:
             word = raw if HANDLES <= raw < TAG else 0  # no object lies at 0
             for at in range(len(self.shown) - 1 if word else -1, -1, -1):

@@ -8,7 +8,7 @@ from cython.cimports.stratavm.heap.heap import Heap
 from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, HeapState
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
-from cython.cimports.stratavm.runtime.objects import GuestObject, Objects, new_objects
+from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, new_objects
 from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.pot import put_back, refill
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
@@ -18,8 +18,9 @@ from cython.cimports.stratavm.runtime.template import NO_FUEL
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import importing
 from stratavm.base.numbers import whole
+from stratavm.runtime.i31 import I31 as I31_OUTSIDE
+from stratavm.runtime.i31 import i31_of
 from stratavm.runtime.limits import StoreLimits
-from stratavm.runtime.objects import I31 as I31_OUTSIDE
 from stratavm.spec.types import (
     ANY,
     ARRAY,
@@ -456,6 +457,8 @@ class Residence(Occupied):
             with importing:
                 from stratavm.heap.types import Descriptors
             runtime: object = self.template.runtime
+            if runtime.things is not None:
+                runtime.things()
             if runtime.descriptors is None:
                 runtime.descriptors = Descriptors()
             heap: Heap = Heap(runtime.descriptors, min(self.quota.total, MOST_HEAP_BYTES))
@@ -560,10 +563,10 @@ class Residence(Occupied):
 
     def extern_to_raw(self, value: object) -> int:
         """A handle for any object, the reference of a guest's object; None is 0."""
-        thing: GuestObject
+        thing: ObjectRef
         if value is None:
             return 0
-        if isinstance(value, GuestObject):
+        if isinstance(value, ObjectRef):
             if is_closed(self):
                 raise self.why_closed()
             thing = value
@@ -596,7 +599,7 @@ class Residence(Occupied):
         if not raw >> 32:
             return self.all_handles().thing(raw)
         if raw >> 31 == 1 << 32:
-            return I31_OUTSIDE(raw)
+            return i31_of(raw)
         if raw >> 63 or self.objects is None:
             raise ValueError(f"{raw:#x} is no externref of this store")
         return cython.cast(Objects, self.objects).thing_at(raw)

@@ -4,6 +4,8 @@ Integers: signed and unsigned ranges are accepted (−2³¹ … 2³²−1 for i3
 with ``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian, or an integer of 128 bits; results are
 bytes. funcref: a ``Func`` or None.
 externref: any object; None is null. Typed function references: a ``Func`` of that type, or None where null is one.
+References to objects of guests: a ``GuestObject`` of the type, or None; ``i31`` is a number, and comes out as an
+``I31``, which is an ``int``. As ``anyref`` any other object goes too. Fields of 8 and 16 bits are numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from stratavm.base.importing import math
 from stratavm.base.numbers import shown
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
+from stratavm.runtime.i31 import I31 as Number31
+from stratavm.runtime.objects import ObjectRef
 from stratavm.spec.types import (
+    ANY,
+    ARRAY,
+    EQ,
     EXTERN,
     EXTERNREF,
     F32,
@@ -25,17 +32,24 @@ from stratavm.spec.types import (
     FIRST_RESOLVED,
     FUNC,
     FUNCREF,
+    I8,
+    I16,
+    I31,
     I32,
     I64,
     REF,
     REF_NULL,
     RESOLVED,
+    STRUCT,
     V128,
     FuncType,
     ValType,
     abstract_of,
     heap,
+    holds_objects,
+    is_ref,
     kind,
+    ref,
     type_name,
 )
 
@@ -46,7 +60,10 @@ _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
 
-BY_NAME: Final[dict[str, ValType]] = {type_name(t): t for t in (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF)}
+OF_OBJECTS: Final = tuple([ref(h) for h in (ANY, EQ, I31, STRUCT, ARRAY)])
+BY_NAME: Final[dict[str, ValType]] = {
+    type_name(t): t for t in (I32, I64, F32, F64, V128, FUNCREF, EXTERNREF, *OF_OBJECTS)
+}
 """Types of values that Python can give."""
 
 
@@ -65,7 +82,7 @@ def value_type(given: int | str, *, reference: bool = False) -> ValType:
     Raises:
         ValueError: there is no such type, or Python cannot give its values.
     """
-    allowed = {name: t for name, t in BY_NAME.items() if not reference or t in (FUNCREF, EXTERNREF)}
+    allowed = {name: t for name, t in BY_NAME.items() if not reference or is_ref(t)}
     found = allowed.get(given) if isinstance(given, str) else given
     if found is not None and found in allowed.values():
         return found
@@ -108,6 +125,9 @@ if TYPE_CHECKING:  # for annotations alone
         def extern_from_raw(self, raw: int) -> Any:
             """The object behind a handle; 0 is None."""
 
+        def is_object(self, wanted: int, bits: int) -> bool:
+            """Whether a reference that is not 0 is to what is of a heap type."""
+
 
 def to_raw(type_: ValType, value: Any, refs: References) -> int:
     """Raw bits of a Python value.
@@ -134,6 +154,10 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
         return refs.func_to_raw(value, kind(type_) != REF)
     if heap(type_) >= RESOLVED and abstract_of(heap(type_)) == FUNC:
         return _typed_function(type_, value, refs)
+    if holds_objects(type_):
+        return _object(type_, value, refs)
+    if type_ in (I8, I16):
+        return _integer(value, 8 if type_ == I8 else 16, type_name(type_))
     raise TypeError(f"a value of type {type_name(type_)} cannot cross from Python")
 
 
@@ -149,7 +173,7 @@ def from_raw(type_: ValType, raw: int, refs: References) -> Any:
         return _F32.unpack(_U32.pack(raw & 0xFFFF_FFFF))[0]
     if type_ == V128:
         return raw.to_bytes(16, "little")
-    if heap(type_) == EXTERN:
+    if heap(type_) == EXTERN or holds_objects(type_):
         return refs.extern_from_raw(raw)
     if abstract_of(heap(type_)) == FUNC:
         return refs.func_from_raw(raw)
@@ -161,6 +185,21 @@ def _typed_function(type_: ValType, value: Any, refs: References) -> int:
     if raw and not refs.is_of_type(raw, heap(type_) - RESOLVED):
         raise TypeError(f"expected {type_name(type_)}, got {value!r}")
     return raw
+
+
+def _object(type_: ValType, value: Any, refs: References) -> int:
+    """An object of a guest, a number of 31 bits, and where anything may be, any other object."""
+    wanted = heap(type_)
+    if value is None:
+        return 0
+    if isinstance(value, int) and wanted in (ANY, EQ, I31):
+        return value.raw if type(value) is Number31 else Number31(_integer(value, 31, "i31")).raw
+    if wanted == ANY or isinstance(value, ObjectRef):
+        raw = refs.extern_to_raw(value)
+        if wanted == ANY or refs.is_object(wanted, raw):
+            return raw
+    found = repr(value) if isinstance(value, ObjectRef) else type(value).__name__
+    raise TypeError(f"expected {type_name(type_)}, got {found}")
 
 
 def arguments_to_raw(name: str, type_: FuncType, values: tuple[Any, ...], refs: References) -> list[int]:

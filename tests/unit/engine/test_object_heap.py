@@ -74,7 +74,7 @@ def test_what_python_has_is_a_root(tier: str) -> None:
     assert call["is"](thing) == 1
     assert call["second"](row) is own
     assert call["second"](call["row"](thing)) is thing
-    assert repr(row) == "<array of a guest, 3 values>"
+    assert repr(row) == "<array $r of a guest, 3 values>"
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -137,7 +137,7 @@ def test_what_is_left_of_a_store_that_is_closed(tier: str) -> None:
     with pytest.raises(TypeError, match="belongs to another store"):
         other.exports["of"](thing)
     one.store.close()
-    assert repr(thing) == "<struct of a guest, ? values>"
+    assert repr(thing) == "<struct $t of a guest, ? values>"
     with pytest.raises(TypeError, match="belongs to another store"):
         other.exports["of"](thing)
     del one, thing
@@ -146,7 +146,7 @@ def test_what_is_left_of_a_store_that_is_closed(tier: str) -> None:
     thing = forgotten.exports["give"](6)
     del forgotten
     gc.collect()
-    assert "struct of a guest" in repr(thing)
+    assert "struct $t of a guest" in repr(thing)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -221,7 +221,7 @@ def test_a_callback_of_a_weak_reference_gets_a_thing_of_its_own(tier: str) -> No
     assert seen() is None
     assert len(kept) == 1
     assert kept[0] is call["get"]()
-    assert repr(kept[0]) == "<struct of a guest, 1 values>"
+    assert repr(kept[0]) == "<struct $s of a guest, 1 values>"
 
 
 @pytest.mark.parametrize("tier", TIERS)

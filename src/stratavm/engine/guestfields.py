@@ -1,0 +1,62 @@
+"""Fields of guests' structs, and elements of their arrays, as Python reads them."""
+
+from __future__ import annotations
+
+from stratavm.base.forms import TYPE_CHECKING, dataclass
+from stratavm.base.text import printable
+from stratavm.spec.types import (
+    CONCRETE,
+    REF_NULL,
+    RESOLVED,
+    FuncType,
+    ValType,
+    fields_of,
+    heap,
+    is_ref,
+    kind,
+    type_name,
+)
+
+if TYPE_CHECKING:
+    from stratavm.module.model import Module
+
+
+@dataclass(frozen=True, slots=True)
+class GuestField:
+    """A field of a struct, or the element of an array.
+
+    Attributes:
+        name: what the module's name section calls it; empty where it does not.
+        type: of its values, as the text format spells it; types of the module by name, if they have one: ``i8``,
+            ``f64``, ``(ref null $node)``.
+        mutable: whether it can be assigned to.
+    """
+
+    name: str
+    type: str
+    mutable: bool
+
+    def brief(self) -> str:
+        """For a line: ``mut i32 x``."""
+        return (
+            f"{'mut ' if self.mutable else ''}{printable(self.type)}{' ' + printable(self.name) if self.name else ''}"
+        )
+
+
+def field_of(module: Module, type_index: int, field: int) -> GuestField:
+    """A field of the struct type at an index, or its array type's element."""
+    composite = module.types[type_index].composite
+    assert not isinstance(composite, FuncType)
+    found = fields_of(composite)[field]
+    name = module.names.fields.get(type_index, {}).get(field, "")
+    return GuestField(name, _spelled(module, found.storage), found.mutable)
+
+
+def _spelled(module: Module, type_: ValType) -> str:
+    """A value type; one of the module by its name."""
+    if not is_ref(type_) or not CONCRETE <= heap(type_) < RESOLVED:
+        return type_name(type_)
+    name = module.names.types.get(heap(type_) - CONCRETE)
+    if name is None:
+        return type_name(type_)
+    return f"(ref {'null ' if kind(type_) == REF_NULL else ''}${name})"

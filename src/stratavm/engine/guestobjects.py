@@ -1,0 +1,697 @@
+# strata: hot
+"""Structs and arrays of guests for Python: their types, their values by index, name and slice, and buffers of numbers.
+
+A handle is a root as long as somebody has it. Each access looks whether the store is open and no other thread is in it:
+after all that may run Python, and before the first byte is touched. Values go by the rules of ``values``.
+"""
+
+import cython
+from cython.cimports.cpython.buffer import PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.cpython.ref import PyObject
+from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free, malloc
+from cython.cimports.libc.string import memcpy
+from cython.cimports.stratavm.runtime.blueprint import Blueprint
+from cython.cimports.stratavm.runtime.memory import clip
+from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, things_are_made_by
+from cython.cimports.stratavm.runtime.occupancy import is_closed
+from cython.cimports.stratavm.runtime.residents import Residence
+
+from stratavm.base.errors import Closed
+from stratavm.base.forms import Final
+from stratavm.base.numbers import shown, truth, whole_or_none
+from stratavm.base.text import printable
+from stratavm.base.words import counted, did_you_mean, some
+from stratavm.contract.objects import layout
+from stratavm.engine.guestfields import GuestField, field_of
+from stratavm.runtime.values import from_raw, to_raw
+from stratavm.spec.types import (
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    REF,
+    V128,
+    FuncType,
+    fields_of,
+    is_ref,
+    kind,
+    resolved,
+    type_name,
+)
+
+HEADER = cython.declare(uint64_t, 8)  # bytes before the first element
+CODES: Final = {I8: "B", I16: "H", I32: "i", I64: "q", F32: "f", F64: "d", V128: "v"}
+"""How the bytes of a number are read, by its type: as ``struct`` has it, but for vectors."""
+FORMATS = cython.declare(bytes, b"B\0H\0i\0q\0f\0d\0")
+LIKE: Final = {"B": "Bbc", "H": "Hh", "i": "iI", "q": "qQlL", "f": "f", "d": "d"}
+"""Formats of buffers whose items have the bytes of a code."""
+MOST: Final = (1 << 32) - 1
+"""Elements of an array."""
+UNSET = object()
+"""What a field is given that nobody named."""
+
+
+# ---- types ----
+
+
+@cython.auto_pickle(False)
+@cython.cclass
+class GuestType:
+    """A type of structs or arrays that a module declares. Two are equal if they are one type to guests, whichever
+    modules declare it; fields have the names of this one's.
+
+    ``Module.object_type`` and ``GuestObject.type`` have them.
+
+    Attributes:
+        index: its place among the types of the module.
+    """
+
+    def __init__(self, *arguments: object):
+        raise TypeError("types of guests' objects are had from Module.object_type(…), or as the type of a GuestObject")
+
+    @property
+    def name(self) -> str:
+        """What the module's name section calls it; empty where it does not."""
+        return self.blueprint.module.names.types.get(self.index, "")
+
+    @property
+    def is_array(self) -> bool:
+        """Whether its objects are arrays; else they are structs."""
+        return self.element != 0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no type is declared below it."""
+        return self.blueprint.module.types[self.index].final
+
+    @property
+    def fields(self) -> tuple[GuestField, ...]:
+        """The fields of a struct, in order; of an array one: its element."""
+        at: cython.Py_ssize_t
+        model: object = self.blueprint.module
+        return tuple([field_of(model, self.index, at) for at in range(len(self.codes))])
+
+    def is_subtype_of(self, other: object) -> bool:
+        """Whether it is ``other`` or declared below it: then its objects have the fields of that, too."""
+        return is_below(self, self.type_id, other)
+
+    def new(self, store: object, values: object = None, *, length: object = None) -> GuestObject:
+        """A new object of the type, in a store.
+
+        Args:
+            store: where it lives; of the module's engine.
+            values: of a struct those of its fields, in order, or by name, where those that are left out are zero or
+                null; of an array its elements, any number of them, or a buffer of numbers. None: all are zero or null.
+            length: how many elements an array has; 0 where neither this nor ``values`` says it.
+
+        Raises:
+            TypeError: the store is another engine's; a value is of another type, or null where null is none; a field
+                that has no default was left out; ``length`` was given for a struct.
+            ValueError: there are more or fewer values than fields, or ``length`` says another number.
+            KeyError: no field has the name.
+            OverflowError: a number does not fit its type.
+            ResourceLimit: the store's limits do not allow it.
+            Closed: the store is closed.
+            StoreBusy: another thread is inside.
+        """
+        made: GuestObject
+        home: Residence
+        if not isinstance(store, Residence):
+            raise TypeError(f"a new object needs a Store, got {type(store).__name__}")
+        home = store
+        if home.runtime.types is not self.blueprint.types.home:
+            raise TypeError(f"{self!r} is of another engine than {home!r}")
+        most: object = whole_or_none("length", length, most=MOST, unit="elements")
+        if self.element == 0 and most is not None:
+            raise TypeError(f"{self.called()} is a struct, which has no length")
+        buffer: object = None if values is None or self.element == 0 else same_bytes(self, values)
+        given: list = [] if buffer is not None else self.listed(values)
+        count: object = len(given) if buffer is None else len(buffer)
+        if values is not None and most is not None and most != count:
+            raise ValueError(f"{count} values for an array of {most} elements")
+        if self.element != 0:
+            count = (most or 0) if values is None else count
+            if values is None and count:
+                self.check_default(0)
+        home.pinned += 1
+        try:
+            raws: list = self.converted(home, given)
+            home.check_access()
+            made = self.made(home, count)
+            for at in range(len(raws)):
+                put(made, self, at, raws[at])
+        finally:
+            home.pinned -= 1
+            home.settle()
+        if buffer is not None:
+            copied(made, self, buffer)
+        return made
+
+    def made(self, store, count):
+        """An object that is all zeros and nulls. From here to its handle nothing of Python's runs."""
+        objects: Objects = store.all_objects()
+        how: object = objects.layout_of(self.blueprint, self.index)
+        length: uint64_t = count if self.element else 0
+        if length > MOST:
+            raise OverflowError(f"an array of {length} elements")
+        what: str = "an array" if self.element else "a struct"
+        return objects.thing_at(store.new_object(self.type_id, how, length, False, what))
+
+    def listed(self, values):
+        """Values in order; ``UNSET`` are the defaults of fields that a mapping leaves out."""
+        at: cython.Py_ssize_t
+        if values is None:
+            if self.element == 0:
+                for at in range(len(self.codes)):
+                    self.check_default(at)
+            return []
+        if self.element == 0 and hasattr(values, "keys"):
+            found: list = [UNSET] * len(self.codes)
+            for name in list(values):
+                found[self.number_of(name)] = values[name]
+            for at in range(len(found)):
+                if found[at] is UNSET:
+                    self.check_default(at)
+            return found
+        if isinstance(values, str):
+            raise TypeError(f"{self.called()} takes its values, got str")
+        given: list = list(values)
+        if self.element == 0 and len(given) != len(self.codes):
+            raise ValueError(f"{self.called()} has {counted(len(self.codes), 'field')}, got {len(given)} values")
+        return given
+
+    def converted(self, store, given):
+        """Raw bits of values."""
+        at: cython.Py_ssize_t
+        return [0 if given[at] is UNSET else self.bits(store, at, given[at]) for at in range(len(given))]
+
+    def bits(self, store, at, value):
+        """Raw bits of a value for a field, or an element. TypeError, OverflowError: say for which."""
+        number: cython.Py_ssize_t = 0 if self.element else at
+        try:
+            return to_raw(self.storages[number], value, store)
+        except (TypeError, OverflowError) as error:
+            wanted: str = self.fields[number].type  # by its name, which only the module knows
+            said: str = str(error).replace(type_name(self.storages[number]), wanted)
+            raise type(error)(f"{self.label(at)}: {said}") from None
+
+    def check_default(self, at):
+        """TypeError where a field may not be null, and needs a value."""
+        storage: object = self.storages[at]
+        if is_ref(storage) and kind(storage) == REF:
+            raise TypeError(f"{self.label(at)} has no default: it needs a value of type {self.fields[at].type}")
+        return 0
+
+    def number_of(self, name):
+        """The number of a field by its name. KeyError: no field has it."""
+        found: object = self.numbers.get(name) if isinstance(name, str) else None
+        if found is None:
+            if not isinstance(name, str):
+                raise TypeError(f"names of fields are text, got {type(name).__name__}")
+            near: str = did_you_mean(name, self.numbers)
+            known: str = f"fields: {some(self.numbers)}" if self.numbers else "the module names none of its fields"
+            raise KeyError(f"{self.called()} has no field named {printable(name)!r}; {near or known}")
+        return found
+
+    def label(self, at):
+        """A field, or an element, as messages call it."""
+        if self.element:
+            return f"element {at} of {self.called()}"
+        name: str = field_of(self.blueprint.module, self.index, at).name
+        return f"field {at} ({printable(name)}) of {self.called()}" if name else f"field {at} of {self.called()}"
+
+    def called(self):
+        """The type as messages call it."""
+        what: str = "array" if self.element else "struct"
+        return f"{what} ${printable(self.name)}" if self.name else f"{what} type {self.index}"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, GuestType):
+            return False
+        one: GuestType = other
+        return self.type_id == one.type_id and self.blueprint.types.home is one.blueprint.types.home
+
+    def __hash__(self) -> int:
+        return hash(self.type_id)
+
+    def __reduce__(self):
+        raise TypeError("a type of a guest's objects is of an engine, and cannot be pickled")
+
+    def __repr__(self) -> str:
+        if self.blueprint is None:
+            return "<GuestType that was never initialised>"
+        values: list = [f.brief() for f in self.fields]
+        return f"<{self.called()}: {', '.join(values[:16])}{', …' if len(values) > 16 else ''}>"
+
+
+@cython.cfunc
+def new_type(blueprint: Blueprint, index: uint32_t) -> GuestType:
+    """The type at an index of a module, which is one of structs or arrays."""
+    at: cython.Py_ssize_t
+    made: GuestType = GuestType.__new__(GuestType)
+    model: object = blueprint.module
+    made.blueprint = blueprint
+    made.index = index
+    made.type_id = blueprint.ids[index]
+    made.composite = model.types[index].composite
+    made.layout = layout(model, index)
+    made.element = made.layout.element
+    fields: tuple = fields_of(made.composite)
+    made.storages = tuple([resolved(f.storage, blueprint.ids) for f in fields])
+    made.codes = "".join([CODES.get(f.storage, "r") for f in fields]).encode()
+    names: object = {} if made.element else model.names.fields.get(index, {})
+    made.numbers = {}
+    for at in range(len(fields)):
+        if names.get(at):
+            made.numbers.setdefault(names[at], at)
+    return made
+
+
+def declared_type(blueprint: Blueprint, which: object) -> GuestType:
+    """The type of structs or arrays that a module declares, by index or name.
+
+    Raises:
+        IndexError, KeyError: it declares none.
+        TypeError: the type is one of functions, or ``which`` is neither.
+    """
+    model: object = blueprint.module
+    count: cython.Py_ssize_t = len(model.types)
+    at: cython.Py_ssize_t
+    if isinstance(which, str):
+        named: dict = {name: number for number, name in reversed(model.names.types.items())}
+        if which not in named or named[which] >= count:
+            near: str = did_you_mean(which, named)
+            known: str = f"types: {some(named)}" if named else "it names none of its types: use an index"
+            raise KeyError(f"the module has no type named {printable(which)!r}; {near or known}")
+        at = named[which]
+    else:
+        at = clip("a type", which)
+        if not 0 <= at < count:
+            raise IndexError(f"there is no type {shown(which)}: the module has {counted(count, 'type')}")
+    if isinstance(model.types[at].composite, FuncType):
+        raise TypeError(f"type {at} is one of functions; Module.object_types has those of structs and arrays")
+    return new_type(blueprint, at)
+
+
+def declared_types(blueprint: Blueprint) -> tuple[GuestType, ...]:
+    """All types of structs and arrays that a module declares."""
+    model: object = blueprint.module
+    return tuple(
+        [new_type(blueprint, at) for at, type in enumerate(model.types) if not isinstance(type.composite, FuncType)]
+    )
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=True)
+def is_below(mine: GuestType, type_id: uint32_t, other: object) -> cython.bint:
+    """Whether a type of the engine of ``mine`` is ``other`` or below it."""
+    if not isinstance(other, GuestType):
+        raise TypeError(f"expected a GuestType, which Module.object_type('name') gives, got {type(other).__name__}")
+    wanted: GuestType = other
+    if wanted.blueprint.types.home is not mine.blueprint.types.home:
+        raise TypeError(f"{other!r} is of another engine")
+    return wanted.blueprint.types.home.matches(type_id, wanted.type_id)
+
+
+@cython.cfunc
+def type_of(home: Objects, type_id: uint32_t) -> GuestType:
+    """The type of a store's objects with an id. Of modules that declare it the first counts that names its fields."""
+    found: GuestType = home.shapes.get(type_id)
+    made: GuestType
+    if found is None:
+        for blueprint in home.kept:
+            for index, known in enumerate(blueprint.ids):
+                if known == type_id:
+                    made = new_type(blueprint, index)
+                    if found is None or (made.numbers and not found.numbers):
+                        found = made
+        home.shapes[type_id] = found
+    return found
+
+
+# ---- objects ----
+
+
+@cython.no_gc
+@cython.auto_pickle(False)
+@cython.cclass
+class GuestObject(ObjectRef):
+    """A struct or an array of a guest. Of one object there is one as long as Python has it, so ``is`` compares as
+    ``ref.eq`` does; it stays while Python has it, whatever guests do.
+
+    ``thing[0]`` and ``thing["name"]`` are fields, ``row[0]``, ``row[-1]`` and ``row[2:5]`` elements; what is mutable
+    can be assigned to. Iterating gives all values, ``len`` says how many. Arrays of numbers are buffers:
+    ``memoryview(row)``, ``numpy.asarray(row)``. All but ``type`` and tests of it raise ``Closed`` once the store is
+    closed, and ``StoreBusy`` while another thread is inside.
+    """
+
+    @property
+    def type(self) -> GuestType:
+        """Its type."""
+        return shape_of(self)
+
+    def is_instance(self, type: object) -> bool:
+        """Whether it is of a type, or of one that is declared below it: what ``ref.test`` says.
+
+        Raises:
+            TypeError: it is no type of guests' objects, or one of another engine.
+        """
+        return is_below(shape_of(self), self.type_id, type)
+
+    def get(self, key: object, *, signed: object = False) -> object:
+        """A field or an element, as ``thing[key]``. Of 8 and 16 bits they are unsigned, unless ``signed``."""
+        shape: GuestType = shape_of(self)
+        at: cython.Py_ssize_t = number_at(self, shape, key)
+        value: object = value_at(self, shape, at)
+        if truth("signed", signed) and shape.codes[0 if shape.element else at] in b"BH":
+            half: object = 0x80 if shape.codes[0 if shape.element else at] == ord("B") else 0x8000
+            return (value ^ half) - half
+        return value
+
+    def tobytes(self) -> bytes:
+        """A copy of the bytes of an array of numbers, the lowest byte of each first.
+
+        Raises:
+            TypeError: it is a struct, or an array of references.
+        """
+        shape: GuestType = shape_of(self)
+        if not has_bytes(shape):
+            raise TypeError(f"{shape.called()} has references, or fields: only arrays of numbers have bytes")
+        checked(self)
+        size: uint64_t = shape.element * length_at(self)
+        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.address + HEADER), size)
+
+    def __len__(self) -> int:
+        checked(self)
+        return count_of(self, shape_of(self))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getitem__(self, key: object) -> object:
+        shape: GuestType = shape_of(self)
+        if isinstance(key, slice):
+            return [value_at(self, shape, at) for at in part_of(self, shape, key)]
+        return value_at(self, shape, number_at(self, shape, key))
+
+    def __setitem__(self, key: object, value: object) -> None:
+        shape: GuestType = shape_of(self)
+        store: Residence
+        if isinstance(key, slice):
+            set_part(self, shape, key, value)
+            return
+        at: cython.Py_ssize_t = number_at(self, shape, key)
+        check_mutable(shape, at)
+        store = checked(self)
+        store.pinned += 1
+        try:
+            put(self, shape, at, shape.bits(store, at, value))
+        finally:
+            store.pinned -= 1
+            store.settle()
+
+    def __delitem__(self, key: object) -> None:
+        raise TypeError("structs and arrays of guests have as many values as they were made with")
+
+    def __iter__(self):
+        at: cython.Py_ssize_t
+        shape: GuestType = shape_of(self)
+        checked(self)
+        for at in range(count_of(self, shape)):
+            yield value_at(self, shape, at)
+
+    def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
+        shape: GuestType = shape_of(self)
+        sizes: cython.pointer(cython.Py_ssize_t)
+        if not has_bytes(shape):
+            raise BufferError(f"{shape.called()} is no array of numbers: only those are buffers")
+        if flags & PyBUF_WRITABLE == PyBUF_WRITABLE and not is_mutable(shape, 0):
+            raise BufferError(f"elements of {shape.called()} are immutable: a view can be read only")
+        checked(self)
+        sizes = cython.cast(cython.pointer(cython.Py_ssize_t), malloc(4 * cython.sizeof(cython.Py_ssize_t)))
+        if sizes == cython.NULL:
+            raise MemoryError("no memory for a view")
+        vector: cython.bint = shape.codes == b"v"
+        sizes[0] = length_at(self)
+        sizes[1] = 16
+        sizes[2] = shape.element
+        sizes[3] = 1
+        buffer.buf = cython.cast(cython.p_void, self.address + HEADER)
+        buffer.len = sizes[0] * sizes[2]
+        buffer.itemsize = 1 if vector else shape.element
+        buffer.readonly = not is_mutable(shape, 0)
+        buffer.ndim = 2 if vector else 1
+        buffer.format = format_of(shape) if flags & PyBUF_FORMAT else cython.NULL
+        buffer.shape = sizes if flags & PyBUF_ND else cython.NULL
+        buffer.strides = sizes + 2 if flags & PyBUF_STRIDES == PyBUF_STRIDES else cython.NULL
+        buffer.suboffsets = cython.NULL
+        buffer.internal = sizes
+        buffer.obj = self
+        self.home.views += 1
+
+    def __releasebuffer__(self, buffer: cython.pointer(Py_buffer)):
+        free(buffer.internal)
+        self.home.views -= 1
+        if self.home.views == 0 and self.home.exec == cython.NULL:
+            self.home.heap.end()
+
+    def __repr__(self) -> str:
+        if self.home is None:
+            return "<object of a guest that was never initialised>"
+        shape: GuestType = shape_of(self)
+        name: str = f" ${printable(shape.name)}" if shape.name else ""
+        count: object = "?"
+        if self.home.exec != cython.NULL or self.home.views:
+            count = count_of(self, shape)
+        return f"<{'array' if shape.element else 'struct'}{name} of a guest, {count} values>"
+
+
+@cython.cfunc
+def new_thing() -> object:
+    """A handle without an object, yet."""
+    return GuestObject.__new__(GuestObject)
+
+
+@cython.cfunc
+def shape_of(thing: GuestObject) -> GuestType:
+    """The type of an object; the store may be closed."""
+    if thing.home is None:
+        raise Closed("this object of a guest was never initialised")
+    if thing.shape is None:
+        thing.shape = type_of(thing.home, thing.type_id)
+    return thing.shape
+
+
+@cython.cfunc
+def checked(thing: GuestObject) -> Residence:
+    """The store, which is open, and which this thread may use. Closed, StoreBusy."""
+    store: Residence
+    home: Objects = thing.home
+    if home is not None and home.exec != cython.NULL and home.exec.store != cython.NULL:
+        # A store that is taken down just now, by whoever held it last, runs finalisers before its objects end.
+        if cython.cast(cython.pointer(PyObject), home.exec.store).ob_refcnt > 0:
+            store = cython.cast(Residence, home.exec.store)
+            if store.objects is home and not is_closed(store):
+                if store.exec.occupant != 0:
+                    store.check_access()
+                return store
+    raise Closed("the store of this object is closed")
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def length_at(thing: GuestObject) -> cython.Py_ssize_t:
+    """How many elements an array has."""
+    return cython.cast(cython.pointer(uint32_t), thing.address)[1]
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def count_of(thing: GuestObject, shape: GuestType) -> cython.Py_ssize_t:
+    """How many values it has."""
+    return length_at(thing) if shape.element else len(shape.codes)
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def number_at(thing: GuestObject, shape: GuestType, key: object) -> cython.Py_ssize_t:
+    """The number of a field, or of an element. The store is open."""
+    at: cython.Py_ssize_t
+    if isinstance(key, str):
+        if shape.element:
+            raise TypeError(f"{shape.called()} has elements by number, got the name {printable(key)!r:.80}")
+        at = shape.number_of(key)
+        checked(thing)
+        return at
+    what: str = "an index of an array" if shape.element else "an index of a field"
+    at = clip(what, key)
+    checked(thing)
+    count: cython.Py_ssize_t = count_of(thing, shape)
+    if not -count <= at < count:
+        kind_of: str = "element" if shape.element else "field"
+        raise IndexError(f"{shape.called()} has no {kind_of} {shown(key)}: it has {counted(count, kind_of)}")
+    return at + count if at < 0 else at
+
+
+@cython.cfunc
+def part_of(thing: GuestObject, shape: GuestType, key: object) -> object:
+    """The numbers of a slice of elements."""
+    if not shape.element:
+        raise TypeError(f"{shape.called()} has fields one by one: only arrays have slices")
+    checked(thing)
+    return range(*key.indices(length_at(thing)))
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def has_bytes(shape: GuestType) -> cython.bint:
+    """Whether it is a type of arrays of numbers."""
+    return shape.element != 0 and cython.cast(cython.p_char, shape.codes)[0] != ord("r")
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=True)
+def is_mutable(shape: GuestType, at: cython.Py_ssize_t) -> cython.bint:
+    """Whether a field, or an array's elements, can be assigned to."""
+    return fields_of(shape.composite)[0 if shape.element else at].mutable
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def check_mutable(shape: GuestType, at: cython.Py_ssize_t) -> cython.int:
+    """TypeError unless."""
+    if not is_mutable(shape, at):
+        raise TypeError(f"{shape.label(at)} is immutable")
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(0)
+def place_of(thing: GuestObject, shape: GuestType, at: cython.Py_ssize_t) -> uint64_t:
+    """The address of a value."""
+    if shape.element:
+        return thing.address + HEADER + shape.element * cython.cast(uint64_t, at)
+    offset: uint64_t = shape.layout.offsets[at]
+    return thing.address + offset
+
+
+@cython.cfunc
+def value_at(thing: GuestObject, shape: GuestType, at: cython.Py_ssize_t) -> object:
+    """A value of Python's. What ran since the last look may have closed the store."""
+    store: Residence = checked(thing)
+    place: uint64_t = place_of(thing, shape, at)
+    number: cython.Py_ssize_t = 0 if shape.element else at
+    code: cython.char = cython.cast(cython.p_char, shape.codes)[number]
+    if code == ord("B"):
+        return cython.cast(cython.pointer(uint8_t), place)[0]
+    if code == ord("H"):
+        return cython.cast(cython.pointer(uint16_t), place)[0]
+    if code == ord("i"):
+        return cython.cast(cython.pointer(int32_t), place)[0]
+    if code == ord("q"):
+        return cython.cast(cython.pointer(int64_t), place)[0]
+    if code == ord("f"):
+        return cython.cast(cython.pointer(cython.float), place)[0]
+    if code == ord("d"):
+        return cython.cast(cython.pointer(cython.double), place)[0]
+    if code == ord("v"):
+        return PyBytes_FromStringAndSize(cython.cast(cython.p_char, place), 16)
+    return from_raw(shape.storages[number], cython.cast(cython.pointer(uint64_t), place)[0], store)
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def put(thing: GuestObject, shape: GuestType, at: cython.Py_ssize_t, bits: object) -> cython.int:
+    """Write raw bits: what made them may have closed the store. ``Objects.fill`` tells the collector, as for guests."""
+    checked(thing)
+    place: uint64_t = place_of(thing, shape, at)
+    code: cython.char = cython.cast(cython.p_char, shape.codes)[0 if shape.element else at]
+    thing.home.fill(thing.address, place - thing.address, size_of(code), 1, bits)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def size_of(code: cython.char) -> cython.int:
+    """Bytes of a value."""
+    if code == ord("B"):
+        return 1
+    if code == ord("H"):
+        return 2
+    if code == ord("i") or code == ord("f"):
+        return 4
+    return 16 if code == ord("v") else 8
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -> cython.int:
+    """Assign to as many elements as there are values, all or none."""
+    at: cython.Py_ssize_t
+    part: object = part_of(thing, shape, key)
+    check_mutable(shape, 0)
+    given: list = list(value)
+    if len(given) != len(part):
+        raise ValueError(f"a slice of {counted(len(part), 'element')} takes as many values, got {len(given)}")
+    store: Residence = checked(thing)
+    store.pinned += 1
+    try:
+        raws: list = [shape.bits(store, number, given[at]) for at, number in enumerate(part)]
+        for at in range(len(raws)):
+            put(thing, shape, part[at], raws[at])
+    finally:
+        store.pinned -= 1
+        store.settle()
+    return 0
+
+
+# ---- bytes ----
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def format_of(shape: GuestType) -> cython.p_char:
+    """The format of the items of a buffer, which stays."""
+    at: cython.Py_ssize_t
+    code: cython.char = cython.cast(cython.p_char, shape.codes)[0]
+    formats: cython.p_char = FORMATS
+    for at in range(0, 12, 2):
+        if formats[at] == code:
+            return formats + at
+    return formats  # a vector is sixteen bytes
+
+
+@cython.cfunc
+def same_bytes(shape: GuestType, values: object) -> object:
+    """A view of a buffer whose items have the bytes of elements; None: it is to be looked at item by item."""
+    code: str = chr(shape.codes[0])
+    if code not in LIKE:
+        return None
+    try:
+        view: object = memoryview(values)
+    except TypeError:
+        return None
+    if view.ndim != 1 or not view.c_contiguous or view.format not in LIKE[code] or view.itemsize != shape.element:
+        return None
+    return view
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def copied(thing: GuestObject, shape: GuestType, view: object) -> cython.int:
+    """Have the bytes of a buffer as an array's elements; other threads may have made it shorter or longer."""
+    content: bytes = view.tobytes()
+    checked(thing)
+    size: uint64_t = min(cython.cast(uint64_t, len(content)), shape.element * cython.cast(uint64_t, length_at(thing)))
+    memcpy(cython.cast(cython.p_void, thing.address + HEADER), cython.cast(cython.p_char, content), size)
+    return 0
+
+
+things_are_made_by(new_thing)
