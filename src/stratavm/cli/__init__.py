@@ -17,6 +17,8 @@ COMMANDS = ("strata", "stratavm")
 LARGE_BYTES = 1 << 22
 WORDS = 9
 """Of the command line, those before that one may name the program."""
+AGAIN_S = 0.01
+"""Behind a Ctrl-C that Python has dropped."""
 INTERRUPTED = 130
 """128 and the number of SIGINT."""
 
@@ -51,7 +53,6 @@ def command() -> int:
             _end(code)
         return code
     except KeyboardInterrupt:
-        _interrupts.clear()
         _say()
         return INTERRUPTED
 
@@ -101,17 +102,10 @@ def _end(code: int) -> None:
     os._exit(code & 0xFF)
 
 
-_interrupts: "list[int]" = []
-"""Of ``output``, once that is there."""
-
-
 def _answer() -> None:
     """From now on Ctrl-C is an exception."""
-    global _interrupts
-    from stratavm.cli.output import interrupts
-
-    _interrupts = interrupts
     signal.signal(signal.SIGINT, _interrupt)
+    sys.unraisablehook = _dropped
 
 
 def _leave_as_it_is() -> None:
@@ -121,8 +115,26 @@ def _leave_as_it_is() -> None:
 def _interrupt(number: int, frame: object) -> None:
     """The first Ctrl-C is an exception; a second one, while that is reported, ends the process."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _interrupts.append(number)
     raise KeyboardInterrupt
+
+
+def _dropped(error: "sys.UnraisableHookArgs") -> None:
+    """Python tells of an exception and goes on: of one in the callback of a weak reference, say, which its import
+    system has behind each import. Ctrl-C comes again where that does not hold any more, for somebody waits for it."""
+    if error.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(error)
+        return
+    from _thread import start_new_thread
+
+    signal.signal(signal.SIGINT, _interrupt)
+    start_new_thread(_again, ())
+
+
+def _again() -> None:
+    from time import sleep
+
+    sleep(AGAIN_S)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _leave(number: int, frame: object) -> None:

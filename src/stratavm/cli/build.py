@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -104,9 +105,11 @@ def run(options: argparse.Namespace) -> int:
     old = None if options.incremental is None else FilePath(options.incremental)
     if old is not None:
         try:
-            os.stat(old)  # before anything is read or compiled
+            mode = os.stat(old).st_mode  # before anything is read or compiled
         except OSError as error:
             raise common.named_by("--incremental", error) from None
+        if not stat.S_ISREG(mode):  # a pipe's other side may never come
+            raise ValueError(f"--incremental: {printable(options.incremental)} is no ordinary file")
     with ExitStack() as stack:
         module, report = build_module(
             Module,

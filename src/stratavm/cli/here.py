@@ -162,7 +162,6 @@ def wasi(options: Options, engine: Engine) -> Wasi:
 def _execute(options: Options, what: tuple[Linker, Store, Module], watch: Watch, begin: float) -> list[Any]:
     """``_initialize`` if it is exported, then the export that was asked for, else ``_start``; gives its results."""
     _, store, module = what
-    output.heed_interrupt()
     with options_explained(options):
         values = _values(module, options)
     with store.deadline(_left(options, begin)):

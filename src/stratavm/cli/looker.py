@@ -15,6 +15,8 @@ GONE_S: Final = 1.0
 """After so long a file that was there counts as gone: editors take it away for a moment."""
 
 State: TypeAlias = tuple[int, int, int, int, int]
+WRITTEN: Final = 3
+"""Where a state has the time of the last change of the content."""
 
 
 def state_of(path: str) -> State | None:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowError, MemoryError, RecursionError)
 """What the user can cause: printed as one line. Anything else is a bug and keeps its traceback."""
 
-interrupts: Final[list[int]] = []
-"""Ctrl-C that nobody may have heard of, by the number of its signal."""
-
 HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (errors.ModuleLimit, "it takes a Config with larger limits, in Python, to load this"),
     (errors.DecodeError, "the file is damaged or not WebAssembly; `strata info FILE` shows how far it reads"),
@@ -82,18 +79,10 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
     return code
 
 
-def heed_interrupt() -> None:
-    """Raise KeyboardInterrupt again where one came and did not end the command: Python drops what is raised in a weak
-    reference's callback, and its import system has one behind each import."""
-    if interrupts:
-        raise KeyboardInterrupt
-
-
 def interrupted(*, json: bool = False) -> int:
     """Report that Ctrl-C has ended the command, and return the exit code for it."""
     from stratavm.sandbox.completed import CODES
 
-    interrupts.clear()  # a command that this process runs afterwards does not end by it
     if json:
         return failure(KeyboardInterrupt("interrupted"), json=True, end=End("interrupt", "", ""))
     note("interrupted")

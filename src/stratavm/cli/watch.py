@@ -17,7 +17,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.text import printable
 from stratavm.base.words import counted
 from stratavm.cli import output
-from stratavm.cli.looker import LOOK_S, Looker, state_of
+from stratavm.cli.looker import LOOK_S, WRITTEN, Looker, state_of
 from stratavm.cli.program import Options
 from stratavm.engine.source import read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
@@ -96,7 +96,6 @@ class Watched:
         self._before = None if module is None else parts_of(module)
         del text, module
         while True:
-            output.heed_interrupt()
             found, now_s = state_of(self._options.module), time.monotonic()
             if self._looker.look(found, now_s):
                 self._take()
@@ -142,6 +141,9 @@ class Watched:
         module = self._load_file()
         if module is None:
             return
+        if self._is_what_runs(module):
+            self._looker.known = self._looker.found
+            return
         self.stop()
         how = "" if self._before is None else carried(module, self._before)
         output.note(f"{self._name} changed{how}")
@@ -149,6 +151,13 @@ class Watched:
         self._looker.known = self._looker.found
         del module  # what it has of the old code is kept before the guest starts
         self._start()
+
+    def _is_what_runs(self, module: Module) -> bool:
+        """Whether nothing was written: who may read it or what it is called is another matter (``chmod``, a link). The
+        same content with another time was, as by ``touch``: a wish."""
+        known, found = self._looker.known, self._looker.found
+        same_time = known is not None and found is not None and known[WRITTEN] == found[WRITTEN]
+        return same_time and self._before is not None and module.model.binary == self._before.binary
 
     def _start(self) -> None:
         data = {**vars(self._options), "watch": False}

@@ -227,6 +227,9 @@ def test_an_old_image_of_which_nothing_is_used_is_said_once(strata, here):
             assert err.count("\n") == bool(said) and said in err
     assert err.startswith("strata: --incremental old.strata: global: ")
     assert strata("build", "--incremental", "nope", "app.wat")[2].startswith("strata: --incremental nope: No such file")
+    os.mkfifo("pipe")  # nobody writes to it
+    code, _, err = strata("build", "--incremental", "pipe", "app.wat")
+    assert (code, err) == (1, "strata: --incremental: pipe is no ordinary file\n")
 
 
 def test_code_that_is_not_used_is_said_once(strata, here):

@@ -337,3 +337,25 @@ def test_what_is_edited_at_once_was_read_before_the_guest_started(tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         watched.attend()
     assert b"one" in watched._before.binary
+
+
+@pytest.mark.parametrize("change", ["chmod", "link", "rename"])
+def test_where_nothing_was_written_nothing_starts_anew(tmp_path, monkeypatch, change):
+    """Who may read the file, and what it is called, is no change of the program; a touch is a wish."""
+    (path := tmp_path / "app.wat").write_text(program("one\\n"))
+    watched = watch.Watched(program_line.read(run.OPTIONS, ["--watch", str(path)], program_line.Options(command="run")))
+    watched._before = watch.parts_of(watched._load_file())
+    monkeypatch.setattr(watch.Watched, "_start", lambda self: started.append(state_of(str(path))))
+    started = []
+    if change == "chmod":
+        path.chmod(0o600)
+    elif change == "link":
+        os.link(path, tmp_path / "other")
+    else:
+        path.rename(tmp_path / "other").rename(path)
+    for begin_s, wishes in ((10, 0), (20, 1)):
+        found = state_of(str(path))
+        assert not watched._looker.look(found, begin_s) and watched._looker.look(found, begin_s + 1)
+        watched._take()
+        assert len(started) == wishes and watched._looker.known == found
+        os.utime(path, ns=(1, 1))
