@@ -102,6 +102,22 @@ class Key:
         return blake2b(text, digest_size=size, key=self._bytes, person=purpose).digest()
 
 
+class Memory:
+    """What large sections are read into, one after the other: a page that was never touched costs more than what is
+    read into it.
+
+    Args:
+        room: for how many bytes.
+
+    Attributes:
+        done: bytes of one that nobody else has any more, whose memory is used for the next one.
+    """
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.done: list[bytes] = []
+
+
 class Content:
     """Bytes of an image, in memory: those from a place on.
 
@@ -118,8 +134,8 @@ class Content:
         """How many are enough for all that comes before the first section."""
         return min(self.size, MOST_LEAD)
 
-    def part(self, offset: int, size: int) -> bytes:
-        """So many of them, or as many as there are."""
+    def part(self, offset: int, size: int, memory: Memory | None = None) -> bytes:
+        """So many of them, or as many as there are. ``memory``: where they may lie."""
         offset = min(offset, self.size)
         found: bytes = copied(self._data, self._place + offset, min(size, self.size - offset))
         return found
@@ -140,9 +156,10 @@ class FileContent(Content):
     def __del__(self) -> None:
         self.file.close()
 
-    def part(self, offset: int, size: int) -> bytes:
+    def part(self, offset: int, size: int, memory: Memory | None = None) -> bytes:
         """So many of them, or as many as there are. OSError where they cannot be read."""
-        found: bytes = read_bytes(self.file.fileno(), size, offset)
+        spare, room = (None, 0) if memory is None else (memory.done, memory.room)
+        found: bytes = read_bytes(self.file.fileno(), size, offset, spare, room)
         return found
 
 
@@ -165,13 +182,13 @@ class Image:
     mark: bytes
     key: Key | None = None
 
-    def section(self, name: str) -> bytes:
-        """What a section has.
+    def section(self, name: str, memory: Memory | None = None) -> bytes:
+        """What a section has; ``memory`` as for ``Content.part``.
 
         Raises:
             Damaged: it is not there, or is not what was written.
         """
-        content = self.unchecked(name)
+        content = self.unchecked(name, memory)
         self.check(name, content)
         return content
 
@@ -185,14 +202,14 @@ class Image:
         if not right:
             raise Damaged(f"the section {name} is damaged")
 
-    def unchecked(self, name: str) -> bytes:
+    def unchecked(self, name: str, memory: Memory | None = None) -> bytes:
         """What a section has by now; for who compares it by other means.
 
         Raises:
             Damaged: it is not there.
         """
         section = self._find(name)
-        content = self.content.part(self.start + section.offset, section.size)
+        content = self.content.part(self.start + section.offset, section.size, memory)
         if len(content) != section.size:
             raise Damaged(f"the section {name} is cut off")
         return content

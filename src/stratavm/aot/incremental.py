@@ -76,17 +76,18 @@ def _sections(binary: bytes) -> dict[int, bytes]:
     return sections
 
 
-def dependents(old: Parts, new: Parts, bodies: Sequence[int], first: int) -> Mapping[int, str]:
+def dependents(old: Functions, new: Parts, bodies: Sequence[int], first: int) -> Mapping[int, str]:
     """Why functions whose bodies did not change are compiled again, by defined index: they have a changed one in them,
     or may.
 
     Args:
+        old: the functions of before.
         bodies: defined indices of those that changed.
         first: how many functions the module imports: calls count them first.
     """
     found: dict[int, str] = {}
     known = {*bodies}
-    fresh = {*sizes_up_to(old.functions, LOOKED_AT, bodies), *sizes_up_to(new.functions, LOOKED_AT, bodies)}
+    fresh = {*sizes_up_to(old, LOOKED_AT, bodies), *sizes_up_to(new.functions, LOOKED_AT, bodies)}
     while fresh:
         added = []
         for caller, callee in callers(new.binary, new.functions, [first + i for i in fresh]):

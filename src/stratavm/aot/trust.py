@@ -97,11 +97,12 @@ def with_own_key(image: Image) -> Image:
     return image if maker is None or not image.is_marked_by(maker) else replace(image, key=maker)
 
 
-def believed(image: Image, binary: bytes, trust: Trust) -> tuple[Image, str]:
+def believed(image: Image, binary: bytes | None, trust: Trust) -> tuple[Image, str]:
     """The image, with the key that counts, and why its code must not run; empty where it may.
 
     Args:
-        image: as ``with_own_key`` gave it; ``binary`` is what it has as such, checked by that key or by its sum.
+        image: as ``with_own_key`` gave it; ``binary`` is what it has as such, checked by that key or by its sum, or
+            None where it will be asked of the image that is given back.
         trust: what the caller says.
     """
     if trust.key is None:
@@ -111,7 +112,8 @@ def believed(image: Image, binary: bytes, trust: Trust) -> tuple[Image, str]:
         return image, "" if trust.trusted else "its mark is not by the key that was given"
     found = replace(image, key=maker)
     try:
-        found.check(BINARY, binary)
+        if binary is not None:
+            found.check(BINARY, binary)
     except Damaged as error:
         return found, str(error)
     return found, ""

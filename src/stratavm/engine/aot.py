@@ -204,12 +204,13 @@ def _predecessor(order: Order, config: Config) -> Predecessor:
     if not isinstance(given, (str, os.PathLike, *BYTES)):
         instead = "; pass its bytes: old.serialize(key=…)" if hasattr(given, "serialize") else ""
         raise TypeError(f"old must be a path or bytes of an image, got {type(given).__name__}{instead}")
+    file = "the old image" if isinstance(order.old, BYTES) else os.fspath(order.old)
     try:
-        old = image_in(read_source(order.old, config.limits.module_bytes))
+        old = image_in(read_source(order.old, config.limits.module_bytes, lean=True))
     except ModuleError as error:
-        error.file = "the old image" if isinstance(order.old, BYTES) else os.fspath(order.old)
+        error.file = file
         raise
-    return Predecessor(with_trust(old, order.key, order.trusted), build_identity(), way_of(config), config)
+    return Predecessor(with_trust(old, order.key, order.trusted), file, build_identity(), way_of(config), config)
 
 
 def _build(

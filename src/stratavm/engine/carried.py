@@ -42,7 +42,7 @@ def carry(module: Module, before: Parts) -> Carried:
         found = changes(before, after)
         if found.everything:
             return Carried(why=found.everything)
-        again = {*found.bodies, *dependents(before, after, found.bodies, first)}
+        again = {*found.bodies, *dependents(before.functions, after, found.bodies, first)}
         taken = module.code.restore_code(data, {first + i for i in again})
     except (DecodeError, ValueError, ResourceLimit) as error:
         return Carried(why=str(error))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stratavm.aot.container import Damaged
-from stratavm.aot.contents import CODE, SKELETON, difference, facts_of
+from stratavm.aot.container import REBUILD, Damaged, Memory
+from stratavm.aot.contents import BINARY, CODE, SKELETON, difference, facts_of
 from stratavm.aot.incremental import Changes, Parts, changes, dependents
 from stratavm.aot.trust import NOTHING, believed
-from stratavm.base.errors import ModuleError
+from stratavm.base.errors import DecodeError, ModuleError
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.engine.events import describe
@@ -45,7 +45,7 @@ class Predecessor:
     """An image of before.
 
     Args:
-        source: it, with what the caller says of it.
+        source: it, read ``lean``, with what the caller says of it; from ``file``, as errors call it.
         build: what tells this build of Strata from any other: code of others is not used.
         way: what the module's engine accepts, and under what limits.
 
@@ -56,19 +56,20 @@ class Predecessor:
         key: the caller's, where that is what it is believed by.
     """
 
-    def __init__(self, source: Source, build: str, way: str, config: Config) -> None:
-        self.name = source.name
+    def __init__(self, source: Source, file: str, build: str, way: str, config: Config) -> None:
+        self.name, self._file = source.name, file
         self.why = ""
         self._packed: PackedCode | None = None
         self._changes: Changes | None = None
         self._way = digest(way.encode()).hex()
         self._config = config
-        assert source.image is not None and source.binary is not None
+        assert source.image is not None
         self._facts: Mapping[str, str] = {}
-        self._binary = source.binary
         trust = source.trust or NOTHING
-        self._image, self.why = believed(source.image, source.binary, trust)
+        self._image, self.why = believed(source.image, None, trust)
         self.is_foreign = self._image.key is None or self._image.key is not source.image.key
+        found = self._image.sections
+        self._memory = Memory(max([found[name].size for name in (BINARY, CODE) if name in found], default=0))
         self.key = trust.key if self._image.key is not None else None
         try:
             self._facts = facts_of(self._image)
@@ -78,28 +79,42 @@ class Predecessor:
             self.why = describe(error)
 
     def compare(self, model: Model) -> Sequence[int] | None:
-        """Which bodies of a decoded module, by defined index, nobody found to be valid; None: any may not be."""
+        """Which bodies of a decoded module, by defined index, nobody found to be valid; None: any may not be.
+
+        Raises:
+            DecodeError: the old image is damaged.
+        """
         if self.why:
             return None
         try:
-            self._old = Parts(self._binary, self._functions())
+            binary = self._image.section(BINARY, self._memory)
+        except Damaged as error:
+            if self.key is None:
+                damage = DecodeError(f"damaged image: {error}", hint=REBUILD)
+                damage.file = self._file
+                raise damage from None
+            self.why = str(error)
+            return None
+        try:
+            self._old = self._functions(binary)
             self._new = Parts(model.binary, model.functions)
-            self._changes = changes(self._old, self._new)
+            self._changes = changes(Parts(binary, self._old), self._new)
         except (OSError, ValueError, ModuleError) as error:
             self.why = describe(error)
             return None
+        self._memory.done.append(binary)  # its code takes its memory, and the code of now that
         # What leaves the instance is a fact of all bodies: it may be one that changed which did.
-        if self._changes.everything or self._facts.get("way") != self._way or self._old.functions.leaves:
+        if self._changes.everything or self._facts.get("way") != self._way or self._old.leaves:
             return None
         return self._changes.bodies
 
-    def _functions(self) -> Functions:
+    def _functions(self, binary: bytes) -> Functions:
         """Those of the binary: where its skeleton says that they lie, or of a binary that others accept, decoded."""
         config = self._config
         if self._facts.get("way") == self._way and SKELETON in self._image.sections:
-            found: Functions = unpack(self._image.section(SKELETON), len(self._binary))[0]
+            found: Functions = unpack(self._image.section(SKELETON), len(binary))[0]
             return found
-        return decode(self._binary, features=config.features, limits=config.limits).functions
+        return decode(binary, features=config.features, limits=config.limits).functions
 
     def reasons(
         self, code: TierModule, facts: Mapping[str, str], names: Sequence[str], first: int
@@ -118,7 +133,7 @@ class Predecessor:
         if self._changes.everything:
             return self._changes.everything
         try:
-            self._packed = code.packed(self._image.section(CODE))
+            self._packed = code.packed(self._image.section(CODE, self._memory))
             if self._packed.count != len(self._new.functions):
                 raise ValueError("its code is of another module")
         except (OSError, ValueError) as error:

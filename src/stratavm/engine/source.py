@@ -43,7 +43,8 @@ SourceLike: TypeAlias = "str | os.PathLike[str] | bytes | bytearray | memoryview
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A module's text or binary and a name for messages; exactly one of ``binary`` and ``text`` is set.
+    """A module's text or binary and a name for messages; exactly one of ``binary`` and ``text`` is set, or neither
+    where an image was read alone.
 
     Attributes:
         file: what the kernel said of the file before and after it was read, if it said the same.
@@ -77,10 +78,10 @@ class Source:
         return self if self.rest is None else replace(self, binary=self.rest.whole(), rest=None)
 
 
-def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> Source:
+def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes, *, lean: bool = False) -> Source:
     """Fetch a module's bytes or text, of a file no more than ``most`` bytes. Waits, where the file is a FIFO that
     nobody writes to, as long as the thread's ``Budget`` allows. Of an image, its binary is read; the code in it is for
-    ``engine/aot.py`` to judge, and is read when that asks for it.
+    ``engine/aot.py`` to judge, and is read when that asks for it. ``lean``: so is its binary.
 
     Raises:
         OSError: the file cannot be read.
@@ -90,7 +91,7 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
         ModuleLimit: the file is longer than ``most`` bytes.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_bytes(BYTES, bytes(source))
+        return _from_bytes(BYTES, bytes(source), lean)
     if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
         return Source(TEXT, text=source)
     _check_path(source)
@@ -104,7 +105,7 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes) -> 
                 before, total = os.fstat(file.fileno()), b""
                 size = before.st_size  # 0 for what is no ordinary file, and may never end
                 if size and os.pread(file.fileno(), 2, 0) in IMAGES:
-                    image = _image_in_file(source, most * MOST_TIMES)
+                    image = _image_in_file(source, most * MOST_TIMES, lean)
                     if image is not None:
                         return image
                 data = read_up_to(file, most, size) if size <= most else b""
@@ -217,10 +218,10 @@ def _check_path(source: object) -> None:
         raise TypeError(f"source must be a path, bytes or text of a module, got {type(source).__name__}{instead}")
 
 
-def _from_bytes(name: str, data: bytes) -> Source:
+def _from_bytes(name: str, data: bytes, lean: bool = False) -> Source:
     if data[:4] == MAGIC:
         return Source(name, binary=data)
-    if data[:2] in IMAGES and (found := _image_in(data)) is not None:
+    if data[:2] in IMAGES and (found := _image_in(data, lean)) is not None:
         return found
     if not data:
         hint = "it is empty: was the download or the build interrupted?"
@@ -241,7 +242,7 @@ def _from_bytes(name: str, data: bytes) -> Source:
         raise ParseError("malformed UTF-8 encoding", line=line, column=column, expected="UTF-8 text") from None
 
 
-def _image_in_file(path: str | os.PathLike[str], most: int) -> Source | None:
+def _image_in_file(path: str | os.PathLike[str], most: int, lean: bool) -> Source | None:
     """The image that a file of at most so many bytes has; None where it has none. The file stays open as long as it.
 
     Raises:
@@ -257,19 +258,19 @@ def _image_in_file(path: str | os.PathLike[str], most: int) -> Source | None:
         raise ModuleLimit(
             "image too large", limit="module_bytes", expected=f"at most {most} bytes", found=f"{content.size} bytes"
         )
-    return replace(_of_image(read_content(content)), name=os.fspath(path), file=content.state)
+    return replace(_of_image(read_content(content), lean), name=os.fspath(path), file=content.state)
 
 
-def _image_in(data: bytes) -> Source | None:
+def _image_in(data: bytes, lean: bool) -> Source | None:
     """The image that bytes are, called as it was when it was built; None where they are none."""
     with importing:
         from stratavm.aot.container import read, starts_at
 
-    return None if starts_at(data) is None else _of_image(read(data))
+    return None if starts_at(data) is None else _of_image(read(data), lean)
 
 
-def _of_image(image: Image) -> Source:
-    """An image and its binary.
+def _of_image(image: Image, lean: bool) -> Source:
+    """An image and its binary, or that alone.
 
     Raises:
         DecodeError: that is damaged.
@@ -279,7 +280,7 @@ def _of_image(image: Image) -> Source:
         from stratavm.aot.trust import with_own_key
 
     image = with_own_key(image)
-    return Source(name_of(image) or BYTES, binary=binary_of(image), image=image)
+    return Source(name_of(image) or BYTES, binary=None if lean else binary_of(image), image=image)
 
 
 def image_in(origin: Source) -> Source:

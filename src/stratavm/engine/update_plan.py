@@ -104,7 +104,7 @@ def plan_of(old: Model, new: Model) -> Update:
         return Update("swap", reasons=tuple(reasons))
     first, before, after = len(new.imported_funcs), len(old.functions), len(new.functions)
     bodies = differing(old.functions, old.binary, new.functions, new.binary, True)
-    others = dependents(Parts(old.binary, old.functions), Parts(new.binary, new.functions), bodies, first)
+    others = dependents(old.functions, Parts(new.binary, new.functions), bodies, first)
     return Update(
         "patch",
         changed=tuple([first + i for i in bodies]),

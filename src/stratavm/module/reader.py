@@ -9,9 +9,10 @@ import time
 
 import cython
 from cython.cimports.cpython.bytearray import PyByteArray_AS_STRING
-from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize, _PyBytes_Resize
 from cython.cimports.cpython.exc import PyErr_CheckSignals
 from cython.cimports.cpython.object import PyObject
+from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
 from cython.cimports.cpython.unicode import PyUnicode_DecodeUTF8
 from cython.cimports.libc.errno import EAGAIN, EINTR, ESTALE, errno
 from cython.cimports.libc.stdint import int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
@@ -47,6 +48,7 @@ from stratavm.base.leb import LEB_MESSAGES
 from stratavm.module.features import advice, refusal
 
 LARGE = cython.declare(uintptr_t, 1 << 20)
+PAGE = cython.declare(uintptr_t, 1 << 12)
 HUGE_PAGE = cython.declare(uintptr_t, 1 << 21)
 MADV_HUGEPAGE = cython.declare(cython.int, 14)
 MADV_NOHUGEPAGE = cython.declare(cython.int, 15)
@@ -62,8 +64,15 @@ END = LEB_MESSAGES[1]
 BAD_UTF8 = "malformed UTF-8 encoding"
 
 
-def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t, offset: int64_t = -1) -> bytes:
-    """The next ``size`` bytes of a file, or those at ``offset``, or as many as there are.
+def read_bytes(
+    descriptor: cython.int,
+    size: cython.Py_ssize_t,
+    offset: int64_t = -1,
+    spare: list | None = None,
+    room: cython.Py_ssize_t = 0,
+) -> bytes:
+    """The next ``size`` bytes of a file, or those at ``offset``, or as many as there are; in the memory of those in
+    ``spare``, if there are some that nobody else has, or else where ``used_again`` may make ``room`` bytes of them.
 
     The memory of large ones is had in huge pages where these come quickly: the faults at its first touch take longer
     than the reading.
@@ -75,7 +84,14 @@ def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t, offset: int64_t 
     """
     if size < 0:
         raise ValueError(f"size must be no negative number, got {size}")
-    data: bytes = PyBytes_FromStringAndSize(cython.NULL, size)
+    data: bytes | None = used_again(spare, size) if spare else None
+    is_there: cython.bint = data is not None
+    if data is None:
+        data = PyBytes_FromStringAndSize(cython.NULL, max(size, room))
+        if room > size:
+            made: list = [data]
+            data = None
+            data = used_again(made, size)
     start: cython.p_char = PyBytes_AS_STRING(data)
     done: cython.Py_ssize_t = 0
     got: cython.Py_ssize_t
@@ -84,7 +100,8 @@ def read_bytes(descriptor: cython.int, size: cython.Py_ssize_t, offset: int64_t 
     touched: uintptr_t = cython.cast(uintptr_t, start)
     while done < size:
         wanted = min(cython.cast(cython.size_t, size - done), PIECE_BYTES)
-        touched = have_huge_pages(touched, cython.cast(uintptr_t, start + done) + wanted)
+        if not is_there:
+            touched = have_huge_pages(touched, cython.cast(uintptr_t, start + done) + wanted)
         with cython.nogil:
             if offset < 0:
                 got = read(descriptor, start + done, wanted)
@@ -168,6 +185,33 @@ def let_go_of(things: list) -> None:
                     give_pages(first, last)
             data = None
         thing = None
+
+
+def used_again(spare: list, size: cython.Py_ssize_t) -> bytes | None:
+    """Bytes of a size, in the memory of the last ones in a list, with what was there as far as it goes: memory that is
+    in use costs a fault for no page. None where somebody else has the last ones: then they stay in the list.
+
+    Raises:
+        MemoryError: there is no more; then nobody has them.
+    """
+    thing: object = spare.pop()
+    raw: cython.pointer(PyObject) = cython.cast(cython.pointer(PyObject), thing)
+    if type(thing) is not bytes or raw.ob_refcnt != 1:
+        spare.append(thing)
+        return None
+    old: cython.Py_ssize_t = len(cython.cast(bytes, thing))
+    first: uintptr_t = cython.cast(uintptr_t, raw) & ~(PAGE - 1)
+    last: uintptr_t = (cython.cast(uintptr_t, PyBytes_AS_STRING(thing)) + old + PAGE) & ~(PAGE - 1)
+    if size > old > LARGE:  # the kernel moves no memory that is of two kinds: realloc would copy it
+        madvise(cython.cast(cython.p_void, first), last - first, MADV_NOHUGEPAGE if are_slow else MADV_HUGEPAGE)
+    Py_INCREF(thing)
+    thing = None
+    if size == old:  # so that a digest for dicts is forgotten, which CPython does where the size is another
+        _PyBytes_Resize(cython.address(raw), size + 1)
+    _PyBytes_Resize(cython.address(raw), size)
+    data: bytes = cython.cast(bytes, raw)
+    Py_DECREF(data)
+    return data
 
 
 def sum_of(data: bytes) -> bytes:

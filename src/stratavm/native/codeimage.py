@@ -11,7 +11,7 @@ import cython
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memcpy, memset
+from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.module.reader import have_huge_pages
 from cython.cimports.stratavm.native.execmem import CodeOwner, CodeSource
 from cython.cimports.stratavm.runtime.codemap import (
@@ -26,6 +26,7 @@ from cython.cimports.stratavm.runtime.codemap import (
 from cython.cimports.stratavm.runtime.codetable import CodeTable
 from cython.cimports.stratavm.runtime.native import load_ptr
 
+from stratavm.module.reader import used_again
 from stratavm.native.execmem import MAX_FUNCTION, check_published
 
 MAGIC = cython.declare(uint32_t, 0x32494353)
@@ -445,6 +446,9 @@ class Rows:
         Args:
             others: of the same module.
             again: defined indices of all that ``others`` has, and of whose code here is left out.
+
+        Returns:
+            in the memory of these bytes where nobody else has them: then nothing is in here any more.
         """
         i: uint32_t = 0
         k: uint32_t = 0
@@ -471,7 +475,8 @@ class Rows:
 
 @cython.cfunc
 def joined(old: Rows, fresh: Rows, pieces: list) -> bytes:
-    """Runs of rows of the two, one behind the other: (which, first row, row behind the last)."""
+    """Runs of rows of the two, one behind the other: (which, first row, row behind the last). In the memory of ``old``,
+    if nobody else has its bytes: most of them stay where they are then, and there is nothing in ``old`` any more."""
     first: uint32_t
     last: uint32_t
     n: uint64_t = 0
@@ -482,17 +487,62 @@ def joined(old: Rows, fresh: Rows, pieces: list) -> bytes:
         n += last - first
         size += source.places[last] - source.places[first]
     head_bytes: uint64_t = cython.sizeof(Head) + n * cython.sizeof(Row)
-    made: bytes = PyBytes_FromStringAndSize(cython.NULL, head_bytes + size)
+    n_funcs: uint32_t = old.n_funcs
+    kept: cython.pointer(uint8_t) = old.start
+    spare: list = [old.data]
+    old.data = None
+    before: uint64_t = len(spare[0])
+    made: bytes | None = used_again(spare, max(before, head_bytes + size))
+    is_there: cython.bint = made is not None
+    if made is None:
+        made = PyBytes_FromStringAndSize(cython.NULL, head_bytes + size)
+        old.data = spare.pop()
     start: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), PyBytes_AS_STRING(made))
-    have_huge_pages(cython.cast(uintptr_t, start), cython.cast(uintptr_t, start) + head_bytes + size)
-    head: cython.pointer(Head) = cython.cast(cython.pointer(Head), start)
-    head.magic, head.n_funcs, head.n_rows, head.row_bytes = MAGIC, old.n_funcs, n, cython.sizeof(Row)
-    row: cython.pointer(Row) = cython.cast(cython.pointer(Row), start + cython.sizeof(Head))
-    at: cython.pointer(uint8_t) = start + head_bytes
+    if is_there:
+        kept = start
+    else:
+        have_huge_pages(cython.cast(uintptr_t, start), cython.cast(uintptr_t, start) + head_bytes + size)
+    moves: list = []  # of what was there: to, from, how many; first rows, then what is behind them, both in order
+    code: list = []
+    row: uint64_t = cython.sizeof(Head)
+    at: uint64_t = head_bytes
     for which, first, last in pieces:
         source = fresh if which else old
-        memcpy(row, cython.address(source.rows[first]), (last - first) * cython.sizeof(Row))
-        row += last - first
-        memcpy(at, source.start + source.places[first], source.places[last] - source.places[first])
+        if not which:
+            moves.append((row, cython.sizeof(Head) + first * cython.sizeof(Row), (last - first) * cython.sizeof(Row)))
+            code.append((at, old.places[first], old.places[last] - old.places[first]))
+        row += (last - first) * cython.sizeof(Row)
         at += source.places[last] - source.places[first]
+    move(start, kept, moves + code)
+    head: cython.pointer(Head) = cython.cast(cython.pointer(Head), start)
+    head.magic, head.n_funcs, head.n_rows, head.row_bytes = MAGIC, n_funcs, n, cython.sizeof(Row)
+    row, at = cython.sizeof(Head), head_bytes
+    for which, first, last in pieces:
+        source = fresh if which else old
+        if which:
+            memcpy(start + row, cython.address(fresh.rows[first]), (last - first) * cython.sizeof(Row))
+            memcpy(start + at, fresh.start + fresh.places[first], fresh.places[last] - fresh.places[first])
+        row += (last - first) * cython.sizeof(Row)
+        at += source.places[last] - source.places[first]
+    if is_there:
+        old.n = old.n_funcs = 0
+        if before > head_bytes + size:
+            spare.append(made)
+            made = None
+            made = used_again(spare, head_bytes + size)
     return made
+
+
+@cython.cfunc
+def move(to: cython.pointer(uint8_t), start: cython.pointer(uint8_t), moves: list) -> cython.void:
+    """Runs that lie in order at both, neither over another one: (place there, place here, how many). In the same memory
+    what goes down never meets what has yet to go: it goes from the first on, and what goes up from the last on."""
+    there: uint64_t
+    here: uint64_t
+    size: uint64_t
+    for there, here, size in moves:
+        if there < here:
+            memmove(to + there, start + here, size)
+    for there, here, size in reversed(moves):
+        if there > here or (there == here and to != start):
+            memmove(to + there, start + here, size)

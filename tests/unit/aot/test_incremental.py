@@ -8,12 +8,13 @@ import pytest
 
 import stratavm
 from stratavm import Engine, Module
-from stratavm.aot import incremental
+from stratavm.aot import container, incremental
 from stratavm.aot.incremental import Parts, changes
 from stratavm.aot.mentions import callers, differing
 from stratavm.engine import aot
 from stratavm.engine import module as engine_module
 from stratavm.engine.aot import Order, build_module
+from stratavm.engine.rebuild import Predecessor
 from stratavm.module.model import Function
 from stratavm.module.sections import Functions
 from stratavm.testing import EventRecorder
@@ -269,6 +270,63 @@ def test_bodies_that_did_not_change_are_not_validated_again(walked):
     walked.clear()
     Module.build(changed(2, large(2, 7, [0])), old=before, key=key)
     assert walked == [[2]]
+
+
+@pytest.mark.parametrize("constant", [8, -100_000], ids=["same length", "longer"])
+def test_an_old_image_is_digested_once_and_its_code_takes_the_memory_of_its_binary(tmp_path, monkeypatch, constant):
+    """Memory that was never touched, and each look at all bytes, cost more than what is compiled. What is built shows
+    nothing of it."""
+    key, path = b"the key of these tests", tmp_path / "old.strata"
+    Module.build(module(CHAIN)).serialize_file(path, key=key)
+    read, digested, joined = [], [], []
+    real = container.read_bytes, container.Key.tag, Predecessor.code_with
+
+    def read_bytes(descriptor, size, offset=-1, spare=None, room=0):
+        begins = bool(spare)
+        found = real[0](descriptor, size, offset, spare, room)
+        read.append((size, begins and not spare))
+        return found
+
+    def code_with(old, *given):
+        found = real[2](old, *given)
+        joined.append(old._packed.count)
+        return found
+
+    monkeypatch.setattr(container, "read_bytes", read_bytes)
+    monkeypatch.setattr(container.Key, "tag", lambda key, name, data: digested.append(name) or real[1](key, name, data))
+    monkeypatch.setattr(Predecessor, "code_with", code_with)
+    text = changed(2, large(2, constant, [0]))
+    again = Module.build(text, old=path, key=key)
+    monkeypatch.undo()
+    with open(path, "rb") as file:
+        sections = container.read(file.read()).sections
+    assert sorted(digested) == sorted({"facts", "binary", "skeleton", "code"})
+    assert [taken for size, taken in read if size == sections["binary"].size] == [False]
+    assert [taken for size, taken in read if size == sections["code"].size] == [True]
+    assert joined == [0]  # in place: nothing is left where it was
+    assert again.serialize(key=key) == Module.build(text).serialize(key=key)
+
+
+@pytest.mark.parametrize("section", ["binary", "code"])
+def test_an_old_image_that_changes_after_it_was_looked_at_gives_nothing(tmp_path, monkeypatch, section):
+    """What is read is what is checked."""
+    key, path = b"the key of these tests", tmp_path / "old.strata"
+    Module.build(module(CHAIN)).serialize_file(path, key=key)
+    place = container.read(path.read_bytes()).sections[section]
+    real = container.read_bytes
+
+    def read_bytes(descriptor, size, offset=-1, *memory):
+        if (size, offset) == (place.size, place.offset):
+            with open(path, "r+b") as file:
+                file.seek(offset + size - 1)
+                last = file.read(1)
+                file.seek(offset + size - 1)
+                file.write(bytes([last[0] ^ 1]))
+        return real(descriptor, size, offset, *memory)
+
+    monkeypatch.setattr(container, "read_bytes", read_bytes)
+    _, report = build_module(Module, changed(2, large(2, 7, [0])), Engine(), Order(old=path, key=key))
+    assert f"the section {section} is damaged" in report.refused and len(report.compiled) == len(CHAIN)
 
 
 def test_all_bodies_are_validated_where_others_limits_held(walked):
