@@ -11,6 +11,8 @@ from stratavm.base.words import did_you_mean
 from stratavm.module.model import Import
 from stratavm.runtime.values import BY_NAME
 from stratavm.spec.types import (
+    EXTERN,
+    FUNC,
     I32,
     REF,
     ExternType,
@@ -21,8 +23,11 @@ from stratavm.spec.types import (
     TableType,
     TagType,
     ValType,
+    abstract_of,
+    heap,
     is_ref,
     kind,
+    ref,
     type_name,
 )
 
@@ -52,6 +57,15 @@ ASSEMBLYSCRIPT: Final = (
     "or compile with `asc --use abort=`"
 )
 
+JS_STRINGS: Final = (
+    "the guest works on strings of JavaScript (js-string builtins), there is no JavaScript here: build without them "
+    '(MoonBit: "use-js-builtin-string": false, Kotlin: the target wasmWasi), or define those that it uses, since an '
+    'externref may be a str: {"wasm:js-string": {"length": lambda text: len(text.encode("utf-16-le")) // 2}}'
+)
+
+JS_CONSTANT: Final = GlobalType(ref(EXTERN, nullable=False))
+JS_CONSTANTS: Final = "a string constant of JavaScript is such a global, whose value is the text that it is named by"
+
 BY_MODULE: Final[dict[str, str]] = {
     "wasi_snapshot_preview1": WASI,
     "wasi_unstable": WASI,
@@ -61,6 +75,9 @@ BY_MODULE: Final[dict[str, str]] = {
     "__wbindgen_externref_xform__": BINDGEN,
     "gojs": GO,
     "go": GO,
+    "wasm:js-string": JS_STRINGS,
+    "wasm:text-encoder": JS_STRINGS,
+    "wasm:text-decoder": JS_STRINGS,
     "asyncify": "these are for `wasm-opt --asyncify`, which replaces them: run it on the module",
     "GOT.mem": OBJECT,
     "GOT.func": OBJECT,
@@ -151,6 +168,8 @@ def _hints_for(wanted: Import, index: int, defined: Collection[tuple[str, str]],
         yield f"{printable(wanted.name)} is defined, but in module {printable(elsewhere[0])}"
         return
     yield _origin(wanted) or _definition(wanted, index)
+    if isinstance(wanted.type, GlobalType) and wanted.type == JS_CONSTANT:
+        yield JS_CONSTANTS
 
 
 def _origin(wanted: Import) -> str:
@@ -193,7 +212,7 @@ def _maker(type_: ExternType, place: str) -> str:
         given = f'"{shown}"' if shown in BY_NAME else f"{place}.value"
         mutable = ", mutable=True" if type_.mutable else ""
         made = f"stratavm.Global.new(store, {given}, {_example(type_.value)}{mutable})"
-        return f"{made} where f is a Func of that type" if kind(type_.value) == REF else made
+        return f"{made} where {_said(type_.value)}" if kind(type_.value) == REF else made
     if isinstance(type_, TagType):
         shown = ", ".join(f'"{type_name(t)}"' for t in type_.type.params)
         return f"stratavm.Tag.new(store, [{shown}])"
@@ -202,7 +221,16 @@ def _maker(type_: ExternType, place: str) -> str:
 
 def _example(type_: ValType) -> str:
     """An expression for some value of a type."""
-    return "f" if kind(type_) == REF else "None" if is_ref(type_) else "0"
+    if kind(type_) == REF:
+        return "'text'" if heap(type_) == EXTERN else "f" if abstract_of(heap(type_)) == FUNC else "thing"
+    return "None" if is_ref(type_) else "0"
+
+
+def _said(type_: ValType) -> str:
+    """What the example for a type that has no null stands for."""
+    if heap(type_) == EXTERN:
+        return "'text' is any object"
+    return "f is a Func of that type" if abstract_of(heap(type_)) == FUNC else "thing is a GuestObject of that type"
 
 
 def _sizes(limits: Limits) -> str:

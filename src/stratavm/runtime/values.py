@@ -88,6 +88,8 @@ def value_type(given: int | str, *, reference: bool = False) -> ValType:
         return found
     if isinstance(given, int) and given >= FIRST_CONCRETE and kind(given) in (REF, REF_NULL):
         return outside(given)
+    if isinstance(given, int) and kind(given) == REF and ref(heap(given)) in allowed.values():
+        return given
     if isinstance(given, str) and given.startswith("(ref"):
         raise ValueError(f"{given!r} is no type here; {TYPED}")
     near = did_you_mean(given, allowed) if isinstance(given, str) else ""

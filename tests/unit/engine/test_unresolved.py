@@ -7,6 +7,7 @@ import pytest
 import stratavm
 from stratavm import Engine, Instance, Linker, LinkError, Module, Store, Wasi, load
 from stratavm.engine.unresolved import BY_BEGINNING, BY_MODULE, IN_ENV, LISTED
+from stratavm.module.features import DEFAULT
 
 MANY = """(module
   (import "env" "log" (func (param i32)))
@@ -193,3 +194,61 @@ def test_a_linker_that_failed_can_be_completed():
         linker.instantiate(store, module)
     linker.define("m", "f", lambda: None)
     assert linker.instantiate(store, module).exports.f() is None
+
+
+JS_STRINGS = """(module
+  (type $chars (array (mut i16)))
+  (import "wasm:js-string" "length" (func $length (param externref) (result i32)))
+  (import "wasm:js-string" "concat" (func $concat (param externref externref) (result (ref extern))))
+  (import "wasm:js-string" "fromCharCodeArray"
+    (func $of (param (ref null $chars) i32 i32) (result (ref extern))))
+  (import "_" "hello " (global $hello (ref extern)))
+  (func (export "greet") (param externref) (result (ref extern)) (call $concat (global.get $hello) (local.get 0)))
+  (func (export "long") (param externref) (result i32) (call $length (local.get 0)))
+  (func (export "made") (result (ref extern))
+    (call $of (array.new $chars (i32.const 97) (i32.const 4)) (i32.const 1) (i32.const 4))))"""
+WITH_GC = {"features": DEFAULT | {"gc"}}
+
+
+def test_strings_of_javascript_are_refused_by_name():
+    """With what to do: a module of them wants functions and constants that only JavaScript has."""
+    error = refused(JS_STRINGS, **WITH_GC)
+    assert "length: func (externref) -> i32 is not defined" in str(error)
+    assert "js-string builtins" in error.hint and "use-js-builtin-string" in error.hint
+    assert "module.imports[3].type.value, 'text'" in error.hint
+    assert "string constant of JavaScript" in error.hint
+    assert error.hint.count("js-string builtins") == 1
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
+def test_strings_of_javascript_may_be_those_of_python(tier):
+    """As the hint says: an externref is a str, and an array of characters a buffer."""
+    engine = Engine(tier=tier, **WITH_GC)
+    module, linker, store = Module(JS_STRINGS, engine), Linker(engine), Store(engine)
+    functions = {
+        "length": lambda text: len(text.encode("utf-16-le")) // 2,
+        "concat": lambda one, other: one + other,
+        "fromCharCodeArray": lambda chars, low, high: memoryview(chars)[low:high].tobytes().decode("utf-16-le"),
+    }
+    for name, function in functions.items():
+        linker.define("wasm:js-string", name, function)
+    constant = module.imports[3]
+    linker.define("_", constant.name, stratavm.Global.new(store, constant.type.value, constant.name))
+    guest = linker.instantiate(store, module).exports
+    assert (guest.greet("Ada"), guest.long("a\U0001f600"), guest.made()) == ("hello Ada", 3, "aaa")
+
+
+@pytest.mark.parametrize(
+    ("type", "said"),
+    [
+        ("(ref $s)", "thing) where thing is a GuestObject of that type"),
+        ("(ref any)", "thing) where thing is a GuestObject of that type"),
+        ("(ref $f)", "f) where f is a Func of that type"),
+        ("(mut (ref extern))", "'text', mutable=True) where 'text' is any object"),
+        ("anyref", '"anyref", None)'),
+    ],
+)
+def test_a_missing_global_says_what_makes_one(type, said):
+    """What fits, of each kind of references."""
+    error = refused(f'(module (type $s (struct)) (type $f (func)) (import "env" "g" (global {type})))', **WITH_GC)
+    assert said in error.hint
