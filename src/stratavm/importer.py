@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from stratavm.base.endings import ENDINGS
-from stratavm.base.errors import LinkError, StrataError
+from stratavm.base.errors import LinkError, ModuleError, StrataError
 from stratavm.base.forms import Any, Final
 from stratavm.base.words import some
 from stratavm.engine.instance import Instance
@@ -58,7 +58,8 @@ class WasmLoader(importlib.abc.Loader):
         try:
             instance = instantiate(self.file)
         except StrataError as error:
-            error.add_note(f"{module.__name__} is {self.file}")
+            if not isinstance(error, ModuleError):  # which says it itself
+                error.add_note(f"{module.__name__} is {self.file}")
             if isinstance(error, LinkError) and error.problems:
                 wanted = some(f"{namespace}.{name}" for namespace, name in error.problems)
                 error.add_note(f"imports come from Python modules of these names: {wanted}")

@@ -6,9 +6,9 @@ import argparse
 
 from stratavm.base.forms import Final
 from stratavm.cli import options as common
-from stratavm.cli.source import module_binary, write
+from stratavm.cli.source import module_binary, write_text
 from stratavm.module.needs import decode_anyway
-from stratavm.module.printer import to_wat
+from stratavm.module.printer import pieces_of_wat
 
 EXAMPLES: Final = """strata print app.wasm | less
 strata print --folded app.wasm -o app.wat
@@ -28,5 +28,6 @@ def run(options: argparse.Namespace) -> int:
     module, damage = decode_anyway(module_binary(options.module))
     if damage is not None:
         raise damage
-    write(to_wat(module, folded=options.folded, skeleton=options.skeleton), options.output, options.module)
+    pieces = pieces_of_wat(module, folded=options.folded, skeleton=options.skeleton)
+    write_text(pieces, options.output, options.module)
     return 0

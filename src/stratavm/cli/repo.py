@@ -37,6 +37,11 @@ EXIT_WRONG: Final = 1
 DATE: Final = "%Y-%m-%d"
 BINARY_ENDING: Final = ".wasm"
 KEY_ENDING: Final = ".key"
+OPTIONS: Final = (
+    ("--key", "key", "sign"), ("--out", "out", "sign"), ("--expires", "expires", "sign"),
+    ("--for", "plugins", "trust"), ("--forget", "forget", "remove"), ("--all", "every", "gc"),
+)  # fmt: skip
+"""Options of one action, which no other one takes and does nothing about."""
 MAKING: Final = ("add", "sign")
 """Actions that make a repository where there is none."""
 
@@ -72,6 +77,10 @@ def run(options: argparse.Namespace) -> int:
     if not action.least <= len(options.words) <= action.most:
         output.complain(f"expected `strata repo {options.action}{action.takes}`", "`strata repo --help`")
         return EXIT_USAGE
+    for option, field, only in OPTIONS:
+        if options.action != only and getattr(options, field):
+            output.complain(f"{option} is for `strata repo {only}`", "`strata repo --help`")
+            return EXIT_USAGE
     return action.does(options)
 
 

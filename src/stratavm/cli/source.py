@@ -14,11 +14,14 @@ from stratavm.engine.source import read_source, read_up_to
 from stratavm.module.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import TextIO
 
     from stratavm.engine.source import Source
 
 MAGIC: Final = b"\0asm"
+PORTION: Final = 1 << 16
+"""Characters of a text that are written at once."""
 
 
 class FilePath:
@@ -116,6 +119,35 @@ def write(data: bytes | str, name: str | None, module: str) -> None:
     write_whole(name, [data.encode() if isinstance(data, str) else data], replace=True)
 
 
+def write_text(pieces: Iterable[str], name: str | None, module: str) -> None:
+    """``write`` of a text that is long in the making: standard output has each part as soon as it is there.
+
+    Raises:
+        OSError, ValueError: as ``write``.
+    """
+    encoded = _portions(pieces)
+    if name is None or name == STANDARD:
+        for portion in encoded:
+            _write_out(portion, is_text=True)
+        return
+    refuse_loss(name, module, b"")
+    from stratavm.aot.files import write_whole  # `strata run` writes nothing
+
+    write_whole(name, encoded, replace=True)
+
+
+def _portions(pieces: Iterable[str]) -> Iterator[bytes]:
+    """Text in portions that are worth a write."""
+    held, size = list[str](), 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= PORTION:
+            yield "".join(held).encode()
+            held, size = [], 0
+    yield "".join(held).encode()
+
+
 def refuse_loss(name: str, module: str, kind: bytes = MAGIC, option: str = "-o") -> None:
     """Raise ValueError if a file is the module that is read, unless it is of a ``kind``, as it begins."""
     try:
@@ -163,11 +195,11 @@ def write_binary(data: bytes) -> None:
     _write_out(data)
 
 
-def _write_out(data: bytes | str) -> None:
+def _write_out(data: bytes | str, is_text: bool = False) -> None:
     stream = output.stream()
     if isinstance(data, str):
         data = data.encode()  # the text of a module is UTF-8 whatever the locale
-    else:
+    elif not is_text:
         _refuse_terminal(stream)
     output.put(data)
 

@@ -73,8 +73,10 @@ class Exports:
         self.instance = None
         return 0
 
-    def __getitem__(self, name: str) -> object:
+    def __getitem__(self, name: object) -> object:
         if name not in self.index:
+            if not isinstance(name, str):
+                raise TypeError(f"name must be a string, as exports are named by, got {name!r:.60}")
             with importing:
                 from stratavm.engine.missing import NoItem
 

@@ -37,6 +37,11 @@ BLOCK: Final = 1 << 24
 """Bytes of a memory that are looked at at once."""
 ZERO: Final = bytes(PAGE)
 AGAIN: Final = "take it again: instance.snapshot()"
+OF_ANOTHER: Final = (
+    "give the module that it was taken of, or take it again; where functions went with an update, that is no file's: "
+    "keep snapshot.module.serialize() beside it"
+)
+"""What to do about a snapshot whose binary is another one."""
 
 
 def packed(module: Module, state: State, key: bytes | None) -> list[bytes]:
@@ -162,7 +167,8 @@ def _check_facts(facts: Mapping[str, str], here: Mapping[str, str], remedy: str 
     for name, expected in here.items():
         if name != "name" and facts.get(name) != expected:
             found = printable(facts.get(name, "none"))
-            raise DecodeError(f"a snapshot of another {name}", expected=expected, found=found, hint=remedy)
+            hint = OF_ANOTHER if name == "binary" else remedy
+            raise DecodeError(f"a snapshot of another {name}", expected=expected, found=found, hint=hint)
 
 
 def _believed(image: Image, key: bytes | None, trusted: bool) -> Image:

@@ -87,6 +87,8 @@ class Order:
         """
         if how not in ("auto", "swap"):
             raise ValueError(f"how must be auto or swap, got {how!r:.80}")
+        if migrate is not None and not callable(migrate):
+            raise TypeError(f"migrate must be a function of two instances, got {migrate!r:.60}")
         if truth("fresh", fresh) and migrate is not None:
             raise ValueError("fresh=True carries no state: there is nothing for migrate to do")
         return cls(source, imports, migrate, fresh, how, truth("dry_run", dry_run))

@@ -27,7 +27,7 @@ from stratavm.engine.events import (
     ModuleRefused,
     describe,
 )
-from stratavm.engine.source import Source, SourceLike, check_plain_path, image_in, read_source, with_trust
+from stratavm.engine.source import Source, SourceLike, check_plain_path, image_in, path_in, read_source, with_trust
 from stratavm.module.decode import decode
 from stratavm.module.model import Export, Import
 from stratavm.module.model import Module as Model
@@ -100,6 +100,21 @@ class Module:
         """Read and load. ``taken`` says what is taken of what was read; ``compare`` is asked instead of the cache."""
         self.engine = engine_of(engine, EXCHANGED if isinstance(source, Engine) else "")
         budgets = self._in_time(), Budget(timeout)
+        try:
+            self._read_and_load(source, budgets, taken, compare)
+        except ModuleError as error:
+            path = path_in(source)
+            if path is not None:  # its own words are about what is in it
+                error.add_note(f"the module is {printable(os.fspath(path))}")
+            raise
+
+    def _read_and_load(
+        self,
+        source: SourceLike,
+        budgets: tuple[Budget, Budget],
+        taken: Callable[[Source], Source],
+        compare: Compare | None,
+    ) -> None:
         with budgets[0], budgets[1]:
             config = self.engine.config
             origin = taken(read_source(source, config.limits.module_bytes))

@@ -92,7 +92,7 @@ def read_source(source: SourceLike, most: int = DEFAULT_LIMITS.module_bytes, *, 
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _from_bytes(BYTES, bytes(source), lean)
-    if isinstance(source, str) and source.lstrip()[:1] in ("(", ";"):
+    if isinstance(source, str) and path_in(source) is None:
         return Source(TEXT, text=source)
     _check_path(source)
     ahead = source.result() if isinstance(source, Reading) else None
@@ -205,6 +205,13 @@ def _number(file: Any) -> int | None:
 def _open_at_once(path: Any, flags: int) -> int:
     """As ``open`` opens, but without a wait for someone who writes to a FIFO: the wait for the first byte is enough."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def path_in(source: SourceLike) -> str | os.PathLike[str] | None:
+    """A source that is neither bytes nor text."""
+    if isinstance(source, str):
+        return None if source.lstrip()[:1] in ("(", ";") else source
+    return None if isinstance(source, (bytes, bytearray, memoryview)) else source
 
 
 def _check_path(source: object) -> None:

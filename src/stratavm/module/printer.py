@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from stratavm.base.errors import DecodeError, ResourceLimit
 from stratavm.base.forms import Final
@@ -34,7 +34,13 @@ SPACES: Final = {
 
 def to_wat(module: Module, *, folded: bool = False, skeleton: bool = False) -> str:
     """The module as text. ``skeleton`` leaves out function bodies and the contents of segments."""
-    return ModulePrinter(module, folded).text(skeleton)
+    return "".join(pieces_of_wat(module, folded=folded, skeleton=skeleton))
+
+
+def pieces_of_wat(module: Module, *, folded: bool = False, skeleton: bool = False) -> Iterator[str]:
+    """``to_wat`` piece by piece, each of whole lines or the end of one, as they are made: who reads the beginning of a
+    large module does not wait for its end."""
+    return ModulePrinter(module, folded).pieces(skeleton)
 
 
 def disassemble(module: Module, index: int, *, folded: bool = False) -> str:
@@ -87,28 +93,37 @@ class ModulePrinter:
 
     # ---- the module ------------------------------------------------------------------------------
 
-    def text(self, skeleton: bool) -> str:
-        """All fields."""
+    def pieces(self, skeleton: bool) -> Iterator[str]:
+        """All fields, one after the other."""
         name = self.module.names.module
-        lines = [f"(module {identifier(name)}" if name else "(module"]
-        lines += self._types()
+        yield f"(module {identifier(name)}" if name else "(module"
+        for lines in self._fields(skeleton):
+            yield "".join(f"\n{line}" for line in lines)
+        yield ")\n"
+
+    def _fields(self, skeleton: bool) -> Iterator[list[str]]:
+        """The lines of each field, or of some."""
+        yield self._types()
         counts = dict.fromkeys(("func", "table", "memory", "global", "tag"), 0)
         for entry in self.module.imports:
-            lines.append("  " + self._import(entry, counts[entry.kind]))
+            yield ["  " + self._import(entry, counts[entry.kind])]
             counts[entry.kind] += 1
-        lines += self._definitions(counts)
+        yield self._definitions(counts)
         for export in self.module.exports:
             target = self.name_of(export.kind, export.index)
-            lines.append(f"  (export {name_text(export.name)} ({export.kind} {target}))")
+            yield [f"  (export {name_text(export.name)} ({export.kind} {target}))"]
         if self.module.start is not None:
-            lines.append(f"  (start {self.name_of('func', self.module.start)})")
-        lines += [f"  {self._element(i, e, skeleton)}" for i, e in enumerate(self.module.elements)]
+            yield [f"  (start {self.name_of('func', self.module.start)})"]
+        for i, element in enumerate(self.module.elements):
+            yield [f"  {self._element(i, element, skeleton)}"]
         for i, function in enumerate(self.module.functions):
-            lines += self._function(counts["func"] + i, function, skeleton)
-        lines += [f"  {self._data(i, d, skeleton)}" for i, d in enumerate(self.module.datas)]
+            yield self._function(counts["func"] + i, function, skeleton)
+        for i, data in enumerate(self.module.datas):
+            yield [f"  {self._data(i, data, skeleton)}"]
         spoken = ("name", BRANCH_HINT) if self.hints and not skeleton else ("name",)
-        lines += [f"  {self._custom(c, skeleton)}" for c in self.module.customs if c.name not in spoken]
-        return "\n".join(lines) + ")\n"
+        for custom in self.module.customs:
+            if custom.name not in spoken:
+                yield [f"  {self._custom(custom, skeleton)}"]
 
     def _types(self) -> list[str]:
         """Type definitions."""

@@ -9,7 +9,9 @@ from functools import lru_cache
 
 from stratavm.base.forms import Any, Final
 
-VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){2}(?:-[0-9a-z]+(?:\.[0-9a-z]+)*)?\Z")
+EARLY: Final = r"(?:0|[1-9][0-9]*|[0-9]*[a-z][0-9a-z]*)"
+"""A part behind the hyphen; as in the specification of semantic versions, a number has no zero before it."""
+VERSION: Final = re.compile(rf"(?:0|[1-9][0-9]{{0,8}})(?:\.(?:0|[1-9][0-9]{{0,8}})){{2}}(?:-{EARLY}(?:\.{EARLY})*)?\Z")
 PART: Final = re.compile(
     r"(>=|<=|==|!=|>|<)\s*((?:0|[1-9][0-9]{0,8})(?:\.(?:0|[1-9][0-9]{0,8})){0,2})(-[0-9a-z.-]+)?\Z"
 )

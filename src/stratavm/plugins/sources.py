@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 
 from stratavm.base.forms import TYPE_CHECKING, Final, NamedTuple, Protocol
 from stratavm.base.text import printable
+from stratavm.engine.source import IMAGES, MAGIC
 from stratavm.plugins.errors import ManifestError, PluginError
 from stratavm.plugins.manifest import MOST_BYTES, Manifest
 from stratavm.plugins.repository.files import read_plain
+from stratavm.services.diskcache import FLAGS
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -18,6 +22,7 @@ NAMES: Final = ("plugin.toml", "plugin.json")
 ENDINGS: Final = (".plugin.toml", ".plugin.json")
 MOST_MODULE: Final = 256 << 20
 MOST_FOUND: Final = 10_000
+"""Folders of a path, and manifests of a folder, that are looked at; that there are more is told."""
 
 
 class Package(NamedTuple):
@@ -74,7 +79,7 @@ def manifest_at(path: str) -> str:
     Raises:
         OSError, ManifestError: there is none.
     """
-    file = path if not os.path.isdir(path) else next(_in_folder(path), "")
+    file = path if not os.path.isdir(path) else next(iter(_in_folder(path)), "")
     if not file:
         raise ManifestError(path, "", f"a file {' or '.join(NAMES)} in it", "none")
     return file
@@ -87,8 +92,27 @@ def package_at(path: str) -> Package:
         OSError, ManifestError: there is none.
     """
     file = manifest_at(path)
-    manifest = Manifest.parse(read_file(file, MOST_BYTES), file)
+    try:
+        manifest = Manifest.parse(read_file(file, MOST_BYTES), file)
+    except PluginError:
+        kind = _kind_of_module(file)
+        if not kind:
+            raise
+        expected = f"a manifest, in TOML or JSON, as {NAMES[0]} beside a module"
+        raise ManifestError(file, "", expected, f"{kind}, which a manifest names") from None
     return Package(manifest, os.path.dirname(os.path.abspath(file)))
+
+
+def _kind_of_module(file: str) -> str:
+    """What a plain file is that begins as a module does; else nothing."""
+    found = ""
+    with suppress(OSError), open(os.open(file, os.O_RDONLY | FLAGS), "rb") as opened:
+        head = opened.read(len(MAGIC)) if stat.S_ISREG(os.fstat(opened.fileno()).st_mode) else b""
+        if head == MAGIC:
+            found = "a WebAssembly module"
+        elif head.startswith(IMAGES):
+            found = "an image of `strata build`"
+    return found
 
 
 def search(path: str) -> Iterator[Found]:
@@ -98,20 +122,20 @@ def search(path: str) -> Iterator[Found]:
         OSError: there is no such path.
     """
     os.stat(path)
-    folders = [path]
-    if os.path.isdir(path):
-        with os.scandir(path) as entries:
-            folders += sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))[:MOST_FOUND]
-    else:
+    if not os.path.isdir(path):
         yield _found(path)
         return
-    for folder in folders:
+    with os.scandir(path) as entries:
+        folders = sorted(entry.path for entry in entries if entry.is_dir(follow_symlinks=False))
+    for folder in [path, *folders[:MOST_FOUND]]:
         try:
-            files = list(_in_folder(folder))
+            files = _in_folder(folder)
         except OSError as error:
             yield Found(folder, None, error)
             continue
-        yield from map(_found, files)
+        yield from map(_found, files[:MOST_FOUND])
+        yield from _too_many(folder, "manifests", files)
+    yield from _too_many(path, "folders", folders)
 
 
 def _found(path: str) -> Found:
@@ -121,11 +145,18 @@ def _found(path: str) -> Found:
         return Found(path, None, error)
 
 
-def _in_folder(folder: str) -> Iterator[str]:
+def _too_many(path: str, what: str, found: list[str]) -> Iterator[Found]:
+    """That not all of what is there was looked at, and from where on."""
+    if len(found) > MOST_FOUND:
+        first = printable(os.path.basename(found[MOST_FOUND]))
+        said = f"{printable(path)} has {len(found)} {what}, of which {MOST_FOUND} are looked at: none from {first} on"
+        yield Found(path, None, PluginError(said))
+
+
+def _in_folder(folder: str) -> list[str]:
     """Files of manifests in a folder, in order."""
-    for name in sorted(os.listdir(folder))[:MOST_FOUND]:
-        if name in NAMES or name.endswith(ENDINGS):
-            yield os.path.join(folder, name)
+    names = sorted(name for name in os.listdir(folder) if name in NAMES or name.endswith(ENDINGS))
+    return [os.path.join(folder, name) for name in names]
 
 
 def read_file(path: str, most: int) -> bytes:

@@ -100,6 +100,20 @@ def test_a_repository_that_is_named_and_not_there_is_not_made(user, strata, word
     assert not (user / "nope").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [("verify --all", "--all is for `strata repo gc`"), ("gc --forget", "--forget is for `strata repo remove`"),
+     ("install shout --for x", "--for is for `strata repo trust`"), ("list -o x", "--out is for `strata repo sign`"),
+     ("add out --key k", "--key is for `strata repo sign`"),
+     ("upgrade --expires 2100-01-01", "--expires is for `strata repo sign`")],
+)  # fmt: skip
+def test_an_option_of_another_action_is_refused(user, strata, words, said):
+    """Before anything is done: who gives it means something by it."""
+    code, out, err = strata(words)
+    assert (code, out) == (2, "") and err.startswith(f"strata: {said} ")
+    assert not (user / ".local").exists()
+
+
 def test_a_private_key_is_this_users_alone(user, strata):
     """And is not written twice."""
     code, out, _ = strata("keygen acme")

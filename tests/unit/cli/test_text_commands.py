@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stratavm.cli.source import PORTION, write_text
 from stratavm.module.outline import outline
 from stratavm.module.parser import parse_wat_to_bytes
 
@@ -32,6 +33,27 @@ def test_print_and_parse_are_inverse(strata, file, tmp_path, folded):
     assert strata("print", *folded, file, "-o", wat) == (0, "", "")
     assert strata("parse", wat, "-o", again) == (0, "", "")
     assert Path(again).read_bytes() == Path(file).read_bytes()
+
+
+def test_who_reads_the_beginning_of_a_text_does_not_wait_for_its_end(capfd, tmp_path):
+    """Each portion is written as soon as it is there; a file has all of it, or nothing."""
+
+    def pieces():
+        yield "x" * (2 * PORTION)
+        heard.append(capfd.readouterr().out)
+        yield "end"
+        if broken:
+            raise ValueError("no more")
+
+    heard, broken = [], []
+    write_text(pieces(), None, "m.wasm")
+    assert heard == ["x" * (2 * PORTION)] and capfd.readouterr().out == "end"
+    write_text(pieces(), str(tmp_path / "out"), "m.wasm")
+    assert heard[1] == "" and (tmp_path / "out").read_text() == "x" * (2 * PORTION) + "end"
+    broken.append(True)
+    with pytest.raises(ValueError, match="no more"):
+        write_text(pieces(), str(tmp_path / "none"), "m.wasm")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_print_shows_invalid_modules(strata, tmp_path):

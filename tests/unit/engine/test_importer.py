@@ -96,7 +96,7 @@ def test_an_error_says_which_file_was_imported_and_what_it_wants_of_python(folde
     (folder / "app_e.wasm").write_bytes(b"junk")
     with pytest.raises(DecodeError) as raised:
         importlib.import_module("app_e")
-    assert raised.value.__notes__ == [f"app_e is {folder}/app_e.wasm"]
+    assert raised.value.__notes__ == [f"the module is {folder}/app_e.wasm"]
 
 
 def test_a_wasi_reactor_is_initialised_in_an_empty_world(folder):

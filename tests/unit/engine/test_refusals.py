@@ -99,12 +99,32 @@ def test_a_module_and_its_engine_that_are_exchanged_are_told_so():
         (lambda m: stratavm.Module.build("(module)", init=["f"]), r"init must be the name of an export, got \['f'\]"),
         (lambda m: stratavm.Module.build("(module)", progress=5), "progress must be callable.*, got 5"),
         (lambda m: stratavm.Module.build("(module)", key="x" * 20), "key must be bytes or None, got str"),
+        (lambda m: stratavm.load("(module)").exports[0], "name must be a string, as exports are named by, got 0"),
+        (lambda m: stratavm.load('(module (func (export "f")))').exports[b"f"], "name must be a string, .*got b'f'"),
+        (
+            lambda m: stratavm.LiveInstance("(module)").update("(module)", migrate=5),
+            "migrate must be a function of two instances, got 5",
+        ),
     ],
 )
 def test_what_is_of_another_kind_is_refused_by_the_name_of_its_parameter(refused, words):
     """And not by what fails first inside, nor by a compiler's words."""
     with pytest.raises(TypeError, match=f"^{words}"):
         refused(stratavm.Module("(module)"))
+
+
+@pytest.mark.parametrize(("name", "content"), [("bad.wasm", b"\0asm\1\0\0\0\1\5"), ("bad.wat", b"(module"), ("e", b"")])
+def test_an_error_of_a_module_says_which_file_it_is_about(tmp_path, name, content):
+    """Where it was given as one; its own words are about places in it."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    for load in (stratavm.load, stratavm.Module, stratavm.Module.bare, stratavm.Module.build):
+        with pytest.raises(stratavm.ModuleError) as raised:
+            load(path)
+        assert raised.value.__notes__ == [f"the module is {path}"]
+    with pytest.raises(stratavm.ModuleError) as raised:
+        stratavm.Module(content)
+    assert not hasattr(raised.value, "__notes__")
 
 
 def test_a_key_that_is_too_short_builds_nothing():

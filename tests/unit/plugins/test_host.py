@@ -25,8 +25,10 @@ from stratavm.plugins import (
     State,
     Timeouts,
     log,
+    sources,
 )
 from stratavm.plugins.events import ManifestRefused, PluginUnloaded
+from stratavm.plugins.manifest import MOST_BYTES
 from stratavm.plugins.sources import read_file
 from stratavm.testing import EventRecorder
 from tests.unit.plugins.guests import ASK, ECHO, HOST, TRAP, manifest, module
@@ -144,6 +146,36 @@ def test_what_is_no_plain_file_is_not_read(tmp_path):
     with pytest.raises(PluginError, match="is no plain file"):
         read_file("/dev/zero", 10)
     assert read_file(str(tmp_path / "long"), 11) == b"x" * 11
+
+
+def test_more_folders_and_manifests_than_are_looked_at_are_told(host, tmp_path, monkeypatch):
+    """Whoever fills a folder hides nobody without a word; files that are no manifests do not count."""
+    monkeypatch.setattr(sources, "MOST_FOUND", 2)
+    for name in "abcd":
+        write(tmp_path / name, name)
+    for name in ("one", "three", "two"):
+        write(tmp_path, name, file=f"{name}.plugin.toml")
+    with EventRecorder(host.plugins.engine.bus, ManifestRefused) as refused:
+        found = host.plugins.discover(tmp_path)
+    assert [plugin.name for plugin in found] == ["one", "three", "a", "b"]
+    assert [(event.file, event.reason) for event in refused.events] == [
+        (str(tmp_path), f"{tmp_path} has 3 manifests, of which 2 are looked at: none from two.plugin.toml on"),
+        (str(tmp_path), f"{tmp_path} has 4 folders, of which 2 are looked at: none from c on"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("begins", "kind"), [(b"\0asm\1\0\0\0", "a WebAssembly module"), (b"\x89strata", "an image of `strata build`")]
+)
+def test_a_module_in_the_place_of_a_manifest_is_told_so(host, tmp_path, begins, kind):
+    """However long it is: not that it is no TOML, or has too many bytes."""
+    for size in (10, MOST_BYTES + 1):
+        (tmp_path / "m.wasm").write_bytes(begins.ljust(size, b"\0"))
+        with pytest.raises(ManifestError, match=f"expected a manifest, .*, found {kind}, which a manifest names"):
+            host.plugins.load(tmp_path / "m.wasm")
+    (tmp_path / "m.toml").write_bytes(b"x" * (MOST_BYTES + 1))
+    with pytest.raises(PluginError, match=f"has more than {MOST_BYTES} bytes"):
+        host.plugins.load(tmp_path / "m.toml")
 
 
 # ---- grants ----

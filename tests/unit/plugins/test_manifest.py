@@ -72,6 +72,8 @@ def test_of_equal_manifests_the_json_is_equal():
         ({"name": "a" * 101}, "name", "at most 100"),
         ({"version": "1"}, "version", "a version such as"),
         ({"version": "01.0.0"}, "version", "a version such as"),
+        ({"version": "1.0.0-01"}, "version", "a version such as"),
+        ({"version": "1.0.0-rc.00"}, "version", "a version such as"),
         ({"version": "1\u0661.0.0"}, "version", "a version such as"),
         ({"module": "../x.wasm"}, "module", "beside the manifest"),
         ({"module": "/etc/passwd"}, "module", "beside the manifest"),

@@ -11,6 +11,7 @@ from stratavm.base.numbers import real
 from stratavm.plugins.errors import ManifestError
 from stratavm.plugins.manifest import DIGEST, Manifest, digest_of
 from stratavm.plugins.repository.errors import PackageRefused
+from stratavm.plugins.repository.given import check
 from stratavm.plugins.repository.signing import MOST_ENVELOPE, PrivateKey, envelope
 from stratavm.plugins.repository.spelling import Refuse, having, parsed, spelt
 from stratavm.plugins.sources import MOST_MODULE
@@ -170,8 +171,9 @@ def seal(
 
     Raises:
         PackageRefused: the module is no binary, or too large, or not the one that the manifest names.
-        TypeError, ValueError: a time is no number, or of no year from 1970 to 9999.
+        TypeError, ValueError: a time is no number, or of no year from 1970 to 9999; or something is of another kind.
     """
+    check_parts(manifest, module, key)
     for name, moment in (("created", created), ("expires", expires)):
         if moment is not None and not 0 <= real(name, moment, " of seconds since the epoch") < LAST:
             raise ValueError(f"{name} must be seconds since the epoch, before the year 10000, got {moment!r:.60}")
@@ -190,6 +192,28 @@ def seal(
         if len(part) > most:
             raise PackageRefused(what, "size", f"at most {most} bytes of JSON", str(len(part)))
     return Sealed(image, config, module, envelope(image, key))
+
+
+def check_parts(manifest: object, module: object, key: object) -> None:
+    """Look at what a package is made of.
+
+    Raises:
+        TypeError: something is of another kind.
+    """
+    check("manifest", manifest, Manifest, "a Manifest")
+    check("module", module, bytes, "the bytes of a binary")
+    check("key", key, PrivateKey, "a PrivateKey")
+
+
+def check_sealed(name: str, sealed: object) -> None:
+    """Look at a package that somebody gives.
+
+    Raises:
+        TypeError: it is none.
+    """
+    check(name, sealed, Sealed, "a Sealed, such as `seal` makes")
+    for field, part in zip(Sealed._fields, sealed, strict=True):  # type: ignore[call-overload]
+        check(f"{name}.{field}", part, bytes, "bytes")
 
 
 def parts_of(image: bytes, what: str) -> tuple[Descriptor, Descriptor]:

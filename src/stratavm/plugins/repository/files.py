@@ -11,6 +11,7 @@ from contextlib import suppress
 from stratavm.base.files import read_part
 from stratavm.base.forms import Final
 from stratavm.base.importing import fcntl
+from stratavm.base.text import printable
 from stratavm.plugins.repository.spelling import Refuse
 from stratavm.services.diskcache import FLAGS, aside, write_all
 
@@ -55,13 +56,34 @@ def read_plain(
         if not stat.S_ISREG(mode):
             raise refuse("file", expected, KINDS.get(stat.S_IFMT(mode), "something else"))
         if (owners is not None and now.st_uid not in owners) or mode & forbidden:
-            raise refuse("file", expected, f"mode {stat.S_IMODE(mode):04o}, user {now.st_uid}")
+            raise refuse("file", expected, mode_of(now))
         if now.st_size > most:
             raise refuse("size", f"at most {most} bytes", str(now.st_size))
         data: bytes = read_part(number, 0, now.st_size)
         return data
     finally:
         os.close(number)
+
+
+def permitted(command: str, path: str, found: str) -> str:
+    """What mends what ``read_plain`` has refused for its mode: a command of the shell. Nothing where it would not: of
+    what is no plain file, or another user's.
+
+    Args:
+        command: the command.
+        path: of the file, or of the folder.
+        found: what was said to be found.
+    """
+    return f"{command} {printable(path)}" if found.startswith("mode") and found.endswith(_of(os.geteuid())) else ""
+
+
+def mode_of(now: os.stat_result) -> str:
+    """Who may do what with a file, and whose it is, for people."""
+    return f"mode {stat.S_IMODE(now.st_mode):04o}{_of(now.st_uid)}"
+
+
+def _of(user: int) -> str:
+    return f", user {user}"
 
 
 def replace_in(at: int, name: str, *pieces: bytes) -> None:

@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from functools import partial
 
 from stratavm.base.closing import Closing
+from stratavm.base.events.core import Bus
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, TypeAlias, replace
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import seconds, truth
 from stratavm.base.text import printable
 from stratavm.base.words import counted, some
 from stratavm.plugins.manifest import A_NAME, Manifest, digest_of, is_name
+from stratavm.plugins.policy import Policy
 from stratavm.plugins.ranges import precedence
 from stratavm.plugins.repository import events
 from stratavm.plugins.repository.artifact import (
@@ -25,6 +27,8 @@ from stratavm.plugins.repository.artifact import (
     SIGNATURE,
     Descriptor,
     Sealed,
+    check_parts,
+    check_sealed,
     contents_of,
     parts_of,
     seal,
@@ -33,6 +37,7 @@ from stratavm.plugins.repository.artifact import (
 )
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryError
 from stratavm.plugins.repository.files import PATIENCE_S
+from stratavm.plugins.repository.given import check, path_of
 from stratavm.plugins.repository.inspection import Inspection
 from stratavm.plugins.repository.layout import BLOBS, PLUGINS, Layout, Named
 from stratavm.plugins.repository.records import MOST_BYTES, MOST_PINNED, Entry, Record
@@ -53,8 +58,7 @@ from stratavm.plugins.repository.trust import Trust
 from stratavm.plugins.sources import Package
 
 if TYPE_CHECKING:
-    from stratavm.base.events.core import Bus, Event
-    from stratavm.plugins.policy import Policy
+    from stratavm.base.events.core import Event
     from stratavm.plugins.repository.places import Places
     from stratavm.plugins.repository.signing import PrivateKey
 
@@ -91,6 +95,12 @@ class Repository(Closing):
         patience_s: float = PATIENCE_S,
         read_only: bool = False,
     ) -> None:
+        path_of("path", path)
+        check("trust", trust, (Trust, str, os.PathLike), "a Trust, or the path of its file")
+        check("policy", policy, (Policy, type(None)), "a Policy")
+        check("bus", bus, (Bus, type(None)), "a Bus")
+        if not callable(clock):
+            raise TypeError(f"clock must be a function that gives seconds, got {clock!r:.60}")
         self._trust, self._policy = trust, policy
         self._clock, self._patience_s = clock, seconds("patience_s", patience_s)
         self._source = None if bus is None else bus.source("repository")
@@ -114,6 +124,9 @@ class Repository(Closing):
             RepositoryError: one of them is not taken; none is then.
             OSError: there is no such folder, or no room.
         """
+        path_of("source", source)
+        for word, given in (("name", name), ("version", version)):
+            check(word, given, (str, type(None)), "text")
         with Layout(source, own=False) as theirs, self._step("add", printable(theirs.path)) as say:
             found = self._wanted(theirs, name, version)  # which may take long: nobody else waits for it
             with self._layout.locked(True, self._patience_s):
@@ -175,6 +188,7 @@ class Repository(Closing):
         Raises:
             RepositoryError: it is not taken.
         """
+        check_parts(manifest, module, key)
         what = f"{manifest.name} {manifest.version}"
         with self._turn("publish", what) as say:
             for known in self._named(manifest.name, manifest.version):
@@ -189,6 +203,7 @@ class Repository(Closing):
         Raises:
             RepositoryError: it is not taken.
         """
+        check_sealed("sealed", sealed)
         what = f"package {digest_of(sealed.image)[:19]}"
         with self._turn("add", what) as say:
             return self._kept([self._opened(sealed, what)], [sealed], say)[0]
@@ -286,6 +301,7 @@ class Repository(Closing):
 
     def _choose(self, record: Record, version: str | None) -> Opened:
         """The package of a version; of none, the newest release that would be taken."""
+        check("version", version, (str, type(None)), "the text of a version")
         known = {pair.hint.partition(":")[2]: pair for pair in self._pairs(record.name)}
         if version is None:
             found = self._newest(known.values())
@@ -715,6 +731,10 @@ def write_package(path: str | os.PathLike[str], packages: Iterable[Sealed]) -> N
         PackageRefused: it has another package of a name and version, or these have two.
         OSError, StrataError: it cannot be written.
     """
+    path_of("path", path)
+    packages = list(packages)
+    for sealed in packages:
+        check_sealed("packages", sealed)
     with Layout(path) as layout, layout.locked(True, PATIENCE_S):
         put(layout, ((sealed, _hint(sealed)) for sealed in packages))
 

@@ -8,9 +8,9 @@ import os
 
 from stratavm.base.forms import Any, Final, NamedTuple
 from stratavm.base.importing import importing
-from stratavm.base.text import printable
 from stratavm.plugins.repository.errors import PackageRefused, SigningUnavailable, TrustError
-from stratavm.plugins.repository.files import read_plain
+from stratavm.plugins.repository.files import permitted, read_plain
+from stratavm.plugins.repository.given import path_of
 from stratavm.plugins.repository.spelling import having, parsed, spelt
 
 EXTRA: Final = "signing"
@@ -70,7 +70,7 @@ class PrivateKey:
             TrustError: others may read or change it, or it has no such key.
             SigningUnavailable: the library is not installed.
         """
-        library, name = _library(), os.fspath(path)
+        name, library = path_of("path", path), _library()
         text = _read_private(name)
         with importing:
             from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -89,11 +89,12 @@ class PrivateKey:
         Raises:
             OSError: it is there already, or cannot be written.
         """
+        file_name = path_of("path", path)
         with importing:
             from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
         text = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(path, flags, 0o600), "wb") as file:
+        with open(os.open(file_name, flags, 0o600), "wb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(text)
             file.flush()
@@ -116,7 +117,7 @@ def _read_private(path: str) -> bytes:
     """
 
     def refuse(reason: str, expected: str, found: str) -> TrustError:
-        return TrustError(path, reason, expected, found, f"chmod 600 {printable(path)}" if reason == "file" else "")
+        return TrustError(path, reason, expected, found, permitted("chmod 600", path, found))
 
     alone = "a file that is this user's alone"
     return read_plain(path, MOST_KEY_FILE, refuse, alone, owners=(os.geteuid(),), forbidden=0o077)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 
 from stratavm.base.forms import Final, NamedTuple
@@ -12,7 +11,8 @@ from stratavm.base.text import printable
 from stratavm.base.words import counted, some
 from stratavm.plugins.manifest import A_NAME, is_name
 from stratavm.plugins.repository.errors import PackageRefused, RepositoryBusy, TrustError
-from stratavm.plugins.repository.files import PATIENCE_S, lock, read_plain, replace_in
+from stratavm.plugins.repository.files import PATIENCE_S, lock, mode_of, permitted, read_plain, replace_in
+from stratavm.plugins.repository.given import check, path_of
 from stratavm.plugins.repository.signing import Signature, authenticated, is_right, raw_key
 from stratavm.plugins.repository.spelling import having, parsed, spelt
 from stratavm.services.diskcache import DIRECTORY
@@ -59,7 +59,9 @@ class Trust:
     def __init__(self, keys: Iterable[TrustedKey] = (), file: str = "trust") -> None:
         self.file = file
         self._keys: dict[str, TrustedKey] = {}
+        check("keys", keys, Iterable, "TrustedKey objects")
         for key in keys:
+            check("keys", key, TrustedKey, "TrustedKey objects")
             self._check(key)
             self._keys[key.key] = key
 
@@ -99,12 +101,13 @@ class Trust:
         Raises:
             OSError, TrustError: it cannot be read, or is not as it must be.
         """
-        file = os.fspath(path)
+        file = path_of("path", path)
 
         def refuse(reason: str, expected: str, found: str) -> TrustError:
-            todo = f"chmod go-w {printable(file)}, if it is what you wrote"
-            if reason != "file":
-                todo = "put back a copy; or remove it, and `strata repo trust` the keys again"
+            todo = "put back a copy; or remove it, and `strata repo trust` the keys again"
+            if reason == "file":
+                mends = permitted("chmod go-w", file, found)
+                todo = f"{mends}, if it is what you wrote" if mends else "name a file of your own"
             return TrustError(file, reason, expected, found, todo)
 
         own = "a file that only this user may change"
@@ -126,15 +129,15 @@ class Trust:
         Raises:
             OSError, StrataError: it cannot be written.
         """
-        folder, name = os.path.split(os.path.abspath(path))
+        folder, name = os.path.split(os.path.abspath(path_of("path", path)))
         keys = [{"name": key.name, "key": key.key, "plugins": list(key.plugins)} for key in self]
         os.makedirs(folder, 0o700, exist_ok=True)
         at = os.open(folder, DIRECTORY)
         try:
             now = os.fstat(at)
             if now.st_uid != os.geteuid() or now.st_mode & 0o022:
-                found = f"mode {stat.S_IMODE(now.st_mode):04o}, user {now.st_uid}"
-                todo = f"chmod go-w {printable(folder)}"
+                found = mode_of(now)
+                todo = permitted("chmod go-w", folder, found) or "name a file in a folder of your own"
                 raise TrustError(folder, "file", "a folder that only this user may change", found, todo)
             replace_in(at, name, spelt({"trust": FORMAT, "keys": keys}), b"\n")
         finally:
@@ -153,14 +156,18 @@ class Trust:
             RepositoryBusy: somebody else changed it for longer.
             OSError, StrataError: as ``read``, ``save`` and ``how``.
         """
-        folder = os.path.dirname(os.path.abspath(path))
+        if not callable(how):
+            raise TypeError(f"how must be a function of a Trust that gives one, got {how!r:.60}")
+        folder = os.path.dirname(os.path.abspath(path_of("path", path)))
         os.makedirs(folder, 0o700, exist_ok=True)
         at = os.open(folder, DIRECTORY)
         try:
             if not lock(at, True, wait_s):
                 found = f"others that had it for {wait_s:g} s"
                 raise RepositoryBusy(os.fspath(path), "busy", "a turn to change it", found, "try it again")
-            how(cls.read(path)).save(path)
+            changed = how(cls.read(path))
+            check("what how gives", changed, Trust, "a Trust")
+            changed.save(path)
         finally:
             fcntl.flock(at, fcntl.LOCK_UN)  # closing would not, where a process was forked meanwhile
             os.close(at)
@@ -171,6 +178,7 @@ class Trust:
         Raises:
             TrustError: its name is another key's, or the key has another name; or it is none.
         """
+        check("key", key, TrustedKey, "a TrustedKey")
         kept = [known for known in self if (known.name, known.key) != (key.name, key.key)]
         return Trust([*kept, key], self.file)
 

@@ -13,6 +13,7 @@ import pytest
 
 from stratavm.base.errors import StrataError
 from stratavm.plugins.manifest import digest_of
+from stratavm.plugins.ranges import is_range, is_version
 from stratavm.plugins.repository import (
     PackageRefused,
     PrivateKey,
@@ -473,12 +474,11 @@ def test_another_package_of_the_same_version_is_refused(shelf):
     assert refused.value.reason == "replay"
 
 
-def test_versions_that_are_equal_in_order_are_refused(shelf):
-    """``01`` and ``1`` are one number."""
-    shelf.versions("1.0.0-1")
-    shelf.add(package("1.0.0-01"))
-    with pytest.raises(PackageRefused, match="another package of this version"):
-        shelf.repository.install("guest", "1.0.0-01")
+def test_versions_that_are_equal_in_order_are_equal():
+    """``01`` would be another text of ``1``, and no version has it, as in the specification of semantic versions."""
+    assert not any(map(is_version, ("1.0.0-01", "1.0.0-00", "1.0.0-rc.01", "1.0.0-1.02")))
+    assert all(map(is_version, ("1.0.0-0", "1.0.0-10", "1.0.0-0rc", "1.0.0-rc.0", "1.0.0-01a")))
+    assert not is_range(">=1.0.0-01") and is_range(">=1.0.0-1")
 
 
 def test_a_package_that_expired_is_not_installed_but_goes_on(shelf):
@@ -632,9 +632,12 @@ def test_a_private_key_is_this_users_alone(tmp_path):
     with pytest.raises(FileExistsError):
         OTHER.save(file)
     file.chmod(0o640)
-    with pytest.raises(TrustError, match="a file that is this user's alone, found mode 0640"):
+    with pytest.raises(TrustError, match=r"a file that is this user's alone, found mode 0640.*chmod 600"):
         PrivateKey.read(file)
     file.chmod(0o600)
+    with pytest.raises(TrustError, match="found a folder") as refused:
+        PrivateKey.read(tmp_path)
+    assert "chmod" not in str(refused.value)
     os.symlink(file, tmp_path / "link")
     with pytest.raises(OSError, match="symbolic"):
         PrivateKey.read(tmp_path / "link")
@@ -690,8 +693,10 @@ def test_a_file_of_trusted_keys_that_others_may_change_is_not_read(tmp_path):
     TRUST.save(file)
     assert list(Trust.read(file)) == list(TRUST)
     file.chmod(0o660)
-    with pytest.raises(TrustError, match="a file that only this user may change"):
+    with pytest.raises(TrustError, match=r"a file that only this user may change, found mode 0660.*chmod go-w"):
         Trust.read(file)
+    with pytest.raises(TrustError, match="found a folder; name a file of your own"):
+        Trust.read(file.parent)
     assert list(Trust.read(tmp_path / "none.json")) == []
     with pytest.raises(TrustError, match="expected a key nobody"):
         TRUST.without("nobody")

@@ -14,6 +14,7 @@ from stratavm.base.errors import Closed
 from stratavm.plugins import Grant, PluginLimits, Plugins, Policy, State
 from stratavm.plugins.repository import (
     PackageRefused,
+    PrivateKey,
     Repository,
     RepositoryBusy,
     RepositoryDamaged,
@@ -226,10 +227,12 @@ def test_gc_removes_what_can_never_be_installed(shelf):
 
 def test_gc_removes_another_package_of_the_highest_version(shelf):
     """It would be refused as a replay."""
-    shelf.versions("1.0.0-1")
-    shelf.add(package("1.0.0-01"))
+    shelf.versions("1.0.0")
+    shelf.repository.remove("guest")
     assert shelf.repository.gc().packages == 1
-    assert versions_of(shelf.repository) == [("guest", "1.0.0-1")]
+    shelf.add(package("1.0.0", module=ANOTHER))
+    assert versions_of(shelf.repository) == [("guest", "1.0.0")]
+    assert shelf.repository.gc().packages == 1 and versions_of(shelf.repository) == []
 
 
 def test_a_package_that_waits_and_is_damaged_stops_gc(shelf):
@@ -640,3 +643,38 @@ def test_the_lock_is_free_behind_a_step_that_somebody_forked_in(shelf):
         assert repository.install("guest").version == "1.0.0"
     for number in copies:
         os.close(number)
+
+
+SEALED = package()
+KINDS = {
+    "path": (lambda shelf: Repository(5, TRUST), "a path, got 5"),
+    "trust": (lambda shelf: Repository(shelf.repository.path, 5), "a Trust, or the path of its file, got 5"),
+    "policy": (lambda shelf: Repository(shelf.repository.path, TRUST, policy={}), "a Policy, got {}"),
+    "bus": (lambda shelf: Repository(shelf.repository.path, TRUST, bus=print), "a Bus, got <built-in function print>"),
+    "clock": (lambda shelf: Repository(shelf.repository.path, TRUST, clock=5), "a function that gives seconds, got 5"),
+    "source": (lambda shelf: shelf.repository.add(b"x"), "a path, got b'x'"),
+    "name": (lambda shelf: shelf.repository.add(shelf.folder, 5), "text, got 5"),
+    "manifest": (lambda shelf: shelf.repository.publish({}, WASM, ACME), "a Manifest, got {}"),
+    "module": (lambda shelf: shelf.repository.publish(manifest(), "x", ACME), "the bytes of a binary, got 'x'"),
+    "key": (lambda shelf: seal(manifest(), WASM, "acme"), "a PrivateKey, got 'acme'"),
+    "sealed": (lambda shelf: shelf.repository.take(b"x"), "a Sealed, such as `seal` makes, got b'x'"),
+    "sealed.module": (lambda shelf: shelf.repository.take(SEALED._replace(module="x")), "bytes, got 'x'"),
+    "packages": (lambda shelf: write_package(shelf.folder / "out", [1]), "a Sealed, such as `seal` makes, got 1"),
+    "version": (lambda shelf: shelf.repository.install("guest", []), "the text of a version, got []"),
+    "keys": (lambda shelf: Trust([5]), "TrustedKey objects, got 5"),
+    "key of trust": (lambda shelf: TRUST.adding("acme"), "a TrustedKey, got 'acme'"),
+    "path of trust": (lambda shelf: Trust.read(5), "a path, got 5"),
+    "path of key": (lambda shelf: PrivateKey.read(5), "a path, got 5"),
+    "how": (lambda shelf: Trust.change(shelf.folder / "t", 5), "a function of a Trust that gives one, got 5"),
+    "what how gives": (lambda shelf: Trust.change(shelf.folder / "t", lambda trust: None), "a Trust, got None"),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_what_is_of_another_kind_is_refused_by_the_name_of_its_parameter(shelf, case):
+    """And not by what fails first inside; nothing has changed."""
+    attempt, words = KINDS[case]
+    with pytest.raises(TypeError) as refused:
+        attempt(shelf)
+    assert str(refused.value) == f"{case.partition(' of ')[0]} must be {words}"
+    assert shelf.repository.packages() == [] and not (shelf.folder / "out").exists()
