@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images snapshots updates packages programs hostile turns docs accept wheel additions versions clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images heaps snapshots updates packages programs hostile turns docs accept wheel additions versions clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -68,6 +68,9 @@ images: build ## damage images, cut them off, kill who writes them (ARGS="--flip
 
 kept: build ## long checks of kept code: flipped bits, killed writers, many processes (ARGS="--flips 10000 --kills 200")
 	$(RUN) -m tests.kept $(ARGS)
+
+heaps: build ## stores with heaps of objects are made and closed, and nothing is left of them (ARGS="10000")
+	$(RUN) -m tests.heaps $(ARGS)
 
 snapshots: build ## clones are what an instance that goes on is, on generated modules (ARGS="--rounds 10000 --seed 1")
 	$(RUN) -m tests.snapshots $(ARGS)

@@ -411,6 +411,7 @@ if TYPE_CHECKING:
     from stratavm.engine.swap import MigrationFailed as MigrationFailed
     from stratavm.engine.update_plan import Update as Update
     from stratavm.engine.update_plan import UpdateRefused as UpdateRefused
+    from stratavm.heap.metrics import GcMetrics as GcMetrics
     from stratavm.pool.metrics import PoolMetrics as PoolMetrics
     from stratavm.pool.metrics import TenantMetrics as TenantMetrics
     from stratavm.pool.policy import Policy as Policy
@@ -419,6 +420,8 @@ if TYPE_CHECKING:
     from stratavm.pool.rejected import Rejected as Rejected
     from stratavm.runtime.fibers import CannotSuspend as CannotSuspend
     from stratavm.runtime.i31 import I31 as I31
+    from stratavm.runtime.limits import GcConfig as GcConfig
+    from stratavm.runtime.limits import GcConstants as GcConstants
     from stratavm.runtime.limits import MemorySlots as MemorySlots
     from stratavm.runtime.limits import StoreLimits as StoreLimits
     from stratavm.sandbox.awaited import run_async as run_async
@@ -478,6 +481,9 @@ _EXPORTS: dict[str, str] = {
     "CannotSuspend": "stratavm.runtime.fibers.CannotSuspend",
     "Completed": "stratavm.sandbox.completed.Completed",
     "EngineMetrics": "stratavm.engine.metrics.EngineMetrics",
+    "GcConfig": "stratavm.runtime.limits.GcConfig",
+    "GcConstants": "stratavm.runtime.limits.GcConstants",
+    "GcMetrics": "stratavm.heap.metrics.GcMetrics",
     "GuestFailed": "stratavm.sandbox.completed.GuestFailed",
     "GuestField": "stratavm.engine.guestfields.GuestField",
     "GuestObject": "stratavm.engine.guestobjects.GuestObject",

@@ -14,7 +14,7 @@ from stratavm.engine.composition import composition
 from stratavm.module.features import DEFAULT, FEATURES, INTERPRETED
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.introspect import OfInit
-from stratavm.runtime.limits import MemorySlots
+from stratavm.runtime.limits import GcConfig, MemorySlots
 
 if TYPE_CHECKING:
     from stratavm.aot.profile import Profile
@@ -26,6 +26,9 @@ Cpu: TypeAlias = Literal["native", "v2", "v3"]
 CPUS: Final[tuple[Cpu, ...]] = ("native", "v2", "v3")
 MOST_CALLS: Final = (1 << 32) - 1
 """Of a function that are counted."""
+
+
+DEFAULT_GC: Final = GcConfig()
 
 
 class Options(TypedDict, total=False):
@@ -51,6 +54,7 @@ class Options(TypedDict, total=False):
     lift_after: int | None
     cpu: Cpu
     profile: Profile | None
+    gc: GcConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,7 @@ class Config:
             ``v3``, AVX and BMI besides. For images that run elsewhere, and to compare.
         profile: with ``auto``, what an earlier run of the module has found hot (``Module.profile``, ``Profile.load``):
             that is compiled as ``jit1`` does before it is counted hot here. Other modules are refused.
+        gc: how structs and arrays of guests are collected, and what their heaps may take.
     """
 
     tier: TierName = "auto"
@@ -117,6 +122,7 @@ class Config:
     lift_after: int | None = None
     cpu: Cpu = "native"
     profile: Profile | None = None
+    gc: GcConfig = DEFAULT_GC
 
     __signature__ = OfInit()
 
@@ -167,6 +173,8 @@ class Config:
                 raise ValueError(f"a profile is for the tier auto; the engine's is {self.tier}, {alike}")
             if self.lift_after is not None:
                 raise ValueError("profile and lift_after: what a profile names would be compiled before its call")
+        if not isinstance(self.gc, GcConfig):
+            raise TypeError(f"gc must be GcConfig, got {self.gc!r:.60}")
         if self.memory_slots is not None and not isinstance(self.memory_slots, MemorySlots):
             raise TypeError(f"memory_slots must be MemorySlots or None, got {self.memory_slots!r:.60}")
 

@@ -80,7 +80,8 @@ class Engine(Closing):
             raise TypeError(f"limits must be StoreLimits, got {limits!r:.60}")
         given, template = self._last
         if given is not limits:
-            template = StoreTemplate(self.runtime, self._completed(limits), self.config.fuel, self.config.memory_plan)
+            made = self._completed(limits), self.config.fuel, self.config.memory_plan, self.config.gc
+            template = StoreTemplate(self.runtime, *made)
             if limits.limiter is None and limits.admit is None:  # callables are not kept alive here
                 self._last = limits, template
         assert template is not None

@@ -58,6 +58,9 @@ class EngineMetrics:
         waiters: threads and asynchronous calls that wait at shared memories, of the whole process.
         helpers: threads that compile, of the whole process, and what waits for them: ``living``, ``queued``.
         pools: what each ``Pool`` of the engine does (``PoolMetrics``), by its name.
+        gc: the heaps of guests' objects of all stores together, since the first was made: ``heaps`` that live, their
+            ``used_bytes`` and ``live_bytes`` as of the last pause of each, ``collections``, of these ``minors`` (new
+            objects only) and ``cycles`` (full ones, in slices), ``pauses``, ``stood_ns`` and ``longest_ns`` of these.
     """
 
     modules: Mapping[str, int]
@@ -80,8 +83,12 @@ class EngineMetrics:
     waiters: int
     helpers: Mapping[str, int]
     pools: Mapping[str, Any]
+    gc: Mapping[str, int]
 
 
+GC_FIGURES: Final = (
+    "heaps", "used_bytes", "live_bytes", "collections", "minors", "cycles", "pauses", "stood_ns", "longest_ns",
+)  # fmt: skip
 COUNTED: Final[tuple[tuple[type[Event], Callable[[Any], tuple[str, str]]], ...]] = (
     (ModuleLoaded, lambda e: ("modules", "loaded")),
     (ModuleRefused, lambda e: ("modules", "refused")),
@@ -190,7 +197,14 @@ def snapshot(engine: Engine, counts: Tally) -> EngineMetrics:
         waiters=waiter_count(),
         helpers=MappingProxyType({name: helpers[name] for name in ("living", "queued")}),
         pools=MappingProxyType(dict(living(engine))),
+        gc=MappingProxyType(heaps(engine)),
     )
+
+
+def heaps(engine: Engine) -> dict[str, int]:
+    """What the heaps of the engine's stores come to."""
+    descriptors = engine.runtime.descriptors
+    return dict.fromkeys(GC_FIGURES, 0) if descriptors is None else descriptors.totals
 
 
 def living(engine: Engine) -> list[tuple[str, Any]]:

@@ -4,9 +4,10 @@
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.heap.check import check_references
 from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
 from cython.cimports.stratavm.heap.pace import bytes_between, growth_allowed, next_born, next_nursery, next_rate
-from cython.cimports.stratavm.heap.pauses import ask_clock, go, new_note, spent_ns, stand, turn
+from cython.cimports.stratavm.heap.pauses import ask_clock, go, new_note, spent_ns, stand, tell_of, turn
 from cython.cimports.stratavm.heap.space import (
     clean,
     close_windows,
@@ -25,6 +26,7 @@ from cython.cimports.stratavm.heap.state import (
     NOTE_NURSERY,
     NOTE_SLICES,
     HeapState,
+    add,
     lock,
     look_up_types,
     unlock,
@@ -42,7 +44,7 @@ def collect_garbage(state, full):
         return
     opened: cython.bint = stand(state, AT_CLEANING, True)
     if state.window.marking:
-        go_on(state, True)
+        go_on(state, 0)
     full |= state.lost
     stand_still(state)
     if full:
@@ -51,6 +53,10 @@ def collect_garbage(state, full):
         find_new(state)
     state.allocated = 0
     state.collections += 1
+    add(cython.address(state.table.totals.collections), 1)
+    add(cython.address(state.table.totals.minors), not full)
+    if state.always:
+        check_references(state)
     state.collecting = 0
     if not full and not state.fixed:
         size_nursery(state, spent_ns(state))
@@ -65,6 +71,7 @@ def size_nursery(state: cython.pointer(HeapState), took: uint64_t) -> cython.voi
     """How many bytes are handed out before the next look at new objects, after one that took so long."""
     size: uint64_t = next_nursery(state.nursery, took, state.pause_ns)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
+    tell_of(state, NOTE_NURSERY, state.nursery, took, state.pause_ns, size)
     if note != cython.NULL:
         note[0], note[1], note[2], note[3] = state.nursery, took, state.pause_ns, size
     state.nursery = size
@@ -90,6 +97,7 @@ def allow_growth(state: cython.pointer(HeapState), born: uint64_t) -> cython.voi
         return
     allowed: uint64_t = growth_allowed(state.live_bytes, state.born, state.rate, state.soft, state.share)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_GROWTH)
+    tell_of(state, NOTE_GROWTH, state.live_bytes, state.born, state.rate, allowed)
     if note != cython.NULL:
         note[0], note[1], note[2], note[3] = state.live_bytes, state.born, state.rate, state.soft
         note[4], note[5] = state.share, allowed
@@ -107,6 +115,7 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
     state.slice_bytes = bytes_between(left, state.rate, state.slice_ns, runway)
     state.next_slice = state.allocated + state.slice_bytes
     note: cython.pointer(uint64_t) = new_note(state, NOTE_SLICES)
+    tell_of(state, NOTE_SLICES, left, state.rate, runway, state.slice_bytes)
     if note != cython.NULL:
         note[0], note[1], note[2] = left, state.rate, state.slice_ns
         note[3], note[4] = runway, state.slice_bytes
@@ -146,7 +155,9 @@ def find_new(state: cython.pointer(HeapState)) -> cython.void:
     close_windows(state)
     state.n_handle_marks = 0  # old objects have handles too
     state.minors += 1
+    state.only_new = 1
     mark_roots(state)
+    state.only_new = 0
     turn(state, AT_NEW)
     mark_logged(state)
     drain(state, 0, 0)
@@ -179,6 +190,7 @@ def next_number(state: cython.pointer(HeapState)) -> cython.void:
 def mark_roots(state: cython.pointer(HeapState)) -> cython.void:
     """The guest's, and the host's."""
     turn(state, AT_ROOTS)
+    state.n_later = state.later_at = 0
     if state.visit != cython.NULL:
         state.visit(state.owner, state)
     lock(cython.address(state.held_lock))
@@ -219,14 +231,14 @@ def begin_cycle(state):
     state.collecting = 0
 
 
-def go_on(state, to_the_end):
-    """A slice, or all that is left."""
+def go_on(state, budget_ns):
+    """A slice, until the pause at hand has taken so long, or with 0 all that is left."""
     before: uint64_t = state.grown
     stand_still(state)
     turn(state, AT_OLD)
-    if to_the_end:
+    if budget_ns == 0:
         drain(state, 0, 0)
-    elif not drain(state, FEW_OBJECTS if state.always else 0, state.slice_ns):
+    elif not drain(state, FEW_OBJECTS if state.always else 0, budget_ns):
         state.slices += 1
         state.rate = next_rate(state.rate, state.grown - before, spent_ns(state))
         space_slices(state)
@@ -239,4 +251,24 @@ def go_on(state, to_the_end):
     state.allocated = 0
     state.collections += 1
     state.cycles += 1
+    add(cython.address(state.table.totals.collections), 1)
+    add(cython.address(state.table.totals.cycles), 1)
+    if state.always:
+        check_references(state)
     state.collecting = 0
+
+
+def work_for(state, budget_ns):
+    """Collect for so long, with all roots known: go on with what is under way, or begin. Whether something is left."""
+    opened: cython.bint = stand(state, AT_CLEANING, True)
+    ask_clock(state)
+    if not state.window.marking and (state.allocated or state.grown):
+        collect_garbage(state, not state.incremental)
+        if state.incremental:
+            begin_cycle(state)
+    if state.window.marking and spent_ns(state) < budget_ns:
+        go_on(state, budget_ns)
+    left: cython.bint = state.window.marking
+    if opened:
+        go(state)
+    return left

@@ -12,4 +12,5 @@ cdef class Heap:
     cdef void end(self) noexcept
     cdef void bind(self, HeapWindow* window, visit_t visit, void* owner) noexcept
 
+cdef bint allocation_is_due(HeapState* state, uint64_t size) noexcept nogil
 cdef void* heap_new(HeapState* state, uint32_t type_id, uint32_t length, uint64_t size) noexcept nogil

@@ -7,6 +7,7 @@ Whoever allocates says where roots are (``visit_t``); besides these, what the ho
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
+from cython.cimports.stratavm.base.events.core import Source
 from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, go_on
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
@@ -29,9 +30,12 @@ from cython.cimports.stratavm.heap.state import (
     HEAD_STACK,
     LARGE,
     LONG_ONES,
+    NOTES,
     VALUES,
     HeapState,
     Note,
+    Totals,
+    add,
     lock,
     look_up_types,
     unlock,
@@ -41,6 +45,7 @@ from cython.cimports.stratavm.heap.types import Descriptors
 from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
+from stratavm.base.importing import importing
 
 LEAST: Final = 4 << 20
 """Bytes that are allocated between two collections, at least."""
@@ -50,6 +55,7 @@ FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
 FULL_SHARE: Final = 600
 """Thousandths of the time that full collections may take where nothing else is said."""
+UNCOUNTED_BLOCKS = cython.declare(uint64_t, 32)  # that a heap may take before whoever counts them looks
 ENDLESS = cython.declare(uint64_t, 1 << 62)
 """No object is as large."""
 
@@ -70,6 +76,8 @@ class Heap:
         self.state = state
         self.descriptors = descriptors
         state.table = cython.address(descriptors.table)
+        add(cython.address(state.table.totals.heaps), 1)
+        state.in_totals = 1
         state.epoch = state.previous = 1
         state.most_stack = HEAD_STACK
         state.rate = FIRST_RATE
@@ -98,6 +106,8 @@ class Heap:
         state.own.next = state.own.end = state.own.marking = 0
         state.visit = cython.NULL
         state.collecting = 1
+        state.ring = cython.NULL
+        leave_totals(state)
 
     def end(self):
         """Its guests are gone, and so are its objects: no address lies in it any more."""
@@ -108,6 +118,7 @@ class Heap:
 
     def __dealloc__(self):
         if self.state != cython.NULL:
+            leave_totals(self.state)
             with cython.nogil:
                 give_space(self.state)
             free(self.state.held)
@@ -153,6 +164,12 @@ class Heap:
         self.state.generational, self.state.pause_ns, self.state.nursery = True, pause_ns, FIRST_NURSERY
         self.state.incremental, self.state.slice_ns = slices, pause_ns // 2
 
+    def tell_events(self, source: Source, numbers: tuple) -> None:
+        """Record pauses and decisions as events of a source, by the numbers that its bus has for them."""
+        self.state.ring, self.state.cell = source.bus.ring, source.cell
+        for at in range(NOTES):
+            self.state.numbers[cython.cast(uint32_t, at)] = numbers[at]
+
     def grow_within(self, soft: int, share: int) -> None:
         """Let the heap take at most ``soft`` bytes, unless full collections would take more than ``share`` thousandths
         of the time then. ValueError: it is no such number."""
@@ -186,6 +203,26 @@ class Heap:
         longest: object = self.state.longest_ns
         self.state.longest_ns = 0
         return self.state.stood_ns, longest
+
+    def metrics(self) -> object:
+        """What it has and has done."""
+        with importing:
+            from types import MappingProxyType
+
+            from stratavm.heap.metrics import GcMetrics
+        state: cython.pointer(HeapState) = self.state
+        return GcMetrics(
+            live_bytes=state.live_bytes,
+            used_bytes=self.used_bytes,
+            collections=state.collections,
+            minors=state.minors,
+            cycles=state.cycles,
+            slices=state.slices,
+            marking=self.is_marking,
+            pauses=MappingProxyType(self.pauses),
+            stood_ns=state.stood_ns,
+            longest_ns=state.most_ns,
+        )
 
     @property
     def pauses(self) -> dict[int, int]:
@@ -244,6 +281,19 @@ def noted(note: cython.pointer(Note)) -> tuple:
     return (note.kind, note.at_ns, *[note.values[at] for at in range(VALUES)])
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def leave_totals(state: cython.pointer(HeapState)) -> cython.void:
+    """The engine has one heap less, if it had this one."""
+    if not state.in_totals:
+        return
+    state.in_totals = 0
+    totals: cython.pointer(Totals) = cython.address(state.table.totals)
+    add(cython.address(totals.heaps), -1)
+    add(cython.address(totals.used), -state.told_used)
+    add(cython.address(totals.live), -state.told_live)
+
+
 # ---- what the host holds ----
 
 
@@ -291,9 +341,10 @@ def heap_new(state, type_id, length, size):
     garbage is collected."""
     room: cython.p_char = cython.NULL
     header: cython.pointer(uint32_t)
+    opened: cython.bint
     if size < ENDLESS:
         size = (size + 15) & ~cython.cast(uint64_t, 15)
-        stand(state, AT_HOLES, not state.collecting and is_due(state))
+        opened = stand(state, AT_HOLES, will_collect(state))
         give_pages(state, 2 * (size >> BLOCK_SHIFT))
         keep_pace(state)
         room = found_room(state, size)
@@ -307,7 +358,8 @@ def heap_new(state, type_id, length, size):
                 mark_all(state, (room - state.base) >> GRANULE_SHIFT, ((room - state.base) >> GRANULE_SHIFT) + 1)
             if state.always:
                 state.window.end = state.window.next
-        go(state)
+        if opened:
+            go(state)
     return room
 
 
@@ -324,9 +376,9 @@ def room_after_all(state: cython.pointer(HeapState), size: uint64_t) -> cython.p
     if state.collecting:
         return room
     if room == cython.NULL and state.window.marking:
-        go_on(state, True)
+        go_on(state, 0)
         room = found_room(state, size)
-    if room == cython.NULL:
+    if room == cython.NULL and not state.rootless:
         collect_garbage(state, True)
         room = found_room(state, size)
     if room == cython.NULL and state.leaving:
@@ -367,15 +419,34 @@ def is_due(state: cython.pointer(HeapState)) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def will_collect(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether something is due that can be done now: slices need no roots."""
+    return not state.collecting and (state.window.marking or not state.rootless) and is_due(state)
+
+
+def allocation_is_due(state, size):
+    """Whether an object of so many bytes may need more than the heap has by itself: the roots, for a collection, or a
+    look at the budget of whoever counts its blocks. Else ``heap_new`` does not begin a collection."""
+    blocks: uint64_t = (size >> BLOCK_SHIFT) + 1
+    if not state.window.marking and is_due(state):
+        return True
+    if state.used_blocks + blocks >= state.most_blocks:
+        return True
+    return state.used_blocks + blocks > state.counted_blocks + UNCOUNTED_BLOCKS
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
     """Do what is due before an allocation."""
     if state.collecting:
         return
-    due: cython.bint = is_due(state)
+    due: cython.bint = will_collect(state)
     opened: cython.bint = stand(state, AT_CLEANING, due)
     full: cython.bint
     if due and state.window.marking:
-        go_on(state, False)
+        go_on(state, state.slice_ns)
     elif due:
         full = is_full_due(state)
         collect_garbage(state, full and not state.incremental)

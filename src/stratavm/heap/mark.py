@@ -24,6 +24,7 @@ from cython.cimports.stratavm.heap.state import (
     SMALL,
     START,
     TAIL,
+    TYPE_MASK,
     UNLOGGED,
     UNUSED,
     WAITING,
@@ -281,14 +282,49 @@ def note_write(state, thing, slot):
     if state.window.marking:
         mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
         return
-    side: cython.pointer(uint8_t) = state.side + ((slot - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT)
+    look_up_types(state)
+    log_granule(
+        state,
+        info_of(state, cython.cast(cython.pointer(uint32_t), thing)),
+        thing,
+        slot & ~cython.cast(uint64_t, 15),
+    )
+
+
+def note_range(state, thing, slot, count):
+    """So many words of an object are about to be written: ``note_write`` for each that its type has as a reference. The
+    header may be anything: whoever writes for a guest without machine code may have made the object's address up."""
+    header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
+    number: uint32_t = header[0] & TYPE_MASK
+    room: uint32_t = state.table.room  # before the types, which may get more room just now
+    look_up_types(state)
+    if number >= room or state.types[number] == cython.NULL or state.types[number].n_traced == 0:
+        return
+    info: cython.pointer(TypeInfo) = state.types[number]
+    end: uint64_t = slot + 8 * count
+    if not state.window.marking:
+        slot &= ~cython.cast(uint64_t, 15)
+        while slot < end:
+            log_granule(state, info, thing, slot)
+            slot += 16
+        return
+    while slot < end:
+        if is_traced(info, header, slot - thing):
+            mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
+        slot += 8
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def log_granule(
+    state: cython.pointer(HeapState), info: cython.pointer(TypeInfo), thing: uint64_t, first: uint64_t
+) -> cython.void:
+    """Note the words of a granule of an object that are references, if it is old and that was not done."""
+    side: cython.pointer(uint8_t) = state.side + ((first - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT)
     if side[0] & UNLOGGED == 0:
         return
     side[0] &= ~UNLOGGED
-    first: uint64_t = slot & ~cython.cast(uint64_t, 15)
-    header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
-    look_up_types(state)
-    info: cython.pointer(TypeInfo) = info_of(state, header)
     room: uint64_t = 2 * state.room_log + 1024
     if state.n_log + 2 > state.room_log:
         grown: cython.p_void = realloc(state.log, room * 8)
@@ -296,26 +332,31 @@ def note_write(state, thing, slot):
             state.lost = 1
             return
         state.log, state.room_log = cython.cast(cython.pointer(uint64_t), grown), room
-    note(state, info, thing, first)
-    note(state, info, thing, first + 8)
+    word: uint64_t
+    for word in range(first, first + 16, 8):
+        if is_traced(info, cython.cast(cython.pointer(uint32_t), thing), word - thing):
+            state.log[state.n_log] = word
+            state.n_log += 1
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def note(
-    state: cython.pointer(HeapState), info: cython.pointer(TypeInfo), thing: uint64_t, word: uint64_t
-) -> cython.void:
-    """Note a word, if it is a reference of an object."""
-    at: uint32_t
-    header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
-    offset: uint64_t = word - thing
-    traced: cython.bint = info.element != 0 and offset != 0 and offset >> 3 <= header[1]
-    for at in range(info.n_traced if info.element == 0 else 0):
-        traced |= info.traced[at] == offset
-    if traced:
-        state.log[state.n_log] = word
-        state.n_log += 1
+def is_traced(info: cython.pointer(TypeInfo), header: cython.pointer(uint32_t), offset: uint64_t) -> cython.bint:
+    """Whether the word at an offset of an object is a reference."""
+    at: uint32_t = 0
+    if info.element != 0:
+        return info.n_traced != 0 and offset != 0 and offset >> 3 <= header[1]
+    while at < info.n_traced and info.traced[at] != offset:
+        at += 1
+    return at < info.n_traced
+
+
+def note_admitted(state, word):
+    """Somebody outside of the guests asks for an object by its address, of which nobody may know any more: while marks
+    are made it counts as reachable, as what a write takes the place of does."""
+    if state.window.marking:
+        mark(state, word)
 
 
 def note_handle(state, handle):
@@ -323,6 +364,17 @@ def note_handle(state, handle):
     where nobody looks any more."""
     if state.window.marking and handle < state.n_handle_marks:
         state.handle_marks[handle] = 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_at_later(state: cython.pointer(HeapState)) -> cython.void:
+    """Mark some more of the roots that may wait."""
+    count: uint64_t = min(cython.cast(uint64_t, ARRAY_PART), state.n_later - state.later_at)
+    mark_range(state, state.later + state.later_at, count)
+    state.later_at += count
+    state.work += STEPS >> 1
 
 
 def drain(state, most, budget_ns):
@@ -349,6 +401,8 @@ def drain(state, most, budget_ns):
             look_at_elements(state, state.parts[part].granule, state.parts[part].index)
         elif state.overflowed:
             take_waiting(state)
+        elif state.later_at < state.n_later:
+            look_at_later(state)
         else:
             return True
         steps += 1

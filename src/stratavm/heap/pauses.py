@@ -18,7 +18,19 @@ from cython.cimports.posix.time import (
     timespec,
 )
 from cython.cimports.stratavm.base.bits import bits_of
-from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LONG_ONES, NOTE_PAUSE, PARTS, HeapState, Note, Pause
+from cython.cimports.stratavm.base.events.ring import ring_record
+from cython.cimports.stratavm.heap.state import (
+    BLOCK_SHIFT,
+    LONG_ONES,
+    NOTE_PAUSE,
+    PARTS,
+    HeapState,
+    Note,
+    Pause,
+    Totals,
+    add,
+    raise_to,
+)
 
 LEAST_NS = cython.declare(uint64_t, 20_000)
 """Shorter waits for room are none."""
@@ -90,13 +102,39 @@ def go(state):
         state.known_cpu_ns = now
     state.stood_ns += took
     state.longest_ns = max(state.longest_ns, took)
+    state.most_ns = max(state.most_ns, took)
     state.pauses[bits_of(took) - 1] += 1
+    add_up(state, took)
+    tell_of(state, NOTE_PAUSE, took, wall, cython.cast(uint64_t, state.used_blocks) << BLOCK_SHIFT, state.live_bytes)
     tell(state, new_note(state, NOTE_PAUSE), took)
     if took >= LONG_NS:
         state.long_ones[state.n_long % LONG_ONES].at_ns = pause.turned_ns
         tell(state, cython.cast(cython.pointer(uint64_t), state.long_ones[state.n_long % LONG_ONES].values), took)
         state.n_long += 1
     return took
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def add_up(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
+    """What the engine's heaps come to has this pause, and what this heap has now."""
+    if not state.in_totals:
+        return
+    totals: cython.pointer(Totals) = cython.address(state.table.totals)
+    used: uint64_t = cython.cast(uint64_t, state.used_blocks) << BLOCK_SHIFT
+    add(cython.address(totals.pauses), 1)
+    add(cython.address(totals.stood_ns), took)
+    raise_to(cython.address(totals.longest_ns), took)
+    add(cython.address(totals.used), used - state.told_used)
+    add(cython.address(totals.live), state.live_bytes - state.told_live)
+    state.told_used, state.told_live = used, state.live_bytes
+
+
+def tell_of(state, kind, a, b, c, d):
+    """Record an event of a pause or a decision, if somebody hears it."""
+    if state.ring != cython.NULL:
+        ring_record(state.ring, state.cell, state.numbers[kind], a, b, c, d)
 
 
 def spent_ns(state):

@@ -5,6 +5,7 @@
 # hole that was handed out since; allocation writes no side bytes.
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from stratavm.base.bits cimport lowest_of
+from stratavm.base.events.ring cimport Cell, Ring
 
 cdef extern from * nogil:
     """
@@ -16,7 +17,14 @@ cdef extern from * nogil:
             sched_yield();
     }
     #define strata_let_lock_go(word) __atomic_store_n(word, 0, __ATOMIC_RELEASE)
+    #define strata_add(word, count) __atomic_add_fetch(word, count, __ATOMIC_RELAXED)
+    static inline void strata_raise_to(uint64_t *word, uint64_t least) {
+        uint64_t now = __atomic_load_n(word, __ATOMIC_RELAXED);
+        while (now < least && !__atomic_compare_exchange_n(word, &now, least, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+    }
     """
+    uint64_t add "strata_add"(uint64_t* word, uint64_t count)
+    void raise_to "strata_raise_to"(uint64_t* word, uint64_t least)
     void* seen "strata_seen_ptr"(void* place)
     void show "strata_show_ptr"(void* place, void* value)
     void lock "strata_hold_lock"(uint32_t* word)  # without the GIL: whoever has it may want that
@@ -64,6 +72,7 @@ cdef enum:                           # kinds of notes
     NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size
     NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow
     NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two
+    NOTES = 4
 
 cdef enum:
     VALUES = 14                      # of a note
@@ -75,9 +84,21 @@ cdef struct TypeInfo:                # what the collector knows of a type
     uint32_t n_traced                # of an array 1 if its elements are traced
     uint32_t* traced                 # offsets of the words that may be references, ascending
 
+cdef struct Totals:                  # of all heaps of an engine; others add to them meanwhile
+    uint64_t heaps                   # that live
+    uint64_t used                    # bytes of blocks in use, as of the last pause of each
+    uint64_t live                    # of them reachable, as far as is known
+    uint64_t collections
+    uint64_t minors                  # of them those that looked at new objects only
+    uint64_t cycles                  # and those that went on in slices
+    uint64_t pauses
+    uint64_t stood_ns                # the threads' processor time of all pauses
+    uint64_t longest_ns
+
 cdef struct TypeTable:
     TypeInfo** types                 # by number, replaced as a whole when it grows; a type's is never NULL
     uint32_t room
+    Totals totals
 
 cdef struct HeapWindow:              # what machine code has of a heap
     uint64_t next                    # where the next object begins
@@ -159,6 +180,16 @@ cdef struct HeapState:
     uint8_t generational             # whoever writes a reference into an old object notes it
     uint8_t incremental              # full collections go on in slices, while the guest runs
     uint8_t lost                     # something was written, and there was no memory to note it
+    uint8_t rootless                 # roots are not known just now: slices go on, and no collection begins
+    uint64_t dangling                # under ``always``: words of objects that referred to what was freed
+    uint64_t dangling_at             # the object that had the last of them
+    uint32_t counted_blocks          # that the store's budget has
+    Ring* ring                       # where decisions are told; NULL: nowhere
+    Cell* cell                       # as whose
+    uint8_t[NOTES] numbers           # of their events there, by NOTE_
+    uint8_t in_totals                # whether the engine's have this heap
+    uint64_t told_used               # what they have of it
+    uint64_t told_live
     uint64_t allocated               # bytes that were handed out since the last collection
     uint64_t nursery                 # with so many it is time to look for garbage among them
     uint64_t grown                   # bytes of objects that grew old since the last full collection
@@ -180,12 +211,17 @@ cdef struct HeapState:
     uint32_t clean                   # side bytes of blocks before it have no other number than the heap's
     uint64_t stood_ns                # the thread's processor time of all collections
     uint64_t longest_ns              # and of the longest
+    uint64_t most_ns                 # the longest ever
     uint32_t[64] pauses              # how many took 2 ** n nanoseconds or more, and less than twice that
     uint64_t pause_ns                # that a collection should take at most, of the thread's processor time
     uint64_t damaged                 # freed runs that somebody wrote to
     uint8_t* handle_marks            # by handle: whether a reachable word is it; or NULL
     uint64_t n_handle_marks
     visit_t visit                    # tells the roots
+    uint8_t only_new                 # they are asked for by who looks for new objects: what held old ones does no matter
+    const uint64_t* later            # roots that are looked at in parts: who puts one in while marks are made, or takes
+    uint64_t n_later                 # one out, says so (``note_admitted``)
+    uint64_t later_at                # where that goes on
     void* owner
     uint64_t* held                   # objects that the host has
     uint32_t n_held

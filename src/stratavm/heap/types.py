@@ -5,7 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcpy
-from cython.cimports.stratavm.heap.state import TYPE_MASK, TypeInfo, show
+from cython.cimports.stratavm.heap.state import TYPE_MASK, Totals, TypeInfo, show
 
 FEW = cython.declare(uint32_t, 64)
 POINTER = cython.declare(uint64_t, 8)
@@ -51,6 +51,23 @@ class Descriptors:
         show(cython.address(self.table.types[number]), info)
         self.layouts[number] = layout
         forget(before)
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """What all heaps with these descriptors come to: how many live, their bytes as of the last pause of each, what
+        they have collected, and how long guests stood for it."""
+        totals: cython.pointer(Totals) = cython.address(self.table.totals)
+        return {
+            "heaps": totals.heaps,
+            "used_bytes": totals.used,
+            "live_bytes": totals.live,
+            "collections": totals.collections,
+            "minors": totals.minors,
+            "cycles": totals.cycles,
+            "pauses": totals.pauses,
+            "stood_ns": totals.stood_ns,
+            "longest_ns": totals.longest_ns,
+        }
 
     def make_room(self, number):
         """Have a table that is large enough."""

@@ -48,6 +48,7 @@ class Evaluation:
     tags: dict[object, int] = field(default_factory=dict)
     waits: bool = True
     """Whatever has a value keeps it to the end."""
+    results: list[int] = field(default_factory=list)
 
     def held_handles(self) -> set[int]:
         """Every value that may be a reference."""
@@ -60,7 +61,8 @@ class Evaluation:
             return self.step()
         self.instance.begin_run(self)
         try:
-            return self.step()
+            self.results = self.step()
+            return self.results
         finally:
             self.instance.end_run(self)
 

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from stratavm.base.numbers import whole
 from stratavm.engine.engine import Engine
+from stratavm.engine.metrics import EngineMetrics
 from stratavm.pool.metrics import PoolMetrics
 
 LAST_PORT: Final = 0xFFFF
@@ -41,6 +42,12 @@ def _one(value: Callable[[Any], float]) -> Callable[[Any], Samples]:
 
 def _by(values: Callable[[Any], Mapping[str, float]]) -> Callable[[Any], Samples]:
     return lambda seen: [((name,), value) for name, value in values(seen).items()]
+
+
+def _collections(seen: EngineMetrics) -> Mapping[str, float]:
+    """Looks at new objects, full collections in slices, and those in one pause."""
+    minor, sliced = seen.gc["minors"], seen.gc["cycles"]
+    return {"minor": minor, "sliced": sliced, "full": seen.gc["collections"] - minor - sliced}
 
 
 def _tenants(seen: PoolMetrics) -> Samples:
@@ -76,6 +83,12 @@ ENGINE: Final[tuple[Row, ...]] = (
     Row("strata_waiters", "gauge", "Threads and calls that wait at shared memories.", (), _one(lambda m: m.waiters)),
     Row("strata_compile_threads", "gauge", "Threads that compile.", (), _one(lambda m: m.helpers["living"])),
     Row("strata_compile_queue", "gauge", "Jobs that wait for them.", (), _one(lambda m: m.helpers["queued"])),
+    Row("strata_gc_heaps", "gauge", "Stores with a heap of objects.", (), _one(lambda m: m.gc["heaps"])),
+    Row("strata_gc_used_bytes", "gauge", "Blocks of these heaps in use.", (), _one(lambda m: m.gc["used_bytes"])),
+    Row("strata_gc_live_bytes", "gauge", "Bytes reachable when last seen.", (), _one(lambda m: m.gc["live_bytes"])),
+    Row("strata_gc_collections_total", "counter", "Collections by kind.", ("kind",), _by(_collections)),
+    Row("strata_gc_pauses_total", "counter", "Pauses of guests.", (), _one(lambda m: m.gc["pauses"])),
+    Row("strata_gc_pause_seconds_total", "counter", "Seconds of pauses.", (), _one(lambda m: m.gc["stood_ns"] / 1e9)),
 )  # fmt: skip
 POOL: Final[tuple[Row, ...]] = (
     Row("strata_pool_limit", "gauge", "Calls that may run at once just now.", (), _one(lambda p: p.limit)),

@@ -565,7 +565,10 @@ def run_oracle(
     try:
         type: object = instance.model.func_type(instance.n_imported_funcs + index)
         args: list = read_cells(cells, cell_widths(type.params))
-        fill_cells(store, cells, instance.program().call(index, args), cell_widths(type.results), type.results)
+        results: list = instance.program().call(index, args)
+        fill_cells(store, cells, results, cell_widths(type.results), type.results)
+        if store.objects is not None:
+            store.objects.unshow(results)
     except BaseException as error:
         status = keep_raised(store, error)
     return status

@@ -87,6 +87,50 @@ class HandlesCollected(Event):
 
 
 @event
+class GuestPaused(Event):
+    """A guest stood still for its store's heap for ``took_ns`` of its thread's processor time, ``wall_ns`` by the clock
+    on the wall. ``used_bytes`` are in blocks of the heap then, ``live_bytes`` reachable as far as is known."""
+
+    took_ns: int
+    wall_ns: int
+    used_bytes: int
+    live_bytes: int
+
+
+@event
+class NurserySized(Event):
+    """A look at new objects, after ``before`` bytes were handed out, took ``took_ns`` where a pause may take
+    ``pause_ns``: the next comes after ``after`` bytes."""
+
+    before: int
+    took_ns: int
+    pause_ns: int
+    after: int
+
+
+@event
+class GrowthAllowed(Event):
+    """A full collection has ended: with ``live_bytes`` reachable, ``born`` bytes growing old in a millisecond and
+    ``rate`` looked at in a microsecond, ``allowed`` bytes may grow old until the end of the next."""
+
+    live_bytes: int
+    born: int
+    rate: int
+    allowed: int
+
+
+@event
+class SlicesSpaced(Event):
+    """While a full collection goes on, with ``left`` bytes to look at, ``rate`` of them in a microsecond, and
+    ``runway`` bytes that may be handed out meanwhile: ``between`` bytes are handed out before its next slice."""
+
+    left: int
+    rate: int
+    runway: int
+    between: int
+
+
+@event
 class InterruptRequested(Event):
     """The running call was asked to stop at its next poll."""
 

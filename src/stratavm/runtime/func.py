@@ -180,9 +180,7 @@ class FuncRef:
             self.store.poll()
             self.instance.oracle.prepare(index)
             begun = True
-            results = self.instance.oracle.call(index, list(args))
-            if self.store.objects is not None:
-                self.store.show(results)
+            results = self.instance.oracle.call(index, list(args))  # which has shown them as it ended
         except BaseException as error:
             failure = error
         if not begun:  # nothing was left midway

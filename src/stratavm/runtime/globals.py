@@ -145,4 +145,4 @@ def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
         mark_range(state, variable.cell, 1)
 
 
-are_visited_by(Global, tell_of)
+are_visited_by(Global, tell_of, True)

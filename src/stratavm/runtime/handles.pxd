@@ -21,6 +21,7 @@ cdef class Handles:
     cdef object thing(self, object handle)
     cdef object add_root(self, object holder, bint exceptions)
     cdef object handle_of_exception(self, object thing, object limit)
+    cdef list root_references(self)
     cdef bint crowded(self) noexcept
     cdef list unheld_exceptions(self, const uint8_t* marks)
     cdef int forget_exceptions(self, list gone, list things) except -1

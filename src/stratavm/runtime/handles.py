@@ -84,6 +84,10 @@ class Handles:
                 self.exception_roots = weakref.WeakSet()
             self.exception_roots.add(holder)
 
+    def root_references(self):
+        """Weak references to the tables, globals and instances."""
+        return [] if self.roots is None else list(self.roots.data)
+
     def crowded(self):
         """Whether there are so many that a collection is due."""
         return self.used > self.collect_at

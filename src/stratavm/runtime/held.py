@@ -70,10 +70,19 @@ def free_unheld(store, held, step):
     store.spent.extend(things)
     store.quota.give_back(HANDLE_BYTES * len(gone))
     kept: cython.Py_ssize_t = len(handles.exceptions)
-    handles.exceptions_at = 0 if CHECKED else kept + max(FEW, kept, seen // WORDS_EACH)
+    handles.exceptions_at = 0 if CHECKED else kept + max(FEW, kept, seen // WORDS_EACH, worth_of_heap(store))
     mark(store.exec, ATTENTION_CROWDED, handles.crowded())
     mark(store.exec, ATTENTION_THROWN, True)
     return 0
+
+
+@cython.cfunc
+def worth_of_heap(store: Residence) -> cython.Py_ssize_t:
+    """How many more handles are worth a look through all that lives in the heap, but no more than half of what there
+    may be."""
+    if store.objects is None:
+        return 0
+    return min(store.objects.worth_in_handles, store.template.limits.handles // 2)
 
 
 @cython.cclass

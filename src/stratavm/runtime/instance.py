@@ -683,8 +683,11 @@ class Instance:
         self.store.all_handles().runs.append(run)
 
     def end_run(self, run: object) -> None:
-        """It has ended."""
+        """It has ended. Objects that its results refer to are the host's from here on, for a while, as those of raw
+        results: until the run has gone nothing is collected."""
         handles: Handles = self.store.handles
+        if self.store.objects is not None and run.results:
+            self.store.show(run.results)
         if handles is not None and handles.runs and handles.runs[len(handles.runs) - 1] is run:  # else it was closed
             handles.runs.pop()
 
@@ -841,4 +844,4 @@ def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
         mark_range(state, instance.seg.elements[i].items, instance.seg.elements[i].size)
 
 
-are_visited_by(Instance, tell_of)
+are_visited_by(Instance, tell_of, False)

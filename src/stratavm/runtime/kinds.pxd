@@ -11,4 +11,8 @@ cdef enum:
     KIND_INTERRUPT_REQUESTED
     KIND_DEADLINE_SET
     KIND_STORE_CLOSED
+    KIND_GUEST_PAUSED                # and those behind it: what a heap notes, in the order of NOTE_ in heap/state.pxd
+    KIND_NURSERY_SIZED
+    KIND_GROWTH_ALLOWED
+    KIND_SLICES_SPACED
     RUNTIME_KINDS

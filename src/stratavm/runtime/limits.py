@@ -1,4 +1,4 @@
-"""Limits of a store, as data; and the process-wide budgets of address space and mappings."""
+"""Limits of a store and how its heap is collected, as data; the process-wide budgets of address space and mappings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from _collections_abc import Callable
 from stratavm.base.forms import Final, Literal, dataclass
 from stratavm.base.importing import lru_cache, resource
 from stratavm.base.keywords import checks_keywords
-from stratavm.base.numbers import whole
+from stratavm.base.numbers import real, truth, whole, whole_or_none
 
 GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
 """Address space of a guard-plan memory: every 32-bit base + 32-bit offset + width stays inside."""
@@ -18,6 +18,10 @@ MIN_STACK: Final = 16 << 10
 """The least that a guest can do anything with."""
 BESIDE_MEMORY: Final = 1 << 30
 """What a store may hold beside one memory of the largest size, where nobody says how much in all."""
+
+
+MOST_PAUSE_US: Final = 60_000_000
+"""The longest pause that a collector may aim at."""
 
 
 COUNTS: Final = (
@@ -113,6 +117,76 @@ class MemorySlots:
             object.__setattr__(self, name, whole(f"MemorySlots: {name}", getattr(self, name), least, most))
         if self.when_exhausted not in ("error", "map"):
             raise ValueError(f"when_exhausted must be error or map, got {self.when_exhausted!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class GcConstants:
+    """Constants in the place of what the collector works out by itself: to compare, or to repeat a run.
+
+    Attributes:
+        nursery_bytes: look at new objects after so many bytes were handed out.
+        slice_us: how long a slice of a full collection takes, in microseconds of the thread's processor time.
+        factor: begin a full collection when so many times the bytes that were reachable have grown old.
+    """
+
+    _decorate = checks_keywords
+
+    nursery_bytes: int = 4 << 20
+    slice_us: int = 300
+    factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        nursery = whole("GcConstants: nursery_bytes", self.nursery_bytes, 1 << 15, 1 << 40, unit="bytes")
+        slices = whole("GcConstants: slice_us", self.slice_us, 1, MOST_PAUSE_US, unit="microseconds")
+        factor = real("GcConstants: factor", self.factor)
+        if not 0.01 <= factor <= 100:
+            raise ValueError(f"GcConstants: factor must be 0.01 to 100, got {self.factor!r:.60}")
+        for name, value in (("nursery_bytes", nursery), ("slice_us", slices), ("factor", factor)):
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True, slots=True)
+class GcConfig:
+    """How the structs and arrays of guests are collected, in each store of an engine.
+
+    Attributes:
+        pause_us: what a guest should stand still for at most, in microseconds of its thread's processor time: looks at
+            new objects are spaced by it, and slices of full collections take half of it. An aim, no promise.
+        soft_bytes: what a store's heap should take at most: full collections come more often near it, until they would
+            take 60 % of the time. None: ``hard_bytes``.
+        hard_bytes: what it may take at most, beside what ``StoreLimits.total_bytes`` says; beyond it guests end with
+            ``ResourceLimit``. None: 8 GiB.
+        generations: collect new objects by themselves, and all objects in slices; without it every collection is a full
+            one, in one pause, which is how long that takes.
+        constants: constants in the place of what is worked out while guests run.
+        journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``.
+    """
+
+    _decorate = checks_keywords
+
+    pause_us: int = 500
+    soft_bytes: int | None = None
+    hard_bytes: int | None = None
+    generations: bool = False
+    constants: GcConstants | None = None
+    journal_entries: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = {
+            "pause_us": whole("GcConfig: pause_us", self.pause_us, 10, MOST_PAUSE_US, unit="microseconds"),
+            "soft_bytes": whole_or_none("GcConfig: soft_bytes", self.soft_bytes, 1, unit="bytes"),
+            "hard_bytes": whole_or_none("GcConfig: hard_bytes", self.hard_bytes, 1, unit="bytes"),
+            "journal_entries": whole("GcConfig: journal_entries", self.journal_entries, 0, 1 << 24),
+        }
+        for name, value in numbers.items():
+            object.__setattr__(self, name, value)
+        truth("GcConfig: generations", self.generations)
+        if self.constants is not None and not isinstance(self.constants, GcConstants):
+            raise TypeError(f"GcConfig: constants must be GcConstants or None, got {self.constants!r:.60}")
+        if self.constants is not None and not self.generations:
+            raise ValueError("GcConfig: constants are of generations and slices; generations=True has these")
+        if self.hard_bytes is not None and (self.soft_bytes or 0) > self.hard_bytes:
+            raise ValueError(f"GcConfig: soft_bytes={self.soft_bytes} is beyond hard_bytes={self.hard_bytes}")
 
 
 @lru_cache(maxsize=1)

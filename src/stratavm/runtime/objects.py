@@ -8,13 +8,14 @@ Collections happen where an object is made, with the GIL, and nothing of Python'
 
 import cython
 from cython.cimports.cpython.ref import PyObject
+from cython.cimports.cpython.weakref import PyWeakref_GetObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, Activation, ExecContext
 from cython.cimports.stratavm.heap.collect import collect_garbage
-from cython.cimports.stratavm.heap.heap import Heap, heap_new
-from cython.cimports.stratavm.heap.mark import is_object, mark_range, scan_words
+from cython.cimports.stratavm.heap.heap import Heap, allocation_is_due, heap_new
+from cython.cimports.stratavm.heap.mark import is_object, mark_range, note_admitted, note_range, scan_words
 from cython.cimports.stratavm.heap.space import give_back
 from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, HeapState, HeapWindow
 from cython.cimports.stratavm.runtime.native import stack_pointer
@@ -27,18 +28,22 @@ from stratavm.spec.types import ARRAY_ID, I31_TAG
 
 HANDLES = cython.declare(uint64_t, 1 << 32)  # smaller references are handles
 TAG = cython.declare(uint64_t, I31_TAG)
+BYTES_EACH = cython.declare(uint64_t, 512)  # of living objects may be looked at for each handle, when these are many
 IS_ARRAY = cython.declare(uint32_t, ARRAY_ID)
 KINDS = cython.declare(uint32_t, 8)
 kinds: list = []
 """Types of what holds references, and by their places in it what tells of these."""
 visits = cython.declare(visit_holder_t[8])
+changing = cython.declare(cython.bint[8])
 
 
-def are_visited_by(kind, visit):
-    """What tells of the references in each ``kind``; its room says so when it is loaded."""
+def are_visited_by(kind, visit, changes):
+    """What tells of the references in each ``kind``, and whether these ``change`` once it is known; its room says so
+    when it is loaded."""
     if len(kinds) == KINDS:
         raise ValueError("there are too many kinds of what holds references")
     visits[cython.cast(uint32_t, len(kinds))] = visit
+    changing[cython.cast(uint32_t, len(kinds))] = changes
     kinds.append(kind)
     return 0
 
@@ -61,8 +66,10 @@ class ObjectRef:
     def __dealloc__(self):
         # Weak references to it have gone before: what they called may have made another one.
         mine: uint64_t = cython.cast(uint64_t, cython.cast(cython.p_void, self))
-        if self.address != 0 and self.home.things.get(self.address) == mine:
-            del self.home.things[self.address]
+        if self.address != 0:
+            self.home.let_go(self)
+            if self.home.things.get(self.address) == mine:
+                del self.home.things[self.address]
 
     @property
     def is_array(self) -> bool:
@@ -113,6 +120,7 @@ class Objects:
         self.layouts = {}
         self.shapes = {}
         self.holders = []
+        self.known = -1
         self.shown = []
         self.shown_before = []
 
@@ -120,6 +128,9 @@ class Objects:
         if self.exec != cython.NULL:
             self.exec.objects = self.exec.heap = cython.NULL
         free(self.words)
+        free(self.having)
+        free(self.vacant)
+        free(self.recent)
 
     def end(self):
         """The store is closed: no reference means anything any more."""
@@ -127,6 +138,7 @@ class Objects:
             self.heap.leave()  # and the last of them ends it
         else:
             self.heap.end()
+        self.known = -1
         if self.exec != cython.NULL:
             self.exec.objects = self.exec.heap = cython.NULL
             self.exec.heap_next = self.exec.heap_end = 0
@@ -145,15 +157,66 @@ class Objects:
         known: object = self.things.get(address)
         if known is not None and is_alive(known):
             return cython.cast(ObjectRef, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
-        type_id: uint32_t = self.type_at(address)
+        type_id: uint32_t = self.admitted(address)
         if type_id == 0:
             raise ValueError(f"{address:#x} is no reference to an object of this store")
         thing = new_thing()
         thing.home = self
-        thing.address = address
         thing.type_id = type_id
+        self.make_room()
+        thing.address = address
+        self.take(thing)
         self.things[address] = cython.cast(uint64_t, cython.cast(cython.p_void, thing))
         return thing
+
+    def make_room(self):
+        """For one more thing."""
+        room: uint32_t = 2 * self.room_having + 64
+        grown: cython.p_void
+        at: uint32_t
+        if self.n_having == self.room_having:
+            grown = realloc(self.vacant, room * cython.cast(uint64_t, 4))
+            if grown != cython.NULL:
+                self.vacant = cython.cast(cython.pointer(uint32_t), grown)
+                grown = realloc(self.having, room * cython.cast(uint64_t, 8))
+            if grown == cython.NULL:
+                raise MemoryError("no memory for what Python has of an object")
+            self.having, self.room_having = cython.cast(cython.pointer(uint64_t), grown), room
+            self.heap.state.later = self.having
+        room = 2 * self.room_recent + 64
+        if self.n_recent == self.room_recent > self.n_having:  # places may be there several times
+            for at in range(self.n_having):
+                self.recent[at] = at
+            self.n_recent = self.n_having
+        elif self.n_recent == self.room_recent:
+            grown = realloc(self.recent, room * cython.cast(uint64_t, 4))
+            if grown == cython.NULL:
+                raise MemoryError("no memory for what Python has of an object")
+            self.recent, self.room_recent = cython.cast(cython.pointer(uint32_t), grown), room
+        return 0
+
+    def take(self, thing):
+        """A new thing has a place, for which there is room; while marks are made one that none had. Nothing of Python's
+        runs here, or in ``let_go``."""
+        if self.n_vacant and not self.heap.state.window.marking:
+            self.n_vacant -= 1
+            thing.place = self.vacant[self.n_vacant]
+        else:
+            thing.place = self.n_having
+            self.n_having += 1
+        self.having[thing.place] = thing.address
+        self.recent[self.n_recent] = thing.place
+        self.n_recent += 1
+
+    def let_go(self, thing):
+        """A thing has none any more. While marks are made its object stays a root: they may be made just now, on the
+        thread of a guest that runs without the GIL."""
+        if self.heap.state.window.marking:
+            self.stale = True
+        else:
+            self.having[thing.place] = 0
+        self.vacant[self.n_vacant] = thing.place
+        self.n_vacant += 1
 
     def type_at(self, address):
         """The canonical id of the type of the object at an address; 0: there is none."""
@@ -174,9 +237,16 @@ class Objects:
             self.layouts[type_id] = found
         return found
 
+    def admitted(self, address):
+        """``type_at`` where the reference goes on to a guest or a host, of which collections need not have known."""
+        type_id: uint32_t = self.type_at(address)
+        if type_id:
+            note_admitted(self.heap.state, address)
+        return type_id
+
     def show(self, word):
         """A host sees a raw reference: it has the object until handles were looked at twice."""
-        if is_reference(word) and self.type_at(word):
+        if is_reference(word) and self.type_at(word):  # no other: a guest has it
             self.shown.append(self.thing_at(word))
         return 0
 
@@ -203,10 +273,10 @@ class Objects:
 
     def place(self, address, offset, size):
         """ValueError unless so many bytes from an offset on lie in the heap."""
-        begin: uint64_t = cython.cast(uint64_t, self.heap.state.base)
-        extent: uint64_t = self.heap.state.extent
-        at: object = address + offset - begin
-        if not is_reference(address) or offset < 0 or size < 0 or not 0 <= at <= at + size <= extent:
+        begin: object = cython.cast(uint64_t, self.heap.state.base)
+        end: object = begin + self.heap.state.extent
+        at: object = address + offset
+        if address & 15 or offset < 0 or size < 0 or not begin <= address <= at <= at + size <= end:
             raise ValueError(f"{size} bytes at {address:#x} + {offset} are not in an object of this store")
         return 0
 
@@ -233,13 +303,9 @@ class Objects:
     def collect_is_due(self, size):
         """Whether to make an object of so many bytes may need a collection: then roots have to be there."""
         state: cython.pointer(HeapState) = self.heap.state
-        if state.always:
-            return True
         if size <= LARGE and state.window.next + ((size + 15) & ~cython.cast(uint64_t, 15)) <= state.window.end:
-            return False
-        if state.allocated >= state.trigger:
-            return True
-        return state.used_blocks + (size >> BLOCK_SHIFT) + 1 >= state.most_blocks
+            return state.always
+        return allocation_is_due(state, size)
 
     def make(self, type_id, length, layout, spare):
         """The address of a new object, all zero but for its header; 0: there is no room. ``spare``: bytes that the
@@ -261,8 +327,27 @@ class Objects:
         """Find all garbage, with the GIL: nobody changes what holds references meanwhile."""
         collect_garbage(self.heap.state, True)
         give_back(self.heap.state, self.heap.state.leaving)
-        self.holders = []
         return 0
+
+    def collected(self):
+        """A collection has all roots."""
+        self.n_recent = 0
+        self.listed_anew = False
+
+    def check(self):
+        """Under ``STRATA_CHECK=2``: AssertionError if an object that is left refers to what was freed."""
+        state: cython.pointer(HeapState) = self.heap.state
+        if state.dangling or state.damaged:
+            raise AssertionError(
+                f"a bug in stratavm: {state.dangling} references to objects that were freed, the last in the object "
+                f"at {state.dangling_at:#x}; {state.damaged} freed places were written to"
+            )
+        return 0
+
+    @property
+    def worth_in_handles(self) -> int:
+        """How many handles are worth a look through all that lives in the heap."""
+        return self.heap.state.live_bytes // BYTES_EACH
 
     def held_handles(self, count):
         """The handles below ``count`` that reachable objects hold: all of them are looked for."""
@@ -285,6 +370,14 @@ class Objects:
 
     # ---- for guests that run without machine code ----
 
+    def note(self, address, offset, size):
+        """So many bytes of an object, which lie in the heap, are about to be written: there may be references."""
+        first: uint64_t = (address + offset) & ~cython.cast(uint64_t, 7)
+        end: uint64_t = address + offset + cython.cast(uint64_t, size)
+        if size >= 8:  # of what is smaller none is a reference
+            note_range(self.heap.state, address, first, (end - first + 7) >> 3)
+        return 0
+
     def load(self, address: int, offset: int, size: int) -> int:
         """So many bytes of an object, 1, 2, 4, 8 or 16, as a number. ValueError: they are in none."""
         self.place(address, offset, size)
@@ -304,6 +397,7 @@ class Objects:
         self.place(address, offset, size * count)
         words[0] = bits & 0xFFFFFFFFFFFFFFFF
         words[1] = bits >> 64 & 0xFFFFFFFFFFFFFFFF
+        self.note(address, offset, size * count)
         width: uint64_t = size
         to: cython.p_char = cython.cast(cython.p_char, cython.cast(uint64_t, address + offset))
         for at in range(cython.cast(uint64_t, count)):
@@ -313,6 +407,7 @@ class Objects:
         """Copy so many bytes from one object to another one, or within it. ValueError as ``load``."""
         self.place(address, offset, size)
         self.place(source, start, size)
+        self.note(address, offset, size)
         memmove(
             cython.cast(cython.p_void, cython.cast(uint64_t, address + offset)),
             cython.cast(cython.p_void, cython.cast(uint64_t, source + start)),
@@ -359,20 +454,28 @@ def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
     context: cython.pointer(ExecContext) = objects.exec
     at: cython.Py_ssize_t
     kind: cython.Py_ssize_t
-    word: uint64_t
     for at in range(len(objects.holders)):
-        holder: object = objects.holders[at]
+        holder: object = cython.cast(object, PyWeakref_GetObject(objects.holders[at]))
         for kind in range(len(kinds)):
             if isinstance(holder, cython.cast(type, kinds[kind])):
-                visits[kind](holder, state)
-    for address in objects.things:
-        word = address
-        mark_range(state, cython.address(word), 1)
+                if changing[kind] or objects.listed_anew or not state.only_new:
+                    visits[kind](holder, state)
+                break
+    if state.only_new:
+        for at in range(objects.n_recent):
+            mark_range(state, objects.having + objects.recent[at], 1)
+    else:
+        if objects.stale:
+            for at in range(objects.n_vacant):
+                objects.having[objects.vacant[at]] = 0
+            objects.stale = False
+        state.later, state.n_later, state.later_at = objects.having, objects.n_having, 0
     count: uint64_t = state.n_handle_marks
     state.n_handle_marks = 0
     scan_words(state, objects.words, objects.words + objects.n_words)
     if context.thrown_tag != cython.NULL and context.thrown != cython.NULL:
         scan_words(state, context.thrown, context.thrown + 2 * cython.cast(uint64_t, context.thrown_tag.n_values))
+    objects.collected()
     cells: cython.pointer(ResultCells) = next_cells(context, cython.NULL)
     while cells != cython.NULL:
         scan_words(state, cells.words, cells.words + cells.n)

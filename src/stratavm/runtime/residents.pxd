@@ -20,9 +20,12 @@ cdef class Residence(Occupied):
     cpdef object collect_handles(self)
     cdef int forget_thrown(self) except -1
     cdef object all_objects(self)
+    cdef object new_heap(self, object descriptors, object gc)
     cdef uint64_t new_object(self, uint32_t type_id, object layout, uint64_t length, bint step, str what) except 0
+    cdef uint64_t spare_bytes(self) noexcept
     cdef int count_heap(self, object objects) except -1
     cdef bint gather_roots(self, bint step) except -1
+    cdef int know_roots(self) except -1
     cdef int collect_objects(self) except -1
     cdef set handles_of_objects(self, bint step)
     cdef int count_instance(self) except -1

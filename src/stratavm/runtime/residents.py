@@ -4,10 +4,12 @@
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, ATTENTION_THROWN, FuncRec
+from cython.cimports.stratavm.heap.collect import work_for
 from cython.cimports.stratavm.heap.heap import Heap
-from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, HeapState
+from cython.cimports.stratavm.heap.pauses import go, stand
+from cython.cimports.stratavm.heap.state import AT_ROOTS, BLOCK_SHIFT, NOTES, HeapState
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
-from cython.cimports.stratavm.runtime.kinds import KIND_HANDLES_COLLECTED
+from cython.cimports.stratavm.runtime.kinds import KIND_GUEST_PAUSED, KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, new_objects
 from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.pot import put_back, refill
@@ -17,6 +19,7 @@ from cython.cimports.stratavm.runtime.template import NO_FUEL
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import importing
+from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import whole
 from stratavm.runtime.i31 import I31 as I31_OUTSIDE
 from stratavm.runtime.i31 import i31_of
@@ -47,6 +50,7 @@ LARGEST = 1 << 63
 MANY_SHOWN = cython.declare(cython.Py_ssize_t, 1024)  # objects whose raw references a host has seen
 BLOCK = cython.declare(uint64_t, 1 << 15)  # of a heap
 MOST_HEAP_BYTES = 8 << 30
+FULL_SHARE = 600  # thousandths of the time that full collections may take: as in heap/heap.py
 HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
 
 
@@ -383,7 +387,7 @@ class Residence(Occupied):
             return bits >> 31 == 1 << 32 and above in (ANY, EQ, I31, EXTERN)
         if not bits >> 32:
             return self.extern_from_raw(bits) is not None and above in (ANY, EXTERN, EXN)
-        type_id: object = 0 if self.objects is None else cython.cast(Objects, self.objects).type_at(bits)
+        type_id: object = 0 if self.objects is None else cython.cast(Objects, self.objects).admitted(bits)
         if type_id == 0:
             return False
         if wanted >= RESOLVED:
@@ -461,36 +465,63 @@ class Residence(Occupied):
                 runtime.things()
             if runtime.descriptors is None:
                 runtime.descriptors = Descriptors()
-            heap: Heap = Heap(runtime.descriptors, min(self.quota.total, MOST_HEAP_BYTES))
+            heap: Heap = self.new_heap(runtime.descriptors, self.template.gc)
             if is_closed(self):
                 raise self.why_closed()
             if self.objects is None:  # as in ``all_handles``
                 self.objects = new_objects(heap, self.exec)
         return self.objects
 
+    def new_heap(self, descriptors, gc):
+        """A heap as ``gc`` wants it, a GcConfig."""
+        limit: object = min(self.quota.total, MOST_HEAP_BYTES if gc.hard_bytes is None else gc.hard_bytes)
+        heap: Heap = Heap(descriptors, limit)
+        if gc.journal_entries:
+            heap.watch(gc.journal_entries)
+        if self.ring != cython.NULL:
+            kinds: tuple = tuple([self.kinds[KIND_GUEST_PAUSED + at] for at in range(NOTES)])
+            heap.tell_events(self.source, kinds)
+        if gc.generations:
+            heap.by_generations(gc.pause_us * 1000)
+            heap.grow_within(min(limit, gc.soft_bytes or limit), FULL_SHARE)
+        if gc.constants is not None:
+            factor: object = max(int(gc.constants.factor * 1000), 1)
+            heap.fix(gc.constants.nursery_bytes, gc.constants.slice_us * 1000, factor)
+        return heap
+
     def new_object(self, type_id, layout, length, step, what):
         """A reference to a new object. ResourceLimit where the store's limits do not allow it."""
         objects: Objects = self.all_objects()
-        size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
-        ready: cython.bint = objects.collect_is_due(size) and self.gather_roots(step)
         heap: cython.pointer(HeapState) = objects.heap.state
-        if is_closed(self):
-            raise self.why_closed()
-        heap.collecting = not ready
-        spare: uint64_t = self.quota.total - min(self.quota.held, self.quota.total)
-        found: uint64_t = objects.make(type_id, length, layout, spare)
-        if found == 0 and not ready and self.gather_roots(step) and not is_closed(self):
-            heap.collecting = 0
-            found = objects.make(type_id, length, layout, spare)
-        heap.collecting = is_closed(self)
-        if ready:
-            objects.holders = []
+        size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
+        if not objects.collect_is_due(size):
+            heap.rootless = 1
+            found: uint64_t = objects.make(type_id, length, layout, self.spare_bytes())
+            if found != 0:
+                if heap.used_blocks != heap.counted_blocks:
+                    self.count_heap(objects)
+                return found
+        opened: cython.bint = stand(heap, AT_ROOTS, True)  # the guest waits for what has to be known first
+        try:
+            heap.rootless = not self.gather_roots(step)
+            if is_closed(self):
+                raise self.why_closed()
+            found = objects.make(type_id, length, layout, self.spare_bytes())
+        finally:
+            heap.rootless = 1
+            if opened:
+                go(heap)
+        objects.check()
         self.count_heap(objects)
         if found == 0:
             self.quota.check(size, what)
             self.quota.check((size + BLOCK) & ~(BLOCK - 1), what)
             raise ResourceLimit(f"{what} of {size} bytes does not fit: no blocks of the heap are left", limit="heap")
         return found
+
+    def spare_bytes(self):
+        """What the store's limits leave."""
+        return self.quota.total - min(self.quota.held, self.quota.total)
 
     def count_heap(self, known):
         """The store's budget has what the blocks of a heap take."""
@@ -501,6 +532,7 @@ class Residence(Occupied):
         else:
             self.quota.give_back(objects.charged - used)
         objects.charged = used
+        objects.heap.state.counted_blocks = objects.heap.state.used_blocks
         return 0
 
     def gather_roots(self, step):
@@ -524,7 +556,9 @@ class Residence(Occupied):
             places.extend(fiber.frames())
         if self.parked is not None:
             places.extend(self.parked.frames())
-        objects.holders = list(handles.roots or ())
+        if objects.known != handles.added:
+            objects.holders = handles.root_references()
+            objects.known, objects.listed_anew = added, True
         if self.entries != entries or handles.added != added or is_closed(self):
             return False
         for at in range(0, len(places), 2):
@@ -535,12 +569,20 @@ class Residence(Occupied):
         """Collect the objects that no guest and no host holds. StoreBusy: not all is known that somebody holds."""
         objects: Objects = self.objects
         if objects is not None:
-            if not self.gather_roots(False):
-                if is_closed(self):
-                    raise self.why_closed()
-                raise StoreBusy("a guest that runs without machine code is in the midst of a step")
+            self.know_roots()
             objects.collect()
+            objects.heap.state.rootless = 1
+            objects.check()
             self.count_heap(objects)
+        return 0
+
+    def know_roots(self):
+        """``gather_roots`` between calls. StoreBusy: not all is known that somebody holds."""
+        if not self.gather_roots(False):
+            if is_closed(self):
+                raise self.why_closed()
+            raise StoreBusy("a guest that runs without machine code is in the midst of a step")
+        cython.cast(Objects, self.objects).heap.state.rootless = 0
         return 0
 
     def handles_of_objects(self, step):
@@ -551,6 +593,7 @@ class Residence(Occupied):
         if not self.gather_roots(step):
             return None
         held: set = objects.held_handles(len(self.all_handles().things) + 1)
+        objects.check()
         if not is_closed(self):
             self.count_heap(objects)
         return held
@@ -609,7 +652,8 @@ class Residence(Occupied):
         self.all_handles().add_root(holder, exceptions)
 
     def gc(self) -> int:
-        """Let go of Python objects that no guest holds any more; returns how many.
+        """Find all garbage among the objects of guests, in one pause, and let go of Python objects that no guest holds
+        any more; returns how many.
 
         Raises:
             StoreBusy: a call is inside.
@@ -623,6 +667,58 @@ class Residence(Occupied):
         gone: object = self.collect_handles()
         deliver_events(self)
         return gone
+
+    def gc_for_at_most(self, seconds: float) -> bool:
+        """Collect the objects of guests for about so long: go on with the full collection that is under way, or begin
+        one, with a look at new objects. Whether something is left to do; false as well: nothing was made since the
+        last one has ended. For moments in which the store has nothing else to do::
+
+            while store.gc_for_at_most(0.001): ...  # between other work
+
+        Without ``GcConfig(generations=True)`` it is a full collection, as long as that takes.
+
+        Raises:
+            TypeError, ValueError: it is no number of seconds.
+            StoreBusy: a call is inside, or a guest without machine code waits in the midst of a step.
+            Closed: the store is closed.
+        """
+        budget: uint64_t = max(int(whole_seconds("seconds", seconds) * 1e9), 1)
+        if is_closed(self):
+            raise self.why_closed()
+        if self.exec.occupant != 0 or self.pinned:
+            raise StoreBusy("objects are collected between calls only")
+        objects: Objects = self.objects
+        if objects is None:
+            return False
+        self.know_roots()
+        left: cython.bint = work_for(objects.heap.state, budget)
+        objects.heap.state.rootless = 1
+        objects.check()
+        self.count_heap(objects)
+        deliver_events(self)
+        return left
+
+    def gc_metrics(self) -> object:
+        """What the heap of its guests' objects has and has done (``GcMetrics``); None: it has none yet. Closed: the
+        store is closed."""
+        if is_closed(self):
+            raise self.why_closed()
+        return None if self.objects is None else cython.cast(Objects, self.objects).heap.metrics()
+
+    def gc_journal(self) -> list[tuple[int, ...]]:
+        """The pauses and decisions of the heap since this was asked last, as far as ``GcConfig(journal_entries=…)``
+        keeps them: (kind, nanoseconds of the monotonic clock, values…). ``stratavm.heap.report`` makes text and a page
+        of them.
+
+        Raises:
+            ValueError: no journal is kept.
+            StoreBusy: another thread is inside.
+            Closed: the store is closed.
+        """
+        self.check_access()
+        if not self.template.gc.journal_entries:
+            raise ValueError("no journal is kept: make the engine with gc=GcConfig(journal_entries=N)")
+        return [] if self.objects is None else cython.cast(Objects, self.objects).heap.read_journal()
 
     @cython.cfunc
     @cython.exceptval(check=False)
@@ -661,6 +757,8 @@ class Residence(Occupied):
             self.exec.occupant = 0
         if self.objects is not None:
             cython.cast(Objects, self.objects).forget_shown()
+            more: cython.Py_ssize_t = min(self.objects.worth_in_handles, self.template.limits.handles // 2)
+            handles.collect_at = max(handles.collect_at, handles.used + more)
         gone: object = len(dropped)
         self.quota.give_back(HANDLE_BYTES * len(dropped))
         mark(self.exec, ATTENTION_CROWDED, handles.crowded())

@@ -459,4 +459,4 @@ def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
     mark_range(state, table.d.base, table.d.length)
 
 
-are_visited_by(Table, tell_of)
+are_visited_by(Table, tell_of, True)

@@ -13,6 +13,7 @@ cdef class StoreTemplate:
     cdef ExecContext exec             # what a new one begins with
     cdef readonly object runtime
     cdef readonly object limits       # StoreLimits
+    cdef readonly object gc           # GcConfig
     cdef object allocator             # of the runtime
     cdef object stubs                 # of the runtime, or None
     cdef Bus bus                      # or None

@@ -6,12 +6,16 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.contract._gen_layout import MAX_BUILTINS
 from cython.cimports.stratavm.runtime.kinds import (
     KIND_DEADLINE_SET,
+    KIND_GROWTH_ALLOWED,
+    KIND_GUEST_PAUSED,
     KIND_HANDLES_COLLECTED,
     KIND_INSTANCE_POISONED,
     KIND_INTERRUPT_REQUESTED,
     KIND_MEMORY_CREATED,
     KIND_MEMORY_GROWN,
     KIND_MEMORY_REFUSED,
+    KIND_NURSERY_SIZED,
+    KIND_SLICES_SPACED,
     KIND_STORE_CLOSED,
     KIND_TABLE_CREATED,
     KIND_TABLE_GROWN,
@@ -19,7 +23,7 @@ from cython.cimports.stratavm.runtime.kinds import (
 )
 
 from stratavm.runtime import events
-from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.limits import GcConfig, StoreLimits
 
 NO_FUEL = 0xFFFFFFFFFFFFFFFF
 MOST_ELEMENTS = cython.declare(uint64_t, (1 << 32) - 1)  # of a table: what the format allows
@@ -37,15 +41,23 @@ class StoreTemplate:
     """What the stores of an engine with the same limits have in common, as native numbers: made once.
 
     ``runtime`` is the engine-wide part (types and stubs), ``fuel`` whether it is counted,
-    ``memory_plan`` the plan of memories that the host makes.
+    ``memory_plan`` the plan of memories that the host makes, ``gc`` how objects of guests are collected.
     """
 
-    def __cinit__(self, runtime: object, limits: object = None, fuel: cython.bint = False, memory_plan: str = "guard"):
+    def __cinit__(
+        self,
+        runtime: object,
+        limits: object = None,
+        fuel: cython.bint = False,
+        memory_plan: str = "guard",
+        gc: object = None,
+    ):
         i: cython.int
         self.runtime = runtime
         self.memory_plan = memory_plan
         self.limits = StoreLimits() if limits is None else limits
         self.admit = self.limits.admit
+        self.gc = GcConfig() if gc is None else gc
         self.max_instances = as_count(self.limits.instances)
         self.max_memories = as_count(self.limits.memories)
         self.max_tables = as_count(self.limits.tables)
@@ -97,4 +109,8 @@ class StoreTemplate:
         self.kinds[KIND_INTERRUPT_REQUESTED] = self.bus.kind(events.InterruptRequested)
         self.kinds[KIND_DEADLINE_SET] = self.bus.kind(events.DeadlineSet)
         self.kinds[KIND_STORE_CLOSED] = self.bus.kind(events.StoreClosed)
+        self.kinds[KIND_GUEST_PAUSED] = self.bus.kind(events.GuestPaused)
+        self.kinds[KIND_NURSERY_SIZED] = self.bus.kind(events.NurserySized)
+        self.kinds[KIND_GROWTH_ALLOWED] = self.bus.kind(events.GrowthAllowed)
+        self.kinds[KIND_SLICES_SPACED] = self.bus.kind(events.SlicesSpaced)
         return None

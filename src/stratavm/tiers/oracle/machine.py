@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from _collections_abc import Sequence
 
 from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, Trap, note_frames
 from stratavm.base.forms import Final, dataclass, field
@@ -61,6 +62,8 @@ class Frames(list[Frame]):
 
     waits = False
     """For a function of the host, or for what keeps an exception: all values are in the frames."""
+    results: Sequence[int] = ()
+    """Once it has ended, for whoever ends the run: what these refer to is nobody's yet."""
 
     def functions_of(self, instance: object) -> set[int]:
         """The functions of an instance that these are calls of, by index."""
@@ -153,7 +156,10 @@ def _run(code: Code, args: list[int]) -> list[int]:
     instance.begin_run(frames)
     try:
         _push(frames, code, args, budget)
-        return _loop(frames, budget)
+        results = _loop(frames, budget)
+        if code.index >= 0:  # a constant expression's is known to who asked for it
+            frames.results = results
+        return results
     except Trap as trap:
         trap.frames = (*trap.frames, *_describe(frames))[:MAX_TRAP_FRAMES]
         raise

@@ -80,6 +80,8 @@ class Run(Protocol):
 
     waits: bool
     """Whether they hold all that they have: where a step is under way, it may have some elsewhere."""
+    results: Sequence[int]
+    """Raw results, once it has ended."""
 
     def held_handles(self) -> set[int]:
         """The raw values, references and others."""

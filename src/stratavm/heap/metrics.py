@@ -1,0 +1,37 @@
+"""What the heap of a store's guests has and has done, as numbers that do not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stratavm.base.forms import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GcMetrics:
+    """The heap of a store at one moment (``Store.gc_metrics``).
+
+    Attributes:
+        live_bytes: bytes of objects that the last collection found reachable, or that it did not look at.
+        used_bytes: bytes of the blocks that are in use.
+        collections: how often garbage was collected.
+        minors: of these, looks at new objects only.
+        cycles: and full collections that went on in slices.
+        slices: how many of these there were.
+        marking: whether a full collection goes on just now.
+        pauses: how many pauses took so many nanoseconds or more, and less than twice as many, of the thread's processor
+            time.
+        stood_ns: what all pauses took together.
+        longest_ns: what the longest took.
+    """
+
+    live_bytes: int
+    used_bytes: int
+    collections: int
+    minors: int
+    cycles: int
+    slices: int
+    marking: bool
+    pauses: Mapping[int, int]
+    stood_ns: int
+    longest_ns: int

@@ -1,0 +1,400 @@
+"""Collections of guests' objects by generations and in slices: what is noted, what is a root, what may be asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from stratavm import (
+    Closed,
+    Config,
+    Engine,
+    GcConfig,
+    GcConstants,
+    Linker,
+    Module,
+    ResourceLimit,
+    Store,
+    StoreBusy,
+    StoreLimits,
+)
+from stratavm.engine.instance import Instance
+from stratavm.module.features import DEFAULT
+from stratavm.runtime.events import GrowthAllowed, GuestPaused, NurserySized, SlicesSpaced
+
+FEATURES = DEFAULT | {"gc"}
+TIERS = ("oracle", "jit0", "jit1", "auto")
+BY_GENERATIONS = GcConfig(generations=True, journal_entries=1 << 14)
+OFTEN = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=5, factor=0.01))
+"""A look at new objects for every block, and slices of few objects."""
+
+TEXT = """(module
+  (import "env" "ask" (func $ask (param i32) (result i32)))
+  (type $s (sub (struct (field $v (mut i32)) (field $n (mut (ref null $s))))))
+  (type $r (array (mut (ref null $s))))
+  (tag $e (param (ref $s)))
+  (global $g (export "g") (mut (ref null $s)) (ref.null $s))
+  (func (export "drop") (global.set $g (ref.null $s)))
+  (global $a (mut (ref null $r)) (ref.null $r))
+  (table $t 8 (ref null $s))
+  (func $churn (export "churn") (param $k i32)
+    (loop (drop (struct.new $s (local.get $k) (ref.null $s)))
+      (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func $list (export "list") (param $k i32)
+    (global.set $g (ref.null $s))
+    (loop (global.set $g (struct.new $s (local.get $k) (global.get $g)))
+      (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "sum") (result i64) (local $at (ref null $s)) (local $sum i64)
+    (local.set $at (global.get $g))
+    (block $done (loop $next
+      (br_if $done (ref.is_null (local.get $at)))
+      (local.set $sum (i64.add (local.get $sum) (i64.extend_i32_u (struct.get $s $v (local.get $at)))))
+      (local.set $at (struct.get $s $n (local.get $at)))
+      (br $next)))
+    (local.get $sum))
+  ;; Old objects get new ones in the place of others, which are put elsewhere.
+  (func (export "turn") (param $k i32) (local $new (ref null $s))
+    (loop
+      (local.set $new (struct.new $s (local.get $k) (ref.null $s)))
+      (struct.set $s $n (local.get $new) (struct.get $s $n (global.get $g)))
+      (struct.set $s $n (global.get $g) (local.get $new))
+      (local.set $new (ref.null $s))
+      (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "fill") (param $k i32)
+    (global.set $a (array.new_default $r (i32.const 1000)))
+    (call $churn (i32.const 3000))
+    (array.fill $r (global.get $a) (i32.const 0) (struct.new $s (local.get $k) (ref.null $s)) (i32.const 500))
+    (array.set $r (global.get $a) (i32.const 999) (struct.new $s (i32.const 7) (ref.null $s)))
+    (array.copy $r $r (global.get $a) (i32.const 700) (global.get $a) (i32.const 100) (i32.const 200))
+    (array.fill $r (global.get $a) (i32.const 0) (ref.null $s) (i32.const 500)))
+  (func (export "at") (param i32) (result i32)
+    (struct.get $s $v (array.get $r (global.get $a) (local.get 0))))
+  (func (export "give") (param i32) (result externref)
+    (extern.convert_any (struct.new $s (local.get 0) (struct.new $s (i32.const 5) (ref.null $s)))))
+  (func (export "of") (param externref) (result i32)
+    (struct.get $s $v (struct.get $s $n (ref.cast (ref $s) (any.convert_extern (local.get 0))))))
+  (func (export "raw") (param i32) (result (ref $s)) (struct.new $s (local.get 0) (ref.null $s)))
+  (func (export "keep") (param (ref null $s)) (table.set $t (i32.const 3) (local.get 0)))
+  (func (export "kept") (result i32) (struct.get $s $v (table.get $t (i32.const 3))))
+  (func (export "wait") (param i32) (result i32) (local $l (ref $s))
+    (local.set $l (struct.new $s (local.get 0) (struct.new $s (i32.const 7) (ref.null $s))))
+    (i32.add (call $ask (i32.const 3))
+      (i32.add (struct.get $s $v (local.get $l)) (struct.get $s $v (struct.get $s $n (local.get $l))))))
+  (func (export "thrown") (param $k i32) (result i32)
+    (struct.get $s $v (block $h (result (ref $s))
+      (try_table (catch $e $h)
+        (throw $e (struct.new $s (local.get $k) (ref.null $s))))
+      unreachable)))
+  (func $down (param $k i32) (param $l (ref null $s)) (result i32)
+    (call $churn (i32.const 100))
+    (if (i32.eqz (local.get $k)) (then (return (struct.get $s $v (struct.get $s $n (local.get $l))))))
+    (return_call $down (i32.sub (local.get $k) (i32.const 1))
+      (struct.new $s (local.get $k) (local.get $l))))
+  (func (export "tail") (param i32) (result i32) (call $down (local.get 0) (ref.null $s)))
+)"""
+
+
+def made(tier: str, how: GcConfig = OFTEN, ask: object = lambda k: k, limits: StoreLimits | None = None) -> Instance:
+    """An instance in a store of its own."""
+    home = Engine(Config(tier=tier, features=FEATURES, gc=how))
+    linker = Linker(home)
+    linker.define("env", "ask", ask)
+    return linker.instantiate(Store(home, limits=limits), Module(TEXT, engine=home))
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every allocation collects, and every collection is looked at."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+
+
+def dropped(instance: Instance, value: int) -> int:
+    """The address of a new object that nobody holds."""
+    instance.exports["list"](value)
+    address = instance.exports["g"].bits
+    instance.exports["drop"]()
+    return int(address)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_what_is_written_into_old_objects_lives(tier: str) -> None:
+    """A list that grows in its midst while garbage is collected in all ways."""
+    instance = made(tier)
+    call, n = instance.exports, 400 if tier == "oracle" else 100_000
+    call["list"](n)
+    for _ in range(3):
+        call["turn"](n)
+        call["churn"](n)
+    assert call["sum"]() == 2 * n * (n + 1)
+    seen = instance.store.gc_metrics()
+    assert seen is not None
+    assert tier == "oracle" or (seen.minors > 10 and seen.slices > 10)
+    instance.store.gc()
+    ended = instance.store.gc_metrics()
+    assert ended is not None
+    assert tier == "oracle" or ended.cycles >= 1
+    assert call["sum"]() == 2 * n * (n + 1)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.usefixtures("checked")
+def test_every_write_is_noted(tier: str) -> None:
+    """Under ``STRATA_CHECK=2`` each collection would say if one was not: fields, elements, fills, copies."""
+    call = made(tier, BY_GENERATIONS).exports
+    call["list"](20)
+    call["turn"](30)
+    assert call["sum"]() == 20 * 21 // 2 + 30 * 31 // 2
+    call["fill"](9)
+    call["churn"](20)
+    assert [call["at"](k) for k in (700, 899, 999)] == [9, 9, 7]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.usefixtures("checked")
+def test_a_write_that_is_not_noted_is_found(tier: str) -> None:
+    """A fault is planted: a word is written into an old object behind everybody's back."""
+    instance = made(tier, BY_GENERATIONS)
+    call = instance.exports
+    old = call["raw"].call_raw([1])[0]
+    call["keep"].call_raw([old])
+    call["churn"](9)
+    with pytest.raises(AssertionError, match="references to objects that were freed"):
+        for _ in range(20):
+            ctypes.c_uint64.from_address(old + 16).value = dropped(instance, 2)
+            call["churn"](9)
+
+
+@pytest.mark.usefixtures("checked")
+def test_a_write_of_the_interpreter_s_is_noted() -> None:
+    """What reads and writes bytes of objects for it notes what it writes, and only references."""
+    instance = made("oracle", BY_GENERATIONS)
+    call = instance.exports
+    old = call["raw"].call_raw([1])[0]
+    call["keep"].call_raw([old])
+    call["churn"](9)
+    instance.fill(old, 16, 8, 1, dropped(instance, 2))
+    call["churn"](9)
+    assert instance.load(instance.load(old, 16, 8), 8, 4) == 1
+    instance.move(old, 16, old, 16, 8)
+    call["churn"](9)
+    assert instance.load(instance.load(old, 16, 8), 8, 4) == 1
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("harsh", [False, True])
+def test_what_only_python_has_lives(tier: str, harsh: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through looks at new objects and full collections in slices; what it drops goes, and a raw reference to what
+    nobody knew of any more holds it from then on."""
+    if harsh:
+        monkeypatch.setenv("STRATA_CHECK", "2")
+    instance = made(tier, BY_GENERATIONS if harsh else OFTEN)
+    call, n = instance.exports, 5 if harsh or tier == "oracle" else 3000
+    things = [call["give"](k) for k in range(100)]
+    for k in range(10):
+        call["churn"](n)
+        assert [call["of"](thing) for thing in things] == [5] * len(things)
+        del things[::3]
+        while instance.store.gc_for_at_most(1e-6):
+            things.append(call["give"](k))
+    before = instance.store.gc_metrics()
+    things.clear()
+    instance.store.gc()
+    instance.store.gc()
+    after = instance.store.gc_metrics()
+    assert before is not None
+    assert after is not None
+    assert after.live_bytes < before.live_bytes
+    assert after.live_bytes < 4096 + (1 << 15)
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_a_raw_reference_that_comes_back_while_marks_are_made(tier: str) -> None:
+    """Nobody has the object at the beginning of a full collection; then a host gives it to a guest."""
+    instance = made(tier, BY_GENERATIONS)
+    call, store = instance.exports, instance.store
+    raw = call["raw"].call_raw([77])[0]
+    for _ in range(2):
+        store.collect_handles()  # what a host has seen stays until these were looked at twice
+    call["list"](50)
+    assert store.gc_for_at_most(1e-9)
+    call["keep"].call_raw([raw])
+    while store.gc_for_at_most(1e-6):
+        pass
+    call["list"](200)
+    assert call["kept"]() == 77
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.usefixtures("checked")
+def test_collections_wherever_a_guest_may_be(tier: str) -> None:
+    """Across throws and tail calls, and in a host function that runs the guest again."""
+    instances: list[Instance] = []
+    depth: list[int] = []
+
+    def ask(k: int) -> int:
+        depth.append(k)
+        instances[0].exports["churn"](5)
+        return k if len(depth) > 2 else instances[0].exports["wait"](0)
+
+    instances.append(made(tier, BY_GENERATIONS, ask))
+    call = instances[0].exports
+    assert call["wait"](1) == 3 + 7 + 7 + 7 + 1
+    assert call["thrown"](41) == 41
+    assert call["tail"](20) == 2
+
+
+@pytest.mark.parametrize("tier", ["jit1", "auto"])
+@pytest.mark.parametrize("how", [BY_GENERATIONS, OFTEN])
+def test_a_guest_that_is_suspended(tier: str, how: GcConfig) -> None:
+    """Others of the store collect meanwhile, between its turns too."""
+    instances: list[Instance] = []
+
+    async def ask(k: int) -> int:
+        for _ in range(k):
+            await asyncio.sleep(0)
+            instances[0].exports["churn"](20_000)
+            instances[0].exports["list"](2000)
+        return k
+
+    async def main() -> int:
+        instances.append(made(tier, how, ask))
+        return await instances[0].exports["wait"].call_async(35)
+
+    assert asyncio.run(main()) == 3 + 35 + 7
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_collection_for_so_long(tier: str) -> None:
+    """Parts of a full collection between calls: each says whether something is left; who is inside is not disturbed."""
+    instance = made(tier, BY_GENERATIONS)
+    store, call = instance.store, instance.exports
+    assert store.gc_metrics() is None
+    assert not store.gc_for_at_most(1)  # there is no heap
+    call["list"](2000)
+    before = store.gc_metrics()
+    assert before is not None
+    parts = 0
+    while store.gc_for_at_most(1e-9 if parts == 0 else 1e-4):
+        parts += 1
+    after = store.gc_metrics()
+    assert after is not None
+    assert parts >= 1
+    assert (after.cycles, after.marking) == (before.cycles + 1, False)
+    assert after.live_bytes >= 32 * 2000
+    assert not store.gc_for_at_most(1)  # nothing was made since
+    call["list"](1)
+    assert not store.gc_for_at_most(1)
+    found = store.gc_metrics()
+    assert found is not None
+    assert found.live_bytes < 4096
+    for wrong in ("a", None, float("nan")):
+        with pytest.raises((TypeError, ValueError)):
+            store.gc_for_at_most(wrong)
+    store.close()
+    for use in (lambda: store.gc_for_at_most(1), store.gc_metrics, store.gc_journal):
+        with pytest.raises(Closed):
+            use()
+
+
+def test_a_collection_inside_of_a_call_is_refused() -> None:
+    """Guests collect themselves."""
+    seen = list[str]()
+
+    def ask(k: int) -> int:
+        for use in (instance.store.gc, lambda: instance.store.gc_for_at_most(1)):
+            with pytest.raises(StoreBusy):
+                use()
+            seen.append("busy")
+        return k
+
+    instance = made("jit1", BY_GENERATIONS, ask)
+    assert instance.exports["wait"](0) == 10
+    assert seen == ["busy", "busy"]
+
+
+def test_pauses_and_decisions_can_be_read_and_heard() -> None:
+    """The journal has each with what it was made of, the metrics of store and engine count them, the bus tells them."""
+    instance = made("jit1", GcConfig(generations=True, pause_us=10_000, journal_entries=1 << 16))
+    engine, store, call = instance.store.engine, instance.store, instance.exports
+    heard: dict[type, list[object]] = {}
+    for event in (GuestPaused, NurserySized, GrowthAllowed, SlicesSpaced):
+        heard[event] = []
+        engine.bus.subscribe(event, heard[event].append)
+    call["list"](100_000)
+    call["churn"](200_000)
+    while store.gc_for_at_most(1e-4):
+        pass
+    notes = store.gc_journal()
+    assert store.gc_journal() == []
+    for kind, event in enumerate((GuestPaused, NurserySized, GrowthAllowed, SlicesSpaced)):
+        told = [note for note in notes if note[0] == kind]
+        assert heard[event]
+        assert len(told) >= len(heard[event])
+    pause = heard[GuestPaused][-1]
+    assert isinstance(pause, GuestPaused)
+    last = [note for note in notes if note[0] == 0][-1]
+    assert (pause.took_ns, pause.wall_ns, pause.used_bytes, pause.live_bytes) == last[2:6]
+    seen, whole = store.gc_metrics(), engine.metrics().gc
+    assert seen is not None
+    assert sum(seen.pauses.values()) == whole["pauses"] == len([note for note in notes if note[0] == 0])
+    assert (whole["heaps"], whole["collections"], whole["minors"]) == (1, seen.collections, seen.minors)
+    assert (whole["used_bytes"], whole["live_bytes"]) == (seen.used_bytes, seen.live_bytes)
+    assert seen.longest_ns == whole["longest_ns"] <= seen.stood_ns == whole["stood_ns"]
+    store.close()
+    assert engine.metrics().gc["heaps"] == engine.metrics().gc["used_bytes"] == 0
+    with pytest.raises(ValueError, match="journal_entries"):
+        made("jit1").store.gc_journal()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_the_limits_of_a_heap(tier: str) -> None:
+    """Beyond the hard one a guest ends, after all garbage was looked for; what is left of the store goes on."""
+    call = made(tier, GcConfig(generations=True, hard_bytes=1 << 20)).exports
+    n = 2000 if tier == "oracle" else 100_000
+    call["churn"](n)
+    with pytest.raises(ResourceLimit):
+        call["list"](100_000)
+    call["list"](1)
+    call["churn"](n)
+    assert call["sum"]() == 1
+
+
+def test_what_is_misused_is_refused() -> None:
+    """Numbers that are none, bounds that contradict each other, constants for nothing."""
+    for name, wrong in (
+        ("pause_us", 0),
+        ("pause_us", 5.5),
+        ("pause_us", "500"),
+        ("soft_bytes", 0),
+        ("hard_bytes", -1),
+        ("journal_entries", -1),
+        ("journal_entries", 1 << 40),
+        ("generations", 1),
+        ("constants", {}),
+    ):
+        with pytest.raises((TypeError, ValueError), match=name):
+            GcConfig(**{name: wrong})
+    for name, wrong in (("nursery_bytes", 1), ("slice_us", 0), ("factor", 0), ("factor", float("nan"))):
+        with pytest.raises((TypeError, ValueError), match=name):
+            GcConstants(**{name: wrong})
+    with pytest.raises(ValueError, match="beyond hard_bytes"):
+        GcConfig(soft_bytes=2, hard_bytes=1)
+    with pytest.raises(ValueError, match="generations"):
+        GcConfig(generations=False, constants=GcConstants())
+    with pytest.raises(TypeError, match="gc must be GcConfig"):
+        Engine(gc=500)
+    with pytest.raises(TypeError, match="nursery"):
+        GcConfig(nursery=1)  # type: ignore[call-arg]
+    assert Config(gc=BY_GENERATIONS).gc is BY_GENERATIONS
+
+
+def test_stores_with_heaps_come_and_go() -> None:
+    """Nothing is left of one that was closed: no mapping, no memory; ``make heaps`` does it ten thousand times."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.heaps", "60"], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
