@@ -289,7 +289,13 @@ def _compiler(module: Module, tier: TierName, cpu: Cpu | None) -> Iterator[TierM
     """The module's code under the tier that compiles: of an engine of its own, so that nothing is in it yet."""
     config = module.engine.config
     changed = config.having(
-        tier=tier, cpu=cpu or config.cpu, strict=False, memory_slots=None, cache=False, profile=None
+        tier=tier,
+        cpu=cpu or config.cpu,
+        strict=False,
+        memory_slots=None,
+        cache=False,
+        profile=None,
+        lift_after=None,
     )
     with Engine(changed) as engine:
         code = engine.tier.load(module.valid, module.name)

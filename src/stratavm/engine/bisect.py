@@ -59,7 +59,8 @@ class _Search:
     """One search: the program, and what it should do."""
 
     def __init__(self, source: SourceLike, observe: Observe, config: Config, reference: TierName) -> None:
-        self.source, self.observe, self.config = source, observe, config.having(strict=False, tier="jit1")
+        self.source, self.observe = source, observe
+        self.config = config.having(strict=False, tier="jit1", profile=None, lift_after=None)
         self.runs = 1
         self.module = Module(source, engine=Engine(Config(tier=reference, features=config.features)))
         self.expected = observe(self.module)

@@ -267,7 +267,7 @@ def make_auto(config: Config, scope: Scope, bus: Bus, executor: CompileExecutor,
         from stratavm.tiers.jit.tier import Jit
 
     def upper() -> Options:  # few programs want it, and it loads the passes
-        return jit_parts(config.having(tier="jit1", profile=None), scope)[2]
+        return jit_parts(config.having(tier="jit1", profile=None, lift_after=None), scope)[2]
 
     fallback, strict, options, threads = jit_parts(config, scope)
     options = replace(options, polling=policy.polls != 0)

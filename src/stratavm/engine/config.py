@@ -163,6 +163,8 @@ class Config:
             truth(name, getattr(self, name), units)
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits must be Limits, got {self.limits!r:.60}")
+        if self.lift_after is not None and self.tier != "auto":
+            raise ValueError(f"lift_after is for the tier auto; the engine's is {self.tier}, which lifts nothing")
         if self.profile is not None:
             with importing:
                 from stratavm.engine.profiles import checked

@@ -164,6 +164,9 @@ def test_calls_are_counted_up_to_what_their_counters_hold():
     for wrong in (1 << 32, 1 << 64, 1 << 200):
         with pytest.raises(ValueError, match="lift_after must be between 0 and 4294967295 calls"):
             Config(lift_after=wrong)
+    for tier in ("jit0", "jit1", "oracle"):
+        with pytest.raises(ValueError, match=f"lift_after is for the tier auto; the engine's is {tier}, which lifts"):
+            Config(tier=tier, lift_after=5)
     engine = Engine(lift_after=(1 << 32) - 1)
     module = stratavm.Module('(module (func (export "f") (result i32) (i32.const 1)))', engine)
     assert stratavm.Linker(engine).instantiate(Store(engine), module).exports.f() == 1
