@@ -21,6 +21,7 @@ from tests.bench import (
     baselines,
     beside,
     boundary,
+    collected,
     compiling,
     di,
     dwarfs,
@@ -89,6 +90,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     threads.SUITE: threads.measure,
     updates.SUITE: updates.measure,
     python.SUITE: python.measure,
+    collected.SUITE: collected.measure,
     gc.SUITE: gc.measure,
 }
 
@@ -144,6 +146,7 @@ def verdicts(rows: list[Row]) -> list[thresholds.Verdict]:
         *threads.verdicts(rows),
         *updates.verdicts(rows),
         *python.verdicts(rows),
+        *collected.verdicts(rows),
         *gc.verdicts(rows),
     ]
 

@@ -1,4 +1,7 @@
-"""Pauses of the heap (ADR-0074), over a guest without machine code: no row of this suite runs a guest's code."""
+"""Pauses of the heap (ADR-0074): what is measured, with which constants beside, and what the limits are.
+
+Its own suite is of the heap alone, over a guest without machine code. Guests with code are in ``collected``.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import itertools
 import math
 import statistics
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
@@ -19,7 +23,7 @@ from stratavm.spec import types as T
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.thresholds import Verdict, of_median
 
-SUITE: Final = "gc"
+SUITE: Final = "gc-heap"
 OURS: Final = "strata"
 BASELINE: Final = "4 MB, 300 us, 1.0"
 BEST: Final = "best of the grid"
@@ -39,8 +43,27 @@ SOMETHING_NS: Final = 20_000
 PATIENCE_S: Final = 20.0
 """Beyond ten times its length no run is waited for."""
 
+WINDOW_NS: Final = 10_000_000
+"""Of this time a guest should have most, wherever it begins."""
+
 Step = Callable[[Exerciser], int]
 Note = tuple[int, ...]
+
+
+class Running(Protocol):
+    """A guest that goes on beside what lives."""
+
+    def step(self) -> int:
+        """Do some of the load; how many nodes that made."""
+
+    def notes(self) -> list[Note]:
+        """What the journal has since this was asked last."""
+
+    def stood_ns(self) -> int:
+        """Processor time of all pauses so far."""
+
+    def end(self) -> None:
+        """It is over. RuntimeError: not all is there that should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +72,13 @@ class Load:
 
     Attributes:
         live: nodes that it keeps; 0 where that changes.
-        step: does some of it; how many nodes that made.
+        begin: makes a guest that has done a step: with constants or with our policy, with a journal of so many notes
+            or, for throughput, of none.
     """
 
     name: str
     live: int
-    step: Step
+    begin: Callable[[Constants | None, int], Running]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +92,18 @@ class Constants:
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """Seconds of processor time: of GC-1 for each load, of GC-2, of a point of the grid."""
+    """Seconds of processor time: of GC-1 for each load, of GC-2, of a point of the grid; how many pauses GC-1 wants."""
 
     long: float = 60.0
     compared: float = 10.0
     point: float = 2.0
+    pauses: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Figures of a run: nodes in a microsecond, milliseconds of processor time, the same on the wall, how many pauses,
-    the share of the time, bytes in use by bytes that live."""
+    the share of the time, bytes in use by bytes that live, the least share of 10 ms that the guest had."""
 
     rate: float
     p50: float
@@ -88,6 +113,7 @@ class Outcome:
     pauses: int
     share: float
     per_live: float
+    least_use: float
 
 
 FIXED: Final = Constants(4 << 20, 300_000, 1000)
@@ -95,6 +121,36 @@ GRID: Final = tuple(
     Constants(nursery << 18, slices * 1000, factor)
     for nursery, slices, factor in itertools.product((1, 4, 16, 64), (100, 300, 1000), (500, 1000, 2000))
 )
+
+
+class Alone:
+    """The heap with a guest that has no machine code."""
+
+    def __init__(self, work: Step, constants: Constants | None, entries: int) -> None:
+        self.work, self.guest = work, new_guest(constants)
+        self.step()
+        if entries:
+            self.guest.heap.watch(entries)
+
+    def step(self) -> int:
+        """Some of the load."""
+        return self.work(self.guest)
+
+    def notes(self) -> list[Note]:
+        """Of the heap."""
+        return self.guest.heap.read_journal()
+
+    def stood_ns(self) -> int:
+        """Of the heap."""
+        return self.guest.heap.stood_ns[0]
+
+    def end(self) -> None:
+        """Tests of the heap say what lives."""
+
+
+def alone(name: str, live: int, work: Step) -> Load:
+    """A load of the heap by itself."""
+    return Load(name, live, lambda constants, entries: Alone(work, constants, entries))
 
 
 def trees(depth: int, count: int, replace: bool) -> Step:
@@ -147,7 +203,7 @@ def sized(depth: int, count: int = 10_000) -> list[Load]:
     """Churn and mutate beside a tree that is so deep."""
     live = (2 << depth) - 1
     return [
-        Load(f"{name}, {live / 1e6:.1f} M nodes", live, trees(depth, count, name == "mutate"))
+        alone(f"{name}, {live / 1e6:.1f} M nodes", live, trees(depth, count, name == "mutate"))
         for name in ("churn", "mutate")
     ]
 
@@ -161,10 +217,10 @@ def mixed_loads() -> list[Load]:
     """Those of GC-2."""
     return [
         *sized(20),
-        Load("phases, 2.1 M nodes", (2 << 20) - 1, phases(20, 500)),
-        Load("queue", 1_000_000, queue(1_000_000, 2_000_000)),
-        Load("table", 0, table(1 << 16, 100_000)),
-        Load("vectors", 0, vectors(1 << 18, 1_000_000)),
+        alone("phases, 2.1 M nodes", (2 << 20) - 1, phases(20, 500)),
+        alone("queue", 1_000_000, queue(1_000_000, 2_000_000)),
+        alone("table", 0, table(1 << 16, 100_000)),
+        alone("vectors", 0, vectors(1 << 18, 1_000_000)),
     ]
 
 
@@ -184,13 +240,14 @@ def new_guest(constants: Constants | None) -> Exerciser:
 
 def rate_of(load: Load, constants: Constants | None, seconds: float) -> tuple[float, float]:
     """Nodes in a microsecond without a journal, and the share of the time that pauses take."""
-    guest = new_guest(constants)
-    load.step(guest)
-    stood, made = guest.heap.stood_ns[0], 0
+    guest = load.begin(constants, 0)
+    stood, made = guest.stood_ns(), 0
     began = time.thread_time()
     while (took := time.thread_time() - began) < seconds or not made:
-        made += load.step(guest)
-    return made / took / 1e6, (guest.heap.stood_ns[0] - stood) / took / 1e9
+        made += guest.step()
+    stood = guest.stood_ns() - stood
+    guest.end()
+    return made / took / 1e6, stood / took / 1e9
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -200,19 +257,18 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def pauses_of(load: Load, constants: Constants | None, seconds: float, least: int = 0) -> list[Note]:
     """All pauses of so long a run, and of so many at least. RuntimeError: some were lost, or there are not so many."""
-    guest = new_guest(constants)
-    load.step(guest)
-    guest.heap.watch(ENTRIES)
+    guest = load.begin(constants, ENTRIES)
     notes = list[Note]()
     began = time.thread_time()
     while (took := time.thread_time() - began) < seconds or len(notes) < max(least, 1):
         if took > 10 * seconds + PATIENCE_S:
             raise RuntimeError(f"{load.name}: {len(notes)} pauses in {took:.0f} s, and there should be {max(least, 1)}")
-        load.step(guest)
-        found = guest.heap.read_journal()
+        guest.step()
+        found = guest.notes()
         if len(found) >= ENTRIES:
             raise RuntimeError(f"{load.name}: pauses were lost, a step has more than {ENTRIES} notes")
         notes += [note for note in found if counts(note)]
+    guest.end()
     return notes
 
 
@@ -221,11 +277,31 @@ def counts(note: Note) -> bool:
     return note[0] == 0 and (note[2] >= SOMETHING_NS or any(note[6:10]))
 
 
+def least_use(notes: Sequence[Note], window: int = WINDOW_NS) -> float:
+    """The least share of any stretch of so many nanoseconds that pauses leave to the guest. Where on the wall a pause
+    ended says its note, how long it was its processor time."""
+    ends = [note[1] for note in notes]
+    took = [note[2] for note in notes]
+    begins = [end - ns for end, ns in zip(ends, took, strict=True)]
+    before = [0, *itertools.accumulate(took)]
+
+    def spent(begin: int) -> int:
+        """In the stretch that begins there."""
+        first, last = bisect_left(ends, begin), bisect_left(begins, begin + window)
+        if last <= first:
+            return 0
+        cut = max(0, begin - begins[first]) + max(0, ends[last - 1] - begin - window)
+        return before[last] - before[first] - cut
+
+    most = max((spent(at) for at in (*begins, *(end - window for end in ends))), default=0)
+    return 1 - min(most, window) / window
+
+
 def run(load: Load, constants: Constants | None, seconds: float, least: int = 0) -> Outcome:
     """Pauses and rate, each in a run of its own."""
     notes = pauses_of(load, constants, seconds, least)
     rate, share = rate_of(load, constants, seconds / 4)
-    for line in log_lines(note for note in notes if note[2] >= MOST_MS * 1e6):
+    for line in log_lines(note for note in notes if constants is None and note[2] >= MOST_MS * 1e6):
         print(f"  {load.name}: {line}", flush=True)
     took, wall = (sorted(note[at] / 1e6 for note in notes) for at in (2, 3))
     return Outcome(
@@ -237,19 +313,20 @@ def run(load: Load, constants: Constants | None, seconds: float, least: int = 0)
         len(notes),
         share,
         statistics.fmean(note[4] for note in notes) / (load.live * NODE_BYTES) if load.live else 0.0,
+        least_use(notes),
     )
 
 
 def measure(rounds: int) -> Iterator[Row]:
     """GC-1 and GC-4 in so many rounds, then GC-2 once."""
-    yield from measure_pauses(long_loads(), rounds, Lengths())
-    yield from measure_mix(mixed_loads(), GRID, Lengths())
+    yield from measure_pauses(SUITE, BESIDE, long_loads(), rounds, Lengths())
+    yield from measure_mix(SUITE, BESIDE, mixed_loads(), GRID, Lengths())
 
 
-def measure_pauses(loads: Sequence[Load], rounds: int, lengths: Lengths) -> Iterator[Row]:
-    """Rows of each load by itself."""
+def measure_pauses(suite: str, beside: str, loads: Sequence[Load], rounds: int, lengths: Lengths) -> Iterator[Row]:
+    """Rows of each load by itself; their names end with what is said beside."""
     for load in loads:
-        found = [run(load, None, lengths.long, 10_000) for _ in range(rounds)]
+        found = [run(load, None, lengths.long, lengths.pauses) for _ in range(rounds)]
         for what, unit, value in (
             ("p50", "ms", [one.p50 for one in found]),
             ("p99.9", "ms", [one.p999 for one in found]),
@@ -262,11 +339,15 @@ def measure_pauses(loads: Sequence[Load], rounds: int, lengths: Lengths) -> Iter
             ("pauses", "", [float(one.pauses) for one in found]),
             ("share of the time", "", [one.share for one in found]),
             ("bytes in use by bytes that live", "", [one.per_live for one in found]),
+            ("least share of 10 ms", "", [one.least_use for one in found]),
         ):
-            yield Row(SUITE, f"{load.name}, {what} {BESIDE}", unit, {OURS: statistics.median(value)}, {OURS: value})
+            name = f"{load.name}, {what} {beside}".rstrip()
+            yield Row(suite, name, unit, {OURS: statistics.median(value)}, {OURS: value})
 
 
-def measure_mix(loads: Sequence[Load], grid: Sequence[Constants], lengths: Lengths) -> Iterator[Row]:
+def measure_mix(
+    suite: str, beside: str, loads: Sequence[Load], grid: Sequence[Constants], lengths: Lengths
+) -> Iterator[Row]:
     """Rows of ours beside the baseline and the best of the grid."""
     ours = {load.name: run(load, None, lengths.compared) for load in loads}
     best = best_point(loads, grid, {name: found.rate for name, found in ours.items()}, lengths.point)
@@ -275,15 +356,15 @@ def measure_mix(loads: Sequence[Load], grid: Sequence[Constants], lengths: Lengt
     for load in loads:
         each = {OURS: ours[load.name], BASELINE: fixed[load.name], BEST: other[load.name]}
         for what, unit, field in (("p99.9", "ms", "p999"), ("longest", "ms", "longest"), ("nodes", "/us", "rate")):
-            name = f"mix: {load.name}, {what} {BESIDE}"
-            yield Row(SUITE, name, unit, {who: getattr(found, field) for who, found in each.items()})
+            name = f"mix: {load.name}, {what} {beside}".rstrip()
+            yield Row(suite, name, unit, {who: getattr(found, field) for who, found in each.items()})
     chosen = (
         ("nursery", "KiB", best.nursery / 1024),
         ("slices", "us", best.slice_ns / 1e3),
         ("factor", "", best.factor / 1e3),
     )
     for what, unit, value in chosen:
-        yield Row(SUITE, f"mix: {what} that is best", unit, {BEST: value})
+        yield Row(suite, f"mix: {what} that is best", unit, {BEST: value})
 
 
 def best_point(loads: Sequence[Load], grid: Sequence[Constants], rates: dict[str, float], seconds: float) -> Constants:
@@ -296,25 +377,25 @@ def best_point(loads: Sequence[Load], grid: Sequence[Constants], rates: dict[str
     )
 
 
-def verdicts(rows: Sequence[Row]) -> list[Verdict]:
-    """On GC-1 to GC-4, as far as the heap alone shows them."""
+def verdicts(rows: Sequence[Row], suite: str = SUITE) -> list[Verdict]:
+    """On GC-1 to GC-4: as far as the heap alone shows them, or over guests with code."""
     found = list[Verdict]()
-    own = [row for row in rows if row.suite == SUITE]
+    own = [row for row in rows if row.suite == suite]
     for row in own:
         name = row.name.removesuffix(f" {BESIDE}")
         if name.startswith("mix: "):
             continue
         if name.endswith(", p99.9"):
-            found.append(Verdict(f"gc, {name}, worst of the rounds", max(row.samples[OURS]), None, MOST_MS, " ms"))
+            found.append(Verdict(f"{suite}, {name}, worst of the rounds", max(row.samples[OURS]), None, MOST_MS, " ms"))
         elif name.endswith(", longest"):
-            found.append(of_median(f"gc, {name}", row.samples[OURS], MOST_MS, " ms"))
+            found.append(of_median(f"{suite}, {name}", row.samples[OURS], MOST_MS, " ms"))
         elif name.startswith("mutate") and name.endswith("bytes that live"):
-            found.append(of_median(f"gc, {name}", row.samples[OURS], MOST_PER_LIVE))
+            found.append(of_median(f"{suite}, {name}", row.samples[OURS], MOST_PER_LIVE))
     mixed = [row for row in own if row.name.startswith("mix: ") and row.unit == "ms"]
     if mixed:
         for what in ("p99.9", "longest"):
-            ratios = [row.ratio(OURS, BASELINE) for row in mixed if f", {what} " in row.name]
+            ratios = [row.ratio(OURS, BASELINE) for row in mixed if f", {what} " in f"{row.name} "]
             known = [ratio for ratio in ratios if ratio]
             mean = geometric_mean(known) if 2 * len(known) == len(mixed) else math.inf  # a load without a figure
-            found.append(Verdict(f"gc, mix of loads: {what}, ours by {BASELINE}", mean, None, MOST_OF_BASELINE))
+            found.append(Verdict(f"{suite}, mix of loads: {what}, ours by {BASELINE}", mean, None, MOST_OF_BASELINE))
     return found

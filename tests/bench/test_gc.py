@@ -1,4 +1,4 @@
-"""The suite of the heap's pauses."""
+"""The suite of the heap's pauses, and what is worked out of pauses in any suite."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.bench.measure import Row
 
 SHORT = Lengths(0.01, 0.01, 0.01)
 SMALL = [
-    Load("churn, small", (2 << 10) - 1, gc.trees(10, 500, False)),
-    Load("mutate, small", (2 << 10) - 1, gc.trees(10, 500, True)),
-    Load("phases", (2 << 10) - 1, gc.phases(10, 100)),
-    Load("queue", 1000, gc.queue(1000, 50_000)),
-    Load("table", 0, gc.table(64, 2000)),
-    Load("vectors", 0, gc.vectors(1 << 10, 40_000)),
+    gc.alone("churn, small", (2 << 10) - 1, gc.trees(10, 500, False)),
+    gc.alone("mutate, small", (2 << 10) - 1, gc.trees(10, 500, True)),
+    gc.alone("phases", (2 << 10) - 1, gc.phases(10, 100)),
+    gc.alone("queue", 1000, gc.queue(1000, 50_000)),
+    gc.alone("table", 0, gc.table(64, 2000)),
+    gc.alone("vectors", 0, gc.vectors(1 << 10, 40_000)),
 ]
 
 
@@ -28,7 +28,7 @@ def test_the_loads_are_those_of_the_decision() -> None:
     assert len(gc.mixed_loads()) == 6
     assert len(set(gc.GRID)) == 36
     assert gc.FIXED in gc.GRID
-    assert "gc" in SUITES
+    assert "gc-heap" in SUITES
 
 
 @pytest.mark.trace_slow
@@ -39,7 +39,7 @@ def test_each_load_has_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         found = gc.run(load, None, 0.01)
         assert found.pauses > 0 and found.rate > 0
         assert found.p50 <= found.p999 <= found.longest
-    rows = list(gc.measure_mix(SMALL[:2], [Constants(1 << 18, 100_000, 500), gc.FIXED], SHORT))
+    rows = list(gc.measure_mix(gc.SUITE, BESIDE, SMALL[:2], [Constants(1 << 18, 100_000, 500), gc.FIXED], SHORT))
     assert all(BESIDE in row.name for row in rows if OURS in row.values)
     assert {who for row in rows for who in row.values} == {OURS, BASELINE, BEST}
     assert len(verdicts(rows)) == 2
@@ -49,10 +49,10 @@ def test_a_pause_that_is_too_long_is_missed() -> None:
     """The worst of the rounds for p99.9, the median for the longest; ours by the baseline's for the mix."""
 
     def row(what: str, *values: float) -> Row:
-        return Row("gc", f"mutate, 2.1 M nodes, {what} {BESIDE}", "ms", {OURS: values[0]}, {OURS: values})
+        return Row(gc.SUITE, f"mutate, 2.1 M nodes, {what} {BESIDE}", "ms", {OURS: values[0]}, {OURS: values})
 
     def mix(what: str, ours: float) -> Row:
-        return Row("gc", f"mix: queue, {what} {BESIDE}", "ms", {OURS: ours, BASELINE: 2.0, BEST: 1.0})
+        return Row(gc.SUITE, f"mix: queue, {what} {BESIDE}", "ms", {OURS: ours, BASELINE: 2.0, BEST: 1.0})
 
     met = [row("p99.9", 0.5, 0.9), row("longest", 0.9, 0.8, 7.0), row("bytes in use by bytes that live", 1.5)]
     assert [verdict.met for verdict in gc.verdicts([*met, mix("p99.9", 1.0), mix("longest", 1.2)])] == [True] * 5
@@ -65,7 +65,9 @@ def test_a_load_without_a_figure_is_missed() -> None:
 
     def mix(load: str, what: str, **values: float) -> Row:
         found = {OURS: values.get("ours"), BASELINE: values.get("theirs")}
-        return Row("gc", f"mix: {load}, {what} {BESIDE}", "ms", {who: v for who, v in found.items() if v is not None})
+        return Row(
+            gc.SUITE, f"mix: {load}, {what} {BESIDE}", "ms", {who: v for who, v in found.items() if v is not None}
+        )
 
     whole = [mix(load, what, ours=0.1, theirs=1.0) for load in ("queue", "table") for what in ("p99.9", "longest")]
     assert [verdict.met for verdict in gc.verdicts(whole)] == [True, True]
@@ -76,11 +78,11 @@ def test_a_load_without_a_figure_is_missed() -> None:
 
 def test_pauses_that_are_lost_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A journal that is too short for a step, and a load that has none."""
-    churn = Load("churn, tiny", (2 << 8) - 1, gc.trees(8, 500, False))
+    churn = gc.alone("churn, tiny", (2 << 8) - 1, gc.trees(8, 500, False))
     monkeypatch.setattr(gc, "LIMIT", 64 << 20)
     monkeypatch.setattr(gc, "PATIENCE_S", 0.01)
     with pytest.raises(RuntimeError, match=r"^idle: 0 pauses in 0 s, and there should be 5$"):
-        gc.pauses_of(Load("idle", 0, lambda guest: 0), None, 0.001, 5)
+        gc.pauses_of(gc.alone("idle", 0, lambda guest: 0), None, 0.001, 5)
     monkeypatch.setattr(gc, "ENTRIES", 1)
     with pytest.raises(RuntimeError, match=r"^churn, tiny: pauses were lost, a step has more than 1 notes$"):
         gc.pauses_of(churn, None, 0.001)
@@ -93,9 +95,23 @@ def test_the_best_point_is_not_slower(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(load: Load, constants: Constants, seconds: float) -> gc.Outcome:
         rate, pause = figures[constants]
-        return gc.Outcome(rate, pause, pause, pause, (0.0, 0.0, 0.0), 1, 0.0, 1.0)
+        return gc.Outcome(rate, pause, pause, pause, (0.0, 0.0, 0.0), 1, 0.0, 1.0, 1.0)
 
     monkeypatch.setattr(gc, "run", run)
     loads = SMALL[:1]
     assert gc.best_point(loads, [slow, fast, worse], {"churn, small": 100.0}, 1.0) == fast
     assert gc.best_point(loads, [slow], {"churn, small": 100.0}, 1.0) == slow
+
+
+def test_what_pauses_leave_of_ten_milliseconds() -> None:
+    """The worst stretch, wherever it begins; a pause is cut where that ends, and no stretch has less than none."""
+
+    def note(end_ms: float, took_ms: float) -> tuple[int, ...]:
+        return (0, int(end_ms * 1e6), int(took_ms * 1e6))
+
+    assert gc.least_use([]) == 1
+    assert gc.least_use([note(5, 1)]) == pytest.approx(0.9)
+    assert gc.least_use([note(5, 1), note(50, 2), note(58, 3)]) == pytest.approx(0.5)
+    assert gc.least_use([note(5, 1), note(13, 2)]) == pytest.approx(0.7)
+    assert gc.least_use([note(5, 1), note(16, 3)]) == pytest.approx(0.7), "one of them is cut"
+    assert gc.least_use([note(50, 20)]) == 0
