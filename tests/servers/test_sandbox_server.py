@@ -558,7 +558,7 @@ def test_half_requests_do_not_stay_open(program):
             with suppress(OSError):
                 open_ones[1].sendall(b"x")
         said = [b"".join(iter(lambda one=one: received(one), b"")) for one in open_ones]
-        assert time.monotonic() - begin < 30
+        assert time.monotonic() - begin < 60
         assert said[0] == said[1] == b"" and said[2].startswith(b"HTTP/1.1 408") and said[3].startswith(b"HTTP/1.1 200")
         assert served.run("console.log(1)").status_code == 200, "others go on"
 

@@ -12,7 +12,9 @@ from tests.programs.pythons import MODULE
 def python():
     """Runs and sessions."""
     needed.program(MODULE)
-    return Python()
+    made = Python()
+    assert made.run("1").value == 1  # it is loaded: no test's time has to do for that on a busy machine
+    return made
 
 
 @pytest.fixture

@@ -193,7 +193,7 @@ def test_limits_are_the_hosts(python):
         begin = time.monotonic()
         assert "stopped (timeout)" in text(await call("run_python", code=SPIN, seconds=1e9))
         assert "stopped (timeout)" in text(await call("run_python", code=SPIN, seconds=0.2))
-        assert time.monotonic() - begin < 30
+        assert time.monotonic() - begin < 60
 
     serve(python, body, timeout=1.0)
 
@@ -332,7 +332,7 @@ def test_over_pipes_code_runs_and_cancelling_ends_it():
                 await spinning
             begin = time.monotonic()
             assert await call("1 + 1") == "[value] 2\n"
-            assert time.monotonic() - begin < 30
+            assert time.monotonic() - begin < 60
 
     asyncio.run(main())
 
@@ -468,7 +468,7 @@ def test_the_server_ends_when_it_is_told_although_code_runs(raw, ending):
     else:
         raw.process.send_signal(signal.SIGINT if ending == "interrupt" else signal.SIGTERM)
     code = raw.process.wait(60)
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
     assert code == {"eof": 0, "interrupt": 130, "terminate": -signal.SIGTERM}[ending]
     raw._reader.join()
     assert b"Traceback" not in raw.errors[0]

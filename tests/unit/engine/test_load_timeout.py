@@ -27,7 +27,7 @@ from tests.threads import past_deadline
 # The line-tracing build needs minutes for modules of this size.
 pytestmark = pytest.mark.trace_slow
 
-SOON = 10
+SOON = 30
 """Seconds within which a limit of a fraction of one is kept, on a machine with other things to do."""
 NOTHING = [RecGroup((SubType(FuncType()),))]
 WIDE = [RecGroup((SubType(FuncType((I32,) * 1000, (I32,) * 1000)),))]

@@ -16,7 +16,7 @@ from stratavm.engine import source
 from stratavm.engine.source import PIECE, read_source, read_up_to
 from stratavm.module.reader import call_slow, copied, read_bytes
 
-SOON_S = 10
+SOON_S = 30
 """Generous: the machine may be busy."""
 
 

@@ -171,7 +171,7 @@ def test_one_that_is_silent_has_not_begun(pool, request_):
     begin = time.monotonic()
     with pytest.raises(NeverBegan, match="did not answer in its time"):
         worker.call(request_)
-    assert time.monotonic() - begin < SILENT_SECONDS + 30
+    assert time.monotonic() - begin < SILENT_SECONDS + 60
     pool.give_back("me", worker)
 
 

@@ -29,7 +29,7 @@ def fifo(tmp_path):
     """A FIFO that nobody has open; a wait in the kernel for its other end would go on for ever, and is ended."""
     path = str(tmp_path / "fifo")
     os.mkfifo(path)
-    watch = threading.Timer(20, lambda: os.close(os.open(path, os.O_RDWR)))
+    watch = threading.Timer(100, lambda: os.close(os.open(path, os.O_RDWR)))
     watch.start()
     yield path
     watch.cancel()
@@ -41,7 +41,7 @@ def test_a_world_is_made_without_the_other_end(fifo, stream):
     begin = time.monotonic()
     with Wasi(**{stream: fifo}):
         pass
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
 
 
 def test_a_read_from_a_fifo_that_nobody_writes_to_is_ended_by_the_host(fifo):

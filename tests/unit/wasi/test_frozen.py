@@ -318,5 +318,5 @@ def test_a_sleep_on_a_clock_that_goes_on_takes_its_time():
             guest.put((1).to_bytes(2, "little"), 0x328)
             start = time.monotonic()
             guest.ok("poll_oneoff", 0x300, 0x400, 1, OUT)
-            assert least <= time.monotonic() - start < 5
+            assert least <= time.monotonic() - start < 60
             assert clone._context.clock.monotonic_ns() >= due

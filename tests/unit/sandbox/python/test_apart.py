@@ -176,7 +176,7 @@ def test_time_and_crashes_end_a_run_and_not_the_sandbox(isolated):
     """The parent's clock; a worker that somebody kills."""
     begin = time.monotonic()
     assert isolated.run("while True: pass", timeout=1.0).reason == "timeout"
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
     assert isolated.run("1 + 1").value == 2
 
     def kill() -> int:
@@ -203,9 +203,9 @@ def test_a_run_does_without_workers_that_somebody_else_ended_or_stopped(isolated
             if inside:  # one of another test's may be gone
                 os.kill(int(inside[0]), how)
     begin = time.monotonic()
-    found = isolated.run("1 + 1", timeout=60)
+    found = isolated.run("1 + 1", timeout=100)
     assert (found.value, found.reason) == (2, "exit")
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.trace_slow

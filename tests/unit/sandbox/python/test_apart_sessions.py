@@ -141,7 +141,7 @@ def test_what_ends_a_turn_in_the_middle_ends_the_session(isolated):
         done = session.run("x")
         assert (done.reason, done.ok, done.value) == (reason, False, None)
         assert done.code == (137 if how == signal.SIGKILL else 130), done
-        assert time.monotonic() - begin < 20
+        assert time.monotonic() - begin < 60
         for gone in (session, fork):
             with pytest.raises(SessionEnded, match="process of the session is gone"):
                 gone.run("x")

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.trace_slow
 
 LEVEL_0 = Options(machine=MACHINE_LEVELS[0])
 LEVEL_1 = Options(allocator="splitting", passes=LEVELS[1], machine=MACHINE_LEVELS[1])
-SOON = 10
+SOON = 30
 """Seconds within which a deadline of a fraction of one is kept, on a machine with other things to do."""
 
 
