@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import math
+import mmap
 import random
 import statistics
 import time
 import timeit
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tools.programs import WHEELS
 
@@ -37,6 +38,23 @@ def row_of(suite: str, name: str, unit: str, samples: Mapping[str, Sequence[floa
     return Row(suite, name, unit, {k: statistics.median(s) for k, s in samples.items()}, samples)
 
 
+USED_BYTES: Final = 128 << 20
+"""What the largest program of the bench touches, and more."""
+
+
+def have_memory(size: int = USED_BYTES) -> None:
+    """Use memory, and leave it to the process that is measured next.
+
+    Where the host of a virtual machine takes back what is free (free page reporting), the first touch of a page takes
+    13 µs instead of 2, for whoever happens to get it: 50 ms of QuickJS's 230, which were there in one sample and not in
+    the next one. What was in use a moment ago is there.
+    """
+    with mmap.mmap(-1, size) as memory:
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+        memory[:: mmap.PAGESIZE] = bytes(-(-size // mmap.PAGESIZE))
+
+
 def skipped(suite: str, program: str) -> Row:
     """The row of a program that is not here: it says so, and holds no figure."""
     return Row(suite, f"{program}: skipped, the wheel {WHEELS[program]} is not installed", "ms", {})
@@ -52,8 +70,8 @@ def interleaved(
     """Seconds of each, times ``scale``, over rounds that run all of them in turn.
 
     ``shuffled``: each round in an order of its own, always the same ones; for whole processes, of which else each would
-    get the pages that the same one has left. ``clock``: ``time.thread_time`` for work of this thread only, so that
-    waiting for a busy processor does not count.
+    get the pages that the same one has left. Each of them finds memory (``have_memory``). ``clock``:
+    ``time.thread_time`` for work of this thread only, so that waiting for a busy processor does not count.
     """
     samples: dict[str, list[float]] = {name: [] for name in runs}
     names, orders = list(runs), random.Random(0)
@@ -65,6 +83,8 @@ def interleaved(
                 orders.shuffle(names)
             for name in names:
                 run = runs[name]
+                if shuffled:
+                    have_memory()
                 begin = clock()
                 run()
                 samples[name].append((clock() - begin) * scale)

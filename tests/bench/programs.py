@@ -19,7 +19,7 @@ from typing import Final
 
 from tests.bench import thresholds
 from tests.bench.intervals import ratios
-from tests.bench.measure import Row, row_of, skipped
+from tests.bench.measure import Row, have_memory, row_of, skipped
 from tests.bench.thresholds import Verdict
 from tools import programs as wheels
 
@@ -197,6 +197,7 @@ class Bench:
         # Installed packages have their byte code cached; so shall all here, whatever this shell says.
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         (self.folder / RESULT).unlink(missing_ok=True)
+        have_memory()
         begin = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE_S)
         return time.perf_counter() - begin, done

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from tests.bench import programs
 from tests.bench.intervals import mean_interval, ratios
-from tests.bench.measure import Row, geometric_mean, row_of, skipped
+from tests.bench.measure import Row, geometric_mean, have_memory, row_of, skipped
 from tests.bench.programs import PROGRAMS, RESULT, Answer, Program
 from tests.bench.thresholds import Verdict, of_median
 from tools import programs as wheels
@@ -174,6 +174,7 @@ class Bench(programs.Bench):
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | dict(more or {})
         (self.folder / RESULT).unlink(missing_ok=True)
         pin = None if processor is None else (lambda: os.sched_setaffinity(0, {processor}))
+        have_memory()
         before = _children()
         begin = time.perf_counter()
         done = subprocess.run(
