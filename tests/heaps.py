@@ -35,7 +35,7 @@ def mappings() -> int:
 
 def main(rounds: int) -> str:
     """What is wrong, or nothing."""
-    engine = Engine(Config(features=DEFAULT | {"gc"}, gc=GcConfig(generations=True, journal_entries=16)))
+    engine = Engine(Config(tier="jit1", features=DEFAULT | {"gc"}, gc=GcConfig(generations=True, journal_entries=16)))
     module = Module(TEXT, engine=engine)
     linker = Linker(engine)
     before = 0, 0

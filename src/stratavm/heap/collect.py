@@ -69,11 +69,11 @@ def collect_garbage(state, full):
 @cython.exceptval(check=False)
 def size_nursery(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
     """How many bytes are handed out before the next look at new objects, after one that took so long."""
-    size: uint64_t = next_nursery(state.nursery, took, state.pause_ns)
+    size: uint64_t = next_nursery(state.nursery, took, state.pause_ns, state.rate)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
-    tell_of(state, NOTE_NURSERY, state.nursery, took, state.pause_ns, size)
+    tell_of(state, NOTE_NURSERY, state.nursery, took, state.rate, size)
     if note != cython.NULL:
-        note[0], note[1], note[2], note[3] = state.nursery, took, state.pause_ns, size
+        note[0], note[1], note[2], note[3], note[4] = state.nursery, took, state.pause_ns, size, state.rate
     state.nursery = size
 
 

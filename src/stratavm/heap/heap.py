@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.stratavm.base.events.core import Source
 from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, go_on
+from cython.cimports.stratavm.heap.pace import next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
     clean,
@@ -161,7 +162,8 @@ class Heap:
         if pause_ns < 2:
             raise ValueError(f"a pause of {pause_ns} ns cannot be aimed at")
         self.collect()
-        self.state.generational, self.state.pause_ns, self.state.nursery = True, pause_ns, FIRST_NURSERY
+        self.state.generational, self.state.pause_ns = True, pause_ns
+        self.state.nursery = min(FIRST_NURSERY, next_nursery(FIRST_NURSERY, pause_ns // 3, pause_ns, FIRST_RATE))
         self.state.incremental, self.state.slice_ns = slices, pause_ns // 2
 
     def tell_events(self, source: Source, numbers: tuple) -> None:

@@ -15,14 +15,16 @@ ENDLESS = cython.declare(uint64_t, 1 << 63)
 ROOT_OF_FREE = cython.declare(uint64_t, 1 << 11)
 
 
-def next_nursery(nursery, took_ns, most_ns):
+def next_nursery(nursery, took_ns, most_ns, rate):
     """How many bytes may be handed out before new objects are looked at again, after a look that took so long: less if
-    it was more than half of what a pause may take, more if it was less than a quarter."""
+    it was more than half of what a pause may take, more if it was less than a quarter, but never more than could be
+    looked at in that pause if all of them were reachable, ``rate`` in a microsecond: what died young until now may live
+    from here on."""
     if took_ns > most_ns // 2:
         nursery = nursery // 4 * 3
     elif took_ns < most_ns // 4:
         nursery = nursery // 4 * 5
-    return max(SMALLEST, min(nursery, LARGEST))
+    return max(SMALLEST, min(nursery, most_ns * rate // 1000, LARGEST))
 
 
 def bytes_between(live, rate, slice_ns, runway):

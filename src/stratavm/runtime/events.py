@@ -99,12 +99,12 @@ class GuestPaused(Event):
 
 @event
 class NurserySized(Event):
-    """A look at new objects, after ``before`` bytes were handed out, took ``took_ns`` where a pause may take
-    ``pause_ns``: the next comes after ``after`` bytes."""
+    """A look at new objects, after ``before`` bytes were handed out, took ``took_ns``; with ``rate`` bytes looked at in
+    a microsecond the next comes after ``after`` bytes. What a pause may take says ``GcConfig.pause_us``."""
 
     before: int
     took_ns: int
-    pause_ns: int
+    rate: int
     after: int
 
 

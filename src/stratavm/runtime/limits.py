@@ -167,7 +167,7 @@ class GcConfig:
     pause_us: int = 500
     soft_bytes: int | None = None
     hard_bytes: int | None = None
-    generations: bool = False
+    generations: bool = True
     constants: GcConstants | None = None
     journal_entries: int = 0
 

@@ -390,6 +390,7 @@ def test_what_is_misused_is_refused() -> None:
     with pytest.raises(TypeError, match="nursery"):
         GcConfig(nursery=1)  # type: ignore[call-arg]
     assert Config(gc=BY_GENERATIONS).gc is BY_GENERATIONS
+    assert (Config().gc.generations, Config().gc.pause_us) == (True, 500)
 
 
 def test_stores_with_heaps_come_and_go() -> None:

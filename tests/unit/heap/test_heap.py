@@ -628,7 +628,7 @@ def test_what_grows_old_is_counted_by_the_guests_time() -> None:
 def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     """Made again from the note it is the same; constants, for comparison, are not decisions."""
     decide = {1: next_nursery, 2: growth_allowed, 3: bytes_between}
-    takes = {1: 3, 2: 5, 3: 4}
+    takes = {1: (0, 1, 2, 4, 3), 2: (0, 1, 2, 3, 4, 5), 3: (0, 1, 2, 3, 4)}
     guest = Guest(0, how=SLICES)
     guest.heap.grow_within(32 << 20, 400)
     guest.heap.watch(10_000)
@@ -640,7 +640,9 @@ def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
         guest.heap.collect()
     notes = [note for note in guest.heap.read_journal() if note[0]]
     assert {note[0] for note in notes} >= {1, 2}
-    assert all(decide[kind](*values[: takes[kind]]) == values[takes[kind]] for kind, _, *values in notes)
+    for kind, _, *values in notes:
+        *given, decided = (values[at] for at in takes[kind])
+        assert decide[kind](*given) == decided
     assert {values[3:5] == [32 << 20, 400] for kind, _, *values in notes if kind == 2} == {True}
     guest.heap.fix(1 << 20, 100_000, 1000)
     guest.heap.read_journal()
@@ -683,11 +685,14 @@ def test_a_policy_of_nothing_is_refused() -> None:
 
 def test_the_nursery_follows_its_pauses() -> None:
     """Smaller where new objects take long to look at, larger where they do not, within bounds."""
-    assert next_nursery(1 << 20, 300, 500) == 3 << 18
-    assert next_nursery(1 << 20, 200, 500) == 1 << 20
-    assert next_nursery(1 << 20, 100, 500) == 5 << 18
-    assert next_nursery(1 << 16, 900, 500) == 1 << 16
-    assert next_nursery(4 << 20, 0, 500) == 4 << 20
+    pause = 500_000
+    assert next_nursery(1 << 20, 300_000, pause, 10_000) == 3 << 18
+    assert next_nursery(1 << 20, 200_000, pause, 10_000) == 1 << 20
+    assert next_nursery(1 << 20, 100_000, pause, 10_000) == 5 << 18
+    assert next_nursery(1 << 16, 900_000, pause, 10_000) == 1 << 16
+    assert next_nursery(4 << 20, 0, pause, 10_000) == 4 << 20
+    assert next_nursery(4 << 20, 0, pause, 1000) == 500_000
+    assert next_nursery(4 << 20, 0, pause, 1) == 1 << 16
 
 
 def test_the_witness_misses_what_a_collection_took() -> None:
