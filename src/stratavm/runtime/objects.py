@@ -22,11 +22,13 @@ from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.resultcells import ResultCells, next_cells
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
+from stratavm.base.errors import StoreBusy
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.spec.types import ARRAY_ID, I31_TAG
 
 HANDLES = cython.declare(uint64_t, 1 << 32)  # smaller references are handles
+PARKED = cython.declare(uint64_t, 1 << 63)  # a bit of ``occupant``, as in ``occupancy``
 TAG = cython.declare(uint64_t, I31_TAG)
 BYTES_EACH = cython.declare(uint64_t, 512)  # of living objects may be looked at for each handle, when these are many
 IS_ARRAY = cython.declare(uint32_t, ARRAY_ID)
@@ -152,11 +154,18 @@ class Objects:
     # ---- what Python has ----
 
     def thing_at(self, address):
-        """What Python has of an object. ValueError: there is none at the address."""
+        """What Python has of an object.
+
+        Raises:
+            ValueError: there is none at the address.
+            StoreBusy: nobody has asked for it before, and another thread is inside: its guest uses the heap.
+        """
         thing: ObjectRef
         known: object = self.things.get(address)
         if known is not None and is_alive(known):
             return cython.cast(ObjectRef, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
+        if is_elsewhere(self.exec):
+            raise StoreBusy("another thread is inside this store")
         type_id: uint32_t = self.admitted(address)
         if type_id == 0:
             raise ValueError(f"{address:#x} is no reference to an object of this store")
@@ -239,6 +248,9 @@ class Objects:
 
     def admitted(self, address):
         """``type_at`` where the reference goes on to a guest or a host, of which collections need not have known."""
+        known: object = self.things.get(address)
+        if known is not None and is_alive(known):  # a root: nothing of the heap is asked, another thread may be inside
+            return cython.cast(ObjectRef, cython.cast(cython.p_void, cython.cast(uint64_t, known))).type_id
         type_id: uint32_t = self.type_at(address)
         if type_id:
             note_admitted(self.heap.state, address)
@@ -246,7 +258,11 @@ class Objects:
 
     def show(self, word):
         """A host sees a raw reference: it has the object until handles were looked at twice."""
-        if is_reference(word) and self.type_at(word):  # no other: a guest has it
+        if not is_reference(word):
+            return 0
+        if word not in self.things and is_elsewhere(self.exec):
+            raise StoreBusy("another thread is inside this store")
+        if self.admitted(word):
             self.shown.append(self.thing_at(word))
         return 0
 
@@ -420,6 +436,17 @@ class Objects:
 def is_alive(address: uint64_t) -> cython.bint:
     """Whether somebody has a Python object that may be going just now."""
     return cython.cast(cython.pointer(PyObject), cython.cast(cython.p_void, address)).ob_refcnt > 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def is_elsewhere(context: cython.pointer(ExecContext)) -> cython.bint:
+    """Whether another thread is inside of a store, or was when its guest was suspended."""
+    block: cython.pointer(ThreadBlock)
+    if context == cython.NULL or context.occupant == 0:
+        return False
+    block = current_block()
+    return block == cython.NULL or context.occupant & ~PARKED != block.serial
 
 
 @cython.cfunc

@@ -45,6 +45,7 @@ from stratavm.spec.types import (
 )
 
 let_go = cython.declare(let_go_t)
+gathers = cython.declare(uint64_t, 0)  # how often roots were gathered, of any store
 MAX_FUEL = (1 << 63) - 1
 LARGEST = 1 << 63
 MANY_SHOWN = cython.declare(cython.Py_ssize_t, 1024)  # objects whose raw references a host has seen
@@ -381,13 +382,23 @@ class Residence(Occupied):
             raise ValueError(f"{bits:#x} is no {type_name(type)}")
 
     def is_object(self, wanted: int, bits: int) -> bool:
-        """Whether bits that are not 0 are a reference to what is of a heap type; ValueError: they are no handle."""
+        """Whether bits that are not 0 are a reference to what is of a heap type.
+
+        Raises:
+            ValueError: they are no handle.
+            StoreBusy: they may be an object's, and another thread is inside, whose guest uses the heap without the GIL.
+        """
         above: object = abstract_of(wanted)
         if bits >> 63:
             return bits >> 31 == 1 << 32 and above in (ANY, EQ, I31, EXTERN)
         if not bits >> 32:
             return self.extern_from_raw(bits) is not None and above in (ANY, EXTERN, EXN)
-        type_id: object = 0 if self.objects is None else cython.cast(Objects, self.objects).admitted(bits)
+        objects: Objects = self.objects
+        if objects is None:
+            return False
+        if bits not in objects.things:
+            self.check_thread()
+        type_id: object = objects.admitted(bits)
         if type_id == 0:
             return False
         if wanted >= RESOLVED:
@@ -492,6 +503,7 @@ class Residence(Occupied):
     def new_object(self, type_id, layout, length, step, what):
         """A reference to a new object. ResourceLimit where the store's limits do not allow it."""
         objects: Objects = self.all_objects()
+        self.check_thread()  # behind what may run Python: another thread may have come in
         heap: cython.pointer(HeapState) = objects.heap.state
         size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
         if not objects.collect_is_due(size):
@@ -506,6 +518,7 @@ class Residence(Occupied):
             heap.rootless = not self.gather_roots(step)
             if is_closed(self):
                 raise self.why_closed()
+            self.check_thread()
             found = objects.make(type_id, length, layout, self.spare_bytes())
         finally:
             heap.rootless = 1
@@ -520,8 +533,13 @@ class Residence(Occupied):
         return found
 
     def spare_bytes(self):
-        """What the store's limits leave."""
-        return self.quota.total - min(self.quota.held, self.quota.total)
+        """What the store's limits leave to its heap."""
+        spare: uint64_t = self.quota.total - min(self.quota.held, self.quota.total)
+        hard: object = self.template.gc.hard_bytes
+        if hard is None:
+            return spare
+        charged: object = cython.cast(Objects, self.objects).charged
+        return min(cython.cast(object, spare), max(hard - charged, 0))
 
     def count_heap(self, known):
         """The store's budget has what the blocks of a heap take."""
@@ -538,12 +556,16 @@ class Residence(Occupied):
     def gather_roots(self, step):
         """Have what a collection needs that nothing of Python's may run in; false: not all of it is known. In a
         ``step`` of a guest without machine code, the innermost, its frames hold all that it has."""
+        global gathers
         objects: Objects = self.objects
-        handles: Handles = self.all_handles()
+        occupant: uint64_t = self.exec.occupant
         entries: uint64_t = self.entries
+        handles: Handles = self.all_handles()
         added: uint64_t = handles.added
         at: cython.Py_ssize_t
         places: list = []
+        gathers += 1
+        mine: uint64_t = gathers
         objects.n_words = 0
         for run in tuple(handles.runs):
             if not run.waits and not (step and run is handles.runs[len(handles.runs) - 1]):
@@ -560,6 +582,8 @@ class Residence(Occupied):
             objects.holders = handles.root_references()
             objects.known, objects.listed_anew = added, True
         if self.entries != entries or handles.added != added or is_closed(self):
+            return False
+        if self.exec.occupant != occupant or gathers != mine:  # another thread came in, or what ran gathers them, too
             return False
         for at in range(0, len(places), 2):
             objects.add_words(places[at], places[at + 1])

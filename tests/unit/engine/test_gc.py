@@ -6,6 +6,7 @@ import asyncio
 import ctypes
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -399,3 +400,72 @@ def test_stores_with_heaps_come_and_go() -> None:
         [sys.executable, "-m", "tests.heaps", "60"], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_another_thread_asks_the_heap_for_nothing() -> None:
+    """While a guest is inside it uses the heap without the GIL: what another thread has is taken, no more."""
+    found: dict[str, object] = {}
+    instance = made("jit1", BY_GENERATIONS, lambda k: elsewhere(k))
+    call, store = instance.exports, instance.store
+    raw = call["raw"].call_raw([1])[0]
+    thing = call["give"](2)
+    call["keep"].call_raw([raw])
+    for _ in range(2):
+        store.collect_handles()  # Python has nothing of it any more
+
+    def look() -> None:
+        for name, use in (
+            ("raw", lambda: store.extern_from_raw(raw)),
+            ("argument", lambda: call["keep"].call_raw([raw])),
+            ("known", lambda: call["of"](thing)),
+        ):
+            try:
+                use()
+            except StoreBusy as error:
+                found[name] = str(error)
+
+    def elsewhere(k: int) -> int:
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+        return k
+
+    assert call["wait"](0) == 10
+    assert found == dict.fromkeys(("raw", "argument", "known"), "another thread is inside this store")
+    assert call["of"](thing) == 5
+
+
+def test_roots_that_are_gathered_within_are_gathered_again() -> None:
+    """What tells of roots may run anything, a collection too: the outer one would not have all of its words."""
+    instance = made("oracle", BY_GENERATIONS)
+    raw = dropped(instance, 3)
+
+    class Run:
+        """A guest that waits, and a finaliser in the midst of it."""
+
+        waits = True
+        results = ()
+        asked = 0
+
+        def held_handles(self) -> set[int]:
+            self.asked += 1
+            if self.asked == 1:
+                instance.store.gc_for_at_most(1)
+            return {raw}
+
+    run = Run()
+    instance.begin_run(run)
+    try:
+        with pytest.raises(StoreBusy):
+            instance.store.gc()
+        instance.store.gc()
+    finally:
+        instance.end_run(run)
+    assert run.asked > 2
+    assert instance.load(raw, 8, 4) == 1
+
+
+def test_a_heap_of_no_bytes_has_no_objects() -> None:
+    """A hard limit is what it says, and not the next multiple of what the heap reserves."""
+    with pytest.raises(ResourceLimit):
+        made("jit1", GcConfig(hard_bytes=1)).exports["churn"](1)
