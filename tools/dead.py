@@ -90,8 +90,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
         "fix grow_within",
         "machine code that notes what it writes is on its way (ADR-0071)",
     ),
-    ("heap/report.py", "log_lines plot_page", "`--gc-log` is on its way with machine code for objects"),
-    ("heap/verify.py", "census", "a dump of the heap is on its way with machine code for objects"),
     ("module/reader.py", "call_slow", "tests have large pages come slowly"),
     ("native/background.py", "helper_status submit_at withdraw_at offer_at recall_at lend_at", NATIVE),
     ("native/execmem.py", "limit_arena arena_usage", NATIVE),

@@ -402,6 +402,8 @@ if TYPE_CHECKING:
     from stratavm.engine.guestfields import GuestField as GuestField
     from stratavm.engine.guestobjects import GuestObject as GuestObject
     from stratavm.engine.guestobjects import GuestType as GuestType
+    from stratavm.engine.heapdump import HeapDump as HeapDump
+    from stratavm.engine.heapdump import HeapRow as HeapRow
     from stratavm.engine.live import LiveInstance as LiveInstance
     from stratavm.engine.load import load as load
     from stratavm.engine.metrics import EngineMetrics as EngineMetrics
@@ -488,6 +490,8 @@ _EXPORTS: dict[str, str] = {
     "GuestField": "stratavm.engine.guestfields.GuestField",
     "GuestObject": "stratavm.engine.guestobjects.GuestObject",
     "GuestType": "stratavm.engine.guestobjects.GuestType",
+    "HeapDump": "stratavm.engine.heapdump.HeapDump",
+    "HeapRow": "stratavm.engine.heapdump.HeapRow",
     "I31": "stratavm.runtime.i31.I31",
     "Policy": "stratavm.pool.policy.Policy",
     "Pool": "stratavm.pool.pool.Pool",

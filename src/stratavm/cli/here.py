@@ -68,6 +68,8 @@ def run_here(options: Options) -> int:
                 if options.tier_report:
                     _report(module, options.top)
                 failed = _save_profile(module, options.profile_out) if options.profile_out else 0
+                if options.gc_log or options.gc_plot or options.heap_dump:
+                    failed = _tell_of_heap(options, store, module) or failed
             return code or failed
 
 
@@ -119,6 +121,13 @@ def _save_profile(module: Module, path: str) -> int:
         output.complain(f"--profile-out {printable(path)}: {error.strerror}")
         return output.FAILED
     return 0
+
+
+def _tell_of_heap(options: Options, store: Store, module: Module) -> int:
+    """What ``--gc-log``, ``--gc-plot`` and ``--heap-dump`` ask for; the exit code where that cannot be had."""
+    from stratavm.cli.heap import tell_of_heap
+
+    return tell_of_heap(options, store, module.name)
 
 
 def _report(module: Module, top: int | None) -> None:

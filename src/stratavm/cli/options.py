@@ -124,7 +124,18 @@ def config(options: argparse.Namespace | Options) -> Config:
         cache=_cache("off" if getattr(options, "profile_out", None) else getattr(options, "cache", None)),
         fuel=getattr(options, "fuel", None) is not None,
         profile=profile(getattr(options, "profile", None)),
+        **_journal(options),
     )
+
+
+def _journal(options: argparse.Namespace | Options) -> dict[str, Any]:
+    """``Config.gc``, where somebody wants to read what the collector did."""
+    if not (getattr(options, "gc_log", False) or getattr(options, "gc_plot", None)):
+        return {}
+    from stratavm.cli.heap import JOURNAL
+    from stratavm.runtime.limits import GcConfig
+
+    return {"gc": GcConfig(journal_entries=JOURNAL)}
 
 
 def limits(options: argparse.Namespace | Options) -> StoreLimits | None:

@@ -35,6 +35,8 @@ strata run --hot app.wat                    goes on with each change of the file
 strata run --profile-out p app.wasm         what ran much, for --profile p of `strata run` and `strata build`"""
 
 
+WRITTEN: Final = ("profile_out", "gc_plot", "heap_dump")
+"""Options that name a file which is written at the end."""
 OPTIONS: Final[Table] = (
     (
         ("--dir",),
@@ -93,6 +95,17 @@ OPTIONS: Final[Table] = (
         {"metavar": "FILE", "help": "compile early what an earlier run of this module found hot (--profile-out)"},
     ),
     (
+        ("--gc-log",),
+        {"action": "store_true",
+         "help": "say when its objects were collected, how long it waited and what lives, on standard error"},
+    ),
+    (("--gc-plot",), {"metavar": "FILE", "help": "draw its heap and its pauses over time: a page of HTML"}),
+    (
+        ("--heap-dump",),
+        {"metavar": "FILE",
+         "help": "write what objects it has at the end, by type: a table, or JSON where FILE ends with .json"},
+    ),
+    (
         ("--cache",),
         {"type": common.folder_of_code, "metavar": "on|off|DIR",
          "help": "keep machine code for the next start: on (default), off, or in this folder (`strata cache`)"},
@@ -146,10 +159,11 @@ def run(options: Options) -> int:
         return EXIT_USAGE
     if options.cache not in (None, *WORDS):
         _check_folder(options.cache)
-    if options.profile_out:
-        from stratavm.cli.source import check_place
+    for word in WRITTEN:
+        if path := getattr(options, word):
+            from stratavm.cli.source import check_place
 
-        check_place(options.profile_out, options.module, b"", "--profile-out")
+            check_place(path, options.module, b"", _spelled(word))
     if options.watch:
         from stratavm.cli.watch import run_watching
 
@@ -196,16 +210,31 @@ def contradiction(options: Options) -> tuple[str, str] | None:
             f"--key {printable(options.key)}: the file has {names} names, and one may lie in a folder of --dir",
             "copy it",
         )
-    if options.profile_out == "":
-        return "--profile-out: no file is named", "--profile-out FILE"
-    if options.profile_out == STANDARD:
-        return "--profile-out -: standard output is the program's", "name a file (./- is one of that name)"
-    if options.isolate and options.profile_out:
-        return "--profile-out: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
+    if wrong := _against_files(options):
+        return wrong
     if options.profile_out and options.cache not in (None, "off"):
         return "--profile-out: code from the cache would not count", "leave --cache out"
     if options.isolate and options.cache not in (None, "off"):
         return f"--cache {options.cache}: behind the wall of --isolate there is no cache", "leave one of them out"
+    return None
+
+
+def _spelled(word: str) -> str:
+    return f"--{word.replace('_', '-')}"
+
+
+def _against_files(options: Options) -> tuple[str, str] | None:
+    """What is wrong with files that are written at the end."""
+    for word in WRITTEN:
+        path, option = getattr(options, word), _spelled(word)
+        if path == "":
+            return f"{option}: no file is named", f"{option} FILE"
+        if path == STANDARD:
+            return f"{option} -: standard output is the program's", "name a file (./- is one of that name)"
+        if options.isolate and path:
+            return f"{option}: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
+    if options.isolate and options.gc_log:
+        return "--gc-log: behind the wall of --isolate nobody sees the heap", "leave one of them out"
     return None
 
 

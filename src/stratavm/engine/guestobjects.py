@@ -20,13 +20,16 @@ from cython.cimports.stratavm.runtime.residents import Residence
 
 from stratavm.base.errors import Closed
 from stratavm.base.forms import Final
+from stratavm.base.importing import importing
 from stratavm.base.numbers import shown, truth, whole_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
 from stratavm.engine.guestfields import GuestField, field_of
+from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import from_raw, to_raw
 from stratavm.spec.types import (
+    ARRAY_ID,
     F32,
     F64,
     I8,
@@ -34,6 +37,7 @@ from stratavm.spec.types import (
     I32,
     I64,
     REF,
+    STRUCT_ID,
     V128,
     FuncType,
     fields_of,
@@ -43,6 +47,7 @@ from stratavm.spec.types import (
     type_name,
 )
 
+MARKS: Final = STRUCT_ID | ARRAY_ID
 HEADER = cython.declare(uint64_t, 8)  # bytes before the first element
 CODES: Final = {I8: "B", I16: "H", I32: "i", I64: "q", F32: "f", F64: "d", V128: "v"}
 """How the bytes of a number are read, by its type: as ``struct`` has it, but for vectors."""
@@ -59,6 +64,7 @@ UNSET = object()
 
 
 @cython.auto_pickle(False)
+@cython.nonecheck(True)  # of an object that no initialiser has seen: an AttributeError, no crash
 @cython.cclass
 class GuestType:
     """A type of structs or arrays that a module declares. Two are equal if they are one type to guests, whichever
@@ -70,6 +76,8 @@ class GuestType:
         index: its place among the types of the module.
     """
 
+    __signature__ = Signed("GuestType")
+
     def __init__(self, *arguments: object):
         raise TypeError("types of guests' objects are had from Module.object_type(…), or as the type of a GuestObject")
 
@@ -77,6 +85,11 @@ class GuestType:
     def name(self) -> str:
         """What the module's name section calls it; empty where it does not."""
         return self.blueprint.module.names.types.get(self.index, "")
+
+    @property
+    def title(self) -> str:
+        """What messages call it: ``struct $point``, or by its index where it has no name: ``array type 3``."""
+        return self.called()
 
     @property
     def is_array(self) -> bool:
@@ -333,6 +346,26 @@ def type_of(home: Objects, type_id: uint32_t) -> GuestType:
     return found
 
 
+def rows_of(store: Residence) -> tuple[list, int]:
+    """What lies in the heap of a store: (type, objects, bytes) for each type that has some, and the bytes of blocks in
+    use. Closed, StoreBusy."""
+    objects: Objects
+    with importing:
+        from stratavm.heap.verify import census
+    store.check_access()
+    if store.objects is None:
+        return [], 0
+    objects = store.objects
+    by_number: dict = {}
+    for blueprint in objects.kept:
+        for known in blueprint.ids:
+            if known & MARKS:
+                by_number[known & ~MARKS] = known
+    counted_ones: dict = census(objects.heap)
+    rows: list = [(type_of(objects, by_number[number]), *what) for number, what in counted_ones.items()]
+    return rows, objects.heap.used_bytes
+
+
 # ---- objects ----
 
 
@@ -348,6 +381,8 @@ class GuestObject(ObjectRef):
     ``memoryview(row)``, ``numpy.asarray(row)``. All but ``type`` and tests of it raise ``Closed`` once the store is
     closed, and ``StoreBusy`` while another thread is inside.
     """
+
+    __signature__ = Signed("GuestObject")
 
     @property
     def type(self) -> GuestType:
@@ -386,8 +421,9 @@ class GuestObject(ObjectRef):
         return PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.address + HEADER), size)
 
     def __len__(self) -> int:
+        shape: GuestType = shape_of(self)  # first: it may run Python
         checked(self)
-        return count_of(self, shape_of(self))
+        return count_of(self, shape)
 
     def __bool__(self) -> bool:
         return True
@@ -431,11 +467,17 @@ class GuestObject(ObjectRef):
             raise BufferError(f"{shape.called()} is no array of numbers: only those are buffers")
         if flags & PyBUF_WRITABLE == PyBUF_WRITABLE and not is_mutable(shape, 0):
             raise BufferError(f"elements of {shape.called()} are immutable: a view can be read only")
-        checked(self)
+        mutable: cython.bint = is_mutable(shape, 0)
+        vector: cython.bint = shape.codes == b"v"
         sizes = cython.cast(cython.pointer(cython.Py_ssize_t), malloc(4 * cython.sizeof(cython.Py_ssize_t)))
         if sizes == cython.NULL:
             raise MemoryError("no memory for a view")
-        vector: cython.bint = shape.codes == b"v"
+        try:
+            checked(self)
+        except BaseException:
+            free(sizes)
+            raise
+        self.home.views += 1  # from the look at the store to here, and below, nothing of Python's runs
         sizes[0] = length_at(self)
         sizes[1] = 16
         sizes[2] = shape.element
@@ -443,7 +485,7 @@ class GuestObject(ObjectRef):
         buffer.buf = cython.cast(cython.p_void, self.address + HEADER)
         buffer.len = sizes[0] * sizes[2]
         buffer.itemsize = 1 if vector else shape.element
-        buffer.readonly = not is_mutable(shape, 0)
+        buffer.readonly = not mutable
         buffer.ndim = 2 if vector else 1
         buffer.format = format_of(shape) if flags & PyBUF_FORMAT else cython.NULL
         buffer.shape = sizes if flags & PyBUF_ND else cython.NULL
@@ -451,7 +493,6 @@ class GuestObject(ObjectRef):
         buffer.suboffsets = cython.NULL
         buffer.internal = sizes
         buffer.obj = self
-        self.home.views += 1
 
     def __releasebuffer__(self, buffer: cython.pointer(Py_buffer)):
         free(buffer.internal)

@@ -78,6 +78,21 @@ class Store(RuntimeStore):
         """
         await self.runtime.asynchronous().close(self)
 
+    def heap_dump(self, *, collect: object = True) -> object:
+        """How many structs and arrays of which types the heap of its guests has, and their bytes (``HeapDump``); what
+        guests and Python hold, without garbage.
+
+        Args:
+            collect: find garbage before. False, as inside of a call: objects that are garbage count until it is found.
+
+        Raises:
+            StoreBusy: a call is inside, and garbage should be found; or another thread is inside.
+            Closed: the store is closed.
+        """
+        with importing:
+            from stratavm.engine.heapdump import heap_dump
+        return heap_dump(self, collect)
+
     # ---- references, for the boundary ----
 
     def func_to_raw(self, value: object, nullable: bool = True) -> int:

@@ -6,6 +6,7 @@ It reads what the collector reads, but does not mark: objects, their extents and
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.heap.heap import Heap
 from cython.cimports.stratavm.heap.state import (
     BLOCK_GRANULES,
@@ -41,12 +42,41 @@ class Verifier:
 
     state: cython.pointer(HeapState)
     starts: dict  # granules of the object by the granule where it begins
+    counts: cython.pointer(uint64_t)  # or, to count only: objects and granules by the number of their type
     found: list
 
     def __cinit__(self, heap: Heap):
         self.state = heap.state
+        self.counts = cython.NULL
         self.starts = {}
         self.found = []
+
+    def __dealloc__(self):
+        free(self.counts)
+
+    def count(self) -> dict[int, tuple[int, int]]:
+        """Objects and their bytes, by the number of their type."""
+        at: uint32_t
+        self.counts = cython.cast(cython.pointer(uint64_t), calloc(2 * self.state.table.room + 1, 8))
+        if self.counts == cython.NULL:
+            raise MemoryError("no memory to count objects by their type")
+        self.look()
+        found: dict = {}
+        for at in range(self.state.table.room):
+            if self.counts[2 * at]:
+                found[at] = (self.counts[2 * at], self.counts[2 * at + 1] << GRANULE_SHIFT)
+        return found
+
+    @cython.cfunc
+    def begins(self, granule: uint32_t, size: uint64_t) -> object:
+        """An object of so many granules begins at one."""
+        if self.counts == cython.NULL:
+            self.starts[granule] = size
+        else:
+            number: uint64_t = header_at(self.state, granule)[0] & TYPE_MASK
+            self.counts[2 * number] += 1
+            self.counts[2 * number + 1] += size
+        return None
 
     def look(self) -> list[str]:
         """What is wrong."""
@@ -121,7 +151,7 @@ class Verifier:
             for step in range(1, size):
                 if state.side[at + step] & START or not (state.window.marking or self.has_number(at + step)):
                     self.found.append(f"granule {at + step}, of an object at {at}: {state.side[at + step]:#x}")
-            self.starts[at] = size
+            self.begins(at, size)
             live += size
             at += size
         if live != state.live[block] and not state.window.marking:
@@ -166,7 +196,7 @@ class Verifier:
             if size == 0 or size > used - at:
                 self.found.append(f"granule {at} of a fresh hole has no object that ends within it")
                 return None
-            self.starts[at] = size
+            self.begins(at, size)
             at += size
         words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header_at(state, at))
         for step in range((hole.end - at) * 2):
@@ -187,7 +217,8 @@ class Verifier:
         for at in range(1, span):
             if state.kinds[block + at] != TAIL or state.spans[block + at] != at:
                 self.found.append(f"block {block + at} is no part of the large object of block {block}")
-        self.starts[first] = size
+        if size:
+            self.begins(first, size)
         return None
 
     @cython.cfunc
@@ -252,11 +283,4 @@ def verify(heap: Heap) -> list[str]:
 def census(heap: Heap) -> dict[int, tuple[int, int]]:
     """What lies in a heap, reachable or made since the last collection: objects and their bytes, by the number of their
     type."""
-    verifier: Verifier = Verifier(heap)
-    verifier.look()
-    found: dict = {}
-    for start, granules in verifier.starts.items():
-        number: object = header_at(verifier.state, start)[0] & TYPE_MASK
-        count, size = found.get(number, (0, 0))
-        found[number] = count + 1, size + (granules << GRANULE_SHIFT)
-    return found
+    return Verifier(heap).count()

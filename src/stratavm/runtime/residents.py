@@ -21,8 +21,6 @@ from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import whole
-from stratavm.runtime.i31 import I31 as I31_OUTSIDE
-from stratavm.runtime.i31 import i31_of
 from stratavm.runtime.limits import StoreLimits
 from stratavm.spec.types import (
     ANY,
@@ -640,8 +638,11 @@ class Residence(Occupied):
             if thing.home is None or thing.home is not self.objects:
                 raise TypeError(f"{value!r} belongs to another store")
             return thing.address
-        if type(value) is I31_OUTSIDE:
-            return value.raw
+        if type(value) is not int and isinstance(value, int):  # few are
+            with importing:
+                from stratavm.runtime.i31 import I31 as Number
+            if type(value) is Number:
+                return value.raw
         return self.number_of(value, False)
 
     def number_of(self, thing, exception):
@@ -666,6 +667,8 @@ class Residence(Occupied):
         if not raw >> 32:
             return self.all_handles().thing(raw)
         if raw >> 31 == 1 << 32:
+            with importing:
+                from stratavm.runtime.i31 import i31_of
             return i31_of(raw)
         if raw >> 63 or self.objects is None:
             raise ValueError(f"{raw:#x} is no externref of this store")

@@ -18,7 +18,6 @@ from stratavm.base.importing import math
 from stratavm.base.numbers import shown
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
-from stratavm.runtime.i31 import I31 as Number31
 from stratavm.runtime.objects import ObjectRef
 from stratavm.spec.types import (
     ANY,
@@ -35,6 +34,7 @@ from stratavm.spec.types import (
     I8,
     I16,
     I31,
+    I31_TAG,
     I32,
     I64,
     REF,
@@ -195,7 +195,7 @@ def _object(type_: ValType, value: Any, refs: References) -> int:
     if value is None:
         return 0
     if isinstance(value, int) and wanted in (ANY, EQ, I31):
-        return value.raw if type(value) is Number31 else Number31(_integer(value, 31, "i31")).raw
+        return I31_TAG | _integer(value, 31, "i31")
     if wanted == ANY or isinstance(value, ObjectRef):
         raw = refs.extern_to_raw(value)
         if wanted == ANY or refs.is_object(wanted, raw):

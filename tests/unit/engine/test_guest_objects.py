@@ -8,6 +8,8 @@ import copy
 import gc
 import io
 import pickle
+import random
+import sys
 import threading
 import weakref
 from collections.abc import Callable
@@ -20,6 +22,8 @@ from stratavm import (
     Closed,
     Config,
     Engine,
+    GcConfig,
+    GcConstants,
     Global,
     GuestField,
     GuestObject,
@@ -361,6 +365,33 @@ def test_views_outlive_their_store(tier: str) -> None:
     assert row.is_instance(row.type)
 
 
+@pytest.mark.parametrize("use", [memoryview, len, repr, list, bytes, lambda row: row[0], lambda row: row.tobytes()])
+def test_a_store_that_closes_in_the_midst_of_an_access(use: Callable[[Any], object]) -> None:
+    """By whoever Python runs between two steps, here a profiler at the first call of any function of Python's."""
+    for when in range(1, 30):
+        instance = made("auto")
+        row, left = instance.module.object_type("ints").new(instance.store, [1, 2, 3]), [when]
+
+        def close(frame: object, event: str, _: object, instance: Instance = instance, left: list[int] = left) -> None:
+            if event == "call":
+                left[0] -= 1
+                if left[0] == 0:
+                    sys.setprofile(None)
+                    instance.store.close()
+
+        sys.setprofile(close)
+        try:
+            found = use(row)
+        except Closed:
+            found = None
+        finally:
+            sys.setprofile(None)
+        if isinstance(found, memoryview):
+            assert found.tolist() == [1, 2, 3]
+        if left[0] > 0:
+            break
+
+
 def test_a_store_that_is_forgotten_keeps_what_a_view_shows() -> None:
     """As one that is closed."""
     instance = made("auto")
@@ -588,6 +619,49 @@ def test_objects_inside_of_a_host_function(tier: str) -> None:
     point = instance.exports["point"](20, 0)
     assert instance.exports["asks"](point)["x"] == 42
     assert point["x"] == 21
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1"])
+def test_what_python_writes_into_old_objects_is_noted(tier: str) -> None:
+    """Collections by generations and in slices go on beside it: a witness knows what must be in each list."""
+    config = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=1, factor=0.01))
+    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=config))
+    linker, store, draw = Linker(home), Store(home), random.Random(7)
+    linker.define("env", "ask", lambda given: None)
+    instance = linker.instantiate(store, Module(TEXT, engine=home))
+    node, row = instance.module.object_type("node"), instance.module.object_type("row")
+    point = instance.module.object_type("point")
+    heads = [node.new(store) for _ in range(40)]
+    lists: list[list[int]] = [[] for _ in heads]
+    points = row.new(store, length=300)
+    known: list[int | None] = [None] * 300
+    for step in range(400):
+        at, place = draw.randrange(40), draw.randrange(300)
+        what = draw.randrange(4)
+        if what < 2:
+            heads[at]["next"] = node.new(store, {"l": step, "next": heads[at]["next"], "ext": (step,)})
+            lists[at].insert(0, step)
+        elif what == 2:
+            heads[at]["next"], lists[at] = None, []
+        points[place] = point.new(store, [step, 0])
+        known[place] = step
+        points[place // 2 : place // 2 + 2] = points[place : place + 2] if place < 299 else [None, None]
+        known[place // 2 : place // 2 + 2] = known[place : place + 2] if place < 299 else [None, None]
+        instance.exports["churn"](draw.randrange(1, 400) if tier != "oracle" else 20)
+        if step % 40 == 39:
+            store.gc_for_at_most(0.00001)
+            for head, expected in zip(heads, lists, strict=True):
+                found, here = [], head["next"]
+                while here is not None:
+                    assert here["ext"] == (here["l"],)
+                    found.append(here["l"])
+                    here = here["next"]
+                assert found == expected
+            assert [None if p is None else p["x"] for p in points] == known
+    metrics = store.gc_metrics()
+    assert metrics is not None
+    assert metrics.minors > 3
+    assert metrics.slices > 0
 
 
 def test_names_of_fields_are_shown_safely() -> None:

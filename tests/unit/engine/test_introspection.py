@@ -33,7 +33,9 @@ def public_callables():
         elif not issubclass(item, BaseException):
             yield name, item
             for member in dir(item):
-                if not member.startswith("_") and callable(getattr(item, member)):
+                if member.startswith("_") or hasattr(int, member):  # those of ``int`` have none in Python
+                    continue
+                if callable(getattr(item, member)):
                     yield f"{name}.{member}", getattr(item, member)
 
 

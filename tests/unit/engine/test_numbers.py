@@ -51,6 +51,12 @@ def memory():
     return Memory.new(Store(), 1, 3)
 
 
+def guest_array(length):
+    """A new array of a guest's type."""
+    engine = stratavm.Engine(features=stratavm.Config().features | {"gc"})
+    return Module("(module (type (array i8)))", engine).object_type(0).new(Store(engine), length=length)
+
+
 def shared():
     """A new shared memory of a page."""
     return SharedMemory(None, 1, 3)
@@ -110,6 +116,7 @@ def listened(**options):
 
 
 WHOLE = {
+    "GuestType.new(length=)": lambda n: guest_array(n),
     **{f"StoreLimits({name}=)": partial(lambda name, n: StoreLimits(**{name: n}), name) for name in COUNTS},
     **{f"MemorySlots({name}=)": partial(lambda name, n: MemorySlots(**{name: n}), name)
        for name in ("memories", "max_memory_bytes", "keep_pages")},
@@ -360,6 +367,7 @@ INSIDE = {
     ),
     *("Table.extend", "Table.may_grow", "Restart.delay_s", "Store.add_fuel", "Completed.__init__"),
     *("Store.extern_from_raw", "Pool.rest"),
+    *("GcMetrics.__init__", "HeapDump.__init__", "HeapRow.__init__"),
     *("EngineMetrics.__init__", "PoolMetrics.__init__", "TenantMetrics.__init__", "Update.__init__"),
 }
 """Not for users, made by the package itself (as errors about places in modules and metrics are), or in a test of its

@@ -1,0 +1,81 @@
+"""What ``--gc-log``, ``--gc-plot`` and ``--heap-dump`` ask for, at the end of a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from stratavm.base.forms import TYPE_CHECKING, Final
+from stratavm.base.text import printable
+from stratavm.base.words import amount, counted
+from stratavm.cli import output
+from stratavm.heap.report import PARTS, log_lines, plot_page
+
+if TYPE_CHECKING:
+    from stratavm.cli.program import Options
+    from stratavm.engine.store import Store
+
+JOURNAL: Final = 1 << 16
+"""Pauses and decisions of a heap that are remembered, the last of them."""
+NOTICED_NS: Final = 20_000
+"""An allocation that collects nothing is a pause from here on (ADR-0074)."""
+FIRST_PART: Final = 4
+"""Of a note's values: the first of those that say what a pause was spent on."""
+COLLECTING: Final = PARTS.index("holes")
+"""So many of them are of collections."""
+
+
+def tell_of_heap(options: Options, store: Store, name: str) -> int:
+    """Say, and write, what was asked for; the exit code where something cannot be written. The guest's own end, which
+    may be an error, is reported besides."""
+    notes = store.gc_journal() if options.gc_log or options.gc_plot else []
+    if options.gc_log:
+        _log(notes, store)
+    code = 0
+    if options.gc_plot:
+        if any(kind == 0 for kind, *_ in notes):
+            code = _write("--gc-plot", options.gc_plot, plot_page(notes, f"Heap and pauses of {printable(name)}"))
+        else:
+            output.note("--gc-plot: nothing was collected, so there is nothing to draw")
+    if options.heap_dump:
+        dump = store.heap_dump()
+        text = json.dumps(dump.as_dict(), indent=2) if options.heap_dump.endswith(".json") else str(dump)
+        code = _write("--heap-dump", options.heap_dump, text + "\n") or code
+    return code
+
+
+def is_told(note: tuple[int, ...]) -> bool:
+    """Whether a note is of a decision, of a collection, or of an allocation that the guest may have noticed."""
+    kind, _, *values = note
+    return kind != 0 or values[0] >= NOTICED_NS or any(values[FIRST_PART : FIRST_PART + COLLECTING])
+
+
+def _log(notes: list[tuple[int, ...]], store: Store) -> None:
+    """A line for each note, and a sum."""
+    if sys.stderr is None:
+        return
+    for line in log_lines([note for note in notes if is_told(note)]):
+        print("gc:", line, file=sys.stderr)
+    found = store.gc_metrics()
+    if found is None:
+        print("gc: the guest made no objects", file=sys.stderr)
+        return
+    if len(notes) == JOURNAL:
+        print(f"gc: these are of the last {JOURNAL} notes", file=sys.stderr)
+    print(
+        f"gc: {counted(found.collections, 'collection')}, {found.minors} of new objects only, {found.cycles} in "
+        f"{counted(found.slices, 'slice')}; {found.stood_ns / 1e6:.3f} ms in all, the longest pause "
+        f"{found.longest_ns / 1e6:.3f} ms; {amount(found.live_bytes)} live, {amount(found.used_bytes)} in use",
+        file=sys.stderr,
+    )
+
+
+def _write(option: str, path: str, text: str) -> int:
+    """Write a file; the exit code where that cannot be done."""
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        output.complain(f"{option} {printable(path)}: {error.strerror}")
+        return output.FAILED
+    return 0

@@ -1,0 +1,80 @@
+"""What lies in the heap of a store's guests, by type: for people, and for programs."""
+
+from __future__ import annotations
+
+from stratavm.base.forms import TYPE_CHECKING, Any, dataclass
+from stratavm.base.numbers import truth
+from stratavm.base.words import amount
+from stratavm.engine.guestobjects import rows_of
+
+if TYPE_CHECKING:
+    from stratavm.engine.guestobjects import GuestType
+    from stratavm.engine.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class HeapRow:
+    """What a heap has of one type.
+
+    Attributes:
+        type: the type.
+        objects: how many objects of it there are, of no type below it.
+        bytes: what they take, with their headers and what rounds them up to 16.
+    """
+
+    type: GuestType
+    objects: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeapDump:
+    """What lay in a heap at one moment (``Store.heap_dump``). ``str`` of it is a table.
+
+    Attributes:
+        rows: a row for each type, what takes most bytes first.
+        used_bytes: bytes of the blocks that are in use: what ``StoreLimits.total_bytes`` counts.
+    """
+
+    rows: tuple[HeapRow, ...]
+    used_bytes: int
+
+    @property
+    def objects(self) -> int:
+        """How many objects there are."""
+        return sum(row.objects for row in self.rows)
+
+    @property
+    def bytes(self) -> int:
+        """What they take together."""
+        return sum(row.bytes for row in self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Texts and numbers, for JSON."""
+        rows = [
+            {
+                "type": row.type.name,
+                "index": row.type.index,
+                "kind": "array" if row.type.is_array else "struct",
+                "objects": row.objects,
+                "bytes": row.bytes,
+            }
+            for row in self.rows
+        ]
+        return {"objects": self.objects, "bytes": self.bytes, "used_bytes": self.used_bytes, "types": rows}
+
+    def __str__(self) -> str:
+        lines = [f"{self.objects:,} objects, {amount(self.bytes)}; {amount(self.used_bytes)} of blocks in use"]
+        if self.rows:
+            lines.append(f"{'objects':>12} {'bytes':>14}  type")
+        lines += [f"{row.objects:>12,} {row.bytes:>14,}  {row.type.title}" for row in self.rows]
+        return "\n".join(lines)
+
+
+def heap_dump(store: Store, collect: bool) -> HeapDump:
+    """What ``Store.heap_dump`` gives."""
+    if truth("collect", collect):
+        store.gc()
+    rows, used = rows_of(store)
+    found = [HeapRow(type, objects, size) for type, objects, size in rows]
+    return HeapDump(tuple(sorted(found, key=lambda row: (-row.bytes, row.type.index))), used)

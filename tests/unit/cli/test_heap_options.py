@@ -1,0 +1,117 @@
+"""``strata run --gc-log``, ``--gc-plot`` and ``--heap-dump``: what a guest's collector did, and what it left."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+CHURN = """(module
+  (type $node (struct (field $next (mut (ref null $node))) (field i64)))
+  (type $bytes (array (mut i8)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (global $list (mut (ref null $node)) (ref.null $node))
+  (global $row (mut (ref null $bytes)) (ref.null $bytes))
+  (func $churn (param $k i32)
+    (loop (drop (struct.new_default $node)) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "_start") (local $k i32)
+    (local.set $k (i32.const 100))
+    (global.set $row (array.new_default $bytes (i32.const 1000)))
+    (loop
+      (global.set $list (struct.new $node (global.get $list) (i64.const 1)))
+      (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+    (call $churn (i32.const MANY))
+    END))"""
+MANY = "1000000"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the program; its path."""
+
+    def to_file(end: str = "", many: str = MANY) -> str:
+        path = tmp_path / "app.wat"
+        path.write_text(CHURN.replace("END", end).replace("MANY", many))
+        return str(path)
+
+    return to_file
+
+
+def test_the_log_says_when_what_and_how_long(strata, write):
+    """A line for each pause, and a sum; the program's own output and end are what they are."""
+    code, out, err = strata("run", "--proposal", "gc", "--gc-log", write("(call $exit (i32.const 7))"))
+    lines = err.splitlines()
+    assert (code, out) == (7, "")
+    pauses = [line for line in lines if line.split()[2] == "pause"]
+    assert 1 <= len(pauses) < 100
+    for line in pauses:
+        assert re.match(r"gc: +\d+\.\d{6} pause +\d+\.\d{3} ms \(\d+\.\d{3} on the wall\), most of it \w+; ", line)
+    last = r"gc: \d+ collections?, \d+ of new objects only, .* the longest pause \d+\.\d{3} ms; .* live, .* in use"
+    assert re.fullmatch(last, lines[-1])
+
+
+def test_a_guest_without_objects_has_no_log(strata, tmp_path):
+    """Which is said."""
+    path = tmp_path / "app.wat"
+    path.write_text('(module (memory (export "memory") 1) (func (export "_start")))')
+    plot = str(tmp_path / "p.html")
+    code, out, err = strata("run", "--gc-log", "--gc-plot", plot, "--heap-dump", str(tmp_path / "d"), str(path))
+    assert (code, out) == (0, "")
+    assert "gc: the guest made no objects" in err
+    assert "nothing was collected" in err
+    assert not Path(plot).exists()
+    assert (tmp_path / "d").read_text() == "0 objects, 0 bytes; 0 bytes of blocks in use\n"
+
+
+def test_a_plot_needs_no_network(strata, write, tmp_path):
+    """A page with two drawings, however the guest ended."""
+    plot = tmp_path / "p.html"
+    code = strata("run", "--proposal", "gc", "--gc-plot", str(plot), write("(unreachable)"))[0]
+    page = plot.read_text()
+    assert code == 134
+    assert page.count("<svg") == 2
+    assert "Heap and pauses of app.wat" in page
+    assert "http" not in page
+
+
+def test_a_dump_has_what_lives_by_type(strata, write, tmp_path):
+    """As a table and as JSON; garbage does not count."""
+    for name in ("d.txt", "d.json"):
+        assert strata("run", "--proposal", "gc", "--heap-dump", str(tmp_path / name), write(many="5000")) == (0, "", "")
+    lines = (tmp_path / "d.txt").read_text().splitlines()
+    assert lines[0].startswith("101 objects, ")
+    assert [line.split() for line in lines[2:]] == [
+        ["100", "3,200", "struct", "$node"],
+        ["1", "1,008", "array", "$bytes"],
+    ]
+    found = json.loads((tmp_path / "d.json").read_text())
+    assert (found["objects"], found["bytes"]) == (101, 4208)
+    assert found["types"][0] == {"type": "node", "index": 0, "kind": "struct", "objects": 100, "bytes": 3200}
+    assert found["used_bytes"] >= 1 << 15
+
+
+@pytest.mark.parametrize("option", ["--gc-plot", "--heap-dump"])
+def test_files_that_cannot_be_written(strata, write, tmp_path, option):
+    """Said before the guest runs, where that is known; else beside how it ended."""
+    for path, words in (("", "no file is named"), ("-", "standard output is the program's")):
+        code, _, err = strata("run", option + "=" + path, write())
+        assert code == 2
+        assert words in err
+    code, _, err = strata("run", "--isolate", option, "x", write())
+    assert code == 2
+    assert f"{option}: behind the wall of --isolate" in err
+    assert "no such folder" in strata("run", option, str(tmp_path / "nope/p"), write())[2]
+    assert "would overwrite the module" in strata("run", option, write(), write())[2]
+    code, _, err = strata("run", "--proposal", "gc", option, "/dev/full", write("(call $exit (i32.const 7))"))
+    assert code == 7
+    assert f"strata: {option} /dev/full: No space left on device" in err
+
+
+def test_a_log_of_an_isolated_guest_is_not_promised(strata, write):
+    """Nobody looks behind that wall."""
+    code, _, err = strata("run", "--isolate", "--gc-log", write())
+    assert code == 2
+    assert "--gc-log: behind the wall" in err
