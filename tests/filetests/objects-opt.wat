@@ -1,5 +1,6 @@
-;; Rows of objects call the builtin that does them, with operands in cells and the result in the first; a number in a
-;; reference, and what needs no look at an object, is computed.
+;; Objects are made, read and written by instructions; other rows of objects call the builtin that does them, with
+;; operands in cells and the result in the first; a number in a reference, and what needs no look at an object, is
+;; computed.
 ;;! show: opt asm
 ;;! passes: level 1
 ;;! machine: level 1

@@ -67,7 +67,7 @@ BUILTINS: Final[tuple[Builtin, ...]] = (
         "host",
         ("type_index", "length"),
         "status",
-        "exec.waited: a reference to a new object of zeros",
+        "exec.waited: a reference to a new object of zeros; without the GIL where nothing is to be collected",
     ),
     Builtin("memory_notify", "host", ("memory", "address", "count"), "status", "exec.waited: how many were woken"),
     Builtin(

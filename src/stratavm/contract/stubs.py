@@ -93,6 +93,10 @@ class Stubs(Protocol):
     *Count stub*: where a prologue goes whose word of counters has run out, with the defined index in r11; saves all
     registers and calls builtin ``count``.
 
+    *New stub*: what machine code calls that makes an object the window has no room for: r11 has the index of its type,
+    and in the upper half how many elements it has; then the reference. Saves all registers and calls builtin
+    ``object_new``.
+
     *Note stub*: the slow path of the write barrier (ADR-0077); r11 has the address of the word that is about to change,
     and behind the return address lies that of the object, which goes with it. Saves all registers and calls builtin
     ``note``.
@@ -108,6 +112,7 @@ class Stubs(Protocol):
     poll_stub: int
     count_stub: int
     note_stub: int
+    new_stub: int
 
     def fibers(self) -> tuple[int, int, int, int]:
         """Addresses of the machine code of fibers: the gate, the gate for values, start, resume."""

@@ -4,7 +4,7 @@
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memcpy
+from cython.cimports.libc.string import memcmp, memcpy
 from cython.cimports.stratavm.heap.state import TYPE_MASK, Totals, TypeInfo, show
 
 FEW = cython.declare(uint32_t, 64)
@@ -48,8 +48,11 @@ class Descriptors:
         for at, offset in enumerate(offsets):
             words[cython.cast(cython.size_t, at)] = offset
         before: cython.pointer(TypeInfo) = self.table.types[number]
-        show(cython.address(self.table.types[number]), info)
         self.layouts[number] = layout
+        if before != cython.NULL and is_same(before, info):  # another thread was faster: guests may be reading that
+            forget(info)
+            return
+        show(cython.address(self.table.types[number]), info)
         forget(before)
 
     @property
@@ -82,6 +85,16 @@ class Descriptors:
         show(cython.address(self.table.types), grown)
         self.table.room = room
         return 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_same(one: cython.pointer(TypeInfo), other: cython.pointer(TypeInfo)) -> cython.bint:
+    """Whether two descriptors say the same."""
+    if one.size != other.size or one.element != other.element or one.n_traced != other.n_traced:
+        return False
+    return memcmp(one.traced, other.traced, other.n_traced * 4) == 0
 
 
 @cython.cfunc

@@ -88,8 +88,10 @@ class StubTable:
         self._host_entries = Kept(stubs.host_stub, "host entries")
         self._python_entries: dict[FuncType, tuple[int, int]] = {}
         gate, for_values = stubs.gate()
-        codes = [stubs.trap_exit(), stubs.poll_stub(), gate, stubs.count_stub(), stubs.note_stub()]
-        self.trap_exit, self.poll_stub, self.gate, self.count_stub, self.note_stub = publish(self._owner, codes)
+        codes = [stubs.trap_exit(), stubs.poll_stub(), gate, stubs.count_stub(), stubs.note_stub(), stubs.new_stub()]
+        self.trap_exit, self.poll_stub, self.gate, self.count_stub, self.note_stub, self.new_stub = publish(
+            self._owner, codes
+        )
         self.value_gate = self.gate + for_values
         self._fibers: tuple[int, int, int, int] | None = None
 

@@ -77,6 +77,7 @@ cdef class Blueprint:
     cdef readonly str plan           # of memories
     cdef readonly object layout      # VMLayout
     cdef readonly tuple ids          # canonical type ids by type index
+    cdef readonly list layouts       # Layout by type index, None of function types; None where there are no others
     cdef UsedTypes types             # what they come from; they mean these types as long as it lives
     cdef object attach               # of the code
     cdef object code_table           # the CodeTable that it attached, and its compiler

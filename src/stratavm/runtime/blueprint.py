@@ -15,11 +15,15 @@ from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
 
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.contract.layout import vm_layout
 from stratavm.runtime.func import cell_widths
+from stratavm.spec import types as T
 from stratavm.spec.types import resolved_extern, resolved_func
 
+OF_OBJECTS = cython.declare(uint32_t, T.STRUCT_ID | T.ARRAY_ID)
+OWN_ID = cython.declare(uint32_t, T.OWN_ID)
 BATCH = cython.declare(uint32_t, 64)  # function types whose entries are published together
 
 BEFORE_IDS = cython.declare(uint64_t, 2)  # numbers of 32 bits that a pointer takes
@@ -43,6 +47,13 @@ def global_of(variable: object, ids: tuple) -> object:
     return variable if type is variable.type else variable.__class__(type, variable.init)
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def is_of_objects(number: uint32_t) -> cython.bint:
+    """Whether an id is that of a type of structs or of arrays; in an own id all other bits may be set."""
+    return number & OWN_ID == 0 and number & OF_OBJECTS != 0
+
+
 @cython.cclass
 class Blueprint:
     """A module as its instances see it.
@@ -60,6 +71,7 @@ class Blueprint:
         self.layout = vm_layout(module)
         self.types = runtime.types.of_module(module)
         self.ids = tuple(self.types.ids)
+        self.describe(runtime)
         self.n_imported_funcs = len(module.imported_funcs)
         self.functions, self.datas = module.functions, module.datas
         self.n_defined = self.functions.n
@@ -96,6 +108,31 @@ class Blueprint:
         free(self.places)
         free(self.plans)
         free(self.indices)
+
+    def describe(self, runtime):
+        """Tell the engine how objects of the module's types lie, before there are any: machine code makes some as soon
+        as a store has a heap. Ids mean these types as long as a blueprint has them, and a store has its instances."""
+        at: cython.Py_ssize_t
+        if not [number for number in self.ids if is_of_objects(number)]:
+            return 0
+        with importing:
+            from stratavm.contract.objects import layout
+            from stratavm.heap.types import Descriptors
+        made: object = Descriptors()
+        if runtime.descriptors is None:  # else another thread was faster; nothing lets one in between
+            runtime.descriptors = made
+        self.layouts = [layout(self.module, at) if is_of_objects(self.ids[at]) else None for at in range(len(self.ids))]
+        for at in range(len(self.ids)):
+            if self.layouts[at] is not None:
+                runtime.descriptors.describe(self.ids[at], self.layouts[at])
+        return 0
+
+    def layout_at(self, type_index: int) -> object:
+        """How objects of the type at an index lie. TypeError: it is one of functions."""
+        found: object = None if self.layouts is None else self.layouts[type_index]
+        if found is None:
+            raise TypeError(f"type {type_index} is one of functions")
+        return found
 
     def list_functions(self):
         """The functions that can be referenced, and the types by which callers know them."""

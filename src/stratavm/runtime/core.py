@@ -28,7 +28,7 @@ class Runtime:
     Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone);
     ``bus`` is where the events of its stores go; ``allocator`` gives memories their address space; ``asynchronous``
     loads what drives asynchronous calls (``call_async``, and ``refusal`` where there is none), None where nothing does;
-    ``descriptors`` are those of guests' objects, None until a store has some; ``things`` loads what Python has of such
+    ``descriptors`` are those of guests' objects, None until a module has some; ``things`` loads what Python has of such
     objects, None where that is no more than a reference.
     """
 

@@ -106,6 +106,8 @@ class Instance:
         # Making an object may run the collector, and that anything: from here on the store's end is ours as well.
         if is_closed(store):
             raise store.why_closed()
+        if store.objects is not None:
+            cython.cast(Objects, store.objects).keep(blueprint)
         self.number = len(store.instances)
         store.instances.append(self)
         return 0
@@ -618,8 +620,7 @@ class Instance:
 
     def object_layout(self, type_index: int) -> object:
         """How objects of the type at an index lie. TypeError: it is one of functions."""
-        objects: Objects = self.store.all_objects()
-        return objects.layout_of(self.blueprint, type_index)
+        return self.blueprint.layout_at(type_index)
 
     def new_object(self, type_index: int, count: int = 0) -> int:
         """A reference to a new struct, or to an array of so many elements: zeros and nulls. For guests that run without

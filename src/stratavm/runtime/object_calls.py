@@ -14,8 +14,9 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FuncRec,
     VMContext,
 )
+from cython.cimports.stratavm.heap.heap import allocation_is_due, heap_new
 from cython.cimports.stratavm.heap.mark import note_write
-from cython.cimports.stratavm.heap.state import TYPE_MASK, HeapState
+from cython.cimports.stratavm.heap.state import LARGE, TYPE_MASK, HeapState, TypeInfo, info_of, look_up_types
 from cython.cimports.stratavm.runtime.exceptions import free_dropped, keep_raised
 from cython.cimports.stratavm.runtime.func import cell_widths, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
@@ -167,11 +168,34 @@ def make(
 
 
 @cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def make_alone(
+    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), type_index: uint64_t, length: uint64_t
+) -> uint64_t:
+    """The same without the GIL, where no roots are asked for and the heap has room; else 0."""
+    state: cython.pointer(HeapState) = cython.cast(cython.pointer(HeapState), context.heap)
+    if state == cython.NULL or state.always or not state.rootless:
+        return 0
+    type_id: uint32_t = cython.cast(cython.pointer(uint32_t), vm.type_ids)[type_index]
+    look_up_types(state)
+    info: cython.pointer(TypeInfo) = info_of(state, cython.address(type_id))
+    size: uint64_t = info.size + info.element * length
+    if size > LARGE or allocation_is_due(state, size):
+        return 0
+    return cython.cast(uint64_t, heap_new(state, type_id, cython.cast(uint32_t, length), size))
+
+
+@cython.cfunc
 @cython.exceptval(check=False)
 def object_new(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), type_index: uint64_t, length: uint64_t
 ) -> uint32_t:
     """Builtin ``object_new``."""
+    found: uint64_t = make_alone(context, vm, type_index, length)
+    if found:
+        context.waited = found
+        return 0
     block: cython.pointer(ThreadBlock) = current_block()
     leave_guest(block)
     status: uint32_t = make(context, vm, type_index, length)

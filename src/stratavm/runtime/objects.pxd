@@ -25,8 +25,7 @@ cdef class Objects:
     cdef Heap heap
     cdef ExecContext* exec           # of the store; NULL once that is closed
     cdef dict things                 # address -> that of its ObjectRef, as long as there is one
-    cdef list kept                   # Blueprints: ids of types mean the same as long as objects have them
-    cdef dict layouts                # Layout by canonical id
+    cdef list kept                   # Blueprints with types of objects: their ids mean the same as long as it has them
     cdef dict shapes                 # GuestType by canonical id: what Python has asked for
     cdef uint64_t views              # buffers of its objects that somebody has
     cdef list holders                # weak references to tables, globals and instances
@@ -53,6 +52,7 @@ cdef class Objects:
     cdef void let_go(self, ObjectRef thing) noexcept
     cdef ObjectRef thing_at(self, uint64_t address)
     cdef object layout_of(self, object blueprint, object type_index)
+    cdef int keep(self, object blueprint) except -1
     cdef uint32_t type_at(self, uint64_t address) noexcept
     cdef uint32_t admitted(self, uint64_t address) noexcept
     cdef int take_words(self, object raws) except -1

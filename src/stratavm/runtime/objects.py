@@ -17,13 +17,12 @@ from cython.cimports.stratavm.heap.collect import collect_garbage
 from cython.cimports.stratavm.heap.heap import Heap, allocation_is_due, heap_new
 from cython.cimports.stratavm.heap.mark import is_object, mark_range, note_admitted, note_range, scan_words
 from cython.cimports.stratavm.heap.space import give_back
-from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, HeapState, HeapWindow
+from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, TYPE_MASK, HeapState, HeapWindow
 from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.resultcells import ResultCells, next_cells
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import StoreBusy
-from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.spec.types import ARRAY_ID, I31_TAG
 
@@ -85,8 +84,8 @@ class ObjectRef:
         if self.home is None:
             return "<object of a guest that was never initialised>"
         count: object = "?"
-        if self.home.type_at(self.address):
-            layout: object = self.home.layouts[self.type_id]
+        if self.home.exec != cython.NULL:  # it is a root
+            layout: object = self.home.heap.descriptors.layouts[self.type_id & TYPE_MASK]
             header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), self.address)
             count = header[1] if self.is_array else len(layout.offsets)
         return printable(f"<{'array' if self.is_array else 'struct'} of a guest, {count} values>")
@@ -119,7 +118,6 @@ class Objects:
         self.heap = heap
         self.things = {}
         self.kept = []
-        self.layouts = {}
         self.shapes = {}
         self.holders = []
         self.known = -1
@@ -235,16 +233,15 @@ class Objects:
 
     def layout_of(self, blueprint, type_index):
         """How objects of the type at an index of a module lie. TypeError: it is one of functions."""
-        type_id: object = blueprint.ids[type_index]
-        found: object = self.layouts.get(type_id)
-        if found is None:
-            with importing:
-                from stratavm.contract.objects import layout
-            found = layout(blueprint.module, type_index)
-            self.heap.descriptors.describe(type_id, found)
-            self.kept.append(blueprint)
-            self.layouts[type_id] = found
+        found: object = blueprint.layout_at(type_index)
+        self.keep(blueprint)
         return found
+
+    def keep(self, blueprint):
+        """There may be objects of the types of a module from here on."""
+        if blueprint.layouts is not None and blueprint not in self.kept:
+            self.kept.append(blueprint)
+        return 0
 
     def admitted(self, address):
         """``type_at`` where the reference goes on to a guest or a host, of which collections need not have known."""

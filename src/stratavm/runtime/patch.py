@@ -16,6 +16,7 @@ from cython.cimports.stratavm.runtime.func import LoneFunc
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.native import stack_pointer
+from cython.cimports.stratavm.runtime.objects import Objects
 from cython.cimports.stratavm.runtime.occupancy import PARKED, is_closed, request, stands
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -350,6 +351,8 @@ def try_switch(
             return RUNS
         if stands_on_stack(instance, functions):
             return STANDS
+    if instance.store.objects is not None:
+        cython.cast(Objects, instance.store.objects).keep(version.blueprint)
     reclaim(instance, dropped, at_poll)
     # From here on nothing is allocated and no Python runs: what is found stays so. Until here others may have run: the
     # next attempt says who was first.

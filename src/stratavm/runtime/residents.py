@@ -18,7 +18,6 @@ from cython.cimports.stratavm.runtime.quota import FuelPot, new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
-from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import whole
 from stratavm.runtime.limits import StoreLimits
@@ -228,7 +227,11 @@ class Residence(Occupied):
     @property
     def bytes_held(self) -> int:
         """Of ``StoreLimits.total_bytes``: what memories, tables, instances and handles take, and what was charged."""
-        return 0 if self.quota is None else self.quota.held
+        if self.quota is None:
+            return 0
+        if self.objects is not None and self.exec.occupant == 0:  # guests take blocks without the GIL
+            self.count_heap(self.objects)
+        return self.quota.held
 
     @property
     def memory_bytes_held(self) -> int:
@@ -463,22 +466,22 @@ class Residence(Occupied):
     # ---- objects of guests ----
 
     def all_objects(self):
-        """The objects of its guests; their heap is made when the first is."""
+        """The objects of its guests. Their heap is made when the first of them is."""
         if is_closed(self):
             raise self.why_closed()
         if self.objects is None:
-            with importing:
-                from stratavm.heap.types import Descriptors
             runtime: object = self.template.runtime
             if runtime.things is not None:
                 runtime.things()
             if runtime.descriptors is None:
-                runtime.descriptors = Descriptors()
+                raise TypeError("no module of this engine has types of objects")
             heap: Heap = self.new_heap(runtime.descriptors, self.template.gc)
             if is_closed(self):
                 raise self.why_closed()
             if self.objects is None:  # as in ``all_handles``
                 self.objects = new_objects(heap, self.exec)
+                for instance in self.instances:
+                    cython.cast(Objects, self.objects).keep(instance.blueprint)
         return self.objects
 
     def new_heap(self, descriptors, gc):

@@ -83,6 +83,7 @@ class StoreTemplate:
             self.exec.trap_exit = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.trap_exit))
             self.exec.poll_stub = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.poll_stub))
             self.exec.count_stub = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.count_stub))
+            self.exec.new_stub = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.new_stub))
             self.exec.note_stub = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.note_stub))
             self.exec.gate = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.gate))
             self.exec.value_gate = cython.cast(cython.p_void, cython.cast(uint64_t, stubs.value_gate))

@@ -147,7 +147,7 @@ NESTED = f"""(module
   (type $a (array i32))
   (func (export "check") (param $k i32) (local $l (ref null $a))
     (loop
-      (local.set $l (array.new $a (local.get $k) (i32.const 3)))
+      (local.set $l (array.new $a (local.get $k) (i32.add (i32.const 3) (i32.and (local.get $k) (i32.const 1)))))
       (if (i32.ne (array.get $a (local.get $l) (i32.const 2)) (local.get $k)) (then (unreachable)))
       (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
   {CHURN})"""

@@ -35,6 +35,7 @@ PSEUDO: Final[dict[str, int]] = {
     "trunc": 1051,
     "change": 1052,
     "note": 1053,
+    "new": 1054,
     "via": 2048,
 }
 """Number of each pseudo operation; ``via`` plus the number of a row is that row behind a context pointer."""

@@ -92,6 +92,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 from cython.cimports.stratavm.targets.x64.emit_values import (
     COLD_BELOW,
     COLD_COUNT,
+    COLD_NEW,
     COLD_NOTE,
     COLD_POLL,
     COLD_TRAP,
@@ -143,6 +144,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_JCC,
     P_JMP,
     P_LANDING,
+    P_NEW,
     P_NOTE,
     P_PARAMS,
     P_POLL,
@@ -318,7 +320,7 @@ class Emitter(ValueEmitter):
             of_blocks |= self.m.blocks[i].flags
         for i in range(self.m.n_insts):
             of_insts |= self.m.insts[i].flags
-            if is_call(self.m.insts[i].op) or self.m.insts[i].op == P_NOTE:
+            if is_call(self.m.insts[i].op) or self.m.insts[i].op == P_NOTE or self.m.insts[i].op == P_NEW:
                 return False
         return not of_blocks & BF_LOOP_HEADER and not of_insts & MI_CALL
 
@@ -597,6 +599,8 @@ class Emitter(ValueEmitter):
             return self.change(inst, ops)
         if op == P_NOTE:
             return self.note(inst, ops)
+        if op == P_NEW:
+            return self.new_object(inst, ops)
         return self.control(inst, ops, block)
 
     def control(self, inst, ops, block):
@@ -916,6 +920,8 @@ class Emitter(ValueEmitter):
                 self.cold_count(cython.address(c))
             elif c.kind == COLD_NOTE:
                 self.cold_note(cython.address(c))
+            elif c.kind == COLD_NEW:
+                self.cold_new(cython.address(c))
             elif c.kind == COLD_BELOW:
                 emit_below(self.b, c.back)
                 self.explicit_trap(TRAP_INDIRECT_CALL_MISMATCH)

@@ -10,13 +10,17 @@ from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
+    EXEC_HEAP_END,
     EXEC_HEAP_MARKING,
+    EXEC_HEAP_NEXT,
     EXEC_HEAP_SIDE,
+    EXEC_NEW_STUB,
     EXEC_NOTE_STUB,
     NO_FRAME,
     TRAP_DIV_BY_ZERO,
     TRAP_INT_OVERFLOW,
     TRAP_INVALID_CONVERSION,
+    VMCTX_TYPE_IDS,
 )
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, UNLOGGED
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
@@ -47,6 +51,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_CDQ,
     MOP_CMP_MI,
     MOP_CMP_RI,
+    MOP_CMP_RM,
     MOP_CVTSI2SD_RR,
     MOP_CVTSI2SS_RR,
     MOP_CVTTSD2SI_RR,
@@ -61,6 +66,8 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_IDIV_R,
     MOP_LEA_RM,
     MOP_LOCKCMPXCHG_MR,
+    MOP_MOV_MI,
+    MOP_MOV_MR,
     MOP_MOV_RI,
     MOP_MOV_RM,
     MOP_MOV_RR,
@@ -675,6 +682,37 @@ class ValueEmitter:
         return self.b.bind(zero)
 
     # ---- objects of guests -----------------------------------------------------------------------
+
+    def new_object(self, inst, ops):
+        """A new object where the window has room (ADR-0077). Before its header there is nothing that polls or
+        collects."""
+        object_: uint32_t = ops[0].loc
+        size: uint32_t = cython.cast(uint32_t, inst.imm)
+        length: uint32_t = cython.cast(uint32_t, inst.imm >> 32)
+        label: uint32_t = self.cold(COLD_NEW, object_)
+        self.colds[self.n_colds - 1].b = inst.aux
+        self.colds[self.n_colds - 1].c = length
+        self.held = NOTHING_HELD
+        emit_rm(self.b, MOP_MOV_RM, 8, object_, based(R15, EXEC_HEAP_NEXT))
+        emit_rm(self.b, MOP_LEA_RM, 8, R11, based(object_, size))
+        emit_rm(self.b, MOP_CMP_RM, 8, R11, based(R15, EXEC_HEAP_END))
+        emit_jcc(self.b, CC_A, label)
+        emit_rm(self.b, MOP_MOV_MR, 8, R11, based(R15, EXEC_HEAP_NEXT))
+        emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, VMCTX_TYPE_IDS))
+        emit_rm(self.b, MOP_MOV_RM, 4, R11, based(R11, 4 * cython.cast(int32_t, inst.aux)))
+        emit_rm(self.b, MOP_MOV_MR, 8, R11, based(object_, 0))  # no elements
+        if length:
+            emit_mi(self.b, MOP_MOV_MI, 4, based(object_, 4), cython.cast(int32_t, length))
+        return self.b.bind(self.colds[self.n_colds - 1].back)
+
+    def cold_new(self, c):
+        """The shared stub keeps every register but r11, in which it takes what is wanted and gives the reference."""
+        wanted: uint64_t = cython.cast(uint64_t, c.c) << 32 | c.b
+        emit_ri(self.b, MOP_MOV_RI, 8, R11, cython.cast(int64_t, wanted))
+        emit_m(self.b, MOP_CALL_M, R15, EXEC_NEW_STUB)
+        self.return_site()
+        emit_rr(self.b, MOP_MOV_RR, 8, c.a, R11)
+        return emit_jmp(self.b, c.back)
 
     def note(self, inst, ops):
         """The write barrier (ADR-0077). Its rare path is for a word whose granule is old and was not written to since

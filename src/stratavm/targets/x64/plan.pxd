@@ -21,6 +21,7 @@ cdef struct TypePlan:
     uint32_t own_id       # the canonical id of the type, or 0 where only the engine knows it
     uint32_t usable       # 0: not a function type
     uint32_t open         # others may be declared below it
+    uint32_t size         # bytes of a struct, of an array those before its elements; 0: a function type
 
 cdef struct MemoryPlan:
     uint32_t cell         # offset from r14 of the base pointer; the MemDef pointer is at +8

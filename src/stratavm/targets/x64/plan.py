@@ -52,19 +52,20 @@ def value_type(t: int) -> int:
     return VALUE_TYPES.get(t, T_REF)
 
 
-def fields_of(module, index: int) -> list:
-    """Type, bytes, offset of each field of a type of structs, or of an array's elements, and whether it is traced:
-    their places have bytes where those of a function have a register. None of a type of functions."""
+def fields_of(module, index: int) -> tuple[int, list]:
+    """Bytes of a type's objects, without elements, and type, bytes, offset of each field, or of the elements, and
+    whether it is traced: their places have bytes where those of a function have a register. None of a type of
+    functions."""
     composite = module.types[index].composite
     if isinstance(composite, types.FuncType):
-        return []
+        return 0, []
     with importing:
         from stratavm.contract.objects import layout
         from stratavm.heap.layout import storage_size
     storages = [f.storage for f in types.fields_of(composite)]
     found = layout(module, index)
     traced = [offset in found.traced for offset in found.offsets]
-    return list(zip(storages, map(storage_size, storages), found.offsets, traced, strict=True))
+    return found.size, list(zip(storages, map(storage_size, storages), found.offsets, traced, strict=True))
 
 
 @cython.cfunc
@@ -124,7 +125,9 @@ class ModulePlan:
         signatures = [self._signature(t.composite) for t in paced(module.types)]
         fields = [fields_of(module, i) for i in paced(range(count))]
         own_ids = [types.own_id(group.types) for group in paced(module.rec_groups) for _ in group.types]
-        total = sum(len(s.params) + len(s.results) for s in signatures if s is not None) + sum(map(len, fields))
+        total = sum(len(s.params) + len(s.results) for s in signatures if s is not None) + sum(
+            [len(found) for _, found in fields]
+        )
         self.types = cython.cast(cython.pointer(TypePlan), _zeros(count, cython.sizeof(TypePlan)))
         self.places = cython.cast(cython.pointer(ValuePlace), _zeros(total, cython.sizeof(ValuePlace)))
         self.n_types = count
@@ -134,8 +137,10 @@ class ModulePlan:
             s = signatures[i]
             plan: cython.pointer(TypePlan) = cython.address(self.types[i])
             plan.first = at
+            plan.open = not module.types[i].final
+            plan.size = fields[i][0]
             if s is None:
-                for storage, size, offset, traced in fields[i]:
+                for storage, size, offset, traced in fields[i][1]:
                     self.places[at].type = value_type(types.I32 if storage in (types.I8, types.I16) else storage)
                     self.places[at].reg = size
                     self.places[at].traced = traced
@@ -144,7 +149,6 @@ class ModulePlan:
                 continue
             plan.usable = 1
             plan.own_id = own_ids[i]
-            plan.open = not module.types[i].final
             plan.n_params = len(s.params)
             plan.n_results = len(s.results)
             plan.stack_bytes = s.stack_bytes

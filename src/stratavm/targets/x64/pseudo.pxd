@@ -34,6 +34,8 @@ cdef enum Pseudo:
                        # imm = row of the operation in registers; aux = kind: until nobody came between
     P_NOTE             # the write barrier: U object, a scaled index as behind P_VIA, disp: a reference there is about to change; cc =
                        # NOTE_OLD: it becomes none to an object
+    P_NEW              # D: a new object of zeros; aux = type index; imm = its bytes, a multiple of 16, and in the upper half its
+                       # elements
     P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,
                        # disp, and the high half of imm as its immediate; with MI_TRAPS: aux = kind
 

@@ -1,5 +1,5 @@
 # Selection of objects of guests and references to them.
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from stratavm.targets.x64.plan cimport ValuePlace
 from stratavm.targets.x64.select_atomic cimport AtomicSelector
 
@@ -15,7 +15,11 @@ cdef class ObjectSelector(AtomicSelector):
     cdef int field(self, uint32_t n, bint write) except -1 nogil
     cdef int element(self, uint32_t n, bint write) except -1 nogil
     cdef int length(self, uint32_t n) except -1 nogil
-    cdef int new(self, uint32_t n, uint32_t length) except -1 nogil
+    cdef int new(self, uint32_t n, uint64_t size, uint32_t length) except -1 nogil
+    cdef bint is_zero(self, uint32_t node) noexcept nogil
+    cdef int ask_for(self, uint32_t n, uint32_t length) except -1 nogil
+    cdef int new_array(self, uint32_t n, bint filled) except -1 nogil
+    cdef int put(self, uint32_t n, uint32_t node, ValuePlace* place, uint32_t at) except -1 nogil
     cdef int make(self, uint32_t n) except -1 nogil
     cdef int ask(self, uint32_t n) except -1 nogil
     cdef int test(self, uint32_t n) except -1 nogil

@@ -1,9 +1,9 @@
 # strata: hot
 """Selection of objects of guests, of numbers in references, and of what asks what a reference is.
 
-What reads and writes them is instructions: a reference is an address, and where a value lies says the plan. What makes
-them calls a builtin, and so do other rows, with operands in cells, where it leaves the result. A number in a reference
-is 31 bits below bit 63 (``spec/types.py``).
+What reads, writes and makes them is instructions: a reference is an address, and where a value lies says the plan
+(ADR-0077 has the write barrier and allocation). Other rows call a builtin with operands in cells, where it leaves the
+result. A number in a reference is 31 bits below bit 63 (``spec/types.py``).
 """
 
 import cython
@@ -19,10 +19,12 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TRAP_NULL_I31,
     TRAP_NULL_STRUCTURE,
 )
+from cython.cimports.stratavm.heap.state import LARGE
 from cython.cimports.stratavm.ir.ops import (
     OP_ARRAY_GET,
     OP_ARRAY_GET_S,
     OP_ARRAY_LEN,
+    OP_ARRAY_NEW,
     OP_ARRAY_NEW_DEFAULT,
     OP_ARRAY_NEW_FIXED,
     OP_ARRAY_SET,
@@ -34,7 +36,7 @@ from cython.cimports.stratavm.ir.ops import (
     OP_STRUCT_SET,
 )
 from cython.cimports.stratavm.ir.ssa import T_I32, T_I64, T_NONE, Node
-from cython.cimports.stratavm.machine.minst import MI_EFFECT, MI_FLAGS_DEF, NO_VREG
+from cython.cimports.stratavm.machine.minst import C_REG, MI_EFFECT, MI_FLAGS_DEF, NO_VREG, R_DEF
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RR,
     MOP_AND_RI,
@@ -54,7 +56,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import RULE_EXTRA, S_I31_GET, S_OBJECT, S_REF_I31, S_REF_TEST
 from cython.cimports.stratavm.targets.x64.plan import ValuePlace
-from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_AE, CC_E, NOTE_OLD, P_NOTE
+from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_AE, CC_E, NOTE_OLD, P_NEW, P_NOTE
 from cython.cimports.stratavm.targets.x64.rows import row_address
 from cython.cimports.stratavm.targets.x64.select_base import is_const, load_of, store_of, width_of
 
@@ -65,6 +67,7 @@ I31_TAG = cython.declare(uint64_t, T.I31_TAG)
 TAG_BIT = cython.declare(uint32_t, T.I31_TAG.bit_length() - 1)
 LENGTH = cython.declare(uint32_t, 4)  # where an array's length is
 MOST_FIXED_ELEMENTS = cython.declare(uint32_t, 64)
+MOST_FILLED = cython.declare(uint32_t, 16)  # elements of an array that get the same value one by one
 HEAP_I31 = cython.declare(uint32_t, (T.I31 - 0x80) & 0xFFFFFFFF)  # as the binary has it
 
 
@@ -96,8 +99,8 @@ class ObjectSelector(AtomicSelector):
             return self.length(n)
         if op == OP_STRUCT_NEW or op == OP_STRUCT_NEW_DEFAULT or op == OP_ARRAY_NEW_FIXED:
             return self.make(n)
-        if op == OP_ARRAY_NEW_DEFAULT:
-            return self.new(n, self.value(self.ssa.args[self.ssa.nodes[n].b]))
+        if op == OP_ARRAY_NEW_DEFAULT or op == OP_ARRAY_NEW:
+            return self.new_array(n, op == OP_ARRAY_NEW)
         return self.ask(n)
 
     def immediate(self, n, which):
@@ -193,7 +196,17 @@ class ObjectSelector(AtomicSelector):
         reference: uint32_t = self.not_null(self.ssa.args[self.ssa.nodes[n].b], TRAP_NULL_ARRAY)
         return self.load_value(n, 4, reference, NO_VREG, 0, LENGTH) if self.uses[n] else 0
 
-    def new(self, n, length):
+    def new(self, n, size, length):
+        """A new object of zeros, of so many bytes and elements: inline where the window may have room for it."""
+        if size > LARGE:
+            return self.ask_for(n, self.constant(length, T_I64))
+        self.pseudo(P_NEW, 8, MI_EFFECT | MI_FLAGS_DEF)
+        self.m.last().aux = self.immediate(n, 0)
+        self.m.last().imm = (size + 15) & ~cython.cast(uint64_t, 15) | cython.cast(uint64_t, length) << 32
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        return 0
+
+    def ask_for(self, n, length):
         """A new object of zeros, which the runtime makes."""
         values: uint32_t[2]
         values[0] = self.constant(self.immediate(n, 0), T_I64)
@@ -204,30 +217,51 @@ class ObjectSelector(AtomicSelector):
         self.m.last().flags |= MI_EFFECT
         return 0
 
-    def make(self, n):
-        """``struct.new`` and ``array.new_fixed``: the operands go into an object of zeros."""
+    def new_array(self, n, filled):
+        """``array.new`` and ``array.new_default``: of a length that is known, inline."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
-        place: cython.pointer(ValuePlace)
+        place: cython.pointer(ValuePlace) = self.place_of(n, 0)
+        length: uint32_t = self.ssa.args[at.b + 1 if filled else at.b]
+        count: uint64_t
         i: uint32_t
-        node: uint32_t
-        count: uint32_t = at.c
-        fixed: cython.bint = at.op == OP_ARRAY_NEW_FIXED
-        if fixed and count > MOST_FIXED_ELEMENTS:
+        zeros: cython.bint = not filled or self.is_zero(self.ssa.args[at.b])
+        if not is_const(self.ssa, length):
+            return self.ask_for(n, self.value(length)) if zeros else self.ask(n)
+        count = self.const_bits(length)
+        if not zeros and count > MOST_FILLED:
             return self.ask(n)
-        self.new(n, self.constant(count if fixed else 0, T_I64))
-        for i in range(count):
-            node = self.ssa.args[at.b + i]
-            place = self.place_of(n, 0 if fixed else i)
-            self.save_value(
-                self.ssa.nodes[node].type,
-                place.reg,
-                self.value(node),
-                self.define(n),
-                NO_VREG,
-                0,
-                place.offset + (place.reg * i if fixed else 0),
-            )
+        self.new(n, place.offset + place.reg * count, cython.cast(uint32_t, count))
+        for i in range(0 if zeros else cython.cast(uint32_t, count)):
+            self.put(n, self.ssa.args[at.b], place, i)
         return 0
+
+    def is_zero(self, node):
+        """Whether a value is all zeros, as a new object is: it need not be written."""
+        return is_const(self.ssa, node) and self.const_bits(node) == 0
+
+    def make(self, n):
+        """``struct.new`` and ``array.new_fixed``: the operands go into an object of zeros. Nothing between collects, so
+        that these stores need no barrier."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
+        type: uint32_t = self.immediate(n, 0)
+        place: cython.pointer(ValuePlace) = self.plan.places + self.plan.types[type].first
+        i: uint32_t
+        fixed: cython.bint = at.op == OP_ARRAY_NEW_FIXED
+        if fixed and at.c > MOST_FIXED_ELEMENTS:
+            return self.ask(n)
+        self.new(n, self.plan.types[type].size + (place.reg * at.c if fixed else 0), at.c if fixed else 0)
+        for i in range(at.c):
+            self.put(n, self.ssa.args[at.b + i], place if fixed else place + i, i if fixed else 0)
+        return 0
+
+    def put(self, n, node, place, at):
+        """The first value of a field of a new object, or of an element."""
+        if self.is_zero(node):
+            return 0
+        value: uint32_t = self.value(node)
+        return self.save_value(
+            self.ssa.nodes[node].type, place.reg, value, self.define(n), NO_VREG, 0, place.offset + place.reg * at
+        )
 
     def ask(self, n):
         """A row of objects: the runtime does it."""

@@ -473,6 +473,23 @@ def note_stub() -> Code:
     return a.finish(frame)
 
 
+@lru_cache(maxsize=1)
+def new_stub() -> Code:
+    """Makes an object that the window has no room for, called with all registers live, so that whoever collects garbage
+    finds them on the stack; r11 = the index of its type and, in the upper half, how many elements it has; then the
+    reference.
+    """
+    a = Asm()
+    frame = _save_all(a)
+    a.ins("mov_rr", "rdx", "r11", width=4)
+    a.ins("mov_rr", "rcx", "r11")
+    a.ins("shr_ri", "rcx", imm=32)
+    _builtin(a, "object_new")
+    a.ins("mov_rm", "r11", base="r15", disp=EXEC_AT["waited"])
+    _restore_all(a)
+    return a.finish(frame)
+
+
 def _save_all(a: Asm, pushed: int = 0) -> int:
     """Begin a stub that keeps every register, and before whose call so many bytes were pushed; gives the bytes of its
     frame."""

@@ -1,0 +1,28 @@
+;; A new object comes from the window where that has room, and what is written first needs no barrier; what a reference
+;; in it is later has one.
+;;! show: asm
+;;! run: pair 3 4 => 7
+;;! run: row 5 => 10
+;;! run: fill 7 => 28
+(module
+  (type $s (struct (field $v (mut i32)) (field $n (mut (ref null $s)))))
+  (type $r (array (mut (ref null $s))))
+  (type $b (array (mut i16)))
+  ;; No store of what is zero, and none of these stores has a barrier.
+  (func $new (param i32) (result (ref $s)) (struct.new $s (local.get 0) (ref.null $s)))
+  (func $pair (export "pair") (param i32 i32) (result i32) (local $s (ref $s))
+    (local.set $s (struct.new $s (local.get 0) (struct.new $s (local.get 1) (ref.null $s))))
+    (i32.add (struct.get $s $v (local.get $s)) (struct.get $s $v (struct.get $s $n (local.get $s)))))
+  ;; A barrier asks two questions; of null only the second.
+  (func $set (param (ref $s) (ref null $s)) (struct.set $s $n (local.get 0) (local.get 1)))
+  (func $clear (param (ref $s)) (struct.set $s $n (local.get 0) (ref.null $s)))
+  (func $put (param (ref $r) i32 (ref null $s)) (array.set $r (local.get 0) (local.get 1) (local.get 2)))
+  ;; A length that is known.
+  (func $row (export "row") (param i32) (result i32) (local $r (ref $r))
+    (local.set $r (array.new_default $r (i32.const 3)))
+    (call $put (local.get $r) (i32.const 2) (call $new (local.get 0)))
+    (i32.add (struct.get $s $v (array.get $r (local.get $r) (i32.const 2)))
+      (struct.get $s $v (array.get $r (local.get $r) (i32.const 2)))))
+  (func $fill (export "fill") (param i32) (result i32) (local $b (ref $b))
+    (local.set $b (array.new $b (local.get 0) (i32.const 4)))
+    (i32.mul (array.get_u $b (local.get $b) (i32.const 3)) (array.len (local.get $b)))))
