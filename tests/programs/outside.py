@@ -2,20 +2,29 @@
 
 The compiler of MoonBit and the sources of its standard library are those of npm's packages ``@moonbit/moonc-worker``
 and ``@moonbit/moonpad-monaco``. What is made of the library's packages is kept below ``build``, for the next time.
+
+``python -m tests.programs.outside`` compiles the tests that the library brings with it and runs each on node and on all
+tiers that compile (``--tier``, and ``--only`` for packages with that in their names); they have to print the same.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import hashlib
 import json
 import re
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from stratavm.base.choices import TIERS, TierName
+from stratavm.base.errors import Trap
+from stratavm.engine import Config, Engine, Linker, Module, Store
+from stratavm.module.features import INTERPRETED
 from tests import witnesses
 
 HERE: Final = Path(__file__).with_name("outside")
@@ -41,26 +50,102 @@ def library(bundle: Path) -> dict[str, bytes]:
     return {path: base64.b64decode(strings[name]) for path, name in NAMED.findall(text) if name in strings}
 
 
+class Compiler:
+    """The compiler, and the library that it needs. A test that asks for it skips where it is not."""
+
+    def __init__(self) -> None:
+        modules = ("node_modules", "@moonbit")
+        self.script = witnesses.needed(*modules, "moonc-worker", "moonc-worker.js")
+        bundle = witnesses.needed(*modules, "moonpad-monaco", "dist", "moonpad-monaco.js")
+        self.node = witnesses.node()
+        digest = hashlib.sha256(self.script.read_bytes() + bundle.read_bytes()).hexdigest()[:16]
+        self.kept = KEPT / digest
+        self.root = self.kept / "library"
+        if not self.root.is_dir():
+            unpack(bundle, self.kept)
+        found = json.loads((self.root / "_build" / "packages.json").read_text())["packages"]
+        self.packages = {f"{package['root']}/{package['rel']}": package for package in found}
+        self.needs = {name: aliases(package["deps"]) for name, package in self.packages.items()}
+
+    def compile(self, program: dict[str, Any], used: Iterable[str], result: Path) -> None:
+        """A module of a program and what it uses. RuntimeError: the compiler refuses it, and says why."""
+        order = list(dict.fromkeys(each for name in used for each in behind(name, self.needs)))
+        packages = [self.planned(name, order[:at]) for at, name in enumerate(order)]
+        given = {
+            "indirect": [],
+            "imports": [],
+            "library": [(each, each.removeprefix(CORE)) for each in order],
+            **program,
+        }
+        plan = {"packages": [*packages, given], "kept": str(self.kept), "result": str(result)}
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary, "plan.json")
+            path.write_text(json.dumps(plan))
+            command = [self.node, HERE / "moonc.cjs", self.script, path]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        if done.returncode:
+            raise RuntimeError(f"{result.stem}: {done.stderr}")
+
+    def planned(self, name: str, before: list[str]) -> dict[str, Any]:
+        """What is to be done for a package of the library."""
+        package, needs = self.packages[name], self.needs[name]
+        return {
+            "name": name,
+            "files": self.files(package["files"]),
+            "imports": list(needs.items()),
+            "indirect": [(each, each.rpartition("/")[2]) for each in before if each not in needs],
+            "library": [],
+            "source": package["root-path"],
+            "main": False,
+        }
+
+    def files(self, listed: dict[str, Any]) -> list[tuple[str, str]]:
+        """Those that are for this target: names and paths."""
+        return [
+            (file, str(self.root / file.removeprefix(FILES)))
+            for file, which in listed.items()
+            if "WasmGC" in which["backend"] and "Release" in which["optlevel"]
+        ]
+
+    def program(self, source: str, result: Path) -> None:
+        """One of ours."""
+        files = [(source, str(HERE / source))]
+        given = {"name": "outside/main", "files": files, "source": "outside:/", "main": True}
+        self.compile(given, (CORE + used for used in USED), result)
+
+    def tested(self) -> list[str]:
+        """Packages of the library that have tests."""
+        return [name for name, package in self.packages.items() if self.files(package["test-files"])]
+
+    def tests(self, name: str, result: Path) -> None:
+        """A package's tests."""
+        package = self.packages[name]
+        imports = {**self.needs[name], **aliases(package["test-deps"]), name: name.rpartition("/")[2]}
+        imports.setdefault(f"{CORE}test", "test")
+        imports.pop(f"{CORE}prelude", None)
+        given = {
+            "name": "outside/tests",
+            "files": [(file.rpartition("/")[2], path) for file, path in self.files(package["test-files"])],
+            "imports": list(imports.items()),
+            "source": "outside:/",
+            "main": True,
+            "tests": True,
+        }
+        self.compile(given, (*imports, f"{CORE}prelude", f"{CORE}array", f"{CORE}string"), result)
+
+
 def compile_all(into: Path) -> dict[str, Path]:
     """The programs, compiled; a test that asks for them skips where the compiler is not."""
-    modules = ("node_modules", "@moonbit")
-    compiler = witnesses.needed(*modules, "moonc-worker", "moonc-worker.js")
-    bundle = witnesses.needed(*modules, "moonpad-monaco", "dist", "moonpad-monaco.js")
-    node = witnesses.node()
-    digest = hashlib.sha256(compiler.read_bytes() + bundle.read_bytes()).hexdigest()[:16]
-    kept = KEPT / digest
-    if not (kept / "library").is_dir():
-        unpack(bundle, kept)
-    with tempfile.TemporaryDirectory() as temporary:
-        plan = Path(temporary, "plan.json")
-        for name in PROGRAMS:
-            made = planned(kept, f"{name}.mbt", into / f"{name}.wasm")
-            plan.write_text(json.dumps(made))
-            command = [node, HERE / "moonc.cjs", compiler, plan]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-            if done.returncode:
-                raise RuntimeError(f"{name}.mbt: {done.stderr}")
-    return {name: into / f"{name}.wasm" for name in PROGRAMS}
+    compiler = Compiler()
+    made = {name: into / f"{name}.wasm" for name in PROGRAMS}
+    for name, path in made.items():
+        compiler.program(f"{name}.mbt", path)
+    return made
+
+
+def aliases(needed: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Packages, and as what they are known."""
+    return {each["path"]: each["alias"] for each in needed}
 
 
 def unpack(bundle: Path, kept: Path) -> None:
@@ -75,43 +160,59 @@ def unpack(bundle: Path, kept: Path) -> None:
         root.rename(kept / "library")
 
 
-def planned(kept: Path, source: str, result: Path) -> dict[str, Any]:
-    """What the compiler is to do: packages in the order in which they need one another, and the program."""
-    root = kept / "library"
-    found = json.loads((root / "_build" / "packages.json").read_text())["packages"]
-    packages = {f"{package['root']}/{package['rel']}": package for package in found}
-    needs = {name: {d["path"]: d["alias"] for d in package["deps"]} for name, package in packages.items()}
-    order = list(dict.fromkeys(name for used in USED for name in behind(CORE + used, needs)))
-    plans = [
-        {
-            "name": name,
-            "files": [
-                (file, str(root / file.removeprefix(FILES)))
-                for file, which in packages[name]["files"].items()
-                if "WasmGC" in which["backend"] and "Release" in which["optlevel"]
-            ],
-            "imports": list(needs[name].items()),
-            "indirect": [(each, each.rpartition("/")[2]) for each in order[:at] if each not in needs[name]],
-            "library": [],
-            "source": packages[name]["root-path"],
-            "main": False,
-        }
-        for at, name in enumerate(order)
-    ]
-    program = {
-        "name": "outside/main",
-        "files": [(source, str(HERE / source))],
-        "imports": [],
-        "indirect": [],
-        "library": [(each, each.removeprefix(CORE)) for each in order],
-        "source": "outside:/",
-        "main": True,
-    }
-    return {"packages": [*plans, program], "kept": str(kept), "result": str(result)}
-
-
 def behind(name: str, needs: dict[str, dict[str, str]]) -> Iterator[str]:
     """What a package needs, and itself, each behind what it needs."""
     for each in needs[name]:
         yield from behind(each, needs)
     yield name
+
+
+def run_tests(binary: bytes, tier: TierName) -> str:
+    """What tests print, one after another, and where they trapped."""
+    units: list[int] = []
+    engine = Engine(Config(tier=tier, strict=tier != "oracle", features=INTERPRETED))
+    linker = Linker(engine)
+    linker.define("spectest", "print_char", units.append)
+    linker.define("__moonbit_time_unstable", "instant_now", lambda: None)
+    linker.define("__moonbit_time_unstable", "instant_elapsed_as_secs_f64", lambda instant: 0.0)
+    with Store(engine) as store:
+        exports: Any = linker.instantiate(store, Module(binary, engine)).exports
+        exports["_start"]()
+        for at in range(exports["test_count"]()):
+            try:
+                exports["test_run"](at)
+            except Trap:
+                units += map(ord, "\ntrapped\n")
+    return b"".join(unit.to_bytes(2, "little") for unit in units).decode("utf-16-le", "replace")
+
+
+def main() -> int:
+    """The library's own tests; 1 if a tier differs from node."""
+    parser = argparse.ArgumentParser(prog="python -m tests.programs.outside", description=__doc__)
+    parser.add_argument("--only", default="", help="packages with this in their names")
+    parser.add_argument("--tier", choices=TIERS, action="append", help="a tier (jit0, jit1, auto)")
+    options = parser.parse_args()
+    compiler, different = Compiler(), 0
+    for name in compiler.tested():
+        if options.only not in name:
+            continue
+        with tempfile.TemporaryDirectory() as temporary:
+            path = Path(temporary, "tests.wasm")
+            try:
+                compiler.tests(name, path)
+            except RuntimeError as refused:
+                print(f"{name}: the compiler refuses its tests: {str(refused)[-300:]!r}", flush=True)
+                continue
+            command = [compiler.node, "--no-warnings", HERE / "run.cjs", "tests", path]
+            expected = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
+            found = {tier: run_tests(path.read_bytes(), tier) for tier in options.tier or ("jit0", "jit1", "auto")}
+        wrong = [tier for tier, said in found.items() if said != expected]
+        lines = expected.split("\n")
+        counts = f"{lines.count('ok')} passed, {lines.count('trapped')} trapped"
+        print(f"{name}: {counts}" + (f"; ANOTHER on {', '.join(wrong)}" if wrong else ", the same"), flush=True)
+        different += bool(wrong)
+    return int(bool(different))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

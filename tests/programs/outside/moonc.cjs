@@ -30,12 +30,56 @@ function ask(name, params) {
   });
 }
 
+// Behind a package's tests: calls that run them one by one.
+const DRIVER = `
+let all_cases : Array[(String, () -> Unit raise)] = []
+
+fn collect_cases(
+  no_args : Map[String, Map[Int, (() -> Unit raise, Array[String])]],
+  with_args : Map[String, Map[Int, ((@test.Test) -> Unit raise, Array[String])]],
+) -> Unit {
+  for file, cases in no_args {
+    for index, pair in cases {
+      all_cases.push(("\\{file} \\{index} \\{pair.1}", pair.0))
+    }
+  }
+  for file, cases in with_args {
+    for index, pair in cases {
+      let f = pair.0
+      all_cases.push(("\\{file} \\{index} \\{pair.1}", () => f(@test.Test::new("case"))))
+    }
+  }
+}
+
+pub fn test_count() -> Int {
+  all_cases.length()
+}
+
+pub fn test_run(at : Int) -> Unit {
+  let (name, f) = all_cases[at]
+  println(name)
+  try {
+    f()
+    println("ok")
+  } catch {
+    error => println("raised \\{error}")
+  }
+}
+
+fn main {
+TESTS
+  collect_cases(no_args_tests, with_args_tests)
+}
+`;
+
 async function build(one, interfaces) {
   const kept = (ending) => path.join(plan.kept, one.name.replaceAll("/", "+") + ending);
   if (!one.main && fs.existsSync(kept(".core")))
     return {core: new Uint8Array(fs.readFileSync(kept(".core"))), mi: new Uint8Array(fs.readFileSync(kept(".mi")))};
+  const files = one.files.map(([name, file]) => [name, fs.readFileSync(file, "utf8")]);
+  if (one.tests) files.push(["driver.mbt", DRIVER.replace("TESTS", await ask("genTestInfo", {mbtFiles: files}))]);
   const made = await ask("buildPackage", {
-    mbtFiles: one.files.map(([name, file]) => [name, fs.readFileSync(file, "utf8")]),
+    mbtFiles: files,
     miFiles: interfaces(one.imports), indirectImportMiFiles: interfaces(one.indirect), stdMiFiles: interfaces(one.library),
     target: "wasm-gc", pkg: one.name, pkgSources: [`${one.name}:${one.source}`], isMain: one.main, errorFormat: "human",
     enableValueTracing: false, noOpt: false,
@@ -54,14 +98,13 @@ async function main() {
   for (const one of plan.packages) made.set(one.name, await build(one, interfaces));
   const names = plan.packages.map((one) => one.name);
   const linked = await ask("linkCore", {
-    coreFiles: names.map((name) => made.get(name).core), main: names.at(-1), target: "wasm-gc", exportedFunctions: [],
-    pkgSources: plan.packages.map((one) => `${one.name}:${one.source}`), outputFormat: "wasm", testMode: false,
-    debug: false, noOpt: false, sourceMap: false, sources: {}, stopOnMain: false,
+    coreFiles: names.map((name) => made.get(name).core), main: names.at(-1), target: "wasm-gc", pkgSources: plan.packages.map((one) => `${one.name}:${one.source}`), outputFormat: "wasm", testMode: false,
+    exportedFunctions: plan.packages.at(-1).tests ? ["test_count", "test_run"] : [], debug: false, noOpt: false, sourceMap: false, sources: {}, stopOnMain: false,
   });
   fs.writeFileSync(plan.result, linked.result);
 }
 
 main().catch((error) => {
-  console.error(error.message.split("\n").slice(0, 30).join("\n"));
+  console.error(error.message.split("\n").filter((line) => !line.includes("Warning")).slice(0, 30).join("\n"));
   process.exit(1);
 });

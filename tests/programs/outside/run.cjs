@@ -1,5 +1,6 @@
 // Runs a module: node run.cjs HOW MODULE ARGUMENTS...
 //   print                 a program that prints by characters: MoonBit's
+//   tests                 the same, of tests: each by itself, and whether it trapped
 //   wasi FOLDER           a command of WASI that is given a folder, and that something is measured of
 //   call EXPORT NUMBERS   an export; what it gives is printed
 "use strict";
@@ -7,10 +8,20 @@ const fs = require("fs");
 
 const [how, file, ...rest] = process.argv.slice(2);
 const module_ = new WebAssembly.Module(fs.readFileSync(file));
-if (how === "print") {
+if (how === "print" || how === "tests") {
   let text = "";
   const spectest = {print_char: (code) => { text += String.fromCharCode(code); }};
-  new WebAssembly.Instance(module_, {spectest}).exports._start();
+  const time = {instant_now: () => null, instant_elapsed_as_secs_f64: () => 0};
+  const guest = new WebAssembly.Instance(module_, {spectest, __moonbit_time_unstable: time}).exports;
+  guest._start();
+  for (let at = 0; how === "tests" && at < guest.test_count(); at++) {
+    try {
+      guest.test_run(at);
+    } catch (error) {
+      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      text += "\ntrapped\n";
+    }
+  }
   process.stdout.write(text);
 } else if (how === "wasi") {
   const {WASI} = require("wasi");
