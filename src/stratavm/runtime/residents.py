@@ -18,6 +18,7 @@ from cython.cimports.stratavm.runtime.quota import FuelPot, new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
+from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import whole
 from stratavm.runtime.limits import StoreLimits
