@@ -51,7 +51,12 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 SHARED = "-shared"
 COMMON_FLAGS = f"-g0 -fPIC {SHARED} -pthread -fno-strict-aliasing -fwrapv -w"
 LINK_FLAGS = f"-O2 -fvisibility=hidden {link.FLAGS}"
-DIRECTIVES: dict[str, Any] = {"language_level": 3, "binding": True}
+DIRECTIVES: dict[str, Any] = {
+    "language_level": 3,
+    "binding": False,  # as functions of C: nothing is made of them at a start (ADR-0081)
+    "embedsignature": True,
+    "embedsignature.format": "clinic",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +81,12 @@ _FAST = {
 VARIANTS = {
     v.name: v
     for v in (
-        Variant("opt", f"-O2 -DCYTHON_WITHOUT_ASSERTIONS {link.OBJECT_FLAGS}", _FAST, is_one=True),
+        Variant(
+            "opt",
+            f"-O2 -DCYTHON_WITHOUT_ASSERTIONS -DCYTHON_COMPRESS_STRINGS=0 {link.OBJECT_FLAGS}",
+            _FAST,
+            is_one=True,
+        ),
         Variant("checked", "-O1 -DSTRATA_CHECKED=1", _FAST | {"boundscheck": True}),
         Variant(
             "trace",

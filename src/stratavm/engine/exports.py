@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 """An instance's exports: attributes and a mapping."""
 
 # strata: hot

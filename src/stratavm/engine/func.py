@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 # strata: hot
 """Functions as Python calls them: a final class whose objects carry their own vectorcall pointer.
 

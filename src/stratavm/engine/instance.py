@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 """An instance: a module's code with its own state."""
 
 # strata: hot

@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 """A module whose imports are resolved: what is left to do for each instance, and nothing else."""
 
 # strata: hot

@@ -128,10 +128,14 @@ def float_bits(number: object) -> object:
 def wrong_ints(layout: dict) -> list:
     """Ints whose value is not read as it is, small ints that are not in the row."""
     found: list = []
-    for n in range(SMALLEST, LARGEST + 1):
-        if address_of(n) != layout["small_ints"] + layout["small_int_bytes"] * (n - SMALLEST):
-            found.append(f"the int {n} is not in the row of small ints")
+    place: uint64_t = layout["small_ints"]
+    step: uint64_t = layout["small_int_bytes"]
+    number: cython.int
+    for number in range(SMALLEST, LARGEST + 1):
+        if address_of(number) != place:
+            found.append(f"the int {number} is not in the row of small ints")
             break
+        place += step
     for bits in range(65):
         for n in {1 << bits, (1 << bits) - 1, (1 << bits) + 1}:
             for signed in (n, -n):

@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 # strata: hot
 """The store of an engine: what a store of the runtime is, made of an engine, with references as ``Func``."""
 

@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 # strata: hot
 """Exceptions of WebAssembly: tags, what was thrown, and the way between guests and Python. Who catches one is not known
 here.

@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 """Global variables: a cell of raw bits, on its own or inside an instance's VMContext."""
 
 # strata: hot

@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 # strata: hot
 """Linear memories: bytes, slices without copies, typed views, checked copies.
 

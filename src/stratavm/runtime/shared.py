@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 # strata: hot
 """Linear memories that several stores, and their threads, use at once.
 

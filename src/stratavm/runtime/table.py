@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 """Tables of raw references: FuncRec addresses or externref handles. The maximum is reserved, so the base never
 moves."""
 

@@ -48,6 +48,17 @@ def test_every_public_callable_has_a_signature(name, item):
         assert signature.parameters["limits"].kind is inspect.Parameter.KEYWORD_ONLY
 
 
+def test_what_users_call_keeps_its_annotations():
+    """Compiled or not; what is inside is a function of C, of which a start makes nothing (ADR-0081)."""
+    for function in (stratavm.Memory.read, stratavm.Func.from_callable, stratavm.Instance.update_async, Memory.new):
+        signature = inspect.signature(function)
+        assert all(p.annotation is not p.empty for name, p in signature.parameters.items() if name != "self")
+    assert inspect.iscoroutinefunction(stratavm.Instance.update_async)
+    inside = inspect.signature(Store.begin_deadline)
+    assert inspect.ismethoddescriptor(Store.begin_deadline) and list(inside.parameters) == ["self", "seconds"]
+    assert not Store.begin_deadline.__doc__.startswith("begin_deadline")
+
+
 def test_the_signature_of_a_function_is_the_guests():
     """An object of a class whose own signature is another one."""
     add = load(GUEST).exports.add
