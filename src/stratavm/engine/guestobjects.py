@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 # strata: hot
 """Structs and arrays of guests for Python: their types, their values by index, name and slice, and buffers of numbers.
 

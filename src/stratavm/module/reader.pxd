@@ -95,7 +95,6 @@ cdef extern from * nogil:
     int sem_trywait(sem_t* semaphore)
     int sem_destroy(sem_t* semaphore)
 
-cdef void use_huge_pages(uintptr_t start, size_t size) noexcept
 cdef uintptr_t have_huge_pages(uintptr_t start, uintptr_t end) noexcept
 
 cdef class Reading:

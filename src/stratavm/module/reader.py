@@ -120,7 +120,9 @@ def read_bytes(
     return data
 
 
-def use_huge_pages(start, size):
+@cython.cfunc
+@cython.exceptval(check=False)
+def use_huge_pages(start: uintptr_t, size: cython.size_t) -> cython.void:
     """Advise the kernel to, unless they came slowly; it may have none, and nothing depends on it."""
     if not are_slow:
         advise_huge_pages(start, start + size, MADV_HUGEPAGE)
