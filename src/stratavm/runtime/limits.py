@@ -140,7 +140,7 @@ class GcConstants:
         slices = whole("GcConstants: slice_us", self.slice_us, 1, MOST_PAUSE_US, unit="microseconds")
         factor = real("GcConstants: factor", self.factor)
         if not 0.01 <= factor <= 100:
-            raise ValueError(f"GcConstants: factor must be 0.01 to 100, got {self.factor!r:.60}")
+            raise ValueError(f"GcConstants: factor must be 0.01 to 100, got {factor}")
         for name, value in (("nursery_bytes", nursery), ("slice_us", slices), ("factor", factor)):
             object.__setattr__(self, name, value)
 

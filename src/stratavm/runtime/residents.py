@@ -699,7 +699,7 @@ class Residence(Occupied):
         deliver_events(self)
         return gone
 
-    def gc_for_at_most(self, seconds: float) -> bool:
+    def gc_for_at_most(self, seconds: object) -> bool:
         """Collect the objects of guests for about so long: go on with the full collection that is under way, or begin
         one, with a look at new objects. Whether something is left to do; false as well: nothing was made since the
         last one has ended. For moments in which the store has nothing else to do::

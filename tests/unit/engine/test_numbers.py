@@ -13,6 +13,8 @@ from stratavm import (
     Config,
     Engine,
     ExitError,
+    GcConfig,
+    GcConstants,
     Global,
     Memory,
     MemorySlots,
@@ -117,6 +119,10 @@ def listened(**options):
 
 WHOLE = {
     "GuestType.new(length=)": lambda n: guest_array(n),
+    **{f"GcConfig({name}=)": partial(lambda name, n: GcConfig(**{name: n}), name)
+       for name in ("pause_us", "soft_bytes", "hard_bytes", "journal_entries")},
+    **{f"GcConstants({name}=)": partial(lambda name, n: GcConstants(**{name: n}), name)
+       for name in ("nursery_bytes", "slice_us")},
     **{f"StoreLimits({name}=)": partial(lambda name, n: StoreLimits(**{name: n}), name) for name in COUNTS},
     **{f"MemorySlots({name}=)": partial(lambda name, n: MemorySlots(**{name: n}), name)
        for name in ("memories", "max_memory_bytes", "keep_pages")},
@@ -239,6 +245,7 @@ FREE = {
 """Arguments that take any whole number."""
 GROWTHS = ("Restart(factor)", "Restart(jitter)")
 POSITIVE = {
+    "GcConstants(factor=)": lambda n: GcConstants(factor=n),
     **{f"Policy({name}=)": partial(lambda name, n: Policy(**{name: n}), name)
        for name in ("target_delay", "interval", "quantum")},
     "Tenant(weight=)": lambda n: Tenant("ann", weight=n),
@@ -464,6 +471,7 @@ def updated():
 
 
 SECONDS = {
+    "Store.gc_for_at_most(seconds=)": lambda n: Store().gc_for_at_most(n),
     "SharedMemory.wait(timeout=)": lambda n: shared().wait(0, 1, n),
     "Config(load_timeout=)": lambda n: Config(load_timeout=n),
     "Module(timeout=)": lambda n: Module("(module)", timeout=n),
