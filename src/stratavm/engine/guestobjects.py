@@ -173,6 +173,7 @@ class GuestType:
         if length > MOST:
             raise OverflowError(f"an array of {length} elements")
         what: str = "an array" if self.element else "a struct"
+        store.check_greenlet()
         return objects.thing_at(store.new_object(self.type_id, how, length, False, what))
 
     def listed(self, values):

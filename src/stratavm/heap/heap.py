@@ -27,6 +27,7 @@ from cython.cimports.stratavm.heap.state import (
     AT_HOLES,
     AT_LARGE,
     BLOCK_SHIFT,
+    EPOCH,
     GRANULE_SHIFT,
     HEAD_STACK,
     LARGE,
@@ -52,6 +53,8 @@ LEAST: Final = 4 << 20
 """Bytes that are allocated between two collections, at least."""
 FIRST_NURSERY: Final = 1 << 20
 FEW_BLOCKS = cython.declare(uint32_t, 16)  # are cleaned at once
+BLOCK_NS = cython.declare(uint64_t, 700)  # that cleaning one takes, at most
+MOST_CLEANED = cython.declare(uint64_t, 1 << 14)  # blocks in one pause
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
 FULL_SHARE: Final = 600
@@ -450,7 +453,7 @@ def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
     if due and state.window.marking:
         go_on(state, state.slice_ns)
     elif due:
-        full = is_full_due(state)
+        full = is_full_due(state) and is_clean_enough(state)
         collect_garbage(state, full and not state.incremental)
         if full and state.incremental:
             begin_cycle(state)
@@ -458,6 +461,18 @@ def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
         clean(state, FEW_BLOCKS)
     if opened:
         go(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_clean_enough(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether a full collection in slices may begin: not where it takes the last number and side bytes of many blocks
+    still have that from before. Some of these are cleaned in this pause, and it begins in a later one."""
+    if state.incremental and not state.always and state.epoch >= EPOCH - 1 and state.clean < state.n_blocks:
+        clean(state, max(FEW_BLOCKS, cython.cast(uint32_t, min(state.slice_ns // BLOCK_NS, MOST_CLEANED))))
+        return state.clean == state.n_blocks
+    return True
 
 
 @cython.cfunc

@@ -8,6 +8,7 @@ from cython.cimports.stratavm.heap.collect import work_for
 from cython.cimports.stratavm.heap.heap import Heap
 from cython.cimports.stratavm.heap.pauses import go, stand
 from cython.cimports.stratavm.heap.state import AT_ROOTS, BLOCK_SHIFT, NOTES, HeapState
+from cython.cimports.stratavm.runtime.greenlets import in_other_greenlet
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_GUEST_PAUSED, KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, new_objects
@@ -16,6 +17,7 @@ from cython.cimports.stratavm.runtime.pot import put_back, refill
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
 from cython.cimports.stratavm.runtime.quota import FuelPot, new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL
+from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import importing
@@ -542,6 +544,15 @@ class Residence(Occupied):
             return spare
         charged: object = cython.cast(Objects, self.objects).charged
         return min(cython.cast(object, spare), max(hard - charged, 0))
+
+    def check_greenlet(self) -> None:
+        """For what a host does that may collect: StoreBusy if a guest waits in another greenlet of this thread, for its
+        frames are not where collections look."""
+        block: cython.pointer(ThreadBlock) = current_block()
+        if self.exec.occupant == 0 or block == cython.NULL or block.activation == cython.NULL:
+            return
+        if in_other_greenlet(block):
+            raise StoreBusy("a guest waits in another greenlet of this thread")
 
     def count_heap(self, known):
         """The store's budget has what the blocks of a heap take."""

@@ -469,3 +469,22 @@ def test_a_heap_of_no_bytes_has_no_objects() -> None:
     """A hard limit is what it says, and not the next multiple of what the heap reserves."""
     with pytest.raises(ResourceLimit):
         made("jit1", GcConfig(hard_bytes=1)).exports["churn"](1)
+
+
+def test_another_greenlet_makes_no_objects_while_a_guest_waits() -> None:
+    """The frames of that guest lie aside: no collection would see them."""
+    greenlet = pytest.importorskip("greenlet")
+    here = greenlet.getcurrent()
+
+    def away(k: int) -> int:
+        here.switch()
+        return k
+
+    instance = made("jit1", BY_GENERATIONS, away)
+    type_ = instance.module.object_type(0)
+    guest = greenlet.greenlet(lambda: instance.exports["wait"](0))
+    guest.switch()
+    with pytest.raises(StoreBusy, match="greenlet"):
+        type_.new(instance.store, [1, None])
+    assert guest.switch() == 10
+    assert type_.new(instance.store, [1, None]) is not None
