@@ -6,7 +6,14 @@ from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.heap.check import check_references
 from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
-from cython.cimports.stratavm.heap.pace import bytes_between, growth_allowed, next_born, next_nursery, next_rate
+from cython.cimports.stratavm.heap.pace import (
+    bytes_between,
+    growth_allowed,
+    next_born,
+    next_nursery,
+    next_rate,
+    time_for_new,
+)
 from cython.cimports.stratavm.heap.pauses import ask_clock, go, new_note, spent_ns, stand, tell_of, turn
 from cython.cimports.stratavm.heap.space import (
     clean,
@@ -68,12 +75,15 @@ def collect_garbage(state, full):
 @cython.nogil
 @cython.exceptval(check=False)
 def size_nursery(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
-    """How many bytes are handed out before the next look at new objects, after one that took so long."""
-    size: uint64_t = next_nursery(state.nursery, took, state.pause_ns, state.rate)
+    """How many bytes are handed out before the next look at new objects, after one that took so long with its roots: of
+    these there are as many however small the nursery is."""
+    roots: uint64_t = min(state.pause.parts_ns[AT_ROOTS], took)
+    most: uint64_t = time_for_new(state.pause_ns, roots)
+    size: uint64_t = next_nursery(state.nursery, took - roots, most, state.rate)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
-    tell_of(state, NOTE_NURSERY, state.nursery, took, state.rate, size)
+    tell_of(state, NOTE_NURSERY, state.nursery, took - roots, state.rate, size)
     if note != cython.NULL:
-        note[0], note[1], note[2], note[3], note[4] = state.nursery, took, state.pause_ns, size, state.rate
+        note[0], note[1], note[2], note[3], note[4] = state.nursery, took - roots, most, size, state.rate
     state.nursery = size
 
 

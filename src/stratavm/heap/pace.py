@@ -27,6 +27,12 @@ def next_nursery(nursery, took_ns, most_ns, rate):
     return max(SMALLEST, min(nursery, most_ns * rate // 1000, LARGEST))
 
 
+def time_for_new(most_ns, roots_ns):
+    """How long a look at new objects may take in a pause of which the roots take so much, whatever is new: what they
+    leave, but as long as they take, since else roots that fill the pause would be all that is looked at."""
+    return max(most_ns - min(roots_ns, most_ns), roots_ns)
+
+
 def bytes_between(live, rate, slice_ns, runway):
     """How many bytes may be handed out between two slices, so that what lives is looked at before ``runway`` bytes are:
     ``rate`` of them in a microsecond."""

@@ -99,8 +99,9 @@ class GuestPaused(Event):
 
 @event
 class NurserySized(Event):
-    """A look at new objects, after ``before`` bytes were handed out, took ``took_ns``; with ``rate`` bytes looked at in
-    a microsecond the next comes after ``after`` bytes. What a pause may take says ``GcConfig.pause_us``."""
+    """A look at new objects, after ``before`` bytes were handed out, took ``took_ns`` besides its roots; with ``rate``
+    bytes looked at in a microsecond the next comes after ``after`` bytes. What a pause may take says
+    ``GcConfig.pause_us``."""
 
     before: int
     took_ns: int

@@ -15,7 +15,7 @@ from stratavm.base.errors import ResourceLimit
 from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
 from stratavm.heap.layout import layout_of
-from stratavm.heap.pace import bytes_between, growth_allowed, next_born, next_nursery, next_rate, root_of
+from stratavm.heap.pace import bytes_between, growth_allowed, next_born, next_nursery, next_rate, root_of, time_for_new
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
 from tests.unit.heap.model import ANY, HOW, PAUSES, SLICES, YOUNG, Guest, described
@@ -693,6 +693,18 @@ def test_the_nursery_follows_its_pauses() -> None:
     assert next_nursery(4 << 20, 0, pause, 10_000) == 4 << 20
     assert next_nursery(4 << 20, 0, pause, 1000) == 500_000
     assert next_nursery(4 << 20, 0, pause, 1) == 1 << 16
+
+
+def test_roots_that_fill_a_pause_leave_new_objects_as_much() -> None:
+    """Else the nursery would shrink, and the guest do little but have the same roots looked at (100,000 frames)."""
+    assert time_for_new(500_000, 0) == 500_000
+    assert time_for_new(500_000, 100_000) == 400_000
+    assert time_for_new(500_000, 400_000) == 400_000
+    assert time_for_new(500_000, 2_300_000) == 2_300_000
+    nursery = 1 << 20
+    for _ in range(100):  # roots of 2.3 ms, and nothing new that lives
+        nursery = next_nursery(nursery, 1000, time_for_new(500_000, 2_300_000), 1000)
+    assert nursery == 2_300_000
 
 
 def test_the_witness_misses_what_a_collection_took() -> None:
