@@ -397,7 +397,7 @@ def test_what_is_misused_is_refused() -> None:
 def test_stores_with_heaps_come_and_go() -> None:
     """Nothing is left of one that was closed: no mapping, no memory; ``make heaps`` does it ten thousand times."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.heaps", "60"], capture_output=True, text=True, timeout=100, check=False
+        [sys.executable, "-m", "tests.heaps", "600"], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
