@@ -273,8 +273,8 @@ def pauses_of(load: Load, constants: Constants | None, seconds: float, least: in
 
 
 def counts(note: Note) -> bool:
-    """Whether it is a pause that collected something, or was no moment."""
-    return note[0] == 0 and (note[2] >= SOMETHING_NS or any(note[6:10]))
+    """Whether it is a pause that collected something, or was no moment. Roots alone are gathered to count blocks, too."""
+    return note[0] == 0 and (note[2] >= SOMETHING_NS or any(note[7:10]))
 
 
 def least_use(notes: Sequence[Note], window: int = WINDOW_NS) -> float:

@@ -21,8 +21,8 @@ NOTICED_NS: Final = 20_000
 """An allocation that collects nothing is a pause from here on (ADR-0074)."""
 FIRST_PART: Final = 4
 """Of a note's values: the first of those that say what a pause was spent on."""
-COLLECTING: Final = PARTS.index("holes")
-"""So many of them are of collections."""
+COLLECTING: Final = slice(FIRST_PART + PARTS.index("new"), FIRST_PART + PARTS.index("holes"))
+"""Those of collections. Roots come first, and are gathered to count blocks as well."""
 
 
 def tell_of_heap(options: Options, store: Store, name: str) -> int:
@@ -47,7 +47,7 @@ def tell_of_heap(options: Options, store: Store, name: str) -> int:
 def is_told(note: tuple[int, ...]) -> bool:
     """Whether a note is of a decision, of a collection, or of an allocation that the guest may have noticed."""
     kind, _, *values = note
-    return kind != 0 or values[0] >= NOTICED_NS or any(values[FIRST_PART : FIRST_PART + COLLECTING])
+    return kind != 0 or values[0] >= NOTICED_NS or any(values[COLLECTING])
 
 
 def _log(notes: list[tuple[int, ...]], store: Store) -> None:

@@ -54,10 +54,12 @@ def collect_garbage(state, full):
         go_on(state, 0)
     full |= state.lost
     stand_still(state)
+    began: uint64_t = spent_ns(state)  # before, side bytes were cleaned and pages given back
+    rooted: uint64_t = began
     if full:
         find_all(state)
     else:
-        find_new(state)
+        rooted = find_new(state)
     state.allocated = 0
     state.collections += 1
     add(cython.address(state.table.totals.collections), 1)
@@ -66,7 +68,7 @@ def collect_garbage(state, full):
         check_references(state)
     state.collecting = 0
     if not full and not state.fixed:
-        size_nursery(state, spent_ns(state))
+        size_nursery(state, rooted - began, spent_ns(state) - rooted)
     if opened:
         go(state)
 
@@ -74,16 +76,15 @@ def collect_garbage(state, full):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def size_nursery(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
-    """How many bytes are handed out before the next look at new objects, after one that took so long with its roots: of
-    these there are as many however small the nursery is."""
-    roots: uint64_t = min(state.pause.parts_ns[AT_ROOTS], took)
+def size_nursery(state: cython.pointer(HeapState), roots: uint64_t, took: uint64_t) -> cython.void:
+    """How many bytes are handed out before the next look at new objects, after one that took so long behind its roots:
+    of these there are as many however small the nursery is."""
     most: uint64_t = time_for_new(state.pause_ns, roots)
-    size: uint64_t = next_nursery(state.nursery, took - roots, most, state.rate)
+    size: uint64_t = next_nursery(state.nursery, took, most, state.rate)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
-    tell_of(state, NOTE_NURSERY, state.nursery, took - roots, state.rate, size)
+    tell_of(state, NOTE_NURSERY, state.nursery, took, state.rate, size)
     if note != cython.NULL:
-        note[0], note[1], note[2], note[3], note[4] = state.nursery, took - roots, most, size, state.rate
+        note[0], note[1], note[2], note[3], note[4] = state.nursery, took, most, size, state.rate
     state.nursery = size
 
 
@@ -158,8 +159,8 @@ def find_all(state: cython.pointer(HeapState)) -> cython.void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def find_new(state: cython.pointer(HeapState)) -> cython.void:
-    """New objects that are."""
+def find_new(state: cython.pointer(HeapState)) -> uint64_t:
+    """New objects that are. What the pause had taken when the roots were known."""
     before: uint64_t = state.grown
     handles: uint64_t = state.n_handle_marks
     close_windows(state)
@@ -167,6 +168,7 @@ def find_new(state: cython.pointer(HeapState)) -> cython.void:
     state.minors += 1
     state.only_new = 1
     mark_roots(state)
+    rooted: uint64_t = spent_ns(state)
     state.only_new = 0
     turn(state, AT_NEW)
     mark_logged(state)
@@ -176,6 +178,7 @@ def find_new(state: cython.pointer(HeapState)) -> cython.void:
     state.live_bytes += state.grown - before
     forget_holes(state)
     state.n_handle_marks = handles
+    return rooted
 
 
 @cython.cfunc

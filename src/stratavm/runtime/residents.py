@@ -56,6 +56,15 @@ HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budge
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def frames_lie_aside() -> cython.bint:
+    """Whether a guest of any store waits in another greenlet of this thread: its frames, and what says where they begin,
+    are not where collections look."""
+    block: cython.pointer(ThreadBlock) = current_block()
+    return block != cython.NULL and block.activation != cython.NULL and in_other_greenlet(block)
+
+
+@cython.cfunc
 @cython.exceptval(-1, check=False)
 def within(kind: str, now: cython.Py_ssize_t, limit: cython.Py_ssize_t) -> cython.int:
     """ResourceLimit unless there may be one more."""
@@ -548,10 +557,7 @@ class Residence(Occupied):
     def check_greenlet(self) -> None:
         """For what a host does that may collect: StoreBusy if a guest waits in another greenlet of this thread, for its
         frames are not where collections look."""
-        block: cython.pointer(ThreadBlock) = current_block()
-        if self.exec.occupant == 0 or block == cython.NULL or block.activation == cython.NULL:
-            return
-        if in_other_greenlet(block):
+        if self.exec.occupant != 0 and frames_lie_aside():
             raise StoreBusy("a guest waits in another greenlet of this thread")
 
     def count_heap(self, known):
@@ -570,6 +576,8 @@ class Residence(Occupied):
         """Have what a collection needs that nothing of Python's may run in; false: not all of it is known. In a
         ``step`` of a guest without machine code, the innermost, its frames hold all that it has."""
         global gathers
+        if frames_lie_aside():
+            return False
         objects: Objects = self.objects
         occupant: uint64_t = self.exec.occupant
         entries: uint64_t = self.entries
@@ -618,6 +626,8 @@ class Residence(Occupied):
         if not self.gather_roots(False):
             if is_closed(self):
                 raise self.why_closed()
+            if frames_lie_aside():
+                raise StoreBusy("a guest waits in another greenlet of this thread")
             raise StoreBusy("a guest that runs without machine code is in the midst of a step")
         cython.cast(Objects, self.objects).heap.state.rootless = 0
         return 0

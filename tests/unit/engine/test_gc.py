@@ -488,3 +488,29 @@ def test_another_greenlet_makes_no_objects_while_a_guest_waits() -> None:
         type_.new(instance.store, [1, None])
     assert guest.switch() == 10
     assert type_.new(instance.store, [1, None]) is not None
+
+
+def test_no_store_of_the_thread_collects_while_a_guest_waits_in_another_greenlet() -> None:
+    """Where the frames of that guest begin lies on the stack that was copied away: nobody may go along them."""
+    greenlet = pytest.importorskip("greenlet")
+    here = greenlet.getcurrent()
+
+    def away(k: int) -> int:
+        here.switch()
+        return k
+
+    instance, other = made("jit1", BY_GENERATIONS, away), made("jit1", BY_GENERATIONS)
+    call, type_ = other.exports, other.module.object_type(0)
+    call["list"](1000)
+    guest = greenlet.greenlet(lambda: instance.exports["wait"](0))
+    guest.switch()
+    before = other.store.gc_metrics()
+    for use in (other.store.gc, lambda: other.store.gc_for_at_most(0.001)):
+        with pytest.raises(StoreBusy, match="greenlet"):
+            use()
+    made_here = [type_.new(other.store, [k, None]) for k in range(3000)]
+    assert other.store.gc_metrics().collections == before.collections
+    assert [thing[0] for thing in made_here] == list(range(3000))
+    assert guest.switch() == 10
+    other.store.gc()
+    assert [thing[0] for thing in made_here] == list(range(3000)) and call["sum"]() == 1000 * 1001 // 2
