@@ -273,7 +273,7 @@ def pauses_of(load: Load, constants: Constants | None, seconds: float, least: in
 
 
 def counts(note: Note) -> bool:
-    """Whether it is a pause that collected something, or was no moment. Roots alone are gathered to count blocks, too."""
+    """Whether it is a pause that collected something, or was no moment. Roots alone are gathered to count blocks."""
     return note[0] == 0 and (note[2] >= SOMETHING_NS or any(note[7:10]))
 
 

@@ -21,6 +21,8 @@ AGAIN_S = 0.01
 """Behind a Ctrl-C that Python has dropped."""
 INTERRUPTED = 130
 """128 and the number of SIGINT."""
+_others = sys.__unraisablehook__
+"""Who is told of all else that Python drops."""
 
 
 def command() -> int:
@@ -104,8 +106,10 @@ def _end(code: int) -> None:
 
 def _answer() -> None:
     """From now on Ctrl-C is an exception."""
+    global _others
     signal.signal(signal.SIGINT, _interrupt)
-    sys.unraisablehook = _dropped
+    if sys.unraisablehook is not _dropped:
+        _others, sys.unraisablehook = sys.unraisablehook, _dropped
 
 
 def _leave_as_it_is() -> None:
@@ -122,7 +126,7 @@ def _dropped(error: "sys.UnraisableHookArgs") -> None:
     """Python tells of an exception and goes on: of one in the callback of a weak reference, say, which its import
     system has behind each import. Ctrl-C comes again where that does not hold any more, for somebody waits for it."""
     if error.exc_type is not KeyboardInterrupt:
-        sys.__unraisablehook__(error)
+        _others(error)
         return
     from _thread import start_new_thread
 

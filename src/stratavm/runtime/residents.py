@@ -58,7 +58,7 @@ HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budge
 @cython.cfunc
 @cython.exceptval(check=False)
 def frames_lie_aside() -> cython.bint:
-    """Whether a guest of any store waits in another greenlet of this thread: its frames, and what says where they begin,
+    """If a guest of any store waits in another greenlet of this thread: its frames, and what says where they begin,
     are not where collections look."""
     block: cython.pointer(ThreadBlock) = current_block()
     return block != cython.NULL and block.activation != cython.NULL and in_other_greenlet(block)

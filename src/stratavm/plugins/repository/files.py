@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Container
 from contextlib import suppress
+from shlex import quote
 
 from stratavm.base.files import read_part
 from stratavm.base.forms import Final
@@ -74,7 +75,9 @@ def permitted(command: str, path: str, found: str) -> str:
         path: of the file, or of the folder.
         found: what was said to be found.
     """
-    return f"{command} {printable(path)}" if found.startswith("mode") and found.endswith(_of(os.geteuid())) else ""
+    return (
+        f"{command} {quote(printable(path))}" if found.startswith("mode") and found.endswith(_of(os.geteuid())) else ""
+    )
 
 
 def mode_of(now: os.stat_result) -> str:

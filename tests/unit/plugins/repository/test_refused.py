@@ -624,7 +624,7 @@ def test_no_bit_of_a_repository_can_change_unseen(shelf):
 
 def test_a_private_key_is_this_users_alone(tmp_path):
     """Its file is made so, must be so, and shows nothing by accident."""
-    file = tmp_path / "acme.key"
+    file = tmp_path / "the acme.key"
     ACME.save(file)
     assert file.stat().st_mode & 0o777 == 0o600
     read = PrivateKey.read(file)
@@ -632,7 +632,9 @@ def test_a_private_key_is_this_users_alone(tmp_path):
     with pytest.raises(FileExistsError):
         OTHER.save(file)
     file.chmod(0o640)
-    with pytest.raises(TrustError, match=r"a file that is this user's alone, found mode 0640.*chmod 600"):
+    with pytest.raises(
+        TrustError, match=r"a file that is this user's alone, found mode 0640.*chmod 600 '/.*/the acme.key'"
+    ):
         PrivateKey.read(file)
     file.chmod(0o600)
     with pytest.raises(TrustError, match="found a folder") as refused:
