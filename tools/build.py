@@ -53,7 +53,7 @@ COMMON_FLAGS = f"-g0 -fPIC {SHARED} -pthread -fno-strict-aliasing -fwrapv -w"
 LINK_FLAGS = f"-O2 -fvisibility=hidden {link.FLAGS}"
 DIRECTIVES: dict[str, Any] = {
     "language_level": 3,
-    "binding": False,  # as functions of C: nothing is made of them at a start (ADR-0081)
+    "binding": False,  # as functions of C: nothing is made of them at a start (ADR-0080)
     "embedsignature": True,
     "embedsignature.format": "clinic",
 }

@@ -1,4 +1,4 @@
-"""Suite ``gc``: guests whose code makes and writes objects, beside V8 and wasmtime (ADR-0080).
+"""Suite ``gc``: guests whose code makes and writes objects, beside V8 and wasmtime (ADR-0079).
 
 ``python -m tests.bench.collected --seconds 2`` is a short form for tries; its figures count for nothing.
 """

@@ -1,3 +1,4 @@
+# cython: binding=True, embedsignature=False
 # strata: hot
 """The functions and data segments of a module: sequences over flat records, which make an item when it is asked for.
 

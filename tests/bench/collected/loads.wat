@@ -1,4 +1,4 @@
-;; What guests do in suite `gc` (ADR-0074, ADR-0080): nodes with two references, in a tree, a list or an array that lives.
+;; What guests do in suite `gc` (ADR-0074, ADR-0079): nodes with two references, in a tree, a list or an array that lives.
 (module
   (type $node (struct (field $left (mut (ref null $node))) (field $right (mut (ref null $node)))))
   (type $nodes (array (mut (ref null $node))))

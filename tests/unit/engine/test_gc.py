@@ -26,6 +26,7 @@ from stratavm import (
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
 from stratavm.runtime.events import GrowthAllowed, GuestPaused, NurserySized, SlicesSpaced
+from tests import needed
 
 FEATURES = DEFAULT | {"gc"}
 TIERS = ("oracle", "jit0", "jit1", "auto")
@@ -154,6 +155,7 @@ def test_every_write_is_noted(tier: str) -> None:
     assert [call["at"](k) for k in (700, 899, 999)] == [9, 9, 7]
 
 
+@pytest.mark.trace_slow  # its frames leave words of dropped objects on the stack, which are roots
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.usefixtures("checked")
 def test_a_write_that_is_not_noted_is_found(tier: str) -> None:
@@ -473,7 +475,7 @@ def test_a_heap_of_no_bytes_has_no_objects() -> None:
 
 def test_another_greenlet_makes_no_objects_while_a_guest_waits() -> None:
     """The frames of that guest lie aside: no collection would see them."""
-    greenlet = pytest.importorskip("greenlet")
+    greenlet = needed.module("greenlet")
     here = greenlet.getcurrent()
 
     def away(k: int) -> int:
@@ -492,7 +494,7 @@ def test_another_greenlet_makes_no_objects_while_a_guest_waits() -> None:
 
 def test_no_store_of_the_thread_collects_while_a_guest_waits_in_another_greenlet() -> None:
     """Where the frames of that guest begin lies on the stack that was copied away: nobody may go along them."""
-    greenlet = pytest.importorskip("greenlet")
+    greenlet = needed.module("greenlet")
     here = greenlet.getcurrent()
 
     def away(k: int) -> int:

@@ -49,7 +49,7 @@ def test_every_public_callable_has_a_signature(name, item):
 
 
 def test_what_users_call_keeps_its_annotations():
-    """Compiled or not; what is inside is a function of C, of which a start makes nothing (ADR-0081)."""
+    """Compiled or not; what is inside is a function of C, of which a start makes nothing (ADR-0080)."""
     for function in (stratavm.Memory.read, stratavm.Func.from_callable, stratavm.Instance.update_async, Memory.new):
         signature = inspect.signature(function)
         assert all(p.annotation is not p.empty for name, p in signature.parameters.items() if name != "self")

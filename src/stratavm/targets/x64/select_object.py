@@ -224,7 +224,7 @@ class ObjectSelector(AtomicSelector):
         length: uint32_t = self.ssa.args[at.b + 1 if filled else at.b]
         count: uint64_t
         i: uint32_t
-        zeros: cython.bint = not filled or self.is_zero(self.ssa.args[at.b])
+        zeros: cython.bint = not filled or self.is_zeroed(self.ssa.args[at.b])
         if not is_const(self.ssa, length):
             return self.ask_for(n, self.value(length)) if zeros else self.ask(n)
         count = self.const_bits(length)
@@ -235,7 +235,7 @@ class ObjectSelector(AtomicSelector):
             self.put(n, self.ssa.args[at.b], place, i)
         return 0
 
-    def is_zero(self, node):
+    def is_zeroed(self, node):
         """Whether a value is all zeros, as a new object is: it need not be written."""
         return is_const(self.ssa, node) and self.const_bits(node) == 0
 
@@ -256,7 +256,7 @@ class ObjectSelector(AtomicSelector):
 
     def put(self, n, node, place, at):
         """The first value of a field of a new object, or of an element."""
-        if self.is_zero(node):
+        if self.is_zeroed(node):
             return 0
         value: uint32_t = self.value(node)
         return self.save_value(
