@@ -56,7 +56,6 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("runtime/fibers.py", "error_before", "a local that keeps what must not go yet"),
     ("cli/isolate.py", "wall_off", "an entry that programs of the first release call"),
     ("base/forms.py", "_field_defaults protocol memo", "the protocol of named tuples, and of copying and pickling"),
-    ("cli/__init__.py", "unraisablehook", "Python calls it"),
     ("cli/argparser.py", "_check_value", "argparse calls it"),
     ("cli/output.py", "show_cursor", "rich calls it"),
     ("sandbox/python/entry.py", "warm_async", "public: ``warm`` for asyncio"),
