@@ -20,7 +20,7 @@ DECLARED: Final = re.compile(
 )
 ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
-SLOWLY: Final = "docs/adr/0076-objects-in-the-heap.md"
+IN_PART: Final = "docs/adr/0076-objects-in-the-heap.md"
 """How what is not ready is done for those who ask for it."""
 PAGE: Final = """# What is supported
 
@@ -103,7 +103,7 @@ def how_asked(feature: Feature) -> str:
     """What stands behind a proposal that is there for those only who ask for it."""
     if feature.ready:
         return f" ([on request]({ASKED}))" if feature.asked else ""
-    return f" (slowly, [on request]({SLOWLY}))" if feature.interpreted else ""
+    return f" (in part, [on request]({IN_PART}))" if feature.interpreted else ""
 
 
 def needing(feature: Feature, tier: str, expected: dict[str, Expected]) -> str:
