@@ -12,7 +12,7 @@ STAMP := $(VENV)/.strata-stamp
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv build demo test quick check coverage gen bless bench fuzz torture litmus fibers kept images heaps snapshots updates packages programs hostile turns docs accept wheel additions versions clean
+.PHONY: help venv build demo test quick check coverage gen bless bench fuzz objects torture litmus fibers kept images heaps snapshots updates packages programs hostile turns docs accept wheel additions versions clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ bench: build ## benchmarks; non-zero when a stated threshold fails
 fuzz: ## fuzz the checked build (ARGS="--seconds 60 --seed 1")
 	@$(MAKE) build STRATA_BUILD=checked
 	$(RUN) -m tests.fuzz $(ARGS)
+
+objects: build ## 20,000 generated modules of objects do the same on another engine (ARGS="--first 1 --plain 15000 --harsh 5000 --log FILE")
+	$(RUN) -m tests.objects $(ARGS)
 
 torture: build ## threads, traps, signals, forks, collections (ARGS="--seconds 600 --seed 1")
 	$(RUN) -m tests.torture $(ARGS)
