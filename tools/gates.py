@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools import build, dead, dialect, duplication, structure
+from tools import build, dead, dialect, duplication, overrides, structure
 
 ROOT = Path(__file__).resolve().parents[1]
 HARD_LINES, SOFT_LINES = 1000, 700
@@ -195,6 +195,14 @@ def one_dialect() -> Verdict:
     """Each C signature stands once, and a ``.pxd`` holds what its module alone could not."""
     headers = [p for p in tracked("src/*.pxd") if not is_generated(p) and p.with_suffix(".py").is_file()]
     return Verdict(f"{len(headers)} pairs of .py and .pxd", tuple(dialect.problems(ROOT / "src")))
+
+
+@gate("overrides")
+def meant_overrides() -> Verdict:
+    """No C method takes the place of an ancestor's but where that is meant (``tools/overrides.py``)."""
+    return Verdict(
+        f"{len(overrides.MEANT)} methods are there to be overridden", tuple(overrides.problems(ROOT / "src"))
+    )
 
 
 @gate("unfinished")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import dead, dialect, gates, trace_coverage
+from tools import dead, dialect, gates, overrides, trace_coverage
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED: set[str] = set()
@@ -206,6 +206,75 @@ def test_a_signature_that_stands_twice_or_for_nobody_fails(tree, file, old, new,
     assert changed != PAIR[file]
     (tree / "src/stratavm" / file).write_text(changed)
     assert f"src/stratavm/{said}" in problems("dialect")
+
+
+CHAIN = {
+    "top.pxd": """\
+cdef class Top:
+    cdef int width
+    cdef int first(self) except -1
+    cdef Top* second(self, int width) noexcept nogil
+    cpdef object third(self)
+""",
+    "top.py": """\
+# strata: hot
+import cython
+@cython.cclass
+class Top:
+    def first(self):
+        return 0
+    @cython.cfunc
+    @cython.exceptval(check=False)
+    def fourth(self) -> cython.int:
+        return 0
+    def fifth(self):
+        return 0
+""",
+    "mid.pxd": """\
+from stratavm.top cimport (
+    Top as Above,
+)
+cdef class Mid(Above):
+    cdef int sixth(self) except -1
+""",
+    "low.py": """\
+# strata: hot
+import cython
+from cython.cimports.stratavm.mid import Mid
+@cython.cclass
+class Low(Mid):
+    @cython.cfunc
+    def first(self) -> cython.int:
+        return 0
+    @cython.cfunc
+    def own(self) -> cython.int:
+        return 0
+    def fifth(self):
+        return 1
+""",
+}
+"""A class, one below it in another module under another name, and one below that, which overrides what is meant."""
+
+
+@plants("overrides")
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("low.py", "def own", "def second", "low.py:10: Low.second takes the place of top.Top.second"),
+        ("low.py", "def own", "def fourth", "low.py:10: Low.fourth takes the place of top.Top.fourth"),
+        ("low.py", "def own", "def sixth", "low.py:10: Low.sixth takes the place of mid.Mid.sixth"),
+        ("mid.pxd", "int sixth", "object third", "mid.pxd:5: Mid.third takes the place of top.Top.third"),
+        ("low.py", "def first", "def other", "nobody overrides top.Top.first"),
+    ],
+)
+def test_a_method_that_takes_anothers_place_by_its_name_fails(tree, monkeypatch, file, old, new, said):
+    """However far up that is, in whichever file either is declared; and one that is said to be overridden is."""
+    monkeypatch.setattr(overrides, "MEANT", frozenset({"top.Top.first"}))
+    for name, text in CHAIN.items():
+        (tree / "src/stratavm" / name).write_text(text)
+    assert problems("overrides") == ""
+    (tree / "src/stratavm" / file).write_text(CHAIN[file].replace(old, new))
+    assert said in problems("overrides")
 
 
 @plants("dead")

@@ -31,17 +31,21 @@ from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import from_raw, to_raw
 from stratavm.spec.types import (
     ARRAY_ID,
+    EXN,
     F32,
     F64,
     I8,
     I16,
     I32,
     I64,
+    NOEXN,
     REF,
     STRUCT_ID,
     V128,
     FuncType,
     fields_of,
+    heap,
+    holds_handles,
     is_ref,
     kind,
     resolved,
@@ -51,7 +55,8 @@ from stratavm.spec.types import (
 MARKS: Final = STRUCT_ID | ARRAY_ID
 HEADER = cython.declare(uint64_t, 8)  # bytes before the first element
 CODES: Final = {I8: "B", I16: "H", I32: "i", I64: "q", F32: "f", F64: "d", V128: "v"}
-"""How the bytes of a number are read, by its type: as ``struct`` has it, but for vectors."""
+"""How the bytes of a number are read, by its type: as ``struct`` has it, but for vectors. Of references ``r``, or ``p``
+where Python's value of them is no object: of functions and exceptions."""
 FORMATS = cython.declare(bytes, b"B\0H\0i\0q\0f\0d\0")
 LIKE: Final = {"B": "Bbc", "H": "Hh", "i": "iI", "q": "qQlL", "f": "f", "d": "d"}
 """Formats of buffers whose items have the bytes of a code."""
@@ -174,7 +179,7 @@ class GuestType:
             raise OverflowError(f"an array of {length} elements")
         what: str = "an array" if self.element else "a struct"
         store.check_greenlet()
-        return objects.thing_at(store.new_object(self.type_id, how, length, False, what))
+        return objects.thing_of(store.new_object(self.type_id, how, length, False, what))
 
     def listed(self, values):
         """Values in order; ``UNSET`` are the defaults of fields that a mapping leaves out."""
@@ -277,13 +282,21 @@ def new_type(blueprint: Blueprint, index: uint32_t) -> GuestType:
     made.element = made.layout.element
     fields: tuple = fields_of(made.composite)
     made.storages = tuple([resolved(f.storage, blueprint.ids) for f in fields])
-    made.codes = "".join([CODES.get(f.storage, "r") for f in fields]).encode()
+    made.codes = "".join(
+        [CODES.get(f.storage) or code_of(t) for f, t in zip(fields, made.storages, strict=True)]
+    ).encode()
     names: object = {} if made.element else model.names.fields.get(index, {})
     made.numbers = {}
     for at in range(len(fields)):
         if names.get(at):
             made.numbers.setdefault(names[at], at)
     return made
+
+
+@cython.cfunc
+def code_of(storage: object) -> str:
+    """The code of a reference."""
+    return "r" if holds_handles(storage) and heap(storage) not in (EXN, NOEXN) else "p"
 
 
 def declared_type(blueprint: Blueprint, which: object) -> GuestType:
@@ -596,7 +609,8 @@ def part_of(thing: GuestObject, shape: GuestType, key: object) -> object:
 @cython.exceptval(check=False)
 def has_bytes(shape: GuestType) -> cython.bint:
     """Whether it is a type of arrays of numbers."""
-    return shape.element != 0 and cython.cast(cython.p_char, shape.codes)[0] != ord("r")
+    code: cython.char = cython.cast(cython.p_char, shape.codes)[0]
+    return shape.element != 0 and code != ord("r") and code != ord("p")
 
 
 @cython.cfunc
@@ -646,6 +660,8 @@ def value_at(thing: GuestObject, shape: GuestType, at: cython.Py_ssize_t) -> obj
         return cython.cast(cython.pointer(cython.double), place)[0]
     if code == ord("v"):
         return PyBytes_FromStringAndSize(cython.cast(cython.p_char, place), 16)
+    if code == ord("r"):
+        return store.thing_of(cython.cast(cython.pointer(uint64_t), place)[0])
     return from_raw(shape.storages[number], cython.cast(cython.pointer(uint64_t), place)[0], store)
 
 

@@ -151,7 +151,7 @@ class FuncRef:
         if self.guest is not None:
             return self.run_python(args)
         raws: list = self.run_cells(args)  # nothing of Python's runs between cells, which are looked at, and here
-        return raws if self.store.objects is None else self.store.show(raws)
+        return raws if self.store.objects is None else self.store.show(raws, self.results)
 
     def call_by_guest(self, args: list) -> list:
         """``call_raw`` by a guest that the oracle runs, of what the oracle does not run: to be closed or abandoned

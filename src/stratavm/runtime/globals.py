@@ -58,6 +58,9 @@ class Global:
     @property
     def value(self) -> object:
         """The present value."""
+        if self.holds_handles and heap(self.type.value) not in (EXN, NOEXN):
+            self.store.check_access()  # from here to the thing nothing of Python's runs: nobody collects
+            return self.store.thing_of(self.cell[0])
         return from_raw(self.type.value, self.bits, self.store)
 
     @value.setter

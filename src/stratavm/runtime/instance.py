@@ -688,7 +688,7 @@ class Instance:
         results: until the run has gone nothing is collected."""
         handles: Handles = self.store.handles
         if self.store.objects is not None and run.results:
-            self.store.show(run.results)
+            self.store.show(run.results, None)
         if handles is not None and handles.runs and handles.runs[len(handles.runs) - 1] is run:  # else it was closed
             handles.runs.pop()
 

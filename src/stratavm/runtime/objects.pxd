@@ -43,6 +43,7 @@ cdef class Objects:
     cdef uint64_t* words             # owned: words of guests that run without machine code, of the same
     cdef uint64_t n_words
     cdef uint64_t room
+    cdef uint64_t gathers            # how often roots were gathered
     cdef uint64_t charged            # bytes of the store's quota
     cdef list shown                  # ObjectRefs whose raw references a host has seen since the last time that
     cdef list shown_before           # handles were looked at, and before that
@@ -50,7 +51,10 @@ cdef class Objects:
     cdef int make_room(self) except -1
     cdef void take(self, ObjectRef thing) noexcept
     cdef void let_go(self, ObjectRef thing) noexcept
+    cdef ObjectRef known_thing(self, uint64_t address)
     cdef ObjectRef thing_at(self, uint64_t address)
+    cdef ObjectRef thing_of(self, uint64_t address)
+    cdef int check_here(self) except -1
     cdef object layout_of(self, object blueprint, object type_index)
     cdef int keep(self, object blueprint) except -1
     cdef uint32_t type_at(self, uint64_t address) noexcept

@@ -151,6 +151,19 @@ class Objects:
 
     # ---- what Python has ----
 
+    def known_thing(self, address):
+        """What Python has of an object, or None: it is a root, and nothing of the heap is asked."""
+        known: object = self.things.get(address)
+        if known is None or not is_alive(known):  # it may be going just now
+            return None
+        return cython.cast(ObjectRef, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
+
+    def check_here(self):
+        """StoreBusy where another thread is inside: its guest uses the heap without the GIL."""
+        if is_elsewhere(self.exec):
+            raise StoreBusy(why_elsewhere(self.exec.occupant))
+        return 0
+
     def thing_at(self, address):
         """What Python has of an object.
 
@@ -158,18 +171,25 @@ class Objects:
             ValueError: there is none at the address.
             StoreBusy: nobody has asked for it before, and another thread is inside: its guest uses the heap.
         """
-        thing: ObjectRef
-        known: object = self.things.get(address)
-        if known is not None and is_alive(known):
-            return cython.cast(ObjectRef, cython.cast(cython.p_void, cython.cast(uint64_t, known)))
-        if is_elsewhere(self.exec):
-            raise StoreBusy("another thread is inside this store")
-        type_id: uint32_t = self.admitted(address)
-        if type_id == 0:
+        thing: ObjectRef = self.known_thing(address)
+        if thing is not None:
+            return thing
+        self.check_here()
+        if not is_object(self.heap.state, address):
             raise ValueError(f"{address:#x} is no reference to an object of this store")
+        return self.thing_of(address)
+
+    def thing_of(self, address):
+        """``thing_at`` for what is surely a reference: a guest, or what holds its references, had it just now. To look
+        for an object takes long where it is new. Nothing of Python's runs."""
+        thing: ObjectRef = self.known_thing(address)
+        if thing is not None:
+            return thing
+        self.check_here()
+        note_admitted(self.heap.state, address)
         thing = new_thing()
         thing.home = self
-        thing.type_id = type_id
+        thing.type_id = cython.cast(cython.pointer(uint32_t), address)[0]
         self.make_room()
         thing.address = address
         self.take(thing)
@@ -245,9 +265,9 @@ class Objects:
 
     def admitted(self, address):
         """``type_at`` where the reference goes on to a guest or a host, of which collections need not have known."""
-        known: object = self.things.get(address)
-        if known is not None and is_alive(known):  # a root: nothing of the heap is asked, another thread may be inside
-            return cython.cast(ObjectRef, cython.cast(cython.p_void, cython.cast(uint64_t, known))).type_id
+        thing: ObjectRef = self.known_thing(address)
+        if thing is not None:  # another thread may be inside
+            return thing.type_id
         type_id: uint32_t = self.type_at(address)
         if type_id:
             note_admitted(self.heap.state, address)
@@ -257,10 +277,10 @@ class Objects:
         """A host sees a raw reference: it has the object until handles were looked at twice."""
         if not is_reference(word):
             return 0
-        if word not in self.things and is_elsewhere(self.exec):
-            raise StoreBusy("another thread is inside this store")
+        if self.known_thing(word) is None:
+            self.check_here()
         if self.admitted(word):
-            self.shown.append(self.thing_at(word))
+            self.shown.append(self.thing_of(word))
         return 0
 
     def unshow(self, raws: list) -> None:
@@ -444,6 +464,13 @@ def is_elsewhere(context: cython.pointer(ExecContext)) -> cython.bint:
         return False
     block = current_block()
     return block == cython.NULL or context.occupant & ~PARKED != block.serial
+
+
+def why_elsewhere(occupant: int) -> str:
+    """What to say where a thread may not use a store, of which somebody else is the occupant."""
+    if occupant == PARKED:
+        return "Python objects that no guest of this store holds are being let go of"
+    return "another thread is inside this store"
 
 
 @cython.cfunc

@@ -63,6 +63,7 @@ from stratavm.base import switches
 from stratavm.base.errors import Closed, StackOverflow, StoreBusy
 from stratavm.base.importing import warnings
 from stratavm.base.numbers import seconds_or_none
+from stratavm.runtime.objects import why_elsewhere
 
 NEVER = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 PARKED = cython.declare(uint64_t, 0x8000000000000000)  # a bit of `occupant`: no thread is inside, a suspended guest is
@@ -428,7 +429,7 @@ class Occupied:
         if self.exec.occupant != 0:
             block = current_block()
             if block == cython.NULL or self.exec.occupant & ~PARKED != block.serial:
-                raise StoreBusy("another thread is inside this store")
+                raise StoreBusy(why_elsewhere(self.exec.occupant))
         return 0
 
     def why_closed(self):
@@ -622,7 +623,7 @@ def refuse(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.int:
     if is_closed(self):
         raise self.why_closed()
     if self.exec.occupant != 0 and self.exec.occupant != block.serial and not self.exec.occupant & PARKED:
-        raise StoreBusy("another thread is inside this store")
+        raise StoreBusy(why_elsewhere(self.exec.occupant))
     if self.bound_to != 0 and self.bound_to != block.serial:
         raise StoreBusy("this store is bound to the thread that created it")
     if stack_pointer() < block.limit:
@@ -630,7 +631,7 @@ def refuse(self: Occupied, block: cython.pointer(ThreadBlock)) -> cython.int:
     if block.activation != cython.NULL and in_other_greenlet(block):
         raise StoreBusy("a guest waits in another greenlet of this thread: calls must end in the order of a stack")
     if self.exec.occupant == PARKED:
-        raise StoreBusy("Python objects that no guest of this store holds are being let go of")
+        raise StoreBusy(why_elsewhere(PARKED))
     raise StoreBusy("a guest of this store waits in an asynchronous call, which has to end first")
 
 

@@ -17,6 +17,8 @@ cdef class Residence(Occupied):
     cdef object find_function(self, object address)
     cdef Handles all_handles(self)
     cdef object number_of(self, object thing, bint exception)
+    cdef object thing_of(self, uint64_t raw)
+    cdef list show(self, list raws, bytes widths)
     cpdef object collect_handles(self)
     cdef int forget_thrown(self) except -1
     cdef object all_objects(self)

@@ -11,7 +11,7 @@ from cython.cimports.stratavm.heap.state import AT_ROOTS, BLOCK_SHIFT, NOTES, He
 from cython.cimports.stratavm.runtime.greenlets import in_other_greenlet
 from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
 from cython.cimports.stratavm.runtime.kinds import KIND_GUEST_PAUSED, KIND_HANDLES_COLLECTED
-from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, new_objects
+from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, is_reference, new_objects
 from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
 from cython.cimports.stratavm.runtime.pot import put_back, refill
 from cython.cimports.stratavm.runtime.python import PyList_SetSlice
@@ -45,13 +45,13 @@ from stratavm.spec.types import (
 )
 
 let_go = cython.declare(let_go_t)
-gathers = cython.declare(uint64_t, 0)  # how often roots were gathered, of any store
 MAX_FUEL = (1 << 63) - 1
 LARGEST = 1 << 63
 MANY_SHOWN = cython.declare(cython.Py_ssize_t, 1024)  # objects whose raw references a host has seen
 BLOCK = cython.declare(uint64_t, 1 << 15)  # of a heap
 MOST_HEAP_BYTES = 8 << 30
 FULL_SHARE = 600  # thousandths of the time that full collections may take: as in heap/heap.py
+OF_REFERENCE = cython.declare(cython.char, 10)  # the cell width of references that are no functions
 HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
 
 
@@ -409,8 +409,8 @@ class Residence(Occupied):
         objects: Objects = self.objects
         if objects is None:
             return False
-        if bits not in objects.things:
-            self.check_thread()
+        if objects.known_thing(bits) is None:
+            objects.check_here()
         type_id: object = objects.admitted(bits)
         if type_id == 0:
             return False
@@ -418,13 +418,21 @@ class Residence(Occupied):
             return self.runtime.types.matches(type_id, wanted - RESOLVED)
         return above in (ANY, EQ, EXTERN) or above == (ARRAY if type_id & ARRAY_ID else STRUCT)
 
-    def show(self, raws: list) -> list:
-        """Raw results that a host sees: it has the objects that they refer to from here on, for a while."""
+    def show(self, raws, widths):
+        """Raw results that a host sees: it has the objects that they refer to from here on, for a while. Where widths
+        of their cells are known those of references surely are some; else it is looked for."""
+        at: cython.Py_ssize_t
+        raw: uint64_t
         objects: Objects = self.objects
         if objects is not None:
-            for raw in raws:
-                if not raw >> 63:
+            for at in range(len(raws)):
+                if raws[at] >> 63:  # no object lies there
+                    continue
+                raw = raws[at]
+                if widths is None or cython.cast(cython.p_char, widths)[at] != OF_REFERENCE:
                     objects.show(raw)
+                elif is_reference(raw):
+                    objects.shown.append(objects.thing_of(raw))
             if len(objects.shown) > MANY_SHOWN:
                 mark(self.exec, ATTENTION_CROWDED, True)
         return raws
@@ -518,6 +526,8 @@ class Residence(Occupied):
         objects: Objects = self.all_objects()
         self.check_thread()  # behind what may run Python: another thread may have come in
         heap: cython.pointer(HeapState) = objects.heap.state
+        if heap.used_blocks != heap.counted_blocks:  # guests take some without the GIL: no roots are needed to count
+            self.count_heap(objects)
         size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
         if not objects.collect_is_due(size):
             heap.rootless = 1
@@ -575,7 +585,6 @@ class Residence(Occupied):
     def gather_roots(self, step):
         """Have what a collection needs that nothing of Python's may run in; false: not all of it is known. In a
         ``step`` of a guest without machine code, the innermost, its frames hold all that it has."""
-        global gathers
         if frames_lie_aside():
             return False
         objects: Objects = self.objects
@@ -585,8 +594,8 @@ class Residence(Occupied):
         added: uint64_t = handles.added
         at: cython.Py_ssize_t
         places: list = []
-        gathers += 1
-        mine: uint64_t = gathers
+        objects.gathers += 1
+        mine: uint64_t = objects.gathers
         objects.n_words = 0
         for run in tuple(handles.runs):
             if not run.waits and not (step and run is handles.runs[len(handles.runs) - 1]):
@@ -604,7 +613,7 @@ class Residence(Occupied):
             objects.known, objects.listed_anew = added, True
         if self.entries != entries or handles.added != added or is_closed(self):
             return False
-        if self.exec.occupant != occupant or gathers != mine:  # another thread came in, or what ran gathers them, too
+        if self.exec.occupant != occupant or objects.gathers != mine:  # another thread, or what ran gathers too
             return False
         for at in range(0, len(places), 2):
             objects.add_words(places[at], places[at + 1])
@@ -687,17 +696,21 @@ class Residence(Occupied):
 
     def extern_from_raw(self, raw: int) -> object:
         """The object behind a handle or a reference; 0 is None. ValueError: there is none."""
-        if raw == 0:
-            return None
-        if not raw >> 32:
-            return self.all_handles().thing(raw)
-        if raw >> 31 == 1 << 32:
+        if raw >> 32 and raw >> 31 != 1 << 32:
+            if raw >> 63 or self.objects is None:
+                raise ValueError(f"{raw:#x} is no externref of this store")
+            return cython.cast(Objects, self.objects).thing_at(raw)
+        return self.thing_of(raw)
+
+    def thing_of(self, raw):
+        """``extern_from_raw`` for what is surely a reference and was read just now: nobody collects between."""
+        if is_reference(raw):
+            return cython.cast(Objects, self.objects).thing_of(raw)
+        if raw >> 63:
             with importing:
                 from stratavm.runtime.i31 import i31_of
             return i31_of(raw)
-        if raw >> 63 or self.objects is None:
-            raise ValueError(f"{raw:#x} is no externref of this store")
-        return cython.cast(Objects, self.objects).thing_at(raw)
+        return self.all_handles().thing(raw) if raw else None
 
     def add_root(self, holder: object, exceptions: bool = False) -> None:
         """A table or global that may hold handles: anything with ``held_handles()``. And whether those are exnrefs."""

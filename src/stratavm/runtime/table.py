@@ -330,7 +330,11 @@ class Table:
         return self.d.length
 
     def __getitem__(self, index: object) -> object:
-        return from_raw(self.declared.element, self.get(within(self, index)), self.store)
+        element: object = self.declared.element
+        if self.holds_handles and heap(element) not in (EXN, NOEXN):
+            # From the look at the index to the thing nothing of Python's runs: nobody collects.
+            return self.store.thing_of(self.d.base[self.place(within(self, index))])
+        return from_raw(element, self.get(within(self, index)), self.store)
 
     def __setitem__(self, index: object, value: object) -> None:
         index = within(self, index)

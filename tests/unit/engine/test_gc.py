@@ -7,6 +7,7 @@ import ctypes
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -16,6 +17,7 @@ from stratavm import (
     Engine,
     GcConfig,
     GcConstants,
+    GuestObject,
     Linker,
     Module,
     ResourceLimit,
@@ -42,7 +44,7 @@ TEXT = """(module
   (global $g (export "g") (mut (ref null $s)) (ref.null $s))
   (func (export "drop") (global.set $g (ref.null $s)))
   (global $a (mut (ref null $r)) (ref.null $r))
-  (table $t 8 (ref null $s))
+  (table $t (export "t") 8 (ref null $s))
   (func $churn (export "churn") (param $k i32)
     (loop (drop (struct.new $s (local.get $k) (ref.null $s)))
       (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
@@ -465,6 +467,125 @@ def test_roots_that_are_gathered_within_are_gathered_again() -> None:
         instance.end_run(run)
     assert run.asked > 2
     assert instance.load(raw, 8, 4) == 1
+
+
+def test_roots_of_another_store_that_are_gathered_within_are_its_own() -> None:
+    """What tells of a store's roots may collect in another one: of the first that says nothing."""
+    instance, other = made("oracle", BY_GENERATIONS), made("oracle", BY_GENERATIONS)
+    instance.exports["list"](3)
+    other.exports["list"](3)
+
+    class Run:
+        """A guest that waits, and a finaliser in the midst of it."""
+
+        waits = True
+        results = ()
+
+        def held_handles(self) -> set[int]:
+            other.store.gc()
+            return set()
+
+    run = Run()
+    instance.begin_run(run)
+    try:
+        assert instance.store.gc() == 0
+        assert not instance.store.gc_for_at_most(1)
+    finally:
+        instance.end_run(run)
+    assert instance.exports["sum"]() == 6
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+def test_blocks_are_counted_without_roots(tier: str) -> None:
+    """A guest that makes much between two collections waits for nobody: the store's budget has it all the same."""
+    how = GcConfig(journal_entries=1 << 14, constants=GcConstants(nursery_bytes=1 << 30, slice_us=100, factor=100.0))
+    instance = made(tier, how)
+    instance.exports["churn"](1)
+    before, first = instance.store.bytes_held, instance.store.gc_metrics()
+    assert instance.store.gc_journal()
+    instance.exports["churn"](1 << 19)  # 16 MiB
+    seen = instance.store.gc_metrics()
+    assert seen is not None
+    assert first is not None
+    assert seen.collections == first.collections
+    pauses = [note for note in instance.store.gc_journal() if note[0] == 0]
+    assert pauses  # for holes
+    assert not [note for note in pauses if note[6]]  # for roots
+    assert instance.store.bytes_held - before >= 15 << 20
+    with pytest.raises(ResourceLimit):
+        made(tier, how, limits=StoreLimits(total_bytes=8 << 20)).exports["list"](1 << 19)
+
+
+def test_what_hosts_read_is_theirs_at_once() -> None:
+    """A global's value, an element, a field: whoever collects between any two steps of Python's finds it held."""
+    for read in (
+        lambda instance, _: instance.exports["g"].value,
+        lambda instance, _: instance.exports["t"][3],
+        lambda _, holder: holder[1],
+        lambda _, holder: holder["n"],
+    ):
+        when = 1
+        while read_as_others_collect(read, when):
+            when += 1
+
+
+def read_as_others_collect(read: Callable[[Instance, GuestObject], GuestObject | None], when: int) -> bool:
+    """Read an object of which nobody else knows by the ``when``-th call of a function of Python's: if there are as many
+    calls."""
+    instance = made("jit1", BY_GENERATIONS)
+    call, left = instance.exports, [when]
+    holder = instance.module.object_type("s").new(instance.store, [1, None])
+    holder[1] = call["raw"](5)
+    call["keep"](holder[1])
+    call["g"].value = holder[1]
+    for _ in range(3):
+        instance.store.gc()
+
+    def collect(frame: object, event: str, _: object) -> None:
+        if event == "call":
+            left[0] -= 1
+            if left[0] == 0:
+                sys.setprofile(None)
+                call["g"].value = holder[1] = call["t"][3] = None
+                instance.store.gc()
+                call["churn"](3000)
+
+    sys.setprofile(collect)
+    try:
+        found = read(instance, holder)
+    finally:
+        sys.setprofile(None)
+    assert found is None or found[0] == 5
+    return left[0] <= 0
+
+
+def test_who_uses_a_heap_as_handles_are_let_go_of_is_told_so() -> None:
+    """By the thread that collects them, too: no other one is inside."""
+    instance = made("oracle", BY_GENERATIONS)
+    raw = dropped(instance, 3)
+    said: list[str] = []
+
+    class Run:
+        """A guest that waits, and a finaliser in the midst of it."""
+
+        waits = True
+        results = ()
+
+        def held_handles(self) -> set[int]:
+            for use in (lambda: instance.store.extern_from_raw(raw), lambda: instance.store.is_object(0x6D, raw)):
+                with pytest.raises(StoreBusy) as busy:
+                    use()
+                said.append(str(busy.value))
+            return set()
+
+    run = Run()
+    instance.begin_run(run)
+    try:
+        instance.store.collect_handles()
+    finally:
+        instance.end_run(run)
+    assert len(said) == 2
+    assert all("are being let go of" in text for text in said)
 
 
 def test_a_heap_of_no_bytes_has_no_objects() -> None:
