@@ -1,6 +1,6 @@
 # strata: hot
-"""Builtins for objects of guests: a row of them, done as a guest without machine code does it, and whether a reference
-is of a type."""
+"""Builtins for objects of guests: a row of them, done without the GIL or as a guest without machine code does it, and
+whether a reference is of a type."""
 
 import cython
 from cython.cimports.cpython.ref import PyObject
@@ -14,14 +14,14 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FuncRec,
     VMContext,
 )
-from cython.cimports.stratavm.heap.heap import allocation_is_due, heap_new
 from cython.cimports.stratavm.heap.mark import note_write
-from cython.cimports.stratavm.heap.state import LARGE, TYPE_MASK, HeapState, TypeInfo, info_of, look_up_types
+from cython.cimports.stratavm.heap.state import TYPE_MASK, HeapState
 from cython.cimports.stratavm.runtime.exceptions import free_dropped, keep_raised
 from cython.cimports.stratavm.runtime.func import cell_widths, read_cells
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.instance import Instance
+from cython.cimports.stratavm.runtime.object_rows import NOT_ALONE, make_alone, run_alone
 from cython.cimports.stratavm.runtime.store import Store
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
@@ -97,9 +97,12 @@ def object_op(
     y: uint64_t,
 ) -> uint32_t:
     """Builtin ``object_op``."""
+    status: uint32_t = run_alone(context, vm, cells, row, x, y)
+    if status != NOT_ALONE:
+        return status
     block: cython.pointer(ThreadBlock) = current_block()
     leave_guest(block)
-    status: uint32_t = run_row(vm, cells, row, x, y)
+    status = run_row(vm, cells, row, x, y)
     block.in_guest = 1
     return status
 
@@ -165,25 +168,6 @@ def make(
     except BaseException as error:
         return keep_raised(store, error)
     return 0
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def make_alone(
-    context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), type_index: uint64_t, length: uint64_t
-) -> uint64_t:
-    """The same without the GIL, where no roots are asked for and the heap has room; else 0."""
-    state: cython.pointer(HeapState) = cython.cast(cython.pointer(HeapState), context.heap)
-    if state == cython.NULL or state.always or not state.rootless:
-        return 0
-    type_id: uint32_t = cython.cast(cython.pointer(uint32_t), vm.type_ids)[type_index]
-    look_up_types(state)
-    info: cython.pointer(TypeInfo) = info_of(state, cython.address(type_id))
-    size: uint64_t = info.size + info.element * length
-    if size > LARGE or allocation_is_due(state, size):
-        return 0
-    return cython.cast(uint64_t, heap_new(state, type_id, cython.cast(uint32_t, length), size))
 
 
 @cython.cfunc

@@ -147,7 +147,7 @@ NESTED = f"""(module
   (type $a (array i32))
   (func (export "check") (param $k i32) (local $l (ref null $a))
     (loop
-      (local.set $l (array.new $a (local.get $k) (i32.add (i32.const 3) (i32.and (local.get $k) (i32.const 1)))))
+      (local.set $l (array.new $a (local.get $k) (i32.add (i32.const 3000) (i32.and (local.get $k) (i32.const 1)))))
       (if (i32.ne (array.get $a (local.get $l) (i32.const 2)) (local.get $k)) (then (unreachable)))
       (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
   {CHURN})"""
@@ -155,8 +155,8 @@ NESTED = f"""(module
 
 @pytest.mark.parametrize("tier", ["jit0", "jit1"])
 def test_what_the_host_runs_between_a_row_and_its_guest(tier: str) -> None:
-    """A finalizer, a signal handler, or as here a profiler: when the new object is nowhere yet it calls the guest, and
-    that drops so many that it is time to look at who holds what."""
+    """A finalizer, a signal handler, or as here a profiler: when the new object, a large one, is nowhere yet it calls
+    the guest, and that drops so many that it is time to look at who holds what."""
     instance = made(NESTED, tier)
     churn, left = instance.exports["churn"], [12]
 

@@ -1,0 +1,233 @@
+"""Rows of arrays that machine code asks for without the GIL: they do what the interpreter does, at its price."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from stratavm import Config, Engine, GcConfig, GcConstants, Module, OutOfFuel, Store, Trap
+from stratavm.engine import Linker
+from stratavm.engine.instance import Instance
+from stratavm.module.features import DEFAULT
+from stratavm.tiers.oracle import single
+
+TIERS: Final = ("oracle", "jit0", "jit1", "auto")
+MACHINE: Final = TIERS[1:]
+OFTEN: Final = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=20, factor=0.01))
+KINDS: Final = {"i8": "i32", "i16": "i32", "i32": "i32", "i64": "i64", "f32": "f32", "f64": "f64"}
+VALUE: Final = 0x0102_0304_0506_0708
+LONG: Final = 1 << 17
+"""Bytes that nobody writes without a poll."""
+
+
+def of_numbers(kind: str) -> str:
+    """Rows of an array of numbers: what they leave is weighed, element by element."""
+    value = KINDS[kind]
+    get = f"array.get{'_u' if kind in ('i8', 'i16') else ''} $a"
+    to_i64 = {
+        "i32": "i64.extend_i32_u",
+        "i64": "i64.add (i64.const 0)",
+        "f32": "i64.trunc_sat_f32_s",
+        "f64": "i64.trunc_sat_f64_s",
+    }[value]
+    given = f"({value}.const {VALUE & 0xFFFF_FFFF if value == 'i32' else VALUE})"
+    return f"""(module
+  (type $a (array (mut {kind})))
+  (data $d "\\01\\02\\03\\04\\05\\06\\07\\08\\09\\0a\\0b\\0c\\0d\\0e\\0f\\10\\11\\12\\13\\14\\15\\16\\17\\18")
+  (global $g (mut (ref null $a)) (ref.null $a))
+  (func $sum (param $a (ref $a)) (result i64) (local $at i32) (local $sum i64)
+    (block $none (br_if $none (i32.eqz (array.len (local.get $a))))
+      (loop $more
+        (local.set $sum (i64.add (i64.mul (local.get $sum) (i64.const 31))
+          ({to_i64} ({get} (local.get $a) (local.get $at)))))
+        (br_if $more (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (array.len (local.get $a))))))
+    (local.get $sum))
+  (func $made (param $n i32) (result (ref $a)) (array.new $a {given} (local.get $n)))
+  (func (export "new") (param $n i32) (result i64) (call $sum (call $made (local.get $n))))
+  (func (export "zeros") (param $n i32) (result i64)
+    (call $sum (array.new_default $a (local.get $n))))
+  (func (export "data") (param $from i32) (param $n i32) (result i64)
+    (call $sum (array.new_data $a $d (local.get $from) (local.get $n))))
+  (func (export "init") (param $at i32) (param $from i32) (param $n i32) (result i64) (local $a (ref $a))
+    (local.set $a (call $made (i32.const 5)))
+    (array.init_data $a $d (local.get $a) (local.get $at) (local.get $from) (local.get $n))
+    (call $sum (local.get $a)))
+  (func (export "fill") (param $size i32) (param $at i32) (param $n i32) (result i64) (local $a (ref $a))
+    (local.set $a (array.new_default $a (local.get $size)))
+    (array.fill $a (local.get $a) (local.get $at) {given} (local.get $n))
+    (call $sum (local.get $a)))
+  (func (export "move") (param $at i32) (param $from i32) (param $n i32) (result i64) (local $a (ref $a))
+    (local.set $a (array.new_data $a $d (i32.const 0) (i32.const 3)))
+    (array.copy $a $a (local.get $a) (local.get $at) (local.get $a) (local.get $from) (local.get $n))
+    (call $sum (local.get $a)))
+  (func (export "long") (param $n i32) (result i64) (local $a (ref $a)) (local $b (ref $a))
+    (local.set $a (call $made (local.get $n)))
+    (local.set $b (array.new_default $a (local.get $n)))
+    (array.copy $a $a (local.get $b) (i32.const 1) (local.get $a) (i32.const 0)
+      (i32.sub (local.get $n) (i32.const 1)))
+    (array.fill $a (local.get $a) (i32.const 0) ({get} (local.get $b) (i32.const 0)) (local.get $n))
+    (i64.add ({to_i64} ({get} (local.get $a) (i32.const 9)))
+      ({to_i64} ({get} (local.get $b) (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "none") (param $which i32)
+    (block $c (block $b (block $a (br_table $a $b $c (local.get $which)))
+      (array.fill $a (global.get $g) (i32.const 9) {given} (i32.const 9)) (return))
+      (array.copy $a $a (call $made (i32.const 1)) (i32.const 9) (global.get $g) (i32.const 0) (i32.const 9)) (return))
+    (array.init_data $a $d (global.get $g) (i32.const 9) (i32.const 99) (i32.const 9)))
+  (func (export "drop") (data.drop $d)))"""
+
+
+CALLS: Final = (
+    *(("new", (n,)) for n in (0, 1, 17, 40)),
+    *(("zeros", (n,)) for n in (0, 3, 900)),
+    *(("data", given) for given in ((0, 0), (0, 3), (1, 2), (24, 0), (25, 0), (0, 25), (24, 1), (-1, 1), (-1, -1))),
+    *(("init", given) for given in ((0, 0, 3), (2, 1, 2), (5, 0, 0), (6, 0, 0), (4, 0, 2), (0, 25, 0), (0, 23, 2))),
+    *(("init", given) for given in ((-1, 0, 2), (0, -1, 2))),
+    *(("fill", given) for given in ((9, 0, 9), (9, 3, 4), (9, 9, 0), (9, 10, 0), (9, 8, 2), (9, -1, 2), (9, 1, -1))),
+    *(("move", given) for given in ((0, 1, 2), (1, 0, 2), (3, 0, 0), (4, 0, 0), (0, 4, 0), (2, 0, 2), (0, 2, 2))),
+    *(("none", (which,)) for which in (0, 1, 2)),
+)
+"""What lies within, what just does not, and what would if numbers wrapped."""
+
+REFERENCES: Final = """(module
+  (type $s (struct (field $v (mut i32)))) (type $r (array (mut (ref null $s)))) (type $f (array (mut funcref)))
+  (elem $e (ref null $s) (item (struct.new $s (i32.const 100))) (item (ref.null $s))
+    (item (struct.new $s (i32.const 300))))
+  (elem $fs func $one $two)
+  (func $one (result i32) (i32.const 1)) (func $two (result i32) (i32.const 2))
+  (type $t (func (result i32)))
+  (global $t (mut (ref null $r)) (ref.null $r))
+  (func (export "begin") (param $n i32) (global.set $t (array.new_default $r (local.get $n))))
+  (func $at (param $k i32) (param $m i32) (result i32)
+    (i32.rem_u (i32.mul (local.get $k) (local.get $m)) (i32.sub (array.len (global.get $t)) (i32.const 3))))
+  ;; Each step writes new objects into the table, which is old, in one of several ways.
+  (func (export "steps") (param $k i32) (local $new (ref $r))
+    (loop
+      (local.set $new (array.new_fixed $r 2 (struct.new $s (local.get $k)) (ref.null $s)))
+      (array.copy $r $r (global.get $t) (call $at (local.get $k) (i32.const 7919))
+        (local.get $new) (i32.const 0) (i32.const 2))
+      (array.fill $r (global.get $t) (call $at (local.get $k) (i32.const 104729)) (struct.new $s (local.get $k))
+        (i32.const 3))
+      (array.copy $r $r (global.get $t) (call $at (local.get $k) (i32.const 31))
+        (global.get $t) (call $at (local.get $k) (i32.const 17)) (i32.const 3))
+      (local.set $new (array.new $r (struct.new $s (local.get $k)) (call $at (local.get $k) (i32.const 13))))
+      (if (array.len (local.get $new))
+        (then (array.copy $r $r (global.get $t) (i32.const 1) (local.get $new) (i32.const 0) (i32.const 1))))
+      (array.init_elem $r $e (global.get $t) (call $at (local.get $k) (i32.const 23)) (i32.const 0) (i32.const 3))
+      (local.set $new (array.new_elem $r $e (i32.const 1) (i32.const 2)))
+      (array.copy $r $r (global.get $t) (call $at (local.get $k) (i32.const 29))
+        (local.get $new) (i32.const 0) (i32.const 2))
+      (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "sum") (result i64) (local $at i32) (local $sum i64)
+    (loop $next
+      (local.set $sum (i64.mul (local.get $sum) (i64.const 31)))
+      (if (i32.eqz (ref.is_null (array.get $r (global.get $t) (local.get $at))))
+        (then (local.set $sum (i64.add (local.get $sum)
+          (i64.extend_i32_u (struct.get $s $v (array.get $r (global.get $t) (local.get $at))))))))
+      (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (array.len (global.get $t)))))
+    (local.get $sum))
+  (func (export "elements") (param i32 i32) (result i32) (array.len (array.new_elem $r $e (local.get 0) (local.get 1))))
+  (func (export "functions") (result i32) (local $f (ref $f))
+    (local.set $f (array.new_elem $f $fs (i32.const 0) (i32.const 2)))
+    (array.init_elem $f $fs (local.get $f) (i32.const 0) (i32.const 1) (i32.const 1))
+    (i32.add (call_ref $t (ref.cast (ref $t) (array.get $f (local.get $f) (i32.const 0))))
+      (call_ref $t (ref.cast (ref $t) (array.get $f (local.get $f) (i32.const 1))))))
+  (func (export "drop") (elem.drop $e)))"""
+
+
+def made(tier: str, text: str, fuel: int | None = None, gc: GcConfig | None = None) -> Instance:
+    """An instance in a store of its own."""
+    engine = Engine(Config(tier=tier, fuel=fuel is not None, features=DEFAULT | {"gc"}, gc=gc or GcConfig()))
+    return Linker(engine).instantiate(Store(engine, fuel=fuel), Module(text, engine=engine))
+
+
+def outcome(instance: Instance, name: str, given: tuple[int, ...]) -> object:
+    """What a call gives, or why it traps."""
+    try:
+        return instance.exports[name](*given)
+    except Trap as trap:
+        return trap.kind
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_numbers_are_the_same_on_each_tier(kind: str) -> None:
+    """Results, traps and fuel; of long ones too, which poll, and of a segment that was dropped."""
+    calls = (*CALLS, ("long", (LONG // (8 if kind.endswith("64") else 1) + 8,)), ("drop", ()))
+    calls += tuple(call for call in CALLS if call[0] in ("data", "init"))
+    found = {}
+    for tier in TIERS:
+        instance = made(tier, of_numbers(kind), fuel=1 << 40)
+        found[tier] = [(outcome(instance, *call), instance.store.fuel) for call in calls]
+    for tier in MACHINE:
+        for call, one, other in zip(calls, found["oracle"], found[tier], strict=True):
+            assert one == other, (tier, call)
+    results = [result for result, _ in found["oracle"]]
+    assert {"null_array", "array_out_of_bounds", "memory_out_of_bounds"} <= {r for r in results if isinstance(r, str)}
+
+
+def test_rows_of_references_are_the_same_on_each_tier() -> None:
+    """With elements of a segment, in which objects are, and functions; it may be dropped."""
+    calls = (("begin", (50,)), ("steps", (300,)), ("sum", ()), ("functions", ()))
+    calls += tuple(("elements", given) for given in ((0, 3), (1, 2), (3, 0), (4, 0), (2, 2), (-1, 2)))
+    calls += (("drop", ()), ("elements", (0, 0)), ("elements", (0, 1)), ("steps", (1,)), ("sum", ()))
+    found = {}
+    for tier in TIERS:
+        instance = made(tier, REFERENCES, fuel=1 << 40)
+        found[tier] = [(outcome(instance, *call), instance.store.fuel) for call in calls]
+        assert found[tier] == found["oracle"], tier
+    assert [result for result, _ in found["oracle"]][3:] == [
+        *(4, 3, 2, 0, *["table_out_of_bounds"] * 3),
+        *(None, 0, "table_out_of_bounds", "table_out_of_bounds", found["jit1"][-1][0]),
+    ]
+
+
+@pytest.mark.parametrize("tier", MACHINE[:2])
+def test_rows_ask_nobody(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is short is done without the interpreter, which would have to bind them first."""
+    instance, other = made(tier, of_numbers("i16")), made(tier, REFERENCES)
+    instance.exports["new"](1)  # there is a heap
+    other.exports["begin"](50)
+
+    def bind(*_: object) -> None:
+        raise AssertionError("somebody asked the interpreter")
+
+    monkeypatch.setattr(single, "bind", bind)
+    for call in CALLS:
+        outcome(instance, *call)
+    other.exports["steps"](50)
+    with pytest.raises(AssertionError, match=r"somebody asked"):
+        instance.exports["long"](LONG)
+
+
+@pytest.mark.parametrize("tier", MACHINE[:2])
+def test_a_row_takes_no_fuel_that_there_is_not(tier: str) -> None:
+    """It runs out where the interpreter says so: nothing is written."""
+    instance = made(tier, of_numbers("i32"), fuel=200)
+    with pytest.raises(OutOfFuel):
+        instance.exports["fill"](600, 0, 600)
+    assert instance.store.fuel < 200
+
+
+def table(tier: str, steps: int, gc: GcConfig) -> tuple[object, int]:
+    """What the table comes to, and how often new objects were looked at."""
+    instance = made(tier, REFERENCES, gc=gc)
+    instance.exports["begin"](50)
+    instance.exports["steps"](steps)
+    instance.exports["steps"](40)
+    metrics = instance.store.gc_metrics()
+    return instance.exports["sum"](), 0 if metrics is None else metrics.minors
+
+
+@pytest.mark.parametrize("harsh", [False, True])
+@pytest.mark.parametrize("tier", MACHINE[:2])
+def test_rows_note_what_they_write(tier: str, harsh: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old table of new objects, while new ones are collected, and all in slices. ``STRATA_CHECK=2`` finds what was
+    not noted."""
+    steps = 40 if harsh else 30_000
+    expected, _ = table("jit0", steps, GcConfig(generations=False))
+    if harsh:
+        monkeypatch.setenv("STRATA_CHECK", "2")
+        monkeypatch.setenv("STRATA_POISON", "1")
+    found, minors = table(tier, steps, OFTEN)
+    assert found == expected
+    assert minors > 20
