@@ -127,7 +127,11 @@ def _tell_of_heap(options: Options, store: Store, module: Module) -> int:
     """What ``--gc-log``, ``--gc-plot`` and ``--heap-dump`` ask for; the exit code where that cannot be had."""
     from stratavm.cli.heap import tell_of_heap
 
-    return tell_of_heap(options, store, module.name)
+    try:
+        return tell_of_heap(options, store, module.name)
+    except StrataError as error:  # how the program itself ended is said all the same
+        output.complain(f"what was asked for about the heap cannot be said: {error}")
+        return output.FAILED
 
 
 def _report(module: Module, top: int | None) -> None:

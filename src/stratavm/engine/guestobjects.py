@@ -7,7 +7,7 @@ after all that may run Python, and before the first byte is touched. Values go b
 """
 
 import cython
-from cython.cimports.cpython.buffer import PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
+from cython.cimports.cpython.buffer import PyBUF_F_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -489,6 +489,8 @@ class GuestObject(ObjectRef):
             raise MemoryError("no memory for a view")
         try:
             checked(self)
+            if vector and flags & PyBUF_F_CONTIGUOUS & ~PyBUF_STRIDES and length_at(self) > 1:
+                raise BufferError("bytes of vectors lie one behind the other: a view by columns needs a copy")
         except BaseException:
             free(sizes)
             raise

@@ -72,8 +72,9 @@ class Instance(RuntimeInstance):
                 the guest drew of random numbers is the same in each, for example: here is where that is changed.
 
         Raises:
-            SnapshotRefused: it has something that points out of it: a handle of a Python object, a function of others,
-                an imported memory, table or mutable global, a shared memory; a file that its ``Wasi`` has opened.
+            SnapshotRefused: it has something that points out of it: a handle of a Python object, a struct or an array
+                in a global or a table, a function of others, an imported memory, table or mutable global, a shared
+                memory; a file that its ``Wasi`` has opened.
             StoreBusy: a call is inside of its store.
             InstancePoisoned, Closed: it cannot be called any more.
             ResourceLimit: the process may have no more files.

@@ -105,7 +105,7 @@ class Module:
         except ModuleError as error:
             path = path_in(source)
             if path is not None:  # its own words are about what is in it
-                error.add_note(f"the module is {printable(os.fspath(path))}")
+                error.add_note(f"the module is {printable(os.fsdecode(path))}")
             raise
 
     def _read_and_load(

@@ -159,7 +159,8 @@ class GcConfig:
         generations: collect new objects by themselves, and all objects in slices; without it every collection is a full
             one, in one pause, which is how long that takes.
         constants: constants in the place of what is worked out while guests run.
-        journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``.
+        journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``, at
+            128 bytes each, beside the store's limits.
     """
 
     _decorate = checks_keywords
@@ -176,7 +177,7 @@ class GcConfig:
             "pause_us": whole("GcConfig: pause_us", self.pause_us, 10, MOST_PAUSE_US, unit="microseconds"),
             "soft_bytes": whole_or_none("GcConfig: soft_bytes", self.soft_bytes, 1, unit="bytes"),
             "hard_bytes": whole_or_none("GcConfig: hard_bytes", self.hard_bytes, 1, unit="bytes"),
-            "journal_entries": whole("GcConfig: journal_entries", self.journal_entries, 0, 1 << 24),
+            "journal_entries": whole("GcConfig: journal_entries", self.journal_entries, 0, 1 << 20),
         }
         for name, value in numbers.items():
             object.__setattr__(self, name, value)

@@ -29,10 +29,34 @@ from cython.cimports.stratavm.runtime.wipe import Original, runs_unlike, runs_wr
 from stratavm.base.errors import Closed, InstancePoisoned, LinkError, ResourceLimit, SnapshotRefused, StoreBusy
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.image import check_files, file_of, image_of_file, image_over, open_file
-from stratavm.spec.types import F32, FUNC, FUNCREF, I32, REF, RESOLVED, V128, heap, is_ref, kind
+from stratavm.spec.types import (
+    ANY,
+    EQ,
+    EXN,
+    EXTERN,
+    F32,
+    FUNC,
+    FUNCREF,
+    I31,
+    I31_TAG,
+    I32,
+    NOEXN,
+    REF,
+    RESOLVED,
+    V128,
+    abstract_of,
+    heap,
+    holds_handles,
+    is_ref,
+    kind,
+)
 
 NARROW: tuple = (I32, F32)
 SET_NULL: str = "set it to null before"
+HAVE_NUMBERS: tuple = (ANY, EQ, I31, EXTERN)
+"""Above i31: values of their types may be numbers of 31 bits, which mean the same everywhere."""
+NUMBER = cython.declare(uint64_t, I31_TAG)
+OF_NUMBER = cython.declare(uint32_t, 1 << 31)  # of an element that is one, in four bytes
 FAILED = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)
 MOST_SHARE = cython.declare(uint64_t, 4)  # one page in so many may be kept over another image
 LEAST_MAPPED = cython.declare(uint64_t, 4096)  # elements of a table that are mapped: fewer are copied
@@ -214,13 +238,32 @@ def elements_of(instance: Instance, numbered: tuple, functions: dict) -> bytes:
         raw = table.d.base[i]
         to[i] = 0
         if raw != 0:
-            if table.holds_handles:
-                raise refusal("an object of the host", f"{named(instance, 'table', index)}, element {i}", SET_NULL)
-            to[i] = place_of(instance, raw, functions)
+            if not table.holds_handles:
+                to[i] = place_of(instance, raw, functions)
+            elif is_number(raw):
+                to[i] = OF_NUMBER | cython.cast(uint32_t, raw)
             if to[i] == 0:
                 where: str = f"{named(instance, 'table', index)}, element {i}"
-                raise refusal("a function of another instance or of the host", where, SET_NULL)
+                raise refusal(outsider(table.declared.element, raw), where, SET_NULL)
     return held
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_number(raw: uint64_t) -> cython.bint:
+    """Whether a reference is a number."""
+    return raw >> 31 == NUMBER >> 31
+
+
+@cython.cfunc
+def outsider(type_: object, raw: uint64_t) -> str:
+    """What a reference refers to that no other instance can have."""
+    if not holds_handles(type_):
+        return "a function of another instance or of the host"
+    if heap(type_) in (EXN, NOEXN):
+        return "an exception"
+    return "a guest's struct or array" if raw >> 32 else "an object of the host"
 
 
 @cython.cfunc
@@ -255,11 +298,12 @@ def take_globals(state: State, instance: Instance, functions: dict) -> cython.in
     cells: cython.pointer(uint64_t) = words_of(held)
     memcpy(cells, at, GLOBAL_CELL * cython.cast(uint64_t, own))
     for i in range(own):
-        if is_ref(blueprint.globals[i].type.value) and cells[2 * i] != 0:
-            cells[2 * i] = place_of(instance, cells[2 * i], functions)
-            if cells[2 * i] == 0:
-                what: str = "an object of the host, or a function of another instance"
-                raise refusal(what, named(instance, "global", first + i), SET_NULL)
+        type_: object = blueprint.globals[i].type.value
+        if is_ref(type_) and cells[2 * i] != 0 and not is_number(cells[2 * i]):
+            place: uint64_t = 0 if holds_handles(type_) else place_of(instance, cells[2 * i], functions)
+            if place == 0:
+                raise refusal(outsider(type_, cells[2 * i]), named(instance, "global", first + i), SET_NULL)
+            cells[2 * i] = place
     state.cells = held
     constants: list = []
     for variable in instance.made_globals[:first]:
@@ -267,7 +311,7 @@ def take_globals(state: State, instance: Instance, functions: dict) -> cython.in
         bits: object = constant.cell[0]
         if constant.width == 16:
             bits = bits | (cython.cast(object, constant.cell[1]) << 64)
-        if bits and is_ref(constant.type.value):
+        if bits and is_ref(constant.type.value) and not is_number(constant.cell[0]):
             where: str = named(instance, "global", len(constants))
             raise refusal("a reference that is imported", where, "import a null reference")
         constants.append(bits)
@@ -517,7 +561,7 @@ def put_globals(state: State, instance: Instance) -> cython.int:
     for i in range(len(blueprint.globals)):
         if is_ref(blueprint.globals[i].type.value):
             instance.global_of(first + i)  # by which a collection finds what guests put there
-            if cells[2 * i] != 0:
+            if cells[2 * i] != 0 and not is_number(cells[2 * i]):
                 instance.store.check_access()
                 cells[2 * i] = instance.listed(cells[2 * i] - 1)
     return 0
@@ -551,7 +595,9 @@ def put_tables(state: State, instance: Instance) -> cython.int:
             continue
         places = numbers_in(state.tables[i])
         for at in range(length):
-            if places[at] > imported:
+            if form.holds_handles and places[at] != 0:
+                table.d.base[at] = NUMBER | (places[at] & ~OF_NUMBER)
+            elif places[at] > imported:
                 table.d.base[at] = cython.cast(uint64_t, instance.vm.func_recs + (places[at] - 1 - imported))
             elif places[at] != 0:
                 table.d.base[at] = instance.listed(places[at] - 1)
@@ -698,9 +744,11 @@ def checked_cells(blueprint: Blueprint, cells: bytes) -> bytes:
     to: cython.pointer(uint64_t) = words_of(right)
     for i in range(len(types)):
         if is_ref(types[i]):
-            expect(
-                "globals", to[2 * i] <= 0xFFFFFFFF and is_held(blueprint, types[i], cython.cast(uint32_t, to[2 * i]))
-            )
+            if is_number(to[2 * i]):
+                expect("globals", has_numbers(types[i]))
+            else:
+                place: uint32_t = cython.cast(uint32_t, to[2 * i])
+                expect("globals", to[2 * i] == place and is_held(blueprint, types[i], place))
         elif types[i] in NARROW:
             to[2 * i] = cython.cast(uint32_t, to[2 * i])
         if types[i] != V128:
@@ -722,9 +770,18 @@ def check_table(blueprint: Blueprint, form: TableSpec, held: bytes) -> cython.in
     for i in range(length):
         if plain:
             expect("tables", places[i] <= most)
+        elif places[i] & OF_NUMBER != 0 and form.holds_handles:
+            expect("tables", has_numbers(element))
         else:
             expect("tables", is_held(blueprint, element, places[i]))
     return 0
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def has_numbers(type_: object) -> cython.bint:
+    """Whether numbers of 31 bits are values of a reference type."""
+    return holds_handles(type_) and abstract_of(heap(type_)) in HAVE_NUMBERS
 
 
 @cython.cfunc

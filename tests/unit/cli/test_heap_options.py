@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from stratavm import StoreBusy
+from stratavm.engine import heapdump
+
 CHURN = """(module
   (type $node (struct (field $next (mut (ref null $node))) (field i64)))
   (type $bytes (array (mut i8)))
@@ -115,3 +118,19 @@ def test_a_log_of_an_isolated_guest_is_not_promised(strata, write):
     code, _, err = strata("run", "--isolate", "--gc-log", write())
     assert code == 2
     assert "--gc-log: behind the wall" in err
+
+
+def test_a_dump_that_cannot_be_had_leaves_the_programs_end_what_it_is(strata, write, tmp_path, monkeypatch):
+    """Both are said."""
+
+    def refused(*_: object) -> None:
+        raise StoreBusy("a call is inside")
+
+    monkeypatch.setattr(heapdump, "heap_dump", refused)
+    code, _, err = strata("run", "--proposal", "gc", "--heap-dump", str(tmp_path / "d"), write("(unreachable)", "5"))
+    assert code == 134
+    assert "about the heap cannot be said: a call is inside" in err
+    assert "unreachable" in err
+    code, _, err = strata("run", "--proposal", "gc", "--heap-dump", str(tmp_path / "d"), write(many="5"))
+    assert code == 1
+    assert "a call is inside" in err

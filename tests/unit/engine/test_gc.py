@@ -377,7 +377,7 @@ def test_what_is_misused_is_refused() -> None:
         ("soft_bytes", 0),
         ("hard_bytes", -1),
         ("journal_entries", -1),
-        ("journal_entries", 1 << 40),
+        ("journal_entries", (1 << 20) + 1),
         ("generations", 1),
         ("constants", {}),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import builtins
 import copy
+import ctypes
 import gc
 import io
 import pickle
@@ -391,6 +392,40 @@ def test_a_store_that_closes_in_the_midst_of_an_access(use: Callable[[Any], obje
             assert found.tolist() == [1, 2, 3]
         if left[0] > 0:
             break
+
+
+class Buffer(ctypes.Structure):
+    """``Py_buffer``."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("buf", "obj")),
+        *((name, ctypes.c_ssize_t) for name in ("len", "itemsize")),
+        *((name, ctypes.c_int) for name in ("readonly", "ndim")),
+        *((name, ctypes.c_void_p) for name in ("format", "shape", "strides", "suboffsets", "internal")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "length", "order", "there"),
+    [
+        ("lanes", 2, 0x40, False),
+        ("lanes", 1, 0x40, True),
+        ("lanes", 2, 0x20, True),
+        ("lanes", 2, 0x80, True),
+        ("ints", 2, 0x40, True),
+    ],
+)
+def test_a_view_by_columns_is_refused_where_there_is_none(kind: str, length: int, order: int, there: bool) -> None:
+    """Who asks for Fortran's order would read the bytes of vectors crosswise."""
+    instance = made("auto")
+    row, found = instance.module.object_type(kind).new(instance.store, length=length), Buffer()
+    asked = (row, ctypes.byref(found), 0x18 | order)
+    if there:
+        ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(row), *asked[1:])
+        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(found))
+    else:
+        with pytest.raises(BufferError, match="by columns"):
+            ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(row), *asked[1:])
 
 
 def test_a_store_that_is_forgotten_keeps_what_a_view_shows() -> None:

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from stratavm import Config, Engine, Module, SnapshotRefused, Store
+from stratavm import Config, Engine, Global, Module, Snapshot, SnapshotRefused, Store
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
@@ -55,6 +55,58 @@ def test_a_snapshot_keeps_no_live_object(tier: str) -> None:
         clone.exports["set"](k)
         churn(clone)
     assert [clone.exports["get"]() for clone in clones] == [1, 3]
+
+
+NUMBERS = """(module
+  (type $s (struct))
+  (import "env" "c" (global $c anyref))
+  (global (export "any") (mut anyref) (ref.i31 (i32.const -5)))
+  (global (export "extern") (mut externref) (extern.convert_any (ref.i31 (i32.const 6))))
+  (global (export "i31") i31ref (ref.i31 (i32.const 0x3fffffff)))
+  (table (export "t") 3 eqref)
+  (elem (table 0) (i32.const 1) eqref (ref.i31 (i32.const 0)) (ref.i31 (i32.const -1)))
+  (func (export "c") (result i32) (i31.get_s (ref.cast i31ref (global.get $c))))
+  (func (export "made") (result anyref) (struct.new $s))
+  (func (export "at") (param i32) (result i32) (i31.get_u (ref.cast (ref i31) (table.get (local.get 0))))))"""
+
+
+def numbered(tier: str) -> Instance:
+    """An instance whose references are numbers."""
+    home = Engine(Config(tier=tier, features=FEATURES))
+    linker, store = Linker(home), Store(home)
+    linker.define("env", "c", Global.new(store, "anyref", 9))
+    return linker.instantiate(store, Module(NUMBERS, engine=home))
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_snapshot_keeps_numbers_in_references(tier: str) -> None:
+    """In globals and tables, its own and imported ones, as they are or as bytes; a struct beside them is refused."""
+    instance = numbered(tier)
+    taken = instance.snapshot()
+    home = instance.store.engine
+    for again in (taken, Snapshot.deserialize(taken.serialize(), instance.module, trusted=True)):
+        linker, store = Linker(home), Store(home)
+        linker.define("env", "c", Global.new(store, "anyref", 9))
+        clone = again.instantiate(store, linker)
+        found = clone.exports
+        assert [found[name].value for name in ("any", "extern", "i31")] == [-5, 6, 0x3FFFFFFF]
+        assert list(found["t"]) == [None, 0, -1]
+        assert (found["c"](), found["at"](2)) == (9, 0x7FFFFFFF)
+    for put in (
+        lambda: setattr(instance.exports["any"], "value", instance.exports["made"]()),
+        lambda: (
+            setattr(instance.exports["any"], "value", None),
+            instance.exports["t"].__setitem__(0, made_of(instance)),
+        ),
+    ):
+        put()
+        with pytest.raises(SnapshotRefused, match=r"a guest's struct or array: (global 1|table 0)"):
+            instance.snapshot()
+
+
+def made_of(instance: Instance) -> object:
+    """A new struct."""
+    return instance.exports["made"]()
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -116,6 +116,22 @@ def test_what_cannot_be_read_is_named():
         stratavm.Module("/proc/self/mem")
 
 
+def test_a_path_of_bytes_is_named(tmp_path):
+    """What is wrong with the module is said first."""
+    path = tmp_path / "broken.wasm"
+    path.write_bytes(b"\0asm\1\0\0\0\xff")
+
+    class Place:
+        """A path in the form of the system."""
+
+        def __fspath__(self):
+            return os.fsencode(path)
+
+    with pytest.raises(stratavm.DecodeError) as error:
+        stratavm.Module(Place())
+    assert "broken.wasm" in error.value.__notes__[0]
+
+
 def test_a_folder_is_no_module(tmp_path):
     """It can be opened, and not read."""
     with pytest.raises(IsADirectoryError):
