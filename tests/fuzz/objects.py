@@ -1,8 +1,9 @@
 """Programs of structs, arrays, i31, casts and subtypes: they end, mostly without a trap, and what they do is seen.
 
 A program has types in recursion groups, declared below one another, and functions that make, change, test and hand on
-objects of them, keep them in locals, globals, tables and segments, throw and catch them. It is written as text. Some
-types are deep below others, some are there twice; some objects are long lists, some are large.
+objects of them, keep them in locals, globals, tables and segments, throw and catch them, and have them in many frames
+while garbage is made. It is written as text. Some types are deep below others, some are there twice; some objects are
+long lists, some are large.
 """
 
 from __future__ import annotations
@@ -15,12 +16,19 @@ from stratavm.module.features import INTERPRETED
 from stratavm.module.parser import parse_module
 
 NUMBERS: Final = ("i32", "i64", "f32", "f64")
+WIDE: Final = "v128"
 STEPS: Final = 1500
 """What an exported function may take, roughly."""
 ANY: Final = ("any", "eq", "struct", "array", "i31")
 FLOATS: Final = ("0", "-0", "1.5", "-2.25", "inf", "1e10")
 LONG: Final = (40, 300, 2500)
 """Lengths of arrays that are no small ones: the last has blocks of its own in a heap."""
+GARBAGE: Final = (300, 2500, 9000)
+"""Lengths of arrays that nobody keeps: a few are as much as a guest makes between two looks at new objects."""
+DEEP: Final = (2, 20, 60)
+"""Frames, each of which has an object."""
+DEEPEST: Final = 6
+"""The function whose frames they are: behind all others."""
 TABLE_MOST: Final = 12
 BINARY: Final = ("add", "sub", "mul", "xor", "and", "or", "shl", "shr_u", "rotl")
 
@@ -98,9 +106,12 @@ class Guests:
         if rng.random() < 0.4:
             self._twin()
         self.globals: list[Type] = [Ref("any"), *(self.storage(nulls=True) for _ in range(3)), "i64"]
+        self.constants: list[Type] = [self.storage(nulls=True) for _ in range(rng.randrange(3))]
         self.tables: list[Ref] = [Ref("any"), Ref(rng.choice(self.kinds("struct")))]
+        self.tables += rng.sample([Ref("i31"), Ref("extern"), Ref("array"), Ref(rng.choice(self.kinds("array")))], 2)
         self.segments: list[Ref] = [Ref("i31"), Ref("eq"), self._array_element()]
         self.functions: list[Function] = []
+        self.frames = rng.choice(self.kinds("struct"))
 
     # ---- types ----
 
@@ -180,7 +191,7 @@ class Guests:
         for _ in range(self.rng.randint(least, most)):
             choice = self.rng.random()
             if choice < 0.45:
-                found.append(self.rng.choice(NUMBERS))
+                found.append(self.rng.choice(NUMBERS) if choice > 0.02 else WIDE)
             elif choice < 0.6:
                 found.append(Ref(self.rng.choice((*ANY, "extern", "func", "none")), True))
             elif choice < 0.9 or index == 0:
@@ -250,11 +261,18 @@ class Guests:
     def text(self) -> str:
         """The whole module."""
         bodies = [self._function(i, exported) for i, exported in enumerate((False, False, False, True, True, True))]
+        bodies.append(self._frames())
+        constants, self.constants = self.constants, []  # a global may name those before it
         shapes = iter(self.shapes)
         groups = [f"(rec {' '.join(f'(type {next(shapes)})' for _ in range(n))})" for n in self.groups]
         fields = [*groups, "(tag (param anyref i32))", f"(tag (param {self.tables[1]}))", "(memory 1)"]
-        fields += [f"(table 6 {TABLE_MOST} {t})" for t in self.tables] + ["(table 6 funcref)"]
+        filled = (self.constant(t) if self.rng.random() < 0.5 else "" for t in self.tables)
+        fields += [f"(table 6 {TABLE_MOST} {t} {value})" for t, value in zip(self.tables, filled, strict=True)]
+        fields.append("(table 6 funcref)")
         fields += [f"(global (mut {t}) {self.constant(t)})" for t in self.globals]
+        for type_ in constants:
+            fields.append(f"(global {type_} {self.constant(type_)})")
+            self.constants.append(type_)
         fields += [f"(elem {t} {' '.join(f'(item {self.constant(t)})' for _ in range(5))})" for t in self.segments]
         fields.append(f"(elem (table {len(self.tables)}) (i32.const 0) func {' '.join(map(str, range(3)))})")
         fields.append('(data "\\01\\02\\fd\\7f\\80\\ff\\00\\10abcdefghijklmnopqrstuvwxyz0123456789")')
@@ -262,11 +280,16 @@ class Guests:
 
     def constant(self, type_: Type, depth: int = 2) -> str:
         """A constant expression."""
+        if type_ == WIDE:
+            return f"(v128.const i64x2 {self.rng.randrange(99)} {self.rng.randrange(-9, 9)})"
         if isinstance(type_, str):
             name = type_ if type_ in NUMBERS else "i32"
             return f"({name}.const {self.rng.choice(FLOATS) if name[0] == 'f' else self.rng.randrange(-9, 300)})"
         if type_.null and (depth == 0 or self.rng.random() < 0.3):
             return f"(ref.null {type_.heap})"
+        known = [i for i, t in enumerate(self.constants, len(self.globals)) if self.fits(t, type_)]
+        if known and self.rng.random() < 0.3:
+            return f"(global.get {self.rng.choice(known)})"
         if type_.heap in ("any", "eq", "i31") and (depth == 0 or self.rng.random() < 0.5 or type_.heap == "i31"):
             return f"(ref.i31 (i32.const {self.rng.randrange(-9, 9)}))"
         if type_.heap == "extern":
@@ -283,6 +306,40 @@ class Guests:
             return f"(array.new {index} {made[0]} (i32.const {self.rng.randrange(5)}))"
         more = [self.constant(fields[0].storage, max(depth - 1, 0)) for _ in range(self.rng.randrange(3))]
         return f"(array.new_fixed {index} {1 + len(more)} {' '.join(made + more)})"
+
+    def _frames(self) -> str:
+        """A function that calls itself: each frame has an object of its caller's and one of its own, and asks for both
+        when those above it are gone."""
+        index = self.frames
+        fields = self.shapes[index].fields
+        made = f"(struct.new {index} {' '.join(self.constant(f.storage, 1) for f in fields)})"
+        asked = ["(ref.is_null {0})", "(ref.eq {0} (local.get 3))"]
+        for number, field in enumerate(fields):
+            if isinstance(field.storage, Ref):
+                asked.append(f"(ref.is_null (struct.get {index} {number} {{0}}))")
+            elif field.storage in ("i8", "i16", "i32"):
+                sign = "" if field.storage == "i32" else "_s"
+                asked.append(f"(struct.get{sign} {index} {number} {{0}})")
+        given, mine = (self.rng.choice(asked).format(f"(local.get {place})") for place in (1, 3))
+        more = f"(call {DEEPEST} (i32.sub (local.get 0) (i32.const 1)) (local.get 3) (local.get 2))"
+        return f"""(func (param i32 (ref null {index}) i32) (result i32) (local (ref null {index}))
+            (local.set 0 (i32.and (local.get 0) (i32.const 63)))
+            (if (i32.eqz (i32.and (local.get 0) (local.get 2))) (then {self.garbage()}))
+            (local.set 3 {made})
+            (if (ref.is_null (local.get 1)) (then (local.set 1 {made})))
+            (if (i32.eqz (local.get 0)) (then (return {given})))
+            (i32.add {more} (i32.xor {given} {mine})))"""
+
+    def garbage(self) -> str:
+        """An array that nobody keeps: empty where none can be made without a value."""
+        found = [i for i in self.kinds("array") if self.is_defaultable(self.shapes[i].fields[0].storage)]
+        if not found:
+            return ""
+        return f"(drop (array.new_default {self.rng.choice(found)} (i32.const {self.rng.choice(GARBAGE)})))"
+
+    def is_defaultable(self, storage: Type) -> bool:
+        """Whether a field may be left at zero."""
+        return not isinstance(storage, Ref) or storage.null
 
     def _function(self, index: int, exported: bool) -> str:
         """One function. Those that are not exported have any type, and do little."""
@@ -342,7 +399,9 @@ class Body:
         given = " ".join(self.expr(t, 1) for t in guests.shapes[function.type].params)
         if index >= 3 or self.chance(0.5):
             return f"(return_call {index} {given})"
-        return f"(return_call_ref {function.type} {given} (ref.func {index}))"
+        if self.chance(0.5):
+            return f"(return_call_ref {function.type} {given} (ref.func {index}))"
+        return f"(return_call_indirect {len(guests.tables)} (type {function.type}) {given} (i32.const {index}))"
 
     def fresh(self, type_: Type) -> int:
         """A local that only its maker uses."""
@@ -400,8 +459,19 @@ class Body:
         return f"(i32.const {self.rng.choice((0, 0, 0, 1, 1, 2, 3))})"
 
     def length(self, depth: int) -> str:
-        """A length that is computed."""
-        return f"(i32.and {self.expr('i32', depth)} (i32.const 7))"
+        """A length that is computed; of a long array, seldom."""
+        short = f"(i32.and {self.expr('i32', depth)} (i32.const 7))"
+        if self.chance(0.85) or not self.affords(40):
+            return short
+        return f"(i32.add {short} (i32.const {self.rng.choice(LONG)}))"
+
+    def range(self, index: int, depth: int) -> tuple[str, str, str, str]:
+        """The end of an array: what is done before, the array, where that begins, and how long it is."""
+        kept, at = self.fresh(Ref(index)), self.fresh("i32")
+        place = f"(i32.and {self.expr('i32', depth)} (i32.const {self.rng.choice((1, 3, 15, 63))}))"
+        before = f"(local.set {kept} {self.object(index, depth)}) (local.set {at} {place})"
+        array, begin = f"(local.get {kept})", f"(local.get {at})"
+        return before, array, begin, f"(i32.sub (array.len {array}) {begin})"
 
     # ---- expressions ----
 
@@ -424,6 +494,8 @@ class Body:
         """A computation that gives a number; none makes a NaN."""
         if type_ == "i32" and self.chance(0.6):
             return self.looked(depth)
+        if type_ == WIDE:
+            return f"(i64x2.splat {self.expr('i64', depth - 1)})"
         if type_ in ("f32", "f64"):
             return f"({type_}.{self.rng.choice(('neg', 'abs', 'ceil'))} {self.expr(type_, depth - 1)})"
         if type_ == "i64" and self.chance(0.3):
@@ -433,7 +505,11 @@ class Body:
 
     def looked(self, depth: int) -> str:
         """What a reference says of itself."""
-        choice = self.rng.randrange(7)
+        choice = self.rng.randrange(8)
+        if choice == 7 and self.affords(12 * (deep := self.rng.choice(DEEP))):
+            given = Ref(self.guests.frames), self.rng.choice(("0", "1", "7"))
+            thing = self.expr(given[0], depth - 1)
+            return f"(call {DEEPEST} (i32.const {deep}) {thing} (i32.const {given[1]}))"
         if choice == 6:
             index = self.rng.randrange(len(self.guests.tables))
             if self.chance(0.5):
@@ -454,6 +530,8 @@ class Body:
         """A type, and one at or below it that may be tested for."""
         guests = self.guests
         index = self.rng.randrange(len(guests.shapes))
+        if self.chance(0.1):
+            return Ref("extern"), Ref(self.rng.choice(("extern", "noextern")), self.chance(0.5))
         if guests.shapes[index].kind == "func":
             return Ref("func"), Ref(self.rng.choice((index, index, "nofunc")), self.chance(0.5))
         tops: list[int | str] = ["any", "eq", guests.shapes[index].kind, *guests.above(index)]
@@ -512,7 +590,7 @@ class Body:
     def kept(self, type_: Type, depth: int) -> str:
         """What a local, a global or a table has."""
         guests, fits = self.guests, self.guests.fits
-        found = [f"(global.get {i})" for i, t in enumerate(guests.globals) if fits(t, type_)]
+        found = [f"(global.get {i})" for i, t in enumerate(guests.globals + guests.constants) if fits(t, type_)]
         found += [
             f"(table.get {i} (i32.const {self.rng.randrange(6)}))"
             for i, t in enumerate(guests.tables)
@@ -524,7 +602,7 @@ class Body:
     def cast(self, type_: Ref, depth: int) -> str:
         """A cast of what is such a value by its making, often; of anything else, now and then."""
         top = self.guests.top(type_)
-        if top not in ("any", "func"):
+        if type_.heap == "exn":
             return ""
         bare = top == "any" and type_.heap != "none" and self.chance(0.5)
         of = type_._replace(null=type_.null and not bare)
@@ -534,17 +612,19 @@ class Body:
 
     def branched(self, type_: Ref, depth: int) -> str:
         """What a branch finds to be such a value; else another one."""
-        if self.guests.top(type_) != "any" or type_.heap == "none":
+        highest = self.guests.top(type_)
+        if type_.heap in ("none", "exn"):
             return ""
-        top = Ref(self.rng.choice(("any", *self.guests.above(type_.heap)))) if type_.heap != "any" else Ref("any")
+        top = Ref(self.rng.choice((highest, *self.guests.above(type_.heap))) if type_.heap != highest else highest)
         thing, other = self.expr(top, depth - 1), self.made(type_, depth - 1)
         label = f"$l{next(self.labels)}"
-        choice = self.rng.randrange(4)
+        choice = self.rng.randrange(4 if highest == "any" else 2)
+        to = type_._replace(null=type_.null and self.chance(0.6))
         if choice == 0:
-            return f"(block {label} (result {type_}) (drop (br_on_cast {label} {top} {type_} {thing})) {other})"
+            return f"(block {label} (result {type_}) (drop (br_on_cast {label} {top} {to} {thing})) {other})"
         if choice == 1:
-            rest = top._replace(null=top.null and not type_.null)
-            inner = f"(br {label} (br_on_cast_fail $i{label[1:]} {top} {type_} {thing}))"
+            rest = top._replace(null=top.null and not to.null)
+            inner = f"(br {label} (br_on_cast_fail $i{label[1:]} {top} {to} {thing}))"
             return f"(block {label} (result {type_}) (drop (block $i{label[1:]} (result {rest}) {inner})) {other})"
         solid, mine = type_._replace(null=False), self.expr(type_._replace(null=True), depth - 1)
         other = self.made(solid, depth - 1)
@@ -582,7 +662,7 @@ class Body:
     def struct(self, index: int, depth: int) -> str:
         """A new struct."""
         fields = self.guests.shapes[index].fields
-        if all(not isinstance(f.storage, Ref) or f.storage.null for f in fields) and self.chance(0.25):
+        if all(self.guests.is_defaultable(f.storage) for f in fields) and self.chance(0.25):
             return f"(struct.new_default {index})"
         return f"(struct.new {index} {' '.join(self.expr(f.value, depth) for f in fields)})"
 
@@ -590,7 +670,7 @@ class Body:
         """A new array, in one of five ways."""
         (field,) = self.guests.shapes[index].fields
         storage, choice = field.storage, self.rng.randrange(4)
-        if choice == 0 and (not isinstance(storage, Ref) or storage.null):
+        if choice == 0 and self.guests.is_defaultable(storage):
             return f"(array.new_default {index} {self.length(depth)})"
         if choice == 1:
             found = [i for i, t in enumerate(self.guests.segments) if self.guests.fits(t, storage)]
@@ -612,9 +692,9 @@ class Body:
             return ""
         makers = (
             *(self.assign, self.write, self.bulk, self.keep, self.nested, self.caught, self.dropped),
-            *(self.tabled, self.listed, self.raised, self.again),
+            *(self.tabled, self.listed, self.raised, self.again, self.thrown, self.wasted),
         )
-        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1))
+        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1, 1, 3))
         return make(depth)
 
     def assign(self, depth: int) -> str:
@@ -646,21 +726,26 @@ class Body:
             return self.assign(depth)
         index = self.rng.choice(found)
         (field,) = guests.shapes[index].fields
-        thing, at, number = self.object(index, depth - 1), self.small(), self.small()
+        before, thing, at, number = "", self.object(index, depth - 1), self.small(), self.small()
+        if self.chance(0.4):
+            before, thing, at, number = self.range(index, depth - 1)
         choice = self.rng.randrange(3)
         if choice == 0:
-            return f"(array.fill {index} {thing} {at} {self.expr(field.value, depth - 1)} {number})"
+            return f"{before} (array.fill {index} {thing} {at} {self.expr(field.value, depth - 1)} {number})"
         if choice == 1:
             froms = [i for i in guests.kinds("array") if guests.fits(guests.shapes[i].fields[0].storage, field.storage)]
             source = Ref(self.rng.choice(froms), False)  # engines differ in what they look at first, null or bounds
             other = (self.local(source) if self.chance(0.5) else "") or self.expr(source, depth - 1)
-            return f"(array.copy {index} {source.heap} {thing} {at} {other} {self.small()} {number})"
+            if before and source.heap == index and self.chance(0.6):
+                other = f"(ref.as_non_null {thing})"  # what is copied lies, in part, where it goes
+            return f"{before} (array.copy {index} {source.heap} {thing} {at} {other} {self.small()} {number})"
+        number = number if before and self.chance(0.3) else self.rng.choice(("(i32.const 5)", self.small()))
         if not isinstance(field.storage, Ref):
-            return f"(array.init_data {index} 0 {thing} {at} {self.small()} {number})"
+            return f"{before} (array.init_data {index} 0 {thing} {at} {self.small()} {number})"
         segments = [i for i, t in enumerate(guests.segments) if guests.fits(t, field.storage)]
         if not segments:
             return self.assign(depth)
-        return f"(array.init_elem {index} {self.rng.choice(segments)} {thing} {at} {self.small()} {number})"
+        return f"{before} (array.init_elem {index} {self.rng.choice(segments)} {thing} {at} {self.small()} {number})"
 
     def keep(self, depth: int) -> str:
         """Set a global or an element of a table."""
@@ -693,6 +778,31 @@ class Body:
         usual = f"{self.expr(Ref('any'), 1)} (i32.const 0)"
         block = f"(block {label} (result anyref i32) (try_table (catch 0 {label}) {body}) {usual})"
         return f"{block} (local.set {self.fresh('i32')}) (local.set {kept}) (global.set 0 (local.get {kept}))"
+
+    def thrown(self, depth: int) -> str:
+        """Whatever somebody throws further in is kept, while garbage is made, and thrown again."""
+        kept, label, inner = self.fresh(Ref("exn")), *(f"$l{next(self.labels)}" for _ in range(2))
+        body = f"{self.statement(depth - 1)} {self.raised(depth - 1, rare=False)} {self.statement(depth - 1)}"
+        if self.chance(0.3):
+            return f"(block {label} (try_table (catch_all {label}) {body}))"
+        made = f"(block {label} (result exnref) (try_table (catch_all_ref {label}) {body}) (ref.null exn))"
+        twice = f"(if (i32.eqz (ref.is_null (local.get {kept}))) (then (throw_ref (local.get {kept}))))"
+        carried = self.guests.tables[1]
+        clauses = f"(catch 1 {inner}) (catch_all {label})"
+        caught = f"(block {inner} (result {carried}) (try_table {clauses} {twice}) (br {label}))"
+        return f"(local.set {kept} {made}) {self.wasted(0)} (block {label} (table.set 1 (i32.const 2) {caught}))"
+
+    def wasted(self, _: int) -> str:
+        """Garbage: a large array or two, or many structs."""
+        if not self.affords(60):
+            return ""
+        if self.chance(0.7):
+            return " ".join(self.guests.garbage() for _ in range(self.rng.choice((1, 2, 5))))
+        counter, label, index = self.fresh("i32"), f"$l{next(self.labels)}", self.guests.frames
+        fields = " ".join(self.guests.constant(f.storage, 0) for f in self.guests.shapes[index].fields)
+        less = f"(local.tee {counter} (i32.sub (local.get {counter}) (i32.const 1)))"
+        made = f"(drop (struct.new {index} {fields}))"
+        return f"(local.set {counter} (i32.const 30)) (loop {label} {made} (br_if {label} {less}))"
 
     def dropped(self, depth: int) -> str:
         """A segment that is no more, or a value that nobody wants."""
@@ -747,14 +857,16 @@ class Body:
         told = f"(local.set {self.rng.choice(numbers)} (local.get {counter}))" if numbers else ""
         return f"{made} {kept} {walk} {told}"
 
-    def raised(self, depth: int) -> str:
-        """An exception that whoever called may catch, seldom."""
-        rare = f"(i32.eq (i32.and {self.expr('i32', 1)} (i32.const 15)) (i32.const 11))"
+    def raised(self, depth: int, rare: bool = True) -> str:
+        """An exception that whoever called may catch."""
+        whether = f"(i32.and {self.expr('i32', 1)} (i32.const 1))"
+        if rare:
+            whether = f"(i32.eq (i32.and {self.expr('i32', 1)} (i32.const 15)) (i32.const 11))"
         if self.chance(0.5):
             thrown = f"(throw 0 {self.expr(Ref('any'), depth - 1)} {self.expr('i32', 1)})"
         else:
             thrown = f"(throw 1 {self.expr(self.guests.tables[1], depth - 1)})"
-        return f"(if {rare} (then {thrown}))"
+        return f"(if {whether} (then {thrown}))"
 
     def again(self, depth: int) -> str:
         """An exception that is kept, and thrown a second time: what it carries is what it was."""

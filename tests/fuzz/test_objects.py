@@ -32,7 +32,8 @@ PROGRAMS: Final = 40
 """So many have everything; a seed more or less makes no difference."""
 AROUND: Final = {
     *("table.grow", "table.fill", "table.copy", "table.init", "table.size", "throw", "throw_ref", "try_table"),
-    *("return_call", "return_call_ref", "call_ref", "call_indirect", "br_on_null", "br_on_non_null"),
+    *("return_call", "return_call_ref", "return_call_indirect", "call_ref", "call_indirect"),
+    *("br_on_null", "br_on_non_null", "v128.const", "i64x2.splat"),
 }
 """What else is done with references."""
 OBJECT_ROWS: Final = {row.mnemonic for row in BY_CODE.values() if row.feature == "gc"}
@@ -144,7 +145,10 @@ def test_windows_show_references_as_numbers():
     """A function's arguments are made of numbers; what it gives, a global and a table's elements are told apart."""
     three = Several(windowed(parse_wat_to_bytes(SEEN), 1))
     shown = {name: type_ for name, type_, _ in three.functions()}
-    assert sorted(shown) == ["numbers", "window of function 0", "window of global 0", "window of table 0"]
+    assert sorted(shown) == ["garbage", "numbers", "window of function 0", "window of global 0", "window of table 0"]
+    for number in (0, 1, 31):
+        assert three.call("garbage", shown["garbage"], [number]) == "returned"
+        assert three.came == [number & 15]
     name = "window of function 0"
     found = set()
     for number in range(20):

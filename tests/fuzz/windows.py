@@ -22,6 +22,22 @@ MANY: Final = 24
 """So many of a module's types are told apart."""
 DEEP: Final = 3
 """Fields that cannot be null are made so deep."""
+GARBAGE: Final = """(type $many (array (mut anyref)))
+(func (export "garbage") (param i32) (result i32) (local $kept (ref null $many)) (local $n i32)
+  (local.set $n (i32.and (local.get 0) (i32.const 15)))
+  (block $made (loop $more
+    (br_if $made (i32.eqz (local.get $n)))
+    (drop (array.new_default $many (i32.and (local.get 0) (i32.const 2047))))
+    (local.set $kept (array.new $many (local.get $kept) (i32.const 900)))
+    (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+    (br $more)))
+  (block $gone (loop $next
+    (br_if $gone (ref.is_null (local.get $kept)))
+    (local.set $kept (ref.cast (ref null $many) (array.get $many (local.get $kept) (i32.const 899))))
+    (local.set $n (i32.add (local.get $n) (i32.const 1)))
+    (br $next)))
+  (local.get $n))"""
+"""Makes up to fifteen arrays, each of which has the one before, and as many that nobody has, and counts the former."""
 SEEN: Final = {T.ANY: "$seen", T.FUNC: "$seen_func", T.EXTERN: "$seen_extern", T.EXN: "ref.is_null"}
 TOP: Final = {
     T.ANY: T.ANY, T.EQ: T.ANY, T.I31: T.ANY, T.STRUCT: T.ANY, T.ARRAY: T.ANY, T.NONE: T.ANY,
@@ -47,6 +63,7 @@ class Windows:
 
     def fields(self) -> Iterator[str]:
         """All of them, and what they need."""
+        yield GARBAGE
         yield self._seen()
         yield self._seen_func()
         yield "(func $seen_extern (param externref) (result i32) (call $seen (any.convert_extern (local.get 0))))"
@@ -58,7 +75,8 @@ class Windows:
                 yield f'(func (export "window of global {index}") (result {result}) {made})'
         for index, type_ in enumerate(self.module.table_types):
             at = "i64" if type_.limits.is64 else "i32"
-            result, made = self._shown(type_.element, f"(table.get {index} (local.get 0))")
+            inside = f"({at}.rem_u (local.get 0) (table.size {index}))"
+            result, made = self._shown(type_.element, f"(table.get {index} {inside})")
             yield f'(func (export "window of table {index}") (param {at}) (result {result}) {made})'
         if self.referred:
             yield f"(elem declare func {' '.join(map(str, sorted(self.referred)))})"
