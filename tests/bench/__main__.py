@@ -5,14 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from tests.bench import (
     ablation,
@@ -22,6 +19,7 @@ from tests.bench import (
     beside,
     boundary,
     collected,
+    collected_programs,
     compiling,
     di,
     dwarfs,
@@ -50,14 +48,27 @@ from tests.bench import (
     updates,
     wide,
 )
+from tests.bench.facts import ROOT, WRITTEN, commit, load_average, machine
 from tests.bench.intervals import summarise
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.peers import EPOCHS, OURS, WASMTIME
 
-ROOT: Final = Path(__file__).parents[2]
-TABLE: Final = ROOT / "docs" / "reference" / "benchmarks.md"
-RESULTS: Final = ROOT / "docs" / "reference" / "benchmarks.json"
-FRAMEWORKS: Final = ("blinker", "psygnal", "pyee", "pluggy", "dependency-injector", "wireup", "dishka", "diwire")
+TABLE, RESULTS = (ROOT / path for path in WRITTEN)
+
+
+class Resumed(Protocol):
+    """A suite that writes down what it has measured."""
+
+    def __call__(self, rounds: int, resume: bool = False) -> Iterator[Row]:
+        """Its rows in so many rounds; ``resume``: without measuring again what a run that was ended has measured."""
+
+
+RESUMED: Final[dict[str, Resumed]] = {
+    collected.SUITE: collected.measure,
+    collected.BESIDE: collected.measure_beside,
+    collected.MIX: collected.measure_mix,
+    collected_programs.SUITE: collected_programs.measure,
+}
 SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "start": start.measure,
     "instances": instances.measure,
@@ -90,7 +101,7 @@ SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     threads.SUITE: threads.measure,
     updates.SUITE: updates.measure,
     python.SUITE: python.measure,
-    collected.SUITE: collected.measure,
+    **RESUMED,
     gc.SUITE: gc.measure,
 }
 
@@ -102,14 +113,19 @@ os.environ["STRATA_CACHE"] = "off"
 def main() -> int:
     """Run the chosen suites."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--only", choices=tuple(SUITES), help="one suite")
+    parser.add_argument("--only", choices=tuple(SUITES), action="append", help="a suite; given again, one more")
     parser.add_argument("--rounds", type=int, default=7, help="rounds per row; the median counts")
     parser.add_argument("--write", action="store_true", help="write the docs table and the JSON; suites not run stay")
+    parser.add_argument("--resume", action="store_true", help=f"go on where a run was ended: {', '.join(RESUMED)}")
     options = parser.parse_args()
+    if options.resume and not set(options.only or SUITES) <= set(RESUMED):
+        parser.error(f"--resume is for {', '.join(RESUMED)}: name them by --only")
     rows = []
+    facts = {**machine(), "commit": commit(), "date": str(date.today()), "rounds": str(options.rounds)}
     for name, suite in SUITES.items():
-        if options.only in (None, name):
-            for row in suite(options.rounds):
+        if options.only is None or name in options.only:
+            measure = partial(RESUMED[name], options.rounds, True) if options.resume else partial(suite, options.rounds)
+            for row in measure():
                 print(_line(row), flush=True)
                 rows.append(row)
     for what, mean, (low, high) in summarise(rows):
@@ -118,7 +134,7 @@ def main() -> int:
     for verdict in stated:
         print(verdict)
     problems = [*failures(rows), *thresholds.missed(stated)]
-    facts = {**machine(), "commit": commit(), "date": str(date.today()), "rounds": str(options.rounds)}
+    facts["load"] = load_average()
     print(json.dumps({**facts, **summary(rows)}, indent=2))
     if options.write:
         results = page.Results.read(RESULTS).updated(rows, facts)
@@ -173,26 +189,6 @@ def summary(rows: list[Row]) -> dict[str, float]:
     if ours:
         result[f"{OURS} / {EPOCHS}"] = round(geometric_mean(x for x in epochs if x), 2)
     return result
-
-
-def machine() -> dict[str, str]:
-    """What was measured where."""
-    with open("/proc/cpuinfo") as lines:
-        cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "?")
-    versions = {}
-    for package in ("wasmtime", "pywasm3", *FRAMEWORKS):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {"cpu": cpu, "kernel": platform.release(), "python": platform.python_version(), **versions}
-
-
-def commit() -> str:
-    """What was measured: the commit, and whether something was changed in it."""
-    asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(asked, cwd=TABLE.parent, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def _line(row: Row) -> str:

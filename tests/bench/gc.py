@@ -10,8 +10,8 @@ import math
 import statistics
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
 from stratavm.heap.exercise import Exerciser
@@ -21,6 +21,7 @@ from stratavm.heap.report import log_lines
 from stratavm.heap.types import Descriptors
 from stratavm.spec import types as T
 from tests.bench.measure import Row, geometric_mean
+from tests.bench.parts import Parts
 from tests.bench.thresholds import Verdict, of_median
 
 SUITE: Final = "gc-heap"
@@ -45,6 +46,15 @@ PATIENCE_S: Final = 20.0
 
 WINDOW_NS: Final = 10_000_000
 """Of this time a guest should have most, wherever it begins."""
+
+P999: Final = "p99.9, processor time"
+LONGEST: Final = "longest, processor time"
+PER_LIVE: Final = "bytes in use by bytes that live"
+LEAST_USE: Final = "least share of 10 ms"
+RAN: Final = "share of the wall that the thread had"
+MEAN: Final = "mix: mean over all loads"
+RATE_SECONDS: Final = 5.0
+"""At most, for a run without a journal."""
 
 Step = Callable[[Exerciser], int]
 Note = tuple[int, ...]
@@ -103,7 +113,8 @@ class Lengths:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Figures of a run: nodes in a microsecond, milliseconds of processor time, the same on the wall, how many pauses,
-    the share of the time, bytes in use by bytes that live, the least share of 10 ms that the guest had."""
+    the share of the time, bytes in use by bytes that live, the least share of 10 ms that the guest had, the share of
+    the wall that the thread had, and a line for each pause of a millisecond or more (of our policy)."""
 
     rate: float
     p50: float
@@ -114,6 +125,8 @@ class Outcome:
     share: float
     per_live: float
     least_use: float
+    ran: float
+    long: Sequence[str]
 
 
 FIXED: Final = Constants(4 << 20, 300_000, 1000)
@@ -255,11 +268,12 @@ def percentile(values: Sequence[float], share: float) -> float:
     return values[min(len(values) - 1, math.ceil(share * len(values)) - 1)]
 
 
-def pauses_of(load: Load, constants: Constants | None, seconds: float, least: int = 0) -> list[Note]:
-    """All pauses of so long a run, and of so many at least. RuntimeError: some were lost, or there are not so many."""
+def pauses_of(load: Load, constants: Constants | None, seconds: float, least: int = 0) -> tuple[list[Note], float]:
+    """All pauses of so long a run, and of so many at least; the share of the wall that the thread had. RuntimeError:
+    some were lost, or there are not so many."""
     guest = load.begin(constants, ENTRIES)
     notes = list[Note]()
-    began = time.thread_time()
+    began, on_the_wall = time.thread_time(), time.perf_counter()
     while (took := time.thread_time() - began) < seconds or len(notes) < max(least, 1):
         if took > 10 * seconds + PATIENCE_S:
             raise RuntimeError(f"{load.name}: {len(notes)} pauses in {took:.0f} s, and there should be {max(least, 1)}")
@@ -268,8 +282,9 @@ def pauses_of(load: Load, constants: Constants | None, seconds: float, least: in
         if len(found) >= ENTRIES:
             raise RuntimeError(f"{load.name}: pauses were lost, a step has more than {ENTRIES} notes")
         notes += [note for note in found if counts(note)]
+    ran = took / (time.perf_counter() - on_the_wall)
     guest.end()
-    return notes
+    return notes, ran
 
 
 def counts(note: Note) -> bool:
@@ -299,10 +314,8 @@ def least_use(notes: Sequence[Note], window: int = WINDOW_NS) -> float:
 
 def run(load: Load, constants: Constants | None, seconds: float, least: int = 0) -> Outcome:
     """Pauses and rate, each in a run of its own."""
-    notes = pauses_of(load, constants, seconds, least)
-    rate, share = rate_of(load, constants, seconds / 4)
-    for line in log_lines(note for note in notes if constants is None and note[2] >= MOST_MS * 1e6):
-        print(f"  {load.name}: {line}", flush=True)
+    notes, ran = pauses_of(load, constants, seconds, least)
+    rate, share = rate_of(load, constants, min(seconds / 4, RATE_SECONDS))
     took, wall = (sorted(note[at] / 1e6 for note in notes) for at in (2, 3))
     return Outcome(
         rate,
@@ -314,6 +327,8 @@ def run(load: Load, constants: Constants | None, seconds: float, least: int = 0)
         share,
         statistics.fmean(note[4] for note in notes) / (load.live * NODE_BYTES) if load.live else 0.0,
         least_use(notes),
+        ran,
+        list(log_lines(note for note in notes if constants is None and note[2] >= MOST_MS * 1e6)),
     )
 
 
@@ -323,41 +338,82 @@ def measure(rounds: int) -> Iterator[Row]:
     yield from measure_mix(SUITE, BESIDE, mixed_loads(), GRID, Lengths())
 
 
-def measure_pauses(suite: str, beside: str, loads: Sequence[Load], rounds: int, lengths: Lengths) -> Iterator[Row]:
+def run_part(
+    parts: Parts, name: str, load: Load, constants: Constants | None, seconds: float, least: int = 0
+) -> Outcome:
+    """A run that is a part of a suite; says what came out, and each pause of ours that was long."""
+    found = Outcome(**parts.of(name, lambda: asdict(run(load, constants, seconds, least))))
+    if constants is None:
+        print(f"  {name}: {found.pauses} pauses, p99.9 {found.p999:.3f}, longest {found.longest:.3f} ms", flush=True)
+        for line in found.long:
+            print(f"  {name}: {line}", flush=True)
+    return found
+
+
+def measure_pauses(
+    suite: str, beside: str, loads: Sequence[Load], rounds: int, lengths: Lengths, parts: Parts | None = None
+) -> Iterator[Row]:
     """Rows of each load by itself; their names end with what is said beside."""
-    for load in loads:
-        found = [run(load, None, lengths.long, lengths.pauses) for _ in range(rounds)]
+    parts, outcomes = parts or Parts(), dict[str, list[Outcome]]()
+    for at in range(rounds):
+        for load in loads:
+            one = run_part(parts, f"{load.name}, round {at + 1}", load, None, lengths.long, lengths.pauses)
+            outcomes.setdefault(load.name, []).append(one)
+    for name, found in outcomes.items():
         for what, unit, value in (
-            ("p50", "ms", [one.p50 for one in found]),
-            ("p99.9", "ms", [one.p999 for one in found]),
-            ("longest", "ms", [one.longest for one in found]),
+            ("p50, processor time", "ms", [one.p50 for one in found]),
+            (P999, "ms", [one.p999 for one in found]),
+            (LONGEST, "ms", [one.longest for one in found]),
             *(
-                (f"{name} on the wall", "ms", [one.wall[at] for one in found])
-                for at, name in enumerate(("p50", "p99", "p99.9"))
+                (f"{share} on the wall", "ms", [one.wall[at] for one in found])
+                for at, share in enumerate(("p50", "p99", "p99.9"))
             ),
             ("nodes", "/us", [one.rate for one in found]),
             ("pauses", "", [float(one.pauses) for one in found]),
+            (f"pauses of {MOST_MS:.0f} ms or more", "", [float(len(one.long)) for one in found]),
             ("share of the time", "", [one.share for one in found]),
-            ("bytes in use by bytes that live", "", [one.per_live for one in found]),
-            ("least share of 10 ms", "", [one.least_use for one in found]),
+            (PER_LIVE, "", [one.per_live for one in found]),
+            (LEAST_USE, "", [one.least_use for one in found]),
+            (RAN, "", [one.ran for one in found]),
         ):
-            name = f"{load.name}, {what} {beside}".rstrip()
-            yield Row(suite, name, unit, {OURS: statistics.median(value)}, {OURS: value})
+            row = f"{name}, {what} {beside}".rstrip()
+            yield Row(suite, row, unit, {OURS: statistics.median(value)}, {OURS: value})
 
 
 def measure_mix(
-    suite: str, beside: str, loads: Sequence[Load], grid: Sequence[Constants], lengths: Lengths
+    suite: str,
+    beside: str,
+    loads: Sequence[Load],
+    grid: Sequence[Constants],
+    lengths: Lengths,
+    parts: Parts | None = None,
 ) -> Iterator[Row]:
     """Rows of ours beside the baseline and the best of the grid."""
-    ours = {load.name: run(load, None, lengths.compared) for load in loads}
-    best = best_point(loads, grid, {name: found.rate for name, found in ours.items()}, lengths.point)
-    fixed = {load.name: run(load, FIXED, lengths.compared) for load in loads}
-    other = {load.name: run(load, best, lengths.compared) for load in loads}
-    for load in loads:
-        each = {OURS: ours[load.name], BASELINE: fixed[load.name], BEST: other[load.name]}
-        for what, unit, field in (("p99.9", "ms", "p999"), ("longest", "ms", "longest"), ("nodes", "/us", "rate")):
-            name = f"mix: {load.name}, {what} {beside}".rstrip()
-            yield Row(suite, name, unit, {who: getattr(found, field) for who, found in each.items()})
+    parts = parts or Parts()
+
+    def all_loads(who: str, constants: Constants | None, seconds: float) -> dict[str, Outcome]:
+        return {load.name: run_part(parts, f"{who}: {load.name}", load, constants, seconds) for load in loads}
+
+    ours = all_loads(OURS, None, lengths.compared)
+    fixed = all_loads(BASELINE, FIXED, lengths.compared)
+    points = {point: all_loads(f"grid: {said(point)}", point, lengths.point) for point in grid}
+    best, able = best_point(points, {name: found.rate for name, found in ours.items()})
+    other = all_loads(BEST, best, lengths.compared)
+    each = {OURS: ours, BASELINE: fixed, BEST: other}
+    rows = [
+        Row(suite, f"mix: {load.name}, {what} {beside}".rstrip(), unit, values)
+        for load in loads
+        for what, unit, figure in (
+            (P999, "ms", lambda one: one.p999),
+            (LONGEST, "ms", lambda one: one.longest),
+            ("nodes", "/us", lambda one: one.rate),
+        )
+        for values in [{who: figure(found[load.name]) for who, found in each.items()}]
+    ]
+    yield from rows
+    for what in (P999, LONGEST):
+        means = {who: mean_ratio(rows, what, who) for who in (BASELINE, BEST)}
+        yield Row(suite, f"{MEAN}, {what}, ours by theirs {beside}".rstrip(), "", means)
     chosen = (
         ("nursery", "KiB", best.nursery / 1024),
         ("slices", "us", best.slice_ns / 1e3),
@@ -365,37 +421,58 @@ def measure_mix(
     )
     for what, unit, value in chosen:
         yield Row(suite, f"mix: {what} that is best", unit, {BEST: value})
+    yield Row(suite, f"mix: points of {len(grid)} with {LEAST_OF_OURS:.0%} of our throughput", "", {BEST: float(able)})
 
 
-def best_point(loads: Sequence[Load], grid: Sequence[Constants], rates: dict[str, float], seconds: float) -> Constants:
-    """The constants with the least mean pauses of those that are not slower."""
-    found = {point: {load.name: run(load, point, seconds) for load in loads} for point in grid}
-    able = [p for p, of in found.items() if all(of[name].rate >= LEAST_OF_OURS * rates[name] for name in rates)]
-    return min(
-        able or found,
-        key=lambda point: geometric_mean(x for one in found[point].values() for x in (one.longest, one.p999)),
+def said(point: Constants) -> str:
+    """Constants in words."""
+    return f"{point.nursery / (1 << 20):g} MB, {point.slice_ns // 1000} us, {point.factor / 1000:g}"
+
+
+def best_point(points: Mapping[Constants, Mapping[str, Outcome]], rates: Mapping[str, float]) -> tuple[Constants, int]:
+    """The constants with the least mean pauses of those that are not slower, and of how many; of all, if that is 0."""
+    able = [p for p, of in points.items() if all(of[name].rate >= LEAST_OF_OURS * rates[name] for name in rates)]
+    best = min(
+        able or points,
+        key=lambda point: geometric_mean(x for one in points[point].values() for x in (one.longest, one.p999)),
     )
+    return best, len(able)
+
+
+def mean_ratio(mixed: Sequence[Row], what: str, theirs: str, loads: Sequence[str] = ()) -> float:
+    """The geometric mean over loads, ours by theirs; infinite where a load has no figure, or one of no time, or where
+    one of ``loads`` is not there."""
+    own = [row for row in mixed if row.name.startswith("mix: ") and not row.name.startswith(MEAN)]
+    names = {row.name.removesuffix(f" {BESIDE}").rsplit(", ", 2)[0] for row in own if row.unit == "ms"}
+    names |= {f"mix: {load}" for load in loads}
+    found = [row.ratio(OURS, theirs) for row in own if f", {what} " in f"{row.name} "]
+    known = [ratio for ratio in found if ratio]
+    return geometric_mean(known) if known and len(known) == len(names) else math.inf
 
 
 def verdicts(rows: Sequence[Row], suite: str = SUITE) -> list[Verdict]:
-    """On GC-1 to GC-4: as far as the heap alone shows them, or over guests with code."""
+    """On GC-1 to GC-4, as far as the heap alone shows them."""
     found = list[Verdict]()
     own = [row for row in rows if row.suite == suite]
     for row in own:
         name = row.name.removesuffix(f" {BESIDE}")
         if name.startswith("mix: "):
             continue
-        if name.endswith(", p99.9"):
+        if name.endswith(f", {P999}"):
             found.append(Verdict(f"{suite}, {name}, worst of the rounds", max(row.samples[OURS]), None, MOST_MS, " ms"))
-        elif name.endswith(", longest"):
+        elif name.endswith(f", {LONGEST}"):
             found.append(of_median(f"{suite}, {name}", row.samples[OURS], MOST_MS, " ms"))
-        elif name.startswith("mutate") and name.endswith("bytes that live"):
+        elif name.startswith("mutate") and name.endswith(PER_LIVE):
             found.append(of_median(f"{suite}, {name}", row.samples[OURS], MOST_PER_LIVE))
-    mixed = [row for row in own if row.name.startswith("mix: ") and row.unit == "ms"]
-    if mixed:
-        for what in ("p99.9", "longest"):
-            ratios = [row.ratio(OURS, BASELINE) for row in mixed if f", {what} " in f"{row.name} "]
-            known = [ratio for ratio in ratios if ratio]
-            mean = geometric_mean(known) if 2 * len(known) == len(mixed) else math.inf  # a load without a figure
-            found.append(Verdict(f"{suite}, mix of loads: {what}, ours by {BASELINE}", mean, None, MOST_OF_BASELINE))
-    return found
+    return found + mix_verdicts(own, suite)
+
+
+def mix_verdicts(own: Sequence[Row], suite: str, loads: Sequence[str] = ()) -> list[Verdict]:
+    """On GC-2, of the rows of a suite, which should have these loads."""
+    if not any(row.name.startswith("mix: ") for row in own):
+        return []
+    means = {what: mean_ratio(own, what, BASELINE, loads) for what in (P999, LONGEST)}
+    return [
+        Verdict(f"{suite}, mix of loads: {what}, ours by {BASELINE}", mean, None, MOST_OF_BASELINE)
+        for what, mean in means.items()
+    ]

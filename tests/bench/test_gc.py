@@ -6,7 +6,7 @@ import pytest
 
 from tests.bench import gc
 from tests.bench.__main__ import SUITES, verdicts
-from tests.bench.gc import BASELINE, BESIDE, BEST, OURS, Constants, Lengths, Load
+from tests.bench.gc import BASELINE, BESIDE, BEST, LONGEST, OURS, P999, Constants, Lengths
 from tests.bench.measure import Row
 
 SHORT = Lengths(0.01, 0.01, 0.01)
@@ -54,10 +54,10 @@ def test_a_pause_that_is_too_long_is_missed() -> None:
     def mix(what: str, ours: float) -> Row:
         return Row(gc.SUITE, f"mix: queue, {what} {BESIDE}", "ms", {OURS: ours, BASELINE: 2.0, BEST: 1.0})
 
-    met = [row("p99.9", 0.5, 0.9), row("longest", 0.9, 0.8, 7.0), row("bytes in use by bytes that live", 1.5)]
-    assert [verdict.met for verdict in gc.verdicts([*met, mix("p99.9", 1.0), mix("longest", 1.2)])] == [True] * 5
-    wrong = [row("p99.9", 0.5, 1.1), row("longest", 0.9, 1.8, 7.0), row("bytes in use by bytes that live", 1.7)]
-    assert [verdict.met for verdict in gc.verdicts([*wrong, mix("p99.9", 1.3), mix("longest", 1.3)])] == [False] * 5
+    met = [row(P999, 0.5, 0.9), row(LONGEST, 0.9, 0.8, 7.0), row("bytes in use by bytes that live", 1.5)]
+    assert [verdict.met for verdict in gc.verdicts([*met, mix(P999, 1.0), mix(LONGEST, 1.2)])] == [True] * 5
+    wrong = [row(P999, 0.5, 1.1), row(LONGEST, 0.9, 1.8, 7.0), row("bytes in use by bytes that live", 1.7)]
+    assert [verdict.met for verdict in gc.verdicts([*wrong, mix(P999, 1.3), mix(LONGEST, 1.3)])] == [False] * 5
 
 
 def test_a_load_without_a_figure_is_missed() -> None:
@@ -69,10 +69,10 @@ def test_a_load_without_a_figure_is_missed() -> None:
             gc.SUITE, f"mix: {load}, {what} {BESIDE}", "ms", {who: v for who, v in found.items() if v is not None}
         )
 
-    whole = [mix(load, what, ours=0.1, theirs=1.0) for load in ("queue", "table") for what in ("p99.9", "longest")]
+    whole = [mix(load, what, ours=0.1, theirs=1.0) for load in ("queue", "table") for what in (P999, LONGEST)]
     assert [verdict.met for verdict in gc.verdicts(whole)] == [True, True]
     assert not all(verdict.met for verdict in gc.verdicts(whole[:-1]))
-    for last in (mix("table", "longest", ours=0.1), mix("table", "longest", ours=0.0, theirs=1.0)):
+    for last in (mix("table", LONGEST, ours=0.1), mix("table", LONGEST, ours=0.0, theirs=1.0)):
         assert [verdict.met for verdict in gc.verdicts([*whole[:-1], last])] == [True, False]
 
 
@@ -88,19 +88,18 @@ def test_pauses_that_are_lost_end_the_run(monkeypatch: pytest.MonkeyPatch) -> No
         gc.pauses_of(churn, None, 0.001)
 
 
-def test_the_best_point_is_not_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_point_is_not_slower() -> None:
     """Shorter pauses at less throughput do not count."""
     slow, fast, worse = (Constants(n, 1, 1) for n in (1, 2, 3))
     figures = {slow: (50.0, 0.1), fast: (96.0, 0.3), worse: (99.0, 0.5)}
 
-    def run(load: Load, constants: Constants, seconds: float) -> gc.Outcome:
-        rate, pause = figures[constants]
-        return gc.Outcome(rate, pause, pause, pause, (0.0, 0.0, 0.0), 1, 0.0, 1.0, 1.0)
+    def run(point: Constants) -> dict[str, gc.Outcome]:
+        rate, pause = figures[point]
+        return {"churn": gc.Outcome(rate, pause, pause, pause, (0.0, 0.0, 0.0), 1, 0.0, 1.0, 1.0, 1.0, ())}
 
-    monkeypatch.setattr(gc, "run", run)
-    loads = SMALL[:1]
-    assert gc.best_point(loads, [slow, fast, worse], {"churn, small": 100.0}, 1.0) == fast
-    assert gc.best_point(loads, [slow], {"churn, small": 100.0}, 1.0) == slow
+    points = {point: run(point) for point in figures}
+    assert gc.best_point(points, {"churn": 100.0}) == (fast, 2)
+    assert gc.best_point({slow: points[slow]}, {"churn": 100.0}) == (slow, 0)
 
 
 def test_what_pauses_leave_of_ten_milliseconds() -> None:

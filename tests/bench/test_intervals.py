@@ -9,7 +9,7 @@ import statistics
 import pytest
 
 from tests.bench import page
-from tests.bench.__main__ import commit
+from tests.bench.facts import commit
 from tests.bench.intervals import COMPARISONS, mean_interval, median_interval, ratios, render, summarise
 from tests.bench.measure import Row, geometric_mean, row_of
 from tests.bench.page import Results

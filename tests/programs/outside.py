@@ -50,13 +50,21 @@ def library(bundle: Path) -> dict[str, bytes]:
     return {path: base64.b64decode(strings[name]) for path, name in NAMED.findall(text) if name in strings}
 
 
+SCRIPT: Final = ("node_modules", "@moonbit", "moonc-worker", "moonc-worker.js")
+BUNDLE: Final = ("node_modules", "@moonbit", "moonpad-monaco", "dist", "moonpad-monaco.js")
+
+
+def is_here() -> bool:
+    """Whether there is a compiler, its library and what runs it."""
+    return bool(witnesses.find(*SCRIPT) and witnesses.find(*BUNDLE) and witnesses.find_node())
+
+
 class Compiler:
     """The compiler, and the library that it needs. A test that asks for it skips where it is not."""
 
     def __init__(self) -> None:
-        modules = ("node_modules", "@moonbit")
-        self.script = witnesses.needed(*modules, "moonc-worker", "moonc-worker.js")
-        bundle = witnesses.needed(*modules, "moonpad-monaco", "dist", "moonpad-monaco.js")
+        self.script = witnesses.needed(*SCRIPT)
+        bundle = witnesses.needed(*BUNDLE)
         self.node = witnesses.node()
         digest = hashlib.sha256(self.script.read_bytes() + bundle.read_bytes()).hexdigest()[:16]
         self.kept = KEPT / digest
@@ -187,12 +195,12 @@ def run_tests(binary: bytes, tier: TierName) -> str:
 
 
 def main() -> int:
-    """The library's own tests; 1 if a tier differs from node."""
+    """The library's own tests; 1 if a tier differs from node, or if none ran."""
     parser = argparse.ArgumentParser(prog="python -m tests.programs.outside", description=__doc__)
     parser.add_argument("--only", default="", help="packages with this in their names")
     parser.add_argument("--tier", choices=TIERS, action="append", help="a tier (jit0, jit1, auto)")
     options = parser.parse_args()
-    compiler, different = Compiler(), 0
+    compiler, different, ran = Compiler(), 0, 0
     for name in compiler.tested():
         if options.only not in name:
             continue
@@ -208,10 +216,13 @@ def main() -> int:
             found = {tier: run_tests(path.read_bytes(), tier) for tier in options.tier or ("jit0", "jit1", "auto")}
         wrong = [tier for tier, said in found.items() if said != expected]
         lines = expected.split("\n")
-        counts = f"{lines.count('ok')} passed, {lines.count('trapped')} trapped"
+        counts = f"{lines.count('ok')} passed, {lines.count('trapped')} trapped, "
+        counts += f"{sum(line.startswith('raised') for line in lines)} raised an error"
         print(f"{name}: {counts}" + (f"; ANOTHER on {', '.join(wrong)}" if wrong else ", the same"), flush=True)
         different += bool(wrong)
-    return int(bool(different))
+        ran += 1
+    print(f"{ran} packages ran, {different} of them came to something else")
+    return int(bool(different) or not ran)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,8 @@
             (call $nodes (struct.get $node $left (local.get $node)))
             (call $nodes (struct.get $node $right (local.get $node))))))))
 
-  ;; How many nodes the tree that lives has; the list; the array's trees.
+  ;; How many nodes the tree that lives has; the list; the array's trees; the array, each of whose places is filled up to
+  ;; where it should be, or this traps.
   (func (export "planted") (result i32) (call $nodes (global.get $first)))
   (func (export "listed") (result i32)
     (local $at (ref null $node)) (local $found i32)
@@ -148,4 +149,12 @@
         (i32.add (local.get $found) (call $nodes (array.get $nodes (global.get $array) (local.get $at)))))
       (br_if $along (local.get $at)))
     (local.get $found))
-  (func (export "filled") (result i32) (global.get $filled)))
+  (func (export "filled") (result i32)
+    (local $at i32)
+    (loop $along
+      (if (i32.ne (ref.is_null (array.get $nodes (global.get $array) (local.get $at)))
+          (i32.ge_u (local.get $at) (global.get $filled)))
+        (then unreachable))
+      (br_if $along
+        (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1))) (array.len (global.get $array)))))
+    (global.get $filled)))
