@@ -5,4 +5,5 @@ from stratavm.heap.state cimport HeapState
 cdef void collect_garbage(HeapState* state, bint full) noexcept nogil
 cdef void begin_cycle(HeapState* state) noexcept nogil
 cdef void go_on(HeapState* state, uint64_t budget_ns) noexcept nogil
+cdef void finish(HeapState* state, bint rooted) noexcept nogil
 cdef bint work_for(HeapState* state, uint64_t budget_ns) noexcept nogil

@@ -2,16 +2,18 @@
 """How garbage is found: what is done in which order. Owns the collections; when they are due is ``pace``'s."""
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.heap.check import check_references
-from cython.cimports.stratavm.heap.mark import drain, mark_logged, mark_range
+from cython.cimports.stratavm.heap.mark import drain, forget_logged, mark_logged, mark_range
 from cython.cimports.stratavm.heap.pace import (
+    averaged,
     bytes_between,
     growth_allowed,
     next_born,
     next_nursery,
     next_rate,
+    runway_within,
     time_for_new,
 )
 from cython.cimports.stratavm.heap.pauses import ask_clock, go, new_note, spent_ns, stand, tell_of, turn
@@ -21,6 +23,7 @@ from cython.cimports.stratavm.heap.space import (
     forget_holes,
     free_new,
     free_unmarked,
+    mark_fresh,
 )
 from cython.cimports.stratavm.heap.state import (
     AT_CLEANING,
@@ -29,9 +32,12 @@ from cython.cimports.stratavm.heap.state import (
     AT_OLD,
     AT_ROOTS,
     EPOCH,
+    HEAD_ARRAYS,
     NOTE_GROWTH,
     NOTE_NURSERY,
     NOTE_SLICES,
+    WAITING,
+    WAITING_NEW,
     HeapState,
     add,
     lock,
@@ -40,37 +46,66 @@ from cython.cimports.stratavm.heap.state import (
 )
 
 FEW_OBJECTS = cython.declare(uint64_t, 8)
+LEAST_GUEST_NS = cython.declare(uint64_t, 10_000)
+"""Less of a guest's time says nothing of how much it makes."""
 
 
 # ---- collections in one pause ----
 
 
 def collect_garbage(state, full):
-    """Find all that is reachable, or all new objects that are; the rest is free."""
+    """Find all that is reachable, or all new objects that are; the rest is free. What goes on in slices comes to its
+    end before the first, and may with the second."""
     if state.collecting:
         return
     opened: cython.bint = stand(state, AT_CLEANING, True)
-    if state.window.marking:
-        go_on(state, 0)
     full |= state.lost
+    if full and state.window.marking:
+        finish(state, state.lost == 0)
     stand_still(state)
     began: uint64_t = spent_ns(state)  # before, side bytes were cleaned and pages given back
-    rooted: uint64_t = began
+    rooted: uint64_t
+    took: uint64_t
     if full:
         find_all(state)
+        count_collection(state)
     else:
         rooted = find_new(state)
-    state.allocated = 0
-    state.collections += 1
-    add(cython.address(state.table.totals.collections), 1)
-    add(cython.address(state.table.totals.minors), not full)
+        took = spent_ns(state)
+        measure(state, took - began)
+        if not state.fixed:
+            size_nursery(state, rooted - began, took - rooted)
+        if state.closing:
+            close_cycle(state)
     if state.always:
         check_references(state)
     state.collecting = 0
-    if not full and not state.fixed:
-        size_nursery(state, rooted - began, spent_ns(state) - rooted)
     if opened:
         go(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def count_collection(state: cython.pointer(HeapState)) -> cython.void:
+    """One more has ended."""
+    state.collections += 1
+    add(cython.address(state.table.totals.collections), 1)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def measure(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
+    """What a guest makes in its time, and what looks at new objects take besides, after one that took so long."""
+    now: uint64_t = state.pause.began_cpu_ns - min(state.pause.before_ns, state.pause.began_cpu_ns)
+    passed: uint64_t = now - min(state.looked_cpu_ns, now)
+    guest: uint64_t = passed - min(state.stood_ns - state.looked_stood_ns, passed)
+    made: uint64_t = state.handed - state.handed_before
+    if state.looked_cpu_ns and guest >= LEAST_GUEST_NS:
+        state.speed = averaged(state.speed, made * 1000 // (guest // 1000))
+        state.looking = averaged(state.looking, took * 1000 // guest)
+    state.looked_cpu_ns, state.looked_stood_ns, state.handed_before = now, state.stood_ns, state.handed
 
 
 @cython.cfunc
@@ -91,13 +126,13 @@ def size_nursery(state: cython.pointer(HeapState), roots: uint64_t, took: uint64
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def allow_growth(state: cython.pointer(HeapState), born: uint64_t) -> cython.void:
-    """How many bytes may grow old before the next full collection begins, and be handed out until that ends, after
-    ``born`` bytes grew old since the last."""
+def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.void:
+    """How many bytes may grow old before the next full collection begins, and until that ends, after one that found
+    ``live`` bytes reachable: of what was made while it went on nobody knows how much is."""
     now: uint64_t = state.known_cpu_ns
     stood: uint64_t = state.stood_ns + spent_ns(state)
     passed: uint64_t = now - min(state.ended_cpu_ns, now)
-    state.born = next_born(state.born, born, passed - min(stood - state.ended_stood_ns, passed))
+    state.born = next_born(state.born, state.grown, passed - min(stood - state.ended_stood_ns, passed))
     state.ended_cpu_ns, state.ended_stood_ns = now, stood
     if not state.generational:
         state.trigger = max(state.live_bytes, state.least)
@@ -106,13 +141,15 @@ def allow_growth(state: cython.pointer(HeapState), born: uint64_t) -> cython.voi
         state.trigger = max(state.live_bytes // 1000 * state.factor, state.least)
         state.runway = state.trigger // 2
         return
-    allowed: uint64_t = growth_allowed(state.live_bytes, state.born, state.rate, state.soft, state.share)
+    allowed: uint64_t = growth_allowed(live, state.born, state.rate, state.soft, state.share)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_GROWTH)
-    tell_of(state, NOTE_GROWTH, state.live_bytes, state.born, state.rate, allowed)
+    tell_of(state, NOTE_GROWTH, live, state.born, state.rate, allowed)
     if note != cython.NULL:
-        note[0], note[1], note[2], note[3] = state.live_bytes, state.born, state.rate, state.soft
+        note[0], note[1], note[2], note[3] = live, state.born, state.rate, state.soft
         note[4], note[5] = state.share, allowed
-    state.trigger, state.runway = allowed // 3, allowed - allowed // 3
+        note[6], note[7] = state.grown_before, state.grown
+    state.runway = runway_within(allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking)
+    state.trigger = allowed - state.runway
 
 
 @cython.cfunc
@@ -120,16 +157,18 @@ def allow_growth(state: cython.pointer(HeapState), born: uint64_t) -> cython.voi
 @cython.exceptval(check=False)
 def space_slices(state: cython.pointer(HeapState)) -> cython.void:
     """How many bytes are handed out before the next slice."""
-    seen: uint64_t = state.grown - min(state.grown_before, state.grown)
-    left: uint64_t = state.to_look_at - min(seen, state.to_look_at)
-    runway: uint64_t = state.runway - min(state.allocated, state.runway)
-    state.slice_bytes = bytes_between(left, state.rate, state.slice_ns, runway)
-    state.next_slice = state.allocated + state.slice_bytes
+    left: uint64_t = state.to_look_at - min(state.sliced, state.to_look_at)
+    runway: uint64_t = state.runway - min(state.grown - state.grown_before, state.runway)
+    state.slice_bytes = bytes_between(
+        left, state.rate, state.slice_ns, runway, state.survival, state.speed, state.looking
+    )
+    state.next_slice = state.handed + state.allocated + state.slice_bytes
     note: cython.pointer(uint64_t) = new_note(state, NOTE_SLICES)
     tell_of(state, NOTE_SLICES, left, state.rate, runway, state.slice_bytes)
     if note != cython.NULL:
         note[0], note[1], note[2] = left, state.rate, state.slice_ns
         note[3], note[4] = runway, state.slice_bytes
+        note[5], note[6], note[7] = state.survival, state.speed, state.looking
 
 
 @cython.cfunc
@@ -149,10 +188,14 @@ def find_all(state: cython.pointer(HeapState)) -> cython.void:
     """All that is reachable."""
     close_windows(state)
     next_number(state)
+    state.wanted = 1 | 1 << state.previous  # what is new has no number, which is 0
+    state.gray = WAITING
+    state.limit_stack, state.limit_parts = state.most_stack, HEAD_ARRAYS
     memset(state.live, 0, state.n_blocks * 2)
     mark_roots(state)
     turn(state, AT_OLD)
     drain(state, 0, 0)
+    forget_made(state)
     all_is_known(state)
 
 
@@ -160,25 +203,71 @@ def find_all(state: cython.pointer(HeapState)) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def find_new(state: cython.pointer(HeapState)) -> uint64_t:
-    """New objects that are. What the pause had taken when the roots were known."""
-    before: uint64_t = state.grown
+    """New objects that are. What the pause had taken when the roots were known. While a full collection goes on in
+    slices its stack and its objects that wait stay as they are, and new objects that are reachable have its number:
+    what else they refer to was reachable when it began, or was told since."""
+    before: uint64_t = state.looked_at
     handles: uint64_t = state.n_handle_marks
+    waiting: uint32_t = state.overflowed
+    survived: uint64_t
     close_windows(state)
-    state.n_handle_marks = 0  # old objects have handles too
-    state.minors += 1
+    if not state.window.marking:
+        state.n_handle_marks = 0  # old objects have handles too
+    look_for_new(state)
+    state.overflowed = 0
     state.only_new = 1
     mark_roots(state)
     rooted: uint64_t = spent_ns(state)
-    state.only_new = 0
     turn(state, AT_NEW)
     mark_logged(state)
     drain(state, 0, 0)
+    state.only_new = 0
     turn(state, AT_FREEING)
-    free_new(state, state.grown - before)
-    state.live_bytes += state.grown - before
+    survived = state.looked_at - before
+    free_new(state, survived)
+    state.grown += survived
+    state.live_bytes += survived
+    state.survival = averaged(state.survival, survived * 1000 // max(state.allocated, 1))
+    forget_made(state)
     forget_holes(state)
-    state.n_handle_marks = handles
+    state.n_handle_marks, state.overflowed = handles, waiting
+    look_for_old(state)
+    state.minors += 1
+    add(cython.address(state.table.totals.minors), 1)
+    count_collection(state)
     return rooted
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_for_new(state: cython.pointer(HeapState)) -> cython.void:
+    """From here on what is new is marked, which has no number."""
+    state.wanted, state.gray = 1, WAITING_NEW
+    state.floor_stack, state.floor_parts = state.n_stack, state.n_parts
+    state.limit_stack, state.limit_parts = max(state.most_stack, state.n_stack + 1), HEAD_ARRAYS
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_for_old(state: cython.pointer(HeapState)) -> cython.void:
+    """From here on what is old and was not reached is marked, by slices and by who writes over what refers to it. What
+    is new is not, or an object would count as old, with its number, that waits to be looked at while nobody keeps what
+    it refers to. A quarter of the stack is left to looks at new objects."""
+    state.wanted, state.gray = 1 << state.previous, WAITING
+    state.floor_stack = state.floor_parts = 0
+    state.limit_stack = max(state.most_stack - state.most_stack // 4, 1)
+    state.limit_parts = HEAD_ARRAYS - HEAD_ARRAYS // 4
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def forget_made(state: cython.pointer(HeapState)) -> cython.void:
+    """Nothing was handed out since the last collection, which is now."""
+    state.handed += state.allocated
+    state.allocated = 0
 
 
 @cython.cfunc
@@ -203,7 +292,8 @@ def next_number(state: cython.pointer(HeapState)) -> cython.void:
 def mark_roots(state: cython.pointer(HeapState)) -> cython.void:
     """The guest's, and the host's."""
     turn(state, AT_ROOTS)
-    state.n_later = state.later_at = 0
+    if not state.only_new:
+        state.n_later = state.later_at = 0
     if state.visit != cython.NULL:
         state.visit(state.owner, state)
     lock(cython.address(state.held_lock))
@@ -221,10 +311,7 @@ def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
     free_unmarked(state)
     forget_holes(state)
     state.ends += 1
-    if state.window.marking:
-        allow_growth(state, state.grown_before + state.allocated)
-    else:
-        allow_growth(state, state.grown)
+    allow_growth(state, min(state.sliced, state.live_bytes) if state.window.marking else state.live_bytes)
     state.grown = 0
 
 
@@ -232,40 +319,75 @@ def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
 
 
 def begin_cycle(state):
-    """Begin to find all that is reachable now; what is made meanwhile counts as reachable. No object is new."""
+    """Begin to find all that is reachable now, when no object is new."""
     stand_still(state)
     next_number(state)
+    look_for_old(state)
     state.counts = state.spare
     memset(state.counts, 0, state.n_blocks * 2)
     mark_roots(state)
     state.window.marking = 1
-    state.grown_before, state.to_look_at = state.grown, state.live_bytes
+    state.closing = 0
+    state.grown_before, state.to_look_at, state.sliced = state.grown, state.live_bytes, 0
     space_slices(state)
     state.collecting = 0
 
 
 def go_on(state, budget_ns):
-    """A slice, until the pause at hand has taken so long, or with 0 all that is left."""
-    before: uint64_t = state.grown
+    """A slice, until the pause at hand has taken so long."""
+    before: uint64_t = state.looked_at
     stand_still(state)
+    began: uint64_t = spent_ns(state)
     turn(state, AT_OLD)
-    if budget_ns == 0:
-        drain(state, 0, 0)
-    elif not drain(state, FEW_OBJECTS if state.always else 0, budget_ns):
-        state.slices += 1
-        state.rate = next_rate(state.rate, state.grown - before, spent_ns(state))
+    state.closing = drain(state, FEW_OBJECTS if state.always else 0, budget_ns)
+    state.slices += 1
+    state.sliced += state.looked_at - before
+    state.rate = next_rate(state.rate, state.looked_at - before, spent_ns(state) - began)
+    space_slices(state)
+    state.collecting = 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def close_cycle(state: cython.pointer(HeapState)) -> cython.void:
+    """Right after a look at new objects, and after a slice that left nothing: what writes have told since is looked at,
+    and if that can be done in this pause all is known."""
+    turn(state, AT_OLD)
+    if drain(state, FEW_OBJECTS if state.always else 0, state.pause_ns):
+        end_cycle(state)
+    else:
+        state.closing = 0
         space_slices(state)
-        state.collecting = 0
-        return
-    close_windows(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def end_cycle(state: cython.pointer(HeapState)) -> cython.void:
+    """Nothing is new, and nothing is left to look at."""
     state.spare, state.live, state.counts = state.live, state.counts, state.counts
     all_is_known(state)
-    state.window.marking = 0
-    state.allocated = 0
-    state.collections += 1
+    state.window.marking = state.closing = 0
     state.cycles += 1
-    add(cython.address(state.table.totals.collections), 1)
     add(cython.address(state.table.totals.cycles), 1)
+    count_collection(state)
+
+
+def finish(state, rooted):
+    """All that is left of what goes on in slices, in this pause. Where roots are not ``rooted``, or writes were not
+    noted, all that is new counts as reachable."""
+    stand_still(state)
+    turn(state, AT_OLD)
+    drain(state, 0, 0)
+    if rooted:
+        find_new(state)
+    else:
+        close_windows(state)
+        mark_fresh(state)
+        forget_logged(state)
+        forget_made(state)
+    end_cycle(state)
     if state.always:
         check_references(state)
     state.collecting = 0
@@ -281,6 +403,8 @@ def work_for(state, budget_ns):
             begin_cycle(state)
     if state.window.marking and spent_ns(state) < budget_ns:
         go_on(state, budget_ns)
+        if state.closing:
+            collect_garbage(state, False)
     left: cython.bint = state.window.marking
     if opened:
         go(state)

@@ -8,7 +8,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.stratavm.base.events.core import Source
-from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, go_on
+from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, finish, go_on
 from cython.cimports.stratavm.heap.pace import next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
@@ -17,7 +17,6 @@ from cython.cimports.stratavm.heap.space import (
     give_back,
     give_space,
     large_room,
-    mark_all,
     reserve_space,
     room_for,
 )
@@ -39,7 +38,6 @@ from cython.cimports.stratavm.heap.state import (
     Totals,
     add,
     lock,
-    look_up_types,
     unlock,
 )
 from cython.cimports.stratavm.heap.types import Descriptors
@@ -57,6 +55,7 @@ BLOCK_NS = cython.declare(uint64_t, 700)  # that cleaning one takes, at most
 MOST_CLEANED = cython.declare(uint64_t, 1 << 14)  # blocks in one pause
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
+FIRST_SPEED: Final = 1 << 20
 FULL_SHARE: Final = 600
 """Thousandths of the time that full collections may take where nothing else is said."""
 UNCOUNTED_BLOCKS = cython.declare(uint64_t, 32)  # that a heap may take before whoever counts them looks
@@ -86,6 +85,7 @@ class Heap:
         state.most_stack = HEAD_STACK
         state.rate = FIRST_RATE
         state.least = state.trigger = state.runway = least
+        state.speed = FIRST_SPEED
         state.soft, state.share = limit, FULL_SHARE
         state.always = switches.CHECK.value() >= 2
         state.poison = state.always or switches.POISON.value()
@@ -358,9 +358,6 @@ def heap_new(state, type_id, length, size):
         if room != cython.NULL:
             header = cython.cast(cython.pointer(uint32_t), room)
             header[0], header[1] = type_id, length
-            if state.window.marking and size > LARGE:
-                look_up_types(state)
-                mark_all(state, (room - state.base) >> GRANULE_SHIFT, ((room - state.base) >> GRANULE_SHIFT) + 1)
             if state.always:
                 state.window.end = state.window.next
         if opened:
@@ -381,7 +378,7 @@ def room_after_all(state: cython.pointer(HeapState), size: uint64_t) -> cython.p
     if state.collecting:
         return room
     if room == cython.NULL and state.window.marking:
-        go_on(state, 0)
+        finish(state, not state.rootless)
         room = found_room(state, size)
     if room == cython.NULL and not state.rootless:
         collect_garbage(state, True)
@@ -415,25 +412,33 @@ def give_pages(state: cython.pointer(HeapState), blocks: uint64_t) -> cython.voi
 @cython.nogil
 @cython.exceptval(check=False)
 def is_due(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether it is time for a collection or for a slice."""
-    if state.window.marking:
-        return state.always or state.allocated >= state.next_slice
+    """Whether it is time for a collection, for which the roots have to be there."""
     return state.always or state.allocated >= (state.nursery if state.generational else state.trigger)
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def slice_is_due(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether it is time for a slice, which needs no roots."""
+    if not state.window.marking or state.closing:
+        return False
+    return state.always or state.handed + state.allocated >= state.next_slice
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def will_collect(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether something is due that can be done now: slices need no roots."""
-    return not state.collecting and (state.window.marking or not state.rootless) and is_due(state)
+    """Whether something is due that can be done now."""
+    return not state.collecting and (slice_is_due(state) or (not state.rootless and is_due(state)))
 
 
 def allocation_is_due(state, size):
     """Whether an object of so many bytes may need more than the heap has by itself: the roots, for a collection, or a
     look at the budget of whoever counts its blocks. Else ``heap_new`` does not begin a collection."""
     blocks: uint64_t = (size >> BLOCK_SHIFT) + 1
-    if not state.window.marking and is_due(state):
+    if is_due(state):
         return True
     if state.used_blocks + blocks >= state.most_blocks:
         return True
@@ -444,20 +449,23 @@ def allocation_is_due(state, size):
 @cython.nogil
 @cython.exceptval(check=False)
 def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
-    """Do what is due before an allocation."""
+    """Do what is due before an allocation: a slice, or a look at new objects. Where both are, the look comes before the
+    next allocation, but does not wait for ever."""
     if state.collecting:
         return
-    due: cython.bint = will_collect(state)
-    opened: cython.bint = stand(state, AT_CLEANING, due)
+    sliced: cython.bint = slice_is_due(state)
+    due: cython.bint = not state.rootless and is_due(state)
+    opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
     full: cython.bint
-    if due and state.window.marking:
+    if sliced and not (due and state.allocated >= 2 * state.nursery and not state.always):
         go_on(state, state.slice_ns)
-    elif due:
-        full = is_full_due(state) and is_clean_enough(state)
+        due &= state.always
+    if due:
+        full = not state.window.marking and is_full_due(state) and is_clean_enough(state)
         collect_garbage(state, full and not state.incremental)
         if full and state.incremental:
             begin_cycle(state)
-    elif not state.window.marking and state.clean < state.n_blocks:
+    elif not sliced and state.clean < state.n_blocks:
         clean(state, FEW_BLOCKS)
     if opened:
         go(state)

@@ -18,7 +18,6 @@ from cython.cimports.stratavm.heap.state import (
     EPOCH,
     GRANULE_SHIFT,
     HEAD,
-    HEAD_ARRAYS,
     LARGE,
     LEAVING,
     SMALL,
@@ -27,7 +26,6 @@ from cython.cimports.stratavm.heap.state import (
     TYPE_MASK,
     UNLOGGED,
     UNUSED,
-    WAITING,
     HeapState,
     Hole,
     TypeInfo,
@@ -50,12 +48,12 @@ MANY_BLOCKS = cython.declare(uint32_t, 4096)
 @cython.exceptval(check=False)
 def push(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     """The fields of an object are to be looked at."""
-    if state.n_stack < state.most_stack:
+    if state.n_stack < state.limit_stack:
         state.stack[state.n_stack] = granule
         state.n_stack += 1
     else:
-        state.side[granule] |= WAITING
-        state.waiting[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] = 1
+        state.side[granule] |= state.gray
+        state.waiting[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] |= state.gray
         state.overflowed += 1
 
 
@@ -64,9 +62,9 @@ def push(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def mark_object(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
-    """An object is reachable: unless that is known, its fields are to be looked at."""
+    """An object is reachable: if it is one of those that are looked for just now, its fields are to be looked at."""
     side: cython.pointer(uint8_t) = state.side + granule
-    if side[0] & EPOCH == state.epoch:
+    if state.wanted >> (side[0] & EPOCH) & 1 == 0:
         return
     side[0] = START | UNLOGGED | state.epoch
     push(state, granule)
@@ -199,7 +197,7 @@ def look_at_elements(state: cython.pointer(HeapState), granule: uint32_t, index:
     header: cython.pointer(uint32_t) = header_at(state, granule)
     words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header) + 1
     end: uint32_t = header[1]
-    if end - index > ARRAY_PART and state.n_parts < HEAD_ARRAYS:
+    if end - index > ARRAY_PART and state.n_parts < state.limit_parts:
         end = index + ARRAY_PART
         state.parts[state.n_parts].granule = granule
         state.parts[state.n_parts].index = end
@@ -222,11 +220,12 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     header: cython.pointer(uint32_t) = header_at(state, granule)
     info: cython.pointer(TypeInfo) = info_of(state, header)
     granules: uint64_t = size_of(info, header) >> GRANULE_SHIFT
+    state.looked_at += granules << GRANULE_SHIFT
     if granules <= LARGE >> GRANULE_SHIFT:
         state.counts[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
-        state.grown += granules << GRANULE_SHIFT
+        if state.only_new and state.counts != state.live:
+            state.live[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
     else:
-        state.grown += granules << GRANULE_SHIFT
         granules = granules if info.n_traced and info.element == 0 else 1  # of arrays part by part
     if granules > 1:
         memset(state.side + granule + 1, UNLOGGED | state.epoch, granules - 1)
@@ -248,25 +247,25 @@ def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
     at: uint32_t
     state.work += STEPS
     for at in range(MANY_BLOCKS):
-        if state.waiting[block]:
+        if state.waiting[block] & state.gray:
             break
         block = block + 1 if block + 1 < state.n_blocks else 0
     state.waiting_at = block
-    if not state.waiting[block]:
+    if state.waiting[block] & state.gray == 0:
         return
     for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
-        if state.side[at] & WAITING:
-            if state.n_stack == state.most_stack:
+        if state.side[at] & state.gray:
+            if state.n_stack == state.limit_stack:
                 return
-            state.side[at] &= ~WAITING
+            state.side[at] &= ~state.gray
             state.overflowed -= 1
             state.stack[state.n_stack] = at
             state.n_stack += 1
-    state.waiting[block] = 0
+    state.waiting[block] &= ~state.gray
 
 
 def mark_logged(state):
-    """What was written into old objects since the last collection is a root of the new ones."""
+    """What was written into old objects since the last look at new ones is a root of these."""
     at: uint64_t
     word: uint64_t
     for at in range(state.n_log):
@@ -276,12 +275,20 @@ def mark_logged(state):
     state.n_log = 0
 
 
+def forget_logged(state):
+    """Nothing is new any more."""
+    at: uint64_t
+    for at in range(state.n_log):
+        state.side[(state.log[at] - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] |= UNLOGGED
+    state.n_log = 0
+
+
 def note_write(state, thing, slot):
     """A reference is about to be written into an object. While marks are made, what it takes the place of counts as
-    reachable: it was when they were begun. Else both words of the slot's granule are noted, if they are references."""
+    reachable: it was when they were begun. Both words of the slot's granule are noted, if they are references, for the
+    next look at new objects."""
     if state.window.marking:
         mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
-        return
     look_up_types(state)
     log_granule(
         state,
@@ -302,16 +309,15 @@ def note_range(state, thing, slot, count):
         return
     info: cython.pointer(TypeInfo) = state.types[number]
     end: uint64_t = slot + 8 * count
-    if not state.window.marking:
-        slot &= ~cython.cast(uint64_t, 15)
-        while slot < end:
-            log_granule(state, info, thing, slot)
-            slot += 16
-        return
+    at: uint64_t = slot
+    while state.window.marking and at < end:
+        if is_traced(info, header, at - thing):
+            mark(state, cython.cast(cython.pointer(uint64_t), at)[0])
+        at += 8
+    slot &= ~cython.cast(uint64_t, 15)
     while slot < end:
-        if is_traced(info, header, slot - thing):
-            mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
-        slot += 8
+        log_granule(state, info, thing, slot)
+        slot += 16
 
 
 @cython.cfunc
@@ -378,15 +384,15 @@ def look_at_later(state: cython.pointer(HeapState)) -> cython.void:
 
 
 def drain(state, most, budget_ns):
-    """Look at what is reachable: at all of it, or at so many objects and parts of arrays, or until the pause has taken
-    so long; 0: no matter. Whether nothing is left."""
+    """Look at what is reachable, down to the floor of the stack: at all of it, or at so many objects and parts of
+    arrays, or until the pause has taken so long; 0: no matter. Whether nothing is left."""
     coming: uint32_t[8]
     first: uint32_t = 0
     count: uint32_t = 0
     part: uint32_t
     steps: uint64_t = 0
     while True:
-        while count < AHEAD and state.n_stack:
+        while count < AHEAD and state.n_stack > state.floor_stack:
             state.n_stack -= 1
             coming[(first + count) & (AHEAD - 1)] = state.stack[state.n_stack]
             prefetch(header_at(state, state.stack[state.n_stack]))
@@ -395,13 +401,13 @@ def drain(state, most, budget_ns):
             count -= 1
             look_at(state, coming[first])
             first = (first + 1) & (AHEAD - 1)
-        elif state.n_parts:
+        elif state.n_parts > state.floor_parts:
             state.n_parts -= 1
             part = state.n_parts
             look_at_elements(state, state.parts[part].granule, state.parts[part].index)
         elif state.overflowed:
             take_waiting(state)
-        elif state.later_at < state.n_later:
+        elif state.later_at < state.n_later and not state.only_new:
             look_at_later(state)
         else:
             return True

@@ -3,7 +3,13 @@ from libc.stdint cimport uint64_t
 
 cpdef uint64_t next_nursery(uint64_t nursery, uint64_t took_ns, uint64_t most_ns, uint64_t rate) noexcept nogil
 cpdef uint64_t time_for_new(uint64_t most_ns, uint64_t roots_ns) noexcept nogil
-cpdef uint64_t bytes_between(uint64_t live, uint64_t rate, uint64_t slice_ns, uint64_t runway) noexcept nogil
+cpdef uint64_t bytes_between(
+    uint64_t live, uint64_t rate, uint64_t slice_ns, uint64_t runway, uint64_t survival, uint64_t speed, uint64_t looking
+) noexcept nogil
+cpdef uint64_t runway_within(
+    uint64_t allowed, uint64_t live, uint64_t rate, uint64_t slice_ns, uint64_t survival, uint64_t speed, uint64_t looking
+) noexcept nogil
+cpdef uint64_t averaged(uint64_t before, uint64_t seen) noexcept nogil
 cpdef uint64_t next_rate(uint64_t rate, uint64_t looked_at, uint64_t took_ns) noexcept nogil
 cpdef uint64_t growth_allowed(uint64_t live, uint64_t born, uint64_t rate, uint64_t soft, uint64_t share) noexcept nogil
 cpdef uint64_t next_born(uint64_t born, uint64_t grown, uint64_t guest_ns) noexcept nogil

@@ -11,6 +11,11 @@ FREE = cython.declare(uint64_t, 4 << 20)
 LEAST_GROWTH = cython.declare(uint64_t, 4 << 20)
 MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
+MOST_SPEED = cython.declare(uint64_t, 1 << 31)
+GUEST_SHARE = cython.declare(uint64_t, 350)
+"""Thousandths of the time that guests have at least, while full collections go on in slices."""
+LEAST_SLICED = cython.declare(uint64_t, 100)
+"""Thousandths of the guest's time that slices take at least."""
 ENDLESS = cython.declare(uint64_t, 1 << 63)
 ROOT_OF_FREE = cython.declare(uint64_t, 1 << 11)
 
@@ -33,11 +38,49 @@ def time_for_new(most_ns, roots_ns):
     return max(most_ns - min(roots_ns, most_ns), roots_ns)
 
 
-def bytes_between(live, rate, slice_ns, runway):
-    """How many bytes may be handed out between two slices, so that what lives is looked at before ``runway`` bytes are:
-    ``rate`` of them in a microsecond."""
+def bytes_between(live, rate, slice_ns, runway, survival, speed, looking):
+    """How many bytes may be handed out between two slices, so that what lives is looked at, ``rate`` bytes of it in a
+    microsecond, before ``runway`` bytes have grown old, which ``survival`` thousandths of what is handed out do. Slices
+    leave to the guest what is its own (``slices_most``) beside looks at new objects, which take ``looking`` thousandths
+    of its time; and they take ``LEAST_SLICED`` thousandths of it, so that they come to an end where nothing grows old.
+    In a millisecond of its time a guest has ``speed`` bytes handed out."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
-    return max(SMALLEST // 2, runway // slices)
+    room: uint64_t = min(runway, MOST_GROWN) * 1000 // max(survival, 1)
+    meanwhile: uint64_t = made_in(slice_ns, speed)
+    dense: uint64_t = meanwhile * 1000 // slices_most(looking)
+    return max(SMALLEST // 2, dense, min(room // slices, meanwhile * 1000 // LEAST_SLICED))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def made_in(time_ns: uint64_t, speed: uint64_t) -> uint64_t:
+    """Bytes that are handed out in so much of the guest's time."""
+    return min(speed, MOST_SPEED) * min(time_ns, MOST_SPEED) // 1_000_000
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def slices_most(looking: uint64_t) -> uint64_t:
+    """Thousandths of the guest's time that slices may take at most besides."""
+    others: uint64_t = 1_000_000 // GUEST_SHARE - 1000
+    return max(others - min(looking, others), LEAST_SLICED)
+
+
+def runway_within(allowed, live, rate, slice_ns, survival, speed, looking):
+    """How many of ``allowed`` bytes may grow old while slices go on, which begin when the others have: as many as do if
+    slices come as densely as they may, and a quarter more, but no less than an eighth of all, nor more than three
+    quarters."""
+    slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
+    dense: uint64_t = max(SMALLEST // 2, made_in(slice_ns, speed) * 1000 // slices_most(looking))
+    grown: uint64_t = min(dense * slices, MOST_GROWN) // 1000 * min(survival, 1000)
+    return max(allowed // 8, min(grown // 4 * 5, allowed // 4 * 3))
+
+
+def averaged(before, seen):
+    """What is believed after something was seen: it changes by a quarter."""
+    return (3 * before + min(seen, MOST_SPEED)) // 4
 
 
 def next_rate(rate, looked_at, took_ns):

@@ -49,7 +49,6 @@ from cython.cimports.stratavm.heap.state import (
     first_live,
     header_at,
     info_of,
-    look_up_types,
     size_of,
 )
 
@@ -167,9 +166,24 @@ def unused_run(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.lon
 # ---- holes ----
 
 
-def mark_all(state, start, end):
-    """What lies in a run without gaps counts as reachable, and is old: it was made while marks were, so that all that
-    it refers to is either as new or was reachable before."""
+def mark_fresh(state):
+    """``mark_all`` of all that was made since the last collection."""
+    n: uint32_t
+    block: uint32_t
+    for n in range(state.n_holes):
+        block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
+        if state.kinds[block] == HEAD:
+            mark_all(state, state.holes[n].start, state.holes[n].start + 1)
+        else:
+            mark_all(state, state.holes[n].start, state.holes[n].used)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def mark_all(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> cython.void:
+    """What lies in a run without gaps counts as reachable, and is old: it was made while marks were, and all that is
+    new counts so, so that what it refers to does, too, or was reachable before."""
     header: cython.pointer(uint32_t)
     info: cython.pointer(TypeInfo)
     granules: uint64_t
@@ -191,12 +205,9 @@ def mark_all(state, start, end):
 @cython.nogil
 @cython.exceptval(check=False)
 def close_window(state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), hole: uint32_t) -> cython.void:
-    """Nothing more goes into a hole; while marks are made, what is in it has them."""
+    """Nothing more goes into a hole."""
     if hole:
         state.holes[hole - 1].used = (window.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
-        if state.window.marking:
-            look_up_types(state)
-            mark_all(state, state.holes[hole - 1].start, state.holes[hole - 1].used)
     window.next = window.end = 0
 
 
@@ -309,7 +320,7 @@ def whole_block(state: cython.pointer(HeapState), window: cython.pointer(HeapWin
     if not hand_out(state, window, start, start + BLOCK_GRANULES):
         return False
     state.kinds[block] = SMALL
-    state.live[block] = 0
+    state.live[block] = state.counts[block] = 0
     state.used_blocks += 1
     return True
 

@@ -45,6 +45,7 @@ cdef enum:
 
 cdef enum:                           # bits of a side byte
     EPOCH = 7                        # 1 to 7; 0: no collection has seen it
+    WAITING_NEW = 0x10               # as WAITING, of a look at new objects in the midst of a collection in slices
     WAITING = 0x20                   # reachable, its fields were not looked at, and the stack was full
     UNLOGGED = 0x40                  # old, and no reference was written here since the last collection
     START = 0x80                     # an object begins here
@@ -69,9 +70,10 @@ cdef enum:                           # what a pause is spent on
 
 cdef enum:                           # kinds of notes
     NOTE_PAUSE = 0
-    NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size
+    NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size, rate
     NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow
-    NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two
+    NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two, survival,
+                                     # speed, looking
     NOTES = 4
 
 cdef enum:
@@ -164,7 +166,11 @@ cdef struct HeapState:
     uint32_t n_stack
     uint32_t most_stack
     uint32_t n_parts
-    uint32_t overflowed              # objects that are marked WAITING
+    uint32_t overflowed              # objects that are marked WAITING, or in a look at new ones what that has for it
+    uint32_t floor_stack             # entries below are not of the look at hand: of a collection in slices under way
+    uint32_t floor_parts
+    uint32_t limit_stack             # so many entries may be there just now
+    uint32_t limit_parts
     uint32_t n_blocks                # that can be used
     uint32_t room_blocks             # that there is address space for
     uint32_t most_blocks             # that may be used at once
@@ -174,6 +180,9 @@ cdef struct HeapState:
     uint32_t granule                 # within it
     uint8_t epoch
     uint8_t previous                 # what was found by an earlier collection has this one while the next is under way
+    uint8_t wanted                   # by number: whether ``mark`` marks who has it; new objects have none, 0
+    uint8_t gray                     # WAITING, or what is that for the look at hand
+    uint8_t closing                  # a slice has found nothing left: the next look at new objects ends the collection
     uint8_t poison                   # freed granules are filled with POISON, and looked at before they are given again
     uint8_t always                   # every allocation collects first
     uint8_t collecting               # or the host does not allow it just now: nothing is collected
@@ -191,7 +200,10 @@ cdef struct HeapState:
     uint64_t told_used               # what they have of it
     uint64_t told_live
     uint64_t allocated               # bytes that were handed out since the last collection
+    uint64_t handed                  # and before it, ever
+    uint64_t handed_before           # the last look at new objects but one
     uint64_t nursery                 # with so many it is time to look for garbage among them
+    uint64_t looked_at               # bytes of objects of which fields were looked at, ever
     uint64_t grown                   # bytes of objects that grew old since the last full collection
     uint64_t trigger                 # with so many, handed out or grown old, it is time for a full one
     uint64_t live_bytes              # that are reachable, as far as the last collection saw
@@ -206,7 +218,7 @@ cdef struct HeapState:
     uint64_t cycles                  # full collections in slices
     uint64_t slices
     uint64_t slice_bytes             # are handed out between two slices
-    uint64_t next_slice              # with so many bytes handed out it is time for the next
+    uint64_t next_slice              # with so many bytes handed out, ever, it is time for the next
     uint64_t rate                    # bytes that are looked at in a microsecond
     uint32_t clean                   # side bytes of blocks before it have no other number than the heap's
     uint64_t stood_ns                # the thread's processor time of all collections
@@ -238,9 +250,15 @@ cdef struct HeapState:
     uint64_t soft                    # bytes that the heap should take at most
     uint64_t share                   # thousandths of the time that full collections may take
     uint64_t born                    # bytes that grow old in a millisecond of the guest's
-    uint64_t runway                  # bytes that may be handed out while marks are made
+    uint64_t runway                  # bytes that may grow old while marks are made
     uint64_t grown_before            # that had grown old when the collection in slices began
     uint64_t to_look_at              # that were reachable then, as far as is known
+    uint64_t sliced                  # of them those that slices have looked at
+    uint64_t survival                # thousandths of the bytes that are handed out that grow old
+    uint64_t speed                   # bytes that are handed out in a millisecond of the guest's
+    uint64_t looking                 # thousandths of the guest's time that looks at new objects take besides
+    uint64_t looked_cpu_ns           # what the thread's clock said at the beginning of the last of these
+    uint64_t looked_stood_ns         # and how long all pauses before had been
     uint64_t ended_cpu_ns            # what the thread's clock said at the end of the last full collection
     uint64_t ended_stood_ns          # and how long all pauses before had been
     Pause pause

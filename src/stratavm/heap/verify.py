@@ -24,6 +24,7 @@ from cython.cimports.stratavm.heap.state import (
     UNLOGGED,
     UNUSED,
     WAITING,
+    WAITING_NEW,
     HeapState,
     HeapWindow,
     Hole,
@@ -44,12 +45,14 @@ class Verifier:
     starts: dict  # granules of the object by the granule where it begins
     counts: cython.pointer(uint64_t)  # or, to count only: objects and granules by the number of their type
     found: list
+    noted: set  # addresses of words of old objects that were written to
 
     def __cinit__(self, heap: Heap):
         self.state = heap.state
         self.counts = cython.NULL
         self.starts = {}
         self.found = []
+        self.noted = set()
 
     def __dealloc__(self):
         free(self.counts)
@@ -107,6 +110,7 @@ class Verifier:
             self.found.append(f"{used} blocks are used, the count says {state.used_blocks}")
         if leaving != state.leaving:
             self.found.append(f"{leaving} blocks are leaving, the count says {state.leaving}")
+        self.noted = {state.log[at] for at in range(state.n_log)}
         self.window(state.window, state.hole, "the window")
         self.window(cython.address(state.aside), state.hole_aside, "the window for medium objects")
         for start in self.starts:
@@ -144,17 +148,21 @@ class Verifier:
                 at += 1
                 continue
             size = self.size(at) if state.side[at] & START else 0
-            if size == 0 or size > end - at or (state.side[at] & WAITING and not state.window.marking):
+            if (
+                size == 0
+                or size > end - at
+                or state.side[at] & (WAITING_NEW if state.window.marking else WAITING | WAITING_NEW)
+            ):
                 self.found.append(f"granule {at} is reachable, and no object begins there: {state.side[at]:#x}")
                 at += 1
                 continue
             for step in range(1, size):
-                if state.side[at + step] & START or not (state.window.marking or self.has_number(at + step)):
+                if state.side[at + step] & START or not self.has_number(at + step):
                     self.found.append(f"granule {at + step}, of an object at {at}: {state.side[at + step]:#x}")
             self.begins(at, size)
             live += size
             at += size
-        if live != state.live[block] and not state.window.marking:
+        if live != state.live[block]:
             self.found.append(f"block {block} has {live} reachable granules, its count says {state.live[block]}")
         if state.poison and not hole:
             self.free(block)
@@ -191,7 +199,9 @@ class Verifier:
             used = (state.window.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
         elif number + 1 == state.hole_aside:
             used = (state.aside.next - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
-        while at < used:  # while marks are made some have their number
+        while at < used:
+            if state.side[at] & EPOCH:
+                self.found.append(f"granule {at} of a fresh hole has the number of a collection: {state.side[at]:#x}")
             size = self.size(at)
             if size == 0 or size > used - at:
                 self.found.append(f"granule {at} of a fresh hole has no object that ends within it")
@@ -267,9 +277,9 @@ class Verifier:
             self.found.append(f"the object at granule {start} refers to {word:#x}, where no object begins")
         elif (
             state.generational
-            and not state.window.marking
             and state.side[here] & UNLOGGED
-            and state.side[offset >> GRANULE_SHIFT] & EPOCH != state.epoch
+            and not self.has_number(offset >> GRANULE_SHIFT)
+            and cython.cast(uint64_t, slot) not in self.noted  # a slice may have put the bit back
         ):
             self.found.append(f"the old object at granule {start} refers to {word:#x}, which is new: nobody noted it")
         return None
