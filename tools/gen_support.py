@@ -22,6 +22,8 @@ ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
 IN_PART: Final = "docs/adr/0076-objects-in-the-heap.md"
 """How what is not ready is done for those who ask for it."""
+WITNESSES: Final = "docs/how-to/build.md#witnesses-from-outside"
+"""Which programs of such languages are run."""
 PAGE: Final = """# What is supported
 
 Written by `make gen` from the registry of proposals, the strict lists of expected failures (`tests/expected_failures`)
@@ -85,6 +87,7 @@ def overview(wasi: int) -> Iterator[str]:
     yield from (
         "| wasi-threads | programs with POSIX threads ([how](docs/how-to/compile.md#posix-threads)) |",
         "| compilers | clang, rustc, Zig and AssemblyScript, as they come ([how](docs/how-to/compile.md)) |",
+        f"| languages whose objects are collected | MoonBit and Kotlin for WASI ([what ran]({WITNESSES})) |",
         "",
     )
     yield from ("| not yet; refused by name | |", "|---|---|", *proposals(ready=False))

@@ -54,13 +54,13 @@ FEATURES: Final[dict[str, Feature]] = {
         Feature("function-references", "3.0", True, "typed function references, call_ref, locals without a default"),
         Feature(
             "gc", "3.0", False, "structs, arrays, i31",
-            "Kotlin/Wasm, dart compile wasm, wasm_of_ocaml, Scala.js and J2CL for WebAssembly",
-            "none of these can do without; C, C++, Rust, Zig, Go, TinyGo and AssemblyScript bring a heap of their own",
+            "MoonBit, Kotlin for WASI and other languages whose objects the engine collects",
+            "none of these can do without; clang, rustc, Zig and AssemblyScript bring a heap of their own",
             interpreted=True,
         ),
         Feature(
             "exceptions", "3.0", True, "tags, try_table, throw",
-            "clang and emscripten with -fwasm-exceptions; setjmp in C with -mllvm -wasm-enable-sjlj; Kotlin/Wasm",
+            "clang and emscripten with -fwasm-exceptions; setjmp in C with -mllvm -wasm-enable-sjlj; Kotlin for WASI",
             "C++: -fno-exceptions (emscripten's -fexceptions needs JavaScript); Rust: panic=abort; C: no setjmp",
             interpreted=True,
         ),
