@@ -28,7 +28,6 @@ cdef class Residence(Occupied):
     cdef int count_heap(self, object objects) except -1
     cdef bint gather_roots(self, bint step) except -1
     cdef int know_roots(self) except -1
-    cdef int collect_objects(self) except -1
     cdef set handles_of_objects(self, bint step)
     cdef int count_instance(self) except -1
     cdef int count_memory(self) except -1

@@ -619,17 +619,6 @@ class Residence(Occupied):
             objects.add_words(places[at], places[at + 1])
         return True
 
-    def collect_objects(self):
-        """Collect the objects that no guest and no host holds. StoreBusy: not all is known that somebody holds."""
-        objects: Objects = self.objects
-        if objects is not None:
-            self.know_roots()
-            objects.collect()
-            objects.heap.state.rootless = 1
-            objects.check()
-            self.count_heap(objects)
-        return 0
-
     def know_roots(self):
         """``gather_roots`` between calls. StoreBusy: not all is known that somebody holds."""
         if not self.gather_roots(False):
@@ -727,9 +716,14 @@ class Residence(Occupied):
             raise self.why_closed()
         if self.exec.occupant != 0 or self.pinned:
             raise StoreBusy("handles are collected between calls only")
-        self.collect_objects()
-        self.collect_handles()
+        if self.objects is not None:
+            self.know_roots()  # StoreBusy where they cannot be known
+            cython.cast(Objects, self.objects).heap.state.rootless = 1
         gone: object = self.collect_handles()
+        if gone or self.all_handles().suspects:
+            gone += self.collect_handles()
+        elif self.objects is not None:
+            cython.cast(Objects, self.objects).forget_shown()
         deliver_events(self)
         return gone
 

@@ -305,6 +305,30 @@ def test_a_collection_for_so_long(tier: str) -> None:
             use()
 
 
+@pytest.mark.parametrize("tier", TIERS)
+def test_all_garbage_is_found_in_one_pause(tier: str) -> None:
+    """Once, and once more only where a Python object that no guest holds may go with it; all that go are counted."""
+    instance = made(tier, BY_GENERATIONS)
+    store = instance.store
+
+    def looks() -> int:
+        seen = store.gc_metrics()
+        assert seen is not None
+        return seen.collections
+
+    instance.exports["list"](50)
+    store.gc()
+    for given, looked in ((0, 1), (2, 2)):
+        for _ in range(given):
+            store.extern_to_raw(object())
+        before = looks()
+        assert store.gc() == given
+        assert looks() == before + looked
+    store.extern_to_raw(object())
+    store.collect_handles()  # which has seen that no guest holds it
+    assert store.gc() == 1
+
+
 def test_a_collection_inside_of_a_call_is_refused() -> None:
     """Guests collect themselves."""
     seen = list[str]()
