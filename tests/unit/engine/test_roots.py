@@ -22,7 +22,9 @@ from stratavm import (
     Linker,
     Module,
     Store,
+    StoreBusy,
     StrataError,
+    WasmException,
 )
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
@@ -46,7 +48,7 @@ TEXT: Final = f"""(module {TYPES}
   (import "env" "ask" (func $ask (param i32) (result i32)))
   (import "env" "look" (func $look (param externref) (result externref)))
   (import "env" "many" (func $many (param externref externref externref) (result externref externref externref)))
-  (tag $one (param (ref $s))) (tag $two (param i32 (ref $s) externref))
+  (tag $one (export "one") (param (ref $s))) (tag $two (param i32 (ref $s) externref))
   (global $g (mut (ref null $s)) (ref.null $s))
   (table $calls funcref (elem $bottom $turn $under))
   (elem $three (ref null $s) (item (struct.new $s (i32.const 5) (struct.new $s (i32.const 6) (ref.null $s))))
@@ -75,7 +77,7 @@ TEXT: Final = f"""(module {TYPES}
     (call $churn)
     (call $sum) (call $churn) (call $sum (local.get $mine)) (i32.add))
   ;; Values of an exception, through a frame that holds an object of its own, into one that does.
-  (func $throws (param i32) (local $mine (ref $s))
+  (func $throws (export "throws") (param i32) (local $mine (ref $s))
     (local.set $mine (call $new (local.get 0)))
     (call $churn)
     (throw $one (local.get $mine)))
@@ -90,6 +92,11 @@ TEXT: Final = f"""(module {TYPES}
       (unreachable)))
     (call $churn)
     (i32.add (call $sum (local.get $mine)) (call $sum (local.get $got))))
+  (func (export "fresh") (param i32) (result (ref $s)) (call $new (local.get 0)))
+  (func (export "thrown by the host") (param i32) (result i32)
+    (call $sum (block $h (result (ref $s))
+      (try_table (catch $one $h) (drop (call $ask (local.get 0))))
+      (unreachable))))
   ;; An exception by reference, of which nobody else has the values; thrown again, and caught with them.
   (func (export "throw again") (result i32) (local $kept exnref) (local $got (ref $s)) (local $x externref)
     (local.set $kept (block $h (result exnref)
@@ -455,3 +462,83 @@ def test_collections_while_an_instance_is_made(guest: Guest) -> None:
         guest.store.gc()
         assert instance.exports["sum"]() == SUM
     assert inner[0].exports["call"]() == 62
+
+
+class Last:
+    """Runs something as it goes."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self.run = run
+
+    def __del__(self) -> None:
+        self.run()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_collections_find_what_is_thrown(guest: Guest) -> None:
+    """What was thrown before goes as something is thrown, and that runs guests, which make garbage and throw, too."""
+    runs = list[int]()
+
+    def run() -> None:
+        guest.instance.exports["churn"]()
+        runs.append(guest.instance.exports["throw"]() if len(runs) % 2 else 142)
+
+    def ask(k: int) -> int:
+        last = Last(run)
+        raise WasmException(guest.instance.exports["one"], [guest.instance.exports["fresh"](k + 0 * (last is None))])
+
+    vars(guest).update(ask=ask)
+    for k in range(5):
+        assert guest.call("thrown by the host", k) == 2 * k + 1
+        assert guest.call("throw") == 142
+        assert guest.call("throw again") == 225
+    assert len(runs) >= 5
+    assert set(runs) == {142}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_collections_find_what_is_on_its_way_through_the_host(guest: Guest) -> None:
+    """A guest throws through a host function, which runs others before it lets the exception go on, or keeps it."""
+    call, kept = guest.instance.exports, list[WasmException]()
+
+    def ask(k: int) -> int:
+        try:
+            return int(call["throws"](k) or 0)
+        except WasmException as error:
+            kept.append(error)
+            raise
+        finally:
+            call["churn"]()
+            assert call["throw"]() == 142
+
+    vars(guest).update(ask=ask)
+    for k in range(4):
+        assert guest.call("thrown by the host", k) == 2 * k + 1
+    call["churn"]()
+    assert [error.values[0][0] for error in kept] == list(range(4))
+    assert [error.values[0][1][0] for error in kept] == list(range(1, 5))
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1", "auto"])
+def test_collections_by_others_while_a_guest_is_suspended(guest: Guest) -> None:
+    """Another task makes objects in its store, which collects; or is told that the store is busy."""
+    call, done = guest.instance.exports, asyncio.Event()
+    type_, count = guest.module.object_type(0), 10_000 if guest.midst else 300
+
+    async def ask(k: int) -> int:
+        await done.wait()
+        return k
+
+    vars(guest).update(ask=ask)
+
+    async def main() -> Any:
+        task = asyncio.create_task(call["nest"].call_async(5))
+        await asyncio.sleep(0)
+        made = [type_.new(guest.store, [k, None]) for k in range(count)]
+        with pytest.raises(StoreBusy):
+            guest.store.gc()
+        done.set()
+        assert [thing[0] for thing in made] == list(range(count))
+        return await task
+
+    assert guest.collecting(lambda: asyncio.run(main())) == 5 + 21
