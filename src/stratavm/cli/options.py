@@ -124,28 +124,34 @@ def config(options: argparse.Namespace | Options) -> Config:
         cache=_cache("off" if getattr(options, "profile_out", None) else getattr(options, "cache", None)),
         fuel=getattr(options, "fuel", None) is not None,
         profile=profile(getattr(options, "profile", None)),
-        **_journal(options),
+        **_collector(options),
     )
 
 
-def _journal(options: argparse.Namespace | Options) -> dict[str, Any]:
-    """``Config.gc``, where somebody wants to read what the collector did."""
-    if not (getattr(options, "gc_log", False) or getattr(options, "gc_plot", None)):
+def _collector(options: argparse.Namespace | Options) -> dict[str, Any]:
+    """``Config.gc``, where something is said of it, or somebody wants to read what the collector did."""
+    said = {name: getattr(options, f"gc_{name}", None) for name in ("pause_us", "soft_bytes", "hard_bytes")}
+    given: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    if getattr(options, "gc_log", False) or getattr(options, "gc_plot", None):
+        from stratavm.cli.heap import JOURNAL
+
+        given["journal_entries"] = JOURNAL
+    if not given:
         return {}
-    from stratavm.cli.heap import JOURNAL
     from stratavm.runtime.limits import GcConfig
 
-    return {"gc": GcConfig(journal_entries=JOURNAL)}
+    return {"gc": GcConfig(**given)}
 
 
 def limits(options: argparse.Namespace | Options) -> StoreLimits | None:
-    """The limits of the store of a program, whose memories share what it may have."""
+    """The limits of the store of a program: its memories together, and its objects together, may have so much, and both
+    with all the rest little more."""
     most = getattr(options, "max_memory", None)
     if most is None:
         return None
-    from stratavm.runtime.limits import StoreLimits
+    from stratavm.runtime.limits import BESIDE_LIMITED, StoreLimits
 
-    return StoreLimits(memories_bytes=most)
+    return StoreLimits(memories_bytes=most, heap_bytes=most, total_bytes=most + BESIDE_LIMITED)
 
 
 def named_by(option: str, error: OSError) -> OSError:
@@ -231,6 +237,23 @@ def address(text: str) -> str:
     if not colon or not port.isascii() or not port.isdecimal() or int(port) > LAST_PORT:
         refuse(f"expected HOST:PORT such as 127.0.0.1:8080, got {text!r}")
     return text
+
+
+def pause(text: str) -> int:
+    """Microseconds that a guest should stand still for at most."""
+    from stratavm.runtime.limits import LEAST_PAUSE_US, MOST_PAUSE_US
+
+    if not text.isascii() or not text.isdecimal() or not LEAST_PAUSE_US <= int(text) <= MOST_PAUSE_US:
+        refuse(f"expected microseconds from {LEAST_PAUSE_US} to {MOST_PAUSE_US}, such as 300, got {text!r}")
+    return int(text)
+
+
+def heap_size(text: str) -> int:
+    """``size`` of a heap, which is not empty."""
+    found = size(text)
+    if found == 0:
+        refuse(f"expected a size such as 64M, got {text!r}")
+    return found
 
 
 def count(text: str) -> int:

@@ -39,6 +39,12 @@ HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
 FAILED: Final = 1
 """The exit code of errors that no guest made."""
 MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes", "memories_bytes")
+"""What ``--max-memory`` must be as large as the error says."""
+LIMIT_OPTIONS: Final = {
+    **dict.fromkeys((*MEMORY_LIMITS, "heap_bytes", "total_bytes"), "--max-memory"),
+    "hard_bytes": "--gc-hard-bytes",
+}
+"""Options that set a limit, by its name; what an error says behind a semicolon is for Python."""
 ONLY_WASI: Final = "the command line offers WASI only: other imports are given in Python, stratavm.load(FILE, imports)"
 MAX_LINE: Final = 100_000
 FRAMES: Final = 16
@@ -104,7 +110,7 @@ def _tell(error: BaseException, module: str, end: End | None) -> None:
         return
     whose = f"{printable(error.file or module)}: " if module and isinstance(error, errors.ModuleError) else ""
     said, hint = (one_line(error) + end.after, end.hint) if end else (one_line(error), hint_for(error))
-    if getattr(error, "limit", "") in MEMORY_LIMITS:  # what is said behind it is for Python; the hint is for here
+    if getattr(error, "limit", "") in LIMIT_OPTIONS:
         said = said.partition(";")[0]
     complain(whose + said, hint)
     for more in further_lines(error):
@@ -123,9 +129,10 @@ def hint_for(error: BaseException) -> str:
     """What to do about an error; empty where nothing is known, or the error says it itself."""
     if getattr(error, "hint", ""):
         return ""
-    if getattr(error, "limit", "") in MEMORY_LIMITS:
-        needed = getattr(error, "needed", None)
-        return "raise --max-memory" + (f" to at least {-(-needed >> 20)}M" if needed else "")
+    limit = getattr(error, "limit", "")
+    if limit in LIMIT_OPTIONS:
+        needed = getattr(error, "needed", None) if limit in MEMORY_LIMITS else None
+        return f"raise {LIMIT_OPTIONS[limit]}" + (f" to at least {-(-needed >> 20)}M" if needed else "")
     if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
         return ""
     if isinstance(error, FileNotFoundError):

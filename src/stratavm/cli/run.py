@@ -60,7 +60,11 @@ OPTIONS: Final[Table] = (
         ("--timeout",),
         {"type": common.seconds, "metavar": "S", "help": "stop loading, or the guest, after so many seconds"},
     ),
-    (("--max-memory",), {"type": common.size, "metavar": "BYTES", "help": "cap on the guest's memory, e.g. 256M"}),
+    (
+        ("--max-memory",),
+        {"type": common.size, "metavar": "BYTES",
+         "help": "cap on the guest's memories together, and on its structs and arrays together, e.g. 256M"},
+    ),
     (
         ("--threads",),
         {"type": common.threads, "metavar": "N",
@@ -93,6 +97,22 @@ OPTIONS: Final[Table] = (
     (
         ("--profile",),
         {"metavar": "FILE", "help": "compile early what an earlier run of this module found hot (--profile-out)"},
+    ),
+    (
+        ("--gc-pause-us",),
+        {"type": common.pause, "metavar": "N",
+         "help": "how long the guest should stand still at most while its objects are collected, in microseconds "
+         "(default 500)"},
+    ),
+    (
+        ("--gc-soft-bytes",),
+        {"type": common.heap_size, "metavar": "BYTES",
+         "help": "collect its objects more often where they come near this size"},
+    ),
+    (
+        ("--gc-hard-bytes",),
+        {"type": common.heap_size, "metavar": "BYTES",
+         "help": "cap on its structs and arrays (default: what --max-memory says)"},
     ),
     (
         ("--gc-log",),
@@ -210,6 +230,8 @@ def contradiction(options: Options) -> tuple[str, str] | None:
             f"--key {printable(options.key)}: the file has {names} names, and one may lie in a folder of --dir",
             "copy it",
         )
+    if (options.gc_soft_bytes or 0) > (options.gc_hard_bytes or options.gc_soft_bytes or 0):
+        return "--gc-soft-bytes: it is beyond --gc-hard-bytes", "make it smaller"
     if wrong := _against_files(options):
         return wrong
     if options.profile_out and options.cache not in (None, "off"):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 
 from stratavm.base.events.core import Bus, Event
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, cast, dataclass
+from stratavm.base.frozendict import FrozenDict
 from stratavm.engine.codecache import CodeKept, CodeNotKept, CodeRestored, SkeletonRestored
 from stratavm.engine.events import (
     CallFailed,
@@ -156,7 +156,7 @@ class Tally:
         """Counts of a kind; those that are known are there from the start."""
         found = dict.fromkeys(known, 0)
         found |= {name: count for (kind, name), count in list(self._counts.items()) if kind == what}
-        return MappingProxyType(found)
+        return FrozenDict(found)
 
     def one(self, what: str) -> int:
         """A count that has no kinds."""
@@ -188,16 +188,16 @@ def snapshot(engine: Engine, counts: Tally) -> EngineMetrics:
         traps=counts.by("traps"),
         limits=counts.by("limits"),
         compiled=levels,
-        compile_seconds=MappingProxyType({level: counts.sum("compiled", level) / 1e9 for level in levels}),
+        compile_seconds=FrozenDict({level: counts.sum("compiled", level) / 1e9 for level in levels}),
         fallbacks=counts.one("fallbacks"),
         cache=counts.by("cache", "restored", "kept", "refused", "skeletons"),
         restored_bytes=counts.sum("cache", "restored"),
         memory_slots=cast(int, getattr(engine.runtime.allocator, "in_use", 0)),
         stacks=stack_status()["taken"],
         waiters=waiter_count(),
-        helpers=MappingProxyType({name: helpers[name] for name in ("living", "queued")}),
-        pools=MappingProxyType(dict(living(engine))),
-        gc=MappingProxyType(heaps(engine)),
+        helpers=FrozenDict({name: helpers[name] for name in ("living", "queued")}),
+        pools=FrozenDict(living(engine)),
+        gc=FrozenDict(heaps(engine)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from stratavm.base.forms import dataclass
+from stratavm.base.frozendict import FrozenDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,6 @@ class GcMetrics:
     pauses: Mapping[int, int]
     stood_ns: int
     longest_ns: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pauses", FrozenDict(self.pauses))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from stratavm.base.forms import TYPE_CHECKING, dataclass, field
+from stratavm.base.frozendict import FrozenDict
 
 if TYPE_CHECKING:
     from stratavm.plugins.ledger import Ledger
@@ -82,10 +82,10 @@ class Counters:
         """A frozen copy."""
         return PluginMetrics(
             state=state,
-            calls=MappingProxyType(dict(self.calls)),
-            failures=MappingProxyType(dict(self.failures)),
-            updates=MappingProxyType(dict(self.updates)),
-            probes=MappingProxyType(dict(self.probes)),
+            calls=FrozenDict(self.calls),
+            failures=FrozenDict(self.failures),
+            updates=FrozenDict(self.updates),
+            probes=FrozenDict(self.probes),
             instances=self.instances,
             host_calls=self.host_calls,
             bytes_in=self.bytes_in,
@@ -95,5 +95,5 @@ class Counters:
             waiting=waiting,
             memory_bytes=memory_bytes,
             stored_bytes=ledger.bytes_stored,
-            owned=MappingProxyType(ledger.counts()),
+            owned=FrozenDict(ledger.counts()),
         )

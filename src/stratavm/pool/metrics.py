@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from stratavm.base.forms import Final, dataclass, field
+from stratavm.base.frozendict import FrozenDict
 from stratavm.pool.desk import Desk
 from stratavm.pool.meter import Area
 
@@ -92,15 +92,15 @@ class Counters:
             completed=self.completed,
             failed=self.failed,
             cancelled=self.cancelled,
-            rejected=MappingProxyType(dict(self.rejected)),
+            rejected=FrozenDict(self.rejected),
             made=self.made,
             reused=self.reused,
             discarded=self.discarded,
             cpu_seconds=desk.cpu_ns / 1e9,
             busy_seconds=self.busy.upto(now),
             capacity_seconds=self.capacity.upto(now),
-            wait_seconds=MappingProxyType(dict(self.waits)),
-            tenants=MappingProxyType(
+            wait_seconds=FrozenDict(self.waits),
+            tenants=FrozenDict(
                 {
                     line.tenant.name: TenantMetrics(
                         desk.is_declared(line), line.running, line.queued, line.cpu_ns / 1e9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _collections_abc import Callable
 
-from stratavm.base.forms import Final, Literal, dataclass
+from stratavm.base.forms import Final, Literal, dataclass, replace
 from stratavm.base.importing import lru_cache, resource
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import real, truth, whole, whole_or_none
@@ -20,6 +20,11 @@ BESIDE_MEMORY: Final = 1 << 30
 """What a store may hold beside one memory of the largest size, where nobody says how much in all."""
 
 
+BESIDE_LIMITED: Final = 64 << 20
+"""What a program's tables, listings of folders and the like may take besides its memory, where that has a limit."""
+
+
+LEAST_PAUSE_US: Final = 10
 MOST_PAUSE_US: Final = 60_000_000
 """The longest pause that a collector may aim at."""
 
@@ -35,9 +40,10 @@ COUNTS: Final = (
     "total_bytes",
     "bounded_reservation",
     "stack_bytes",
+    "heap_bytes",
 )
 """Limits that are numbers."""
-MAY_BE_NONE: Final = frozenset({"memories_bytes", "total_bytes", "stack_bytes"})
+MAY_BE_NONE: Final = frozenset({"memories_bytes", "heap_bytes", "total_bytes", "stack_bytes"})
 LEAST: Final = {"stack_bytes": MIN_STACK}
 
 
@@ -58,9 +64,10 @@ class StoreLimits:
     handles: int = 1_000_000
     """Python objects that the guests of the store may hold as externref."""
     total_bytes: int | None = None
-    """Of everything together that guests make the store hold: memories, tables, instances, externref handles, and what
-    the host charges for them with ``Store.charge_bytes`` (WASI: directory listings, captured output). Growth beyond
-    fails with -1, anything else with ``ResourceLimit``. None: ``memory_bytes`` and 1 GiB."""
+    """Of everything together that guests make the store hold: memories, tables, instances, the heap of structs and
+    arrays, externref handles, and what the host charges for them with ``Store.charge_bytes`` (WASI: directory listings,
+    captured output). Growth beyond fails with -1, anything else with ``ResourceLimit``. None: ``memory_bytes`` and
+    1 GiB."""
     bounded_reservation: int = 4 << 30
     """Address space of a bounded-plan memory without a maximum."""
     limiter: Callable[[Literal["memory", "table"], int, int], bool] | None = None
@@ -69,6 +76,9 @@ class StoreLimits:
     stack_bytes: int | None = None
     """Stack that the guests of one outermost call may use in compiled code, nested calls included; None: what the
     thread has. Beyond it the call ends with ``StackOverflow``."""
+    heap_bytes: int | None = None
+    """Of the heap of structs and arrays: the least of this and ``GcConfig.hard_bytes`` counts. Beyond it
+    ``ResourceLimit``. None: ``GcConfig.hard_bytes`` and ``total_bytes`` bound it."""
 
     def __post_init__(self) -> None:
         for name in COUNTS:
@@ -174,7 +184,7 @@ class GcConfig:
 
     def __post_init__(self) -> None:
         numbers = {
-            "pause_us": whole("GcConfig: pause_us", self.pause_us, 10, MOST_PAUSE_US, unit="microseconds"),
+            "pause_us": whole("GcConfig: pause_us", self.pause_us, LEAST_PAUSE_US, MOST_PAUSE_US, unit="microseconds"),
             "soft_bytes": whole_or_none("GcConfig: soft_bytes", self.soft_bytes, 1, unit="bytes"),
             "hard_bytes": whole_or_none("GcConfig: hard_bytes", self.hard_bytes, 1, unit="bytes"),
             "journal_entries": whole("GcConfig: journal_entries", self.journal_entries, 0, 1 << 20),
@@ -188,6 +198,14 @@ class GcConfig:
             raise ValueError("GcConfig: constants are of generations and slices; generations=True has these")
         if self.hard_bytes is not None and (self.soft_bytes or 0) > self.hard_bytes:
             raise ValueError(f"GcConfig: soft_bytes={self.soft_bytes} is beyond hard_bytes={self.hard_bytes}")
+
+
+def within(gc: GcConfig, most: int | None) -> GcConfig:
+    """The same, with a heap of so many bytes at most; None: there is no bound but its own."""
+    if most is None or (gc.hard_bytes is not None and gc.hard_bytes <= most):
+        return gc
+    soft = None if gc.soft_bytes is None else min(gc.soft_bytes, most)
+    return replace(gc, soft_bytes=soft or None, hard_bytes=max(most, 1))
 
 
 @lru_cache(maxsize=1)

@@ -23,6 +23,7 @@ from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import whole
+from stratavm.base.words import amount
 from stratavm.runtime.limits import StoreLimits
 from stratavm.spec.types import (
     ANY,
@@ -45,6 +46,7 @@ from stratavm.spec.types import (
 )
 
 let_go = cython.declare(let_go_t)
+ONLY_BETWEEN = "garbage of guests is collected between calls only, and a call is inside"
 MAX_FUEL = (1 << 63) - 1
 LARGEST = 1 << 63
 MANY_SHOWN = cython.declare(cython.Py_ssize_t, 1024)  # objects whose raw references a host has seen
@@ -550,10 +552,33 @@ class Residence(Occupied):
         objects.check()
         self.count_heap(objects)
         if found == 0:
-            self.quota.check(size, what)
-            self.quota.check((size + BLOCK) & ~(BLOCK - 1), what)
-            raise ResourceLimit(f"{what} of {size} bytes does not fit: no blocks of the heap are left", limit="heap")
+            raise self.no_room(objects, size, what)
         return found
+
+    def no_room(self, known, size, what):
+        """The error for an object that does not fit. It names the bound that was met; and a number where the object is
+        so large that one more of it is what somebody may want to allow."""
+        objects: Objects = known
+        charged: object = objects.charged
+        blocks: object = (size // BLOCK + 1) * BLOCK
+        hard: object = self.template.gc.hard_bytes
+        if hard is not None and charged + blocks > hard:
+            own: cython.bint = hard == self.template.limits.heap_bytes
+            limit: str = "heap_bytes" if own else "hard_bytes"
+            owner: str = "StoreLimits" if own else "GcConfig"
+            found: str = f"objects take {amount(charged)} of {amount(hard)}"
+            needed: object = charged + blocks
+        elif self.quota.held + blocks > self.quota.total:
+            limit, owner = "total_bytes", "StoreLimits"
+            found = f"the store holds {amount(self.quota.held)} of {amount(self.quota.total)}"
+            needed = self.quota.held + blocks
+        else:
+            said: str = f"{what} of {size} bytes does not fit: no blocks of the heap are left"
+            return ResourceLimit(said, limit="heap")
+        wanted: str = f"{needed}) allows it" if size >= BLOCK else "…) sets the limit"
+        return ResourceLimit(
+            f"{what} of {size} bytes does not fit: {found}; {owner}({limit}={wanted}", limit=limit, needed=needed
+        )
 
     def spare_bytes(self):
         """What the store's limits leave to its heap."""
@@ -711,11 +736,12 @@ class Residence(Occupied):
 
         Raises:
             StoreBusy: a call is inside.
+            Closed: the store is closed.
         """
-        if self.quota is None:
+        if is_closed(self):
             raise self.why_closed()
         if self.exec.occupant != 0 or self.pinned:
-            raise StoreBusy("handles are collected between calls only")
+            raise StoreBusy(ONLY_BETWEEN)
         if self.objects is not None:
             self.know_roots()  # StoreBusy where they cannot be known
             cython.cast(Objects, self.objects).heap.state.rootless = 1
@@ -734,10 +760,11 @@ class Residence(Occupied):
 
             while store.gc_for_at_most(0.001): ...  # between other work
 
-        Without ``GcConfig(generations=True)`` it is a full collection, as long as that takes.
+        0 and less is a time that is over: as little is done as can be. Without ``GcConfig(generations=True)`` it is a
+        full collection, as long as that takes.
 
         Raises:
-            TypeError, ValueError: it is no number of seconds.
+            TypeError, ValueError: it is no number of seconds, or nan.
             StoreBusy: a call is inside, or a guest without machine code waits in the midst of a step.
             Closed: the store is closed.
         """
@@ -745,7 +772,7 @@ class Residence(Occupied):
         if is_closed(self):
             raise self.why_closed()
         if self.exec.occupant != 0 or self.pinned:
-            raise StoreBusy("objects are collected between calls only")
+            raise StoreBusy(ONLY_BETWEEN)
         objects: Objects = self.objects
         if objects is None:
             return False

@@ -23,7 +23,7 @@ from cython.cimports.stratavm.runtime.kinds import (
 )
 
 from stratavm.runtime import events
-from stratavm.runtime.limits import GcConfig, StoreLimits
+from stratavm.runtime.limits import GcConfig, StoreLimits, within
 
 NO_FUEL = 0xFFFFFFFFFFFFFFFF
 MOST_ELEMENTS = cython.declare(uint64_t, (1 << 32) - 1)  # of a table: what the format allows
@@ -57,7 +57,7 @@ class StoreTemplate:
         self.memory_plan = memory_plan
         self.limits = StoreLimits() if limits is None else limits
         self.admit = self.limits.admit
-        self.gc = GcConfig() if gc is None else gc
+        self.gc = within(GcConfig() if gc is None else gc, self.limits.heap_bytes)
         self.max_instances = as_count(self.limits.instances)
         self.max_memories = as_count(self.limits.memories)
         self.max_tables = as_count(self.limits.tables)

@@ -104,13 +104,15 @@ def run(
             or is the folder's own.
         timeout: seconds for loading, compiling and running; None, or infinity: no limit. 0 and less have passed.
         fuel: operators that it may execute; None: not counted.
-        max_memory: bytes that its memories may have together, with 64 MiB for its tables and the like; None: what
-            WebAssembly allows, with ``isolate`` 1 GiB.
+        max_memory: bytes that its memories may have together, and so many its structs and arrays; with all the rest,
+            tables and the like, it may have 64 MiB more and twice ``max_output``. None: what WebAssembly allows, with
+            ``isolate`` 1 GiB.
         max_output: bytes that are kept of each output; what is more is dropped, and ``truncated`` says so.
         threads: how many threads it may have at once besides its first, each a thread of this process; where it wants
             more it is told that there are none. What it may take otherwise is for all of them together; of fuel each
             new one gets a share, so that a program with threads should be given some times what it takes.
-        isolate: run it in a process of its own, behind the wall of ``strata run --isolate``.
+        isolate: run it in a process of its own, behind the wall of ``strata run --isolate``. Of a ``Module`` the
+            options of its engine go along, but not ``cache``, ``load_timeout`` and ``memory_slots``.
         text: give both outputs as ``str``, decoded as UTF-8; what is not UTF-8 becomes ``U+FFFD``.
         check: raise ``GuestFailed`` unless it exits by itself with code 0.
 

@@ -13,7 +13,7 @@ from stratavm.engine.engine import Engine
 from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
-from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.limits import BESIDE_LIMITED, StoreLimits
 from stratavm.sandbox.arguments import ROOT, Arguments
 from stratavm.sandbox.completed import CODES, Ended, Reason
 from stratavm.sandbox.timing import time_left
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from stratavm.wasi.streams import Sink, Source
     from stratavm.wasi.threads import Threads
 
-BESIDE_BYTES: Final = 64 << 20
-"""What tables, listings of folders and the like may take besides memory and output, where memory has a limit."""
 CLOCK_BEGIN_NS: Final = 1_600_000_000 * 10**9
 CLOCK_SEEDS: Final = 10**9
 CLOCK_STEP_NS: Final = 1000
@@ -102,8 +100,10 @@ def _limits(way: Way, arguments: Arguments) -> StoreLimits | None:
     memory, output = arguments.max_memory, arguments.max_output
     if memory is None:
         return None if way.stack_bytes is None else StoreLimits(stack_bytes=way.stack_bytes)
-    total = memory + 2 * output + BESIDE_BYTES
-    return StoreLimits(memory_bytes=memory, memories_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes)
+    total = memory + 2 * output + BESIDE_LIMITED
+    return StoreLimits(
+        memory_bytes=memory, memories_bytes=memory, heap_bytes=memory, total_bytes=total, stack_bytes=way.stack_bytes
+    )
 
 
 class Team:
@@ -222,6 +222,8 @@ def described(error: BaseException, reason: Reason) -> str:
     """What happened, in a line."""
     if isinstance(error, ResourceLimit) and error.limit in ("memory_bytes", "memories_bytes"):
         return f"{str(error).partition(';')[0]}; max_memory must be at least {error.needed}"
+    if isinstance(error, ResourceLimit) and error.limit in ("heap_bytes", "total_bytes"):
+        return f"{str(error).partition(';')[0]}; max_memory sets the limit"
     if not isinstance(error, Trap):
         return str(error) or "out of memory"
     frames = ", ".join(str(frame) for frame in error.frames[:FRAMES])

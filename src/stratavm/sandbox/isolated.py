@@ -17,11 +17,12 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final, dataclass
 from stratavm.base.text import printable
 from stratavm.engine.engine import Engine
 from stratavm.engine.module import Module
+from stratavm.engine.plain import config_of, told_of
 from stratavm.sandbox import privileges, process, report
 from stratavm.sandbox.arguments import Arguments, Folder
 from stratavm.sandbox.completed import CODES, Ended
 from stratavm.sandbox.deaths import GRACE_SECONDS, START_SECONDS, death, starved
-from stratavm.sandbox.execute import Streams, execute
+from stratavm.sandbox.execute import Streams, engine_for, execute
 from stratavm.sandbox.held import endable
 from stratavm.sandbox.lent import lent
 from stratavm.sandbox.report import REPORT_BYTES
@@ -101,7 +102,7 @@ def _has_descriptor(source: Any) -> bool:
 def _request(arguments: Arguments, report: int, *, inherits: bool) -> dict[str, Any]:
     """The arguments as plain data."""
     module, source = arguments.module, arguments.stdin
-    tier = module.engine.config.tier if isinstance(module, Module) else None
+    options = told_of(engine_for(arguments).config)
     if isinstance(module, Module):
         module = bytes(module.model.binary)
     elif isinstance(module, os.PathLike):
@@ -114,7 +115,7 @@ def _request(arguments: Arguments, report: int, *, inherits: bool) -> dict[str, 
     if arguments.max_memory is None:
         named["max_memory"] = GUEST_MEMORY_BYTES
     plain = {"module": bytes(module) if isinstance(module, (bytearray, memoryview)) else module, "stdin": stdin}
-    return {**named, **plain, "folders": folders, "tier": tier, "report": report}
+    return {**named, **plain, "folders": folders, "options": options, "report": report}
 
 
 class Heard:
@@ -176,7 +177,7 @@ def inside(data: dict[str, Any]) -> int:
     os.set_inheritable(data["report"], False)
     with open(data["report"], "w", encoding="utf-8") as to:
         report.say(to, problems=raise_wall(_wall(given)))
-        engine = Engine(fuel=given.fuel is not None, **({"tier": data["tier"]} if data["tier"] else {}))
+        engine = Engine(config_of(data["options"]))
         stack_size(THREAD_STACK_BYTES)
         stdin: Source = "inherit" if data["stdin"] is None else given.stdin
         begun: list[bool] = []

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import ctypes
+import dataclasses
+import json
+import pickle
 import subprocess
 import sys
 import threading
@@ -299,8 +303,9 @@ def test_a_collection_for_so_long(tier: str) -> None:
     for wrong in ("a", None, float("nan")):
         with pytest.raises((TypeError, ValueError)):
             store.gc_for_at_most(wrong)
+    assert not store.gc_for_at_most(-1)  # time that has passed, as for deadlines
     store.close()
-    for use in (lambda: store.gc_for_at_most(1), store.gc_metrics, store.gc_journal):
+    for use in (lambda: store.gc_for_at_most(1), store.gc, store.heap_dump, store.gc_metrics, store.gc_journal):
         with pytest.raises(Closed):
             use()
 
@@ -327,6 +332,19 @@ def test_all_garbage_is_found_in_one_pause(tier: str) -> None:
     store.extern_to_raw(object())
     store.collect_handles()  # which has seen that no guest holds it
     assert store.gc() == 1
+
+
+def test_figures_are_kept_and_sent_elsewhere():
+    """They are hashed, copied, pickled, and data for JSON; nobody changes them."""
+    instance = made("jit0")
+    instance.exports["list"](3000)
+    instance.store.gc()
+    for found in (instance.store.gc_metrics(), instance.store.engine.metrics()):
+        for again in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+            assert again == found and hash(again) == hash(found)
+        assert json.loads(json.dumps(dataclasses.asdict(found))).keys() == set(type(found).__match_args__)
+    with pytest.raises(TypeError, match="does not change"):
+        instance.store.gc_metrics().pauses[1] = 2
 
 
 def test_a_collection_inside_of_a_call_is_refused() -> None:

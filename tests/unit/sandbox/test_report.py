@@ -7,6 +7,7 @@ import pytest
 
 import stratavm
 from stratavm.base.forms import replace
+from stratavm.engine.plain import told_of
 from stratavm.sandbox import execute, isolated, report
 from stratavm.sandbox.arguments import Arguments
 from stratavm.sandbox.request import checked
@@ -115,7 +116,7 @@ def test_what_fails_in_the_process_is_not_written_for_the_guest(tmp_path, monkey
     given = asked()
     data = {name: getattr(given, name) for name in (*isolated.PLAIN, "module")}
     with open(tmp_path / "said", "w+b") as said:
-        data |= {"stdin": b"", "folders": [], "tier": None, "report": os.dup(said.fileno())}
+        data |= {"stdin": b"", "folders": [], "options": told_of(stratavm.Config()), "report": os.dup(said.fileno())}
         assert isolated.inside(data) == 0
         said.seek(0)
         ended = report.believed(said.read(), given, 2.0).ended

@@ -223,3 +223,35 @@ def test_no_time_is_not_blamed_on_loading():
         done = stratavm.run(stratavm.Module(program(SAY)), timeout=timeout)
         assert (done.reason, done.code) == ("timeout", 124)
         assert "there was none at all" in done.message and "loading" not in done.message
+
+
+OBJECTS = """(module
+  (type $node (struct (field i32) (field (ref null $node))))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (global $list (mut (ref null $node)) (ref.null $node))
+  (func (export "_start")
+    (loop (global.set $list (struct.new $node (i32.const 1) (global.get $list))) (br_if 0 (i32.const {again})))
+    (call $exit (struct.get $node 0 (global.get $list)))))"""
+
+
+def with_objects(again: int, **options) -> stratavm.Module:
+    """A program with structs, of an engine that takes it."""
+    features = stratavm.Config().features | {"gc"}
+    return stratavm.Module(OBJECTS.format(again=again), engine=stratavm.Engine(features=features, **options))
+
+
+def test_options_of_an_engine_come_with_a_module(isolate):
+    """Behind the wall, too: without its features this one does not load, without its limits it does not end."""
+    done = stratavm.run(with_objects(0), isolate=isolate)
+    assert (done.code, done.reason) == (1, "exit")
+    done = stratavm.run(with_objects(1, gc=stratavm.GcConfig(hard_bytes=1 << 20)), isolate=isolate, timeout=60)
+    assert (done.code, done.reason) == (134, "memory")
+    assert "hard_bytes" in done.message
+
+
+def test_what_a_program_may_have_its_objects_have_as_well(isolate):
+    """``max_memory`` is of its memories together, and of its objects together."""
+    done = stratavm.run(with_objects(1), max_memory=1 << 20, isolate=isolate, timeout=60)
+    assert (done.code, done.reason) == (134, "memory")
+    assert "a struct of 32 bytes does not fit: objects take 1 MiB" in done.message and "max_memory" in done.message

@@ -14,6 +14,7 @@ import pytest
 
 import stratavm
 from stratavm.cli import isolate
+from stratavm.engine.plain import told_of
 from stratavm.sandbox import child, isolated, landlock, privileges, report, syscalls, wall
 from stratavm.sandbox.wall import Wall
 
@@ -218,7 +219,7 @@ def reported(monkeypatch, **changes):
     monkeypatch.setattr(isolated, "raise_wall", lambda made: [repr(made.readable)])
     data = {"module": '(module (func (export "_start")))', "args": (), "env": {}, "files": None, "folders": []}
     data |= {"timeout": None, "fuel": 10, "max_memory": None, "max_output": 0, "threads": 0, "name": "x", "stdin": b""}
-    data |= {"tier": None, "report": writing, **changes}
+    data |= {"options": told_of(stratavm.Config(fuel=True)), "report": writing, **changes}
     assert isolated.inside(data) == 0
     with open(reading, "rb") as report:
         return [json.loads(line) for line in report]

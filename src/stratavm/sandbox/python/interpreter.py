@@ -12,10 +12,10 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final, NamedTuple, cast, dat
 from stratavm.engine.host import HostSpec, PerStore
 from stratavm.engine.linker import Linker
 from stratavm.engine.store import Store
-from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.limits import BESIDE_LIMITED, StoreLimits
 from stratavm.runtime.resting import rest
 from stratavm.sandbox.completed import CODES, Reason
-from stratavm.sandbox.execute import BESIDE_BYTES, CLOCK_STEP_NS, Streams, described
+from stratavm.sandbox.execute import CLOCK_STEP_NS, Streams, described
 from stratavm.sandbox.python.asked import ENVIRONMENT
 from stratavm.sandbox.python.door import Door
 from stratavm.sandbox.python.library import SHOWN
@@ -322,5 +322,5 @@ def _limits(frame: Frame) -> StoreLimits:
     memory = frame.max_memory
     if memory is None:
         return StoreLimits(stack_bytes=STACK_BYTES)
-    total = memory + 2 * frame.max_output + BESIDE_BYTES
+    total = memory + 2 * frame.max_output + BESIDE_LIMITED
     return StoreLimits(memory_bytes=memory, memories_bytes=memory, total_bytes=total, stack_bytes=STACK_BYTES)
