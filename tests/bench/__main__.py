@@ -67,7 +67,7 @@ RESUMED: Final[dict[str, Resumed]] = {
     collected.SUITE: collected.measure,
     collected.BESIDE: collected.measure_beside,
     collected.MIX: collected.measure_mix,
-    collected_programs.SUITE: collected_programs.measure,
+    collected_programs.SUITE: collected.measure_programs,
 }
 SUITES: Final[dict[str, Callable[[int], Iterator[Row]]]] = {
     "start": start.measure,

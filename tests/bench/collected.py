@@ -10,7 +10,7 @@ import argparse
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -44,6 +44,7 @@ SETUP_S: Final = 1.0
 
 def measure(rounds: int, resume: bool = False) -> Iterator[Row]:
     """GC-1, GC-3, GC-4 and use of 10 ms: of each load, in so many rounds."""
+    say_minutes(SUITE, rounds)
     yield from measure_long(long_works(), rounds, LENGTHS, parts_of(SUITE, resume, **asdict(LENGTHS)))
 
 
@@ -54,12 +55,14 @@ def measure_long(works: Sequence[Work], rounds: int, lengths: Lengths, parts: Pa
 
 def measure_mix(rounds: int, resume: bool = False) -> Iterator[Row]:
     """GC-2 with all of the grid, once, whatever the rounds."""
+    say_minutes(MIX, 1)
     parts = parts_of(MIX, resume, **asdict(LENGTHS))
     yield from gc.measure_mix(MIX, "", [load_of(work) for work in mixed_works()], GRID, LENGTHS, parts)
 
 
 def measure_beside(rounds: int, resume: bool = False) -> Iterator[Row]:
     """What others do of the same loads."""
+    say_minutes(BESIDE, rounds)
     yield from measure_peers(mixed_works(), rounds, PEER_SECONDS, parts_of(BESIDE, resume, seconds=PEER_SECONDS))
 
 
@@ -151,15 +154,26 @@ def mix_verdicts(own: dict[str, Row], only: str) -> Iterator[Verdict]:
 # ---- how long it takes, and tries ----
 
 
-def plan() -> dict[str, float]:
-    """Minutes of each suite, in its rounds."""
+def measure_programs(rounds: int, resume: bool = False) -> Iterator[Row]:
+    """Programs that were not written for this."""
+    say_minutes(collected_programs.SUITE, rounds)
+    yield from collected_programs.measure(rounds, resume)
+
+
+def say_minutes(suite: str, rounds: int) -> None:
+    """How long it will take."""
+    print(f"  {suite}: {plan({**ROUNDS, suite: rounds})[suite]:.0f} minutes, less what was measured before", flush=True)
+
+
+def plan(rounds: Mapping[str, int] = ROUNDS) -> dict[str, float]:
+    """Minutes of each suite, in so many rounds."""
     points = len(mixed_works()) * (LENGTHS.point * 5 / 4 + SETUP_S / 2)
     compared = len(mixed_works()) * (LENGTHS.compared * 5 / 4 + SETUP_S)
     seconds = {
-        SUITE: ROUNDS[SUITE] * len(long_works()) * (LENGTHS.long + gc.RATE_SECONDS + SETUP_S),
-        BESIDE: ROUNDS[BESIDE] * len(mixed_works()) * 3 * (2 * PEER_SECONDS + SETUP_S),
+        SUITE: rounds[SUITE] * len(long_works()) * (LENGTHS.long + gc.RATE_SECONDS + SETUP_S),
+        BESIDE: rounds[BESIDE] * len(mixed_works()) * 3 * (2 * PEER_SECONDS + SETUP_S),
         MIX: 3 * compared + len(GRID) * points,
-        collected_programs.SUITE: collected_programs.seconds(ROUNDS[collected_programs.SUITE]),
+        collected_programs.SUITE: collected_programs.seconds(rounds[collected_programs.SUITE]),
     }
     return {suite: each / 60 for suite, each in seconds.items()}
 
