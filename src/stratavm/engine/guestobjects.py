@@ -384,7 +384,7 @@ def rows_of(store: Residence) -> tuple[list, int]:
 # ---- objects ----
 
 
-@cython.no_gc
+@cython.no_gc_clear
 @cython.auto_pickle(False)
 @cython.cclass
 class GuestObject(ObjectRef):
@@ -434,6 +434,16 @@ class GuestObject(ObjectRef):
         checked(self)
         size: uint64_t = shape.element * length_at(self)
         return PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.address + HEADER), size)
+
+    def __array__(self, dtype: object = None, copy: object = None) -> object:
+        """For NumPy, which asks it where it got no buffer, and takes what that says for nothing: an array of the
+        values. Closed, StoreBusy: it was that."""
+        values: list = list(self)
+        if copy is False:  # None: if it has to be
+            raise ValueError("an array of a guest's references or fields cannot be had without a copy")
+        with importing:
+            import numpy
+        return numpy.array(values, dtype)
 
     def __len__(self) -> int:
         shape: GuestType = shape_of(self)  # first: it may run Python

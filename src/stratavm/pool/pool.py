@@ -14,6 +14,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any, Final, Self
 from stratavm.base.importing import importing, ref
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import integer, seconds_or_none, whole_or_none
+from stratavm.base.text import printable
 from stratavm.engine.asynchronous import current_task
 from stratavm.engine.engine import Engine, engine_of
 from stratavm.engine.instance_pre import InstancePre
@@ -29,6 +30,7 @@ from stratavm.pool.rejected import Reason, Rejected
 from stratavm.pool.seat import Seat
 from stratavm.pool.steering import Steering
 from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.objects import ObjectRef
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -36,6 +38,15 @@ if TYPE_CHECKING:
 DEFAULT_TENANT: Final = "default"
 LOOKS: Final = 4
 """Times in an interval that the loop's lateness is looked at."""
+
+
+def check_result(name: str, result: Any) -> None:
+    """ValueError where a result is of the instance that made it, which nobody has behind the call."""
+    if isinstance(result, ObjectRef) or (type(result) is tuple and any(isinstance(each, ObjectRef) for each in result)):
+        raise ValueError(
+            f"{printable(name)}: the result is a guest's struct or array, which ends with the call: read it within "
+            "`async with pool.instance()`"
+        )
 
 
 class Pool:
@@ -126,12 +137,14 @@ class Pool:
             DeadlineExceeded: its time was over while it ran.
             Trap: the guest trapped.
             AttributeError: there is no such function.
+            ValueError: the result is a guest's struct or array, which ends with the call.
             ResourceLimit: no instance could be made.
             asyncio.CancelledError: the task was cancelled; the guest was abandoned, and its instance is gone.
         """
         ticket, seat, guest = await self._enter(tenant, priority, timeout)
         try:
             result = await guest.call(name, *arguments)
+            check_result(name, result)
         except BaseException as error:
             self._leave(ticket, seat, guest, error)
             raise

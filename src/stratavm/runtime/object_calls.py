@@ -22,11 +22,11 @@ from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.object_rows import NOT_ALONE, make_alone, run_alone
-from cython.cimports.stratavm.runtime.store import Store
+from cython.cimports.stratavm.runtime.store import Store, set_aborted
 from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
-from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, Trap
+from stratavm.base.errors import TRAPS_BY_NAME, ResourceLimit, StrataError, Trap
 from stratavm.runtime.held import Unfinished
 from stratavm.spec import types as T
 
@@ -81,8 +81,18 @@ def run_row(
             return TRAPS_BY_NAME[trap.kind].code
         return keep_raised(store, trap)
     except BaseException as error:
-        return keep_raised(store, error)
+        return ended_by(store, error)
     return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def ended_by(store: Store, error: BaseException) -> uint32_t:
+    """The status of a guest whose operation ended with an error. One that is not ours a signal's handler raised: what
+    the operation was to do may be half done."""
+    if not isinstance(error, (StrataError, MemoryError)):
+        set_aborted(store, True)
+    return keep_raised(store, error)
 
 
 @cython.cfunc
@@ -166,7 +176,7 @@ def make(
             free_dropped(store)
             context.waited = instance.make_object(type_index, length, False)
     except BaseException as error:
-        return keep_raised(store, error)
+        return ended_by(store, error)
     return 0
 
 

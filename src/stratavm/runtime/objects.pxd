@@ -12,9 +12,9 @@ cdef int are_visited_by(object kind, visit_holder_t visit, bint changes) except 
 ctypedef object (*new_thing_t)()
 cdef void things_are_made_by(new_thing_t function) noexcept
 
-@cython.no_gc                        # said here, too: else subclasses take part in Python's collections, and making one runs them
 cdef class ObjectRef:
     cdef Objects home
+    cdef object store                # whose they are: it lives as long as somebody has one of its objects
     cdef uint64_t address
     cdef uint32_t place              # in ``having`` of its home
     cdef readonly uint32_t type_id

@@ -19,6 +19,7 @@ from cython.cimports.stratavm.heap.mark import is_object, mark_range, note_admit
 from cython.cimports.stratavm.heap.space import give_back
 from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, TYPE_MASK, HeapState, HeapWindow
 from cython.cimports.stratavm.runtime.native import stack_pointer
+from cython.cimports.stratavm.runtime.python import PyGC_Disable, PyGC_Enable
 from cython.cimports.stratavm.runtime.resultcells import ResultCells, next_cells
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
@@ -54,7 +55,7 @@ def is_reference(word):
     return word >= HANDLES and word < TAG
 
 
-@cython.no_gc
+@cython.no_gc_clear  # it uses its home to the end; what has it and is had by its store breaks circles
 @cython.auto_pickle(False)
 @cython.cclass
 class ObjectRef:
@@ -104,6 +105,18 @@ def things_are_made_by(function):
     """What makes what Python has of an object, from now on; it runs nothing of Python's."""
     global new_thing
     new_thing = function
+
+
+@cython.cfunc
+def made_alone() -> ObjectRef:
+    """A thing, without the collection of Python's that making one may begin: that could run a guest, and nobody holds
+    the object yet."""
+    was: cython.int = PyGC_Disable()
+    try:
+        return new_thing()
+    finally:
+        if was:
+            PyGC_Enable()
 
 
 @cython.no_gc_clear  # what Python has of an object uses it to the end
@@ -187,8 +200,11 @@ class Objects:
             return thing
         self.check_here()
         note_admitted(self.heap.state, address)
-        thing = new_thing()
+        thing = made_alone()
         thing.home = self
+        store: cython.pointer(PyObject) = cython.cast(cython.pointer(PyObject), self.exec.store)
+        if store.ob_refcnt > 0:  # else it is taken down just now
+            thing.store = cython.cast(object, store)
         thing.type_id = cython.cast(cython.pointer(uint32_t), address)[0]
         self.make_room()
         thing.address = address

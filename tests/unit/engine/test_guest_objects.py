@@ -14,6 +14,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -713,12 +714,6 @@ def test_names_of_fields_are_shown_safely() -> None:
         thing["\x1b[2"]
 
 
-def test_python_does_not_collect_as_a_handle_is_made() -> None:
-    """Then the object is held by nobody: what Python's collector runs may make others, in its place."""
-    instance = made("auto")
-    assert not gc.is_tracked(instance.exports["point"](1, 2))
-
-
 def test_an_i31_is_an_int() -> None:
     """In all that Python does with one, and keeps its kind where it is copied."""
     number = I31(0x7FFF_FFFF)
@@ -730,3 +725,97 @@ def test_an_i31_is_an_int() -> None:
         0,
     )
     assert type(copy.copy(number)) is type(pickle.loads(pickle.dumps(number))) is I31
+
+
+def test_an_object_keeps_its_store() -> None:
+    """As functions and memories do, whenever Python's collector runs."""
+    instance = made("auto")
+    point = instance.exports["point"](3, 0.5)
+    another = instance.module.object_type("point").new(Store(instance.store.engine), [1, 2.0])
+    del instance
+    gc.collect()
+    assert list(point) == [3, 0.5]
+    assert list(another) == [1, 2.0]
+
+
+def test_what_a_store_has_and_has_it_goes_with_it() -> None:
+    """An object of Python that a guest's object holds, and that holds one of the guest's; a raw result."""
+    instance = made("auto")
+    instance.exports["point"].call_raw([1, 2])
+
+    class Listener:
+        """Of Python."""
+
+        node: object = None
+
+    listener = Listener()
+    listener.node = instance.module.object_type("node").new(instance.store, {"ext": listener})
+    gone = weakref.ref(listener), weakref.ref(instance.store)
+    del instance, listener
+    gc.collect()
+    gc.collect()
+    assert [one() for one in gone] == [None, None]
+
+
+def test_python_s_collector_runs_no_guest_while_an_object_has_no_holder() -> None:
+    """A finaliser that makes much of a store's garbage go, at any allocation of Python's."""
+    instance = made("auto")
+    call, store = instance.exports, instance.store
+    row = instance.module.object_type("row").new(store, length=300)
+    for k in range(300):
+        row[k] = call["point"](k, 0.5)
+    store.gc()
+    times = []
+
+    def collect(phase: str, _: object) -> None:
+        if phase == "start":
+            with suppress(StoreBusy):  # a result is on its way
+                store.gc()
+                times.append(0)
+
+    before = gc.get_threshold()
+    gc.callbacks.append(collect)
+    gc.set_threshold(1, 1, 1)
+    try:
+        found = [[call["point"](k, 1.5), row[k]] for k in range(300)]
+        row[0:300] = [None] * 300
+        assert gc.isenabled()
+        assert gc.is_tracked(found[0][0])
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(collect)
+    assert times
+    assert [[list(one), list(other)] for one, other in found] == [[[k, 1.5], [k, 0.5]] for k in range(300)]
+
+
+def test_numpy_is_told_that_a_store_is_closed_or_busy() -> None:
+    """And makes no array of one object; of what is no buffer it makes what a list of the values gives."""
+    numpy = needed.module("numpy")
+    instance = made("auto", lambda given: used(given))
+    said: list[type] = []
+
+    def used(given: Any) -> None:
+        thread = threading.Thread(target=ask, args=(given,))
+        thread.start()
+        thread.join()
+
+    def ask(given: Any) -> None:
+        try:
+            numpy.asarray(given)
+        except StoreBusy as error:
+            said.append(type(error))
+
+    kind, store = instance.module.object_type, instance.store
+    row, point = kind("ints").new(store, [1, 2]), kind("point").new(store, [1, 2.5])
+    instance.exports["asks"](row)
+    assert said == [StoreBusy]
+    assert numpy.asarray(point).tolist() == [1, 2.5]
+    assert numpy.array(point, dtype="f4").dtype == "f4"
+    assert numpy.sum(row) == 3
+    with pytest.raises(ValueError, match="copy"):
+        numpy.array(point, copy=False)
+    store.close()
+    for use in (numpy.asarray, numpy.array, numpy.sum):
+        for thing in (row, point):
+            with pytest.raises(Closed):
+                use(thing)

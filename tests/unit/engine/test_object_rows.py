@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Final
 
 import pytest
 
-from stratavm import Config, Engine, GcConfig, GcConstants, Module, OutOfFuel, Store, Trap
+from stratavm import Config, Engine, GcConfig, GcConstants, InstancePoisoned, Module, OutOfFuel, Store, Trap
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
@@ -231,3 +233,39 @@ def test_rows_note_what_they_write(tier: str, harsh: bool, monkeypatch: pytest.M
     found, minors = table(tier, steps, OFTEN)
     assert found == expected
     assert minors > 20
+
+
+FILLED: Final = """(module
+  (type $a (array (mut i64)))
+  (global $g (mut (ref null $a)) (ref.null $a))
+  (func (export "make") (global.set $g (array.new_default $a (i32.const 100000))))
+  (func (export "fill") (array.fill $a (global.get $g) (i32.const 0) (i64.const 7) (i32.const 100000))))"""
+
+
+@pytest.mark.parametrize("tier", MACHINE)
+def test_a_signal_s_handler_that_raises_in_the_midst_of_a_row_poisons(tier: str) -> None:
+    """As it does in the midst of ``memory.fill``; a handler runs where Python's code runs, as a profiler does."""
+    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    instance = Linker(home).instantiate(Store(home), Module(FILLED, engine=home))
+    call = instance.exports
+    call["make"]()
+    call["fill"]()
+
+    def stop(frame: object, event: str, _: object) -> None:
+        if event == "call":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begin_and_fill(stop, call["fill"])
+    with pytest.raises(InstancePoisoned):
+        call["make"]()
+
+
+def begin_and_fill(stop: Callable[[object, str, object], None], fill: Callable[[], object]) -> None:
+    """Call the guest while every call of a function of Python's is told."""
+    sys.setprofile(stop)
+    try:
+        fill()
+    finally:
+        sys.setprofile(None)

@@ -951,3 +951,24 @@ def test_an_engine_forgets_pools_that_are_gone():
         Pool(pre)
     gc.collect()
     assert [known() for known in engine.pools] == kept
+
+
+def test_results_that_end_with_the_call_are_refused():
+    """A guest's struct, alone or beside others; within a block it can be read."""
+    source = """(module (type $p (struct (field i32))) (memory 1)
+      (func (export "one") (result (ref $p)) (struct.new $p (i32.const 5)))
+      (func (export "two") (result i32 anyref) (i32.const 1) (struct.new $p (i32.const 6)))
+      (func (export "number") (result anyref) (ref.i31 (i32.const 7))))"""
+    home = Engine(features=stratavm.Config().features | {"gc"})
+
+    async def main():
+        async with Pool(Linker(home).instantiate_pre(Module(source, home))) as pool:
+            for name in ("one", "two"):
+                with pytest.raises(ValueError, match=f"{name}: the result is a guest's struct"):
+                    await pool.call(name)
+            assert await pool.call("number") == 7
+            async with pool.instance() as guest:
+                assert list(await guest.call("one")) == [5]
+            assert (pool.metrics().completed, pool.metrics().failed) == (2, 2)
+
+    asyncio.run(main())
