@@ -84,6 +84,38 @@ def collect_garbage(state, full):
         go(state)
 
 
+def keep_new(state):
+    """All that is new grows old without a look at it, and so without roots. What goes on in slices may end with it."""
+    opened: cython.bint = stand(state, AT_NEW, True)
+    stand_still(state)
+    began: uint64_t = spent_ns(state)
+    turn(state, AT_NEW)
+    tenure(state)
+    state.tenured += 1
+    measure(state, spent_ns(state) - began)
+    if state.closing:
+        close_cycle(state)
+    if state.always:
+        check_references(state)
+    state.collecting = 0
+    if opened:
+        go(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def tenure(state: cython.pointer(HeapState)) -> cython.void:
+    """What is new counts as reachable, and is old."""
+    close_windows(state)
+    kept: uint64_t = mark_fresh(state)
+    state.grown += kept
+    state.live_bytes += kept
+    forget_logged(state)
+    forget_made(state)
+    forget_holes(state)
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
@@ -149,7 +181,7 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
         note[4], note[5] = state.share, allowed
         note[6], note[7] = state.grown_before, state.grown
     state.runway = runway_within(allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking)
-    state.trigger = allowed - state.runway
+    state.trigger = max(allowed - min(state.runway, allowed), allowed // 8)
 
 
 @cython.cfunc
@@ -232,6 +264,7 @@ def find_new(state: cython.pointer(HeapState)) -> uint64_t:
     forget_holes(state)
     state.n_handle_marks, state.overflowed = handles, waiting
     look_for_old(state)
+    state.tenured = 0
     state.minors += 1
     add(cython.address(state.table.totals.minors), 1)
     count_collection(state)
@@ -383,10 +416,7 @@ def finish(state, rooted):
     if rooted:
         find_new(state)
     else:
-        close_windows(state)
-        mark_fresh(state)
-        forget_logged(state)
-        forget_made(state)
+        tenure(state)
     end_cycle(state)
     if state.always:
         check_references(state)

@@ -79,6 +79,10 @@ class Exerciser:
         """Let so few objects wait for their fields to be looked at."""
         self.heap.state.most_stack = entries
 
+    def lose_roots(self, lost: bool) -> None:
+        """Nobody knows what the roots are from here on, or somebody does again."""
+        self.heap.state.rootless = lost
+
     def write(self, address: int, offset: int, reference: int) -> None:
         """Change a reference in an object as machine code does: where that is old, it is noted."""
         self.put(address, address + offset, reference)

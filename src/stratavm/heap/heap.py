@@ -8,8 +8,8 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.stratavm.base.events.core import Source
-from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, finish, go_on
-from cython.cimports.stratavm.heap.pace import next_nursery
+from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, finish, go_on, keep_new
+from cython.cimports.stratavm.heap.pace import lives_on, next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
     clean,
@@ -412,7 +412,7 @@ def give_pages(state: cython.pointer(HeapState), blocks: uint64_t) -> cython.voi
 @cython.nogil
 @cython.exceptval(check=False)
 def is_due(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether it is time for a collection, for which the roots have to be there."""
+    """Whether it is time for a collection, or for letting what is new grow old."""
     return state.always or state.allocated >= (state.nursery if state.generational else state.trigger)
 
 
@@ -429,16 +429,31 @@ def slice_is_due(state: cython.pointer(HeapState)) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def keeps_new(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether all that is new is to grow old this time, for which no roots are needed. With an object for each
+    collection it is now and then so while marks are made."""
+    if not state.generational or state.fixed or not (state.window.marking or not is_full_due(state)):
+        return False
+    if state.always:
+        return state.window.marking and state.collections & 3 == 1 and state.tenured == 0
+    return lives_on(state.survival, state.tenured)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def will_collect(state: cython.pointer(HeapState)) -> cython.bint:
     """Whether something is due that can be done now."""
-    return not state.collecting and (slice_is_due(state) or (not state.rootless and is_due(state)))
+    if state.collecting:
+        return False
+    return slice_is_due(state) or (is_due(state) and (not state.rootless or keeps_new(state)))
 
 
 def allocation_is_due(state, size):
     """Whether an object of so many bytes may need more than the heap has by itself: the roots, for a collection, or a
     look at the budget of whoever counts its blocks. Else ``heap_new`` does not begin a collection."""
     blocks: uint64_t = (size >> BLOCK_SHIFT) + 1
-    if is_due(state):
+    if is_due(state) and not keeps_new(state):
         return True
     if state.used_blocks + blocks >= state.most_blocks:
         return True
@@ -454,13 +469,16 @@ def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
     if state.collecting:
         return
     sliced: cython.bint = slice_is_due(state)
-    due: cython.bint = not state.rootless and is_due(state)
+    kept: cython.bint = keeps_new(state)
+    due: cython.bint = (kept or not state.rootless) and is_due(state)
     opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
     full: cython.bint
     if sliced and not (due and state.allocated >= 2 * state.nursery and not state.always):
         go_on(state, state.slice_ns)
         due &= state.always
-    if due:
+    if due and kept:
+        keep_new(state)
+    elif due:
         full = not state.window.marking and is_full_due(state) and is_clean_enough(state)
         collect_garbage(state, full and not state.incremental)
         if full and state.incremental:

@@ -12,10 +12,12 @@ LEAST_GROWTH = cython.declare(uint64_t, 4 << 20)
 MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
 MOST_SPEED = cython.declare(uint64_t, 1 << 31)
-GUEST_SHARE = cython.declare(uint64_t, 350)
+GUEST_SHARE = cython.declare(uint64_t, 320)
 """Thousandths of the time that guests have at least, while full collections go on in slices."""
 LEAST_SLICED = cython.declare(uint64_t, 100)
 """Thousandths of the guest's time that slices take at least."""
+SURVIVES = cython.declare(uint64_t, 900)
+UNSEEN = cython.declare(uint64_t, 3)
 ENDLESS = cython.declare(uint64_t, 1 << 63)
 ROOT_OF_FREE = cython.declare(uint64_t, 1 << 11)
 
@@ -70,12 +72,25 @@ def slices_most(looking: uint64_t) -> uint64_t:
 
 def runway_within(allowed, live, rate, slice_ns, survival, speed, looking):
     """How many of ``allowed`` bytes may grow old while slices go on, which begin when the others have: as many as do if
-    slices come as densely as they may, and a quarter more, but no less than an eighth of all, nor more than three
-    quarters."""
+    slices come as densely as they may, and a quarter more, but no less than an eighth of all, nor more than seven
+    eighths. Where little grows old, no more than a quarter of what lives though slices come as seldom as they may, and
+    than four times what is allowed, it is that much: so guests have their time."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
-    dense: uint64_t = max(SMALLEST // 2, made_in(slice_ns, speed) * 1000 // slices_most(looking))
-    grown: uint64_t = min(dense * slices, MOST_GROWN) // 1000 * min(survival, 1000)
-    return max(allowed // 8, min(grown // 4 * 5, allowed // 4 * 3))
+    meanwhile: uint64_t = made_in(slice_ns, speed)
+    dense: uint64_t = max(SMALLEST // 2, meanwhile * 1000 // slices_most(looking))
+    share: uint64_t = min(survival, 1000)
+    grown: uint64_t = min(dense, MOST_GROWN // slices) * slices // 1000 * share
+    seldom: uint64_t = min(meanwhile * 1000 // LEAST_SLICED, MOST_GROWN // slices) * slices // 1000 * share
+    if seldom <= min(live // 4, allowed * 4):
+        return max(allowed // 8, seldom)
+    return max(allowed // 8, min(grown // 4 * 5, allowed // 8 * 7))
+
+
+def lives_on(survival, tenured):
+    """Whether what is new may grow old without a look at it: so much of it lives on, ``survival`` thousandths, that a
+    look costs more than what it frees is worth. But one nursery of each few is looked at, to see whether it is still
+    so: so many have not been, in a row."""
+    return survival >= SURVIVES and tenured < UNSEEN
 
 
 def averaged(before, seen):

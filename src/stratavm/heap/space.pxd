@@ -11,6 +11,6 @@ cdef void learn(HeapState* state, uint32_t block) noexcept nogil
 cdef void forget_holes(HeapState* state) noexcept nogil
 cdef void free_unmarked(HeapState* state) noexcept nogil
 cdef void free_new(HeapState* state, uint64_t survived) noexcept nogil
-cdef void mark_fresh(HeapState* state) noexcept nogil
+cdef uint64_t mark_fresh(HeapState* state) noexcept nogil
 cdef void clean(HeapState* state, uint32_t blocks) noexcept nogil
 cdef void give_back(HeapState* state, uint32_t blocks) noexcept nogil

@@ -167,38 +167,58 @@ def unused_run(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.lon
 
 
 def mark_fresh(state):
-    """``mark_all`` of all that was made since the last collection."""
+    """All that was made since the last collection counts as reachable, and is old. How many bytes that are. Objects
+    that it refers to are as new, or they were reachable when marks were begun, if these are made just now."""
     n: uint32_t
     block: uint32_t
+    granules: uint64_t
+    found: uint64_t = 0
     for n in range(state.n_holes):
         block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
         if state.kinds[block] == HEAD:
-            mark_all(state, state.holes[n].start, state.holes[n].start + 1)
-        else:
-            mark_all(state, state.holes[n].start, state.holes[n].used)
+            found += mark_all(state, state.holes[n].start, state.holes[n].start + 1)
+            continue
+        granules = mark_all(state, state.holes[n].start, state.holes[n].used)
+        state.counts[block] += granules
+        if state.counts != state.live:
+            state.live[block] += granules
+        found += granules
+    for n in range(state.n_holes if state.poison else 0):
+        block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
+        if state.kinds[block] == SMALL:
+            spoil(state, block)
+    state.start_block, state.start_granule = state.block, state.granule
+    return found << GRANULE_SHIFT
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def mark_all(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> cython.void:
-    """What lies in a run without gaps counts as reachable, and is old: it was made while marks were, and all that is
-    new counts so, so that what it refers to does, too, or was reachable before."""
+def mark_all(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> uint64_t:
+    """Objects without gaps have marks; how many granules these are. Most are of one type with the one before, so that
+    the processor need not wait for what says where the next begins."""
     header: cython.pointer(uint32_t)
-    info: cython.pointer(TypeInfo)
-    granules: uint64_t
+    info: cython.pointer(TypeInfo) = cython.NULL
+    side: cython.pointer(uint8_t)
+    number: uint8_t = UNLOGGED | state.epoch
+    type_id: uint32_t = 0
+    granules: uint64_t = 0
+    found: uint64_t = 0
     while start < end:
         header = header_at(state, start)
-        info = info_of(state, header)
-        granules = size_of(info, header) >> GRANULE_SHIFT
-        if state.side[start] & EPOCH != state.epoch:
-            state.side[start] = START | UNLOGGED | state.epoch
-            if granules <= LARGE >> GRANULE_SHIFT:
-                memset(state.side + start + 1, UNLOGGED | state.epoch, granules - 1)
-                state.counts[start >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
-            elif info.n_traced:
-                memset(state.side + start + 1, UNLOGGED | state.epoch, granules - 1)
+        if info == cython.NULL or header[0] != type_id or info.element:
+            type_id = header[0]
+            info = info_of(state, header)
+            granules = size_of(info, header) >> GRANULE_SHIFT
+        side = state.side + start
+        side[0] = START | number
+        if granules == 2:  # as most have
+            side[1] = number
+        elif granules <= LARGE >> GRANULE_SHIFT or info.n_traced:
+            memset(side + 1, number, granules - 1)
+        found += granules
         start += granules
+    return found
 
 
 @cython.cfunc

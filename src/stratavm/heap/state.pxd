@@ -255,6 +255,7 @@ cdef struct HeapState:
     uint64_t to_look_at              # that were reachable then, as far as is known
     uint64_t sliced                  # of them those that slices have looked at
     uint64_t survival                # thousandths of the bytes that are handed out that grow old
+    uint64_t tenured                 # nurseries in a row that grew old without a look at them
     uint64_t speed                   # bytes that are handed out in a millisecond of the guest's
     uint64_t looking                 # thousandths of the guest's time that looks at new objects take besides
     uint64_t looked_cpu_ns           # what the thread's clock said at the beginning of the last of these

@@ -1,0 +1,215 @@
+"""Looks at new objects while a full collection goes on in slices, and new objects that grow old without a look."""
+
+from __future__ import annotations
+
+import pytest
+
+from stratavm.heap.exercise import Exerciser
+from stratavm.heap.heap import Heap
+from stratavm.heap.pace import averaged, bytes_between, lives_on, runway_within
+from stratavm.heap.verify import verify
+from stratavm.spec import types as T
+from tests.unit.heap.model import SLICES, Guest, described
+
+LEAF, LINK = (T.STRUCT_ID | n for n in (1, 2))
+MIB = 1 << 20
+
+
+class Lister:
+    """A guest with a list in root 0, and no witness."""
+
+    def __init__(self, limit: int = 64 * MIB, pause_ns: int = 200_000) -> None:
+        self.heap = Heap(described(), limit, 1 << 16)
+        self.guest = Exerciser(self.heap, 4, 4)
+        self.heap.by_generations(pause_ns)
+        self.first, self.length = 0, 0
+
+    def push(self) -> bool:
+        """One more; false: there is no room."""
+        link = self.guest.new(LINK, 0, 32)
+        if link:
+            self.guest.store(link, 16, self.first)
+            self.guest.set_root(0, link)
+            self.first, self.length = link, self.length + 1
+        return link != 0
+
+    def grow(self) -> None:
+        """Until slices go on."""
+        while not self.heap.is_marking:
+            self.push()
+
+    def check(self) -> None:
+        """Nothing is wrong, and all of the list is there."""
+        assert verify(self.heap) == []
+        link, found = self.first, 0
+        while link:
+            link, found = self.guest.load(link, 16), found + 1
+        assert found == self.length
+
+
+def marking(guest: Guest, count: int = 300) -> int:
+    """Let a guest have a list that is looked at just now, a few objects at a time. The last of it."""
+    last = guest.new(LINK)
+    guest.root(0, last)
+    for _ in range(count):
+        link = guest.new(LINK)
+        guest.link(link, 16, guest.roots[0])
+        guest.root(0, link)
+    cycles = guest.heap.cycles[0]
+    while not guest.heap.is_marking or guest.heap.cycles[0] == cycles:
+        guest.new(LEAF)
+    return last
+
+
+def end(guest: Guest) -> None:
+    """Until all is known."""
+    cycles = guest.heap.cycles[0]
+    while guest.heap.cycles[0] == cycles:
+        guest.new(LEAF)
+
+
+def test_what_dies_young_goes_while_marks_are_made() -> None:
+    """Much more than the heap grows by is made between a full collection's begin and end, and found as it is outside of
+    these."""
+    lister = Lister(pause_ns=20_000)
+    for _ in range(20_000):
+        lister.push()
+    lister.grow()
+    heap = lister.heap
+    used, minors, cycles, made = heap.used_bytes, heap.minors, heap.cycles[0], 0
+    while heap.cycles[0] == cycles:
+        lister.guest.new(LEAF, 0, 16)
+        made += 16
+    assert heap.minors > minors + 2
+    assert heap.used_bytes - used < max(made // 4, MIB)
+    lister.check()
+
+
+@pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_an_old_object_gets_a_new_one_while_marks_are_made(
+    noted: bool, looked_at: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a slice has been there or not, the next look at new objects finds that by the note; without one the
+    verifier says so."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+    guest = Guest(0, how=SLICES)
+    last = marking(guest)
+    other = guest.new(LINK)
+    guest.root(1, other)
+    end(guest)
+    while not guest.heap.is_marking:
+        guest.new(LEAF)
+    holder = other if looked_at else last
+    for _ in range(4 if looked_at else 0):
+        guest.new(LEAF)
+    assert guest.heap.is_marking
+    new = guest.new(LINK)
+    if noted:
+        guest.link(holder, 16, new)
+        guest.link(new, 16, guest.new(LEAF))
+        guest.check()
+        end(guest)
+        guest.check()
+        return
+    guest.guest.store(holder, 16, new)
+    assert any("nobody noted it" in found for found in verify(guest.heap))
+
+
+def test_what_lives_on_grows_old_without_a_look() -> None:
+    """Three nurseries of four, when all that was made has lived; what is dropped from then on is in three, and goes
+    with the next full collection."""
+    lister = Lister()
+    for _ in range(200_000):
+        lister.push()
+    heap = lister.heap
+    made = lister.length * 32
+    assert heap.live_bytes > made // 2
+    assert heap.minors < made // (64 << 10) // 2
+    lister.check()
+    used = heap.used_bytes
+    for _ in range(400_000):
+        lister.guest.new(LEAF, 0, 16)
+    assert heap.used_bytes < used + 16 * MIB
+    heap.collect()
+    assert lister.length * 32 <= heap.live_bytes < lister.length * 32 + (1 << 15)
+    lister.check()
+
+
+@pytest.mark.parametrize("harsh", [True, False])
+def test_the_end_where_roots_are_not_known(harsh: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices go on, no look at new objects does; where memory is exhausted the collection ends, with all that is new.
+    Once roots are known again nothing is missing, and all garbage goes."""
+    if harsh:
+        monkeypatch.setenv("STRATA_CHECK", "2")
+    lister = Lister(limit=2 * MIB if not harsh else 1 << 17, pause_ns=20_000)
+    for _ in range(100):
+        lister.push()
+    lister.grow()
+    lister.guest.lose_roots(True)
+    minors = lister.heap.minors
+    for at in range(1 << 20):
+        if not (lister.push() if at & 1 else lister.guest.new(LEAF, 0, 16)):
+            break
+    assert lister.heap.minors == minors
+    assert not lister.heap.is_marking
+    lister.check()
+    lister.guest.lose_roots(False)
+    assert lister.push()
+    lister.heap.collect()
+    assert lister.heap.live_bytes == lister.length * 32
+    lister.check()
+
+
+def test_a_stack_that_is_full_of_what_slices_have_left() -> None:
+    """A look at new objects has its own part of it, and its own objects that wait."""
+    guest = Guest(5, how=SLICES)
+    guest.guest.shorten_stack(2)
+    seen = 0
+    for step in range(4000):
+        guest.step()
+        if guest.heap.is_marking and step % 3 == 0:
+            guest.heap.collect_new()
+            guest.forget_unreachable()
+            seen += 1
+            if seen % 20 == 0:
+                guest.check()
+    guest.check()
+    assert seen > 40
+
+
+def test_slices_leave_guests_their_time() -> None:
+    """They take no more of it than that, and no less than a tenth of what guests have; and so much may grow old
+    meanwhile. Numbers of any size are ones that have an answer."""
+    between = lambda **given: bytes_between(  # noqa: E731
+        *(
+            {
+                "left": 64 * MIB,
+                "rate": 2000,
+                "slice": 250_000,
+                "runway": 1,
+                "survival": 1000,
+                "speed": 2_000_000,
+                "looking": 500,
+            }
+            | given
+        ).values()
+    )
+    assert between() == 500_000 * 1000 // (3125 - 1000 - 500)
+    assert between(looking=2100) == between(looking=1 << 63) == 500_000 * 10
+    assert between(survival=0, runway=1 << 40) == 500_000 * 10
+    assert between(speed=0) == 1 << 15
+    assert between(speed=1 << 63, slice=1 << 63, rate=1 << 63) > 0
+    within = lambda allowed, survival: runway_within(allowed, 64 * MIB, 2000, 250_000, survival, 2_000_000, 500)  # noqa: E731
+    assert within(1 << 40, 1000) == within(1 << 40, 5000)
+    assert 134 * 307_692 <= within(300 * MIB, 1000) / 1.25 <= 137 * 307_692
+    assert within(16 * MIB, 1000) == 14 * MIB
+    assert within(16 * MIB, 0) == 2 * MIB
+    assert within(16 * MIB, 10) == pytest.approx(135 * 50_000, rel=0.01)
+    assert runway_within(1 << 62, 1 << 40, 1, 1, 1000, 1 << 63, 1 << 63) <= 1 << 62
+
+
+def test_what_is_believed_follows_what_is_seen() -> None:
+    """By a quarter each time; and nurseries are kept whole only where that is so, and not for ever."""
+    assert [averaged(1000, seen) for seen in (0, 1000, 2000)] == [750, 1000, 1250]
+    assert [lives_on(survival, kept) for survival, kept in ((1000, 0), (900, 2), (899, 0), (1000, 3))] == [1, 1, 0, 0]
