@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from stratavm import Trap
 from tests import needed, witnesses
 from tests.bench import collected, collected_loads, collected_peers, collected_programs, facts, gc, parts
 from tests.bench.__main__ import RESUMED, SUITES, verdicts
@@ -67,6 +68,18 @@ def test_a_load_that_loses_a_node_is_no_figure() -> None:
         guest.end()
     guest = Guest(replace(SMALL[4], each=30), None, 0)
     with pytest.raises(RuntimeError, match=r"^table: \d+ nodes live, and it should be so many times 30$"):
+        guest.end()
+
+
+def test_an_array_that_loses_a_node_is_no_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that should be filled is not: what counts it traps."""
+    text = (collected_loads.FOLDER / "loads.wat").read_text()
+    put = "(array.set $nodes (global.get $array) (global.get $filled) (local.get $made))"
+    assert put in text
+    lost = collected_loads.parse_wat_to_bytes(text.replace(put, "(drop (local.get $made))"))
+    monkeypatch.setattr(collected_loads, "binary", lambda name: lost)
+    guest = Guest(SMALL[5], None, 0)
+    with pytest.raises(Trap, match="unreachable"):
         guest.end()
 
 

@@ -85,6 +85,23 @@ def test_moonbit_prints_what_it_prints_on_node(name: str, compiled: dict[str, Pa
         assert printed(tier, compiled[name].read_bytes()) == expected, tier
 
 
+def test_tests_of_a_library_that_did_not_run_are_no_success(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Where the compiler refuses them, and where there are none of that name."""
+
+    class Refuses:
+        def tested(self) -> list[str]:
+            return ["moonbitlang/core/list"]
+
+        def tests(self, name: str, path: Path) -> None:
+            raise RuntimeError("unbound")
+
+    monkeypatch.setattr(outside, "Compiler", Refuses)
+    for only in ("list", "string"):
+        monkeypatch.setattr("sys.argv", ["outside", "--only", only])
+        assert outside.main() == 1
+        assert capsys.readouterr().out.endswith("0 packages ran, 0 of them came to something else\n")
+
+
 # ---- Sightglass ----
 
 
