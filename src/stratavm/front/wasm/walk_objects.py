@@ -29,7 +29,6 @@ from cython.cimports.stratavm.ir.ops import (
     OP_I31_GET_S,
     OP_I31_GET_U,
     OP_I32_EQZ,
-    OP_I32_OR,
     OP_IMMS,
     OP_REF_CAST,
     OP_REF_CAST_NULL,
@@ -104,7 +103,7 @@ def count_of(walk: Builder, op: uint32_t, x: uint32_t, y: uint32_t) -> uint32_t:
         return 3
     if op == OP_ARRAY_LEN or op == OP_ARRAY_NEW_DEFAULT or OP_STRUCT_GET <= op <= OP_STRUCT_GET_U:
         return 1
-    return 1 if op == OP_ANY_CONVERT_EXTERN or op == OP_EXTERN_CONVERT_ANY else 2
+    return 2
 
 
 @cython.cfunc
@@ -120,14 +119,14 @@ def result_of(walk: Builder, op: uint32_t, x: uint32_t, y: uint32_t) -> uint8_t:
         return T_I32
     if op == OP_STRUCT_NEW or op == OP_STRUCT_NEW_DEFAULT or OP_ARRAY_NEW <= op < OP_ARRAY_GET:
         return T_REF
-    return T_REF if op == OP_ANY_CONVERT_EXTERN or op == OP_EXTERN_CONVERT_ANY else T_NONE
+    return T_NONE
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(-1)
 def act(walk: Builder) -> cython.int:
-    """A row of structs or arrays, or a conversion."""
+    """A row of structs or arrays."""
     op: uint32_t = walk.op
     x: uint32_t = 0
     y: uint32_t = 0
@@ -149,7 +148,6 @@ def is_of(walk: Builder, reference: uint32_t, heap: int64_t, nullable: cython.bi
     """The number that says whether a reference is of a heap type."""
     code: int64_t = heap & 0x7F
     null: uint32_t
-    found: uint32_t
     if heap < 0 and (code == H_ANY or code == H_FUNC or code == H_EXTERN or code == H_EXN):
         if nullable:
             return put_constant(walk, T_I32, 1)
@@ -159,11 +157,8 @@ def is_of(walk: Builder, reference: uint32_t, heap: int64_t, nullable: cython.bi
         if nullable:
             return put_node(walk, OP_REF_IS_NULL, T_I32, reference, NO_VALUE, NO_VALUE)
         return put_constant(walk, T_I32, 0)
-    found = put_node(walk, OP_REF_TEST, T_I32, reference, NO_VALUE, cython.cast(uint32_t, heap))
-    if not nullable:
-        return found
-    null = put_node(walk, OP_REF_IS_NULL, T_I32, reference, NO_VALUE, NO_VALUE)
-    return put_node(walk, OP_I32_OR, T_I32, found, null, NO_VALUE)
+    op: uint16_t = OP_REF_TEST_NULL if nullable else OP_REF_TEST
+    return put_node(walk, op, T_I32, reference, NO_VALUE, cython.cast(uint32_t, heap))
 
 
 @cython.cfunc
@@ -204,6 +199,8 @@ def object_row(walk):
     op: uint32_t = walk.op
     if op == OP_BR_ON_CAST or op == OP_BR_ON_CAST_FAIL:
         return branch_on_cast(walk)
+    if op == OP_ANY_CONVERT_EXTERN or op == OP_EXTERN_CONVERT_ANY:
+        return 0  # the same word
     if OP_REF_TEST <= op <= OP_REF_CAST_NULL:
         return cast(walk)
     if op == OP_REF_I31 or op == OP_I31_GET_S or op == OP_I31_GET_U:

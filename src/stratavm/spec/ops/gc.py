@@ -43,7 +43,7 @@ _TABLE: tuple[tuple[str, tuple[Imm, ...], tuple[str, ...], Effects, str], ...] =
     ("array.copy", ("type", "type"), BOUNDS, MOVES, "Copy elements into an array from another one, or itself."),
     ("array.init_data", ("type", "data"), (*BOUNDS, *DATA), WRITES, "Set elements to numbers from a data segment."),
     ("array.init_elem", ("type", "elem"), (*BOUNDS, *ELEM), WRITES, "Set elements to those of an element segment."),
-    ("ref.test", ("heaptype",), (), LOOKS, "1 if the reference is of the type and not null."),
+    ("ref.test", ("heaptype",), (), NOTHING, "1 if the reference is of the type and not null."),
     ("ref.test_null", ("heaptype",), (), NOTHING, "1 if the reference is of the type or null."),
     ("ref.cast", ("heaptype",), ("cast_failure",), NOTHING, "The reference, known to be of the type and not null."),
     ("ref.cast_null", ("heaptype",), ("cast_failure",), NOTHING, "The reference, known to be of the type or null."),
@@ -55,7 +55,7 @@ _TABLE: tuple[tuple[str, tuple[Imm, ...], tuple[str, ...], Effects, str], ...] =
     ("i31.get_s", (), ("null_i31",), NOTHING, "That number, sign-extended."),
     ("i31.get_u", (), ("null_i31",), NOTHING, "That number, zero-extended."),
 )
-_FIELDS = {"ref.test": 1, "ref.i31": 1, "i31.get_s": 1, "i31.get_u": 1}
+_FIELDS = {"ref.test": 1, "ref.test_null": 1, "ref.i31": 1, "i31.get_s": 1, "i31.get_u": 1}
 _SPELLINGS = {"ref.test_null": "ref.test", "ref.cast_null": "ref.cast"}
 
 for _code, (_name, _imms, _traps, _effects, _doc) in enumerate(_TABLE):

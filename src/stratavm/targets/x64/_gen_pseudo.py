@@ -36,6 +36,7 @@ PSEUDO: Final[dict[str, int]] = {
     "change": 1052,
     "note": 1053,
     "new": 1054,
+    "is": 1055,
     "via": 2048,
 }
 """Number of each pseudo operation; ``via`` plus the number of a row is that row behind a context pointer."""

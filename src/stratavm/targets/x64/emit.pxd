@@ -1,9 +1,10 @@
 # Emission: machine IR with places to bytes, trap table and position map.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from stratavm.machine.minst cimport MInst, MOperand, Move
-from stratavm.targets.x64.emit_values cimport Cold, ValueEmitter
+from stratavm.targets.x64.emit_object cimport ObjectEmitter
+from stratavm.targets.x64.emit_values cimport Cold
 
-cdef class Emitter(ValueEmitter):
+cdef class Emitter(ObjectEmitter):
     cdef bint aligning             # loops begin at a multiple of LOOP_ALIGN (level 1)
     cdef uint32_t turn             # flags of the blocks that are emitted now: 0 or BF_LATE
     cdef uint32_t defined          # index of the function among those defined

@@ -92,7 +92,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
 from cython.cimports.stratavm.targets.x64.emit_values import (
     COLD_BELOW,
     COLD_COUNT,
-    COLD_NEW,
     COLD_NOTE,
     COLD_POLL,
     COLD_TRAP,
@@ -141,6 +140,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_FMIN,
     P_FUEL,
     P_INVOKE,
+    P_IS,
     P_JCC,
     P_JMP,
     P_LANDING,
@@ -209,7 +209,7 @@ def is_call(op: uint32_t) -> cython.bint:
 
 
 @cython.cclass
-class Emitter(ValueEmitter):
+class Emitter(ObjectEmitter):
     """Emits one function after another; reuses its arrays."""
 
     def finish(self):
@@ -597,10 +597,8 @@ class Emitter(ValueEmitter):
             return self.truncate(inst, ops)
         if op == P_CHANGE:
             return self.change(inst, ops)
-        if op == P_NOTE:
-            return self.note(inst, ops)
-        if op == P_NEW:
-            return self.new_object(inst, ops)
+        if P_NOTE <= op <= P_IS:
+            return self.of_objects(inst, ops)
         return self.control(inst, ops, block)
 
     def control(self, inst, ops, block):
@@ -918,10 +916,8 @@ class Emitter(ValueEmitter):
                 self.cold_poll(cython.address(c))
             elif c.kind == COLD_COUNT:
                 self.cold_count(cython.address(c))
-            elif c.kind == COLD_NOTE:
-                self.cold_note(cython.address(c))
-            elif c.kind == COLD_NEW:
-                self.cold_new(cython.address(c))
+            elif c.kind >= COLD_NOTE:
+                self.cold_object(cython.address(c))
             elif c.kind == COLD_BELOW:
                 emit_below(self.b, c.back)
                 self.explicit_trap(TRAP_INDIRECT_CALL_MISMATCH)

@@ -13,6 +13,7 @@ cdef enum ColdKind:
     COLD_COUNT = 3       # a word of counters has run out
     COLD_NOTE = 5        # a = object | index << 8 (NO_REG: none) | scale << 16; d = displacement
     COLD_NEW = 6         # a = where the object goes, b = type index, c = elements
+    COLD_IS = 7          # a = reference, b and c = registers for it
     COLD_BELOW = 4       # the FuncRec in r11 is not of the type whose id is in ebx, but may be below it; r10 has type_ids
 
 cdef struct Cold:
@@ -79,11 +80,6 @@ cdef class ValueEmitter:
     cdef int from_u64(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int truncate(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int cold_trunc(self, Cold* c) except -1 nogil
-    cdef int note(self, MInst* inst, MOperand* ops) except -1 nogil
-    cdef int cold_note(self, Cold* c) except -1 nogil
-    cdef int new_object(self, MInst* inst, MOperand* ops) except -1 nogil
-    cdef int cold_new(self, Cold* c) except -1 nogil
-    cdef Mem noted(self, Cold* c) noexcept nogil
     cdef int saturate(self, Cold* c, uint32_t zero) except -1 nogil
     cdef uint32_t cold(self, uint32_t kind, uint32_t a) except? 0xFFFFFFFF nogil
     cdef int trap_site(self, uint32_t kind) except -1 nogil

@@ -10,19 +10,11 @@ from cython.cimports.stratavm.base.failures import fail_wrong
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
-    EXEC_HEAP_END,
-    EXEC_HEAP_MARKING,
-    EXEC_HEAP_NEXT,
-    EXEC_HEAP_SIDE,
-    EXEC_NEW_STUB,
-    EXEC_NOTE_STUB,
     NO_FRAME,
     TRAP_DIV_BY_ZERO,
     TRAP_INT_OVERFLOW,
     TRAP_INVALID_CONVERSION,
-    VMCTX_TYPE_IDS,
 )
-from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, UNLOGGED
 from cython.cimports.stratavm.machine.codebuf import CodeBuf
 from cython.cimports.stratavm.machine.minst import (
     LOC_REMAT,
@@ -40,18 +32,14 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     ENC_F_RESULT,
     ENC_ROWS,
     MOP_ADD_RI,
-    MOP_ADD_RM,
     MOP_ADD_RR,
     MOP_AND_RI,
     MOP_ANDNP_RR,
     MOP_ANDP_RR,
     MOP_BSF_RR,
     MOP_BSR_RR,
-    MOP_CALL_M,
     MOP_CDQ,
-    MOP_CMP_MI,
     MOP_CMP_RI,
-    MOP_CMP_RM,
     MOP_CVTSI2SD_RR,
     MOP_CVTSI2SS_RR,
     MOP_CVTTSD2SI_RR,
@@ -66,8 +54,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_IDIV_R,
     MOP_LEA_RM,
     MOP_LOCKCMPXCHG_MR,
-    MOP_MOV_MI,
-    MOP_MOV_MR,
     MOP_MOV_RI,
     MOP_MOV_RM,
     MOP_MOV_RR,
@@ -78,12 +64,10 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOVZX16_RM,
     MOP_OR_RR,
     MOP_ORP_RR,
-    MOP_PUSH_R,
     MOP_PXOR_RR,
     MOP_SHL_RI,
     MOP_SHR_RI,
     MOP_SUB_RI,
-    MOP_TEST_MI,
     MOP_TEST_RR,
     MOP_UCOMIS_RM,
     MOP_UCOMIS_RR,
@@ -92,7 +76,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_XORP_RR,
     R11,
     R14,
-    R15,
     RAX,
     RBP,
     RDX,
@@ -116,7 +99,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     DIV_REM,
     DIV_SIGNED,
     DIV_ZERO,
-    NOTE_OLD,
     P_CLZ,
     P_COPYSIGN,
     P_DIVIDE,
@@ -143,9 +125,6 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_cmov,
     emit_jcc,
     emit_jmp,
-    emit_m,
-    emit_mi,
-    emit_r,
     emit_ri,
     emit_rm,
     emit_rr,
@@ -680,74 +659,3 @@ class ValueEmitter:
         emit_ri(self.b, MOP_MOV_RI, wide, c.c & 0xFF, greatest)
         emit_jmp(self.b, c.back)
         return self.b.bind(zero)
-
-    # ---- objects of guests -----------------------------------------------------------------------
-
-    def new_object(self, inst, ops):
-        """A new object where the window has room (ADR-0077). Before its header there is nothing that polls or
-        collects."""
-        object_: uint32_t = ops[0].loc
-        size: uint32_t = cython.cast(uint32_t, inst.imm)
-        length: uint32_t = cython.cast(uint32_t, inst.imm >> 32)
-        label: uint32_t = self.cold(COLD_NEW, object_)
-        self.colds[self.n_colds - 1].b = inst.aux
-        self.colds[self.n_colds - 1].c = length
-        self.held = NOTHING_HELD
-        emit_rm(self.b, MOP_MOV_RM, 8, object_, based(R15, EXEC_HEAP_NEXT))
-        emit_rm(self.b, MOP_LEA_RM, 8, R11, based(object_, size))
-        emit_rm(self.b, MOP_CMP_RM, 8, R11, based(R15, EXEC_HEAP_END))
-        emit_jcc(self.b, CC_A, label)
-        emit_rm(self.b, MOP_MOV_MR, 8, R11, based(R15, EXEC_HEAP_NEXT))
-        emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, VMCTX_TYPE_IDS))
-        emit_rm(self.b, MOP_MOV_RM, 4, R11, based(R11, 4 * cython.cast(int32_t, inst.aux)))
-        emit_rm(self.b, MOP_MOV_MR, 8, R11, based(object_, 0))  # no elements
-        if length:
-            emit_mi(self.b, MOP_MOV_MI, 4, based(object_, 4), cython.cast(int32_t, length))
-        return self.b.bind(self.colds[self.n_colds - 1].back)
-
-    def cold_new(self, c):
-        """The shared stub keeps every register but r11, in which it takes what is wanted and gives the reference."""
-        wanted: uint64_t = cython.cast(uint64_t, c.c) << 32 | c.b
-        emit_ri(self.b, MOP_MOV_RI, 8, R11, cython.cast(int64_t, wanted))
-        emit_m(self.b, MOP_CALL_M, R15, EXEC_NEW_STUB)
-        self.return_site()
-        emit_rr(self.b, MOP_MOV_RR, 8, c.a, R11)
-        return emit_jmp(self.b, c.back)
-
-    def note(self, inst, ops):
-        """The write barrier (ADR-0077). Its rare path is for a word whose granule is old and was not written to since
-        the last collection, and for any word while marks are made."""
-        index: uint32_t = NO_REG if inst.scale == NO_REG else ops[1].loc
-        side: Mem = based(R11, 0)
-        label: uint32_t = self.cold(COLD_NOTE, ops[0].loc | index << 8 | cython.cast(uint32_t, inst.scale) << 16)
-        self.colds[self.n_colds - 1].d = cython.cast(uint32_t, inst.disp)
-        self.held = NOTHING_HELD
-        if not inst.cc & NOTE_OLD:
-            if index == NO_REG:  # an object begins at a granule
-                emit_rr(self.b, MOP_MOV_RR, 8, R11, ops[0].loc)
-                side.disp = inst.disp >> GRANULE_SHIFT
-            else:
-                emit_rm(self.b, MOP_LEA_RM, 8, R11, self.noted(cython.address(self.colds[self.n_colds - 1])))
-            emit_ri(self.b, MOP_SHR_RI, 8, R11, GRANULE_SHIFT)
-            emit_rm(self.b, MOP_ADD_RM, 8, R11, based(R15, EXEC_HEAP_SIDE))
-            emit_mi(self.b, MOP_TEST_MI, 1, side, UNLOGGED)
-            emit_jcc(self.b, CC_NE, label)
-        emit_mi(self.b, MOP_CMP_MI, 4, based(R15, EXEC_HEAP_MARKING), 0)
-        emit_jcc(self.b, CC_NE, label)
-        return self.b.bind(self.colds[self.n_colds - 1].back)
-
-    def noted(self, c):
-        """The word that a barrier is for."""
-        place: Mem = based(c.a & 0xFF, cython.cast(int32_t, c.d))
-        if c.a >> 8 & 0xFF != NO_REG:
-            place.index = c.a >> 8 & 0xFF
-            place.scale = c.a >> 16
-        return place
-
-    def cold_note(self, c):
-        """The shared stub keeps every register; it takes the object from the stack, and r11 has the word."""
-        emit_r(self.b, MOP_PUSH_R, c.a & 0xFF)
-        emit_rm(self.b, MOP_LEA_RM, 8, R11, self.noted(c))
-        emit_m(self.b, MOP_CALL_M, R15, EXEC_NOTE_STUB)
-        self.return_site()
-        return emit_jmp(self.b, c.back)

@@ -36,6 +36,8 @@ cdef enum Pseudo:
                        # NOTE_OLD: it becomes none to an object
     P_NEW              # D: a new object of zeros; aux = type index; imm = its bytes, a multiple of 16, and in the upper half its
                        # elements
+    P_IS               # flags: equal if U, a reference, is of a type, and with IS_OPEN T, T; imm = type index; cc = IS_* bits; aux =
+                       # pool offset of the least address of an object
     P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,
                        # disp, and the high half of imm as its immediate; with MI_TRAPS: aux = kind
 
@@ -44,6 +46,12 @@ cdef enum CallBit:
 
 cdef enum NoteBit:
     NOTE_OLD = 1       # only what was there matters
+
+cdef enum IsBit:
+    IS_OPEN = 1        # others may be declared below it
+    IS_NULLABLE = 2    # null is
+    IS_STRUCT = 4      # any struct, whatever its type
+    IS_ARRAY = 8       # any array
 
 cdef enum PollBit:
     POLL_FLOAT = 1     # the value is in an xmm register

@@ -15,6 +15,7 @@ def _rules() -> Iterator[Rule]:
             yield Rule(mnemonic, "object")
     yield Rule("ref.eq", "compare", width=8, cc="e")
     yield Rule("ref.test", "ref_test")
+    yield Rule("ref.test_null", "ref_test")
     yield Rule("ref.i31", "ref_i31")
     yield Rule("i31.get_s", "i31_get", extra=1)
     yield Rule("i31.get_u", "i31_get")

@@ -22,6 +22,10 @@ cdef class ObjectSelector(AtomicSelector):
     cdef int put(self, uint32_t n, uint32_t node, ValuePlace* place, uint32_t at) except -1 nogil
     cdef int make(self, uint32_t n) except -1 nogil
     cdef int ask(self, uint32_t n) except -1 nogil
+    cdef bint is_inline(self, uint32_t node) noexcept nogil
+    cdef bint is_condition(self, uint32_t node) noexcept nogil
+    cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
+    cdef uint32_t flags_of_test(self, uint32_t node, bint nullable) except? 0xFFFFFFFF nogil
     cdef int test(self, uint32_t n) except -1 nogil
     cdef int number(self, uint32_t n) except -1 nogil
     cdef int number_of(self, uint32_t n) except -1 nogil

@@ -29,6 +29,8 @@ from cython.cimports.stratavm.ir.ops import (
     OP_ARRAY_NEW_FIXED,
     OP_ARRAY_SET,
     OP_REF_I31,
+    OP_REF_TEST,
+    OP_REF_TEST_NULL,
     OP_STRUCT_GET,
     OP_STRUCT_GET_S,
     OP_STRUCT_NEW,
@@ -36,7 +38,16 @@ from cython.cimports.stratavm.ir.ops import (
     OP_STRUCT_SET,
 )
 from cython.cimports.stratavm.ir.ssa import T_I32, T_I64, T_NONE, Node
-from cython.cimports.stratavm.machine.minst import C_REG, MI_EFFECT, MI_FLAGS_DEF, NO_VREG, R_DEF
+from cython.cimports.stratavm.machine.minst import (
+    C_REG,
+    MI_EFFECT,
+    MI_FLAGS_DEF,
+    MI_FLAGS_USE,
+    NO_VREG,
+    R_DEF,
+    R_TEMP,
+    R_USE,
+)
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RR,
     MOP_AND_RI,
@@ -44,31 +55,50 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_CMP_RM,
     MOP_LEA_RM,
     MOP_MOV_RM,
+    MOP_MOV_RR,
     MOP_MOVSX8_RM,
     MOP_MOVSX16_RM,
     MOP_MOVZX8_RM,
     MOP_MOVZX16_RM,
     MOP_OR_RR,
     MOP_SAR_RI,
-    MOP_SHR_RI,
     R15,
+    RIP,
     RSP,
 )
 from cython.cimports.stratavm.targets.x64._gen_rules import RULE_EXTRA, S_I31_GET, S_OBJECT, S_REF_I31, S_REF_TEST
 from cython.cimports.stratavm.targets.x64.plan import ValuePlace
-from cython.cimports.stratavm.targets.x64.pseudo import CALL_VALUE, CC_AE, CC_E, NOTE_OLD, P_NEW, P_NOTE
-from cython.cimports.stratavm.targets.x64.rows import row_address
+from cython.cimports.stratavm.targets.x64.pseudo import (
+    CALL_VALUE,
+    CC_AE,
+    CC_E,
+    CC_LE,
+    CC_S,
+    IS_ARRAY,
+    IS_NULLABLE,
+    IS_OPEN,
+    IS_STRUCT,
+    NOTE_OLD,
+    P_IS,
+    P_NEW,
+    P_NOTE,
+    P_SETCC,
+)
+from cython.cimports.stratavm.targets.x64.rows import row_address, row_address_reg
 from cython.cimports.stratavm.targets.x64.select_base import is_const, load_of, store_of, width_of
 
 from stratavm.spec import types as T
 
 I31_BITS = cython.declare(uint64_t, T.I31_BITS)
 I31_TAG = cython.declare(uint64_t, T.I31_TAG)
-TAG_BIT = cython.declare(uint32_t, T.I31_TAG.bit_length() - 1)
 LENGTH = cython.declare(uint32_t, 4)  # where an array's length is
 MOST_FIXED_ELEMENTS = cython.declare(uint32_t, 64)
 MOST_FILLED = cython.declare(uint32_t, 16)  # elements of an array that get the same value one by one
-HEAP_I31 = cython.declare(uint32_t, (T.I31 - 0x80) & 0xFFFFFFFF)  # as the binary has it
+HEAP_I31 = cython.declare(uint32_t, (T.I31 - 0x80) & 0xFFFFFFFF)  # as the binary has them
+HEAP_EQ = cython.declare(uint32_t, (T.EQ - 0x80) & 0xFFFFFFFF)
+HEAP_STRUCT = cython.declare(uint32_t, (T.STRUCT - 0x80) & 0xFFFFFFFF)
+HEAP_ARRAY = cython.declare(uint32_t, (T.ARRAY - 0x80) & 0xFFFFFFFF)
+LEAST_ADDRESS = cython.declare(uint64_t, 1 << 32)  # of an object
 
 
 @cython.cclass
@@ -280,19 +310,85 @@ class ObjectSelector(AtomicSelector):
             self.on_base(RSP, 0)
         return 0
 
+    def is_inline(self, node):
+        """Whether a test of a reference is instructions: it is if it is not for a type of functions."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        return at.c >= self.plan.n_types or self.plan.types[at.c].size != 0
+
+    def is_condition(self, node):
+        """Whether the node is a comparison that can be left in the flags."""
+        op: uint32_t = self.ssa.nodes[node].op
+        if op == OP_REF_TEST or op == OP_REF_TEST_NULL:
+            return self.is_inline(node)
+        return AtomicSelector.is_condition(self, node)
+
+    def flags_of(self, node):
+        """Emit the comparison; returns the condition code that holds where it is true."""
+        op: uint32_t = self.ssa.nodes[node].op
+        if op == OP_REF_TEST or op == OP_REF_TEST_NULL:
+            return self.flags_of_test(node, op == OP_REF_TEST_NULL)
+        return AtomicSelector.flags_of(self, node)
+
+    def flags_of_test(self, node, nullable):
+        """Whether a reference is of a heap type: null is 0, handles are below 2^32, numbers have bit 63, and all else
+        has the address of an object, whose header says the type."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        reference: uint32_t = self.value(at.a)
+        heap: uint32_t = at.c
+        before: uint32_t
+        bits: uint32_t = IS_NULLABLE if nullable else 0
+        if heap == HEAP_I31:
+            self.row(MOP_CMP_RI, 8, reference, NO_VREG, NO_VREG)
+            return CC_LE if nullable else CC_S
+        if heap == HEAP_EQ:
+            if nullable:  # which becomes the greatest
+                before = self.fresh(T_I64)
+                self.row(MOP_LEA_RM, 8, before, NO_VREG, NO_VREG)
+                row_address(self.m, reference, NO_VREG, 0, -1)
+                reference = before
+            self.row(MOP_CMP_RM, 8, reference, NO_VREG, NO_VREG)
+            row_address_reg(self.m, RIP, NO_VREG, 0, self.m.constant(LEAST_ADDRESS - nullable))
+            return CC_AE
+        if heap == HEAP_STRUCT:
+            bits |= IS_STRUCT
+        elif heap == HEAP_ARRAY:
+            bits |= IS_ARRAY
+        elif self.plan.types[heap].open:
+            bits |= IS_OPEN
+        at_pool: uint32_t = self.m.constant(LEAST_ADDRESS)
+        self.pseudo(P_IS, 8, MI_FLAGS_DEF)
+        self.m.last().cc = bits
+        self.m.last().aux = at_pool
+        self.m.last().imm = heap
+        self.m.operand(reference, R_USE, C_REG, 0)
+        if bits & IS_OPEN:
+            self.m.operand(self.fresh(T_I64), R_TEMP, C_REG, 0)
+            self.m.operand(self.fresh(T_I64), R_TEMP, C_REG, 0)
+        return CC_E
+
     def test(self, n):
-        """Whether a reference is of a heap type, and not null: a number says so itself."""
+        """Whether a reference is of a heap type, as a number."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         values: uint32_t[2]
+        null: uint32_t
+        low: uint32_t
+        if self.is_inline(n):
+            return self.set_condition(n)
         found: uint32_t = self.fresh(T_I64)
         values[0] = self.value(at.a)
-        if at.c == HEAP_I31:
-            self.row(MOP_SHR_RI, 8, found, values[0], NO_VREG)
-            self.m.last().imm = TAG_BIT
-        else:
-            values[1] = self.constant(at.c, T_I64)
-            self.builtin(BUILTIN_REF_IS, found, values, 2, CALL_VALUE)
-        return self.low_half(n, found)
+        values[1] = self.constant(at.c, T_I64)
+        self.builtin(BUILTIN_REF_IS, found, values, 2, CALL_VALUE)
+        if at.op == OP_REF_TEST:
+            return self.low_half(n, found)
+        low = self.fresh(T_I32)
+        null = self.fresh(T_I32)
+        self.row(MOP_MOV_RR, 4, low, found, NO_VREG)
+        self.m.operands[self.m.last().ops].constraint = C_REG
+        self.row(MOP_CMP_RI, 8, self.value(at.a), NO_VREG, NO_VREG)
+        self.pseudo(P_SETCC, 4, MI_FLAGS_USE)
+        self.m.last().cc = CC_E
+        self.m.operand(null, R_DEF, C_REG, 0)
+        return self.row(MOP_OR_RR, 4, self.define(n), low, null)
 
     def number(self, n):
         """``ref.i31``: the low bits of a number below the tag."""

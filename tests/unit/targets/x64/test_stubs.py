@@ -161,11 +161,12 @@ def test_a_word_that_counts_lies_in_its_pattern():
             repeated(b"abcdef", 2, ((offset, 0, 0),))
 
 
-@pytest.mark.parametrize("name", ["poll", "count", "note"])
+@pytest.mark.parametrize("name", ["poll", "count", "note", "new"])
 def test_the_stubs_of_slow_paths_keep_every_register(name):
     """All registers that may hold a value, general and XMM, come back; the builtin gets exec, vmctx and how far down
     the stack is in use, which the caller wished for or the stub needs; or which function counts, which r11 says; or
-    the object that was pushed and the word that r11 points to.
+    the object that was pushed and the word that r11 points to; or the type and the length of a new object, which comes
+    back in r11.
     """
     world, seen, given = World(), [], []
     exit_sp = layout.ACTIVATION.offset("exit_sp")
@@ -175,10 +176,12 @@ def test_the_stubs_of_slow_paths_keep_every_register(name):
         seen.append((exec_, vmctx))
         given.append(value - world.activation.read(exit_sp) if name == "poll" else value + more)
         assert world.activation.read(exit_sp) % 16 == 0
+        world.exec.write(layout.EXEC.offset("waited"), 0x4444_0000_0000)
         return 0
 
-    world.builtin(name, builtin, 2 if name == "note" else 1)
-    made = {"poll": stubs.poll_stub, "count": stubs.count_stub, "note": stubs.note_stub}[name]()
+    world.builtin("object_new" if name == "new" else name, builtin, 2 if name in ("note", "new") else 1)
+    makers = {"poll": stubs.poll_stub, "count": stubs.count_stub, "note": stubs.note_stub, "new": stubs.new_stub}
+    made = makers[name]()
     world.exec.write(stub_at, world.code(made))
     general = [r for r in range(14) if r not in (4, 5, 11)]
     code = assemble("push_r", 8, [5]) + assemble("mov_rr", 8, [5, 4])
@@ -191,6 +194,10 @@ def test_the_stubs_of_slow_paths_keep_every_register(name):
         code += assemble("push_r", 8, [5])
     code += assemble("call_m", 8, [], base=15, disp=stub_at)
     failures = []
+    if name == "new":
+        code += assemble("cmp_rm", 8, [11], base=15, disp=layout.EXEC.offset("waited"))
+        failures.append(len(code))
+        code += assemble("jcc_i", 8, [], cc=5)
     for r in general:
         code += assemble("mov_ri", 8, [11], imm=0x1111_0000_0000 + r) + assemble("cmp_rr", 8, [r, 11])
         failures.append(len(code))
@@ -212,7 +219,7 @@ def test_the_stubs_of_slow_paths_keep_every_register(name):
         [sum_] = given
         assert 0 < sum_ - 0x3_0000_0007 - world.activation.read(exit_sp) < 1024
     else:
-        assert given == [16 if name == "poll" else 7]  # the frame of the gate lies below the registers
+        assert given == [{"poll": 16, "count": 7, "new": 7 + 3}[name]]  # the frame of the gate lies below the registers
 
 
 @pytest.mark.parametrize("wanted", [0, 64, 4096, 1 << 20])
