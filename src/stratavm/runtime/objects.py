@@ -555,17 +555,25 @@ def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def scan_stacks(context: cython.pointer(ExecContext), state: cython.pointer(HeapState)) -> cython.void:
-    """All of this thread's stack: frames of guests, and those of C, which have arguments and results; and the stacks of
-    fibers that its guests are on."""
+    """This thread's stack up to where the outermost guest of the store began: frames of guests, and between them those
+    of C, which have arguments and results. What lies above has none: cells of calls are told of by themselves, and
+    words that others left there would hold what nobody has. And the stacks of fibers that its guests are on; then all
+    of the thread's, of which nobody says where they began."""
     block: cython.pointer(ThreadBlock) = current_block()
     act: cython.pointer(Activation) = cython.NULL if block == cython.NULL else block.activation
     here: uint64_t = stack_pointer()
+    above: uint64_t = 0
+    inside: cython.bint = block != cython.NULL and block.stack_low <= here < block.stack_high
     while act != cython.NULL:
         if act.exec == context and act.entry_sp != 0:
-            scan_frames(context, state, act, here)
+            if inside and here <= act.entry_sp < block.stack_high:
+                above = max(above, act.entry_sp)
+            else:
+                scan_frames(context, state, act, here)
+                above = block.stack_high
         act = act.prev
-    if block != cython.NULL and block.stack_low <= here < block.stack_high:
-        scan_part(state, here, block.stack_high)
+    if inside and here < above:
+        scan_part(state, here, above)
 
 
 @cython.cfunc

@@ -310,6 +310,21 @@ def test_a_collection_for_so_long(tier: str) -> None:
             use()
 
 
+@pytest.mark.parametrize("tier", TIERS[1:])
+def test_words_above_a_guest_hold_nothing(tier: str) -> None:
+    """Where it was called from lies what was passed there, or left by others: to what it refers nobody has."""
+    instance = made(tier, GcConfig(generations=False))
+    instance.exports["list"](1000)
+    raw = instance.exports["g"].bits
+    instance.exports["drop"]()
+    between = ctypes.CFUNCTYPE(None, *[ctypes.c_uint64] * 12)(lambda *_: instance.exports["churn"](400_000))
+    between(*[raw] * 12)  # six of them on the stack
+    seen = instance.store.gc_metrics()
+    assert seen is not None
+    assert seen.collections > 1
+    assert seen.live_bytes < 1000 * 32
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_all_garbage_is_found_in_one_pause(tier: str) -> None:
     """Once, and once more only where a Python object that no guest holds may go with it; all that go are counted."""
