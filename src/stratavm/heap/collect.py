@@ -46,6 +46,7 @@ from cython.cimports.stratavm.heap.state import (
 )
 
 FEW_OBJECTS = cython.declare(uint64_t, 8)
+MARKING = cython.declare(uint64_t, 8)  # in ``HeapWindow.marking``, beside the number of what was not reached yet
 LEAST_GUEST_NS = cython.declare(uint64_t, 10_000)
 """Less of a guest's time says nothing of how much it makes."""
 
@@ -359,7 +360,7 @@ def begin_cycle(state):
     state.counts = state.spare
     memset(state.counts, 0, state.n_blocks * 2)
     mark_roots(state)
-    state.window.marking = 1
+    state.window.marking = MARKING | state.previous  # the stub of the write barrier looks at it
     state.closing = 0
     state.grown_before, state.to_look_at, state.sliced = state.grown, state.live_bytes, 0
     space_slices(state)

@@ -298,9 +298,10 @@ def new_of_value(
 ) -> uint32_t:
     """``array.new`` and ``array.new_default``."""
     count: uint64_t = number(cells, 1 if filled else 0)
-    made: uint64_t = make_alone(context, vm, x, count)
+    made: uint64_t = make_alone(context, vm, x, count) if is_short(context, count, 1) else 0
     if made == 0:
         return NOT_ALONE
+    charge(context, count)
     if filled:
         repeat(cython.cast(cython.p_char, made + FIRST), type_at(context, vm, x).element, count, cells)
     cells[0] = made

@@ -161,7 +161,7 @@ def test_what_the_host_runs_between_a_row_and_its_guest(tier: str) -> None:
     churn, left = instance.exports["churn"], [12]
 
     def nag(frame: FrameType, event: str, _: object) -> None:
-        if event == "return" and frame.f_code.co_name == "new_array" and left[0]:
+        if event == "return" and frame.f_code.co_name == "put" and left[0]:
             left[0] -= 1
             churn(2000)
 

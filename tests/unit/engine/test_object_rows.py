@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 import pytest
 
@@ -12,7 +12,7 @@ from stratavm import Config, Engine, GcConfig, GcConstants, InstancePoisoned, Mo
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
-from stratavm.tiers.oracle import single
+from stratavm.tiers.oracle import objects, protocols, single
 
 TIERS: Final = ("oracle", "jit0", "jit1", "auto")
 MACHINE: Final = TIERS[1:]
@@ -199,6 +199,60 @@ def test_rows_ask_nobody(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     other.exports["steps"](50)
     with pytest.raises(AssertionError, match=r"somebody asked"):
         instance.exports["long"](LONG)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_element_of_a_new_array_is_a_unit_of_fuel(tier: str) -> None:
+    """Whether its length is known to the compiler or not; of one that there is no fuel for, too."""
+    text = """(module (type $a (array (mut i32)))
+      (func (export "new") (param i32) (drop (array.new $a (i32.const 7) (local.get 0))))
+      (func (export "zeros") (param i32) (drop (array.new_default $a (local.get 0))))
+      (func (export "known") (drop (array.new $a (i32.const 7) (i32.const 12))))
+      (func (export "more") (drop (array.new_default $a (i32.const 1000)))))"""
+    instance = made(tier, text, fuel=1 << 40)
+    spent = {}
+    for name, given in (
+        ("new", (0,)),
+        ("new", (3000,)),
+        ("zeros", (0,)),
+        ("zeros", (30_000,)),
+        ("known", ()),
+        ("more", ()),
+    ):
+        before = instance.store.fuel
+        instance.exports[name](*given)
+        spent[name, *given] = before - instance.store.fuel
+    assert spent["new", 3000] - spent["new", 0] == 3000
+    assert spent["zeros", 30_000] - spent["zeros", 0] == 30_000
+    assert (spent["known",], spent["more",]) == (spent["new", 0] + 12, spent["zeros", 0] + 1000)
+    instance.store.fuel = 5000
+    for name in ("new", "zeros"):
+        with pytest.raises(OutOfFuel):
+            instance.exports[name](100_000)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_long_array_is_filled_with_polls(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its parts, so that it can be stopped; what it is filled with is held meanwhile."""
+    text = """(module (type $s (struct (field i32))) (type $a (array (ref $s)))
+      (func (export "churn") (param i32)
+        (loop (drop (struct.new $s (local.get 0)))
+          (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))))
+      (func (export "f") (param i32) (result i32)
+        (struct.get $s 0
+          (array.get $a (array.new $a (struct.new $s (i32.const 9)) (local.get 0)) (i32.const 5000)))))"""
+    seen: list[tuple[int, int]] = []
+
+    def parts(instance: Any, count: int, size: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
+        for part in protocols.parts(instance, count, size, backwards):
+            seen.append(part)
+            instance.exports["churn"](200)
+            yield part
+
+    instance = made(tier, text)
+    monkeypatch.setattr(objects, "parts", parts)
+    assert instance.exports["f"](10_000) == 9
+    assert seen == [(0, 4096), (4096, 4096), (8192, 1808)]
 
 
 @pytest.mark.parametrize("tier", MACHINE[:2])

@@ -134,6 +134,8 @@ def act(walk: Builder) -> cython.int:
         x = index(walk)
     if OP_IMMS[op] >> 8 & 0xFF != IMM_NONE:
         y = index(walk)
+    if op == OP_ARRAY_NEW or op == OP_ARRAY_NEW_DEFAULT:
+        y = walk.fuel  # for each element: the runtime takes it
     count: uint32_t = count_of(walk, op, x, y)
     type: uint8_t = result_of(walk, op, x, y)
     walk.spend(count)

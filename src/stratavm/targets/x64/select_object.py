@@ -248,13 +248,15 @@ class ObjectSelector(AtomicSelector):
         return 0
 
     def new_array(self, n, filled):
-        """``array.new`` and ``array.new_default``: of a length that is known, inline."""
+        """``array.new`` and ``array.new_default``: of a length that is known, inline, unless elements cost fuel."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         place: cython.pointer(ValuePlace) = self.place_of(n, 0)
         length: uint32_t = self.ssa.args[at.b + 1 if filled else at.b]
         count: uint64_t
         i: uint32_t
         zeros: cython.bint = not filled or self.is_zeroed(self.ssa.args[at.b])
+        if self.immediate(n, 1):
+            return self.ask(n)
         if not is_const(self.ssa, length):
             return self.ask_for(n, self.value(length)) if zeros else self.ask(n)
         count = self.const_bits(length)

@@ -81,11 +81,18 @@ def _struct_set(op: Op, instance: InstanceLike) -> Step:
 
 
 def _array_new(op: Op, instance: InstanceLike) -> Step:
-    index, count = op.imms[0], 2 if op.name == "array.new" else 1
+    index, filled, put = op.imms[0], op.name == "array.new", setter(instance, op.imms[0], 0)
 
     def array_new(stack: list[int], locals_: list[int]) -> None:
-        made = new_array(instance, index, stack[-1], stack[-2:-1] if count == 2 else ())
-        stack[len(stack) - count :] = [made]
+        count = stack[-1]
+        made = instance.new_object(index, count)
+        instance.charge(count)  # behind what may fail and be done again where guests have dropped something
+        if filled:
+            stack[-1] = made  # it polls: the frame holds the array, and goes on holding the value
+            for start, n in parts(instance, count, PART_VALUES):
+                put(made, start, n, stack[-2])
+            stack.pop()
+        stack[-1] = made
 
     return array_new
 
