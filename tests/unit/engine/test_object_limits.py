@@ -1,0 +1,144 @@
+"""However a guest, its host or a module makes objects: beyond a limit is an error of limits, and the store goes on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from stratavm import Config, Engine, GcConfig, Linker, Module, ResourceLimit, Store, StoreLimits
+from stratavm.engine.instance import Instance
+from stratavm.module.features import DEFAULT
+
+FEATURES: Final = DEFAULT | {"gc"}
+TIERS: Final = ("oracle", "jit0", "jit1", "auto")
+WAYS: Final = {
+    "struct": "(struct.new $s (i64.const 1) (ref.null any))",
+    "struct of zeros": "(struct.new_default $w)",
+    "array": "(array.new $r (global.get $g) (i32.const 300))",
+    "array of a length": "(array.new $r (global.get $g) (global.get $length))",
+    "array of zeros": "(array.new_default $b (i32.const 3000))",
+    "array of zeros of a length": "(array.new_default $r (global.get $length))",
+    "large array": "(array.new_default $r (i32.const 2500))",
+    "array of values": f"(array.new_fixed $r 40 {'(global.get $g) ' * 40})",
+    "array of data": "(array.new_data $b $data (i32.const 0) (i32.const 2000))",
+    "array of a segment": "(array.new_elem $r $elem (i32.const 0) (i32.const 40))",
+    "object by object": """(struct.new $s (i64.const 1)
+        (array.new_fixed $r 1 (struct.new $s (i64.const 1) (ref.null any))))""",
+    "clean-up": """(block $h (result (ref $s)) (try_table (catch $e $h)
+        (throw $e (struct.new $s (i64.const 1) (ref.null any)))) (unreachable))""",
+}
+"""Objects by every instruction that makes one."""
+MANY: Final = " ".join("(item (ref.i31 (i32.const 5)))" for _ in range(40))
+TEXT: Final = f"""(module
+  (type $s (struct (field i64) (field anyref))) (type $w (struct (field v128) (field v128) (field externref)))
+  (type $r (array (mut anyref))) (type $b (array (mut i8))) (type $k (struct (field anyref) (field anyref)))
+  (tag $e (param (ref $s)))
+  (global $g (mut anyref) (ref.null any)) (global $length (export "length") (mut i32) (i32.const 300))
+  (data $data "{"x" * 2000}") (elem $elem anyref {MANY})
+  {
+    "".join(
+        f'''(func (export "{name}") (loop
+    (global.set $g (struct.new $k (global.get $g) {made})) (br 0)))
+  (func (export "one {name}") (drop {made}))'''
+        for name, made in WAYS.items()
+    )
+}
+  (func (export "length of") (param i32) (result i32)
+    (i32.add (array.len (array.new_default $b (local.get 0)))
+      (i32.add (array.len (array.new $r (ref.null any) (local.get 0)))
+        (array.len (array.new_default $r (local.get 0))))))
+  (func (export "drop") (global.set $g (ref.null any))))"""
+SMALL: Final = {"oracle": 3 << 15}
+"""Of a heap, where making objects takes long; elsewhere it is a quarter of a megabyte."""
+LIMITS: Final = {
+    "hard": lambda size: (GcConfig(hard_bytes=size), None),
+    "whole": lambda size: (GcConfig(hard_bytes=size, generations=False), None),
+    "store": lambda size: (GcConfig(), StoreLimits(total_bytes=size)),
+}
+
+
+def made(tier: str, limit: str, text: str = TEXT) -> Instance:
+    """An instance in a store of its own, whose heap is a small one."""
+    how, limits = LIMITS[limit](SMALL.get(tier, 1 << 18))
+    engine = Engine(Config(tier=tier, features=FEATURES, gc=how))
+    return Linker(engine).instantiate(Store(engine, limits=limits), Module(text, engine=engine))
+
+
+def used_bytes(instance: Instance) -> int:
+    """Of the heap."""
+    seen = instance.store.gc_metrics()
+    return 0 if seen is None else seen.used_bytes
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_guest_makes_more_than_it_may(tier: str, limit: str) -> None:
+    """By each instruction: what it made is kept until the limit, then dropped, and there is room for as much again."""
+    instance = made(tier, limit)
+    for name in WAYS:
+        for _ in range(1 if tier == "oracle" else 2):
+            with pytest.raises(ResourceLimit):
+                instance.exports[name]()
+            assert used_bytes(instance) <= SMALL.get(tier, 1 << 18)
+            instance.exports["drop"]()
+            instance.store.gc()
+            for other in WAYS:
+                instance.exports[f"one {other}"]()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_lengths_that_nobody_has_room_for(tier: str) -> None:
+    """Up to the largest that can be said: none wraps around, and none is taken for a small one."""
+    instance = made(tier, "hard")
+    call = instance.exports["length of"]
+    assert call(5) == 15
+    for length in (1 << 20, 1 << 24, (1 << 29) - 1, 1 << 29, (1 << 31) - 1, -(1 << 31), -(1 << 29), -16, -2, -1):
+        with pytest.raises(ResourceLimit, match="an array of"):
+            call(length)
+    assert call(7) == 21
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_host_makes_more_than_it_may(tier: str, limit: str) -> None:
+    """Structs, arrays and arrays of a length, which Python has until the limit; then it drops them."""
+    instance = made(tier, limit)
+    struct, array = (instance.module.object_type(at) for at in (0, 3))
+    for type_, values in ((struct, [1, None]), (array, b"x" * 2000), (array, bytes(20_000))):
+        kept = []
+        with pytest.raises(ResourceLimit):
+            while True:
+                kept.append(type_.new(instance.store, values))
+        assert len(kept) >= 2
+        kept.clear()
+        assert type_.new(instance.store, values) is not None
+    for name in WAYS:
+        instance.exports[f"one {name}"]()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize(
+    "field",
+    [
+        "(global (ref $r) (array.new $r (ref.null any) (i32.const {0})))",
+        "(table 3 (ref $r) (array.new $r (ref.null any) (i32.const {0})))",
+        "(elem (ref $r) (item (array.new $r (ref.null any) (i32.const {0}))))",
+        "(start $f)",
+    ],
+)
+def test_a_module_makes_more_than_it_may(tier: str, field: str) -> None:
+    """In constant expressions, and in its start function: it is not instantiated, and others are."""
+    text = """(module (type $r (array (mut anyref))) (table $kept 1 anyref)
+      (func $f (table.set $kept (i32.const 0) (array.new $r (ref.null any) (i32.const {0})))) """
+    text += field + ")"
+    instance = made(tier, "hard")
+    engine, store = instance.store.engine, instance.store
+    for length in ("100000000", "-1", "1000", "-2", "1000"):
+        module = Module(text.replace("{0}", length), engine=engine)
+        if length == "1000":
+            assert Linker(engine).instantiate(store, module) is not None
+        else:
+            with pytest.raises(ResourceLimit):
+                Linker(engine).instantiate(store, module)
+    instance.exports["one struct"]()
