@@ -113,6 +113,10 @@ class Verifier:
         self.noted = {state.log[at] for at in range(state.n_log)}
         self.window(state.window, state.hole, "the window")
         self.window(cython.address(state.aside), state.hole_aside, "the window for medium objects")
+        base: uint64_t = cython.cast(uint64_t, state.base)
+        for word in self.noted:
+            if not self.has_number((cython.cast(uint64_t, word) - base) >> GRANULE_SHIFT):
+                self.found.append(f"a write to {word:#x} is noted, where nothing old lies")
         for start in self.starts:
             self.references(start)
         return self.found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 
 from stratavm.heap.exercise import Exerciser
@@ -133,6 +135,24 @@ def test_what_lives_on_grows_old_without_a_look() -> None:
     assert heap.used_bytes < used + 16 * MIB
     heap.collect()
     assert lister.length * 32 <= heap.live_bytes < lister.length * 32 + (1 << 15)
+    lister.check()
+
+
+def test_a_nursery_that_is_kept_leaves_nothing_noted() -> None:
+    """What was written into old objects is forgotten, and the next write is noted again."""
+    lister = Lister()
+    for _ in range(40_000):
+        lister.push()
+    lister.heap.collect()
+    lister.heap.collect_new()
+    old, minors = lister.first, lister.heap.minors
+    side = ctypes.cast(lister.guest.side_byte(old), ctypes.POINTER(ctypes.c_ubyte))
+    assert side[1] & 0x40
+    lister.guest.write(old, 16, lister.guest.load(old, 16))
+    assert not side[1] & 0x40
+    while not side[1] & 0x40:
+        lister.push()
+    assert lister.heap.minors == minors
     lister.check()
 
 
