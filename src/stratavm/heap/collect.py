@@ -260,7 +260,8 @@ def find_new(state: cython.pointer(HeapState)) -> uint64_t:
     free_new(state, survived)
     state.grown += survived
     state.live_bytes += survived
-    state.survival = averaged(state.survival, survived * 1000 // max(state.allocated, 1))
+    if 2 * state.allocated >= state.nursery:  # of less it says nothing
+        state.survival = averaged(state.survival, survived * 1000 // max(state.allocated, 1))
     forget_made(state)
     forget_holes(state)
     state.n_handle_marks, state.overflowed = handles, waiting

@@ -141,7 +141,7 @@ def test_what_lives_on_grows_old_without_a_look() -> None:
 def test_a_nursery_that_is_kept_leaves_nothing_noted() -> None:
     """What was written into old objects is forgotten, and the next write is noted again."""
     lister = Lister()
-    for _ in range(40_000):
+    for _ in range(120_000):
         lister.push()
     lister.heap.collect()
     lister.heap.collect_new()
