@@ -54,6 +54,7 @@ BLOCK = cython.declare(uint64_t, 1 << 15)  # of a heap
 MOST_HEAP_BYTES = 8 << 30
 FULL_SHARE = 600  # thousandths of the time that full collections may take: as in heap/heap.py
 OF_REFERENCE = cython.declare(cython.char, 10)  # the cell width of references that are no functions
+LEAST_NS = cython.declare(uint64_t, 20_000)  # for which a collection goes on, if a host asks it to
 HANDLE_BYTES = cython.declare(uint64_t, 128)  # what a handle takes of the budget: its places in a list, a dict, a set
 
 
@@ -732,10 +733,10 @@ class Residence(Occupied):
 
     def gc(self) -> int:
         """Find all garbage among the objects of guests, in one pause, and let go of Python objects that no guest holds
-        any more; returns how many.
+        any more; returns how many. Where there are some it takes two pauses: others may go with them.
 
         Raises:
-            StoreBusy: a call is inside.
+            StoreBusy: a call is inside, or a guest without machine code waits in the midst of a step.
             Closed: the store is closed.
         """
         if is_closed(self):
@@ -760,8 +761,8 @@ class Residence(Occupied):
 
             while store.gc_for_at_most(0.001): ...  # between other work
 
-        0 and less is a time that is over: as little is done as can be. Without ``GcConfig(generations=True)`` it is a
-        full collection, as long as that takes.
+        0 and less is a time that is over: as little is done as can be, but something. Without
+        ``GcConfig(generations=True)`` it is a full collection, as long as that takes.
 
         Raises:
             TypeError, ValueError: it is no number of seconds, or nan.
@@ -777,6 +778,8 @@ class Residence(Occupied):
         if objects is None:
             return False
         self.know_roots()
+        if objects.heap.state.window.marking:  # who asks again and again comes to an end
+            budget = max(budget, LEAST_NS)
         left: cython.bint = work_for(objects.heap.state, budget)
         objects.heap.state.rootless = 1
         objects.check()
