@@ -5,6 +5,7 @@ from __future__ import annotations
 from stratavm.base.errors import LinkError
 from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.base.text import printable
+from stratavm.runtime.typenames import named
 from stratavm.runtime.values import parse_argument, signature
 from stratavm.spec.types import FuncType, names_types, resolved_func
 
@@ -22,13 +23,15 @@ def parse_call(module: Module, name: str, texts: tuple[str, ...]) -> list[Any]:
     type_ = find_function(module, name)
     if len(texts) != len(type_.params):
         wanted = f"{len(type_.params)} argument{'s' * (len(type_.params) != 1)}"
-        raise ValueError(f"{signature(name, type_)} takes {wanted}, got {len(texts)}")
+        whose = named(signature(name, type_), module.engine.runtime)
+        raise ValueError(f"{whose} takes {wanted}, got {len(texts)}")
     values = []
     for number, (param, text) in enumerate(zip(type_.params, texts, strict=True), 1):
         try:
             values.append(parse_argument(param, text))
         except (ValueError, OverflowError) as error:
-            raise ValueError(f"argument {number} of {printable(name)}: {error}") from None
+            said = named(str(error), module.engine.runtime)
+            raise ValueError(f"argument {number} of {printable(name)}: {said}") from None
     return values
 
 

@@ -39,7 +39,7 @@ from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import TYPED, arguments_to_raw, results_from_raw, signature
+from stratavm.runtime.values import TYPED, arguments_to_raw, results_from_raw, signature, signature_in
 from stratavm.spec.types import FIRST_CONCRETE, FIRST_RESOLVED, FuncType, type_name
 
 driver = cython.declare(object, None)  # of asynchronous calls, at the first
@@ -136,7 +136,7 @@ class Func:
     def call_slowly(self, values, keywords):
         """Call with anything that ``values`` knows how to convert."""
         if keywords:
-            raise TypeError(f"{signature(self.name, self.type)} takes no keyword arguments")
+            raise TypeError(f"{signature_in(self.store, self.name, self.type)} takes no keyword arguments")
         # Handles of arguments and results must not be collected before a guest, or Python, holds what they stand for.
         self.store.pinned += 1
         raws: list = []
@@ -226,7 +226,7 @@ class Func:
         raise TypeError("a function of a store cannot be pickled")
 
     def __repr__(self) -> str:
-        return f"<Func {signature(self.name, self.type)}>"
+        return f"<Func {signature_in(self.store, self.name, self.type)}>"
 
 
 @cython.cfunc

@@ -28,7 +28,8 @@ from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
 from stratavm.engine.guestfields import GuestField, field_of
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import from_raw, to_raw
+from stratavm.runtime.typenames import spelled
+from stratavm.runtime.values import THROUGH_MEMORY, from_raw, to_raw
 from stratavm.spec.types import (
     ARRAY_ID,
     EXN,
@@ -49,7 +50,6 @@ from stratavm.spec.types import (
     is_ref,
     kind,
     resolved,
-    type_name,
 )
 
 MARKS: Final = STRUCT_ID | ARRAY_ID
@@ -60,6 +60,11 @@ where Python's value of them is no object: of functions and exceptions."""
 FORMATS = cython.declare(bytes, b"B\0H\0i\0q\0f\0d\0")
 LIKE: Final = {"B": "Bbc", "H": "Hh", "i": "iI", "q": "qQlL", "f": "f", "d": "d"}
 """Formats of buffers whose items have the bytes of a code."""
+TEXTS: Final = {
+    "B": "; text goes as its bytes: text.encode()",
+    "H": '; text goes as its units of 16 bits: memoryview(text.encode("utf-16-le")).cast("H")',
+}
+"""How text becomes elements, by the code of those."""
 MOST: Final = (1 << 32) - 1
 """Elements of an array."""
 UNSET = object()
@@ -197,9 +202,7 @@ class GuestType:
                 if found[at] is UNSET:
                     self.check_default(at)
             return found
-        if isinstance(values, str):
-            raise TypeError(f"{self.called()} takes its values, got str")
-        given: list = list(values)
+        given: list = in_order(self, values, True)
         if self.element == 0 and len(given) != len(self.codes):
             raise ValueError(f"{self.called()} has {counted(len(self.codes), 'field')}, got {len(given)} values")
         return given
@@ -215,8 +218,8 @@ class GuestType:
         try:
             return to_raw(self.storages[number], value, store)
         except (TypeError, OverflowError) as error:
-            wanted: str = self.fields[number].type  # by its name, which only the module knows
-            said: str = str(error).replace(type_name(self.storages[number]), wanted)
+            wanted: str = self.fields[number].type  # by the name that this module has for it
+            said: str = str(error).partition(THROUGH_MEMORY)[0].replace(spelled(self.storages[number], store), wanted)
             raise type(error)(f"{self.label(at)}: {said}") from None
 
     def check_default(self, at):
@@ -531,11 +534,10 @@ class GuestObject(ObjectRef):
         if self.home is None:
             return "<object of a guest that was never initialised>"
         shape: GuestType = shape_of(self)
-        name: str = f" ${printable(shape.name)}" if shape.name else ""
         count: object = "?"
         if self.home.exec != cython.NULL or self.home.views:
             count = count_of(self, shape)
-        return f"<{'array' if shape.element else 'struct'}{name} of a guest, {count} values>"
+        return f"<{shape.called()} of a guest, {count} values>"
 
 
 @cython.cfunc
@@ -708,7 +710,7 @@ def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -
     at: cython.Py_ssize_t
     part: object = part_of(thing, shape, key)
     check_mutable(shape, 0)
-    given: list = list(value)
+    given: list = in_order(shape, value, False)
     if len(given) != len(part):
         raise ValueError(f"a slice of {counted(len(part), 'element')} takes as many values, got {len(given)}")
     store: Residence = checked(thing)
@@ -721,6 +723,21 @@ def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -
         store.pinned -= 1
         store.settle()
     return 0
+
+
+@cython.cfunc
+def in_order(shape: GuestType, values: object, whole: cython.bint) -> list:
+    """Values of an object, or of a part of an array. TypeError: they are in no order, or text, or one by itself."""
+    takes: str = "elements in order" if shape.element else "values in order, or by the names of fields"
+    hint: str = ""
+    if isinstance(values, str):
+        hint = TEXTS.get(chr(shape.codes[0]), "") if shape.element else ""
+    elif not isinstance(values, (set, frozenset)) and not hasattr(values, "keys"):
+        if hasattr(type(values), "__iter__") or hasattr(type(values), "__getitem__"):
+            return list(values)
+        if whole and shape.element and isinstance(values, int):
+            hint = f"; new(store, length={shown(values)}) makes so many that are zero or null"
+    raise TypeError(f"{shape.called()} takes {takes}, got {type(values).__name__}{hint}")
 
 
 # ---- bytes ----

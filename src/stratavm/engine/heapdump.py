@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stratavm.base.errors import StoreBusy
 from stratavm.base.forms import TYPE_CHECKING, Any, dataclass
 from stratavm.base.numbers import truth
 from stratavm.base.words import amount
@@ -74,7 +75,10 @@ class HeapDump:
 def heap_dump(store: Store, collect: bool) -> HeapDump:
     """What ``Store.heap_dump`` gives."""
     if truth("collect", collect):
-        store.gc()
+        try:
+            store.gc()
+        except StoreBusy as error:
+            raise StoreBusy(f"{error}; heap_dump(collect=False) counts what is garbage, too") from None
     rows, used = rows_of(store)
     found = [HeapRow(type, objects, size) for type, objects, size in rows]
     return HeapDump(tuple(sorted(found, key=lambda row: (-row.bytes, row.type.index))), used)

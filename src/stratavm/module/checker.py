@@ -600,8 +600,11 @@ FAULTS = {
 OF_OBJECTS = {
     F_KIND: lambda expected, found: (("a struct type", "an array type")[expected == TK_ARRAY], f"type {found}"),
     F_DEFAULT: lambda expected, found: ("fields and elements with a default", f"type {found}"),
-    F_PACKED: lambda expected, found: ("a row that extends", f"a plain one for {T.type_name(found)}"),
-    F_UNPACKED: lambda expected, found: ("a plain row", f"one that extends for {T.type_name(found)}"),
+    F_PACKED: lambda expected, found: ("the row that ends with _s or _u", f"the plain one, for {T.type_name(found)}"),
+    F_UNPACKED: lambda expected, found: ("the plain row", f"the one that ends with _s or _u, for {T.type_name(found)}"),
+    F_IMMUTABLE: lambda expected, found: ("a global that is mut", f"global {found}"),
+    F_IMMUTABLE_FIELD: lambda expected, found: ("a field that is mut", f"field {found}"),
+    F_IMMUTABLE_ARRAY: lambda expected, found: ("elements that are mut", f"type {found}"),
     F_NOT_NUMERIC: lambda expected, found: ("numbers or vectors", T.type_name(found)),
     F_COPY: lambda expected, found: (T.type_name(expected), T.type_name(found)),
     F_CAST_FLAGS: lambda expected, found: ("flags from 0 to 3", f"{found}"),

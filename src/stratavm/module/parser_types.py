@@ -91,6 +91,8 @@ class TypeParser(Cursor):
             while not self.accept(")"):
                 pause()
                 out.append(self._field_type())
+        if self.toks[self.i] == "(":  # of something else
+            raise self.unexpected("`field`", self.i + 1)
         self.expect(")")
         if ids.ids:
             self.table.fields[len(self.table.flat) + self.pending] = ids.ids

@@ -118,6 +118,7 @@ class Blueprint:
         with importing:
             from stratavm.contract.objects import layout
             from stratavm.heap.types import Descriptors
+            from stratavm.runtime.typenames import note_names
         made: object = Descriptors()
         if runtime.descriptors is None:  # else another thread was faster; nothing lets one in between
             runtime.descriptors = made
@@ -125,6 +126,7 @@ class Blueprint:
         for at in range(len(self.ids)):
             if self.layouts[at] is not None:
                 runtime.descriptors.describe(self.ids[at], self.layouts[at])
+        note_names(runtime, self.module, self.ids)
         return 0
 
     def layout_at(self, type_index: int) -> object:

@@ -43,6 +43,7 @@ from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
 from stratavm.runtime.introspect import Signed
+from stratavm.runtime.typenames import spelled
 from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value_type
 from stratavm.spec.types import (
     EXN,
@@ -52,7 +53,6 @@ from stratavm.spec.types import (
     heap,
     holds_handles,
     is_ref,
-    type_name,
 )
 
 OBJECT_BYTES = cython.declare(uint64_t, 112)  # an Exn, the allocator's part of it and of its cells
@@ -248,7 +248,9 @@ class Exn:
         raws: list = read_cells(self.cells, self.tag.widths)
         for at in range(len(raws)):
             type: object = self.tag.params[at]
-            shown.append(type_name(type) if is_ref(type) else repr(from_raw(type, raws[at], self.tag.store)))
+            shown.append(
+                spelled(type, self.tag.store) if is_ref(type) else repr(from_raw(type, raws[at], self.tag.store))
+            )
         name: str = name_of(self.tag)  # again: an instance may have been made since
         if not name:
             return f"unhandled exception: {', '.join(shown) or 'a tag without values'}"

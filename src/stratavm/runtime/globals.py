@@ -9,11 +9,13 @@ from cython.cimports.stratavm.runtime.objects import are_visited_by
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
 
+from stratavm.base.errors import StoreBusy
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import integer, shown, truth
 from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
+from stratavm.runtime.typenames import spelled
 from stratavm.runtime.values import from_raw, outside, to_raw, value_type
 from stratavm.spec.types import EXN, NOEXN, GlobalType, heap, holds_handles, holds_objects, type_name
 
@@ -106,10 +108,14 @@ class Global:
     def __repr__(self) -> str:
         if self.store is None:
             return "<Global that was never initialised>"
-        hidden: cython.bint = heap(self.type.value) in (EXN, NOEXN) or holds_objects(self.type.value)
-        unseen: cython.bint = is_closed(self.store) or hidden
-        shown: str = "?" if unseen else repr(self.value)
-        return f"<Global {'mut ' if self.type.mutable else ''}{type_name(self.type.value)} = {shown}>"
+        hidden: cython.bint = heap(self.type.value) in (EXN, NOEXN)
+        shown: str = "?"
+        if not (is_closed(self.store) or hidden):
+            try:
+                shown = repr(self.value)
+            except StoreBusy:  # another thread is inside, whose guest changes it meanwhile
+                shown = "?"
+        return f"<Global {'mut ' if self.type.mutable else ''}{spelled(self.type.value, self.store)} = {shown}>"
 
 
 @cython.cfunc

@@ -27,6 +27,7 @@ from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.held import Unfinished
 from stratavm.runtime.image import NO_IMAGES, Images
+from stratavm.runtime.typenames import named
 from stratavm.spec.matching import describe, extern_matches
 
 NOTHING_SHOWN: dict = {}
@@ -197,9 +198,9 @@ def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any
     else:
         fits = extern_matches(given.type, wanted.type, store.runtime.types.matches)
     if not fits:
-        raise LinkError(
-            f"incompatible import type for {where}: expected {describe(wanted.type)}, found {describe(given.type)}"
-        )
+        expected, found = (named(describe(t), store.runtime) for t in (wanted.type, given.type))
+        alike = ": types of one name that differ, in their fields or in their groups" if expected == found else ""
+        raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}{alike}")
     return None
 
 

@@ -38,6 +38,7 @@ from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
+from stratavm.runtime.typenames import spelled
 from stratavm.runtime.values import from_raw, outside, to_raw, value_type
 from stratavm.spec.types import (
     EXN,
@@ -427,7 +428,7 @@ class Table:
         if self.store is None:
             return "<Table that was never initialised>"
         maximum: object = self.declared.limits.maximum
-        shown: str = type_name(self.declared.element)
+        shown: str = spelled(self.declared.element, self.store)
         return f"<Table {self.d.length}..{'' if maximum is None else maximum} {shown}>"
 
 

@@ -19,6 +19,7 @@ from stratavm.base.numbers import shown
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
 from stratavm.runtime.objects import ObjectRef
+from stratavm.runtime.typenames import named, spelled
 from stratavm.spec.types import (
     ANY,
     ARRAY,
@@ -92,6 +93,8 @@ def value_type(given: int | str, *, reference: bool = False) -> ValType:
         return given
     if isinstance(given, str) and given.startswith("(ref"):
         raise ValueError(f"{given!r} is no type here; {TYPED}")
+    if hasattr(type(given), "is_subtype_of"):  # of objects, whose references may be null or not
+        raise ValueError(f"{given!r} is no type of values; {TYPED}")
     near = did_you_mean(given, allowed) if isinstance(given, str) else ""
     raise ValueError(f"{given!r} is no type here; {near or 'types: ' + ', '.join(allowed)}")
 
@@ -105,6 +108,9 @@ def outside(type_: ValType) -> ValType:
     if FIRST_CONCRETE <= type_ < FIRST_RESOLVED:
         raise ValueError(f"{type_name(type_)} is no type here: it names one by its index in a module; {TYPED}")
     return type_
+
+
+THROUGH_MEMORY: Final = "; text and bytes go through the guest's memory: Memory.write, then the address"
 
 
 if TYPE_CHECKING:  # for annotations alone
@@ -149,7 +155,7 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
     if type_ == V128:
         return _vector(value)
     if kind(type_) == REF and value is None:
-        raise TypeError(f"expected {type_name(type_)}, got None")
+        raise TypeError(f"expected {spelled(type_, refs)}, got None")
     if heap(type_) == EXTERN:
         return refs.extern_to_raw(value)
     if heap(type_) == FUNC:
@@ -185,7 +191,7 @@ def from_raw(type_: ValType, raw: int, refs: References) -> Any:
 def _typed_function(type_: ValType, value: Any, refs: References) -> int:
     raw = refs.func_to_raw(value, kind(type_) != REF)
     if raw and not refs.is_of_type(raw, heap(type_) - RESOLVED):
-        raise TypeError(f"expected {type_name(type_)}, got {value!r}")
+        raise TypeError(f"expected {spelled(type_, refs)}, got {value!r}")
     return raw
 
 
@@ -194,28 +200,30 @@ def _object(type_: ValType, value: Any, refs: References) -> int:
     wanted = heap(type_)
     if value is None:
         return 0
-    if isinstance(value, int) and wanted in (ANY, EQ, I31):
+    numeric = isinstance(value, int) or (wanted != ANY and hasattr(type(value), "__index__"))  # as for an i32
+    if numeric and wanted in (ANY, EQ, I31):
         return I31_TAG | _integer(value, 31, "i31")
     if wanted == ANY or isinstance(value, ObjectRef):
         raw = refs.extern_to_raw(value)
         if wanted == ANY or refs.is_object(wanted, raw):
             return raw
     found = repr(value) if isinstance(value, ObjectRef) else type(value).__name__
-    raise TypeError(f"expected {type_name(type_)}, got {found}")
+    raise TypeError(f"expected {spelled(type_, refs)}, got {found}")
 
 
 def arguments_to_raw(name: str, type_: FuncType, values: tuple[Any, ...], refs: References) -> list[int]:
     """Raw bits of a call's arguments; errors name the function, its signature, and which of several it was."""
     if len(values) != len(type_.params):
         wanted, given = len(type_.params), len(values)
-        raise TypeError(f"{signature(name, type_)} takes {wanted} argument{'s' * (wanted != 1)}, got {given}")
+        whose = signature_in(refs, name, type_)
+        raise TypeError(f"{whose} takes {wanted} argument{'s' * (wanted != 1)}, got {given}")
     raws: list[int] = []
     try:
         for wants, value in zip(type_.params, values, strict=True):
             raws.append(to_raw(wants, value, refs))
     except (TypeError, OverflowError) as error:
         which = f", argument {len(raws) + 1}" if len(values) > 1 else ""
-        raise type(error)(f"{signature(name, type_)}{which}: {error}") from None
+        raise type(error)(f"{signature_in(refs, name, type_)}{which}: {error}") from None
     return raws
 
 
@@ -233,15 +241,17 @@ def results_to_raw(name: str, type_: FuncType, value: Any, refs: References) -> 
     wanted = len(type_.results)
     if wanted == 0:
         if value is not None:
-            raise TypeError(f"host function {signature(name, type_)} returned {value!r:.60}, expected None")
+            raise TypeError(f"host function {signature_in(refs, name, type_)} returned {value!r:.60}, expected None")
         return []
     values = (value,) if wanted == 1 else value
     if wanted > 1 and (not isinstance(value, (tuple, list)) or len(value) != wanted):
-        raise TypeError(f"host function {signature(name, type_)} must return {wanted} values, returned {value!r:.60}")
+        whose = signature_in(refs, name, type_)
+        raise TypeError(f"host function {whose} must return {wanted} values, returned {value!r:.60}")
     try:
         return [to_raw(t, v, refs) for t, v in zip(type_.results, values, strict=True)]
     except (TypeError, OverflowError) as error:
-        raise type(error)(f"host function {signature(name, type_)} returned {value!r:.60}: {error}") from None
+        whose = signature_in(refs, name, type_)
+        raise type(error)(f"host function {whose} returned {value!r:.60}: {error}") from None
 
 
 def signature(name: str, type_: FuncType) -> str:
@@ -249,6 +259,11 @@ def signature(name: str, type_: FuncType) -> str:
     results = ", ".join(map(type_name, type_.results))
     arrow = f" -> {results if len(type_.results) < 2 else f'({results})'}" if results else ""
     return f"{printable(name)}({', '.join(map(type_name, type_.params))}){arrow}"
+
+
+def signature_in(refs: References, name: str, type_: FuncType) -> str:
+    """``signature`` with types by the names that modules of the store's engine give them."""
+    return named(signature(name, type_), getattr(refs, "runtime", None))
 
 
 def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
@@ -301,8 +316,7 @@ def _integer(value: Any, bits: int, name: str) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        through = "; text and bytes go through the guest's memory: Memory.write, then the address"
-        hint = through if isinstance(value, (str, bytes, bytearray, memoryview)) else ""
+        hint = THROUGH_MEMORY if isinstance(value, (str, bytes, bytearray, memoryview)) else ""
         raise TypeError(f"expected {name}, got {type(value).__name__}{hint}") from None
     if not -(1 << (bits - 1)) <= number < 1 << bits:
         raise OverflowError(f"{shown(number)} does not fit {name}")

@@ -110,11 +110,15 @@ def type_name(t: ValType) -> str:
     return f"(ref {'null ' if kind(t) == REF_NULL else ''}{heap_name(h)})"
 
 
+UNNAMED: Final = "type#"
+"""What stands before a canonical id, which is known to an engine alone."""
+
+
 def heap_name(h: HeapType) -> str:
     """The heap type for people: ``func``, a type index, or the signature that a canonical id stands for."""
     if h >= RESOLVED:
         plain = type_of_id(h - RESOLVED)
-        return f"type#{h - RESOLVED}" if plain is None else str(plain)
+        return f"{UNNAMED}{h - RESOLVED}" if plain is None else str(plain)
     return HEAP_NAMES.get(h) or (str(h - CONCRETE) if h >= CONCRETE else f"{h:#x}" if h else "bot")
 
 

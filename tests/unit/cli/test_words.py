@@ -152,3 +152,19 @@ def test_infinity_and_the_largest_number_are_values(strata):
     assert strata("run", "--invoke", "half", "math.wat", "-inf") == (0, "-inf\n", "")
     assert strata("run", "--invoke", "half", "math.wat", "infinity") == (0, "inf\n", "")
     assert strata("run", "--invoke", "same", "math.wat", "3.4028234663852886e38")[0] == 0
+
+
+def test_types_of_objects_have_their_names(strata, tmp_path):
+    """In what an argument is expected to be, and in an exception that nobody catches."""
+    path = tmp_path / "node.wat"
+    path.write_text("""(module (type $node (struct (field i32))) (tag $e (param (ref null $node)))
+      (func (export "val") (param (ref $node)) (result i32) (struct.get $node 0 (local.get 0)))
+      (func (export "throw") (throw $e (ref.null $node))))""")
+    for words, said in (
+        (("val", str(path), "10"), "argument 1 of val: expected (ref $node), got '10'"),
+        (("val", str(path)), "val((ref $node)) -> i32 takes 1 argument, got 0"),
+        (("throw", str(path)), "unhandled exception: (ref null $node)"),
+    ):
+        code, _, err = strata("run", "--proposal", "gc", "--invoke", *words)
+        assert code != 0
+        assert said in err

@@ -481,10 +481,10 @@ put(node, "any", foreign)   | TypeError     | field 6 \\(any\\) of struct \\$nod
 put(node, "v", b"1")        | TypeError     | expected 16 bytes
 put(node, 10, 1)            | TypeError     | field 10 of struct \\$node is immutable
 put(row, slice(0, 2), [1])  | ValueError    | a slice of 2 elements takes as many values, got 1
-put(row, slice(0, 2), 5)    | TypeError     | not iterable
+put(row, slice(0, 2), 5)    | TypeError     | array \\$ints takes elements in order, got int
 put(strict, 0, None)        | TypeError     | element 0 of array \\$strict: expected \\(ref \\$point\\), got None
 delete(row, 0)              | TypeError     | as many values as they were made with
-call["x"](row)              | TypeError     | expected \\(ref type#\\d+\\), got <array \\$ints of a guest, 3 values>
+call["x"](row)              | TypeError     | expected \\(ref \\$point\\), got <array \\$ints of a guest, 3 values>
 call["x"](foreign)          | TypeError     | belongs to another store
 call["x"](None)             | TypeError     | got None
 call["num"](1 << 31)        | OverflowError | does not fit i31
@@ -503,7 +503,7 @@ kind("point").new(None)     | TypeError     | a new object needs a Store, got No
 kind("point").new(store, [1])           | ValueError    | struct \\$point has 2 fields, got 1 values
 kind("point").new(store, {"z": 1})      | KeyError      | no field named 'z'
 kind("point").new(store, {1: 1})        | TypeError     | names of fields are text, got int
-kind("point").new(store, "ab")          | TypeError     | struct \\$point takes its values, got str
+kind("point").new(store, "ab")          | TypeError     | takes values in order, or by the names of fields, got str
 kind("point").new(store, ["1", 2])      | TypeError     | field 0 \\(x\\) of struct \\$point: expected i32, got str
 kind("point").new(store, length=1)      | TypeError     | struct \\$point is a struct, which has no length
 kind("ints").new(store, [1], length=2)  | ValueError    | 1 values for an array of 2 elements

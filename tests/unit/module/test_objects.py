@@ -222,3 +222,32 @@ def test_an_instruction_of_a_thousand_fields_does_not_take_a_second_each() -> No
     fields = "(field i32) " * 1000
     rows = "(drop (struct.new_default 0)) " * 2000 + "(unreachable) " + "(struct.new 0) (drop) " * 2000
     validate(parse_module(f"(module (type (struct {fields})) (func {rows}))", features=INTERPRETED), INTERPRETED)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "(func (param (ref $b)) (drop (struct.get $b 0 (local.get 0))))",
+            "expected the row that ends with _s or _u, found the plain one, for i8",
+        ),
+        (
+            "(func (param (ref $n)) (drop (struct.get_s $n 0 (local.get 0))))",
+            "expected the plain row, found the one that ends with _s or _u, for i32",
+        ),
+        ("(func (param (ref $n)) (struct.set $n 0 (local.get 0) (i32.const 1)))", "expected a field that is mut"),
+        (
+            "(func (param (ref $a)) (array.set $a (local.get 0) (i32.const 1) (i32.const 1)))",
+            "expected elements that are mut, found type 2",
+        ),
+        ("(global $g i32 (i32.const 1)) (func (global.set $g (i32.const 1)))", "a global that is mut, found global 0"),
+        ("(type (struct (filed i32)))", "did you mean 'field'"),
+        ("(type (struct (i32)))", "expected `field`, found i32"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_would_be_right(body: str, said: str) -> None:
+    """Not by words of the validator alone."""
+    types = "(type $b (struct (field i8))) (type $n (struct (field i32))) (type $a (array i32))"
+    with pytest.raises(ModuleError) as caught:
+        validate(parse_module(f"(module {types} {body})", features=INTERPRETED), INTERPRETED)
+    assert said in str(caught.value)

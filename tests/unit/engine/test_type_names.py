@@ -1,0 +1,160 @@
+"""Types of guests in messages: by the names that modules give them, or by index, not by a number of the engine."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+import stratavm
+from stratavm import Engine, Instance, LinkError, Store, WasmException
+from stratavm.module.features import DEFAULT
+from stratavm.runtime.typenames import named
+
+TEXT = """(module
+  (type $point (sub (struct (field $x (mut i32)))))
+  (type $chars (array (mut i8)))
+  (type $units (array (mut i16)))
+  (type $row (array (mut i32)))
+  (tag $e (export "e") (param (ref null $point)))
+  (global (export "level") (mut (ref null $point)) (ref.null $point))
+  (global (export "any") (mut anyref) (ref.null any))
+  (table (export "table") 2 (ref null $point))
+  (func (export "id") (param (ref null $point)) (result (ref null $point)) (local.get 0))
+  (func (export "small") (param i31ref) (result i32) (i31.get_s (ref.cast (ref i31) (local.get 0))))
+  (func (export "is_small") (param anyref) (result i32) (ref.test (ref i31) (local.get 0)))
+  (func (export "throw") (throw $e (ref.null $point)))
+  (func (export "row") (result (ref $row)) (array.new_default $row (i32.const 2))))"""
+IMPORTS = {
+    "global": '(import "a" "level" (global (mut (ref null $other))))',
+    "func": '(import "a" "id" (func (param (ref null $other))))',
+    "table": '(import "a" "table" (table 2 (ref null $other)))',
+    "tag": '(import "a" "e" (tag (param (ref null $other))))',
+}
+
+
+@pytest.fixture
+def instance() -> Instance:
+    """An instance in a store of its own."""
+    return stratavm.load(TEXT, features=DEFAULT | {"gc"})
+
+
+def test_what_an_argument_expects_can_be_understood(instance):
+    """With the types of the signature, too."""
+    guest = instance.exports
+    row, wanted = guest.row(), "(ref null $point)"
+    assert repr(row) == "<array $row of a guest, 2 values>"
+    for use in (
+        lambda: guest.id(row),
+        lambda: setattr(guest.level, "value", row),
+        lambda: guest.table.__setitem__(0, row),
+        lambda: guest.id(),
+    ):
+        with pytest.raises(TypeError) as caught:
+            use()
+        assert wanted in str(caught.value) and "#" not in str(caught.value)
+    assert repr(guest.id) == f"<Func id({wanted}) -> {wanted}>"
+    assert repr(guest.table) == f"<Table 2.. {wanted}>"
+    with pytest.raises(WasmException) as caught:
+        guest.throw()
+    assert str(caught.value) == f"unhandled exception: {wanted}"
+
+
+def test_a_global_of_references_shows_what_it_has(instance):
+    """As one of numbers; of a closed store nothing is shown."""
+    guest = instance.exports
+    assert repr(guest.level) == "<Global mut (ref null $point) = None>"
+    guest.level.value = instance.module.object_type("point").new(instance.store, [1])
+    guest.any.value = 5
+    assert repr(guest.level) == "<Global mut (ref null $point) = <struct $point of a guest, 1 values>>"
+    assert repr(guest.any) == "<Global mut anyref = 5>"
+    level = guest.level
+    instance.store.close()
+    assert repr(level) == "<Global mut (ref null $point) = ?>"
+
+
+@pytest.mark.parametrize("kind", IMPORTS)
+@pytest.mark.parametrize("name", ["other", "point"])
+def test_an_import_of_another_type_is_named(instance, kind, name):
+    """Where both have one name, it is said that they differ."""
+    text = f"(module (type ${name} (struct (field i64))) {IMPORTS[kind].replace('other', name)})"
+    exports = {export.name: instance.exports[export.name] for export in instance.module.exports}
+    with pytest.raises(LinkError) as caught:
+        stratavm.load(text, {"a": exports}, store=instance.store)
+    said = str(caught.value)
+    assert f"(ref null ${name})" in said and "(ref null $point)" in said and "#" not in said
+    assert ("types of one name that differ" in said) == (name == "point" and kind != "func")
+
+
+def test_types_without_a_name_have_an_index():
+    """As the text format has it."""
+    text = '(module (type (struct)) (type (array i8)) (func (export "f") (param (ref null 1)) (result (ref 0))\n'
+    store = Store(Engine(features=DEFAULT | {"gc"}))
+    guest = stratavm.load(f"{text} (struct.new 0)))", store=store).exports
+    assert repr(guest.f(None)) == "<struct type 0 of a guest, 0 values>"
+    with pytest.raises(TypeError, match=r"f\(\(ref null 1\)\) -> \(ref 0\): expected \(ref null 1\), got int"):
+        guest.f(5)
+
+
+def test_names_are_those_of_modules_that_are_there():
+    """The engine keeps none for their sake."""
+    engine = Engine(features=DEFAULT | {"gc"})
+    for _ in range(3):
+        stratavm.Module("(module (type $t (struct)) (func (param (ref $t))))", engine=engine).blueprint  # noqa: B018
+        gc.collect()
+    assert len(engine.runtime.declared) <= 1
+    assert named("type#77 and type#x, type#", engine.runtime) == "type#77 and type#x, type#"
+
+
+def test_values_of_objects_are_given_in_order(instance):
+    """One by itself, text, and what has no order are refused, with what is meant perhaps."""
+    store, type_of = instance.store, instance.module.object_type
+    row, point, chars, units = (type_of(name) for name in ("row", "point", "chars", "units"))
+    for of, values, said in (
+        (row, 3, "array $row takes elements in order, got int; new(store, length=3) makes"),
+        (row, {0: 5}, "array $row takes elements in order, got dict"),
+        (row, {5, 6}, "array $row takes elements in order, got set"),
+        (row, "ab", "array $row takes elements in order, got str"),
+        (chars, "ab", "array $chars takes elements in order, got str; text goes as its bytes: text.encode()"),
+        (units, "ab", 'got str; text goes as its units of 16 bits: memoryview(text.encode("utf-16-le")).cast("H")'),
+        (point, 3, "struct $point takes values in order, or by the names of fields, got int"),
+        (point, {3}, "struct $point takes values in order, or by the names of fields, got set"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            of.new(store, values)
+        assert said in str(caught.value)
+    made = row.new(store, [1, 2])
+    with pytest.raises(TypeError, match=r"^array \$row takes elements in order, got int$"):
+        made[0:2] = 5
+    text = chars.new(store, b"ab")
+    text[:] = b"AB"
+    assert text.tobytes() == b"AB"
+    with pytest.raises(TypeError, match=r"^element 0 of array \$chars: expected i8, got str$"):
+        text[0] = "A"
+    assert units.new(store, memoryview("ab".encode("utf-16-le")).cast("H"))[:] == [97, 98]
+
+
+def test_whole_numbers_are_small_numbers(instance):
+    """Whatever an i32 takes an i31 takes; as anyref, where anything goes, only an int is one."""
+
+    class Number:
+        def __index__(self) -> int:
+            return 5
+
+    guest = instance.exports
+    assert [guest.small(value) for value in (5, True, Number())] == [5, 1, 5]
+    assert [guest.is_small(value) for value in (5, True, Number())] == [1, 1, 0]
+
+
+def test_types_of_objects_are_no_types_of_values(instance):
+    """A reference may be null or not: it is said where the type of one is to be had."""
+    point = instance.module.object_type("point")
+    for make in (
+        lambda: stratavm.Global.new(instance.store, point, None),
+        lambda: stratavm.Table.new(instance.store, point, 1),
+        lambda: stratavm.Tag.new(instance.store, [point]),
+    ):
+        with pytest.raises(ValueError, match=r"is no type of values; .*global\.type\.value"):
+            make()
+    made = stratavm.Global.new(instance.store, instance.exports.level.type.value, point.new(instance.store, [7]))
+    assert made.value["x"] == 7
