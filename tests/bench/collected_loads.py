@@ -125,8 +125,8 @@ class Guest:
 
     def __init__(self, work: Work, constants: Constants | None, entries: int) -> None:
         self.work, self.watched = work, entries > 0
-        options = {"gc": config(constants, entries)}
-        self.store = Store(Engine(Config(tier="jit1", strict=True, features=INTERPRETED, **options)))
+        gc_config = config(constants, entries)
+        self.store = Store(Engine(Config(tier="jit1", strict=True, features=INTERPRETED, gc=gc_config)))
         module = Module(binary(LOADS), self.store.engine)
         self.exports: Any = Linker(self.store.engine).instantiate(self.store, module).exports
         if work.setup:

@@ -144,7 +144,8 @@ class Wasmtime:
         for name, value in CONFIGURATIONS[configuration].items():
             setattr(options, name, value)
         self.engine = wasmtime.Engine(options)
-        self.module, self.wasmtime = wasmtime.Module(self.engine, module), wasmtime
+        self.module = wasmtime.Module(self.engine, module)
+        self.wasmtime: Any = wasmtime
 
     def caller(self) -> Callable[[str, list[int]], Any]:
         """Calls functions of an instance."""
@@ -156,10 +157,10 @@ class Wasmtime:
     def printer(self, sink: bytes, often: bytes) -> tuple[Callable[[int], object], Callable[[], str]]:
         """A program, and what it has printed."""
         store = self.wasmtime.Store(self.engine)
-        at = self.wasmtime.Instance(store, self.wasmtime.Module(self.engine, sink), []).exports(store)
+        at: Any = self.wasmtime.Instance(store, self.wasmtime.Module(self.engine, sink), []).exports(store)
         take, memory = at["take"], at["memory"]
-        program = self.wasmtime.Instance(store, self.module, [at["print_char"]]).exports(store)["_start"]
-        driver = self.wasmtime.Instance(store, self.wasmtime.Module(self.engine, often), [program, take])
+        program: Any = self.wasmtime.Instance(store, self.module, [at["print_char"]]).exports(store)["_start"]
+        driver: Any = self.wasmtime.Instance(store, self.wasmtime.Module(self.engine, often), [program, take])
         run = driver.exports(store)["run"]
         return lambda times: run(store, times), lambda: bytes(memory.read(store, 0, take(store))).decode("utf-16-le")
 

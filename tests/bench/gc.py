@@ -404,11 +404,11 @@ def measure_mix(
         Row(suite, f"mix: {load.name}, {what} {beside}".rstrip(), unit, values)
         for load in loads
         for what, unit, figure in (
-            (P999, "ms", lambda one: one.p999),
-            (LONGEST, "ms", lambda one: one.longest),
-            ("nodes", "/us", lambda one: one.rate),
+            (P999, "ms", "p999"),
+            (LONGEST, "ms", "longest"),
+            ("nodes", "/us", "rate"),
         )
-        for values in [{who: figure(found[load.name]) for who, found in each.items()}]
+        for values in [{who: float(getattr(found[load.name], figure)) for who, found in each.items()}]
     ]
     yield from rows
     for what in (P999, LONGEST):
