@@ -6,9 +6,9 @@ else null or a number. A word of a guest's stack may be anything: it counts if i
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import realloc
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.heap.pauses import out_of_time
 from cython.cimports.stratavm.heap.space import learn
 from cython.cimports.stratavm.heap.state import (
@@ -26,6 +26,7 @@ from cython.cimports.stratavm.heap.state import (
     TYPE_MASK,
     UNLOGGED,
     UNUSED,
+    WAITING_NEW,
     HeapState,
     Hole,
     TypeInfo,
@@ -37,9 +38,10 @@ from cython.cimports.stratavm.heap.state import (
 )
 
 NOWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
-AHEAD = cython.declare(uint32_t, 8)  # objects on the way from memory; a power of two
-STEPS = cython.declare(uint32_t, 64)  # between two looks at the clock
+STEPS = cython.declare(uint32_t, 128)  # between two looks at the clock
 MANY_BLOCKS = cython.declare(uint32_t, 4096)
+
+Coming = cython.struct(granules=uint32_t[32], first=uint64_t, count=uint64_t)
 
 
 @cython.cfunc
@@ -47,14 +49,15 @@ MANY_BLOCKS = cython.declare(uint32_t, 4096)
 @cython.nogil
 @cython.exceptval(check=False)
 def push(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
-    """The fields of an object are to be looked at."""
+    """An object that is gray is to be looked at."""
+    block: uint32_t
     if state.n_stack < state.limit_stack:
         state.stack[state.n_stack] = granule
         state.n_stack += 1
     else:
-        state.side[granule] |= state.gray
-        state.waiting[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] |= state.gray
-        state.overflowed += 1
+        block = granule >> (BLOCK_SHIFT - GRANULE_SHIFT)
+        state.overflowed += state.waiting[block] & state.gray == 0
+        state.waiting[block] |= state.gray
 
 
 @cython.cfunc
@@ -62,11 +65,11 @@ def push(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def mark_object(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
-    """An object is reachable: if it is one of those that are looked for just now, its fields are to be looked at."""
+    """An object is reachable: if it is one of those that are looked for just now, it is to be looked at."""
     side: cython.pointer(uint8_t) = state.side + granule
     if state.wanted >> (side[0] & EPOCH) & 1 == 0:
         return
-    side[0] = START | UNLOGGED | state.epoch
+    side[0] = START | UNLOGGED | state.gray | state.epoch
     push(state, granule)
 
 
@@ -207,9 +210,62 @@ def look_at_elements(state: cython.pointer(HeapState), granule: uint32_t, index:
     if size_of(info_of(state, header), header) > LARGE and first < last:  # two parts may share a granule
         memset(state.side + granule + first, UNLOGGED | state.epoch, last - first)
     state.work += (end - index) >> 3
-    at: uint32_t
-    for at in range(index, end):
-        mark(state, words[at])
+    if state.n_stack + cython.cast(uint64_t, end - index) <= roomy(state):
+        push_all(state, words + index, end - index)
+    else:
+        mark_range(state, words + index, end - index)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def roomy(state: cython.pointer(HeapState)) -> uint64_t:
+    """Up to here the stack has so much room that what may be marked, or be there already, is put on it all the same:
+    whether it is wanted is asked when it comes out, with its side byte at hand by then."""
+    return (cython.cast(uint64_t, state.floor_stack) + state.limit_stack) >> 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def push_all(state: cython.pointer(HeapState), words: cython.pointer(uint64_t), count: uint64_t) -> cython.void:
+    """``mark_range`` where the stack is roomy."""
+    base: uint64_t = cython.cast(uint64_t, state.base)
+    extent: uint64_t = state.extent
+    stack: cython.pointer(uint32_t) = state.stack
+    n: uint64_t = state.n_stack
+    at: uint64_t
+    offset: uint64_t
+    for at in range(count):
+        offset = words[at] - base
+        stack[n] = offset >> GRANULE_SHIFT
+        n += offset < extent
+        if words[at] < state.n_handle_marks:
+            state.handle_marks[words[at]] = 1
+    state.n_stack = n
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def cover(place: cython.pointer(uint8_t), number: uint8_t, granules: uint64_t) -> cython.void:
+    """Side bytes of an object's granules but the first; most objects have few."""
+    word: uint64_t
+    if granules <= 4:
+        if granules > 1:
+            place[1] = place[granules - 1] = place[granules >> 1] = number
+    elif granules <= 16:
+        word = number * cython.cast(uint64_t, 0x0101010101010101)
+        if granules <= 8:
+            memcpy(place + 1, cython.address(word), 4)
+            memcpy(place + granules - 4, cython.address(word), 4)
+        else:
+            memcpy(place + 1, cython.address(word), 8)
+            memcpy(place + granules - 8, cython.address(word), 8)
+    else:
+        memset(place + 1, number, granules - 1)
 
 
 @cython.cfunc
@@ -220,6 +276,7 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     header: cython.pointer(uint32_t) = header_at(state, granule)
     info: cython.pointer(TypeInfo) = info_of(state, header)
     granules: uint64_t = size_of(info, header) >> GRANULE_SHIFT
+    state.side[granule] = START | UNLOGGED | state.epoch
     state.looked_at += granules << GRANULE_SHIFT
     if granules <= LARGE >> GRANULE_SHIFT:
         state.counts[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
@@ -227,8 +284,7 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
             state.live[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
     else:
         granules = granules if info.n_traced and info.element == 0 else 1  # of arrays part by part
-    if granules > 1:
-        memset(state.side + granule + 1, UNLOGGED | state.epoch, granules - 1)
+    cover(state.side + granule, UNLOGGED | state.epoch, granules)
     if info.element:
         if info.n_traced:
             look_at_elements(state, granule, 0)
@@ -242,7 +298,8 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
-    """Put objects of a block on the stack that found no room there; there are some, here or farther on."""
+    """Put objects of a block on the stack that found no room there; there are some, here or farther on. They stay gray,
+    for who takes them out."""
     block: uint32_t = state.waiting_at
     at: uint32_t
     state.work += STEPS
@@ -255,13 +312,12 @@ def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
         return
     for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
         if state.side[at] & state.gray:
-            if state.n_stack == state.limit_stack:
+            if state.n_stack >= state.limit_stack:
                 return
-            state.side[at] &= ~state.gray
-            state.overflowed -= 1
             state.stack[state.n_stack] = at
             state.n_stack += 1
     state.waiting[block] &= ~state.gray
+    state.overflowed -= 1
 
 
 def mark_logged(state):
@@ -383,41 +439,157 @@ def look_at_later(state: cython.pointer(HeapState)) -> cython.void:
     state.work += STEPS >> 1
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_back(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+    """What was taken from the stack is still to be looked at, if it is wanted or gray."""
+    if state.n_stack < state.limit_stack:
+        state.stack[state.n_stack] = granule
+        state.n_stack += 1
+    elif asked_of(state) >> (state.side[granule] & 63) & 1:
+        state.side[granule] = START | UNLOGGED | state.gray | state.epoch
+        push(state, granule)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def asked_of(state: cython.pointer(HeapState)) -> uint64_t:
+    """A bit for each value of the low six bits of a side byte: whether who has it and comes from the stack is to be
+    looked at."""
+    asked: uint64_t = state.wanted * cython.cast(uint64_t, 0x0101010101010101)
+    if state.gray == WAITING_NEW:
+        return asked | cython.cast(uint64_t, 0xFFFF0000FFFF0000)
+    return asked | cython.cast(uint64_t, 0xFFFFFFFF00000000)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_on(state: cython.pointer(HeapState), coming: cython.pointer(Coming), steps: uint64_t) -> uint64_t:
+    """Take so many objects from the stack, or all, and look at them; how many. What they refer to is put there whether
+    it is wanted or not, without a branch. All that the loop needs stands in locals, since a side byte that is written
+    could be any of the heap's fields as far as C knows."""
+    base: cython.p_char = state.base
+    side: cython.pointer(uint8_t) = state.side
+    extent: uint64_t = state.extent
+    last_handle: uint64_t = state.n_handle_marks - (state.n_handle_marks != 0)
+    types: cython.pointer(cython.pointer(TypeInfo)) = state.types
+    counts: cython.pointer(uint16_t) = state.counts
+    live: cython.pointer(uint16_t) = cython.NULL
+    if state.only_new and state.counts != state.live:
+        live = state.live
+    asked: uint64_t = asked_of(state)
+    old: uint8_t = UNLOGGED | state.epoch
+    pair: uint16_t = (START | old) + (old << 8)
+    stack: cython.pointer(uint32_t) = state.stack
+    floor: uint64_t = state.floor_stack
+    most: uint64_t = roomy(state)
+    n: uint64_t = state.n_stack
+    first: uint64_t = coming.first
+    count: uint64_t = coming.count
+    ahead: uint64_t = 32  # on the way from memory
+    stop: uint64_t = first + steps
+    granules: uint64_t
+    sum: uint64_t = 0
+    granule: uint64_t
+    next: uint64_t
+    word: uint64_t
+    offset: uint64_t
+    place: cython.pointer(uint8_t)
+    object: cython.p_char
+    info: cython.pointer(TypeInfo)
+    traced: cython.pointer(uint32_t)
+    while first != stop:
+        granule = coming.granules[first & (ahead - 1)]
+        if count == ahead and n > floor:
+            n -= 1
+            next = stack[n]
+            prefetch(base + (next << GRANULE_SHIFT))
+            prefetch(side + next)
+            coming.granules[first & (ahead - 1)] = next
+        elif n > floor:
+            n -= 1
+            next = stack[n]
+            prefetch(base + (next << GRANULE_SHIFT))
+            prefetch(side + next)
+            coming.granules[(first + count) & (ahead - 1)] = next
+            count += 1
+            continue
+        elif count:
+            count -= 1
+        else:
+            break
+        first += 1
+        place = side + granule
+        if asked >> (place[0] & 63) & 1 == 0:
+            continue
+        object = base + (granule << GRANULE_SHIFT)
+        info = types[cython.cast(cython.pointer(uint32_t), object)[0] & TYPE_MASK]
+        traced = info.traced
+        granules = (traced - 1)[0]
+        if granules == 0 or n >= most:
+            state.n_stack = n
+            look_at(state, granule)
+            n = state.n_stack
+            if state.work >= STEPS:
+                break
+            continue
+        counts[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
+        if live != cython.NULL:
+            live[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
+        sum += granules
+        if granules == 2:
+            cython.cast(cython.pointer(uint16_t), place)[0] = pair
+        else:
+            place[0] = START | old
+            cover(place, old, granules)
+        while traced[0]:
+            word = cython.cast(cython.pointer(uint64_t), object + traced[0])[0]
+            traced += 1
+            offset = word - cython.cast(uint64_t, base)
+            stack[n] = offset >> GRANULE_SHIFT
+            n += offset < extent
+            if word - 1 < last_handle:
+                state.handle_marks[word] = 1
+    steps -= stop - first
+    coming.first, coming.count = first, count
+    state.n_stack = n
+    state.looked_at += sum << GRANULE_SHIFT
+    return steps
+
+
 def drain(state, most, budget_ns):
     """Look at what is reachable, down to the floor of the stack: at all of it, or at so many objects and parts of
     arrays, or until the pause has taken so long; 0: no matter. Whether nothing is left."""
-    coming: uint32_t[8]
-    first: uint32_t = 0
-    count: uint32_t = 0
+    coming: Coming
     part: uint32_t
+    did: uint64_t
     steps: uint64_t = 0
+    coming.first = coming.count = 0
     while True:
-        while count < AHEAD and state.n_stack > state.floor_stack:
-            state.n_stack -= 1
-            coming[(first + count) & (AHEAD - 1)] = state.stack[state.n_stack]
-            prefetch(header_at(state, state.stack[state.n_stack]))
-            count += 1
-        if count:
-            count -= 1
-            look_at(state, coming[first])
-            first = (first + 1) & (AHEAD - 1)
-        elif state.n_parts > state.floor_parts:
-            state.n_parts -= 1
-            part = state.n_parts
-            look_at_elements(state, state.parts[part].granule, state.parts[part].index)
-        elif state.overflowed:
-            take_waiting(state)
-        elif state.later_at < state.n_later and not state.only_new:
-            look_at_later(state)
-        else:
-            return True
-        steps += 1
-        state.work += 1
+        did = look_on(state, cython.address(coming), 1 if most else STEPS)
+        if did == 0:
+            did = 1
+            if state.n_parts > state.floor_parts:
+                state.n_parts -= 1
+                part = state.n_parts
+                look_at_elements(state, state.parts[part].granule, state.parts[part].index)
+            elif state.overflowed:
+                take_waiting(state)
+            elif state.later_at < state.n_later and not state.only_new:
+                look_at_later(state)
+            else:
+                return True
+        steps += did
+        state.work += did
         if state.work < STEPS and steps != most:
             continue
         state.work = 0
         if steps == most or (budget_ns and out_of_time(state, budget_ns)):
-            while count:
-                count -= 1
-                push(state, coming[(first + count) & (AHEAD - 1)])
+            while coming.count:
+                coming.count -= 1
+                put_back(state, coming.granules[(coming.first + coming.count) & 31])
             return False

@@ -5,7 +5,7 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memcmp, memcpy
-from cython.cimports.stratavm.heap.state import TYPE_MASK, Totals, TypeInfo, show
+from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, TYPE_MASK, Totals, TypeInfo, show
 
 FEW = cython.declare(uint32_t, 64)
 POINTER = cython.declare(uint64_t, 8)
@@ -25,7 +25,7 @@ class Descriptors:
 
     def __dealloc__(self):
         for at in range(self.table.room):
-            forget(self.table.types[at])
+            free(self.table.types[at])
         free(self.table.types)
         for address in self.outgrown:
             free(cython.cast(cython.p_void, cython.cast(uint64_t, address)))
@@ -37,23 +37,23 @@ class Descriptors:
             return
         self.make_room(number)
         offsets: tuple = layout.traced
-        info: cython.pointer(TypeInfo) = cython.cast(cython.pointer(TypeInfo), calloc(1, cython.sizeof(TypeInfo)))
-        words: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), calloc(len(offsets) + 1, 4))
-        if info == cython.NULL or words == cython.NULL:
-            free(info)
-            free(words)
+        size: cython.size_t = cython.sizeof(TypeInfo) + 4 * cython.cast(cython.size_t, len(offsets) + 2)
+        info: cython.pointer(TypeInfo) = cython.cast(cython.pointer(TypeInfo), calloc(1, size))
+        if info == cython.NULL:
             raise MemoryError("no memory for a descriptor of a type")
         info.size, info.element, info.n_traced = layout.size, layout.element, len(offsets)
-        info.traced = words
+        info.traced = cython.cast(cython.pointer(uint32_t), info + 1) + 1
+        if info.element == 0 and info.size <= LARGE:
+            (info.traced - 1)[0] = (info.size + 15) >> GRANULE_SHIFT
         for at, offset in enumerate(offsets):
-            words[cython.cast(cython.size_t, at)] = offset
+            info.traced[cython.cast(cython.size_t, at)] = offset
         before: cython.pointer(TypeInfo) = self.table.types[number]
         self.layouts[number] = layout
         if before != cython.NULL and is_same(before, info):  # another thread was faster: guests may be reading that
-            forget(info)
+            free(info)
             return
         show(cython.address(self.table.types[number]), info)
-        forget(before)
+        free(before)
 
     @property
     def totals(self) -> dict[str, int]:
@@ -95,13 +95,3 @@ def is_same(one: cython.pointer(TypeInfo), other: cython.pointer(TypeInfo)) -> c
     if one.size != other.size or one.element != other.element or one.n_traced != other.n_traced:
         return False
     return memcmp(one.traced, other.traced, other.n_traced * 4) == 0
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def forget(info: cython.pointer(TypeInfo)) -> cython.void:
-    """Free a descriptor."""
-    if info != cython.NULL:
-        free(info.traced)
-        free(info)
