@@ -34,7 +34,8 @@ def tell_of_heap(options: Options, store: Store, name: str) -> int:
     code = 0
     if options.gc_plot:
         if any(kind == 0 for kind, *_ in notes):
-            code = _write("--gc-plot", options.gc_plot, plot_page(notes, f"Heap and pauses of {printable(name)}"))
+            page = plot_page(notes, f"Heap and pauses of {printable(name)}", whole=len(notes) < JOURNAL)
+            code = _write("--gc-plot", options.gc_plot, page)
         else:
             output.note("--gc-plot: nothing was collected, so there is nothing to draw")
     if options.heap_dump:

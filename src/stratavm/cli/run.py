@@ -6,6 +6,7 @@ Its options are known before the engine is loaded, so that the program is read m
 from __future__ import annotations
 
 import os
+import stat
 
 from stratavm.base import switches
 from stratavm.base.choices import WORDS
@@ -253,11 +254,22 @@ def _against_files(options: Options) -> tuple[str, str] | None:
             return f"{option}: no file is named", f"{option} FILE"
         if path == STANDARD:
             return f"{option} -: standard output is the program's", "name a file (./- is one of that name)"
+        if path and _is_output(path):
+            return f"{option} {printable(path)}: standard output is the program's", "name another file"
         if options.isolate and path:
             return f"{option}: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
     if options.isolate and options.gc_log:
         return "--gc-log: behind the wall of --isolate nobody sees the heap", "leave one of them out"
     return None
+
+
+def _is_output(path: str) -> bool:
+    """Whether a path names the file or pipe that standard output is: writing to it would cut what the guest printed."""
+    try:
+        there, output = os.stat(path), os.fstat(1)
+    except OSError:
+        return False
+    return not stat.S_ISCHR(there.st_mode) and os.path.samestat(there, output)
 
 
 def _names_of(path: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from stratavm.base.forms import Final, TypeAlias
+from stratavm.base.words import amount
 
 Note: TypeAlias = "tuple[int, ...]"
 PARTS: Final = ("roots", "new", "old", "freeing", "holes", "large", "cleaning", "giving")
@@ -19,13 +20,15 @@ HEIGHT: Final = 240
 PAGE: Final = """<!doctype html><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:14px sans-serif;margin:2em}}svg{{border:1px solid #ccc;display:block;margin:.5em 0 2em}}</style>
 <h1>{title}</h1>
-<p>{pauses} pauses in {seconds:.3f} s; the longest {longest:.3f} ms of processor time; at most {most:.1f} MiB.</p>
+<p>{pauses} pauses in {seconds:.3f} s; the longest {longest:.3f} ms of processor time; at most {most}.{missing}</p>
 <h2>Heap: blocks in use (line), reachable as far as is known (filled)</h2>
 <svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">
-<path d="{live}" fill="#9cc" stroke="none"/><path d="{used}" fill="none" stroke="#036"/></svg>
-<h2>Pauses: processor time, full height {longest:.3f} ms</h2>
-<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}"><path d="{bars}" stroke="#a33"/></svg>
+<path d="{live}" fill="#9cc" stroke="none"/><path d="{used}" fill="none" stroke="#036"/>{heap_scale}</svg>
+<h2>Pauses: processor time</h2>
+<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}"><path d="{bars}" stroke="#a33"/>{scale}</svg>
 """
+TICKS: Final = 4
+"""Lines of a scale, the upper edge included."""
 
 
 def part_of(parts: Sequence[int]) -> str:
@@ -46,12 +49,21 @@ def log_lines(notes: Iterable[Note]) -> Iterator[str]:
         spent = ", ".join(f"{name} {ns / 1e3:.0f}" for name, ns in zip(PARTS, parts, strict=False) if ns >= 1000)
         yield (
             f"{(at - began) / 1e9:12.6f} pause    {took / 1e6:.3f} ms ({wall / 1e6:.3f} on the wall), most of it "
-            f"{part_of(parts)}; {used / 2**20:.1f} MiB, {live / 2**20:.1f} live; us: {spent or 'none'}"
+            f"{part_of(parts)}; {amount(used)}, {amount(live)} live; us: {spent or 'none'}"
         )
 
 
-def plot_page(notes: Iterable[Note], title: str = "Heap and pauses") -> str:
-    """A page of HTML that needs no network: the heap, and its pauses, over time. ValueError: there is no pause."""
+def plot_page(notes: Iterable[Note], title: str = "Heap and pauses", *, whole: bool = True) -> str:
+    """A page of HTML that needs no network: the heap, and its pauses, over time.
+
+    Args:
+        notes: of ``Store.gc_journal``.
+        title: its headline.
+        whole: whether these are all notes. Else the page says that there were others before.
+
+    Raises:
+        ValueError: there is no pause.
+    """
     pauses = [note for note in notes if note[0] == 0]
     if not pauses:
         raise ValueError("there is no pause in the journal")
@@ -70,10 +82,26 @@ def plot_page(notes: Iterable[Note], title: str = "Heap and pauses") -> str:
         pauses=len(pauses),
         seconds=length / 1e9,
         longest=longest / 1e6,
-        most=most / 2**20,
+        most=amount(most),
+        missing="" if whole else " These are the last that were kept: there were others before.",
         width=WIDTH,
         height=HEIGHT,
         live=f"M0 {HEIGHT} {line(5, most)} L{WIDTH} {HEIGHT}Z",
         used="M" + line(4, most)[1:],
         bars=" ".join(bars),
+        heap_scale=_scale([amount(most * at // TICKS) for at in range(1, TICKS + 1)], length),
+        scale=_scale([f"{longest * at / TICKS / 1e6:.3f} ms" for at in range(1, TICKS + 1)], length),
     )
+
+
+def _scale(heights: Sequence[str], length: int) -> str:
+    """Lines across a plot, each with its height, and seconds along its lower edge."""
+    lines, ticks = list[str](), len(heights)
+    for at, shown in enumerate(heights, 1):
+        y = HEIGHT - at * HEIGHT / ticks
+        lines.append(f'<path d="M0 {y:.1f}H{WIDTH}" stroke="#ddd"/><text x="4" y="{y + 14:.1f}">{shown}</text>')
+    for at in range(1, ticks + 1):
+        x = at * WIDTH / ticks - 4
+        seconds = f"{length * at / ticks / 1e9:.3f} s"
+        lines.append(f'<text x="{x:.1f}" y="{HEIGHT - 4}" text-anchor="end">{seconds}</text>')
+    return "".join(lines)

@@ -106,6 +106,10 @@ def test_files_that_cannot_be_written(strata, write, tmp_path, option):
     code, _, err = strata("run", "--isolate", option, "x", write())
     assert code == 2
     assert f"{option}: behind the wall of --isolate" in err
+    for path in ("/dev/stdout", "/proc/self/fd/1"):  # a file here, whose content would be cut
+        code, _, err = strata("run", option, path, write())
+        assert code == 2
+        assert f"{option} {path}: standard output is the program's" in err
     assert "no such folder" in strata("run", option, str(tmp_path / "nope/p"), write())[2]
     assert "would overwrite the module" in strata("run", option, write(), write())[2]
     code, _, err = strata("run", "--proposal", "gc", option, "/dev/full", write("(call $exit (i32.const 7))"))

@@ -22,7 +22,7 @@ def test_a_line_says_what_a_pause_was_spent_on_and_what_was_decided() -> None:
     """With the time since the first."""
     first, second, third = log_lines([PAUSE, GROWTH, LATER])
     assert first == (
-        "    0.000000 pause    0.250 ms (0.300 on the wall), most of it old; 3.0 MiB, 2.0 live; "
+        "    0.000000 pause    0.250 ms (0.300 on the wall), most of it old; 3 MiB, 2 MiB live; "
         "us: roots 1, old 290, holes 9"
     )
     assert second == (
@@ -37,14 +37,25 @@ def test_the_plot_needs_nothing_else_and_has_all_pauses() -> None:
     page = plot_page([PAUSE, GROWTH, LATER], "a < b & c")
     assert "a &lt; b &amp; c" in page
     assert not re.search(r"https?://|src=|href=", page)
-    live, used, bars = (
-        path.attrib["d"] for path in ElementTree.fromstring("<x>" + page[page.index("<h1>") :] + "</x>").iter("path")
-    )
+    drawn = ElementTree.fromstring("<x>" + page[page.index("<h1>") :] + "</x>")
+    live, used, bars = (path.attrib["d"] for path in drawn.iter("path") if path.attrib["stroke"] != "#ddd")
+    assert [text.text for text in drawn.iter("text")] == [
+        *("1 MiB", "2 MiB", "3 MiB", "4 MiB", "0.125 s", "0.250 s", "0.375 s", "0.500 s"),
+        *("0.125 ms", "0.250 ms", "0.375 ms", "0.500 ms", "0.125 s", "0.250 s", "0.375 s", "0.500 s"),
+    ]
+    assert "others before" not in page
+    assert "there were others before" in plot_page([PAUSE, LATER], whole=False)
     assert bars == "M0.0 240V120.0 M960.0 240V0.0"
     assert used == "M0.0 60.0 L960.0 0.0"
     assert live == "M0 240 L0.0 120.0 L960.0 120.0 L960 240Z"
     with pytest.raises(ValueError, match="no pause"):
         plot_page([GROWTH])
+
+
+def test_a_small_heap_has_a_size() -> None:
+    """Sizes are said in units that fit them."""
+    (line,) = log_lines([(*PAUSE[:4], 416 << 10, 100 << 10, *PAUSE[6:])])
+    assert "; 416 KiB, 100 KiB live; " in line
 
 
 def test_a_journal_of_a_heap_is_told() -> None:
