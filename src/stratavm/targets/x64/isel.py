@@ -209,6 +209,7 @@ class Selector(ObjectSelector):
     def run(self):
         """Fill ``m`` from ``ssa``."""
         self.prepare()
+        self.forget_checks()
         self.result_pointer = self.held_until = self.tested = NO_VREG
         self.n_pointers = self.n_leavers = 0
         if self.ssa.func >= self.plan.n_funcs or not self.plan.types[self.plan.func_types[self.ssa.func]].usable:
@@ -437,6 +438,7 @@ class Selector(ObjectSelector):
         if self.block_map[number] == NO_BLOCK:
             return 0
         self.open_block(block.depth, block.flags)
+        self.enter_block(number)
         self.at = block.first
         if block.first >= self.held_until:
             self.let_go()

@@ -10,6 +10,7 @@ cdef struct ValuePlace:
     uint8_t type          # ValueType of ir/ssa.pxd
     uint8_t reg           # 0-31, IN_STACK = a stack cell
     uint8_t traced        # of a field: a reference to an object, or a handle
+    uint8_t sure          # a reference that is never null
     uint32_t offset       # of the cell
 
 cdef struct TypePlan:

@@ -144,6 +144,7 @@ class ModulePlan:
                     self.places[at].type = value_type(types.I32 if storage in (types.I8, types.I16) else storage)
                     self.places[at].reg = size
                     self.places[at].traced = traced
+                    self.places[at].sure = storage & 0xFF == types.REF
                     self.places[at].offset = offset
                     at += 1
                 continue
@@ -156,6 +157,7 @@ class ModulePlan:
             for place in (*s.params, *s.results):
                 self.places[at].type = value_type(place.type)
                 self.places[at].reg = IN_STACK if place.register is None else place.register
+                self.places[at].sure = place.type & 0xFF == types.REF
                 self.places[at].offset = place.offset
                 at += 1
 

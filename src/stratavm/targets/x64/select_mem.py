@@ -22,7 +22,6 @@ from cython.cimports.stratavm.contract._gen_layout import (
     PLAN_BOUNDED,
     TABLEDEF_LENGTH,
     TRAP_MEMORY_OUT_OF_BOUNDS,
-    TRAP_NULL_REFERENCE,
     TRAP_TABLE_OUT_OF_BOUNDS,
     VMCTX_FUNC_RECS,
 )
@@ -105,7 +104,6 @@ from cython.cimports.stratavm.targets.x64._gen_rules import (
     S_LOAD,
     S_MEMORY_GROW,
     S_MEMORY_SIZE,
-    S_REF_AS_NON_NULL,
     S_REF_FUNC,
     S_REF_NULL,
     S_SELECT,
@@ -167,10 +165,6 @@ class MemorySelector(VectorSelector):
             self.builtin(RULE_EXTRA[at.op], NO_VREG, cython.address(which), 1, 0)
         elif shape == S_REF_FUNC:
             self.func_ref(n)
-        elif shape == S_REF_AS_NON_NULL:
-            self.against_zero(at.a, 8)
-            self.trap_if(CC_E, TRAP_NULL_REFERENCE)
-            self.row(MOP_MOV_RR, 8, self.define(n), self.value(at.a), NO_VREG)
         elif shape != S_REF_NULL:  # a constant, loaded where it is used
             return False
         return True

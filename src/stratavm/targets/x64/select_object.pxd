@@ -3,7 +3,20 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from stratavm.targets.x64.plan cimport ValuePlace
 from stratavm.targets.x64.select_atomic cimport AtomicSelector
 
+cdef enum:
+    MOST_BLOCKS = 16               # that are looked at for a check of null
+
 cdef class ObjectSelector(AtomicSelector):
+    cdef uint32_t* sure            # by node: the block in which it is known not to be null, or NO_VALUE
+    cdef uint32_t cap_sure
+    cdef uint32_t* origins         # by block: the only one that leads there, if that is known; NO_VALUE
+    cdef uint32_t cap_origins
+    cdef uint32_t here             # the block at hand
+    cdef int forget_checks(self) except -1 nogil
+    cdef int enter_block(self, uint32_t number) noexcept nogil
+    cdef int learn(self, uint32_t test, uint32_t taken, uint32_t otherwise) noexcept nogil
+    cdef bint is_sure(self, uint32_t node) noexcept nogil
+    cdef int check_null(self, uint32_t node, uint32_t kind) except -1 nogil
     cdef bint object(self, uint32_t n, uint32_t shape) except -1 nogil
     cdef int row_of_objects(self, uint32_t n, uint32_t op) except -1 nogil
     cdef uint32_t immediate(self, uint32_t n, uint32_t which) noexcept nogil

@@ -8,7 +8,10 @@ result. A number in a reference is 31 bits below bit 63 (``spec/types.py``).
 
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.bits import lowest_of
+from cython.cimports.stratavm.base.vec import vec_room
+from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_OBJECT_NEW,
     BUILTIN_OBJECT_OP,
@@ -17,6 +20,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     TRAP_ARRAY_OUT_OF_BOUNDS,
     TRAP_NULL_ARRAY,
     TRAP_NULL_I31,
+    TRAP_NULL_REFERENCE,
     TRAP_NULL_STRUCTURE,
 )
 from cython.cimports.stratavm.heap.state import LARGE
@@ -28,7 +32,11 @@ from cython.cimports.stratavm.ir.ops import (
     OP_ARRAY_NEW_DEFAULT,
     OP_ARRAY_NEW_FIXED,
     OP_ARRAY_SET,
+    OP_CALL,
+    OP_I32_EQZ,
+    OP_REF_AS_NON_NULL,
     OP_REF_I31,
+    OP_REF_IS_NULL,
     OP_REF_TEST,
     OP_REF_TEST_NULL,
     OP_STRUCT_GET,
@@ -37,7 +45,17 @@ from cython.cimports.stratavm.ir.ops import (
     OP_STRUCT_NEW_DEFAULT,
     OP_STRUCT_SET,
 )
-from cython.cimports.stratavm.ir.ssa import T_I32, T_I64, T_NONE, Node
+from cython.cimports.stratavm.ir.ssa import (
+    IR_BR_IF,
+    IR_PARAM,
+    NO_VALUE,
+    T_I32,
+    T_I64,
+    T_NONE,
+    Node,
+    edge_count,
+    edge_of,
+)
 from cython.cimports.stratavm.machine.minst import (
     C_REG,
     MI_EFFECT,
@@ -66,8 +84,15 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     RIP,
     RSP,
 )
-from cython.cimports.stratavm.targets.x64._gen_rules import RULE_EXTRA, S_I31_GET, S_OBJECT, S_REF_I31, S_REF_TEST
-from cython.cimports.stratavm.targets.x64.plan import ValuePlace
+from cython.cimports.stratavm.targets.x64._gen_rules import (
+    RULE_EXTRA,
+    S_I31_GET,
+    S_OBJECT,
+    S_REF_AS_NON_NULL,
+    S_REF_I31,
+    S_REF_TEST,
+)
+from cython.cimports.stratavm.targets.x64.plan import TypePlan, ValuePlace
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CALL_VALUE,
     CC_AE,
@@ -105,6 +130,14 @@ LEAST_ADDRESS = cython.declare(uint64_t, 1 << 32)  # of an object
 class ObjectSelector(AtomicSelector):
     """Adds the shapes of ``rules_object``."""
 
+    def __cinit__(self):
+        self.sure = self.origins = cython.NULL
+        self.cap_sure = self.cap_origins = 0
+
+    def __dealloc__(self):
+        vec_free(self.sure)
+        vec_free(self.origins)
+
     def object(self, n, shape):
         """Select one node of this family; false if the shape belongs to another."""
         if shape == S_OBJECT:
@@ -115,6 +148,9 @@ class ObjectSelector(AtomicSelector):
             self.number(n)
         elif shape == S_I31_GET:
             self.number_of(n)
+        elif shape == S_REF_AS_NON_NULL:
+            self.check_null(self.ssa.nodes[n].a, TRAP_NULL_REFERENCE)
+            self.row(MOP_MOV_RR, 8, self.define(n), self.value(self.ssa.nodes[n].a), NO_VREG)
         else:
             return False
         return True
@@ -142,12 +178,93 @@ class ObjectSelector(AtomicSelector):
         """Where a field lies, or an array's elements, of the type that the first immediate names."""
         return cython.address(self.plan.places[self.plan.types[self.immediate(n, 0)].first + field])
 
+    # ---- null ------------------------------------------------------------------------------------
+
+    def forget_checks(self):
+        """Begin a function: nothing is known of references."""
+        vec_room(self.sure, self.cap_sure, self.ssa.n_nodes + 1)
+        vec_room(self.origins, self.cap_origins, self.ssa.n_blocks + 1)
+        memset(self.sure, 0xFF, cython.cast(cython.size_t, self.ssa.n_nodes) * cython.sizeof(uint32_t))
+        memset(self.origins, 0xFF, cython.cast(cython.size_t, self.ssa.n_blocks) * cython.sizeof(uint32_t))
+        return 0
+
+    def enter_block(self, number):
+        """Begin a block: what is known in it is known in those that only it leads to, and a test at its end is known
+        where it leads."""
+        last: cython.pointer(Node) = cython.address(self.ssa.nodes[self.ssa.blocks[number].last - 1])
+        i: uint32_t
+        target: uint32_t
+        self.here = number
+        for i in range(edge_count(last)):
+            target = self.ssa.edges[edge_of(last, i)].target
+            if self.ssa.blocks[target].preds == 1:
+                self.origins[target] = number
+        if last.op == IR_BR_IF:
+            self.learn(last.a, self.ssa.edges[last.b].target, self.ssa.edges[last.c].target)
+        return 0
+
+    def learn(self, test, taken, otherwise):
+        """What a branch says of a reference, in the one or in the other block to which it leads."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[test])
+        target: uint32_t = taken
+        holds: cython.bint = True
+        if at.op == OP_I32_EQZ:
+            at, holds = cython.address(self.ssa.nodes[at.a]), False
+        if at.op == OP_I32_EQZ:
+            at, holds = cython.address(self.ssa.nodes[at.a]), True
+        if at.op != OP_REF_TEST and at.op != OP_REF_IS_NULL:
+            return 0
+        if holds != (at.op == OP_REF_TEST):
+            target = otherwise
+        if self.ssa.blocks[target].preds == 1 and not self.is_sure(at.a):
+            self.sure[at.a] = target
+        return 0
+
+    def is_sure(self, node):
+        """Whether a reference is known not to be null here: by its type, because it is new, or by a check or a test in
+        a block from which all ways lead here."""
+        at: cython.pointer(Node) = cython.address(self.ssa.nodes[node])
+        type: cython.pointer(TypePlan)
+        block: uint32_t = self.here
+        i: uint32_t
+        if at.op == OP_STRUCT_NEW or at.op == OP_STRUCT_NEW_DEFAULT or OP_ARRAY_NEW <= at.op < OP_ARRAY_GET:
+            return True
+        if at.op == OP_REF_AS_NON_NULL or at.op == OP_REF_I31:
+            return True
+        if at.op == OP_STRUCT_GET:
+            return self.place_of(node, self.immediate(node, 1)).sure
+        if at.op == OP_ARRAY_GET:
+            return self.place_of(node, 0).sure
+        if at.op == IR_PARAM and not self.ssa.entered:
+            type = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
+            if self.plan.places[type.first + at.c].sure:
+                return True
+        if at.op == OP_CALL:
+            type = cython.address(self.plan.types[self.plan.func_types[self.immediate(node, 0)]])
+            if self.plan.places[type.first + type.n_params].sure:
+                return True
+        if self.sure[node] == NO_VALUE:
+            return False
+        for i in range(MOST_BLOCKS):
+            if block == self.sure[node]:
+                return True
+            block = self.origins[block]
+            if block == NO_VALUE:
+                return False
+        return False
+
+    def check_null(self, node, kind):
+        """A trap where a reference is null, unless it is known not to be."""
+        if not self.is_sure(node):
+            self.against_zero(node, 8)
+            self.trap_if(CC_E, kind)
+            self.sure[node] = self.here
+        return 0
+
     def not_null(self, node, kind):
         """The register of a reference; a trap where it is null."""
-        reference: uint32_t = self.value(node)
-        self.row(MOP_CMP_RI, 8, reference, NO_VREG, NO_VREG)
-        self.trap_if(CC_E, kind)
-        return reference
+        self.check_null(node, kind)
+        return self.value(node)
 
     def load_value(self, n, bytes, reference, index, scale, offset):
         """A node's value out of an object, extended where it is packed."""
@@ -406,8 +523,7 @@ class ObjectSelector(AtomicSelector):
         """``i31.get_s`` and ``i31.get_u``."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         value: uint32_t = self.value(at.a)
-        self.against_zero(at.a, 8)
-        self.trap_if(CC_E, TRAP_NULL_I31)
+        self.check_null(at.a, TRAP_NULL_I31)
         if not RULE_EXTRA[at.op]:
             self.row(MOP_AND_RI, 4, self.define(n), value, NO_VREG)
             self.m.last().imm = I31_BITS
