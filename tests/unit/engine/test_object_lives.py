@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from stratavm import Config, Engine, Global, Module, Snapshot, SnapshotRefused, Store
+from stratavm import Config, Engine, Global, Module, Snapshot, SnapshotRefused, Store, UpdateRefused
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
@@ -120,6 +120,18 @@ def test_an_update_leaves_objects_where_they_are(tier: str) -> None:
     instance.exports["set"](8)
     churn(instance)
     assert instance.exports["get"]() == -1
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_an_update_does_not_change_what_objects_are(tier: str) -> None:
+    """Types that are others than before are refused by that name, and the instance is what it was."""
+    instance = made(tier)
+    instance.exports["set"](5)
+    longer = TEXT.replace("(type $s (struct (field", "(type $s (struct (field i64) (field")
+    with pytest.raises(UpdateRefused, match="its types do not begin with those of before"):
+        instance.update(f"{longer.partition('(func')[0]})")
+    churn(instance)
+    assert instance.exports["get"]() == 11
 
 
 @pytest.mark.parametrize("tier", TIERS)
