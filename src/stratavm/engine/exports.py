@@ -21,6 +21,8 @@ from stratavm.runtime.introspect import Signed
 
 # Names of every mapping's, or object's, own: an export that is called so is an item only.
 OWN: frozenset = cython.declare(frozenset, frozenset())
+UNSAID: object = object()
+"""What ``get`` is given where nobody names an export."""
 OURS = cython.declare(cython.Py_ssize_t, 2)  # references of a loop over the exports to each of them
 
 
@@ -29,7 +31,8 @@ OURS = cython.declare(cython.Py_ssize_t, 2)  # references of a loop over the exp
 class Exports:
     """Exports by name, in the module's order: ``exports.add`` or ``exports["add"]``.
 
-    Their Python objects are made when they are first asked for, and stay the same from then on.
+    Their Python objects are made when they are first asked for, and stay the same from then on. What is called as a
+    method of all mappings is an item only: ``exports["get"]``, ``"keys"``, ``"items"``, ``"values"``.
     """
 
     __signature__ = Signed("Exports")
@@ -107,8 +110,11 @@ class Exports:
     def __eq__(self, other: object) -> object:
         return dict(self.items()) == dict(other.items()) if isinstance(other, Mapping) else NotImplemented
 
-    def get(self, name: str, default: object = None) -> object:
+    def get(self, name: object = UNSAID, default: object = None) -> object:
         """An export, or ``default``."""
+        if name is UNSAID:
+            meant: str = '; exports["get"] is what the module exports' if "get" in self.index else ""
+            raise TypeError(f"get() takes the name of an export{meant}")
         return self.find(name) if name in self.index else default
 
     def keys(self) -> object:

@@ -138,3 +138,16 @@ def test_globals_have_their_values_whenever_python_asks(tier):
     assert late.look() is early.look() is late.ref.value is early.ref.value is not None
     late.a.value = 9
     assert (late.a.value, early.a.value) == (9, 6)
+
+
+def test_an_export_called_get_is_an_item():
+    """Whoever calls the method of mappings instead is told."""
+    text = '(module (func (export "{}") (result i32) (i32.const 7)))'
+    exports = stratavm.load(text.format("get")).exports
+    assert exports["get"]() == 7
+    with pytest.raises(
+        TypeError, match=r'^get\(\) takes the name of an export; exports\["get"\] is what the module exports$'
+    ):
+        exports.get()
+    with pytest.raises(TypeError, match=r"^get\(\) takes the name of an export$"):
+        stratavm.load(text.format("put")).exports.get()
