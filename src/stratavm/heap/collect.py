@@ -134,11 +134,12 @@ def measure(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
     now: uint64_t = state.pause.began_cpu_ns - min(state.pause.before_ns, state.pause.began_cpu_ns)
     passed: uint64_t = now - min(state.looked_cpu_ns, now)
     guest: uint64_t = passed - min(state.stood_ns - state.looked_stood_ns, passed)
-    made: uint64_t = state.handed - state.handed_before
+    handed: uint64_t = state.handed - state.handed_large  # large objects are zeroed in pauses, not in its time
+    made: uint64_t = handed - state.handed_before
     if state.looked_cpu_ns and guest >= LEAST_GUEST_NS:
         state.speed = averaged(state.speed, made * 1000 // (guest // 1000))
         state.looking = averaged(state.looking, took * 1000 // guest)
-    state.looked_cpu_ns, state.looked_stood_ns, state.handed_before = now, state.stood_ns, state.handed
+    state.looked_cpu_ns, state.looked_stood_ns, state.handed_before = now, state.stood_ns, handed
 
 
 @cython.cfunc
@@ -257,11 +258,12 @@ def find_new(state: cython.pointer(HeapState)) -> uint64_t:
     state.only_new = 0
     turn(state, AT_FREEING)
     survived = state.looked_at - before
-    free_new(state, survived)
+    small: uint64_t = survived - min(free_new(state, survived), survived)
+    made: uint64_t = state.allocated - state.allocated_large
     state.grown += survived
     state.live_bytes += survived
-    if 2 * state.allocated >= state.nursery:  # of less it says nothing
-        state.survival = averaged(state.survival, survived * 1000 // max(state.allocated, 1))
+    if 2 * made >= state.nursery:  # of less it says nothing
+        state.survival = averaged(state.survival, small * 1000 // max(made, 1))
     forget_made(state)
     forget_holes(state)
     state.n_handle_marks, state.overflowed = handles, waiting
@@ -302,7 +304,8 @@ def look_for_old(state: cython.pointer(HeapState)) -> cython.void:
 def forget_made(state: cython.pointer(HeapState)) -> cython.void:
     """Nothing was handed out since the last collection, which is now."""
     state.handed += state.allocated
-    state.allocated = 0
+    state.handed_large += state.allocated_large
+    state.allocated = state.allocated_large = 0
 
 
 @cython.cfunc

@@ -6,8 +6,8 @@ benches of the heap alone; no engine has one.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.heap.heap import Heap, heap_new
-from cython.cimports.stratavm.heap.mark import mark_range, note_handle, note_write, scan_words
+from cython.cimports.stratavm.heap.heap import Heap, heap_new, write_noted
+from cython.cimports.stratavm.heap.mark import mark_range, note_handle, scan_words
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
 
 NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
@@ -92,7 +92,7 @@ class Exerciser:
         state: cython.pointer(HeapState) = self.heap.state
         side: uint64_t = (slot >> GRANULE_SHIFT) + state.window.side
         if state.window.marking or cython.cast(cython.pointer(uint8_t), side)[0] & UNLOGGED:
-            note_write(state, thing, slot)
+            write_noted(state, thing, slot)
         cython.cast(cython.pointer(uint64_t), slot)[0] = word
 
     def store(self, address: int, offset: int, word: int) -> None:

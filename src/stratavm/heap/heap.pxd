@@ -13,4 +13,6 @@ cdef class Heap:
     cdef void bind(self, HeapWindow* window, visit_t visit, void* owner) noexcept
 
 cdef bint allocation_is_due(HeapState* state, uint64_t size) noexcept nogil
+cdef void write_noted(HeapState* state, uint64_t thing, uint64_t slot) noexcept nogil
+cdef void range_noted(HeapState* state, uint64_t thing, uint64_t slot, uint64_t count) noexcept nogil
 cdef void* heap_new(HeapState* state, uint32_t type_id, uint32_t length, uint64_t size) noexcept nogil

@@ -9,6 +9,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.stratavm.base.events.core import Source
 from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, finish, go_on, keep_new
+from cython.cimports.stratavm.heap.mark import note_range, note_write, tell_range
 from cython.cimports.stratavm.heap.pace import lives_on, next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
@@ -25,6 +26,7 @@ from cython.cimports.stratavm.heap.state import (
     AT_GIVING,
     AT_HOLES,
     AT_LARGE,
+    AT_OLD,
     BLOCK_SHIFT,
     EPOCH,
     GRANULE_SHIFT,
@@ -59,6 +61,9 @@ FIRST_SPEED: Final = 1 << 20
 FULL_SHARE: Final = 600
 """Thousandths of the time that full collections may take where nothing else is said."""
 UNCOUNTED_BLOCKS = cython.declare(uint64_t, 32)  # that a heap may take before whoever counts them looks
+FEW_NOTES = cython.declare(uint64_t, 16)  # are, with an object for each collection
+MANY_NOTES = cython.declare(uint64_t, 1 << 13)  # are worth a slice
+LONG_LOG = cython.declare(uint64_t, 1 << 16)  # words; what is new grows old before there are many more
 ENDLESS = cython.declare(uint64_t, 1 << 62)
 """No object is as large."""
 
@@ -430,9 +435,12 @@ def slice_is_due(state: cython.pointer(HeapState)) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 def keeps_new(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether all that is new is to grow old this time, for which no roots are needed. With an object for each
-    collection it is now and then so while marks are made."""
-    if not state.generational or state.fixed or not (state.window.marking or not is_full_due(state)):
+    """Whether all that is new is to grow old this time, for which no roots are needed: not with large objects, each of
+    which may be much garbage, and which cost nothing to find. With an object for each collection it is now and then so
+    while marks are made."""
+    if not state.generational or state.fixed or state.allocated_large:
+        return False
+    if not state.window.marking and is_full_due(state):
         return False
     if state.always:
         return state.window.marking and state.collections & 3 == 1 and state.tenured == 0
@@ -465,7 +473,7 @@ def allocation_is_due(state, size):
 @cython.exceptval(check=False)
 def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
     """Do what is due before an allocation: a slice, or a look at new objects. Where both are, the look comes before the
-    next allocation, but does not wait for ever."""
+    next allocation, but it waits no longer than that."""
     if state.collecting:
         return
     sliced: cython.bint = slice_is_due(state)
@@ -473,9 +481,9 @@ def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
     due: cython.bint = (kept or not state.rootless) and is_due(state)
     opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
     full: cython.bint
-    if sliced and not (due and state.allocated >= 2 * state.nursery and not state.always):
+    if sliced:
         go_on(state, state.slice_ns)
-        due &= state.always
+        due = due and (state.always or state.allocated >= 2 * state.nursery)
     if due and kept:
         keep_new(state)
     elif due:
@@ -509,3 +517,34 @@ def is_full_due(state: cython.pointer(HeapState)) -> cython.bint:
     if not state.generational:
         return True
     return state.collections & 3 == 0 if state.always else state.grown >= state.trigger
+
+
+# ---- writes ----
+
+
+def write_noted(state, thing, slot):
+    """``note_write``, and what many notes make due: a guest that makes nothing, and only writes, would never come to
+    the end of a full collection in slices; and a log may be as long as all that is old. That changes nothing of what is
+    written: what is new grows old, and nothing has to be noted of the write at hand but what it takes the place of."""
+    note_write(state, thing, slot)
+    state.noted += 1
+    if state.noted < (FEW_NOTES if state.always else MANY_NOTES) or state.collecting or not state.generational:
+        return
+    state.noted = 0
+    if state.closing or state.n_log >= LONG_LOG:
+        keep_new(state)
+    elif state.window.marking:
+        opened: cython.bint = stand(state, AT_OLD, True)
+        go_on(state, state.slice_ns)
+        if opened:
+            go(state)
+
+
+def range_noted(state, thing, slot, count):
+    """``note_range``; before many words are written what is new grows old, instead of a note for each."""
+    if (count >= LONG_LOG or state.n_log >= LONG_LOG) and state.generational and not state.collecting:
+        keep_new(state)
+    if count >= LONG_LOG and state.n_log == 0:
+        tell_range(state, thing, slot, count)
+    else:
+        note_range(state, thing, slot, count)

@@ -363,17 +363,29 @@ def note_range(state, thing, slot, count):
     look_up_types(state)
     if number >= room or state.types[number] == cython.NULL or state.types[number].n_traced == 0:
         return
+    tell_range(state, thing, slot, count)
     info: cython.pointer(TypeInfo) = state.types[number]
     end: uint64_t = slot + 8 * count
-    at: uint64_t = slot
-    while state.window.marking and at < end:
-        if is_traced(info, header, at - thing):
-            mark(state, cython.cast(cython.pointer(uint64_t), at)[0])
-        at += 8
     slot &= ~cython.cast(uint64_t, 15)
     while slot < end:
         log_granule(state, info, thing, slot)
         slot += 16
+
+
+def tell_range(state, thing, slot, count):
+    """While marks are made, what so many words have counts as reachable; as ``note_range``, of which it is a part."""
+    header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
+    number: uint32_t = header[0] & TYPE_MASK
+    room: uint32_t = state.table.room
+    look_up_types(state)
+    if not state.window.marking or number >= room or state.types[number] == cython.NULL:
+        return
+    info: cython.pointer(TypeInfo) = state.types[number]
+    end: uint64_t = slot + 8 * count
+    while slot < end:
+        if is_traced(info, header, slot - thing):
+            mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
+        slot += 8
 
 
 @cython.cfunc

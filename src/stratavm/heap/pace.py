@@ -16,6 +16,10 @@ GUEST_SHARE = cython.declare(uint64_t, 320)
 """Thousandths of the time that guests have at least, while full collections go on in slices."""
 LEAST_SLICED = cython.declare(uint64_t, 100)
 """Thousandths of the guest's time that slices take at least."""
+FAIR_SLICED = cython.declare(uint64_t, 1000)
+"""That they may take whatever looks at new objects do."""
+MOST_SLICED = cython.declare(uint64_t, 8000)
+"""That they may take where more has grown old than was to."""
 SURVIVES = cython.declare(uint64_t, 900)
 UNSEEN = cython.declare(uint64_t, 3)
 ENDLESS = cython.declare(uint64_t, 1 << 63)
@@ -42,14 +46,14 @@ def time_for_new(most_ns, roots_ns):
 
 def bytes_between(live, rate, slice_ns, runway, survival, speed, looking):
     """How many bytes may be handed out between two slices, so that what lives is looked at, ``rate`` bytes of it in a
-    microsecond, before ``runway`` bytes have grown old, which ``survival`` thousandths of what is handed out do. Slices
-    leave to the guest what is its own (``slices_most``) beside looks at new objects, which take ``looking`` thousandths
-    of its time; and they take ``LEAST_SLICED`` thousandths of it, so that they come to an end where nothing grows old.
-    In a millisecond of its time a guest has ``speed`` bytes handed out."""
+    microsecond, before ``runway`` bytes have grown old, which ``survival`` thousandths of what is handed out do. While
+    there is some of it slices leave to the guest what is its own (``slices_most``) beside looks at new objects, which
+    take ``looking`` thousandths of its time; and they take ``LEAST_SLICED`` thousandths of it, so that they come to an
+    end where nothing grows old. In a millisecond of its time a guest has ``speed`` bytes handed out."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
     room: uint64_t = min(runway, MOST_GROWN) * 1000 // max(survival, 1)
     meanwhile: uint64_t = made_in(slice_ns, speed)
-    dense: uint64_t = meanwhile * 1000 // slices_most(looking)
+    dense: uint64_t = meanwhile * 1000 // (slices_most(looking) if runway else MOST_SLICED)
     return max(SMALLEST // 2, dense, min(room // slices, meanwhile * 1000 // LEAST_SLICED))
 
 
@@ -67,14 +71,14 @@ def made_in(time_ns: uint64_t, speed: uint64_t) -> uint64_t:
 def slices_most(looking: uint64_t) -> uint64_t:
     """Thousandths of the guest's time that slices may take at most besides."""
     others: uint64_t = 1_000_000 // GUEST_SHARE - 1000
-    return max(others - min(looking, others), LEAST_SLICED)
+    return max(others - min(looking, others), FAIR_SLICED)
 
 
 def runway_within(allowed, live, rate, slice_ns, survival, speed, looking):
     """How many of ``allowed`` bytes may grow old while slices go on, which begin when the others have: as many as do if
-    slices come as densely as they may, and a quarter more, but no less than an eighth of all, nor more than seven
-    eighths. Where little grows old, no more than a quarter of what lives though slices come as seldom as they may, and
-    than four times what is allowed, it is that much: so guests have their time."""
+    slices come as densely as they may, but no less than an eighth of all, nor more than seven eighths.
+    Where little grows old, no more than a quarter of what lives though slices come as seldom as they may, and than four
+    times what is allowed, it is that much: so guests have their time."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
     meanwhile: uint64_t = made_in(slice_ns, speed)
     dense: uint64_t = max(SMALLEST // 2, meanwhile * 1000 // slices_most(looking))
@@ -83,7 +87,7 @@ def runway_within(allowed, live, rate, slice_ns, survival, speed, looking):
     seldom: uint64_t = min(meanwhile * 1000 // LEAST_SLICED, MOST_GROWN // slices) * slices // 1000 * share
     if seldom <= min(live // 4, allowed * 4):
         return max(allowed // 8, seldom)
-    return max(allowed // 8, min(grown // 4 * 5, allowed // 8 * 7))
+    return max(allowed // 8, min(grown, allowed // 8 * 7))
 
 
 def lives_on(survival, tenured):

@@ -10,7 +10,7 @@ cdef void close_windows(HeapState* state) noexcept nogil
 cdef void learn(HeapState* state, uint32_t block) noexcept nogil
 cdef void forget_holes(HeapState* state) noexcept nogil
 cdef void free_unmarked(HeapState* state) noexcept nogil
-cdef void free_new(HeapState* state, uint64_t survived) noexcept nogil
+cdef uint64_t free_new(HeapState* state, uint64_t survived) noexcept nogil
 cdef uint64_t mark_fresh(HeapState* state) noexcept nogil
 cdef void clean(HeapState* state, uint32_t blocks) noexcept nogil
 cdef void give_back(HeapState* state, uint32_t blocks) noexcept nogil

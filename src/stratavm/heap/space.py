@@ -390,6 +390,7 @@ def large_room(state, size):
     state.side[head * BLOCK_GRANULES] = START
     state.used_blocks += blocks
     state.allocated += blocks * BLOCK
+    state.allocated_large += blocks * BLOCK
     return state.base + head * BLOCK
 
 
@@ -459,14 +460,17 @@ def free_unmarked(state):
 
 def free_new(state, survived):
     """The same of what was handed out since the last collection, of which so many bytes survived: where that is little,
-    the same holes are looked for again."""
+    the same holes are looked for again. How many bytes of large objects are left."""
     n: uint32_t
     block: uint32_t
+    large: uint64_t = 0
     for n in range(state.n_holes):
         block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
         if state.kinds[block] == HEAD:
             if state.side[block * BLOCK_GRANULES] & EPOCH != state.epoch:
                 free_large(state, block, state.spans[block])
+            else:
+                large += state.spans[block] * BLOCK
         elif state.kinds[block] == SMALL:
             if state.poison:
                 spoil(state, block)
@@ -477,6 +481,7 @@ def free_new(state, survived):
     if 2 * survived < state.allocated:
         state.block, state.granule = state.start_block, state.start_granule
     state.start_block, state.start_granule = state.block, state.granule
+    return large
 
 
 @cython.cfunc

@@ -200,8 +200,10 @@ cdef struct HeapState:
     uint64_t told_used               # what they have of it
     uint64_t told_live
     uint64_t allocated               # bytes that were handed out since the last collection
+    uint64_t allocated_large         # of them for large objects
     uint64_t handed                  # and before it, ever
-    uint64_t handed_before           # the last look at new objects but one
+    uint64_t handed_large            # of them for large objects
+    uint64_t handed_before           # for others, when it was measured last
     uint64_t nursery                 # with so many it is time to look for garbage among them
     uint64_t looked_at               # bytes of objects of which fields were looked at, ever
     uint64_t grown                   # bytes of objects that grew old since the last full collection
@@ -215,6 +217,7 @@ cdef struct HeapState:
     uint64_t* log                    # words of old objects that were written to
     uint64_t n_log
     uint64_t room_log
+    uint64_t noted                   # writes that were noted since they were counted last
     uint64_t cycles                  # full collections in slices
     uint64_t slices
     uint64_t slice_bytes             # are handed out between two slices

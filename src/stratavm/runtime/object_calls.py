@@ -14,7 +14,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     FuncRec,
     VMContext,
 )
-from cython.cimports.stratavm.heap.mark import note_write
+from cython.cimports.stratavm.heap.heap import write_noted
 from cython.cimports.stratavm.heap.state import TYPE_MASK, HeapState
 from cython.cimports.stratavm.runtime.exceptions import free_dropped, keep_raised
 from cython.cimports.stratavm.runtime.func import cell_widths, read_cells
@@ -204,7 +204,7 @@ def note(
     context: cython.pointer(ExecContext), vm: cython.pointer(VMContext), thing: uint64_t, slot: uint64_t
 ) -> uint64_t:
     """Builtin ``note``."""
-    note_write(cython.cast(cython.pointer(HeapState), context.heap), thing, slot)
+    write_noted(cython.cast(cython.pointer(HeapState), context.heap), thing, slot)
     return 0
 
 

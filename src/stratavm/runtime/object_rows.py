@@ -16,8 +16,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     ExecContext,
     VMContext,
 )
-from cython.cimports.stratavm.heap.heap import allocation_is_due, heap_new
-from cython.cimports.stratavm.heap.mark import note_range
+from cython.cimports.stratavm.heap.heap import allocation_is_due, heap_new, range_noted
 from cython.cimports.stratavm.heap.state import LARGE, HeapState, TypeInfo, info_of, look_up_types
 from cython.cimports.stratavm.runtime.blueprint import DataSegment, Segments, data_segment_at
 from cython.cimports.stratavm.spec._gen_ops import (
@@ -132,7 +131,7 @@ def note_elements(
 ) -> cython.void:
     """The write barrier: so many elements are about to change."""
     if width == 8 and count:
-        note_range(cython.cast(cython.pointer(HeapState), context.heap), array, array + FIRST + 8 * at, count)
+        range_noted(cython.cast(cython.pointer(HeapState), context.heap), array, array + FIRST + 8 * at, count)
 
 
 @cython.cfunc

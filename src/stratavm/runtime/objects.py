@@ -14,8 +14,8 @@ from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, Activation, ExecContext
 from cython.cimports.stratavm.heap.collect import collect_garbage
-from cython.cimports.stratavm.heap.heap import Heap, allocation_is_due, heap_new
-from cython.cimports.stratavm.heap.mark import is_object, mark_range, note_admitted, note_range, scan_words
+from cython.cimports.stratavm.heap.heap import Heap, allocation_is_due, heap_new, range_noted
+from cython.cimports.stratavm.heap.mark import is_object, mark_range, note_admitted, scan_words
 from cython.cimports.stratavm.heap.space import give_back
 from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, TYPE_MASK, HeapState, HeapWindow
 from cython.cimports.stratavm.runtime.native import stack_pointer
@@ -424,7 +424,7 @@ class Objects:
         first: uint64_t = (address + offset) & ~cython.cast(uint64_t, 7)
         end: uint64_t = address + offset + cython.cast(uint64_t, size)
         if size >= 8:  # of what is smaller none is a reference
-            note_range(self.heap.state, address, first, (end - first + 7) >> 3)
+            range_noted(self.heap.state, address, first, (end - first + 7) >> 3)
         return 0
 
     def load(self, address: int, offset: int, size: int) -> int:
