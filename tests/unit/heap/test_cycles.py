@@ -14,6 +14,7 @@ from stratavm.spec import types as T
 from tests.unit.heap.model import SLICES, Guest, described
 
 LEAF, LINK = (T.STRUCT_ID | n for n in (1, 2))
+LONGS = T.ARRAY_ID | 400
 MIB = 1 << 20
 
 
@@ -196,6 +197,54 @@ def test_a_stack_that_is_full_of_what_slices_have_left() -> None:
                 guest.check()
     guest.check()
     assert seen > 40
+
+
+@pytest.mark.parametrize("live", [0, 100_000])
+def test_large_ones_that_are_dropped_take_no_room(live: int) -> None:
+    """Arrays of a MiB that a word of the stack holds a moment longer, and no more: neither nurseries that are kept nor
+    slices that come by the speed of small ones let garbage grow."""
+    lister = Lister(limit=512 * MIB, pause_ns=500_000)
+    for _ in range(live):
+        lister.push()
+    for _ in range(1500):
+        lister.guest.set_word(0, lister.guest.new(LONGS, MIB // 8, 8 + MIB))
+        for _ in range(500):
+            lister.guest.new(LEAF, 0, 16)
+    assert lister.heap.used_bytes < 100 * MIB
+    lister.check()
+
+
+def test_who_only_writes_comes_to_the_end() -> None:
+    """Slices go on, and the last of them ends the collection, though nothing is made."""
+    lister = Lister(pause_ns=20_000)
+    for _ in range(60_000):
+        lister.push()
+    lister.grow()
+    cycles, minors, writes = lister.heap.cycles[0], lister.heap.minors, 0
+    while lister.heap.cycles[0] == cycles:
+        lister.guest.write(lister.first, 16, lister.guest.load(lister.first, 16))
+        writes += 1
+        assert writes < 5_000_000
+    assert lister.heap.minors == minors
+    lister.check()
+
+
+def test_a_log_is_not_as_long_as_the_heap() -> None:
+    """What is new grows old instead, and the next write of an old word is noted again."""
+    lister = Lister(pause_ns=500_000)
+    for _ in range(120_000):
+        lister.push()
+    lister.heap.collect()
+    link, noted = lister.first, 0
+    side = ctypes.cast(lister.guest.side_byte(lister.first), ctypes.POINTER(ctypes.c_ubyte))
+    while link:
+        next = lister.guest.load(link, 16)
+        lister.guest.write(link, 16, next)
+        link, noted = next, noted + 1
+        if noted == 1:
+            assert not side[1] & 0x40
+    assert side[1] & 0x40
+    lister.check()
 
 
 def test_slices_leave_guests_their_time() -> None:
