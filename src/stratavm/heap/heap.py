@@ -356,7 +356,7 @@ def heap_new(state, type_id, length, size):
         size = (size + 15) & ~cython.cast(uint64_t, 15)
         opened = stand(state, AT_HOLES, will_collect(state))
         give_pages(state, 2 * (size >> BLOCK_SHIFT))
-        keep_pace(state)
+        keep_pace(state, size)
         room = found_room(state, size)
         if room == cython.NULL:
             room = room_after_all(state, size)
@@ -471,8 +471,8 @@ def allocation_is_due(state, size):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
-    """Do what is due before an allocation: a slice, or a look at new objects. Where both are, the look comes before the
+def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
+    """Do what is due before an allocation of so many bytes: a slice, or a look at new objects. Where both are, the look comes before the
     next allocation, but it waits no longer than that."""
     if state.collecting:
         return
@@ -482,7 +482,7 @@ def keep_pace(state: cython.pointer(HeapState)) -> cython.void:
     opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
     full: cython.bint
     if sliced:
-        go_on(state, state.slice_ns)
+        go_on(state, state.slice_ns + (size >> 4))  # a large object is zeroed in no less
         due = due and (state.always or state.allocated >= 2 * state.nursery)
     if due and kept:
         keep_new(state)

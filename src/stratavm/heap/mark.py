@@ -50,14 +50,21 @@ Coming = cython.struct(granules=uint32_t[32], first=uint64_t, count=uint64_t)
 @cython.exceptval(check=False)
 def push(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     """An object that is gray is to be looked at."""
-    block: uint32_t
     if state.n_stack < state.limit_stack:
         state.stack[state.n_stack] = granule
         state.n_stack += 1
     else:
-        block = granule >> (BLOCK_SHIFT - GRANULE_SHIFT)
-        state.overflowed += state.waiting[block] & state.gray == 0
-        state.waiting[block] |= state.gray
+        let_wait(state, granule)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def let_wait(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+    """An object that is gray is to be looked at when others have been: it will be found by its block."""
+    block: uint32_t = granule >> (BLOCK_SHIFT - GRANULE_SHIFT)
+    state.overflowed += state.waiting[block] & state.gray == 0
+    state.waiting[block] |= state.gray
 
 
 @cython.cfunc
@@ -276,6 +283,10 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     header: cython.pointer(uint32_t) = header_at(state, granule)
     info: cython.pointer(TypeInfo) = info_of(state, header)
     granules: uint64_t = size_of(info, header) >> GRANULE_SHIFT
+    if granules > LARGE >> GRANULE_SHIFT and info.element and info.n_traced and state.n_parts >= state.limit_parts:
+        state.side[granule] = START | UNLOGGED | state.gray | state.epoch  # else all of it would be looked at at once
+        let_wait(state, granule)
+        return
     state.side[granule] = START | UNLOGGED | state.epoch
     state.looked_at += granules << GRANULE_SHIFT
     if granules <= LARGE >> GRANULE_SHIFT:

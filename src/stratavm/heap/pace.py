@@ -11,6 +11,7 @@ FREE = cython.declare(uint64_t, 4 << 20)
 LEAST_GROWTH = cython.declare(uint64_t, 4 << 20)
 MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
+MOST_BORN = cython.declare(uint64_t, 1 << 23)
 MOST_SPEED = cython.declare(uint64_t, 1 << 31)
 GUEST_SHARE = cython.declare(uint64_t, 320)
 """Thousandths of the time that guests have at least, while full collections go on in slices."""
@@ -136,5 +137,7 @@ def growth_allowed(live, born, rate, soft, share):
 
 def next_born(born, grown, guest_ns):
     """Bytes that grow old in a millisecond of the guest's time, after it made so many in so long; less than 100
-    microseconds say nothing."""
-    return born if guest_ns < 100_000 else (born + min(grown, MOST_GROWN) * 1000 // (guest_ns // 1000)) // 2
+    microseconds say nothing. No guest writes more than ``MOST_BORN``: large objects are zeroed in pauses."""
+    if guest_ns < 100_000:
+        return born
+    return (born + min(min(grown, MOST_GROWN) * 1000 // (guest_ns // 1000), MOST_BORN)) // 2

@@ -14,7 +14,7 @@ from stratavm.spec import types as T
 from tests.unit.heap.model import SLICES, Guest, described
 
 LEAF, LINK = (T.STRUCT_ID | n for n in (1, 2))
-LONGS = T.ARRAY_ID | 400
+REFS, LONGS = T.ARRAY_ID | 70, T.ARRAY_ID | 400
 MIB = 1 << 20
 
 
@@ -211,6 +211,30 @@ def test_large_ones_that_are_dropped_take_no_room(live: int) -> None:
         for _ in range(500):
             lister.guest.new(LEAF, 0, 16)
     assert lister.heap.used_bytes < 100 * MIB
+    lister.check()
+
+
+def test_a_long_array_behind_many_others_is_looked_at_in_parts() -> None:
+    """Though so many of these have parts left that there is room for no other's."""
+    lister = Lister(pause_ns=2_000)
+    guest, length, holder = lister.guest, 300_000, 0
+    last = guest.new(REFS, length, 8 + 8 * length)
+    guest.set_root(1, last)
+    for link in range(3200):
+        array = guest.new(REFS, 300, 8 + 8 * 300)
+        guest.store(array, 8, holder if link else last)
+        guest.set_root(1, array)
+        holder = array
+    side = ctypes.cast(guest.side_byte(last), ctypes.POINTER(ctypes.c_ubyte))
+    lister.heap.collect()
+    lister.grow()
+    while side[1] & 7 != side[0] & 7 or side[1] & 7 == side[length // 2] & 7:
+        if not lister.heap.is_marking:
+            lister.grow()
+        guest.new(LEAF, 0, 16)
+    while lister.heap.is_marking:
+        guest.new(LEAF, 0, 16)
+    assert {side[at] & 7 for at in range(length // 2)} == {side[0] & 7}
     lister.check()
 
 

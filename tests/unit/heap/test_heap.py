@@ -624,9 +624,10 @@ def test_a_share_of_the_time_is_worth_more_than_a_soft_limit() -> None:
 
 
 def test_what_grows_old_is_counted_by_the_guests_time() -> None:
-    """Half of what it was, half of what was seen; a moment says nothing."""
+    """Half of what it was, half of what was seen, but no more than a guest can write; a moment says nothing."""
     assert next_born(1000, 2_000_000, 1_000_000) == (1000 + 2_000_000) // 2
     assert next_born(1000, 5, 99_999) == 1000
+    assert next_born(0, 1 << 40, 1_000_000) == 1 << 22  # large ones
 
 
 def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
