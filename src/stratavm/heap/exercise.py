@@ -6,7 +6,7 @@ benches of the heap alone; no engine has one.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.stratavm.heap.heap import Heap, heap_new, write_noted
+from cython.cimports.stratavm.heap.heap import Heap, heap_new, range_noted, write_noted
 from cython.cimports.stratavm.heap.mark import mark_range, note_handle, scan_words
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
 
@@ -86,6 +86,18 @@ class Exerciser:
     def write(self, address: int, offset: int, reference: int) -> None:
         """Change a reference in an object as machine code does: where that is old, it is noted."""
         self.put(address, address + offset, reference)
+
+    @property
+    def first_block(self) -> int:
+        """Where the next search for holes begins that begins anew."""
+        return self.heap.state.start_block
+
+    def write_all(self, address: int, references: list[int]) -> None:
+        """Change the elements of an array, all at once."""
+        at: uint64_t
+        range_noted(self.heap.state, address, cython.cast(uint64_t, address) + 8, len(references))
+        for at in range(len(references)):
+            cython.cast(cython.pointer(uint64_t), cython.cast(uint64_t, address))[1 + at] = references[at]
 
     def put(self, thing, slot, word):
         """``write``."""

@@ -383,7 +383,7 @@ def room_after_all(state: cython.pointer(HeapState), size: uint64_t) -> cython.p
     if state.collecting:
         return room
     if room == cython.NULL and state.window.marking:
-        finish(state, not state.rootless)
+        finish(state, not state.rootless and not state.lost)
         room = found_room(state, size)
     if room == cython.NULL and not state.rootless:
         collect_garbage(state, True)
@@ -472,8 +472,8 @@ def allocation_is_due(state, size):
 @cython.nogil
 @cython.exceptval(check=False)
 def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
-    """Do what is due before an allocation of so many bytes: a slice, or a look at new objects. Where both are, the look comes before the
-    next allocation, but it waits no longer than that."""
+    """Do what is due before an allocation of so many bytes: a slice, or a look at new objects. Where both are, the look
+    comes before the next allocation, but it waits no longer than that."""
     if state.collecting:
         return
     sliced: cython.bint = slice_is_due(state)
@@ -536,6 +536,8 @@ def write_noted(state, thing, slot):
     elif state.window.marking:
         opened: cython.bint = stand(state, AT_OLD, True)
         go_on(state, state.slice_ns)
+        if state.closing:
+            keep_new(state)
         if opened:
             go(state)
 

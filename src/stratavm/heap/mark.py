@@ -407,7 +407,7 @@ def log_granule(
 ) -> cython.void:
     """Note the words of a granule of an object that are references, if it is old and that was not done."""
     side: cython.pointer(uint8_t) = state.side + ((first - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT)
-    if side[0] & UNLOGGED == 0:
+    if side[0] & UNLOGGED == 0 or state.lost:
         return
     side[0] &= ~UNLOGGED
     room: uint64_t = 2 * state.room_log + 1024

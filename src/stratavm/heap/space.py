@@ -47,6 +47,7 @@ from cython.cimports.stratavm.heap.state import (
     TypeInfo,
     first_free,
     first_live,
+    free_of,
     header_at,
     info_of,
     size_of,
@@ -299,17 +300,20 @@ def touched(begin: cython.p_char, size: uint64_t) -> cython.bint:
 @cython.nogil
 @cython.exceptval(check=False)
 def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, most: uint32_t) -> cython.bint:
-    """Go on to the next hole that has so many granules, within so many blocks that have holes; smaller ones are passed
-    over until the next collection."""
+    """Go on to the next hole that has so many granules, within so many blocks that have holes, or fewer where these
+    have many; smaller ones are passed over until the next collection. Where a block at the beginning has none, nobody
+    looks there again before the next full one."""
     first: uint32_t
     start: uint32_t
     end: uint32_t
+    runs: uint32_t
     while most and state.block < state.n_blocks:
         first = state.block * BLOCK_GRANULES
         end = first + BLOCK_GRANULES
         if state.kinds[state.block] == SMALL and (
             state.granule or (state.live[state.block] < BLOCK_GRANULES and state.fresh[state.block] == 0)
         ):
+            runs = 8
             start = first_free(state, first + state.granule, end)
             while start < end:
                 end = first_live(state, start, end)
@@ -322,7 +326,12 @@ def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, most: uint32_t
                 start = end
                 end = first + BLOCK_GRANULES
                 start = first_free(state, start, end)
-            most -= 1
+                runs += 1
+            most -= min(most, runs >> 3)
+        if state.block == state.start_block and state.fresh[state.block] == 0:
+            if state.kinds[state.block] != UNUSED and state.kinds[state.block] != LEAVING:
+                state.start_block += 1
+                state.start_granule = 0
         state.block += 1
         state.granule = 0
     return False
@@ -356,7 +365,7 @@ def room_for(state, size):
     if size > window.end - window.next and not (
         next_hole(state, size >> GRANULE_SHIFT, MANY_BLOCKS)
         or whole_block(state, state.window)
-        or next_hole(state, size >> GRANULE_SHIFT, state.n_blocks)
+        or next_hole(state, size >> GRANULE_SHIFT, state.n_blocks * (BLOCK_GRANULES >> 3))
     ):
         return cython.NULL
     found = window.next
@@ -547,16 +556,11 @@ def spoil(state: cython.pointer(HeapState), block: uint32_t) -> cython.void:
 def clean(state, blocks):
     """Side bytes of so many more blocks have no other number than the heap's, so that the others can be used again."""
     at: uint32_t
-    end: uint32_t
-    stop: uint32_t
+    words: cython.pointer(uint64_t)
     while blocks and state.clean < state.n_blocks:
         if state.kinds[state.clean] == SMALL:
-            at = state.clean * BLOCK_GRANULES
-            end = at + BLOCK_GRANULES
-            while at < end:
-                at = first_free(state, at, end)
-                stop = first_live(state, at, end)
-                memset(state.side + at, 0, stop - at)
-                at = stop
+            words = cython.cast(cython.pointer(uint64_t), state.side + state.clean * BLOCK_GRANULES)
+            for at in range(BLOCK_GRANULES >> 3):
+                words[at] &= ~((free_of(words[at], state.epoch, state.previous) >> 7) * 0xFF)
         state.clean += 1
         blocks -= 1
