@@ -4,7 +4,7 @@ from stratavm.heap.state cimport HeapState
 
 cdef bint reserve_space(HeapState* state, uint64_t limit) noexcept nogil
 cdef void give_space(HeapState* state) noexcept nogil
-cdef char* room_for(HeapState* state, uint64_t size) noexcept nogil
+cdef char* room_for(HeapState* state, uint64_t size, bint soon) noexcept nogil
 cdef char* large_room(HeapState* state, uint64_t size) noexcept nogil
 cdef void close_windows(HeapState* state) noexcept nogil
 cdef void learn(HeapState* state, uint32_t block) noexcept nogil

@@ -57,6 +57,11 @@ BLOCK = cython.declare(uint64_t, 1 << BLOCK_SHIFT)
 LOWEST = cython.declare(uint64_t, 1 << 32)
 """Smaller references are handles."""
 MANY_BLOCKS = cython.declare(uint32_t, 256)  # are searched for a hole before one is taken that nobody used
+MANY_HOLES = cython.declare(uint64_t, 1024)  # are passed over then
+WORTH_IT = cython.declare(uint32_t, 8)  # granules of a hole
+FEW_LEFT = cython.declare(uint32_t, 64)  # blocks
+ENDLESS = cython.declare(uint64_t, 1 << 63)
+ENDLESS_BLOCKS = cython.declare(uint32_t, 0xFFFFFFFF)
 GIVEN_BACK = cython.declare(cython.int, 4)  # MADV_DONTNEED
 MOST_BLOCKS = cython.declare(uint64_t, (1 << 20) - PART_BLOCKS // 2)
 """A granule's number has 32 bits, and so has the one behind the last; half of them, since there is address space for
@@ -297,43 +302,58 @@ def touched(begin: cython.p_char, size: uint64_t) -> cython.bint:
 
 
 @cython.cfunc
+@cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, most: uint32_t) -> cython.bint:
-    """Go on to the next hole that has so many granules, within so many blocks that have holes, or fewer where these
-    have many; smaller ones are passed over until the next collection. Where a block at the beginning has none, nobody
-    looks there again before the next full one."""
+def begin_at(state: cython.pointer(HeapState), changes: uint32_t, granule: uint32_t) -> cython.void:
+    """After the next look at new objects the search begins where it is now, or at the block before that changes."""
+    if changes > state.block:
+        state.start_block, state.start_granule = state.block, granule
+    elif changes > state.start_block:
+        state.start_block, state.start_granule = changes, 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, blocks: uint32_t, smaller: uint64_t) -> cython.bint:
+    """Go on to the next hole that has so many granules, within so many blocks that have holes, and pass over so many
+    ``smaller`` ones: these are looked at again after the next full collection. Where no hole was handed out since the
+    last look at new objects, the search begins behind them the next time, but not behind blocks that have new ones or
+    may get some: what is left there will be holes."""
+    idle: cython.bint = state.block == state.start_block and state.granule == state.start_granule
+    changes: uint32_t = ENDLESS_BLOCKS
     first: uint32_t
     start: uint32_t
     end: uint32_t
-    runs: uint32_t
-    while most and state.block < state.n_blocks:
+    while blocks and smaller and state.block < state.n_blocks:
         first = state.block * BLOCK_GRANULES
         end = first + BLOCK_GRANULES
         if state.kinds[state.block] == SMALL and (
             state.granule or (state.live[state.block] < BLOCK_GRANULES and state.fresh[state.block] == 0)
         ):
-            runs = 8
             start = first_free(state, first + state.granule, end)
             while start < end:
                 end = first_live(state, start, end)
                 if end - start >= wanted:
+                    if idle:
+                        begin_at(state, changes, start - first)
                     state.granule = end - first
                     if state.granule == BLOCK_GRANULES:
                         state.block += 1
                         state.granule = 0
                     return hand_out(state, state.window, start, end)
+                smaller -= smaller != 0
                 start = end
                 end = first + BLOCK_GRANULES
                 start = first_free(state, start, end)
-                runs += 1
-            most -= min(most, runs >> 3)
-        if state.block == state.start_block and state.fresh[state.block] == 0:
-            if state.kinds[state.block] != UNUSED and state.kinds[state.block] != LEAVING:
-                state.start_block += 1
-                state.start_granule = 0
+            blocks -= 1
+        elif state.fresh[state.block] or state.kinds[state.block] == UNUSED or state.kinds[state.block] == LEAVING:
+            changes = min(changes, state.block)
         state.block += 1
         state.granule = 0
+    if idle:
+        begin_at(state, changes, 0)
     return False
 
 
@@ -354,18 +374,30 @@ def whole_block(state: cython.pointer(HeapState), window: cython.pointer(HeapWin
     return True
 
 
-def room_for(state, size):
-    """Zeroed room for an object of up to LARGE bytes that the window has no room for, or NULL."""
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def worth_it(state: cython.pointer(HeapState)) -> uint32_t:
+    """Granules that a hole has at least to be handed out: each hole costs as much as some objects. But where few blocks
+    are left all are used, and so are those that are looked at for late writes."""
+    return WORTH_IT if state.most_blocks - state.used_blocks > FEW_LEFT and not state.poison else 1
+
+
+def room_for(state, size, soon):
+    """Zeroed room for an object of up to LARGE bytes that the window has no room for, or NULL; ``soon``: in a few
+    microseconds, or NULL. While there are blocks that nobody uses holes are passed over that are not worth it."""
     window: cython.pointer(HeapWindow) = state.window
+    wanted: uint32_t = cython.cast(uint32_t, size) >> GRANULE_SHIFT
     found: uint64_t
     if size > MEDIUM:  # what is left of the window goes on being used
         window = cython.address(state.aside)
         if size > window.end - window.next and not whole_block(state, window):
             window = state.window
     if size > window.end - window.next and not (
-        next_hole(state, size >> GRANULE_SHIFT, MANY_BLOCKS)
+        next_hole(state, max(wanted, worth_it(state)), MANY_BLOCKS, MANY_HOLES)
         or whole_block(state, state.window)
-        or next_hole(state, size >> GRANULE_SHIFT, state.n_blocks * (BLOCK_GRANULES >> 3))
+        or (not soon and next_hole(state, wanted, state.n_blocks, ENDLESS))
     ):
         return cython.NULL
     found = window.next
@@ -560,7 +592,7 @@ def clean(state, blocks):
     while blocks and state.clean < state.n_blocks:
         if state.kinds[state.clean] == SMALL:
             words = cython.cast(cython.pointer(uint64_t), state.side + state.clean * BLOCK_GRANULES)
-            for at in range(BLOCK_GRANULES >> 3):
+            for at in range(BLOCK_GRANULES // 8):
                 words[at] &= ~((free_of(words[at], state.epoch, state.previous) >> 7) * 0xFF)
         state.clean += 1
         blocks -= 1

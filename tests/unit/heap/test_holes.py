@@ -1,0 +1,58 @@
+"""Which holes new objects go into: what lies between objects that live on may not be worth it."""
+
+from __future__ import annotations
+
+import pytest
+
+from stratavm.heap.exercise import Exerciser
+from stratavm.heap.heap import Heap
+from stratavm.heap.verify import verify
+from tests.unit.heap.model import described
+from tests.unit.heap.test_heap import LEAF, REFS
+
+MIB = 1 << 20
+COUNT = 20_000
+
+
+def comb(limit: int) -> tuple[Exerciser, set[int]]:
+    """A heap in which every other object lives on, and where those were that do not."""
+    guest = Exerciser(Heap(described(), limit), 2, 1)
+    kept = guest.new(REFS, COUNT, 8 + 8 * COUNT)
+    guest.set_root(0, kept)
+    gone = set[int]()
+    for at in range(COUNT):
+        guest.store(kept, 8 + 8 * at, guest.new(LEAF, 0, 16))
+        gone.add(guest.new(LEAF, 0, 16))
+    guest.heap.collect()
+    assert verify(guest.heap) == []
+    return guest, gone
+
+
+def test_small_holes_are_passed_over() -> None:
+    """While there are blocks that nobody uses; a hole costs as much as some objects do."""
+    guest, gone = comb(64 * MIB)
+    made = [guest.new(LEAF, 0, 16) for _ in range(2 * COUNT)]
+    assert len(gone.intersection(made)) <= 1  # the last has room behind it
+    assert verify(guest.heap) == []
+
+
+def test_small_holes_are_used_where_few_blocks_are_left() -> None:
+    """All of them, before there is said to be no room."""
+    guest, gone = comb(MIB)
+    made = {guest.new(LEAF, 0, 16) for _ in range(COUNT)}
+    assert len(gone & made) > COUNT // 2
+    assert verify(guest.heap) == []
+
+
+def test_who_looks_for_a_hole_asks_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is a pause but collections, where nobody reads a journal; all that looked for holes are in one."""
+    monkeypatch.delenv("STRATA_CHECK", raising=False)
+    for entries in (0, 1 << 16):
+        guest = Exerciser(Heap(described(), 64 * MIB), 1, 1)
+        guest.heap.by_generations(500_000)
+        if entries:
+            guest.heap.watch(entries)
+        for _ in range(100_000):
+            guest.new(LEAF, 0, 16)
+        pauses, holes = sum(guest.heap.pauses.values()), 100_000 * 16 >> 15
+        assert (pauses >= holes) is (entries > 0)
