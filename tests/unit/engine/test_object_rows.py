@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from stratavm import Config, Engine, GcConfig, GcConstants, InstancePoisoned, Module, OutOfFuel, Store, Trap
+from stratavm.contract import objects as objects_of_guests
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
@@ -233,7 +234,8 @@ def test_an_element_of_a_new_array_is_a_unit_of_fuel(tier: str) -> None:
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_long_array_is_filled_with_polls(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its parts, so that it can be stopped; what it is filled with is held meanwhile."""
+    """Between its parts, so that it can be stopped; nothing is collected meanwhile, for what the row has made
+    lies nowhere yet."""
     text = """(module (type $s (struct (field i32))) (type $a (array (ref $s)))
       (func (export "churn") (param i32)
         (loop (drop (struct.new $s (local.get 0)))
@@ -242,17 +244,97 @@ def test_a_long_array_is_filled_with_polls(tier: str, monkeypatch: pytest.Monkey
         (struct.get $s 0
           (array.get $a (array.new $a (struct.new $s (i32.const 9)) (local.get 0)) (i32.const 5000)))))"""
     seen: list[tuple[int, int]] = []
+    minors: list[int] = []
 
     def parts(instance: Any, count: int, size: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
         for part in protocols.parts(instance, count, size, backwards):
             seen.append(part)
-            instance.exports["churn"](200)
+            minors.append(instance.store.gc_metrics().minors)
+            instance.exports["churn"](5000)
             yield part
 
-    instance = made(tier, text)
+    instance = made(tier, text, gc=OFTEN)
+    instance.exports["churn"](5000)  # there is a heap
     monkeypatch.setattr(objects, "parts", parts)
     assert instance.exports["f"](10_000) == 9
     assert seen == [(0, 4096), (4096, 4096), (8192, 1808)]
+    assert minors[0] == minors[1] == minors[2] > 0
+    instance.exports["churn"](5000)
+    assert instance.store.gc_metrics().minors > minors[0]
+
+
+SEGMENTS: Final = f"""(module
+  (type $s (struct (field i32))) (type $n (array (mut i64))) (type $r (array (mut (ref null $s))))
+  (data $d "{"a" * 65_592}bbbbbbbb")
+  (elem $e (ref null $s) {"(ref.null $s)" * 8199} (struct.new $s (i32.const 9)))
+  (func (export "drop") (data.drop $d) (elem.drop $e))
+  (func (export "new_data") (result (ref $n)) (array.new_data $n $d (i32.const 0) (i32.const 8200)))
+  (func (export "init_data") (result (ref $n)) (local $a (ref $n))
+    (local.set $a (array.new_default $n (i32.const 8202)))
+    (array.init_data $n $d (local.get $a) (i32.const 2) (i32.const 0) (i32.const 8200))
+    (local.get $a))
+  (func (export "new_elem") (result (ref $r)) (array.new_elem $r $e (i32.const 0) (i32.const 8200)))
+  (func (export "init_elem") (result (ref $r)) (local $a (ref $r))
+    (local.set $a (array.new_default $r (i32.const 8202)))
+    (array.init_elem $r $e (local.get $a) (i32.const 2) (i32.const 0) (i32.const 8200))
+    (local.get $a)))"""
+"""Arrays of segments of more than 64 KiB, which nobody writes without a poll."""
+FROM_SEGMENTS: Final = ("new_data", "init_data", "new_elem", "init_elem")
+
+
+@pytest.mark.parametrize("name", FROM_SEGMENTS)
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_a_long_segment_is_written_with_polls(tier: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its parts, so that it can be stopped. Who is called in a poll may drop the segment: what is written is
+    what it had."""
+    seen: list[tuple[int, int]] = []
+
+    def parts(instance: Any, count: int, size: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
+        for part in protocols.parts(instance, count, size, backwards):
+            instance.exports["drop"]()
+            seen.append(part)
+            yield part
+
+    instance = made(tier, SEGMENTS)
+    monkeypatch.setattr(objects, "parts", parts)
+    found = list(instance.exports[name]())
+    assert seen == [(0, 4096), (4096, 4096), (8192, 8)]
+    if name.endswith("data"):
+        assert found[-8200:] == [0x6161_6161_6161_6161] * 8199 + [0x6262_6262_6262_6262]
+        assert not any(found[:-8200])
+    else:
+        assert found[:-1] == [None] * (len(found) - 1)
+        assert list(found[-1]) == [9]
+
+
+@pytest.mark.parametrize("name", FROM_SEGMENTS)
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_a_long_segment_for_which_there_is_no_fuel_is_not_written(
+    tier: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An element is a unit of fuel, which is taken before the first one."""
+    written: list[int] = []
+
+    def setter(home: Any, type_index: int, field: int) -> Callable[[int, int, int, int], None]:
+        put = objects_of_guests.setter(home, type_index, field)
+
+        def counted(raw: int, at: int, count: int, bits: int) -> None:
+            written.append(at)
+            put(raw, at, count, bits)
+
+        return counted
+
+    monkeypatch.setattr(objects, "setter", setter)
+    instance = made(tier, SEGMENTS, fuel=1 << 40)
+    instance.exports[name]()
+    spent = (1 << 40) - (instance.store.fuel or 0)
+    assert 8200 <= spent < 3 * 8200
+    assert len(written) == 8200
+    written.clear()
+    instance.store.fuel = spent - 1
+    with pytest.raises(OutOfFuel):
+        instance.exports[name]()
+    assert not written
 
 
 @pytest.mark.parametrize("tier", MACHINE[:2])

@@ -131,32 +131,45 @@ def _segment(op: Op, instance: InstanceLike) -> Callable[[int, int], Iterable[in
     return numbers
 
 
+def _writer(op: Op, instance: InstanceLike) -> Callable[[int, int, int, Iterable[int]], None]:
+    """What writes so many values of a segment into an array from a place on. It polls: a frame holds the array. Whoever
+    drops the segment in a poll frees nothing: in the midst of a step no store does."""
+    put = setter(instance, op.imms[0], 0)
+
+    def write(array: int, at: int, count: int, values: Iterable[int]) -> None:
+        rest = iter(values)
+        for start, n in parts(instance, count, PART_VALUES):
+            for place, raw in zip(range(at + start, at + start + n), rest, strict=False):
+                put(array, place, 1, raw)
+
+    return write
+
+
 def _array_new_segment(op: Op, instance: InstanceLike) -> Step:
-    index, read, put = op.imms[0], _segment(op, instance), setter(instance, op.imms[0], 0)
+    index, read, write = op.imms[0], _segment(op, instance), _writer(op, instance)
 
     def array_new_segment(stack: list[int], locals_: list[int]) -> None:
-        count, start = stack[-1], stack[-2]
+        start, count = stack[-2:]
         values = read(start, count)
         made = instance.new_object(index, count)
-        for place, raw in enumerate(values):
-            put(made, place, 1, raw)
         instance.charge(count)  # behind what may fail and be done again where guests have dropped something
         stack[-2:] = [made]
+        write(made, 0, count, values)
 
     return array_new_segment
 
 
 def _array_init(op: Op, instance: InstanceLike) -> Step:
-    read, put = _segment(op, instance), setter(instance, op.imms[0], 0)
+    read, write = _segment(op, instance), _writer(op, instance)
 
     def array_init(stack: list[int], locals_: list[int]) -> None:
-        count, start, at = stack.pop(), stack.pop(), stack.pop()
-        array = there(stack.pop(), "null_array")
+        raw, at, start, count = stack[-4:]
+        array = there(raw, "null_array")
         inside(count, at, instance.length_of(array))
         values = read(start, count)
         instance.charge(count)
-        for place, raw in enumerate(values, at):
-            put(array, place, 1, raw)
+        write(array, at, count, values)
+        del stack[-4:]
 
     return array_init
 
