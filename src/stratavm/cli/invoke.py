@@ -23,14 +23,14 @@ def parse_call(module: Module, name: str, texts: tuple[str, ...]) -> list[Any]:
     type_ = find_function(module, name)
     if len(texts) != len(type_.params):
         wanted = f"{len(type_.params)} argument{'s' * (len(type_.params) != 1)}"
-        whose = named(signature(name, type_), module.engine.runtime)
+        whose = named(signature(name, type_), None, module.blueprint)
         raise ValueError(f"{whose} takes {wanted}, got {len(texts)}")
     values = []
     for number, (param, text) in enumerate(zip(type_.params, texts, strict=True), 1):
         try:
             values.append(parse_argument(param, text))
         except (ValueError, OverflowError) as error:
-            said = named(str(error), module.engine.runtime)
+            said = named(str(error), None, module.blueprint)
             raise ValueError(f"argument {number} of {printable(name)}: {said}") from None
     return values
 

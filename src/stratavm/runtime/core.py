@@ -19,8 +19,11 @@ from stratavm.runtime.allocator import MappedMemories, MemoryAllocator
 from stratavm.runtime.typeids import TypeIds
 
 if TYPE_CHECKING:
+    from weakref import WeakKeyDictionary
+
     from stratavm.heap.types import Descriptors
     from stratavm.module.model import Module
+    from stratavm.runtime.typenames import Spoken
 
 
 class Runtime:
@@ -29,12 +32,12 @@ class Runtime:
     Attributes: ``types`` gives canonical type ids; ``stubs`` is None where no machine code runs (the oracle alone);
     ``bus`` is where the events of its stores go; ``allocator`` gives memories their address space; ``asynchronous``
     loads what drives asynchronous calls (``call_async``, and ``refusal`` where there is none), None where nothing does;
-    ``descriptors`` are those of guests' objects, None until a module has some, and ``declared`` says which modules
-    declare types of them, with their ids (``typenames``); ``things`` loads what Python has of such
-    objects, None where that is no more than a reference.
+    ``descriptors`` are those of guests' objects, None until a module has some; ``declared`` says by the ids of types
+    which modules declare them, and at which index, ``spoken`` what the modules of a store call them (``typenames``);
+    ``things`` loads what Python has of such objects, None where that is no more than a reference.
     """
 
-    __slots__ = ("allocator", "asynchronous", "bus", "declared", "descriptors", "stubs", "things", "types")
+    __slots__ = ("allocator", "asynchronous", "bus", "declared", "descriptors", "spoken", "stubs", "things", "types")
 
     def __init__(
         self,
@@ -49,7 +52,8 @@ class Runtime:
         self.allocator = allocator or MappedMemories()
         self.types = TypeIds()
         self.descriptors: Descriptors | None = None
-        self.declared: list[tuple[Callable[[], Module | None], tuple[int, ...]]] = []
+        self.declared: dict[int, tuple[tuple[Callable[[], Module | None], int], ...]] = {}
+        self.spoken: WeakKeyDictionary[Any, Spoken] | None = None
         self.stubs = stubs
         self.bus = bus or Bus()
         builtin_calls.check()

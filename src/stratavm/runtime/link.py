@@ -127,7 +127,7 @@ def check_imports(store: Store, blueprint: Blueprint, imports: object) -> cython
         raise LinkError(f"unknown import: expected {len(blueprint.imports)} imports, found {len(imports)}")
     for i in range(len(blueprint.imports)):
         if not _is_function(store, imports[i], blueprint.import_ids[i]):
-            _check_import(store, blueprint.ids, blueprint.imports[i], imports[i], blueprint.plan)
+            _check_import(store, blueprint, blueprint.imports[i], imports[i])
     return 0
 
 
@@ -149,7 +149,7 @@ def check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any)
     Raises:
         LinkError: it does not.
     """
-    _check_import(store, blueprint.ids, wanted, given, blueprint.plan)
+    _check_import(store, blueprint, wanted, given)
 
 
 def check_shared(runtime: object, blueprint: Blueprint, wanted: Import, given: Any) -> None:
@@ -176,29 +176,29 @@ def _check_memory(where: str, wanted: Import, given: Any, plan: str) -> None:
         raise LinkError(f"incompatible import type for {where}: {found}")
 
 
-def _check_import(store: Store, ids: tuple[int, ...], wanted: Import, given: Any, plan: str) -> None:
+def _check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any) -> None:
     """Raise LinkError unless the object fits."""
     where = wanted.label
     if wanted.kind == "memory" and is_shared(given):
         if given.runtime is not store.runtime:
             raise LinkError(f"incompatible import type for {where}: it belongs to another engine")
-        return _check_memory(where, wanted, given, plan)
+        return _check_memory(where, wanted, given, blueprint.plan)
     if not isinstance(given, _CLASSES[wanted.kind]):
         raise LinkError(f"incompatible import type for {where}: expected a {wanted.kind}, found {_describe(given)}")
     if given.store is not store:
         raise LinkError(f"incompatible import type for {where}: it belongs to another store")
     if wanted.kind == "memory":
-        return _check_memory(where, wanted, given, plan)
+        return _check_memory(where, wanted, given, blueprint.plan)
     if wanted.kind == "func":
         assert wanted.type_index is not None
-        fits = store.runtime.types.matches(given.type_id, ids[wanted.type_index])
+        fits = store.runtime.types.matches(given.type_id, blueprint.ids[wanted.type_index])
     elif wanted.kind == "tag":
         assert wanted.type_index is not None
-        fits = given.type_id == ids[wanted.type_index]
+        fits = given.type_id == blueprint.ids[wanted.type_index]
     else:
         fits = extern_matches(given.type, wanted.type, store.runtime.types.matches)
     if not fits:
-        expected, found = (named(describe(t), store.runtime) for t in (wanted.type, given.type))
+        expected, found = named(describe(wanted.type), store, blueprint), named(describe(given.type), store)
         alike = ": types of one name that differ, in their fields or in their groups" if expected == found else ""
         raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}{alike}")
     return None

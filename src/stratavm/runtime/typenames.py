@@ -1,55 +1,123 @@
 """What types of guests are called in messages: by the names that their modules give them, not by numbers of the engine.
 
-Messages are made of canonical ids (``type#7``), which mean a type and no module. Which modules declare it the engine
-knows, as long as they are there.
+Messages are made of canonical ids (``type#7``), which mean a type and no module. The module that a message is about is
+asked first, then those of the store; what none of them declares is called as other modules of the engine do that are
+there, a few of them. What a message costs no other store makes more.
 """
 
 from __future__ import annotations
 
-from stratavm.base.forms import TYPE_CHECKING, Any
+from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.spec.types import UNNAMED, type_name
 
 if TYPE_CHECKING:
     from stratavm.module.model import Module
+    from stratavm.runtime.blueprint import Blueprint
     from stratavm.runtime.core import Runtime
     from stratavm.spec.types import ValType
+
+FEW: Final = 4
+"""So many modules are known for each type beside those of stores."""
+
+
+class Spoken:
+    """Names that the modules of a store have for types. Ids mean these types as long as it is there.
+
+    Attributes: ``seen``: of so many of its instances; ``names`` by id; ``indices`` by id, where a module has no name.
+    """
+
+    __slots__ = ("indices", "names", "seen")
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.names: dict[int, str] = {}
+        self.indices: dict[int, str] = {}
+
+    def look(self, instances: list[Any]) -> None:
+        """At those that came since: the first that has a name for a type counts. Threads may look at once."""
+        for instance in instances[self.seen :]:
+            blueprint = instance.blueprint
+            for at, id in enumerate(blueprint.ids):
+                if name := _name(blueprint.module, at):
+                    self.names.setdefault(id, name)
+                else:
+                    self.indices.setdefault(id, str(at))
+        self.seen = len(instances)
 
 
 def note_names(runtime: Runtime, module: Module, ids: tuple[int, ...]) -> None:
     """Have a module's names for its types, whose ids these are, as long as it is there."""
     with importing:
         from weakref import ref
-    runtime.declared = [*[known for known in runtime.declared if known[0]() is not None], (ref(module), ids)]
+    here = ref(module)
+    for at, id in enumerate(ids):
+        known = [one for one in runtime.declared.get(id, ()) if one[0]() is not None]
+        runtime.declared[id] = (*known[: FEW - 1], (here, at))  # as a whole: other threads read it
 
 
-def named(text: str, runtime: Runtime | None) -> str:
-    """A message with types as the text format spells them: ``$name``, or an index where no module names them."""
+def named(text: str, refs: Any, blueprint: Blueprint | None = None) -> str:
+    """A message with types as the text format spells them: ``$name``, or an index where no module names them. ``refs``:
+    the store, if any; ``blueprint``: of the module that it is about, if it is about one."""
     first, *parts = text.split(UNNAMED)
-    if not parts or runtime is None:
+    if not parts:
         return text
     found = [first]
     for part in parts:
         digits = part[: len(part) - len(part.lstrip("0123456789"))]
-        found += _called(int(digits), runtime) if digits else UNNAMED, part[len(digits) :]
+        found += _called(int(digits), refs, blueprint) if digits else UNNAMED, part[len(digits) :]
     return "".join(found)
 
 
 def spelled(type_: ValType, refs: Any) -> str:
     """A value type of a store in a message."""
-    return named(type_name(type_), getattr(refs, "runtime", None))
+    return named(type_name(type_), refs)
 
 
-def _called(id: int, runtime: Runtime) -> str:
-    """What the modules of an engine call a type: the first that has a name for it counts."""
+def _name(module: Module, at: int) -> str:
+    name = module.names.types.get(at)
+    return f"${printable(name)}" if name else ""
+
+
+def _called(id: int, refs: Any, blueprint: Blueprint | None) -> str:
+    """What a type is called."""
     index = ""
-    for reference, ids in runtime.declared:
+    if blueprint is not None and id in blueprint.ids:
+        at = blueprint.ids.index(id)
+        if name := _name(blueprint.module, at):
+            return name
+        index = str(at)
+    runtime = getattr(refs, "runtime", None)
+    if runtime is not None:
+        own = _spoken(runtime, refs)
+        if name := own.names.get(id, ""):
+            return name
+        index = index or own.indices.get(id, "") or _declared(runtime, id)
+    return index or f"{UNNAMED}{id}"
+
+
+def _spoken(runtime: Runtime, store: Any) -> Spoken:
+    """What the modules of a store say, those that came last too."""
+    if runtime.spoken is None:
+        with importing:
+            from weakref import WeakKeyDictionary
+        runtime.spoken = WeakKeyDictionary()
+    own: Spoken | None = runtime.spoken.get(store)
+    if own is None:
+        own = runtime.spoken[store] = Spoken()
+    own.look(store.instances)
+    return own
+
+
+def _declared(runtime: Runtime, id: int) -> str:
+    """What other modules of the engine say: the first that has a name for a type counts."""
+    index = ""
+    for reference, at in runtime.declared.get(id, ()):
         module = reference()
         if module is None:
             continue
-        for at in [at for at, known in enumerate(ids) if known == id]:
-            if name := module.names.types.get(at):
-                return f"${printable(name)}"
-            index = index or str(at)
-    return index or f"{UNNAMED}{id}"
+        if name := _name(module, at):
+            return name
+        index = index or str(at)
+    return index

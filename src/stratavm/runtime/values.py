@@ -263,7 +263,7 @@ def signature(name: str, type_: FuncType) -> str:
 
 def signature_in(refs: References, name: str, type_: FuncType) -> str:
     """``signature`` with types by the names that modules of the store's engine give them."""
-    return named(signature(name, type_), getattr(refs, "runtime", None))
+    return named(signature(name, type_), refs)
 
 
 def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:

@@ -9,7 +9,7 @@ import pytest
 import stratavm
 from stratavm import Engine, Instance, LinkError, Store, WasmException
 from stratavm.module.features import DEFAULT
-from stratavm.runtime.typenames import named
+from stratavm.runtime import typenames
 
 TEXT = """(module
   (type $point (sub (struct (field $x (mut i32)))))
@@ -97,13 +97,21 @@ def test_types_without_a_name_have_an_index():
 
 
 def test_names_are_those_of_modules_that_are_there():
-    """The engine keeps none for their sake."""
+    """The engine keeps none for their sake; where no store has a type, those that have declared it say its name."""
     engine = Engine(features=DEFAULT | {"gc"})
+    store = Store(engine)
     for _ in range(3):
         stratavm.Module("(module (type $t (struct)) (func (param (ref $t))))", engine=engine).blueprint  # noqa: B018
         gc.collect()
-    assert len(engine.runtime.declared) <= 1
-    assert named("type#77 and type#x, type#", engine.runtime) == "type#77 and type#x, type#"
+    assert len(engine.runtime.declared) <= 2  # numbers are given again
+    assert typenames.named("type#77 and type#x, type#", store) == "type#77 and type#x, type#"
+    text = "(module (type (struct (field i64))) (type $u (struct (field i32))))"
+    module = stratavm.Module(text, engine=engine)
+    said = [typenames.named(f"type#{number}", store) for number in module.blueprint.ids]
+    assert said == ["0", "$u"]
+    again = stratavm.Module(text.replace("$u", "$v").replace("(type (", "(type $w ("), engine=engine)
+    said = [typenames.named(f"type#{number}", store) for number in again.blueprint.ids]
+    assert said == ["$w", "$u"]
 
 
 def test_values_of_objects_are_given_in_order(instance):
@@ -158,3 +166,46 @@ def test_types_of_objects_are_no_types_of_values(instance):
             make()
     made = stratavm.Global.new(instance.store, instance.exports.level.type.value, point.new(instance.store, [7]))
     assert made.value["x"] == 7
+
+
+def test_a_store_s_own_names_come_first():
+    """Before those of other modules of the engine, which may be somebody else's; an import's type has the names of the
+    module that asks for it."""
+    engine = Engine(features=DEFAULT | {"gc"})
+    shape = '(type ${} (struct (field i64) (field i64))) (func (export "f") (param (ref null ${})))'
+    others, mine = (f"(module {shape.replace('{}', name)})" for name in ("theirs", "mine"))
+    kept = stratavm.load(others, store=Store(engine))
+    instance = stratavm.load(mine, store=Store(engine))
+    with pytest.raises(TypeError, match=r"expected \(ref null \$mine\), got int"):
+        instance.exports.f(5)
+    assert repr(instance.exports.f) == "<Func f((ref null $mine))>"
+    assert repr(kept.exports.f) == "<Func f((ref null $theirs))>"
+    late = stratavm.load(f"(module {shape.replace('{}', 'late')})", store=instance.store)
+    assert repr(late.exports.f) == "<Func f((ref null $mine))>"
+    given = '(module (type $more (struct (field f32))) (global (export "g") (ref null $more) (ref.null $more)))'
+    more = stratavm.load(given, store=instance.store)
+    assert repr(more.exports.g) == "<Global (ref null $more) = None>"  # what came since it was asked last counts too
+    wants = '(module (type $own (struct (field i64) (field i64))) (import "a" "g" (global (ref null $own))))'
+    with pytest.raises(
+        LinkError, match=r"expected GlobalType\(\(ref null \$own\)\), found GlobalType\(\(ref null \$more"
+    ):
+        stratavm.load(wants, {"a": {"g": more.exports.g}}, store=instance.store)
+
+
+def test_messages_ask_no_module_of_other_stores(monkeypatch):
+    """However many the engine has: what a message costs no neighbour makes more."""
+    engine = Engine(features=DEFAULT | {"gc"})
+    text = '(module (type $t (struct (field i32))) (func (export "f") (param (ref null $t))))'
+    kept = [stratavm.load(text.replace("$t", f"$t{n}"), store=Store(engine)) for n in range(20)]
+    asked = []
+
+    def noted(name: str) -> str:
+        asked.append(name)
+        return name
+
+    monkeypatch.setattr(typenames, "printable", noted)
+    for _ in range(3):
+        with pytest.raises(TypeError, match=r"expected \(ref null \$t19\)"):
+            kept[19].exports.f(5)
+    assert set(asked) == {"t19"}
+    assert all(len(known) <= typenames.FEW for known in engine.runtime.declared.values())
