@@ -17,6 +17,7 @@ from cython.cimports.stratavm.heap.space import (
     close_windows,
     give_back,
     give_space,
+    is_thin,
     large_room,
     reserve_space,
     room_for,
@@ -59,7 +60,7 @@ MOST_CLEANED = cython.declare(uint64_t, 1 << 14)  # blocks in one pause
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
 FIRST_SPEED: Final = 1 << 20
-FULL_SHARE: Final = 600
+FULL_SHARE: Final = 670
 """Thousandths of the time that full collections may take where nothing else is said."""
 UNCOUNTED_BLOCKS = cython.declare(uint64_t, 32)  # that a heap may take before whoever counts them looks
 FEW_NOTES = cython.declare(uint64_t, 16)  # are, with an object for each collection
@@ -380,14 +381,15 @@ def heap_new(state, type_id, length, size):
 @cython.nogil
 @cython.exceptval(check=False)
 def nothing_is_due(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether an allocation has nothing to do but to look for a hole, and nobody reads how long that takes: a few
-    microseconds, so that no clock is asked."""
+    """Whether an allocation has nothing to do but to look for a hole, not for long, and nobody reads how long that
+    takes: a few microseconds, so that no clock is asked."""
     return (
         state.journal == cython.NULL
         and state.pause.standing == 0
         and state.leaving == 0
         and (state.collecting or state.clean >= state.n_blocks)
         and not will_collect(state)
+        and not is_thin(state)
     )
 
 

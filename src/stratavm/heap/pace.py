@@ -13,7 +13,7 @@ MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
 MOST_BORN = cython.declare(uint64_t, 1 << 23)
 MOST_SPEED = cython.declare(uint64_t, 1 << 31)
-GUEST_SHARE = cython.declare(uint64_t, 400)
+GUEST_SHARE = cython.declare(uint64_t, 340)
 """Thousandths of the time that guests have at least, while full collections go on in slices."""
 LEAST_SLICED = cython.declare(uint64_t, 100)
 """Thousandths of the guest's time that slices take at least."""
@@ -77,8 +77,8 @@ def slices_most(looking: uint64_t) -> uint64_t:
 
 def runway_within(allowed, live, rate, slice_ns, survival, speed, looking):
     """How many of ``allowed`` bytes may grow old while slices go on, which begin when the others have: as many as do if
-    slices come as densely as they may, and half more, but no less than an eighth of all, nor more than twice
-    as much: then slices take from the guest what they need. Where little grows old, no more than half of what lives
+    slices come as densely as they may, but no less than an eighth of all, nor more than twice as much: then slices take
+    from the guest what they need. Where little grows old, no more than half of what lives
     though slices come as seldom as they may, and than eight times what is allowed, it is that much, and a quarter more:
     so guests have their time."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
@@ -89,7 +89,7 @@ def runway_within(allowed, live, rate, slice_ns, survival, speed, looking):
     seldom: uint64_t = min(meanwhile * 1000 // LEAST_SLICED, MOST_GROWN // slices) * slices // 1000 * share
     if seldom <= min(live // 2, allowed * 8):
         return max(allowed // 8, seldom // 4 * 5)
-    return max(allowed // 8, min(grown // 2 * 3, allowed * 2))
+    return max(allowed // 8, min(grown, allowed * 2))
 
 
 def lives_on(survival, tenured):

@@ -14,3 +14,4 @@ cdef uint64_t free_new(HeapState* state, uint64_t survived) noexcept nogil
 cdef uint64_t mark_fresh(HeapState* state) noexcept nogil
 cdef void clean(HeapState* state, uint32_t blocks) noexcept nogil
 cdef void give_back(HeapState* state, uint32_t blocks) noexcept nogil
+cdef bint is_thin(HeapState* state) noexcept nogil

@@ -58,6 +58,7 @@ LOWEST = cython.declare(uint64_t, 1 << 32)
 """Smaller references are handles."""
 MANY_BLOCKS = cython.declare(uint32_t, 256)  # are searched for a hole before one is taken that nobody used
 MANY_HOLES = cython.declare(uint64_t, 1024)  # are passed over then
+THIN = cython.declare(uint64_t, 4 << 20)  # bytes of holes that are no matter
 WORTH_IT = cython.declare(uint32_t, 8)  # granules of a hole
 FEW_LEFT = cython.declare(uint32_t, 64)  # blocks
 ENDLESS = cython.declare(uint64_t, 1 << 63)
@@ -380,8 +381,27 @@ def whole_block(state: cython.pointer(HeapState), window: cython.pointer(HeapWin
 @cython.exceptval(check=False)
 def worth_it(state: cython.pointer(HeapState)) -> uint32_t:
     """Granules that a hole has at least to be handed out: each hole costs as much as some objects. But where few blocks
-    are left all are used, and so are those that are looked at for late writes."""
-    return WORTH_IT if state.most_blocks - state.used_blocks > FEW_LEFT and not state.poison else 1
+    are left all are used, and where all garbage is found in one pause, behind which all holes are looked for anew."""
+    return WORTH_IT if state.generational and state.most_blocks - state.used_blocks > FEW_LEFT else 1
+
+
+def is_thin(state):
+    """Whether holes have more room than objects, so that a long search for one is better than another block. Where all
+    garbage is found in one pause it always is: the search begins anew behind each."""
+    return (
+        not state.generational or cython.cast(uint64_t, state.used_blocks) << BLOCK_SHIFT > 2 * state.live_bytes + THIN
+    )
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def holes_passed(state: cython.pointer(HeapState)) -> uint64_t:
+    """How many holes are passed over before a block is taken that nobody uses."""
+    if not state.generational:
+        return ENDLESS
+    return MANY_HOLES << 4 if is_thin(state) else MANY_HOLES
 
 
 def room_for(state, size, soon):
@@ -395,7 +415,7 @@ def room_for(state, size, soon):
         if size > window.end - window.next and not whole_block(state, window):
             window = state.window
     if size > window.end - window.next and not (
-        next_hole(state, max(wanted, worth_it(state)), MANY_BLOCKS, MANY_HOLES)
+        next_hole(state, max(wanted, worth_it(state)), MANY_BLOCKS, holes_passed(state))
         or whole_block(state, state.window)
         or (not soon and next_hole(state, wanted, state.n_blocks, ENDLESS))
     ):

@@ -334,7 +334,7 @@ def test_slices_leave_guests_their_time() -> None:
             | given
         ).values()
     )
-    assert between() == 500_000 * 1000 // (2500 - 1000 - 500)
+    assert between() == 500_000 * 1000 // (1_000_000 // 340 - 1000 - 500)
     assert between(looking=2100) == between(looking=1 << 63) == 500_000 * 1000 // 900
     assert between(runway=0) == 500_000 // 3
     assert between(survival=0, runway=1 << 40) == 500_000 * 10
@@ -342,7 +342,7 @@ def test_slices_leave_guests_their_time() -> None:
     assert between(speed=1 << 63, slice=1 << 63, rate=1 << 63) > 0
     within = lambda allowed, survival: runway_within(allowed, 64 * MIB, 2000, 250_000, survival, 2_000_000, 500)  # noqa: E731
     assert within(1 << 40, 1000) == within(1 << 40, 5000)
-    assert 134 * 500_000 <= within(300 * MIB, 1000) / 1.5 <= 135 * 500_000
+    assert 134 * 346_981 <= within(300 * MIB, 1000) <= 135 * 346_981
     assert within(16 * MIB, 1000) == 32 * MIB
     assert within(16 * MIB, 0) == 2 * MIB
     assert within(16 * MIB, 10) == pytest.approx(135 * 62_500, rel=0.01)

@@ -300,10 +300,10 @@ def test_a_late_write_to_freed_memory_is_found(monkeypatch: pytest.MonkeyPatch) 
     """Even if its place was given away since."""
     monkeypatch.setenv("STRATA_POISON", "1")
     guest = Guest(0)
-    gone = guest.new(LEAF)
+    gone = [guest.new(LEAF) for _ in range(8)]  # fewer are no hole that is worth it
     guest.root(0, guest.new(LEAF))
     guest.heap.collect()
-    guest.guest.store(gone, 8, 1)
+    guest.guest.store(gone[3], 8, 1)
     guest.root(1, guest.new(LEAF))
     assert any("freed runs of granules were written to" in line for line in verify(guest.heap))
 
