@@ -440,13 +440,25 @@ class GuestObject(ObjectRef):
 
     def __array__(self, dtype: object = None, copy: object = None) -> object:
         """For NumPy, which asks it where it got no buffer, and takes what that says for nothing: an array of the
-        values. Closed, StoreBusy: it was that."""
+        values. Without a ``dtype`` objects among them that are no buffers stay what they are, for they may lead back
+        here. Closed, StoreBusy: it was that. TypeError: a ``dtype`` is given, and what it refers to refers to more."""
+        at: cython.Py_ssize_t
         values: list = list(self)
         if copy is False:  # None: if it has to be
             raise ValueError("an array of a guest's references or fields cannot be had without a copy")
         with importing:
             import numpy
-        return numpy.array(values, dtype)
+        nested: list = [value for value in values if leads_on(value)]
+        if not nested:
+            return numpy.array(values, dtype)
+        if dtype is not None and numpy.dtype(dtype) != object:
+            if [inner for value in nested for inner in value if leads_on(inner)]:
+                raise TypeError(f"what {shape_of(self).called()} refers to refers to more: that is no array of {dtype}")
+            return numpy.array(values, dtype)
+        made: object = numpy.empty(len(values), dtype=object)
+        for at in range(len(values)):
+            made[at] = values[at]  # one by one: of a list NumPy would ask what is in them
+        return made
 
     def __len__(self) -> int:
         shape: GuestType = shape_of(self)  # first: it may run Python
@@ -625,6 +637,13 @@ def has_bytes(shape: GuestType) -> cython.bint:
     """Whether it is a type of arrays of numbers."""
     code: cython.char = cython.cast(cython.p_char, shape.codes)[0]
     return shape.element != 0 and code != ord("r") and code != ord("p")
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=True)
+def leads_on(value: object) -> cython.bint:
+    """Whether it is an object of a guest that is no buffer, so that its values are asked for one by one."""
+    return isinstance(value, GuestObject) and not has_bytes(shape_of(value))
 
 
 @cython.cfunc

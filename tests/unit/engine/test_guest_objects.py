@@ -788,3 +788,41 @@ def test_numpy_is_told_that_a_store_is_closed_or_busy() -> None:
         for thing in (row, point):
             with pytest.raises(Closed):
                 use(thing)
+
+
+def test_numpy_does_not_follow_references() -> None:
+    """Objects that refer to themselves, or to very many others one behind the other, are values of an array."""
+    numpy = needed.module("numpy")
+    text = """(module
+      (type $node (struct (field i32) (field $next (mut (ref null $node)))))
+      (type $row (array (mut anyref))) (type $bytes (array i8)) (type $point (struct (field i32) (field f32)))
+      (func (export "points") (result (ref $row)) (array.new_fixed $row 2
+        (struct.new $point (i32.const 1) (f32.const 2)) (struct.new $point (i32.const 3) (f32.const 4))))
+      (func (export "list") (param i32) (result (ref null $node)) (local $at (ref null $node))
+        (loop
+          (local.set $at (struct.new $node (local.get 0) (local.get $at)))
+          (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))
+        (local.get $at))
+      (func (export "row") (result (ref $row)) (local $row (ref $row))
+        (local.set $row (array.new $row (ref.null any) (i32.const 2)))
+        (array.set $row (local.get $row) (i32.const 0) (local.get $row))
+        (local.get $row))
+      (func (export "rows") (result (ref $row)) (array.new_fixed $row 2
+        (array.new $bytes (i32.const 1) (i32.const 3)) (array.new $bytes (i32.const 2) (i32.const 3)))))"""
+    engine = Engine(features=DEFAULT | {"gc"})
+    instance = Linker(engine).instantiate(Store(engine), Module(text, engine=engine))
+    long, row = instance.exports["list"](2000), instance.exports["row"]()
+    ring = instance.exports["list"](1)
+    ring["next"] = ring
+    for given, values in ((long, [1, long["next"]]), (row, [row, None]), (ring, [1, ring])):
+        for dtype in (None, object):
+            made = numpy.array(given, dtype)
+            assert made.dtype == object
+            assert made.shape == (2,)
+            assert made.tolist() == values
+        assert numpy.asarray([given, given], dtype=object).shape == (2, 2)
+    for given in (long, row):
+        with pytest.raises(TypeError, match=r"refers to refers to more: that is no array of float64"):
+            numpy.array(given, "f8")
+    assert numpy.array(instance.exports["points"](), "f8").tolist() == [[1, 2], [3, 4]]
+    assert numpy.array(instance.exports["rows"]()).tolist() == [[1] * 3, [2] * 3]
