@@ -83,17 +83,3 @@ def test_null_traps_wherever_it_may_come_from(tier: str) -> None:
             assert outcome == kind, (name, there, number)
         else:
             assert outcome == 5, (name, there, number)
-
-
-def test_references_that_are_never_null_need_no_checks() -> None:
-    """By their types: parameters, fields, elements, results; and new ones."""
-    engine = Engine(Config(tier="jit1", features=DEFAULT | {"gc"}))
-    source = """(module
-      (type $s (struct (field i32))) (type $t (struct (field (ref $s)))) (type $a (array (ref $t)))
-      (func $made (param i32) (result (ref $s)) (struct.new $s (local.get 0)))
-      (func (export "f") (param i32) (result i32) (local $a (ref $a))
-        (local.set $a (array.new $a (struct.new $t (call $made (local.get 0))) (i32.const 2)))
-        (i32.add (struct.get $s 0 (struct.get $t 0 (array.get $a (local.get $a) (i32.const 1))))
-          (struct.get $s 0 (call $made (i32.const 3))))))"""
-    exports = Linker(engine).instantiate(Store(engine), Module(source, engine=engine)).exports
-    assert exports["f"](4) == 7

@@ -9,8 +9,8 @@ from tests.retained import TIERS, rounds
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_old_words_on_stacks_hold_little(tier: str) -> None:
-    """Guests without machine code have no such words; elsewhere one may hold a whole list, but seldom does: what lies
-    above the guests' frames is not looked at."""
+    """Guests without machine code have no such words; elsewhere one might hold a whole list, a fortieth of all, but
+    what lies above the guests' frames is not looked at: 0.5 to 2.5 % were held while it was."""
     found = list(rounds(tier, 6 if tier == "oracle" else 40))
     share = sum(round_.left for round_ in found) / sum(round_.made for round_ in found)
-    assert share == 0 if tier == "oracle" else share < 0.05
+    assert share == 0 if tier == "oracle" else share < 0.002
