@@ -43,8 +43,7 @@ from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.typenames import spelled
-from stratavm.runtime.values import arguments_to_raw, from_raw, signature, value_type
+from stratavm.runtime.values import arguments_to_raw, from_raw, signature, spelled, value_type
 from stratavm.spec.types import (
     EXN,
     NOEXN,

@@ -15,8 +15,7 @@ from stratavm.base.numbers import integer, shown, truth
 from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.typenames import spelled
-from stratavm.runtime.values import from_raw, outside, to_raw, value_type
+from stratavm.runtime.values import from_raw, outside, spelled, to_raw, value_type
 from stratavm.spec.types import EXN, NOEXN, GlobalType, heap, holds_handles, holds_objects, type_name
 
 traits: dict = {}

@@ -27,7 +27,6 @@ from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.held import Unfinished
 from stratavm.runtime.image import NO_IMAGES, Images
-from stratavm.runtime.typenames import named
 from stratavm.spec.matching import describe, extern_matches
 
 NOTHING_SHOWN: dict = {}
@@ -198,6 +197,8 @@ def _check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any
     else:
         fits = extern_matches(given.type, wanted.type, store.runtime.types.matches)
     if not fits:
+        with importing:
+            from stratavm.runtime.typenames import named
         expected, found = named(describe(wanted.type), store, blueprint), named(describe(given.type), store)
         alike = ": types of one name that differ, in their fields or in their groups" if expected == found else ""
         raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}{alike}")

@@ -38,8 +38,7 @@ from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
-from stratavm.runtime.typenames import spelled
-from stratavm.runtime.values import from_raw, outside, to_raw, value_type
+from stratavm.runtime.values import from_raw, outside, spelled, to_raw, value_type
 from stratavm.spec.types import (
     EXN,
     NOEXN,

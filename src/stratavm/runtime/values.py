@@ -14,12 +14,11 @@ import _operator as operator
 import _struct as struct
 
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Protocol
-from stratavm.base.importing import math
+from stratavm.base.importing import importing, math
 from stratavm.base.numbers import shown
 from stratavm.base.text import printable
 from stratavm.base.words import did_you_mean
 from stratavm.runtime.objects import ObjectRef
-from stratavm.runtime.typenames import named, spelled
 from stratavm.spec.types import (
     ANY,
     ARRAY,
@@ -113,7 +112,9 @@ def outside(type_: ValType) -> ValType:
 THROUGH_MEMORY: Final = "; text and bytes go through the guest's memory: Memory.write, then the address"
 
 
-if TYPE_CHECKING:  # for annotations alone
+if TYPE_CHECKING:
+    from stratavm.runtime.blueprint import Blueprint
+    # for annotations alone
 
     class References(Protocol):
         """What the boundary needs of a store: references as raw bits and back."""
@@ -252,6 +253,22 @@ def results_to_raw(name: str, type_: FuncType, value: Any, refs: References) -> 
     except (TypeError, OverflowError) as error:
         whose = signature_in(refs, name, type_)
         raise type(error)(f"host function {whose} returned {value!r:.60}: {error}") from None
+
+
+def spelled(type_: ValType, refs: References) -> str:
+    """A type by the name that modules give it (``typenames``, which is there when a message is made)."""
+    with importing:
+        from stratavm.runtime import typenames
+
+    return typenames.spelled(type_, refs)
+
+
+def named(text: str, refs: References, blueprint: Blueprint | None = None) -> str:
+    """A text with types by these names."""
+    with importing:
+        from stratavm.runtime import typenames
+
+    return typenames.named(text, refs, blueprint)
 
 
 def signature(name: str, type_: FuncType) -> str:

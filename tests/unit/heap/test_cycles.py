@@ -75,7 +75,7 @@ def test_what_dies_young_goes_while_marks_are_made() -> None:
     """Much more than the heap grows by is made between a full collection's begin and end, and found as it is outside of
     these."""
     lister = Lister(pause_ns=20_000)
-    for _ in range(20_000):
+    for _ in range(60_000):
         lister.push()
     lister.grow()
     heap = lister.heap
@@ -83,7 +83,7 @@ def test_what_dies_young_goes_while_marks_are_made() -> None:
     while heap.cycles[0] == cycles:
         lister.guest.new(LEAF, 0, 16)
         made += 16
-    assert heap.minors > minors + 2
+    assert heap.minors > minors + 1  # one ends it
     assert heap.used_bytes - used < max(made // 4, MIB)
     lister.check()
 
