@@ -170,7 +170,7 @@ def plan(rounds: Mapping[str, int] = ROUNDS) -> dict[str, float]:
     points = len(mixed_works()) * (LENGTHS.point * 5 / 4 + SETUP_S / 2)
     compared = len(mixed_works()) * (LENGTHS.compared * 5 / 4 + SETUP_S)
     seconds = {
-        SUITE: rounds[SUITE] * len(long_works()) * (LENGTHS.long + gc.RATE_SECONDS + SETUP_S),
+        SUITE: rounds[SUITE] * (len(long_works()) * (LENGTHS.long + gc.RATE_SECONDS + SETUP_S) + LENGTHS.long / 2),
         BESIDE: rounds[BESIDE] * len(mixed_works()) * 3 * (2 * PEER_SECONDS + SETUP_S),
         MIX: 3 * compared + len(GRID) * points,
         collected_programs.SUITE: collected_programs.seconds(rounds[collected_programs.SUITE]),

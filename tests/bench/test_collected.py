@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -95,6 +96,17 @@ def test_each_load_has_its_rows() -> None:
     rows = list(collected.measure_long(SMALL[1:2], 1, SHORT, Parts()))
     ends = {P999, LONGEST, PER_LIVE, LEAST_USE, RAN, "pauses of 1 ms or more"}
     assert {row.name.removeprefix("mutate, 0.0 M nodes, ") for row in rows} >= ends
+    beside = [row for row in rows if row.name.startswith(gc.MACHINE)]
+    assert [row.values.keys() for row in beside] == [{gc.NOBODY}] * 2
+
+
+def test_what_the_machine_takes_of_a_loop_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that jumps by two milliseconds, three times."""
+    clock = itertools.accumulate(2_000_000 if at in (7, 1500, 2400) else 100 for at in itertools.count())
+    walls = iter((0.0, 1.0, 2.0, 3.0, 9.0))
+    monkeypatch.setattr(gc.time, "thread_time_ns", lambda: next(clock))
+    monkeypatch.setattr(gc.time, "perf_counter", lambda: next(walls))
+    assert gc.asks(5.0) == (2.0, 3)
 
 
 def test_a_long_pause_is_said_with_its_phase(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,8 +1,9 @@
 # strata: hot
 """How long guests stand still, and for what. Owns the clocks and the journal; what is done meanwhile is others'.
 
-A pause is all that a call into the heap does before the guest goes on, in the thread's processor time: on a busy
-machine the clock on the wall measures the others. Asking for the thread's may take two microseconds, so that of an
+A pause is all that a call into the heap does before the guest goes on, in the thread's processor time, but no more than
+the wall's: on a busy machine the clock on the wall measures the others, and on a virtual one that of a thread may jump
+by what the host took before (ADR-0085). Asking for the thread's may take two microseconds, so that of an
 allocation that collects nothing only the clock on the wall is asked, and that counts as a pause from 20 on; but where
 there is a journal each is measured.
 """
@@ -93,7 +94,7 @@ def go(state):
     took: uint64_t
     now: uint64_t
     if pause.exact:
-        took = spent_ns(state)
+        took = min(wall, spent_ns(state))
     elif wall < LEAST_NS:
         return wall
     else:  # what the thread has had since its clock was asked last cannot be less
