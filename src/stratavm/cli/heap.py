@@ -29,8 +29,16 @@ def tell_of_heap(options: Options, store: Store, name: str) -> int:
     """Say, and write, what was asked for; the exit code where something cannot be written. The guest's own end, which
     may be an error, is reported besides."""
     notes = store.gc_journal() if options.gc_log or options.gc_plot else []
-    if options.gc_log:
-        _log(notes, store)
+    try:
+        if options.gc_log:
+            _log(notes, store)
+    finally:  # standard error may be gone
+        code = _files(options, store, name, notes)
+    return code
+
+
+def _files(options: Options, store: Store, name: str, notes: list[tuple[int, ...]]) -> int:
+    """Write the plot and the dump; the exit code where one cannot be written."""
     code = 0
     if options.gc_plot:
         if any(kind == 0 for kind, *_ in notes):

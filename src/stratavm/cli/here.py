@@ -39,6 +39,15 @@ PAGE_BYTES: Final = 1 << 16
 
 def run_here(options: Options) -> int:
     """Run the program; returns the guest's exit code. Its time begins before it is loaded."""
+    if not (options.gc_log or options.gc_plot or options.heap_dump):
+        return _run(options)
+    from stratavm.cli.unwinding import Unwinding
+
+    with Unwinding():
+        return _run(options)
+
+
+def _run(options: Options) -> int:
     begin = time.monotonic()
     config = common.config(options)
     if options.hot:

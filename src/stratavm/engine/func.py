@@ -39,24 +39,27 @@ from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import TYPED, arguments_to_raw, results_from_raw, signature, signature_in
+from stratavm.runtime.values import TYPED, arguments_to_raw, results_from_raw, signature, signature_in, value_types
 from stratavm.spec.types import FIRST_CONCRETE, FIRST_RESOLVED, FuncType, type_name
 
 driver = cython.declare(object, None)  # of asynchronous calls, at the first
 WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes 0.2 ms
 
 
-def check_signature(type_):
-    """TypeError unless parameters and results are tuples of value types that mean something outside of a module."""
+def checked_signature(type_, store):
+    """A function type of a host's in a store. TypeError unless parameters and results are tuples of value types that
+    mean something outside of a module."""
     for values in (type_.params, type_.results):
         if not isinstance(values, tuple):
             raise TypeError(f"parameters and results of a FuncType are tuples of value types, got {values!r:.60}")
+    known: object = FuncType(value_types(type_.params, store), value_types(type_.results, store))
+    for values in (known.params, known.results):
         for t in values:
             if not isinstance(t, int):
                 raise TypeError(f"a FuncType has value types such as stratavm.spec.types.I32, got {t!r:.60}")
             if FIRST_CONCRETE <= t < FIRST_RESOLVED:
                 raise TypeError(f"{type_name(t)} names a type by its index in a module; {TYPED}")
-    return 0
+    return type_ if known == type_ else known
 
 
 def signature_of(function: object) -> object:
@@ -108,11 +111,12 @@ class Func:
 
         Args:
             store: where it lives.
-            type_: what guests call it with, a ``stratavm.spec.types.FuncType`` or the ``type`` of a ``Func``.
+            type_: what guests call it with, a ``stratavm.spec.types.FuncType`` or the ``type`` of a ``Func``. In a
+                ``FuncType`` a ``GuestType`` stands for references to its objects or null.
             function: what runs.
 
         Raises:
-            TypeError: one of them is something else.
+            TypeError: one of them is something else, or a ``GuestType`` another engine's.
             Closed: the store is closed.
         """
         if not isinstance(store, RuntimeStore):
@@ -122,7 +126,7 @@ class Func:
                 "Func.from_callable() takes a FuncType second, the type of a Func or "
                 f"stratavm.spec.types.FuncType((I32,), (I32,)), got {type_.__class__.__name__}"
             )
-        check_signature(type_)
+        type_ = checked_signature(type_, store)
         name: object = getattr(function, "__name__", "host")
         made: Func = Func(store, Offered(store.runtime, name, type_, function).bind(store, Caller()))
         if store.source.hears(HostFunctionCreated):

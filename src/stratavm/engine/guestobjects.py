@@ -41,6 +41,7 @@ from stratavm.spec.types import (
     I64,
     NOEXN,
     REF,
+    RESOLVED,
     STRUCT_ID,
     V128,
     FuncType,
@@ -51,6 +52,7 @@ from stratavm.spec.types import (
     kind,
     resolved,
 )
+from stratavm.spec.types import ref as reference_to
 
 MARKS: Final = STRUCT_ID | ARRAY_ID
 HEADER = cython.declare(uint64_t, 8)  # bytes before the first element
@@ -122,6 +124,24 @@ class GuestType:
     def is_subtype_of(self, other: object) -> bool:
         """Whether it is ``other`` or declared below it: then its objects have the fields of that, too."""
         return is_below(self, self.type_id, other)
+
+    def ref(self, *, nullable: object = True) -> int:
+        """The value type of references to its objects: of globals, tables, parameters of functions, values of tags.
+
+        It is a number that means the type as long as the module, or this, is there; what is made of it keeps the type.
+
+        Args:
+            nullable: whether null is a value of it: ``(ref null $t)``, else ``(ref $t)``.
+        """
+        return reference_to(RESOLVED + self.type_id, truth("nullable", nullable))
+
+    def value_type_in(self, store):
+        """The type where a value type of a store is meant: references to its objects, or null."""
+        if not isinstance(store, Residence):
+            raise TypeError(f"expected a Store, got {type(store).__name__}")
+        if cython.cast(Residence, store).runtime.types is not self.blueprint.types.home:
+            raise TypeError(f"{self!r} is of another engine than {store!r}")
+        return self.ref()
 
     def new(self, store: object, values: object = None, *, length: object = None) -> GuestObject:
         """A new object of the type, in a store.

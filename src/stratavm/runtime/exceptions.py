@@ -81,15 +81,16 @@ class Tag:
     @checks_keywords
     def new(cls, store: Store, values: object = ()) -> Tag:
         """A tag whose exceptions have values of these types: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"``
-        (16 bytes), ``"funcref"``, ``"externref"``, or types of typed references that something of the engine shows.
+        (16 bytes), ``"funcref"``, ``"externref"``, or types of typed references that something of the engine shows. A
+        ``GuestType`` stands for references to its objects or null.
 
         Raises:
             ValueError: one is no type, or Python cannot give its values.
-            TypeError: ``values`` is no sequence of types.
+            TypeError: ``values`` is no sequence of types; a ``GuestType`` is another engine's.
         """
         if isinstance(values, (str, int)):
             raise TypeError(f"values must be a sequence of types, got {values!r:.60}")
-        types: tuple = tuple([value_type(t) for t in values])
+        types: tuple = tuple([value_type(t, store) for t in values])
         for t in types:
             store.keep_type(t)
         return cls(store, TagType(FuncType(types)))

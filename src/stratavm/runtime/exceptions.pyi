@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from stratavm.engine.guestobjects import GuestType
 from stratavm.engine.store import Store
 from stratavm.spec.types import TagType
 
@@ -9,7 +10,7 @@ class Tag:
     type: TagType
     def __init__(self, store: Store, type: TagType) -> None: ...
     @classmethod
-    def new(cls, store: Store, values: Iterable[int | str] = ()) -> Tag: ...
+    def new(cls, store: Store, values: Iterable[int | str | GuestType] = ()) -> Tag: ...
     @property
     def definition(self) -> int: ...
     @property

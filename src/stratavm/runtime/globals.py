@@ -43,13 +43,18 @@ class Global:
 
     @classmethod
     @checks_keywords
-    def new(cls, store: Store, type_: int | str, value: object, *, mutable: object = False) -> Global:
+    def new(cls, store: Store, type_: object, value: object, *, mutable: object = False) -> Global:
         """A global of a value type: ``"i32"``, ``"i64"``, ``"f32"``, ``"f64"``, ``"v128"`` (16 bytes), ``"funcref"``,
         ``"externref"``, or of the type of a typed reference that something of its engine shows: ``table.type.element``,
-        ``global.type.value``, ``function.type.params[0]``, ``module.imports[0].type.value``.
+        ``global.type.value``, ``function.type.params[0]``, ``module.imports[0].type.value``. A ``GuestType`` stands for
+        references to its objects or null; ``GuestType.ref(nullable=False)`` is without null.
+
+        Raises:
+            ValueError: there is no such type, or Python cannot give its values.
+            TypeError, OverflowError: the value is none of the type; the ``GuestType`` is another engine's.
         """
         truth("mutable", mutable)
-        known: object = value_type(type_)
+        known: object = value_type(type_, store)
         store.keep_type(known)
         made: Global = cls(store, GlobalType(known, mutable), to_raw(known, value, store))
         if store.source.hears(GlobalCreated):

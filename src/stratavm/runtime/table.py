@@ -99,22 +99,45 @@ class Table:
     @classmethod
     @checks_keywords
     def new(
-        cls, store: Store, element: int | str, minimum: object, maximum: object = None, is64: object = False
+        cls,
+        store: Store,
+        element: object,
+        minimum: object,
+        maximum: object = None,
+        is64: object = False,
+        *,
+        value: object = None,
     ) -> Table:
-        """A table of ``minimum`` null elements of a reference type, ``"funcref"`` or ``"externref"``, that may grow to
-        ``maximum``, or to what limits allow. The type may also be that of a typed reference which something of its
-        engine shows: ``table.type.element``, ``function.type.params[0]``, ``module.imports[0].type.element``. Guests
-        index it with i64 where ``is64``."""
+        """A table of ``minimum`` elements of a reference type that are all ``value``, and that may grow to ``maximum``,
+        or to what limits allow.
+
+        Args:
+            store: where it lives.
+            element: the type of its elements: ``"funcref"``, ``"externref"``, that of a typed reference which something
+                of its engine shows (``table.type.element``, ``function.type.params[0]``,
+                ``module.imports[0].type.element``), or a ``GuestType``, which stands for references to its objects or
+                null; ``GuestType.ref(nullable=False)`` is without null.
+            minimum: how many elements it has at first.
+            maximum: up to how many it may grow; None: no bound of its own.
+            is64: whether guests index it with i64.
+            value: what its first elements are; None is null.
+
+        Raises:
+            ValueError: there is no such type of references; elements may not be null, and no ``value`` was given.
+            TypeError: the value is none of the type; the ``GuestType`` is another engine's.
+            ResourceLimit: the store's limits do not allow it.
+        """
         reach: object = LARGEST[truth("is64", is64)]
         least: object = whole("minimum", minimum, most=reach, unit="elements")
         most: object = whole_or_none("maximum", maximum, least, reach, "elements")
-        known: object = value_type(element, reference=True)
-        if kind(known) == REF:
-            raise ValueError(f"a new table has null elements, which is no {type_name(known)}")
+        known: object = value_type(element, store, reference=True)
+        if kind(known) == REF and value is None:
+            wanted: str = spelled(known, store)
+            raise ValueError(f"a new table has null elements, which is no {wanted}: it needs a value for them")
         store.keep_type(known)
         type_: object = TableType(known, Limits(least, most, is64))
         with reporting(store, "table"):
-            return cls(store, type_)
+            return cls(store, type_, to_raw(known, value, store))
 
     def begin(self, store, spec, raw, length, image):
         """Become a table of a store, of so many elements that are ``raw``, which is one of its type, or what an image

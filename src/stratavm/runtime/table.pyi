@@ -1,5 +1,6 @@
 from typing import Any
 
+from stratavm.engine.guestobjects import GuestType
 from stratavm.engine.store import Store
 from stratavm.spec.types import TableType
 
@@ -9,7 +10,14 @@ class Table:
     def __init__(self, store: Store, type: TableType, raw: int = 0) -> None: ...
     @classmethod
     def new(
-        cls, store: Store, element: int | str, minimum: int, maximum: int | None = None, is64: bool = False
+        cls,
+        store: Store,
+        element: int | str | GuestType,
+        minimum: int,
+        maximum: int | None = None,
+        is64: bool = False,
+        *,
+        value: Any = None,
     ) -> Table: ...
     @property
     def type(self) -> TableType: ...

@@ -69,19 +69,23 @@ BY_NAME: Final[dict[str, ValType]] = {
 
 TYPED: Final = (
     "that of a typed reference is taken from what has it: table.type.element, global.type.value, "
-    "function.type.params[0], module.imports[0].type"
+    "function.type.params[0], module.imports[0].type, module.object_type('name').ref()"
 )
 
 
-def value_type(given: int | str, *, reference: bool = False) -> ValType:
-    """A value type by its constant or its name; only reference types where ``reference`` is wanted.
+def value_type(given: Any, refs: References, *, reference: bool = False) -> ValType:
+    """A value type by its constant or its name, or as a type of guests' objects, which stands for references to them
+    or null; only reference types where ``reference`` is wanted.
 
     A typed reference is taken as what an instance, or an import of a ``Module``, shows: whether its engine has the type
     that it names is for ``Store.keep_type`` to see.
 
     Raises:
         ValueError: there is no such type, or Python cannot give its values.
+        TypeError: a type of objects is another engine's than the store.
     """
+    if (of_objects := getattr(type(given), "value_type_in", None)) is not None:
+        return int(of_objects(given, refs))
     allowed = {name: t for name, t in BY_NAME.items() if not reference or is_ref(t)}
     found = allowed.get(given) if isinstance(given, str) else given
     if found is not None and found in allowed.values():
@@ -92,10 +96,14 @@ def value_type(given: int | str, *, reference: bool = False) -> ValType:
         return given
     if isinstance(given, str) and given.startswith("(ref"):
         raise ValueError(f"{given!r} is no type here; {TYPED}")
-    if hasattr(type(given), "is_subtype_of"):  # of objects, whose references may be null or not
-        raise ValueError(f"{given!r} is no type of values; {TYPED}")
     near = did_you_mean(given, allowed) if isinstance(given, str) else ""
     raise ValueError(f"{given!r} is no type here; {near or 'types: ' + ', '.join(allowed)}")
+
+
+def value_types(given: tuple[Any, ...], refs: References) -> tuple[ValType, ...]:
+    """Those of a function type, with types of objects as ``value_type`` takes them; the rest is as it is."""
+    found = [value_type(t, refs) if hasattr(type(t), "value_type_in") else t for t in given]
+    return tuple(found)
 
 
 def outside(type_: ValType) -> ValType:

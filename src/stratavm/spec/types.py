@@ -110,6 +110,11 @@ def type_name(t: ValType) -> str:
     return f"(ref {'null ' if kind(t) == REF_NULL else ''}{heap_name(h)})"
 
 
+def _told(t: object) -> str:
+    """A type in a function type, which may be one of objects as a host has it, before a store takes it."""
+    return type_name(t) if isinstance(t, int) else str(t)
+
+
 UNNAMED: Final = "type#"
 """What stands before a canonical id, which is known to an engine alone."""
 
@@ -133,7 +138,7 @@ class FuncType:
         return f"FuncType({self})"
 
     def __str__(self) -> str:
-        return f"[{' '.join(map(type_name, self.params))}] -> [{' '.join(map(type_name, self.results))}]"
+        return f"[{' '.join(map(_told, self.params))}] -> [{' '.join(map(_told, self.results))}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import stratavm
 from stratavm import StoreBusy
+from stratavm.cli.unwinding import Asked, Unwinding
 from stratavm.engine import heapdump
 
 CHURN = """(module
@@ -138,3 +145,74 @@ def test_a_dump_that_cannot_be_had_leaves_the_programs_end_what_it_is(strata, wr
     code, _, err = strata("run", "--proposal", "gc", "--heap-dump", str(tmp_path / "d"), write(many="5"))
     assert code == 1
     assert "a call is inside" in err
+
+
+SPIN = """(module
+  (type $node (struct (field $next (mut (ref null $node))) (field i64)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1) (data (i32.const 0) "\\10\\00\\00\\00\\03") (data (i32.const 16) "on\\n")
+  (global $list (mut (ref null $node)) (ref.null $node))
+  (func (export "_start") (local $k i32)
+    (local.set $k (i32.const 1000000))
+    (global.set $list (struct.new $node (global.get $list) (i64.const 1)))
+    (loop (drop (struct.new_default $node)) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (loop (drop (struct.new_default $node)) (br 0))))"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_program_that_a_signal_ends_has_its_log(tmp_path, number):
+    """What there is until then, and a plot and a dump; the process ends as it does without."""
+    path, plot, dump = (tmp_path / name for name in ("spin.wat", "p.html", "d.txt"))
+    path.write_text(SPIN)
+    asked = ["--gc-log", "--gc-plot", str(plot), "--heap-dump", str(dump)]
+    command = [sys.executable, "-m", "stratavm", "run", "--proposal", "gc", *asked, str(path)]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1])},
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as strata:
+        assert strata.stdout.readline() == "on\n"
+        strata.send_signal(number)
+        out, err = strata.communicate(timeout=60)
+    assert (strata.returncode, out) == (130 if number == signal.SIGINT else -number, "")
+    assert re.search(r"^gc: .* pause ", err, re.MULTILINE)
+    assert re.search(r"^gc: \d+ collections?, .* in use$", err, re.MULTILINE)
+    assert err.endswith("strata: interrupted\n") == (number == signal.SIGINT)
+    assert plot.read_text().count("<svg") == 2
+    assert "struct $node" in dump.read_text()
+
+
+def test_a_signal_that_python_drops_comes_again(monkeypatch):
+    """Its exception may be raised where nobody gets it, in the callback of a weak reference, say."""
+    told, ended = [], []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+    class Left:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGHUP)
+
+    class Other:
+        def __del__(self) -> None:
+            raise ValueError("theirs")
+
+    def kill(process, number, kill=os.kill):
+        ended.append((process, number))
+        if len(ended) == 1:
+            kill(process, number)
+
+    monkeypatch.setattr(os, "kill", kill)
+    try:
+        with pytest.raises(Asked), Unwinding():
+            Other()
+            Left()
+            while True:
+                time.sleep(0.01)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert [error.exc_type for error in told] == [ValueError]
+    assert ended == 2 * [(os.getpid(), signal.SIGHUP)]

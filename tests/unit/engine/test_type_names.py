@@ -10,6 +10,7 @@ import stratavm
 from stratavm import Engine, Instance, LinkError, Store, WasmException
 from stratavm.module.features import DEFAULT
 from stratavm.runtime import typenames
+from stratavm.spec.types import I32, FuncType
 
 TEXT = """(module
   (type $point (sub (struct (field $x (mut i32)))))
@@ -154,18 +155,59 @@ def test_whole_numbers_are_small_numbers(instance):
     assert [guest.is_small(value) for value in (5, True, Number())] == [1, 1, 0]
 
 
-def test_types_of_objects_are_no_types_of_values(instance):
-    """A reference may be null or not: it is said where the type of one is to be had."""
-    point = instance.module.object_type("point")
+def test_types_of_objects_are_types_of_values(instance):
+    """Of references that may be null: those of a global, a table, a tag, a function; guests and messages see that."""
+    point, store = instance.module.object_type("point"), instance.store
+    one = point.new(store, [7])
+    assert point.ref() == instance.exports.level.type.value
+    variable = stratavm.Global.new(store, point, None, mutable=True)
+    variable.value = one
+    table = stratavm.Table.new(store, point, 2)
+    table[1] = one
+    assert variable.value is table[1] is one and table[0] is None
+    assert variable.type.value == table.type.element == point.ref()
+    raised = stratavm.WasmException(stratavm.Tag.new(store, ["i32", point]), (5, one))
+    assert raised.values == (5, one)
+    same = stratavm.Func.from_callable(store, FuncType((point,), (point, I32)), lambda given: (given, 3))
+    assert same(one) == (one, 3) and same(None) == (None, 3)
+    assert str(FuncType((point,))) == f"[{point}] -> []"
+    for wrong in (lambda: setattr(variable, "value", 5), lambda: table.__setitem__(0, 5), lambda: same(5)):
+        with pytest.raises(TypeError, match=r"expected \(ref null \$point\), got int"):
+            wrong()
+
+
+def test_types_of_objects_without_null(instance):
+    """A global has its value, and a new table is told what its elements are."""
+    point, store = instance.module.object_type("point"), instance.store
+    one, never = point.new(store, [7]), point.ref(nullable=False)
+    assert stratavm.Global.new(store, never, one).value is one
+    table = stratavm.Table.new(store, never, 2, 5, value=one)
+    assert list(table) == [one, one] and table.grow(1, one) == 2
+    assert list(stratavm.Table.new(store, point, 2, value=one)) == [one, one]
+    assert list(stratavm.Table.new(store, "externref", 2, value="x")) == ["x", "x"]
+    with pytest.raises(ValueError, match=r"null elements, which is no \(ref \$point\): it needs a value"):
+        stratavm.Table.new(store, never, 2)
+    for wrong in (
+        lambda: stratavm.Global.new(store, never, None),
+        lambda: stratavm.Table.new(store, never, 2, value=5),
+        lambda: table.__setitem__(0, None),
+        lambda: table.grow(1),
+    ):
+        with pytest.raises(TypeError, match=r"expected \(ref \$point\), got"):
+            wrong()
+
+
+def test_a_type_of_objects_of_another_engine_is_none(instance):
+    """Its number may be another type's there."""
+    point = stratavm.Module(TEXT, engine=Engine(features=DEFAULT | {"gc"})).object_type("point")
     for make in (
         lambda: stratavm.Global.new(instance.store, point, None),
         lambda: stratavm.Table.new(instance.store, point, 1),
         lambda: stratavm.Tag.new(instance.store, [point]),
+        lambda: stratavm.Func.from_callable(instance.store, FuncType((), (point,)), print),
     ):
-        with pytest.raises(ValueError, match=r"is no type of values; .*global\.type\.value"):
+        with pytest.raises(TypeError, match="is of another engine than"):
             make()
-    made = stratavm.Global.new(instance.store, instance.exports.level.type.value, point.new(instance.store, [7]))
-    assert made.value["x"] == 7
 
 
 def test_a_store_s_own_names_come_first():
