@@ -4,6 +4,9 @@
 ;;! run: pair 3 4 => 7
 ;;! run: row 5 => 10
 ;;! run: fill 7 => 28
+;;! run: zeros 5 => 5
+;;! run: zeros 5000 => 5000
+;;! run: nulls 3 => 1
 (module
   (type $s (struct (field $v (mut i32)) (field $n (mut (ref null $s)))))
   (type $r (array (mut (ref null $s))))
@@ -25,4 +28,10 @@
       (struct.get $s $v (array.get $r (local.get $r) (i32.const 2)))))
   (func $fill (export "fill") (param i32) (result i32) (local $b (ref $b))
     (local.set $b (array.new $b (local.get 0) (i32.const 4)))
-    (i32.mul (array.get_u $b (local.get $b) (i32.const 3)) (array.len (local.get $b)))))
+    (i32.mul (array.get_u $b (local.get $b) (i32.const 3)) (array.len (local.get $b))))
+  ;; A length that is not known is compared with the most that a hole may have, and the size is rounded to granules.
+  (func $zeros (export "zeros") (param i32) (result i32) (local $b (ref $b))
+    (local.set $b (array.new $b (i32.const 0) (local.get 0)))
+    (i32.add (array.len (local.get $b)) (array.get_u $b (local.get $b) (i32.const 4))))
+  (func $nulls (export "nulls") (param i32) (result i32)
+    (ref.is_null (array.get $r (array.new_default $r (local.get 0)) (i32.const 2)))))

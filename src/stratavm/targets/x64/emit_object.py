@@ -27,7 +27,9 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOV_RI,
     MOP_MOV_RM,
     MOP_MOV_RR,
+    MOP_OR_RI,
     MOP_PUSH_R,
+    MOP_SHL_RI,
     MOP_SHR_RI,
     MOP_TEST_MI,
     MOP_TEST_RR,
@@ -66,6 +68,8 @@ from cython.cimports.stratavm.targets.x64.sequences import (
 
 from stratavm.spec import types as T
 
+GRANULE = cython.declare(int32_t, 1 << GRANULE_SHIFT)
+LENGTH = cython.declare(int32_t, 4)  # where an array's length is
 ARRAY_BIT = cython.declare(int64_t, T.ARRAY_ID)  # of a canonical id: it is an array's
 
 
@@ -95,26 +99,54 @@ class ObjectEmitter(ValueEmitter):
         collects."""
         object_: uint32_t = ops[0].loc
         size: uint32_t = cython.cast(uint32_t, inst.imm)
-        length: uint32_t = cython.cast(uint32_t, inst.imm >> 32)
+        count: uint32_t = cython.cast(uint32_t, inst.imm >> 32)
+        length: uint32_t = ops[1].loc if inst.nops == 2 else NO_REG
         label: uint32_t = self.cold(COLD_NEW, object_)
         self.colds[self.n_colds - 1].b = inst.aux
-        self.colds[self.n_colds - 1].c = length
+        self.colds[self.n_colds - 1].c = count
+        self.colds[self.n_colds - 1].d = length
+        if length != NO_REG:  # no more than an object in a hole may have, so that its size is a small number
+            emit_ri(self.b, MOP_CMP_RI, 4, length, cython.cast(int32_t, count))
+            emit_jcc(self.b, CC_A, label)
         emit_rm(self.b, MOP_MOV_RM, 8, object_, based(R15, EXEC_HEAP_NEXT))
-        emit_rm(self.b, MOP_LEA_RM, 8, R11, based(object_, size))
+        if length != NO_REG:
+            self.end_of(inst, object_, length)
+        else:
+            emit_rm(self.b, MOP_LEA_RM, 8, R11, based(object_, size))
         emit_rm(self.b, MOP_CMP_RM, 8, R11, based(R15, EXEC_HEAP_END))
         emit_jcc(self.b, CC_A, label)
         emit_rm(self.b, MOP_MOV_MR, 8, R11, based(R15, EXEC_HEAP_NEXT))
         emit_rm(self.b, MOP_MOV_RM, 8, R11, based(R14, VMCTX_TYPE_IDS))
         emit_rm(self.b, MOP_MOV_RM, 4, R11, based(R11, 4 * cython.cast(int32_t, inst.aux)))
-        emit_rm(self.b, MOP_MOV_MR, 8, R11, based(object_, 0))  # no elements
-        if length:
-            emit_mi(self.b, MOP_MOV_MI, 4, based(object_, 4), cython.cast(int32_t, length))
+        if length != NO_REG:
+            emit_rm(self.b, MOP_MOV_MR, 4, R11, based(object_, 0))
+            emit_rm(self.b, MOP_MOV_MR, 4, length, based(object_, LENGTH))
+        else:
+            emit_rm(self.b, MOP_MOV_MR, 8, R11, based(object_, 0))  # no elements
+            if count:
+                emit_mi(self.b, MOP_MOV_MI, 4, based(object_, LENGTH), cython.cast(int32_t, count))
         return self.b.bind(self.colds[self.n_colds - 1].back)
+
+    def end_of(self, inst, object_, length):
+        """r11 = where an array of so many elements ends, as objects do: at a granule."""
+        place: Mem = indexed(object_, R11, inst.cc)
+        place.disp = cython.cast(int32_t, inst.imm) + GRANULE - 1
+        emit_rr(self.b, MOP_MOV_RR, 4, R11, length)
+        if inst.cc > 3:  # no address has a scale of 16
+            emit_ri(self.b, MOP_SHL_RI, 8, R11, inst.cc)
+            place.scale = 0
+        emit_rm(self.b, MOP_LEA_RM, 8, R11, place)
+        return emit_ri(self.b, MOP_AND_RI, 8, R11, -GRANULE)
 
     def cold_new(self, c):
         """The shared stub keeps every register but r11, in which it takes what is wanted and gives the reference."""
         wanted: uint64_t = cython.cast(uint64_t, c.c) << 32 | c.b
-        emit_ri(self.b, MOP_MOV_RI, 8, R11, cython.cast(int64_t, wanted))
+        if c.d != NO_REG:
+            emit_rr(self.b, MOP_MOV_RR, 4, R11, c.d)
+            emit_ri(self.b, MOP_SHL_RI, 8, R11, 32)
+            emit_ri(self.b, MOP_OR_RI, 8, R11, c.b)
+        else:
+            emit_ri(self.b, MOP_MOV_RI, 8, R11, cython.cast(int64_t, wanted))
         emit_m(self.b, MOP_CALL_M, R15, EXEC_NEW_STUB)
         self.return_site()
         emit_rr(self.b, MOP_MOV_RR, 8, c.a, R11)

@@ -12,7 +12,7 @@ cdef enum ColdKind:
     COLD_TRUNC = 2       # a = TRUNC_* bits, b = width, c = destination | source << 8, d = pool offset of the bound
     COLD_COUNT = 3       # a word of counters has run out
     COLD_NOTE = 5        # a = object | index << 8 (NO_REG: none) | scale << 16; d = displacement
-    COLD_NEW = 6         # a = where the object goes, b = type index, c = elements
+    COLD_NEW = 6         # a = where the object goes, b = type index, c = elements, or they are in d, if that is a register
     COLD_IS = 7          # a = reference, b and c = registers for it
     COLD_BELOW = 4       # the FuncRec in r11 is not of the type whose id is in ebx, but may be below it; r10 has type_ids
 

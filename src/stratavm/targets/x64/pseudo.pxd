@@ -35,7 +35,7 @@ cdef enum Pseudo:
     P_NOTE             # the write barrier: U object, a scaled index as behind P_VIA, disp: a reference there is about to change; cc =
                        # NOTE_OLD: it becomes none to an object
     P_NEW              # D: a new object of zeros; aux = type index; imm = its bytes, a multiple of 16, and in the upper half its
-                       # elements
+                       # elements. Or with U (late): so many elements, cc = log2 of their width; imm = bytes before them and the most
     P_IS               # flags: equal if U, a reference, is of a type, and with IS_OPEN T, T; imm = type index; cc = IS_* bits; aux =
                        # pool offset of the least address of an object
     P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,

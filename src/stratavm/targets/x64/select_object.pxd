@@ -30,6 +30,7 @@ cdef class ObjectSelector(AtomicSelector):
     cdef int length(self, uint32_t n) except -1 nogil
     cdef int new(self, uint32_t n, uint64_t size, uint32_t length) except -1 nogil
     cdef bint is_zeroed(self, uint32_t node) noexcept nogil
+    cdef int new_of_length(self, uint32_t n, ValuePlace* place, uint32_t length) except -1 nogil
     cdef int ask_for(self, uint32_t n, uint32_t length) except -1 nogil
     cdef int new_array(self, uint32_t n, bint filled) except -1 nogil
     cdef int put(self, uint32_t n, uint32_t node, ValuePlace* place, uint32_t at) except -1 nogil

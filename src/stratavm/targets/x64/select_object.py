@@ -65,6 +65,7 @@ from cython.cimports.stratavm.machine.minst import (
     R_DEF,
     R_TEMP,
     R_USE,
+    R_USE_LATE,
 )
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RR,
@@ -353,6 +354,17 @@ class ObjectSelector(AtomicSelector):
         self.m.operand(self.define(n), R_DEF, C_REG, 0)
         return 0
 
+    def new_of_length(self, n, place, length):
+        """A new array of zeros, of a length that is not known: inline unless it turns out to be large."""
+        most: uint64_t = (LARGE - place.offset) // place.reg
+        self.pseudo(P_NEW, 8, MI_EFFECT | MI_FLAGS_DEF)
+        self.m.last().aux = self.immediate(n, 0)
+        self.m.last().cc = lowest_of(place.reg)
+        self.m.last().imm = place.offset | most << 32
+        self.m.operand(self.define(n), R_DEF, C_REG, 0)
+        self.m.operand(length, R_USE_LATE, C_REG, 0)
+        return 0
+
     def ask_for(self, n, length):
         """A new object of zeros, which the runtime makes."""
         values: uint32_t[2]
@@ -375,7 +387,7 @@ class ObjectSelector(AtomicSelector):
         if self.immediate(n, 1):
             return self.ask(n)
         if not is_const(self.ssa, length):
-            return self.ask_for(n, self.value(length)) if zeros else self.ask(n)
+            return self.new_of_length(n, place, self.value(length)) if zeros else self.ask(n)
         count = self.const_bits(length)
         if not zeros and count > MOST_FILLED:
             return self.ask(n)
