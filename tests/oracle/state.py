@@ -7,6 +7,7 @@ element segments, then active elements, active data, start.
 from __future__ import annotations
 
 import struct
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -427,6 +428,10 @@ class Instance:
         value = (bits & (1 << 8 * size) - 1).to_bytes(size, "little")
         self.store.objects[raw][offset : offset + size * count] = value * count
 
+    def write(self, raw: int, offset: int, data: bytes) -> None:
+        """Write bytes."""
+        self.store.objects[raw][offset : offset + len(data)] = data
+
     def move(self, raw: int, offset: int, source: int, start: int, size: int) -> None:
         """Copy bytes from one object to another one."""
         self.store.objects[raw][offset : offset + size] = self.store.objects[source][start : start + size]
@@ -464,17 +469,17 @@ class Instance:
         """The exception to raise for a reference."""
         return WasmException.of(self.store.exceptions[raw - 1])
 
-    def data_segment(self, index: int) -> bytes | memoryview:
+    def data_segment(self, index: int) -> memoryview:
         """The bytes of a data segment; empty once dropped."""
-        return self.datas[index]
+        return memoryview(self.datas[index])
 
     def drop_data(self, index: int) -> None:
         """Empty a data segment."""
         self.datas[index] = b""
 
-    def elem_segment(self, index: int) -> Sequence[int]:
+    def elem_segment(self, index: int) -> memoryview:
         """The references of an element segment; empty once dropped."""
-        return self.elements[index]
+        return memoryview(array("Q", self.elements[index]))
 
     def drop_elem(self, index: int) -> None:
         """Empty an element segment."""

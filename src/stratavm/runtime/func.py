@@ -185,6 +185,8 @@ class FuncRef:
             failure = error
         if not begun:  # nothing was left midway
             set_aborted(self.store, aborted)
+        elif failure is not None and self.instance.oracle.left_midway():
+            set_aborted(self.store, True)
         end_python(self, cython.address(entry), failure, begun)
         return results
 

@@ -3,6 +3,8 @@ what is decided by ``link``."""
 
 # strata: hot
 import cython
+from cython.cimports.cpython.buffer import PyBUF_READ
+from cython.cimports.cpython.memoryview import PyMemoryView_FromMemory
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
 from cython.cimports.libc.stdint import uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
@@ -664,6 +666,11 @@ class Instance:
         objects: Objects = self.store.all_objects()
         objects.fill(raw, offset, size, count, bits)
 
+    def write(self, raw: int, offset: int, data: bytes) -> None:
+        """Write bytes of an object, which are whole values. ValueError as ``load``."""
+        objects: Objects = self.store.all_objects()
+        objects.write(raw, offset, data)
+
     def move(self, raw: int, offset: int, source: int, start: int, size: int) -> None:
         """Copy so many bytes from one object to another one, or within it. ValueError as ``load``."""
         objects: Objects = self.store.all_objects()
@@ -706,13 +713,14 @@ class Instance:
             return self.global_of(index)
         return {"table": self.tables, "memory": self.memories, "tag": self.tags}[kind][index]
 
-    def data_segment(self, index: int) -> bytes:
-        """The bytes of a data segment; empty once dropped."""
+    def data_segment(self, index: int) -> memoryview:
+        """The bytes of a data segment where they lie, as long as we live; empty once dropped, which changes nothing of
+        what was had before."""
         number: uint32_t = self.segment(index, self.seg.n_data)
         segment: cython.pointer(DataSegment) = data_segment_at(cython.address(self.seg), number)
         if segment == cython.NULL or segment.size == 0:
-            return b""
-        return cython.cast(cython.p_char, segment.start)[: segment.size]
+            return memoryview(b"")
+        return PyMemoryView_FromMemory(cython.cast(cython.p_char, segment.start), segment.size, PyBUF_READ)
 
     def drop_data(self, index: int) -> None:
         """Empty a data segment."""
@@ -721,12 +729,15 @@ class Instance:
         if segment != cython.NULL:
             segment.size = 0
 
-    def elem_segment(self, index: int) -> list:
-        """The raw references of an element segment; empty once dropped."""
+    def elem_segment(self, index: int) -> memoryview:
+        """The raw references of an element segment where they lie, as those of ``data_segment``."""
         segment: cython.pointer(ElementSegment) = cython.address(
             self.seg.elements[self.segment(index, self.seg.n_elements)]
         )
-        return [segment.items[i] for i in range(segment.size)]
+        if segment.size == 0:
+            return memoryview(b"").cast("Q")
+        items: object = PyMemoryView_FromMemory(cython.cast(cython.p_char, segment.items), 8 * segment.size, PyBUF_READ)
+        return items.cast("Q")
 
     def drop_elem(self, index: int) -> None:
         """Empty an element segment."""

@@ -452,6 +452,16 @@ class Objects:
         for at in range(cython.cast(uint64_t, count)):
             memcpy(to + at * width, words, width)
 
+    def write(self, address: int, offset: int, data: bytes) -> None:
+        """Write bytes, which are whole values. ValueError as ``load``."""
+        self.place(address, offset, len(data))
+        self.note(address, offset, len(data))
+        memcpy(
+            cython.cast(cython.p_void, cython.cast(uint64_t, address + offset)),
+            cython.cast(cython.p_char, data),
+            len(data),
+        )
+
     def move(self, address: int, offset: int, source: int, start: int, size: int) -> None:
         """Copy so many bytes from one object to another one, or within it. ValueError as ``load``."""
         self.place(address, offset, size)

@@ -9,7 +9,6 @@ from typing import Any, Final
 import pytest
 
 from stratavm import Config, Engine, GcConfig, GcConstants, InstancePoisoned, Module, OutOfFuel, Store, Trap
-from stratavm.contract import objects as objects_of_guests
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
@@ -315,26 +314,53 @@ def test_a_long_segment_for_which_there_is_no_fuel_is_not_written(
     """An element is a unit of fuel, which is taken before the first one."""
     written: list[int] = []
 
-    def setter(home: Any, type_index: int, field: int) -> Callable[[int, int, int, int], None]:
-        put = objects_of_guests.setter(home, type_index, field)
+    def parts(instance: Any, count: int, size: int, backwards: bool = False) -> Iterator[tuple[int, int]]:
+        for part in protocols.parts(instance, count, size, backwards):
+            written.append(part[1])
+            yield part
 
-        def counted(raw: int, at: int, count: int, bits: int) -> None:
-            written.append(at)
-            put(raw, at, count, bits)
-
-        return counted
-
-    monkeypatch.setattr(objects, "setter", setter)
+    monkeypatch.setattr(objects, "parts", parts)
     instance = made(tier, SEGMENTS, fuel=1 << 40)
     instance.exports[name]()
     spent = (1 << 40) - (instance.store.fuel or 0)
     assert 8200 <= spent < 3 * 8200
-    assert len(written) == 8200
+    assert written == [4096, 4096, 8]
     written.clear()
     instance.store.fuel = spent - 1
     with pytest.raises(OutOfFuel):
         instance.exports[name]()
     assert not written
+
+
+@pytest.mark.parametrize("name", FROM_SEGMENTS)
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_a_part_of_a_segment_is_one_write(tier: str, name: str) -> None:
+    """Of bytes that nobody has copied but for it, however long the segment is."""
+    written: list[int] = []
+
+    class Home:
+        """An instance whose writes are counted."""
+
+        def __init__(self, instance: Any) -> None:
+            self.instance = instance
+
+        def __getattr__(self, member: str) -> Any:
+            return getattr(self.instance, member)
+
+        def write(self, raw: int, offset: int, data: bytes) -> None:
+            written.append(len(data))
+            self.instance.write(raw, offset, data)
+
+    instance = made(tier, SEGMENTS)
+    expected = instance.exports[name]()
+    program = instance.oracle
+    program.codes.clear()
+    program.singles.clear()
+    program.instance = Home(program.instance)
+    assert instance.exports[name]() is not expected
+    assert written == [8 * 4096, 8 * 4096, 64]
+    for found in (instance.data_segment(0), instance.elem_segment(0)):
+        assert type(found) is memoryview and found.readonly and len(found) in (65_600, 8200)
 
 
 @pytest.mark.parametrize("tier", MACHINE[:2])

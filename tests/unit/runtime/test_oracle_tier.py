@@ -1,5 +1,6 @@
 """Claims about functions that run on the oracle: the same store, entries, interrupts and errors as compiled ones."""
 
+import sys
 import threading
 
 import pytest
@@ -129,3 +130,99 @@ def test_functions_show_what_they_are():
     assert function.guest is None
     assert where.function_at(0) is None
     assert instance.resolve_func(function.raw) is function
+
+
+MIDWAY = """(module (import "h" "f" (func $f)) (memory (export "m") 1) (table $t 1 funcref)
+  (global (export "g") (mut i32) (i32.const 0))
+  (func (export "host") (call $f))
+  (func (export "memory") (drop (memory.grow (i32.const 1))))
+  (func (export "table") (drop (table.grow $t (ref.null func) (i32.const 1))))
+  (func (export "fill") (memory.fill (i32.const 0) (i32.const 7) (i32.const 65536)))
+  (func (export "count") (global.set 0 (i32.const 1)) (loop (br_if 0 (i32.eqz (i32.const 1)))))
+  (func (export "nested") (call $f) (global.set 0 (i32.const 2))))"""
+
+
+class Stopped(BaseException):
+    """What a signal's handler raises."""
+
+
+def midway(function=lambda: None, tier="oracle", **limits):
+    """An instance of the module above."""
+    store = stratavm.Store(stratavm.Engine(tier=tier), limits=stratavm.StoreLimits(**limits))
+    return stratavm.load(MIDWAY, {"h": {"f": function}}, store=store)
+
+
+def stopped_in(step, call, error):
+    """Make a call in which a signal's handler runs as a step of the oracle begins: a function of Python's."""
+
+    def stop(frame, event, _):
+        if event == "call" and frame.f_code.co_name == step:
+            sys.setprofile(None)
+            raise error
+
+    sys.setprofile(stop)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Stopped, ValueError])
+@pytest.mark.parametrize(("name", "step"), [("fill", "memory_fill"), ("count", "br_if")])
+def test_a_signal_s_handler_that_raises_in_the_midst_of_a_guest_poisons(name, step, error):
+    """What the guest was at is half done, as it is in machine code."""
+    instance = midway()
+    with pytest.raises(error):
+        stopped_in(step, instance.exports[name], error)
+    with pytest.raises(InstancePoisoned):
+        instance.exports.host()
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, Stopped, ValueError])
+def test_what_functions_of_the_host_raise_poisons_nothing(tier, error):
+    """Imports and limiters, whatever it is: the guest was at a call of the host's."""
+
+    def fail(*_):
+        raise error
+
+    instance = midway(fail, tier, limiter=fail)
+    for name in ("host", "memory", "table", "host"):
+        with pytest.raises(error):
+            instance.exports[name]()
+    instance.exports.fill()
+
+
+def test_a_guest_that_was_left_midway_takes_its_callers_of_the_store_with_it():
+    """As in machine code. Those of other stores are at a call of the host's."""
+    inner, other = midway(), midway()
+
+    def call():
+        stopped_in("memory_fill", inner.exports.fill, KeyboardInterrupt)
+
+    same = stratavm.load(MIDWAY, {"h": {"f": call}}, store=inner.store)
+    elsewhere = midway(call)
+    with pytest.raises(KeyboardInterrupt):
+        same.exports.nested()
+    for instance in (inner, same):
+        with pytest.raises(InstancePoisoned):
+            instance.exports.count()
+    inner = other
+    with pytest.raises(KeyboardInterrupt):
+        elsewhere.exports.nested()
+    elsewhere.exports.count()
+    with pytest.raises(InstancePoisoned):
+        other.exports.count()
+
+
+def test_what_was_left_midway_is_no_matter_of_later_calls():
+    """They end by errors of their own."""
+    store = stratavm.Store(stratavm.Engine(tier="oracle"))
+    one, two = (stratavm.load(MIDWAY, {"h": {"f": lambda: None}}, store=store) for _ in range(2))
+    with pytest.raises(KeyboardInterrupt):
+        stopped_in("memory_fill", one.exports.fill, KeyboardInterrupt)
+    trap = stratavm.load('(module (func (export "f") (unreachable)))', store=store).exports.f
+    for _ in range(2):
+        with pytest.raises(Trap, match="unreachable"):
+            trap()
+    two.exports.count()

@@ -126,7 +126,11 @@ def _memory_grow(op: Op, instance: InstanceLike) -> Step:
     mask = _mask(instance.model.memory_types[op.imms[0]].limits)
 
     def memory_grow(stack: list[int], locals_: list[int]) -> None:
-        stack[-1] = memory.extend(stack[-1]) & mask
+        try:
+            stack[-1] = memory.extend(stack[-1]) & mask
+        except BaseException as error:  # of a limiter
+            instance.oracle.budget.theirs = error
+            raise
 
     return memory_grow
 
@@ -238,7 +242,11 @@ def _table_grow(op: Op, instance: InstanceLike) -> Step:
         delta = stack.pop()
         if table.fits(delta):
             instance.charge(delta)
-        stack[-1] = table.extend(delta, stack[-1]) & mask
+        try:
+            stack[-1] = table.extend(delta, stack[-1]) & mask
+        except BaseException as error:  # of a limiter
+            instance.oracle.budget.theirs = error
+            raise
 
     return table_grow
 

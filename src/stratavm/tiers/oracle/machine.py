@@ -6,7 +6,7 @@ import sys
 import threading
 from _collections_abc import Sequence
 
-from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, Trap, note_frames
+from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, StrataError, Trap, note_frames
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.thrown import WasmException
 from stratavm.module.model import ConstExpr
@@ -78,13 +78,19 @@ class Frames(list[Frame]):
 
 
 class Budget(threading.local):
-    """What is in use on this thread: nested entries from the host, guest frames, and their values."""
+    """What is in use on this thread: nested entries from the host, guest frames, and their values.
+
+    Attributes: ``theirs`` is what a function of the host raised last, within a run; ``midway`` whether the last run was
+    left by what nobody it called had raised.
+    """
 
     def __init__(self, limits: OracleLimits) -> None:
         self.limits = limits
         self.entries = 0
         self.values = 0
         self.frames = 0
+        self.theirs: BaseException | None = None
+        self.midway = False
 
 
 @dataclass(slots=True, eq=False)
@@ -137,6 +143,11 @@ class Program:
         """Run a defined function from outside."""
         return _run(self.code(defined_index), args)
 
+    def left_midway(self) -> bool:
+        """Whether the call that has just failed was left by a signal's handler in the midst of what guests do: what
+        that was is half done."""
+        return self.budget.midway
+
     def evaluate(self, expression: ConstExpr) -> int:
         """The value of a constant expression."""
         flat = flatten_constant(self.instance.model, expression.code, expression.offset)
@@ -148,6 +159,7 @@ def _run(code: Code, args: list[int]) -> list[int]:
     """Enter the guest and leave it again with results."""
     budget = code.program.budget
     before = budget.values, budget.frames
+    budget.midway = False
     if budget.entries >= budget.limits.entries or (budget.entries >= SHALLOW and _python_stack_is_nearly_full()):
         raise StackOverflow(detail=f"{budget.entries} nested calls from the host")
     budget.entries += 1
@@ -166,7 +178,11 @@ def _run(code: Code, args: list[int]) -> list[int]:
     except WasmException as thrown:
         note_frames(thrown, tuple(_describe(frames)), budget.entries == 1)
         raise
+    except BaseException as error:
+        budget.midway = error is not budget.theirs and not isinstance(error, (StrataError, MemoryError))
+        raise
     finally:
+        budget.theirs = None
         instance.end_run(frames)
         budget.entries -= 1
         budget.values, budget.frames = before
@@ -247,7 +263,7 @@ def _call(frames: Frames, budget: Budget, callee: Callee) -> None:
     guest = callee.guest
     if guest is None:
         try:
-            results = _call_host(frames, callee, args)
+            results = _call_host(frames, budget, callee, args)
         except WasmException as error:
             if not _catch(frames, budget, error):
                 raise
@@ -261,11 +277,14 @@ def _call(frames: Frames, budget: Budget, callee: Callee) -> None:
         del frame.stack[first:]
 
 
-def _call_host(frames: Frames, callee: Callee, args: list[int]) -> list[int]:
+def _call_host(frames: Frames, budget: Budget, callee: Callee, args: list[int]) -> list[int]:
     """Call what runs elsewhere; meanwhile the frames hold all values but those arguments."""
     frames.waits = True
     try:
         return callee.call_by_guest(args)
+    except BaseException as error:
+        budget.theirs = error
+        raise
     finally:
         frames.waits = False
 
@@ -333,7 +352,7 @@ def _leave(frames: Frames, callee: Callee, budget: Budget) -> list[int] | None:
     args = frame.stack[len(frame.stack) - len(callee.type.params) :]
     if callee.guest is None:
         try:
-            return _call_host(frames, callee, args)
+            return _call_host(frames, budget, callee, args)
         except WasmException as error:
             if not frames or not _catch(frames, budget, error):
                 raise

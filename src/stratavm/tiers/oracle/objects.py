@@ -6,7 +6,7 @@ Source: WebAssembly 3.0, sections 4.6.5 to 4.6.9. What reads and writes objects 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import Final
@@ -107,40 +107,40 @@ def _array_new_fixed(op: Op, instance: InstanceLike) -> Step:
     return array_new_fixed
 
 
-def _segment(op: Op, instance: InstanceLike) -> Callable[[int, int], Iterable[int]]:
-    """What reads so many values of a segment from a place on, or traps; for numbers the place is a byte's."""
+def _segment(op: Op, instance: InstanceLike) -> Callable[[int, int], memoryview]:
+    """What finds so many values of a segment from a place on, or traps: their bytes, as they lie in an array too. For
+    numbers the place is a byte's."""
     segment = op.imms[1]
 
-    def references(start: int, count: int) -> Iterable[int]:
+    def references(start: int, count: int) -> memoryview:
         found = instance.elem_segment(segment)
         if start + count > len(found):
             raise Trap("table_out_of_bounds", detail=f"element segment {segment} has {len(found)} elements")
-        return found[start : start + count]
+        return found[start : start + count].cast("B")
 
     if op.name.endswith("elem"):
         return references
     width = storage_size(field_of(instance.model, op.imms[0], 0).storage)
 
-    def numbers(start: int, count: int) -> Iterable[int]:
+    def numbers(start: int, count: int) -> memoryview:
         data = instance.data_segment(segment)
         if start + count * width > len(data):
             raise Trap("memory_out_of_bounds", detail=f"data segment {segment} has {len(data)} bytes")
-        places = range(start, start + count * width, width)
-        return (int.from_bytes(data[at : at + width], "little") for at in places)
+        return data[start : start + count * width]
 
     return numbers
 
 
-def _writer(op: Op, instance: InstanceLike) -> Callable[[int, int, int, Iterable[int]], None]:
+def _writer(op: Op, instance: InstanceLike) -> Callable[[int, int, int, memoryview], None]:
     """What writes so many values of a segment into an array from a place on. It polls: a frame holds the array. Whoever
     drops the segment in a poll frees nothing: in the midst of a step no store does."""
-    put = setter(instance, op.imms[0], 0)
+    layout = instance.object_layout(op.imms[0])
+    first, size = layout.offsets[0], layout.element
 
-    def write(array: int, at: int, count: int, values: Iterable[int]) -> None:
-        rest = iter(values)
+    def write(array: int, at: int, count: int, values: memoryview) -> None:
         for start, n in parts(instance, count, PART_VALUES):
-            for place, raw in zip(range(at + start, at + start + n), rest, strict=False):
-                put(array, place, 1, raw)
+            part = values[start * size : (start + n) * size]
+            instance.write(array, first + (at + start) * size, bytes(part))
 
     return write
 

@@ -146,6 +146,9 @@ class InstanceLike(Protocol):
     def fill(self, raw: int, offset: int, size: int, count: int, bits: int) -> None:
         """Write so many bytes of an object so many times, one behind the other."""
 
+    def write(self, raw: int, offset: int, data: bytes) -> None:
+        """Write bytes of an object, which are whole values."""
+
     def move(self, raw: int, offset: int, source: int, start: int, size: int) -> None:
         """Copy so many bytes from one object to another one, or within it."""
 
@@ -170,14 +173,14 @@ class InstanceLike(Protocol):
     def exception_of(self, raw: int) -> BaseException:
         """The ``WasmException`` to raise for an exnref that is not null."""
 
-    def data_segment(self, index: int) -> bytes | memoryview:
-        """The bytes of a data segment; empty once dropped."""
+    def data_segment(self, index: int) -> memoryview:
+        """The bytes of a data segment; empty once dropped, which changes nothing of what was had before."""
 
     def drop_data(self, index: int) -> None:
         """Empty a data segment."""
 
-    def elem_segment(self, index: int) -> Sequence[int]:
-        """The raw references of an element segment; empty once dropped."""
+    def elem_segment(self, index: int) -> memoryview:
+        """The raw references of an element segment, each a number; empty once dropped, as ``data_segment``."""
 
     def drop_elem(self, index: int) -> None:
         """Empty an element segment."""
