@@ -73,6 +73,8 @@ KEPT: Final[tuple[Excuse, ...]] = (
     ("runtime/instance.py", "mem0_base mem0_def unusable", "machine code reads it"),
     ("runtime/objects.py", "heap_end", "machine code reads it: the window of the heap"),
     ("runtime/builtin_calls.py", "osr_code", "machine code reads it: the stub of polls"),
+    ("runtime/exceptions.py", "thrown_tag", "machine code reads it: handlers"),
+    ("runtime/residents.py", "thrown_tag", "machine code reads it: handlers"),
     ("runtime/gil.py", "gil_status", NATIVE),
     ("runtime/stacks.py", "stack_status use_light_guards", NATIVE),
     ("runtime/ticker.py", "ticker_status", NATIVE),

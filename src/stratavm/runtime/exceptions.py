@@ -31,7 +31,9 @@ from cython.cimports.stratavm.runtime.func import cell_widths, fill_cells, read_
 from cython.cimports.stratavm.runtime.gil import leave_guest
 from cython.cimports.stratavm.runtime.handles import Handles
 from cython.cimports.stratavm.runtime.held import free_unheld
+from cython.cimports.stratavm.runtime.objects import is_reference
 from cython.cimports.stratavm.runtime.occupancy import is_closed, mark
+from cython.cimports.stratavm.runtime.python import PyGC_Disable, PyGC_Enable
 from cython.cimports.stratavm.runtime.quota import give_back
 from cython.cimports.stratavm.runtime.residents import HANDLE_BYTES
 from cython.cimports.stratavm.runtime.store import Store
@@ -201,8 +203,7 @@ class Exn:
     def hold(self):
         """Keep what handles among its values mean: guests may hold it for longer than the call."""
         if self.held is None and self.tag.handled is not None:
-            store: Store = self.tag.store
-            self.held = tuple([store.extern_from_raw(self.cells[2 * i]) for i in self.tag.handled])
+            self.held = tuple(things_in(self))
         return 0
 
     def renew(self):
@@ -265,6 +266,28 @@ class Exn:
 
     def __reduce__(self):
         raise TypeError("an exception of a store cannot be pickled")
+
+
+@cython.cfunc
+def things_in(exn: Exn) -> list:
+    """The objects behind handles among an exception's values. Guests' come first, and without a collection of Python's,
+    which may run a guest: the frame that threw may be gone, so that nobody else has them."""
+    at: cython.Py_ssize_t
+    store: Store = exn.tag.store
+    was: cython.int = PyGC_Disable()
+    try:
+        found: list = [None] * len(exn.tag.handled)
+        for at in range(len(found)):
+            raw: uint64_t = exn.cells[2 * exn.tag.handled[at]]
+            if is_reference(raw):
+                found[at] = store.extern_from_raw(raw)
+    finally:
+        if was:
+            PyGC_Enable()
+    for at in range(len(found)):
+        if found[at] is None:
+            found[at] = store.extern_from_raw(exn.cells[2 * exn.tag.handled[at]])
+    return found
 
 
 @cython.cfunc
@@ -441,8 +464,8 @@ def renew_in(exn: Exn, step: cython.bint) -> cython.int:
 def exnref(store: Store, exn: Exn, outer: object, step: cython.bint) -> object:
     """The exnref of an exception, which may be a value of an ``outer`` one. Where there are many, or no room for a
     further one, those that no guest holds any more are freed first; as in ``renew_in``."""
+    exn.hold()  # before anything of Python's runs
     handles: Handles = store.all_handles()
-    exn.hold()
     if handles.exceptions and id(exn) not in handles.numbers:
         full: cython.bint = not handles.free and len(handles.things) >= store.template.limits.handles
         poor: cython.bint = store.quota.total - store.quota.held < HANDLE_BYTES

@@ -526,8 +526,9 @@ def tell(owner: cython.p_void, state: cython.pointer(HeapState)) -> cython.void:
 @cython.cfunc
 @cython.exceptval(check=False)
 def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
-    """With the GIL: what holders have, what is thrown, cells of calls, and stacks. Nothing of Python's runs. Words that
-    may be anything are no handles here: those of stacks are others' business."""
+    """With the GIL: what holders have, cells of calls, and stacks. Nothing of Python's runs. Words that may be anything
+    are no handles here: those of stacks are others' business. What is thrown is none of it: its values lie in the frame
+    that throws it until a handler has them or Python does (``Exn.hold``), and nothing collects between."""
     context: cython.pointer(ExecContext) = objects.exec
     at: cython.Py_ssize_t
     kind: cython.Py_ssize_t
@@ -550,8 +551,6 @@ def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
     count: uint64_t = state.n_handle_marks
     state.n_handle_marks = 0
     scan_words(state, objects.words, objects.words + objects.n_words)
-    if context.thrown_tag != cython.NULL and context.thrown != cython.NULL:
-        scan_words(state, context.thrown, context.thrown + 2 * cython.cast(uint64_t, context.thrown_tag.n_values))
     objects.collected()
     cells: cython.pointer(ResultCells) = next_cells(context, cython.NULL)
     while cells != cython.NULL:
