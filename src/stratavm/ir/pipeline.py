@@ -29,7 +29,7 @@ ORDER: Final[tuple[tuple[Callable[..., Stage], dict[str, str]], ...]] = (
             "fold": "constants, and the rules that `strata rules` lists: cheaper operations, branches on negations",
             "strength": "division of i64 and by negative constants, products by 3, 5 and 9 (with fold)",
             "share": "value numbering: what was computed before is not computed again",
-            "loads": "loads and global.get that nothing can have changed; values just stored",
+            "loads": "loads, global.get and reads of objects that nothing can have changed; values just stored",
             "checks": "bounds of a memory that an earlier access of the same address proved (bounded plan)",
         },
     ),

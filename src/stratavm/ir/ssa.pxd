@@ -81,6 +81,7 @@ cdef enum IrOp:
 cdef enum NodeFlag:  # Node.flags
     NF_WIDE = 1
     NF_CHECKED = 2        # of a load or store: an access that dominates it proved that it is within the memory
+    NF_FIXED = 4          # of what reads an object: nobody writes there once it is made
 
 cdef enum BlockFlag:
     BF_LOOP_HEADER = 1

@@ -13,6 +13,8 @@ LOOP_HEADER = 1
 COLD = 4
 CHECKED = 2
 """``NF_CHECKED``: an access whose bounds another one proved."""
+FIXED = 4
+"""``NF_FIXED``: a read of an object where nobody writes."""
 
 
 def op_name(op: int) -> str:
@@ -71,6 +73,7 @@ def _operands(view: SsaView, node: NodeFields) -> list[str]:
             words.append(_memarg(view, view.args[b + c]))
         elif name != "return":
             words.append(f"[{view.args[b + c]} {view.args[b + c + 1]}]")
+        words += ["fixed"] * (flags & FIXED != 0)
         return words
     words = [f"v{node[3 + i]}" for i in fields if node[3 + i] != NOTHING]
     if edges := edges_out(node):

@@ -42,7 +42,7 @@ from cython.cimports.stratavm.ir.ops import (
     OP_STRUCT_NEW,
     OP_STRUCT_NEW_DEFAULT,
 )
-from cython.cimports.stratavm.ir.ssa import NO_VALUE, T_I32, T_NONE, T_REF
+from cython.cimports.stratavm.ir.ssa import NF_FIXED, NO_VALUE, T_I32, T_NONE, T_REF, Node
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.spec import types as T
@@ -124,6 +124,16 @@ def result_of(walk: Builder, op: uint32_t, x: uint32_t, y: uint32_t) -> uint8_t:
 
 @cython.cfunc
 @cython.nogil
+@cython.exceptval(check=False)
+def is_fixed(walk: Builder, op: uint32_t, x: uint32_t, y: uint32_t) -> cython.bint:
+    """Whether a row reads what can never be written. A subtype's field is what the supertype's is."""
+    if OP_STRUCT_GET <= op <= OP_STRUCT_GET_U:
+        return walk.context.types[x].results[y] == 0
+    return OP_ARRAY_GET <= op <= OP_ARRAY_GET_U and walk.context.types[x].results[0] == 0
+
+
+@cython.cfunc
+@cython.nogil
 @cython.exceptval(-1)
 def act(walk: Builder) -> cython.int:
     """A row of structs or arrays."""
@@ -140,6 +150,9 @@ def act(walk: Builder) -> cython.int:
     type: uint8_t = result_of(walk, op, x, y)
     walk.spend(count)
     node: uint32_t = walk.wide(cython.cast(uint16_t, op), type, count, x, y)
+    if is_fixed(walk, op, x, y):
+        at: cython.pointer(Node) = cython.address(walk.ssa.nodes[node])
+        at.flags |= NF_FIXED
     return 0 if type == T_NONE else put_value(walk, node)
 
 

@@ -3,15 +3,17 @@
 
 The walk streams the input into a new form. A value is shared where the block that computed it dominates; what reads
 memory or globals carries an *epoch*, which every write, call and poll ends, so that a load is shared or fed by a store
-only where nothing can have come between. A trapping operation may be shared: its twin has trapped already, or will not.
-Nothing moves. The hash buckets are bounded (``PROBES``), so that the pass is linear. Sources: Click, "Global code
-motion, global value numbering" (1995) for the idea; the effects rules are in the idea page on effects.
+only where nothing can have come between. Objects have epochs by kinds of places, no two of which are ever the same, and
+these go on where ways meet between which nothing wrote. A trapping operation may be shared: its twin has trapped
+already, or will not. Nothing moves. The hash buckets are bounded (``PROBES``), so that the pass is linear. Sources:
+Click, "Global code motion, global value numbering" (1995) for the idea; the effects rules are in the idea page on
+effects.
 """
 
 import cython
-from cython.cimports.libc.stdint import int64_t, uint16_t, uint32_t, uint64_t
+from cython.cimports.libc.stdint import int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.budget import breathe
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.ir.ops import (
@@ -25,12 +27,22 @@ from cython.cimports.stratavm.ir.ops import (
     OF_STORE,
     OF_WRITES,
     OP_ACCESS,
+    OP_ARRAY_FILL,
+    OP_ARRAY_GET,
+    OP_ARRAY_LEN,
+    OP_ARRAY_NEW,
+    OP_ARRAY_NEW_DEFAULT,
+    OP_ARRAY_NEW_FIXED,
+    OP_ARRAY_SET,
     OP_FLAGS,
     OP_GLOBAL_GET,
     OP_GLOBAL_SET,
     OP_MEMORY_SIZE,
     OP_OPERANDS,
     OP_RELOAD,
+    OP_STRUCT_GET,
+    OP_STRUCT_NEW,
+    OP_STRUCT_SET,
 )
 from cython.cimports.stratavm.ir.passes.algebra import CHANGED, NONE, flags_of
 from cython.cimports.stratavm.ir.passes.dominance import Dominance
@@ -44,8 +56,12 @@ from cython.cimports.stratavm.ir.ssa import (
     IR_MULHI_U,
     IR_NOP,
     IR_POLL,
+    IR_THROW,
+    IR_THROW_REF,
     NF_CHECKED,
+    NF_FIXED,
     NO_VALUE,
+    T_I32,
     T_V128,
     MemArg,
     Node,
@@ -60,6 +76,8 @@ VF_SHARE = cython.declare(uint32_t, 2)
 VF_LOADS = cython.declare(uint32_t, 4)
 VF_CHECKS = cython.declare(uint32_t, 16)
 VF_STRENGTH = cython.declare(uint32_t, 32)
+FIELDS = cython.declare(uint32_t, 16)
+"""Fields of a new struct that are known."""
 REDUCTIONS = cython.declare(cython.int, 6)
 """Identities applied to one node, one after the other."""
 
@@ -67,6 +85,16 @@ SWITCHES = {"fold": 1, "share": 2, "loads": 4, "checks": 16, "strength": 32}
 """What can be switched off alone, for ablation and for finding a culprit."""
 KINDS = {number: name for name, number in SWITCHES.items()} | {rule[0]: name for name, rule in RULES.items()}
 """Names of what is done to a node, rules among them."""
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def kind_of(op: uint32_t, type: uint8_t, field: uint32_t) -> uint32_t:
+    """The kind of the place that a row is about. What can be written has one type, whatever the type of the reference
+    says; and a field has one number."""
+    return FIRST_FIELD + field % (PLACES - FIRST_FIELD) if op < OP_ARRAY_NEW else type
 
 
 @cython.cclass
@@ -84,6 +112,7 @@ class Values(Identities):
     def __dealloc__(self):
         free(self.memory)
         free(self.globals)
+        free(self.places)
         free(self.heads)
         free(self.entries)
         free(self.same)
@@ -106,8 +135,7 @@ class Values(Identities):
             for i in range(self.ssa.blocks[block].first, self.ssa.blocks[block].last):
                 breathe(i)
                 self.moved[i] = self.rewrite(i)
-            self.memory[block] = self.now_memory
-            self.globals[block] = self.now_globals
+            self.leave_block(block)
         if self.out.n_blocks:
             self.out.blocks[self.out.n_blocks - 1].last = self.out.n_nodes
         self.finish_edges()
@@ -120,6 +148,8 @@ class Values(Identities):
         word: cython.size_t = cython.sizeof(uint32_t)
         vec_room(self.memory, self.cap_memory, blocks)
         vec_room(self.globals, self.cap_globals, blocks)
+        vec_room(self.places, self.cap_places, blocks * PLACES)
+        memset(self.ended, 0, cython.sizeof(self.ended))
         self.mask = 15
         while self.mask < nodes:
             self.mask = self.mask * 2 + 1
@@ -133,6 +163,7 @@ class Values(Identities):
         """Epochs go on from a single predecessor; a join or a loop begins new ones."""
         only: uint32_t = self.tree.only[block]
         self.block = block
+        self.enter_objects(block)
         if only != NO_VALUE and not self.ssa.blocks[block].flags & BF_LOOP_HEADER:
             self.now_memory = self.memory[only]
             self.now_globals = self.globals[only]
@@ -140,6 +171,28 @@ class Values(Identities):
             self.epochs += 2
             self.now_memory = self.epochs - 1
             self.now_globals = self.epochs
+        return 0
+
+    def enter_objects(self, block):
+        """Epochs of objects go on from where all ways to a block come from, if none ended on them: they lie between the
+        two in the order of blocks, and a loop is entered by its header alone, where all epochs end."""
+        kind: uint32_t
+        above: uint32_t = self.tree.dominator[block]
+        if block == 0 or self.ssa.blocks[block].flags & BF_LOOP_HEADER:
+            return self.end_objects()
+        for kind in range(PLACES):
+            if self.ended[kind] <= above:
+                self.now[kind] = self.places[above * PLACES + kind]
+            else:
+                self.epochs += 1
+                self.now[kind] = self.epochs
+        return 0
+
+    def leave_block(self, block):
+        """Note the epochs for the blocks behind."""
+        self.memory[block] = self.now_memory
+        self.globals[block] = self.now_globals
+        memcpy(self.places + block * PLACES, self.now, cython.sizeof(self.now))
         return 0
 
     # ---- nodes ----
@@ -159,7 +212,7 @@ class Values(Identities):
                 high: uint64_t = self.ssa.constants[node.a + 1]
                 value: uint32_t = self.find_vector(low, high)
                 return value if value != NO_VALUE else self.learn_vector(low, high, self.emit(cython.address(node)))
-            if node.op == IR_POLL:
+            if node.op == IR_POLL or node.op == IR_THROW or node.op == IR_THROW_REF:
                 return self.effect(cython.address(node))
             if node.op == IR_MULHI_U or node.op == IR_MULHI_S:
                 return self.pure(cython.address(node))
@@ -173,6 +226,8 @@ class Values(Identities):
                 self.rewrote(VF_FOLD)
             return self.emit(cython.address(node))
         flags = OP_FLAGS[node.op]
+        if OP_STRUCT_NEW <= node.op < OP_ARRAY_FILL:
+            return self.object(cython.address(node))
         if flags & OF_LOAD or node.op == OP_GLOBAL_GET or node.op == OP_MEMORY_SIZE:
             return self.load(cython.address(node))
         if flags & (OF_WRITES | OF_CALLS | OF_STORE | OF_CONTROL):
@@ -283,7 +338,94 @@ class Values(Identities):
                 )
             return value
         self.now_globals = self.epochs
+        self.end_objects()
         return value
+
+    # ---- objects ----
+
+    def end_objects(self):
+        """Whatever can be written in an object may have been."""
+        kind: uint32_t
+        self.epochs += 1
+        for kind in range(PLACES):
+            self.now[kind] = self.epochs
+            self.ended[kind] = self.block
+        return 0
+
+    def object(self, node):
+        """A row that makes an object, or is about one place of it."""
+        args: cython.pointer(uint32_t) = self.out.args + node.b
+        value: uint32_t
+        if not self.flags & VF_LOADS or self.spent >= self.budget:
+            return self.effect(node) if OP_FLAGS[node.op] & OF_CALLS else self.emit(node)
+        if node.op == OP_ARRAY_LEN:
+            value = self.length_of(cython.address(self.out.nodes[args[0]]))
+            return self.known(value) if value != NO_VALUE else self.place(node, 0, 0, True)
+        if OP_STRUCT_GET <= node.op < OP_STRUCT_SET:
+            return self.place(node, args[2], kind_of(node.op, node.type, args[2]), node.flags & NF_FIXED != 0)
+        if OP_ARRAY_GET <= node.op < OP_ARRAY_SET:
+            return self.place(node, self.alike(args[1]), kind_of(node.op, node.type, 0), node.flags & NF_FIXED != 0)
+        if node.op == OP_STRUCT_SET:
+            return self.put(node, OP_STRUCT_GET, args[3], args[1])
+        if node.op == OP_ARRAY_SET:
+            return self.put(node, OP_ARRAY_GET, self.alike(args[1]), args[2])
+        value = self.effect(node)
+        if node.op == OP_STRUCT_NEW:
+            self.know_fields(node, value)
+        return value
+
+    def known(self, value):
+        """What was read before, or written: the value takes the place of a load."""
+        self.loads += 1
+        self.rewrote(VF_LOADS)
+        return value
+
+    def length_of(self, array):
+        """How many elements a new array has, if the node makes one; else ``NO_VALUE``."""
+        if array.op == OP_ARRAY_NEW_FIXED:
+            return self.constant(T_I32, array.c)
+        if array.op == OP_ARRAY_NEW_DEFAULT:
+            return self.out.args[array.b]
+        if OP_ARRAY_NEW <= array.op < OP_ARRAY_GET:
+            return self.out.args[array.b + 1]
+        return NO_VALUE
+
+    def place(self, node, b, kind, fixed):
+        """What reads a place of an object: known since a write to places of its kind, or for good; or read now."""
+        a: uint32_t = self.alike(self.out.args[node.b])
+        epoch: uint32_t = 0 if fixed else self.now[kind]
+        value: uint32_t = self.find(node.op, node.type, a, b, NO_VALUE, epoch)
+        if value != NO_VALUE:
+            return self.known(value)
+        value = self.emit(node)
+        self.learn(node.op, node.type, a, b, NO_VALUE, epoch, value)
+        return value
+
+    def put(self, node, load, b, value):
+        """What writes a place: any of its kind may be that. What is there now is known, unless the place is packed:
+        that is read by other rows than ``load``."""
+        type: uint8_t = self.out.nodes[value].type
+        kind: uint32_t = kind_of(node.op, type, b)
+        written: uint32_t = self.emit(node)
+        self.epochs += 1
+        self.now[kind] = self.epochs
+        self.ended[kind] = self.block
+        self.learn(load, type, self.alike(self.out.args[node.b]), b, NO_VALUE, self.epochs, value)
+        return written
+
+    def know_fields(self, node, made):
+        """What is in a new struct: until something is written there, and for good where nothing can be."""
+        i: uint32_t
+        value: uint32_t
+        type: uint8_t
+        for i in range(node.c if node.c < FIELDS else FIELDS):
+            value = self.out.args[node.b + i]
+            type = self.out.nodes[value].type
+            self.learn(OP_STRUCT_GET, type, made, i, NO_VALUE, self.now[kind_of(OP_STRUCT_GET, type, i)], value)
+            self.learn(OP_STRUCT_GET, type, made, i, NO_VALUE, 0, value)
+        return 0
+
+    # ---- accesses ----
 
     def access(self, node):
         """Emit what loads, stores or acts. An access that cannot be out of bounds any more is marked: memories only

@@ -1,5 +1,6 @@
 """Structs, arrays, i31 and casts: what each row takes, may trap for, and does to the heap. Typing and running them is
-the walks' business: all of it depends on type definitions.
+the walks' business: all of it depends on type definitions. What reads or writes one place of an object calls nobody;
+what makes objects may, and so may what works on many elements.
 
 Source: WebAssembly 3.0, sections 3.4.6 to 3.4.9 (validation), 4.6.5 to 4.6.9 (execution) and 5.4.2 (binary format).
 """
@@ -11,7 +12,8 @@ from stratavm.spec.declare import plain
 from stratavm.spec.record import Effects, Imm
 
 NEW: Final = Effects(allocates=True, calls=True)
-READS: Final = Effects(reads=frozenset({"gc"}), calls=True)
+READS: Final = Effects(reads=frozenset({"gc"}))
+SETS: Final = Effects(writes=frozenset({"gc"}))
 WRITES: Final = Effects(writes=frozenset({"gc"}), calls=True)
 MOVES: Final = Effects(reads=frozenset({"gc"}), writes=frozenset({"gc"}), calls=True)
 LOOKS: Final = Effects(calls=True)
@@ -28,7 +30,7 @@ _TABLE: tuple[tuple[str, tuple[Imm, ...], tuple[str, ...], Effects, str], ...] =
     ("struct.get", ("type", "field"), STRUCT, READS, "A field."),
     ("struct.get_s", ("type", "field"), STRUCT, READS, "A packed field, sign-extended."),
     ("struct.get_u", ("type", "field"), STRUCT, READS, "A packed field, zero-extended."),
-    ("struct.set", ("type", "field"), STRUCT, WRITES, "Set a field."),
+    ("struct.set", ("type", "field"), STRUCT, SETS, "Set a field."),
     ("array.new", ("type",), (), NEW, "An array of so many elements that are the operand."),
     ("array.new_default", ("type",), (), NEW, "An array of so many zeros or nulls."),
     ("array.new_fixed", ("type", "u32"), (), NEW, "An array of the operands."),
@@ -37,8 +39,8 @@ _TABLE: tuple[tuple[str, tuple[Imm, ...], tuple[str, ...], Effects, str], ...] =
     ("array.get", ("type",), BOUNDS, READS, "An element."),
     ("array.get_s", ("type",), BOUNDS, READS, "A packed element, sign-extended."),
     ("array.get_u", ("type",), BOUNDS, READS, "A packed element, zero-extended."),
-    ("array.set", ("type",), BOUNDS, WRITES, "Set an element."),
-    ("array.len", (), ("null_array",), LOOKS, "How many elements an array has."),
+    ("array.set", ("type",), BOUNDS, SETS, "Set an element."),
+    ("array.len", (), ("null_array",), NOTHING, "How many elements an array has."),
     ("array.fill", ("type",), BOUNDS, WRITES, "Set so many elements to the operand."),
     ("array.copy", ("type", "type"), BOUNDS, MOVES, "Copy elements into an array from another one, or itself."),
     ("array.init_data", ("type", "data"), (*BOUNDS, *DATA), WRITES, "Set elements to numbers from a data segment."),
