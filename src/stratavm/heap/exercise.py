@@ -8,9 +8,11 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.heap.heap import Heap, heap_new, range_noted, write_noted
 from cython.cimports.stratavm.heap.mark import mark_range, note_handle, scan_words
-from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
+from cython.cimports.stratavm.heap.state import EPOCH, GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
 
 NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
+HANDLES = cython.declare(uint64_t, 1 << 32)  # smaller references are handles
+NUMBERS = cython.declare(uint64_t, 1 << 63)  # and none is smaller
 
 
 @cython.no_gc
@@ -100,10 +102,17 @@ class Exerciser:
             cython.cast(cython.pointer(uint64_t), cython.cast(uint64_t, address))[1 + at] = references[at]
 
     def put(self, thing, slot, word):
-        """``write``."""
+        """``write``. It is silent where the barrier's stub is: of a word that was noted, while marks are made, if what
+        was there has its mark or is no object."""
         state: cython.pointer(HeapState) = self.heap.state
-        side: uint64_t = (slot >> GRANULE_SHIFT) + state.window.side
-        if state.window.marking or cython.cast(cython.pointer(uint8_t), side)[0] & UNLOGGED:
+        side: uint64_t = state.window.side
+        before: uint64_t = cython.cast(cython.pointer(uint64_t), slot)[0]
+        tells: cython.bint = cython.cast(cython.pointer(uint8_t), (slot >> GRANULE_SHIFT) + side)[0] & UNLOGGED != 0
+        if state.window.marking and not tells and before != 0 and before < NUMBERS:
+            tells = before < HANDLES or state.window.marking & EPOCH == (
+                cython.cast(cython.pointer(uint8_t), (before >> GRANULE_SHIFT) + side)[0] & EPOCH
+            )
+        if tells:
             write_noted(state, thing, slot)
         cython.cast(cython.pointer(uint64_t), slot)[0] = word
 

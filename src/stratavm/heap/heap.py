@@ -385,6 +385,7 @@ def nothing_is_due(state: cython.pointer(HeapState)) -> cython.bint:
     takes: a few microseconds, so that no clock is asked."""
     return (
         state.journal == cython.NULL
+        and not state.always
         and state.pause.standing == 0
         and state.leaving == 0
         and (state.collecting or state.clean >= state.n_blocks)

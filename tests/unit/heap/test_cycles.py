@@ -157,6 +157,29 @@ def test_a_nursery_that_is_kept_leaves_nothing_noted() -> None:
     lister.check()
 
 
+def test_arrays_that_are_kept_without_a_look() -> None:
+    """Each has its own length; and writes into a large one, which has grown old as well, are noted."""
+    lister = Lister(pause_ns=500_000)
+    guest, made = lister.guest, list[int]()
+    holder = guest.new(REFS, 70_000, 8 + 8 * 70_000)
+    guest.set_root(1, holder)
+    while len(made) < 20_000:
+        length = 1 + len(made) % 7
+        made.append(guest.new(REFS, length, 8 + 8 * length))
+        guest.write(holder, 8 * len(made), made[-1])
+    assert lister.heap.minors < len(made) * 40 // (64 << 10)  # some were kept without a look
+    lister.check()
+    assert all(guest.load(array, 0) == REFS | 1 + at % 7 << 32 for at, array in enumerate(made))
+    large = guest.new(REFS, 5_000, 8 + 8 * 5_000)
+    guest.set_root(2, large)
+    guest.write_all(holder, [0] * 70_000)  # what is new grows old
+    collections = lister.heap.minors
+    guest.write(large, 8 + 8 * 4_000, guest.new(LEAF, 0, 16))
+    lister.heap.collect_new()
+    assert lister.heap.minors == collections + 1
+    lister.check()
+
+
 @pytest.mark.parametrize("harsh", [True, False])
 def test_the_end_where_roots_are_not_known(harsh: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slices go on, no look at new objects does; where memory is exhausted the collection ends, with all that is new.
@@ -239,16 +262,20 @@ def test_a_long_array_behind_many_others_is_looked_at_in_parts() -> None:
 
 
 def test_who_only_writes_comes_to_the_end() -> None:
-    """Slices go on, and the last of them ends the collection, though nothing is made."""
-    lister = Lister(pause_ns=20_000)
+    """Slices go on, one for each 8,192 notes, and the last of them ends the collection, though nothing is made. What is
+    written to again is not noted."""
+    lister = Lister(pause_ns=4_000_000)
     for _ in range(60_000):
         lister.push()
+    lister.heap.collect()
     lister.grow()
-    cycles, minors, writes = lister.heap.cycles[0], lister.heap.minors, 0
-    while lister.heap.cycles[0] == cycles:
-        lister.guest.write(lister.first, 16, lister.guest.load(lister.first, 16))
-        writes += 1
-        assert writes < 5_000_000
+    (cycles, slices), minors, link, notes = lister.heap.cycles, lister.heap.minors, lister.first, 0
+    while lister.heap.cycles[0] == cycles and link:
+        next = lister.guest.load(link, 16)
+        lister.guest.write(link, 16, next)
+        link, notes = next, notes + 1
+    assert lister.heap.cycles[0] == cycles + 1
+    assert 1 <= lister.heap.cycles[1] - slices <= notes // 8192 + 1
     assert lister.heap.minors == minors
     lister.check()
 
@@ -276,8 +303,8 @@ def test_many_words_that_are_written_at_once(slices: bool) -> None:
         guest.new(LEAF, 0, 16)
     assert guest.load(guest.load(array, 8), 0) == LINK
     assert verify(heap) == []
-    if slices:
-        assert guest.load(kept, 0) == LINK
+    number = ctypes.c_ubyte.from_address(guest.side_byte(array)).value & 7
+    assert not slices or ctypes.c_ubyte.from_address(guest.side_byte(kept)).value & 7 == number
     lister.check()
 
 
@@ -353,3 +380,40 @@ def test_what_is_believed_follows_what_is_seen() -> None:
     """By a quarter each time; and nurseries are kept whole only where that is so, and not for ever."""
     assert [averaged(1000, seen) for seen in (0, 1000, 2000)] == [750, 1000, 1250]
     assert [lives_on(survival, kept) for survival, kept in ((1000, 0), (900, 2), (899, 0), (1000, 3))] == [1, 1, 0, 0]
+
+
+def test_the_last_number_waits_until_all_is_clean() -> None:
+    """Before a collection in slices takes the last number or the first, side bytes of a heap of many blocks are
+    cleaned, a few of them in each pause: it begins later. The others begin at once."""
+    heap = Heap(described(), 256 * MIB, 1 << 16)
+    guest, gaps = Exerciser(heap, 2, 0), list[int]()
+    heap.by_generations(500_000)
+    guest.set_root(1, guest.new(LONGS, 8 * MIB, 8 + 64 * MIB))  # 2,048 blocks, which cost nothing to look at
+    heap.fix(1 << 16, 10_000, 1)
+    for _ in range(7):
+        minors, link = heap.minors, 0
+        while not heap.is_marking:
+            before, link = link, guest.new(LINK, 0, 32)
+            guest.store(link, 16, before)
+            guest.set_root(0, link)
+        gaps.append(heap.minors - minors)
+        while heap.is_marking:
+            guest.new(LEAF, 0, 16)
+    gaps.sort()
+    assert gaps[4] < 10
+    assert gaps[5] > 20
+    assert verify(heap) == []
+
+
+def test_what_is_made_without_roots_is_collected_as_soon_as_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each allocation collects, none that cannot leaves room for the next."""
+    monkeypatch.setenv("STRATA_CHECK", "2")
+    lister = Lister()
+    lister.guest.lose_roots(True)
+    for _ in range(10):
+        lister.push()
+    lister.guest.lose_roots(False)
+    collections = lister.heap.collections
+    lister.push()
+    assert lister.heap.collections == collections + 1
+    lister.check()
