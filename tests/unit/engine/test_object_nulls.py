@@ -36,6 +36,20 @@ BODIES: Final = {
     "next": f"(local.set $x {GET}) (struct.get $s 0 (struct.get $s $n (local.get $r)))",
     "array": """(local.set $a (array.new_default $a (i32.const 3)))
       (struct.get $s 0 (array.get $a (local.get $a) (i32.const 1)))""",
+    "field": f"""(local.set $r (struct.get $s $n (struct.new $s (i32.const 1) (local.get $r))))
+      (if (local.get $c) (then (local.set $x {GET}))) {GET}""",
+    "field tested": f"""(local.set $r (struct.get $s $n (struct.new $s (i32.const 1) (local.get $r))))
+      (if (result i32) (ref.is_null (local.get $r)) (then {GET}) (else {GET}))""",
+    "element asserted": f"""(local.set $a (array.new $a (local.get $r) (i32.const 3)))
+      (local.set $r (array.get $a (local.get $a) (i32.const 1)))
+      (if (local.get $c) (then (local.set $r (ref.as_non_null (local.get $r))))) {GET}""",
+    "element of each round": """(local.set $a (array.new_fixed $a 3 (local.get $r) (ref.null $s) (local.get $r)))
+      (loop $l
+        (local.set $r (array.get $a (local.get $a) (local.get $x)))
+        (if (i32.or (local.get $c) (i32.eqz (ref.is_null (local.get $r))))
+          (then (local.set $y (i32.add (local.get $y) (struct.get $s 0 (local.get $r))))))
+        (br_if $l (i32.lt_u (local.tee $x (i32.add (local.get $x) (i32.const 1))) (i32.const 3))))
+      (local.get $y)""",
     "table": f"""(block $d (block $e (block $f (br_table $e $f $d (local.get $c)))
       (local.set $x {GET}) (br $d)) (return {GET})) {GET}""",
 }
@@ -78,8 +92,11 @@ def test_null_traps_wherever_it_may_come_from(tier: str) -> None:
     """By each way, also where another one has looked at it."""
     found = outcomes(tier)
     for (name, there, number), outcome in found.items():
-        if name in ("next", "array", "loop") or not there:
-            kind = "null_reference" if name == "behind an assertion" and number else "null_structure"
+        if name == "element of each round":
+            assert outcome == ("null_structure" if number else 10 * there), (there, number)
+        elif name in ("next", "array", "loop") or not there:
+            asserted = name in ("behind an assertion", "element asserted") and number
+            kind = "null_reference" if asserted else "null_structure"
             assert outcome == kind, (name, there, number)
         else:
             assert outcome == 5, (name, there, number)

@@ -61,6 +61,7 @@ from cython.cimports.stratavm.machine.minst import (
     MI_EFFECT,
     MI_FLAGS_DEF,
     MI_FLAGS_USE,
+    MI_MOVE,
     NO_VREG,
     R_DEF,
     R_TEMP,
@@ -152,6 +153,7 @@ class ObjectSelector(AtomicSelector):
         elif shape == S_REF_AS_NON_NULL:
             self.check_null(self.ssa.nodes[n].a, TRAP_NULL_REFERENCE)
             self.row(MOP_MOV_RR, 8, self.define(n), self.value(self.ssa.nodes[n].a), NO_VREG)
+            self.m.last().flags |= MI_MOVE
         else:
             return False
         return True
@@ -232,10 +234,10 @@ class ObjectSelector(AtomicSelector):
             return True
         if at.op == OP_REF_AS_NON_NULL or at.op == OP_REF_I31:
             return True
-        if at.op == OP_STRUCT_GET:
-            return self.place_of(node, self.immediate(node, 1)).sure
-        if at.op == OP_ARRAY_GET:
-            return self.place_of(node, 0).sure
+        if at.op == OP_STRUCT_GET and self.place_of(node, self.immediate(node, 1)).sure:
+            return True
+        if at.op == OP_ARRAY_GET and self.place_of(node, 0).sure:
+            return True
         if at.op == IR_PARAM and not self.ssa.entered:
             type = cython.address(self.plan.types[self.plan.func_types[self.ssa.func]])
             if self.plan.places[type.first + at.c].sure:
