@@ -15,6 +15,7 @@ from cython.cimports.stratavm.heap.pace import (
     next_rate,
     runway_within,
     time_for_new,
+    time_to_look,
 )
 from cython.cimports.stratavm.heap.pauses import ask_clock, go, new_note, spent_ns, stand, tell_of, turn
 from cython.cimports.stratavm.heap.space import (
@@ -50,6 +51,12 @@ MARKING = cython.declare(uint64_t, 8)  # in ``HeapWindow.marking``, beside the n
 LEAST_GUEST_NS = cython.declare(uint64_t, 10_000)
 """Less of a guest's time says nothing of how much it makes."""
 
+Look = cython.struct(
+    brief=cython.bint, roots=uint64_t, most=uint64_t, keeping=uint64_t, budget=uint64_t, given_up=cython.bint
+)
+"""At new objects: whether it may be given up, and in the end what its roots took, what they have left of the pause, how
+much of that it had, since so many bytes are kept in a microsecond, and whether it was."""
+
 
 # ---- collections in one pause ----
 
@@ -57,25 +64,40 @@ LEAST_GUEST_NS = cython.declare(uint64_t, 10_000)
 def collect_garbage(state, full):
     """Find all that is reachable, or all new objects that are; the rest is free. What goes on in slices comes to its
     end before the first, and may with the second."""
-    if state.collecting:
-        return
+    if not state.collecting:
+        find_garbage(state, full, False)
+
+
+def collect_new(state):
+    """The same of new objects, but where that takes longer than a pause may all of them count as reachable."""
+    if not state.collecting:
+        find_garbage(state, False, True)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def find_garbage(state: cython.pointer(HeapState), full: cython.bint, brief: cython.bint) -> cython.void:
+    """Find what is reachable, of all or of what is new; ``brief``: a look at that may be given up."""
     opened: cython.bint = stand(state, AT_CLEANING, True)
+    look: Look
     full |= state.lost
     if full and state.window.marking:
         finish(state, state.lost == 0)
     stand_still(state)
     began: uint64_t = spent_ns(state)  # before, side bytes were cleaned and pages given back
-    rooted: uint64_t
+    made: uint64_t = state.allocated
     took: uint64_t
     if full:
         find_all(state)
         count_collection(state)
     else:
-        rooted = find_new(state)
-        took = spent_ns(state)
-        measure(state, took - began)
+        look.brief = brief and not state.fixed
+        find_new(state, cython.address(look))
+        took = spent_ns(state) - began
+        measure(state, took)
         if not state.fixed:
-            size_nursery(state, rooted - began, took - rooted)
+            size_nursery(state, cython.address(look), made, took - min(look.roots, took))
         if state.closing:
             close_cycle(state)
     if state.always:
@@ -109,12 +131,24 @@ def keep_new(state):
 def tenure(state: cython.pointer(HeapState)) -> cython.void:
     """What is new counts as reachable, and is old."""
     close_windows(state)
-    kept: uint64_t = mark_fresh(state)
+    kept: uint64_t = keep_rest(state)
     state.grown += kept
     state.live_bytes += kept
-    forget_logged(state)
     forget_made(state)
     forget_holes(state)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def keep_rest(state: cython.pointer(HeapState)) -> uint64_t:
+    """What is new and was not looked at is old from here on; how many bytes that are. Nothing is new then, so that no
+    word of an old object has to be noted."""
+    began: uint64_t = spent_ns(state)
+    kept: uint64_t = mark_fresh(state)
+    forget_logged(state)
+    state.keeping = next_rate(state.keeping, kept, spent_ns(state) - began)
+    return kept
 
 
 @cython.cfunc
@@ -145,15 +179,17 @@ def measure(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def size_nursery(state: cython.pointer(HeapState), roots: uint64_t, took: uint64_t) -> cython.void:
-    """How many bytes are handed out before the next look at new objects, after one that took so long behind its roots:
-    of these there are as many however small the nursery is."""
-    most: uint64_t = time_for_new(state.pause_ns, roots)
-    size: uint64_t = next_nursery(state.nursery, took, most, state.rate)
+def size_nursery(
+    state: cython.pointer(HeapState), look: cython.pointer(Look), made: uint64_t, took: uint64_t
+) -> cython.void:
+    """How many bytes are handed out before the next look at new objects, after one at so many that took so long behind
+    its roots: of these there are as many however small the nursery is."""
+    size: uint64_t = next_nursery(state.nursery, took, look.most, state.rate, look.keeping, look.given_up)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
     tell_of(state, NOTE_NURSERY, state.nursery, took, state.rate, size)
     if note != cython.NULL:
-        note[0], note[1], note[2], note[3], note[4] = state.nursery, took, most, size, state.rate
+        note[0], note[1], note[2], note[3], note[4] = state.nursery, took, look.most, size, state.rate
+        note[5], note[6], note[7], note[8] = look.keeping, look.given_up, made, look.budget
     state.nursery = size
 
 
@@ -236,14 +272,16 @@ def find_all(state: cython.pointer(HeapState)) -> cython.void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def find_new(state: cython.pointer(HeapState)) -> uint64_t:
-    """New objects that are. What the pause had taken when the roots were known. While a full collection goes on in
-    slices its stack and its objects that wait stay as they are, and new objects that are reachable have its number:
-    what else they refer to was reachable when it began, or was told since."""
+def find_new(state: cython.pointer(HeapState), look: cython.pointer(Look)) -> cython.void:
+    """New objects that are. While a full collection goes on in slices its stack and its objects that wait stay as they
+    are, and new objects that are reachable have its number: what else they refer to was reachable when it began, or was
+    told since."""
     before: uint64_t = state.looked_at
     handles: uint64_t = state.n_handle_marks
     waiting: uint32_t = state.overflowed
     survived: uint64_t
+    large: uint64_t
+    began: uint64_t = spent_ns(state)
     close_windows(state)
     if not state.window.marking:
         state.n_handle_marks = 0  # old objects have handles too
@@ -251,19 +289,29 @@ def find_new(state: cython.pointer(HeapState)) -> uint64_t:
     state.overflowed = 0
     state.only_new = 1
     mark_roots(state)
-    rooted: uint64_t = spent_ns(state)
     turn(state, AT_NEW)
-    mark_logged(state)
-    drain(state, 0, 0)
+    rooted: uint64_t = spent_ns(state)
+    look.roots = rooted - began
+    look.most = time_for_new(state.pause_ns, look.roots)
+    look.keeping = state.keeping
+    look.budget = time_to_look(look.most, state.allocated, look.keeping)
+    look.given_up = not (look_briefly(state, rooted + look.budget) if look.brief else look_at_new(state))
     state.only_new = 0
-    turn(state, AT_FREEING)
-    survived = state.looked_at - before
-    small: uint64_t = survived - min(free_new(state, survived), survived)
+    if look.given_up:
+        state.n_stack, state.n_parts = state.floor_stack, state.floor_parts
+        survived = keep_rest(state) + state.looked_at - before
+        large = state.allocated_large
+    else:
+        turn(state, AT_FREEING)
+        survived = state.looked_at - before
+        large = free_new(state, survived)
+    small: uint64_t = survived - min(large, survived)
     made: uint64_t = state.allocated - state.allocated_large
     state.grown += survived
     state.live_bytes += survived
     if 2 * made >= state.nursery:  # of less it says nothing
-        state.survival = averaged(state.survival, small * 1000 // max(made, 1))
+        state.surviving = averaged(state.surviving, small * 1_000_000 // max(made, 1))
+        state.survival = (state.surviving + 999) // 1000
     forget_made(state)
     forget_holes(state)
     state.n_handle_marks, state.overflowed = handles, waiting
@@ -272,7 +320,25 @@ def find_new(state: cython.pointer(HeapState)) -> uint64_t:
     state.minors += 1
     add(cython.address(state.table.totals.minors), 1)
     count_collection(state)
-    return rooted
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_at_new(state: cython.pointer(HeapState)) -> cython.bint:
+    """All that the roots and what was noted lead to."""
+    return mark_logged(state, 0) and drain(state, 0, 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_briefly(state: cython.pointer(HeapState), budget_ns: uint64_t) -> cython.bint:
+    """The same until the pause has taken so long: whether that is all. With an object for each collection some are
+    given up behind the roots, and some behind the first object."""
+    if state.always and state.collections % 5 == 3:
+        return False
+    return mark_logged(state, budget_ns) and drain(state, state.always and state.collections % 5 == 4, budget_ns)
 
 
 @cython.cfunc
@@ -418,8 +484,10 @@ def finish(state, rooted):
     stand_still(state)
     turn(state, AT_OLD)
     drain(state, 0, 0)
+    look: Look
     if rooted:
-        find_new(state)
+        look.brief = False
+        find_new(state, cython.address(look))
     else:
         tenure(state)
     end_cycle(state)
@@ -433,13 +501,15 @@ def work_for(state, budget_ns):
     opened: cython.bint = stand(state, AT_CLEANING, True)
     ask_clock(state)
     if not state.window.marking and (state.allocated or state.grown):
-        collect_garbage(state, not state.incremental)
         if state.incremental:
+            collect_new(state)
             begin_cycle(state)
+        else:
+            collect_garbage(state, True)
     if state.window.marking and spent_ns(state) < budget_ns:
         go_on(state, budget_ns)
         if state.closing:
-            collect_garbage(state, False)
+            collect_new(state)
     left: cython.bint = state.window.marking
     if opened:
         go(state)

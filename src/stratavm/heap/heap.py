@@ -8,11 +8,12 @@ import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.stratavm.base.events.core import Source
-from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, finish, go_on, keep_new
+from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, collect_new, finish, go_on, keep_new
 from cython.cimports.stratavm.heap.mark import note_range, note_write, tell_range
 from cython.cimports.stratavm.heap.pace import lives_on, next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
+    AHEAD,
     clean,
     close_windows,
     give_back,
@@ -59,6 +60,7 @@ BLOCK_NS = cython.declare(uint64_t, 700)  # that cleaning one takes, at most
 MOST_CLEANED = cython.declare(uint64_t, 1 << 14)  # blocks in one pause
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
+FIRST_KEEPING: Final = 8000
 FIRST_SPEED: Final = 1 << 20
 FULL_SHARE: Final = 670
 """Thousandths of the time that full collections may take where nothing else is said."""
@@ -90,7 +92,7 @@ class Heap:
         state.in_totals = 1
         state.epoch = state.previous = 1
         state.most_stack = HEAD_STACK
-        state.rate = FIRST_RATE
+        state.rate, state.keeping = FIRST_RATE, FIRST_KEEPING
         state.least = state.trigger = state.runway = least
         state.speed = FIRST_SPEED
         state.soft, state.share = limit, FULL_SHARE
@@ -173,7 +175,7 @@ class Heap:
             raise ValueError(f"a pause of {pause_ns} ns cannot be aimed at")
         self.collect()
         self.state.generational, self.state.pause_ns = True, pause_ns
-        self.state.nursery = min(FIRST_NURSERY, next_nursery(FIRST_NURSERY, pause_ns // 3, pause_ns, FIRST_RATE))
+        self.state.nursery = min(FIRST_NURSERY, next_nursery(FIRST_NURSERY, 0, pause_ns, FIRST_RATE, FIRST_RATE, False))
         self.state.incremental, self.state.slice_ns = slices, pause_ns // 2
 
     def tell_events(self, source: Source, numbers: tuple) -> None:
@@ -358,7 +360,7 @@ def heap_new(state, type_id, length, size):
         size = (size + 15) & ~cython.cast(uint64_t, 15)
         if size <= MEDIUM and size <= state.window.end - state.window.next:  # as machine code does: nothing is asked
             return made_at_next(state, type_id, length, size)
-        if size <= MEDIUM and nothing_is_due(state) and room_for(state, size, True) != cython.NULL:
+        if size <= MEDIUM and (is_ready(state) or nothing_is_due(state)) and room_for(state, size, True) != cython.NULL:
             state.window.next -= size
             return made_at_next(state, type_id, length, size)
         opened = stand(state, AT_HOLES, will_collect(state))
@@ -375,6 +377,14 @@ def heap_new(state, type_id, length, size):
         if opened:
             go(state)
     return room
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_ready(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether an allocation has a hole that is zeroed, and nothing to do before."""
+    return state.n_ready != 0 and not will_collect(state)
 
 
 @cython.cfunc
@@ -503,7 +513,7 @@ def allocation_is_due(state, size):
         return True
     if state.used_blocks + blocks >= state.most_blocks:
         return True
-    return state.used_blocks + blocks > state.counted_blocks + UNCOUNTED_BLOCKS
+    return state.used_blocks + blocks + AHEAD > state.counted_blocks + UNCOUNTED_BLOCKS
 
 
 @cython.cfunc
@@ -511,22 +521,27 @@ def allocation_is_due(state, size):
 @cython.exceptval(check=False)
 def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
     """Do what is due before an allocation of so many bytes: a slice, or a look at new objects. Where both are, the look
-    comes before the next allocation, but it waits no longer than that."""
+    comes before the next allocation, unless much more than a nursery was made: then the slice waits for that."""
     if state.collecting:
         return
-    sliced: cython.bint = slice_is_due(state)
     kept: cython.bint = keeps_new(state)
     due: cython.bint = (kept or not state.rootless) and is_due(state)
+    sliced: cython.bint = slice_is_due(state)
+    if due and not state.always and state.allocated >= state.nursery // 4 * 5:
+        sliced = False
     opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
     full: cython.bint
     if sliced:
         go_on(state, state.slice_ns + (size >> 4))  # a large object is zeroed in no less
-        due = due and (state.always or state.allocated >= 2 * state.nursery)
+        due = due and state.always
     if due and kept:
         keep_new(state)
     elif due:
         full = not state.window.marking and is_full_due(state) and is_clean_enough(state)
-        collect_garbage(state, full and not state.incremental)
+        if full and not state.incremental:
+            collect_garbage(state, True)
+        else:
+            collect_new(state)
         if full and state.incremental:
             begin_cycle(state)
     elif not sliced and state.clean < state.n_blocks:

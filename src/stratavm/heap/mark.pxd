@@ -4,7 +4,7 @@ from stratavm.heap.state cimport HeapState
 
 cdef void mark_range(HeapState* state, const uint64_t* words, uint64_t count) noexcept nogil
 cdef void scan_words(HeapState* state, const uint64_t* low, const uint64_t* high) noexcept nogil
-cdef void mark_logged(HeapState* state) noexcept nogil
+cdef bint mark_logged(HeapState* state, uint64_t budget_ns) noexcept nogil
 cdef void forget_logged(HeapState* state) noexcept nogil
 cdef void note_write(HeapState* state, uint64_t thing, uint64_t slot) noexcept nogil
 cdef void note_range(HeapState* state, uint64_t thing, uint64_t slot, uint64_t count) noexcept nogil

@@ -40,6 +40,7 @@ from cython.cimports.stratavm.heap.state import (
 NOWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
 STEPS = cython.declare(uint32_t, 128)  # between two looks at the clock
 MANY_BLOCKS = cython.declare(uint32_t, 4096)
+MANY_WORDS = cython.declare(uint64_t, 1024)  # of the log between two looks at the clock
 
 Coming = cython.struct(granules=uint32_t[32], first=uint64_t, count=uint64_t)
 
@@ -331,15 +332,19 @@ def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
     state.overflowed -= 1
 
 
-def mark_logged(state):
-    """What was written into old objects since the last look at new ones is a root of these."""
+def mark_logged(state, budget_ns):
+    """What was written into old objects since the last look at new ones is a root of these: all of it, or until the
+    pause has taken so long; 0: no matter. False: there is more of it, and all of the log is left."""
     at: uint64_t
     word: uint64_t
     for at in range(state.n_log):
+        if budget_ns and at % MANY_WORDS == MANY_WORDS - 1 and out_of_time(state, budget_ns):
+            return False
         word = state.log[at]
         state.side[(word - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] |= UNLOGGED
         mark(state, cython.cast(cython.pointer(uint64_t), word)[0])
     state.n_log = 0
+    return True
 
 
 def forget_logged(state):

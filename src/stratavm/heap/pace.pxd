@@ -1,8 +1,11 @@
 # When garbage is collected: decisions, from numbers to numbers.
 from libc.stdint cimport uint64_t
 
-cpdef uint64_t next_nursery(uint64_t nursery, uint64_t took_ns, uint64_t most_ns, uint64_t rate) noexcept nogil
+cpdef uint64_t next_nursery(
+    uint64_t nursery, uint64_t took_ns, uint64_t most_ns, uint64_t rate, uint64_t keeping, bint given_up
+) noexcept nogil
 cpdef uint64_t time_for_new(uint64_t most_ns, uint64_t roots_ns) noexcept nogil
+cpdef uint64_t time_to_look(uint64_t most_ns, uint64_t made, uint64_t keeping) noexcept nogil
 cpdef uint64_t bytes_between(
     uint64_t live, uint64_t rate, uint64_t slice_ns, uint64_t runway, uint64_t survival, uint64_t speed, uint64_t looking
 ) noexcept nogil

@@ -27,22 +27,31 @@ ENDLESS = cython.declare(uint64_t, 1 << 63)
 ROOT_OF_FREE = cython.declare(uint64_t, 1 << 11)
 
 
-def next_nursery(nursery, took_ns, most_ns, rate):
-    """How many bytes may be handed out before new objects are looked at again, after a look that took so long: less if
-    it was more than half of what a pause may take, more if it was less than a quarter, but never more than could be
-    looked at in that pause if all of them were reachable, ``rate`` in a microsecond: what died young until now may live
-    from here on."""
-    if took_ns > most_ns // 2:
-        nursery = nursery // 4 * 3
-    elif took_ns < most_ns // 4:
-        nursery = nursery // 4 * 5
-    return max(SMALLEST, min(nursery, most_ns * rate // 1000, LARGEST))
+def next_nursery(nursery, took_ns, most_ns, rate, keeping, given_up):
+    """How many bytes may be handed out before new objects are looked at again, after a look that took so long: as many
+    as take a third of what a pause may, if as much of them lives, but no more than a quarter more than before. After a
+    look that was ``given_up`` as many as can be looked at in that time if all of them live, ``rate`` in a microsecond,
+    and no more than half. What died young until now may live from here on: then they all have to get marks within the
+    pause, ``keeping`` in a microsecond."""
+    aim: uint64_t = most_ns // 3
+    more: uint64_t = nursery // 4 * 5
+    if given_up:
+        nursery = min(nursery // 2, aim * rate // 1000)
+    else:
+        nursery = max(nursery // 2, min(more, nursery * aim // max(took_ns, 1)))
+    return max(SMALLEST, min(nursery, most_ns * keeping // 1000, LARGEST))
 
 
 def time_for_new(most_ns, roots_ns):
     """How long a look at new objects may take in a pause of which the roots take so much, whatever is new: what they
     leave, but as long as they take, since else roots that fill the pause would be all that is looked at."""
     return max(most_ns - min(roots_ns, most_ns), roots_ns)
+
+
+def time_to_look(most_ns, made, keeping):
+    """How long a look at new objects may take, behind the roots and before it is given up: what is left of the pause if
+    all of them, so many bytes, get marks instead, but half of it at least."""
+    return max(most_ns - min(made * 1000 // max(keeping, 1), most_ns), most_ns // 2)
 
 
 def bytes_between(live, rate, slice_ns, runway, survival, speed, looking):

@@ -2,6 +2,9 @@
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.heap.state cimport HeapState
 
+cdef enum:
+    AHEAD = 3                        # blocks that are handed out ahead, at most
+
 cdef bint reserve_space(HeapState* state, uint64_t limit) noexcept nogil
 cdef void give_space(HeapState* state) noexcept nogil
 cdef char* room_for(HeapState* state, uint64_t size, bint soon) noexcept nogil

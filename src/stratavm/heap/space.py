@@ -40,6 +40,7 @@ from cython.cimports.stratavm.heap.state import (
     TAIL,
     UNLOGGED,
     UNUSED,
+    WAITING_NEW,
     ArrayPart,
     HeapState,
     HeapWindow,
@@ -61,6 +62,11 @@ MANY_HOLES = cython.declare(uint64_t, 1024)  # are passed over then
 THIN = cython.declare(uint64_t, 4 << 20)  # bytes of holes that are no matter
 WORTH_IT = cython.declare(uint32_t, 8)  # granules of a hole
 FEW_LEFT = cython.declare(uint32_t, 64)  # blocks
+MOST_KNOWN = cython.declare(uint32_t, 254)  # granules of a block's largest hole
+MOST_READY = cython.declare(uint32_t, 15)  # holes that are handed out ahead
+FEW_BLOCKS = cython.declare(uint32_t, 4)  # are searched for such a one
+FEW_HOLES = cython.declare(uint64_t, 16)  # are passed over then
+MUCH = cython.declare(uint64_t, 1 << 18)  # bytes that were made
 ENDLESS = cython.declare(uint64_t, 1 << 63)
 ENDLESS_BLOCKS = cython.declare(uint32_t, 0xFFFFFFFF)
 GIVEN_BACK = cython.declare(cython.int, 4)  # MADV_DONTNEED
@@ -87,7 +93,7 @@ def reserve_space(state, limit):
     """Address space for the tables and twice as many blocks as ``limit`` bytes have; false where there is none."""
     most: uint64_t = min(max(limit >> BLOCK_SHIFT, 1), MOST_BLOCKS)
     room: uint64_t = (2 * most + PART_BLOCKS - 1) // PART_BLOCKS * PART_BLOCKS
-    tables: uint64_t = room * (BLOCK_GRANULES + 3 + 4 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
+    tables: uint64_t = room * (BLOCK_GRANULES + 4 + 4 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
     tables = (tables + 1024 + BLOCK - 1) & ~(BLOCK - 1)
     size: uint64_t = tables + (room + 1) * BLOCK
     mapping: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -104,6 +110,7 @@ def reserve_space(state, limit):
     state.kinds = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
     state.zeroed = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
     state.waiting = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
+    state.largest = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
     state.live = cython.cast(cython.pointer(uint16_t), carved(cython.address(at), room * 2))
     state.spare = cython.cast(cython.pointer(uint16_t), carved(cython.address(at), room * 2))
     state.counts = state.live
@@ -174,14 +181,16 @@ def unused_run(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.lon
 
 
 def mark_fresh(state):
-    """All that was made since the last collection counts as reachable, and is old. How many bytes that are. Objects
-    that it refers to are as new, or they were reachable when marks were begun, if these are made just now."""
+    """All that was made since the last collection counts as reachable, and is old. How many bytes that are, without
+    those that a look at new objects has counted which was given up. Objects that it refers to are as new, or they were
+    reachable when marks were begun, if these are made just now."""
     n: uint32_t
     block: uint32_t
     granules: uint64_t
     found: uint64_t = 0
     for n in range(state.n_holes):
         block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
+        state.waiting[block] &= ~WAITING_NEW
         if state.kinds[block] == HEAD:
             found += mark_all(state, state.holes[n].start, state.holes[n].start + 1)
             continue
@@ -202,8 +211,9 @@ def mark_fresh(state):
 @cython.nogil
 @cython.exceptval(check=False)
 def mark_all(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> uint64_t:
-    """Objects without gaps have marks; how many granules these are. Most are of one type with the one before, so that
-    the processor need not wait for what says where the next begins."""
+    """Objects without gaps have marks; how many granules those have that nobody has looked at: they have no number, or
+    wait for that with one. Most are of one type with the one before, so that the processor need not wait for what says
+    where the next begins."""
     header: cython.pointer(uint32_t)
     info: cython.pointer(TypeInfo) = cython.NULL
     side: cython.pointer(uint8_t)
@@ -218,12 +228,13 @@ def mark_all(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -
             info = info_of(state, header)
             granules = size_of(info, header) >> GRANULE_SHIFT
         side = state.side + start
+        if side[0] & EPOCH == 0 or side[0] & WAITING_NEW:
+            found += granules
         side[0] = START | number
         if granules == 2:  # as most have
             side[1] = number
         elif granules <= LARGE >> GRANULE_SHIFT or info.n_traced:
             memset(side + 1, number, granules - 1)
-        found += granules
         start += granules
     return found
 
@@ -242,7 +253,7 @@ def close_windows(state):
     """Nothing more goes into the holes that were handed out."""
     close_window(state, state.window, state.hole)
     close_window(state, cython.address(state.aside), state.hole_aside)
-    state.hole = state.hole_aside = 0
+    state.hole = state.hole_aside = state.ready = state.n_ready = 0
 
 
 @cython.cfunc
@@ -265,10 +276,8 @@ def note_hole(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def hand_out(
-    state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), start: uint32_t, end: uint32_t
-) -> cython.bint:
-    """Let a hole be filled with objects; false where there is no memory to note it."""
+def get_ready(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> cython.bint:
+    """A hole is zeroed, to be handed out; false where there is no memory to note it."""
     if not note_hole(state, start, end):
         return False
     block: uint32_t = start >> (BLOCK_SHIFT - GRANULE_SHIFT)
@@ -276,12 +285,6 @@ def hand_out(
     size: uint64_t = cython.cast(uint64_t, end - start) << GRANULE_SHIFT
     state.holes[state.n_holes - 1].before = state.fresh[block]
     state.fresh[block] = state.n_holes
-    if window == cython.address(state.aside):
-        close_window(state, window, state.hole_aside)
-        state.hole_aside = state.n_holes
-    else:
-        close_window(state, window, state.hole)
-        state.hole = state.n_holes
     if not state.zeroed[block]:
         if state.poison:
             state.damaged += touched(begin, size)
@@ -289,8 +292,23 @@ def hand_out(
     memset(state.side + start, 0, end - start)
     state.zeroed[block] = 0
     state.allocated += size
-    window.next = cython.cast(uint64_t, begin)
-    window.end = window.next + size
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def hand_out(state: cython.pointer(HeapState), window: cython.pointer(HeapWindow), hole: uint32_t) -> cython.bint:
+    """Let a hole be filled with objects from here on, by its number + 1."""
+    if window == cython.address(state.aside):
+        close_window(state, window, state.hole_aside)
+        state.hole_aside = hole
+    else:
+        close_window(state, window, state.hole)
+        state.hole = hole
+    base: uint64_t = cython.cast(uint64_t, state.base)
+    window.next = base + (cython.cast(uint64_t, state.holes[hole - 1].start) << GRANULE_SHIFT)
+    window.end = base + (cython.cast(uint64_t, state.holes[hole - 1].end) << GRANULE_SHIFT)
     return True
 
 
@@ -318,21 +336,27 @@ def begin_at(state: cython.pointer(HeapState), changes: uint32_t, granule: uint3
 @cython.nogil
 @cython.exceptval(check=False)
 def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, blocks: uint32_t, smaller: uint64_t) -> cython.bint:
-    """Go on to the next hole that has so many granules, within so many blocks that have holes, and pass over so many
+    """Get the next hole ready that has so many granules, within so many blocks that have holes, and pass over so many
     ``smaller`` ones: these are looked at again after the next full collection. Where no hole was handed out since the
     last look at new objects, the search begins behind them the next time, but not behind blocks that have new ones or
-    may get some: what is left there will be holes."""
+    may get some: what is left there will be holes. Nor are blocks looked into of which it is known that none is there.
+    """
     idle: cython.bint = state.block == state.start_block and state.granule == state.start_granule
     changes: uint32_t = ENDLESS_BLOCKS
     first: uint32_t
     start: uint32_t
     end: uint32_t
+    largest: uint32_t
     while blocks and smaller and state.block < state.n_blocks:
         first = state.block * BLOCK_GRANULES
         end = first + BLOCK_GRANULES
         if state.kinds[state.block] == SMALL and (
             state.granule or (state.live[state.block] < BLOCK_GRANULES and state.fresh[state.block] == 0)
         ):
+            if state.largest[state.block] and state.largest[state.block] <= wanted and state.granule == 0:
+                state.block += 1
+                continue
+            largest = 0
             start = first_free(state, first + state.granule, end)
             while start < end:
                 end = first_live(state, start, end)
@@ -343,12 +367,15 @@ def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, blocks: uint32
                     if state.granule == BLOCK_GRANULES:
                         state.block += 1
                         state.granule = 0
-                    return hand_out(state, state.window, start, end)
+                    return get_ready(state, start, end)
+                largest = max(largest, end - start)
                 smaller -= smaller != 0
                 start = end
                 end = first + BLOCK_GRANULES
                 start = first_free(state, start, end)
             blocks -= 1
+            if state.granule == 0 and largest < MOST_KNOWN:
+                state.largest[state.block] = largest + 1
         elif state.fresh[state.block] or state.kinds[state.block] == UNUSED or state.kinds[state.block] == LEAVING:
             changes = min(changes, state.block)
         state.block += 1
@@ -361,18 +388,60 @@ def next_hole(state: cython.pointer(HeapState), wanted: uint32_t, blocks: uint32
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def whole_block(state: cython.pointer(HeapState), window: cython.pointer(HeapWindow)) -> cython.bint:
-    """Hand out a block that nobody used."""
+def whole_block(state: cython.pointer(HeapState)) -> cython.bint:
+    """Get a block ready that nobody used."""
     block: cython.longlong = unused_run(state, 1)
     if block < 0:
         return False
     start: uint32_t = cython.cast(uint32_t, block) * BLOCK_GRANULES
-    if not hand_out(state, window, start, start + BLOCK_GRANULES):
+    if not get_ready(state, start, start + BLOCK_GRANULES):
         return False
     state.kinds[block] = SMALL
     state.live[block] = state.counts[block] = 0
     state.used_blocks += 1
     return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def have_ready(state: cython.pointer(HeapState), whole: cython.bint) -> cython.void:
+    """Have some more holes ready than the last one, without a long search, or blocks that nobody used: where much has
+    been made since the last collection, and as much may be until the next."""
+    most: uint64_t = state.nursery if state.generational else state.trigger
+    most = min(most - min(MUCH, most), state.allocated + AHEAD * BLOCK)
+    if state.always or state.allocated < MUCH or state.most_blocks - state.used_blocks <= FEW_LEFT:
+        return
+    state.ready = state.n_holes + 1
+    while (
+        state.allocated < most
+        and state.n_ready < MOST_READY
+        and (whole_block(state) if whole else next_hole(state, WORTH_IT, FEW_BLOCKS, FEW_HOLES))
+    ):
+        state.n_ready += 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def fresh_hole(state: cython.pointer(HeapState), wanted: uint32_t, soon: cython.bint) -> cython.bint:
+    """Hand out the next hole that has so many granules, or a block that nobody used. While there are some of these,
+    holes are passed over that are not worth it."""
+    whole: cython.bint = False
+    hole: uint32_t
+    while state.n_ready:
+        state.n_ready -= 1
+        state.ready += 1
+        hole = state.ready - 1
+        if state.holes[hole - 1].end - state.holes[hole - 1].start >= wanted:
+            return hand_out(state, state.window, hole)
+    hole = state.n_holes + 1
+    if not next_hole(state, max(wanted, worth_it(state)), MANY_BLOCKS, holes_passed(state)):
+        whole = whole_block(state)
+        if not whole and (soon or not next_hole(state, wanted, state.n_blocks, ENDLESS)):
+            return False
+    have_ready(state, whole)
+    return hand_out(state, state.window, hole)
 
 
 @cython.cfunc
@@ -406,19 +475,15 @@ def holes_passed(state: cython.pointer(HeapState)) -> uint64_t:
 
 def room_for(state, size, soon):
     """Zeroed room for an object of up to LARGE bytes that the window has no room for, or NULL; ``soon``: in a few
-    microseconds, or NULL. While there are blocks that nobody uses holes are passed over that are not worth it."""
+    microseconds, or NULL."""
     window: cython.pointer(HeapWindow) = state.window
     wanted: uint32_t = cython.cast(uint32_t, size) >> GRANULE_SHIFT
     found: uint64_t
     if size > MEDIUM:  # what is left of the window goes on being used
         window = cython.address(state.aside)
-        if size > window.end - window.next and not whole_block(state, window):
+        if size > window.end - window.next and not (whole_block(state) and hand_out(state, window, state.n_holes)):
             window = state.window
-    if size > window.end - window.next and not (
-        next_hole(state, max(wanted, worth_it(state)), MANY_BLOCKS, holes_passed(state))
-        or whole_block(state, state.window)
-        or (not soon and next_hole(state, wanted, state.n_blocks, ENDLESS))
-    ):
+    if size > window.end - window.next and not fresh_hole(state, wanted, soon):
         return cython.NULL
     found = window.next
     window.next += size
@@ -483,13 +548,15 @@ def forget_holes(state):
     n: uint32_t
     at: uint32_t
     hole: cython.pointer(Hole)
+    side: cython.pointer(uint8_t) = state.side
     for n in range(state.n_holes):
         hole = state.holes + n
         state.fresh[hole.start >> (BLOCK_SHIFT - GRANULE_SHIFT)] = 0
+        state.largest[hole.start >> (BLOCK_SHIFT - GRANULE_SHIFT)] = 0
         if hole.known:
             for at in range(hole.start, hole.used):
-                if state.side[at] & EPOCH == 0:
-                    state.side[at] = 0
+                if side[at] & EPOCH == 0:
+                    side[at] = 0
     state.n_holes = 0
 
 
@@ -514,6 +581,7 @@ def free_unmarked(state):
             else:
                 free_large(state, block, blocks)
         block += blocks
+    memset(state.largest, 0, state.n_blocks)
     state.unused = state.clean = 0
     state.block = state.granule = state.start_block = state.start_granule = 0
     state.live_bytes = live

@@ -70,7 +70,8 @@ cdef enum:                           # what a pause is spent on
 
 cdef enum:                           # kinds of notes
     NOTE_PAUSE = 0
-    NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size, rate
+    NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size, rate, keeping, whether
+                                     # it was given up, bytes handed out, what the look may take
     NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow
     NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two, survival,
                                      # speed, looking
@@ -156,6 +157,7 @@ cdef struct HeapState:
     uint32_t* spans                  # blocks of a large object, at its head; how far that is, at others
     uint32_t* fresh                  # the hole of a block that was handed out last + 1
     uint8_t* waiting                 # whether objects of a block are marked WAITING
+    uint8_t* largest                 # granules of a small block's largest hole + 1, at most; 0: nobody knows
     uint32_t* stack                  # granules of objects
     ArrayPart* parts
     Hole* holes
@@ -163,6 +165,8 @@ cdef struct HeapState:
     uint32_t room_holes
     uint32_t hole                    # of the window + 1
     uint32_t hole_aside              # of ``aside`` + 1
+    uint32_t ready                   # holes in a row that were zeroed ahead, for the window: the first of them + 1
+    uint32_t n_ready
     uint32_t n_stack
     uint32_t most_stack
     uint32_t n_parts
@@ -223,6 +227,7 @@ cdef struct HeapState:
     uint64_t slice_bytes             # are handed out between two slices
     uint64_t next_slice              # with so many bytes handed out, ever, it is time for the next
     uint64_t rate                    # bytes that are looked at in a microsecond
+    uint64_t keeping                 # bytes that grow old in a microsecond without a look at them
     uint32_t clean                   # side bytes of blocks before it have no other number than the heap's
     uint64_t stood_ns                # the thread's processor time of all collections
     uint64_t longest_ns              # and of the longest
@@ -258,6 +263,7 @@ cdef struct HeapState:
     uint64_t to_look_at              # that were reachable then, as far as is known
     uint64_t sliced                  # of them those that slices have looked at
     uint64_t survival                # thousandths of the bytes that are handed out that grow old
+    uint64_t surviving               # the same in millionths: of many bytes a thousandth is much
     uint64_t tenured                 # nurseries in a row that grew old without a look at them
     uint64_t speed                   # bytes that are handed out in a millisecond of the guest's
     uint64_t looking                 # thousandths of the guest's time that looks at new objects take besides

@@ -319,7 +319,7 @@ def test_small_holes_are_passed_by_once() -> None:
         guest.new(LEAF, 0, 16)
     lister.heap.collect()
     collections = lister.heap.collections - lister.heap.minors
-    for _ in range(100_000):
+    for _ in range(300_000):
         guest.new(LINK, 0, 32)
     assert lister.heap.collections - lister.heap.minors == collections
     assert guest.first_block >= count * 32 >> 15

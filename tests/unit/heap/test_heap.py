@@ -15,7 +15,16 @@ from stratavm.base.errors import ResourceLimit
 from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
 from stratavm.heap.layout import layout_of
-from stratavm.heap.pace import bytes_between, growth_allowed, next_born, next_nursery, next_rate, root_of, time_for_new
+from stratavm.heap.pace import (
+    bytes_between,
+    growth_allowed,
+    next_born,
+    next_nursery,
+    next_rate,
+    root_of,
+    time_for_new,
+    time_to_look,
+)
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
 from tests.unit.heap.model import ANY, HOW, PAUSES, SLICES, YOUNG, Guest, described
@@ -644,7 +653,7 @@ def test_what_grows_old_is_counted_by_the_guests_time() -> None:
 def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     """Made again from the note it is the same; constants, for comparison, are not decisions."""
     decide = {1: next_nursery, 2: growth_allowed, 3: bytes_between}
-    takes = {1: (0, 1, 2, 4, 3), 2: (0, 1, 2, 3, 4, 5), 3: (0, 1, 2, 3, 5, 6, 7, 4)}
+    takes = {1: (0, 1, 2, 4, 5, 6, 3), 2: (0, 1, 2, 3, 4, 5), 3: (0, 1, 2, 3, 5, 6, 7, 4)}
     guest = Guest(0, how=SLICES)
     guest.heap.grow_within(32 << 20, 400)
     guest.heap.watch(10_000)
@@ -657,6 +666,8 @@ def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     notes = [note for note in guest.heap.read_journal() if note[0]]
     assert {note[0] for note in notes} >= {1, 2}
     for kind, _, *values in notes:
+        if kind == 1:
+            assert values[8] == time_to_look(values[2], values[7], values[5])
         *given, decided = (values[at] for at in takes[kind])
         assert decide[kind](*given) == decided
     assert {values[3:5] == [32 << 20, 400] for kind, _, *values in notes if kind == 2} == {True}
@@ -700,15 +711,29 @@ def test_a_policy_of_nothing_is_refused() -> None:
 
 
 def test_the_nursery_follows_its_pauses() -> None:
-    """Smaller where new objects take long to look at, larger where they do not, within bounds."""
-    pause = 500_000
-    assert next_nursery(1 << 20, 300_000, pause, 10_000) == 3 << 18
-    assert next_nursery(1 << 20, 200_000, pause, 10_000) == 1 << 20
-    assert next_nursery(1 << 20, 100_000, pause, 10_000) == 5 << 18
-    assert next_nursery(1 << 16, 900_000, pause, 10_000) == 1 << 16
-    assert next_nursery(4 << 20, 0, pause, 10_000) == 4 << 20
-    assert next_nursery(4 << 20, 0, pause, 1000) == 500_000
-    assert next_nursery(4 << 20, 0, pause, 1) == 1 << 16
+    """Smaller where new objects take longer to look at than a third of the pause, larger where they do not, in
+    proportion, within bounds; and what can be looked at in a third where a look was given up."""
+    size = lambda nursery, took, rate=1000, keeping=10_000, given=False: next_nursery(  # noqa: E731
+        nursery, took, 600_000, rate, keeping, given
+    )
+    assert size(1 << 20, 200_000) == 1 << 20
+    assert size(1 << 20, 250_000) == (1 << 20) * 4 // 5
+    assert size(1 << 20, 800_000) == 1 << 19
+    assert size(1 << 20, 180_000) == (1 << 20) * 10 // 9
+    assert size(1 << 20, 100_000) == size(1 << 20, 0) == 5 << 18
+    assert size(1 << 16, 900_000) == size(1 << 16, 900_000, given=True) == 1 << 16
+    assert size(4 << 20, 0) == 4 << 20
+    assert size(4 << 20, 0, keeping=2000) == 1_200_000
+    assert size(4 << 20, 0, keeping=1) == 1 << 16
+    assert size(1 << 20, 0, given=True) == 200_000
+    assert size(1 << 20, 0, rate=10_000, given=True) == 1 << 19
+
+
+def test_a_look_leaves_time_to_keep_all() -> None:
+    """What that takes, of the pause, but no more than half of it."""
+    assert time_to_look(500_000, 1_000_000, 10_000) == 400_000
+    assert time_to_look(500_000, 4_000_000, 10_000) == 250_000
+    assert time_to_look(500_000, 1 << 50, 0) == 250_000
 
 
 def test_roots_that_fill_a_pause_leave_new_objects_as_much() -> None:
@@ -719,7 +744,7 @@ def test_roots_that_fill_a_pause_leave_new_objects_as_much() -> None:
     assert time_for_new(500_000, 2_300_000) == 2_300_000
     nursery = 1 << 20
     for _ in range(100):  # roots of 2.3 ms, and nothing new that lives
-        nursery = next_nursery(nursery, 1000, time_for_new(500_000, 2_300_000), 1000)
+        nursery = next_nursery(nursery, 1000, time_for_new(500_000, 2_300_000), 1000, 1000, False)
     assert nursery == 2_300_000
 
 

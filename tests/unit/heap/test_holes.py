@@ -47,7 +47,8 @@ def test_small_holes_are_used_where_few_blocks_are_left() -> None:
 
 
 def test_who_looks_for_a_hole_asks_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is a pause but collections, where nobody reads a journal; all that looked for holes are in one."""
+    """Nothing is a pause but collections, where nobody reads a journal; all that looked for holes are in one, of which
+    there is one for a few holes where much is made."""
     monkeypatch.delenv("STRATA_CHECK", raising=False)
     for entries in (0, 1 << 16):
         guest = Exerciser(Heap(described(), 64 * MIB), 1, 1)
@@ -57,4 +58,5 @@ def test_who_looks_for_a_hole_asks_no_clock(monkeypatch: pytest.MonkeyPatch) -> 
         for _ in range(100_000):
             guest.new(LEAF, 0, 16)
         pauses, holes = sum(guest.heap.pauses.values()), 100_000 * 16 >> 15
-        assert (pauses >= holes) is (entries > 0)
+        assert (pauses >= holes // 4) is (entries > 0)
+        assert pauses < holes
