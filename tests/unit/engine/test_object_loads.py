@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from stratavm import Config, Engine, Module, Store, Trap
+from stratavm import Config, Engine, Module, ResourceLimit, Store, Trap
 from stratavm.engine import Linker
 from stratavm.engine.guestobjects import GuestObject
 from stratavm.engine.instance import Instance
@@ -230,3 +230,77 @@ def test_what_is_read_is_what_is_there(programs: tuple[str, dict[tuple[object, .
     assert {key: (value, wanted[key]) for key, value in found.items() if value != wanted[key]} == {}
     numbers = [value for value in wanted.values() if isinstance(value, int)]
     assert len(numbers) > len(wanted) // 2 and len(set(numbers)) > len(numbers) // 2
+
+
+ORDER: Final = f"""(module {TYPES}
+  (func (export "null twice") (param i32) (result i32) (local $r (ref null $a))
+    (if (local.get 0) (then (local.set $r (struct.new_default $a))))
+    (i32.store (i32.const 0) (i32.const 1))
+    (drop (struct.get $a 0 (local.get $r)))
+    (i32.store (i32.const 0) (i32.const 2))
+    (struct.get $a 0 (local.get $r)))
+  (func (export "set, get") (param i32) (result i32) (local $r (ref null $n))
+    (if (i32.ne (local.get 0) (i32.const 9)) (then (local.set $r (array.new_default $n (i32.const 2)))))
+    (i32.store (i32.const 0) (i32.const 1))
+    (array.set $n (local.get $r) (local.get 0) (i32.const 300))
+    (i32.store (i32.const 0) (i32.const 2))
+    (array.get $n (local.get $r) (local.get 0)))
+  (func (export "length of too many") (param i32) (result i32)
+    (i32.store (i32.const 0) (i32.const 1))
+    (array.len (array.new_default $n (i32.shl (local.get 0) (i32.const 31)))))
+  (func (export "one arm checks") (param i32) (result i32) (local $r (ref null $n)) (local $x i32)
+    (local.set $r (array.new_default $n (i32.const 2)))
+    (if (i32.lt_u (local.get 0) (i32.const 5)) (then (local.set $x (array.get $n (local.get $r) (local.get 0)))))
+    (i32.store (i32.const 0) (i32.const 1))
+    (i32.add (local.get $x) (array.get $n (local.get $r) (local.get 0))))
+  (func (export "stored") (result i32) (i32.load (i32.const 0))))"""
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_traps_come_where_they_came(tier: str) -> None:
+    """What was shared or stored before traps in its first place, and what is before that has happened."""
+
+    def history(instance: Instance) -> list[object]:
+        found: list[object] = []
+        for name in ("null twice", "set, get", "length of too many", "one arm checks"):
+            for number in (0, 1, 2, 5, 9):
+                try:
+                    found.append((name, number, instance.exports[name](number)))
+                except (Trap, ResourceLimit) as error:
+                    found.append((name, number, type(error), getattr(error, "kind", "")))
+                found.append(instance.exports["stored"]())
+        return found
+
+    found = history(made(ORDER, tier))
+    assert found == history(made(ORDER, "oracle"))
+    assert sum(isinstance(entry, tuple) and len(entry) == 4 for entry in found) > 7
+
+
+UPDATED: Final = """(module
+  (type $a (sub (struct (field (mut i32)) (field i32))))
+  (import "host" "change" (func $change))
+  (global $g (mut (ref null $a)) (ref.null $a))
+  (func $write (export "write") ;; calls itself, so that it stands nowhere else
+    (if (ref.is_null (global.get $g)) (then (call $write)))
+    (struct.set $a 0 (global.get $g) (i32.const {number})))
+  (func (export "read") (result i32) (local $r (ref null $a))
+    (global.set $g (local.tee $r (struct.new $a (i32.const 1) (i32.const 2))))
+    (i32.add (i32.add (struct.get $a 0 (local.get $r)) (struct.get $a 1 (local.get $r)))
+      (block (result i32) (call $change) (call $write)
+        (i32.mul (struct.get $a 0 (local.get $r)) (struct.get $a 1 (local.get $r)))))))"""
+
+
+@pytest.mark.parametrize("tier", ("oracle", *TIERS))
+def test_what_an_updated_function_wrote_is_seen(tier: str) -> None:
+    """A guest is changed by the host it calls; what it has read is read again where that may matter."""
+    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    linker = Linker(engine)
+    text = UPDATED.replace("{number}", "10")
+
+    def change() -> None:
+        """Another function writes from now on."""
+        assert instance.update(UPDATED.replace("{number}", "100")).applied
+
+    linker.define("host", "change", change)
+    instance = linker.instantiate(Store(engine), Module(text, engine=engine))
+    assert instance.exports.read() == 1 + 2 + 100 * 2
