@@ -36,6 +36,10 @@ BODIES: Final = {
     "next": f"(local.set $x {GET}) (struct.get $s 0 (struct.get $s $n (local.get $r)))",
     "array": """(local.set $a (array.new_default $a (i32.const 3)))
       (struct.get $s 0 (array.get $a (local.get $a) (i32.const 1)))""",
+    "null in one arm": f"(if (ref.is_null (local.get $r)) (then (local.set $x (i32.const 1)))) {GET}",
+    "not null in one arm": f"(if (i32.eqz (ref.is_null (local.get $r))) (then (local.set $x (i32.const 1)))) {GET}",
+    "null out of a block": f"""(block $b (br_if $b (local.get $c))
+      (br_if $b (i32.eqz (ref.is_null (local.get $r))))) {GET}""",
     "field": f"""(local.set $r (struct.get $s $n (struct.new $s (i32.const 1) (local.get $r))))
       (if (local.get $c) (then (local.set $x {GET}))) {GET}""",
     "field tested": f"""(local.set $r (struct.get $s $n (struct.new $s (i32.const 1) (local.get $r))))
