@@ -415,6 +415,10 @@ class Instance:
         """The number of an object's type, 0 where there is none."""
         return self.load(raw, 0, 4) if raw in self.store.objects else 0
 
+    def failed_cast(self, raw: int, heap: int, nullable: bool) -> str:
+        """Nothing is said."""
+        return ""
+
     def length_of(self, raw: int) -> int:
         """How many elements an array has."""
         return self.load(raw, 4, 4)

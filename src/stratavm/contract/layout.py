@@ -22,6 +22,17 @@ ARG_CELL: Final = 16
 zero-extended)."""
 NO_FRAME: Final = 1 << 31
 """In tables of trap sites, beside the kind: the function has no frame, its return address is at the stack pointer."""
+KIND_BITS: Final = 0xFF
+"""The kind there. Between these bits and ``NO_FRAME`` stands where the reference is that the trap is about: one of the
+places below, and its number above them; 0: nobody says so."""
+HELD_SHIFT: Final = 8
+HELD_REGISTER: Final = 1
+HELD_ABOVE_SP: Final = 2
+"""So many words above the stack pointer."""
+HELD_BELOW_FP: Final = 3
+"""So many words below the frame pointer."""
+HELD_MOST: Final = (1 << 21) - 1
+"""The largest number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ INLINED = 0x80000000
 """The bit of a position that stands in inlined code."""
 NO_FRAME = 0x80000000
 """The bit beside a trap's kind of functions without a frame: ``contract.layout`` says the same to the runtime."""
+KIND_BITS = 0xFF
+"""Those of a trap's kind; what stands between says where a reference is, as said there."""
 
 
 class TrapSite(NamedTuple):
@@ -36,9 +38,9 @@ class Code:
     """One function or stub.
 
     The tables are 32-bit words in the order of the machine. ``traps`` holds three per faulting instruction (offset,
-    kind and ``NO_FRAME``, position), ``returns`` two per call (offset of the return address, position); both sorted by
-    offset. A position with the highest bit stands in inlined code: the rest of it is an index into ``sites``, three
-    words each (function index, position there, position of the call that was inlined).
+    kind with what ``contract.layout`` has beside it, position), ``returns`` two per call (offset of the return address,
+    position); both sorted by offset. A position with the highest bit stands in inlined code: the rest of it is an index
+    into ``sites``, three words each (function index, position there, position of the call that was inlined).
     ``landings`` holds two words for each call whose exceptions may be caught: the offset of its return address, sorted,
     and where the code for that begins.
     ``level``: of the compiler that made it; higher is faster.
@@ -58,7 +60,7 @@ class Code:
     @property
     def trap_sites(self) -> tuple[TrapSite, ...]:
         """The trap table as tuples."""
-        return tuple([TrapSite(pc, kind & ~NO_FRAME, at) for pc, kind, at in iter_unpack("=3I", self.traps)])
+        return tuple([TrapSite(pc, kind & KIND_BITS, at) for pc, kind, at in iter_unpack("=3I", self.traps)])
 
     @property
     def return_sites(self) -> tuple[ReturnSite, ...]:

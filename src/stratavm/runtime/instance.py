@@ -47,6 +47,7 @@ from cython.cimports.stratavm.runtime.residents import instances_go_by
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import StoreBusy, Trap
+from stratavm.base.importing import importing
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
 from stratavm.runtime.held import Unfinished
@@ -650,6 +651,18 @@ class Instance:
         objects: Objects = self.store.objects
         objects.place(raw, 0, 8)
         return cython.cast(cython.pointer(uint32_t), cython.cast(uint64_t, raw))[0]
+
+    def failed_cast(self, raw: int, heap: int, nullable: bool) -> str:
+        """What is said where a reference is not of a heap type, as the binary has that."""
+        with importing:
+            from stratavm.runtime import castwords
+        return castwords.failed_cast(self, raw, heap, nullable)
+
+    def failed_cast_at(self, raw: int, frames: tuple) -> str:
+        """The same of a trap in machine code."""
+        with importing:
+            from stratavm.runtime import castwords
+        return castwords.failed_cast_at(self, raw, frames)
 
     def length_of(self, raw: int) -> int:
         """How many elements an array has."""

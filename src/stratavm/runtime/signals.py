@@ -21,6 +21,7 @@ from cython.cimports.posix.signal import (
 from cython.cimports.stratavm.contract._gen_layout import (
     MAX_TRAP_FRAMES,
     NO_FRAME,
+    TRAP_CAST_FAILURE,
     TRAP_DYNAMIC,
     TRAP_OUT_OF_FUEL,
     Activation,
@@ -44,10 +45,19 @@ from cython.cimports.stratavm.runtime.native import (
     uc_vmctx,
 )
 from cython.cimports.stratavm.runtime.pot import refill
+from cython.cimports.stratavm.runtime.registers import uc_register
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, tend
 
+from stratavm.contract.layout import HELD_ABOVE_SP, HELD_BELOW_FP, HELD_MOST, HELD_REGISTER, HELD_SHIFT, KIND_BITS
 from stratavm.runtime.takeover import follow
 
+KIND = cython.declare(uint32_t, KIND_BITS)
+HELD = cython.declare(uint32_t, HELD_SHIFT)
+REGISTER = cython.declare(uint32_t, HELD_REGISTER)
+ABOVE_SP = cython.declare(uint32_t, HELD_ABOVE_SP)
+BELOW_FP = cython.declare(uint32_t, HELD_BELOW_FP)
+NUMBERS = cython.declare(uint32_t, HELD_MOST)
+NOT_TOLD = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # no reference has these bits
 HALT_BYTES = cython.declare(cython.int, 1)  # of an explicit trap
 LOOK_NS = cython.declare(uint64_t, 1_000_000)  # between two looks at all four by new stores
 REPLACED = cython.declare(cython.int, 1)
@@ -81,6 +91,22 @@ def walk_frames(act, fp, sp, bare):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def held(kind: uint32_t, uc: cython.p_void) -> uint64_t:
+    """The reference that a trap is about, where its entry says so."""
+    place: uint32_t = kind >> HELD & 3
+    number: uint64_t = kind >> (HELD + 2) & NUMBERS
+    if place == REGISTER:
+        return uc_register(uc, cython.cast(uint32_t, number))
+    if place == ABOVE_SP:
+        return cython.cast(cython.pointer(uint64_t), uc_sp(uc) + 8 * number)[0]
+    if place == BELOW_FP:
+        return cython.cast(cython.pointer(uint64_t), uc_fp(uc) - 8 * number)[0]
+    return NOT_TOLD
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t), uc: cython.p_void) -> cython.bint:
     """Turn a fault at a trap-table entry into a trap; False if this one is not ours."""
     act: cython.pointer(Activation) = block.activation
@@ -92,14 +118,16 @@ def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t
     if trap == cython.NULL:
         return False
     context = act.exec
-    if trap.kind & ~cython.cast(uint32_t, NO_FRAME) == TRAP_OUT_OF_FUEL and refill(context):
+    if trap.kind & KIND == TRAP_OUT_OF_FUEL and refill(context):
         uc_go(uc, uc_pc(uc) + HALT_BYTES, context)  # where the charge is tried again
         return True
     # Before anything else runs: the next C call overwrites the dead frames.
     walk_frames(act, uc_fp(uc), uc_sp(uc), trap.kind & NO_FRAME != 0)
-    act.trap_kind = context.trap_code if trap.kind == TRAP_DYNAMIC else trap.kind & ~cython.cast(uint32_t, NO_FRAME)
+    act.trap_kind = context.trap_code if trap.kind == TRAP_DYNAMIC else trap.kind & KIND
     act.trap_pc = uc_pc(uc)
     act.fault_address = cython.cast(uint64_t, info.si_addr)
+    if act.trap_kind == TRAP_CAST_FAILURE:
+        act.fault_address = held(trap.kind, uc)
     act.vmctx = cython.cast(cython.p_void, uc_vmctx(uc))
     uc_go(uc, cython.cast(uint64_t, context.trap_exit), context)
     return True

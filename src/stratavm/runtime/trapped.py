@@ -10,6 +10,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     MAGIC_VMCTX,
     MAX_TRAP_FRAMES,
     STATUS_THROW,
+    TRAP_CAST_FAILURE,
     TRAP_MEMORY_OUT_OF_BOUNDS,
     Activation,
     VMContext,
@@ -50,13 +51,17 @@ def poison_between(instances, act):
 
 
 def fault_detail(act):
-    """Where a memory fault hit, if it was one."""
+    """Where a memory fault hit, if it was one, and what a cast found that failed."""
     vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
-    if act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0 or vm == cython.NULL:
+    if act.trap_kind != TRAP_CAST_FAILURE and (act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0):
         return ""
-    if vm.magic != MAGIC_VMCTX:
+    if vm == cython.NULL or vm.magic != MAGIC_VMCTX:
         return ""
     instance: object = cython.cast(object, cython.cast(cython.pointer(PyObject), vm.instance))
+    if act.trap_kind == TRAP_CAST_FAILURE:
+        sites: list = []
+        add_site(sites, act.trap_pc)
+        return instance.failed_cast_at(act.fault_address, frames_of(sites))
     for memory in instance.memories:
         found: object = memory.where(act.fault_address)
         if found is not None:

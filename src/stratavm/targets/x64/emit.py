@@ -632,7 +632,7 @@ class Emitter(ObjectEmitter):
         if op == P_RETURN:
             return self.ret(inst)
         if op == P_TRAP:
-            return self.explicit_trap(inst.aux)
+            return self.explicit_trap(inst.aux | self.held_at(ops[0].loc) if inst.nops else inst.aux)
         if op == P_BR_TABLE:
             return self.branch_table(inst, ops, block)
         if op != P_PARAMS and op != P_LANDING:

@@ -24,6 +24,7 @@ from cython.cimports.stratavm.machine.minst import (
     MI_FLAGS_USE,
     MI_TERMINATOR,
     MI_TRAPS,
+    NO_LOC,
     MInst,
     MOperand,
     Move,
@@ -80,6 +81,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     RBP,
     RDX,
     RIP,
+    RSP,
     XMM15,
 )
 from cython.cimports.stratavm.targets.x64.encoder import NO_REG, Mem, based, emit_move, encode_plain, indexed
@@ -131,6 +133,7 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_setcc,
 )
 
+from stratavm.contract.layout import HELD_ABOVE_SP, HELD_BELOW_FP, HELD_MOST, HELD_REGISTER, HELD_SHIFT
 from stratavm.targets.x64.target import X64
 
 U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
@@ -138,6 +141,11 @@ I32_MAX = cython.declare(int64_t, 0x7FFFFFFF)
 I64_MAX = cython.declare(int64_t, 0x7FFFFFFFFFFFFFFF)
 FLAGS_REACH = cython.declare(uint32_t, 16)  # instructions looked at for one that reads flags; beyond, they are spared
 MOST_ADDED = cython.declare(int64_t, 0x7FFFFFFF)
+HELD = cython.declare(uint32_t, HELD_SHIFT)
+REGISTER = cython.declare(uint32_t, HELD_REGISTER)
+ABOVE_SP = cython.declare(uint32_t, HELD_ABOVE_SP)
+BELOW_FP = cython.declare(uint32_t, HELD_BELOW_FP)
+MOST_HELD = cython.declare(int64_t, HELD_MOST)
 
 
 @cython.cfunc
@@ -280,6 +288,20 @@ class ValueEmitter:
         """An explicit trap."""
         self.trap_site(kind)
         return emit_0(self.b, MOP_HLT)
+
+    def held_at(self, loc):
+        """Where a trap's reference is, as it stands beside the kind; 0 where a trap cannot say so."""
+        at: int64_t
+        if loc < 16:
+            return (REGISTER | loc << 2) << HELD
+        if loc == NO_LOC or loc & LOC_SLOT == 0:
+            return 0
+        at = (self.frame.slots + 8 * cython.cast(int64_t, loc & ~cython.cast(uint32_t, LOC_SLOT))) >> 3
+        if self.frame.base == RSP and 0 <= at <= MOST_HELD:
+            return (ABOVE_SP | cython.cast(uint32_t, at) << 2) << HELD
+        if self.frame.base == RBP and 0 <= -at <= MOST_HELD:
+            return (BELOW_FP | cython.cast(uint32_t, -at) << 2) << HELD
+        return 0
 
     def load_pool(self, width, xmm, offset):
         """A float constant into an XMM register."""

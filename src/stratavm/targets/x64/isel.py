@@ -124,7 +124,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_PARAMS,
     P_POLL,
     P_RETURN,
-    P_TRAP,
     POLL_FLOAT,
     POLL_IMPORTED,
 )
@@ -482,8 +481,7 @@ class Selector(ObjectSelector):
             elif op == IR_RETURN:
                 self.ret(i)
             elif op == IR_TRAP:
-                self.pseudo(P_TRAP, 0, MI_TRAPS | MI_EFFECT | MI_TERMINATOR | MI_EXIT)
-                self.m.last().aux = self.ssa.nodes[i].c
+                self.trap(nodes[i].c)
                 self.close_block()
             elif IR_THROW <= op <= IR_EXN:
                 self.exceptional(i)

@@ -41,5 +41,7 @@ cdef class ObjectSelector(AtomicSelector):
     cdef uint32_t flags_of(self, uint32_t node) except? 0xFFFFFFFF nogil
     cdef uint32_t flags_of_test(self, uint32_t node, bint nullable) except? 0xFFFFFFFF nogil
     cdef int test(self, uint32_t n) except -1 nogil
+    cdef int trap(self, uint32_t kind) except -1 nogil
+    cdef uint32_t reference_tested(self, uint32_t block) noexcept nogil
     cdef int number(self, uint32_t n) except -1 nogil
     cdef int number_of(self, uint32_t n) except -1 nogil

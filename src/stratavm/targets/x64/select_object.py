@@ -18,6 +18,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     BUILTIN_REF_IS,
     EXEC_WAITED,
     TRAP_ARRAY_OUT_OF_BOUNDS,
+    TRAP_CAST_FAILURE,
     TRAP_NULL_ARRAY,
     TRAP_NULL_I31,
     TRAP_NULL_REFERENCE,
@@ -57,11 +58,15 @@ from cython.cimports.stratavm.ir.ssa import (
     edge_of,
 )
 from cython.cimports.stratavm.machine.minst import (
+    C_ANY,
     C_REG,
     MI_EFFECT,
+    MI_EXIT,
     MI_FLAGS_DEF,
     MI_FLAGS_USE,
     MI_MOVE,
+    MI_TERMINATOR,
+    MI_TRAPS,
     NO_VREG,
     R_DEF,
     R_TEMP,
@@ -110,6 +115,7 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     P_NEW,
     P_NOTE,
     P_SETCC,
+    P_TRAP,
 )
 from cython.cimports.stratavm.targets.x64.rows import row_address, row_address_reg
 from cython.cimports.stratavm.targets.x64.select_base import is_const, load_of, store_of, width_of
@@ -522,6 +528,31 @@ class ObjectSelector(AtomicSelector):
         self.m.last().cc = CC_E
         self.m.operand(null, R_DEF, C_REG, 0)
         return self.row(MOP_OR_RR, 4, self.define(n), low, null)
+
+    def trap(self, kind):
+        """A trap, which ends the block at hand. That of a cast says where the reference is that was wrong."""
+        node: uint32_t = self.reference_tested(self.origins[self.here]) if kind == TRAP_CAST_FAILURE else NO_VALUE
+        reference: uint32_t = NO_VREG if node == NO_VALUE else self.value(node)
+        self.pseudo(P_TRAP, 0, MI_TRAPS | MI_EFFECT | MI_TERMINATOR | MI_EXIT)
+        self.m.last().aux = kind
+        if reference != NO_VREG:
+            self.m.operand(reference, R_USE, C_ANY, 0)
+        return 0
+
+    def reference_tested(self, block):
+        """The reference that the branch at the end of a block is about; NO_VALUE where it is about none."""
+        at: cython.pointer(Node)
+        if block == NO_VALUE:
+            return NO_VALUE
+        at = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
+        if at.op != IR_BR_IF:
+            return NO_VALUE
+        at = cython.address(self.ssa.nodes[at.a])
+        while at.op == OP_I32_EQZ:
+            at = cython.address(self.ssa.nodes[at.a])
+        if at.op != OP_REF_TEST and at.op != OP_REF_TEST_NULL and at.op != OP_REF_IS_NULL:
+            return NO_VALUE
+        return at.a
 
     def number(self, n):
         """``ref.i31``: the low bits of a number below the tag."""

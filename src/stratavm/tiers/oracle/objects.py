@@ -313,12 +313,13 @@ def _ref_test(op: Op, instance: InstanceLike) -> Step:
 
 
 def _ref_cast(op: Op, instance: InstanceLike) -> Step:
-    test, nullable = is_of(instance, op.imms[0]), op.name.endswith("_null")
+    heap, nullable = op.imms[0], op.name.endswith("_null")
+    test = is_of(instance, heap)
 
     def ref_cast(stack: list[int], locals_: list[int]) -> None:
         raw = stack[-1]
         if not (test(raw) if raw else nullable):
-            raise Trap("cast_failure")
+            raise Trap("cast_failure", detail=instance.failed_cast(raw, heap, nullable))
 
     return ref_cast
 

@@ -137,6 +137,9 @@ class InstanceLike(Protocol):
     def type_of_object(self, raw: int) -> int:
         """The canonical id of the type of the object that a reference means; 0 where it means none of a guest's."""
 
+    def failed_cast(self, raw: int, heap: int, nullable: bool) -> str:
+        """What is said where a reference is not of a heap type, as the binary has that."""
+
     def length_of(self, raw: int) -> int:
         """How many elements an array has."""
 

@@ -1,0 +1,125 @@
+"""What a cast that fails says: what was wanted and what was found, by the names of the module, on all tiers."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import pytest
+
+from stratavm import Config, Engine, Module, Store, Trap
+from stratavm.engine import Linker
+from stratavm.engine.instance import Instance
+from stratavm.module.features import DEFAULT
+
+TIERS: Final = ("oracle", "jit0", "jit1")
+SOURCE: Final = """(module
+  (type $base (sub (struct (field i32))))
+  (type $below (sub $base (struct (field i32) (field i64))))
+  (type $row (array (mut i16)))
+  (type (struct (field f32)))
+  (type $f (func (result i32)))
+  (type $g (func (param i64)))
+  (elem declare func $one)
+  (func $one (type $f) (i32.const 1))
+  (func (export "base") (result anyref) (struct.new $base (i32.const 7)))
+  (func (export "below") (result anyref) (struct.new $below (i32.const 7) (i64.const 8)))
+  (func (export "row") (result anyref) (array.new_default $row (i32.const 3)))
+  (func (export "bare") (result anyref) (struct.new_default 3))
+  (func (export "to_base") (param anyref) (drop (ref.cast (ref null $base) (local.get 0))))
+  (func (export "to_below") (param anyref) (drop (ref.cast (ref $below) (local.get 0))))
+  (func (export "to_row") (param anyref) (drop (ref.cast (ref $row) (local.get 0))))
+  (func (export "to_bare") (param anyref) (drop (ref.cast (ref 3) (local.get 0))))
+  (func (export "to_i31") (param anyref) (drop (ref.cast (ref i31) (local.get 0))))
+  (func (export "to_struct") (param anyref) (drop (ref.cast (ref struct) (local.get 0))))
+  (func (export "to_array") (param anyref) (drop (ref.cast arrayref (local.get 0))))
+  (func (export "to_eq") (param anyref) (drop (ref.cast (ref eq) (local.get 0))))
+  (func (export "to_any") (param anyref) (drop (ref.cast (ref any) (local.get 0))))
+  (func (export "to_none") (param anyref) (drop (ref.cast nullref (local.get 0))))
+  (func (export "function") (drop (ref.cast (ref $g) (ref.func $one))))
+  (func (export "one") (result funcref) (ref.func $one))
+  (func (export "to_function") (param funcref) (drop (ref.cast (ref null $g) (local.get 0))))
+  (func $chosen (param anyref) (result (ref $below)) (ref.cast (ref $below) (local.get 0)))
+  (func (export "inlined") (param anyref) (result i64)
+    (i64.add (struct.get $below 1 (call $chosen (local.get 0))) (struct.get $below 1 (call $chosen (local.get 0)))))
+  (func (export "crowded") (param anyref i64) (result i64) (local i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64 i64)
+    SETS
+    (loop SUMS (br_if 0 (i64.lt_u (local.get 1) (i64.const 100))))
+    (i64.add (struct.get $below 1 (ref.cast (ref $below) (local.get 0))) TOTAL)))"""
+
+
+def crowd(source: str) -> str:
+    """More values than there are registers."""
+    places = range(2, 14)
+    sets = [f"(local.set {i} (i64.mul (local.get 1) (i64.const {i})))" for i in places]
+    sums = [f"(local.set {i} (i64.add (local.get {i}) (local.get {i - 1})))" for i in places]
+    sums.append("(local.set 1 (i64.add (local.get 1) (local.get 13)))")
+    total = "(local.get 1)"
+    for i in places:
+        total = f"(i64.xor {total} (local.get {i}))"
+    return source.replace("SETS", "\n".join(sets)).replace("SUMS", "\n".join(sums)).replace("TOTAL", total)
+
+
+@pytest.fixture(scope="module", params=TIERS)
+def instance(request: pytest.FixtureRequest) -> Instance:
+    """An instance on a tier."""
+    engine = Engine(Config(tier=request.param, features=DEFAULT | {"gc"}))
+    return Linker(engine).instantiate(Store(engine), Module(crowd(SOURCE), engine=engine))
+
+
+class Thing:
+    """An object of the host."""
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        ("to_base", "row", "expected (ref null $base), found array $row"),
+        ("to_base", 5, "expected (ref null $base), found i31 5"),
+        ("to_base", Thing(), "expected (ref null $base), found an object of the host"),
+        ("to_base", "bare", "expected (ref null $base), found struct type 3"),
+        ("to_below", "base", "expected (ref $below), found struct $base"),
+        ("to_below", None, "expected (ref $below), found null"),
+        ("to_row", "below", "expected (ref $row), found struct $below"),
+        ("to_bare", "row", "expected (ref 3), found array $row"),
+        ("to_i31", "base", "expected (ref i31), found struct $base"),
+        ("to_i31", None, "expected (ref i31), found null"),
+        ("to_struct", "row", "expected (ref struct), found array $row"),
+        ("to_struct", -6, "expected (ref struct), found i31 -6"),
+        ("to_array", "below", "expected arrayref, found struct $below"),
+        ("to_eq", Thing(), "expected (ref eq), found an object of the host"),
+        ("to_eq", None, "expected (ref eq), found null"),
+        ("to_any", None, "expected (ref any), found null"),
+        ("to_none", "row", "expected nullref, found array $row"),
+        ("to_function", "one", "expected (ref null [i64] -> []), found a function [] -> [i32]"),
+        ("inlined", "row", "expected (ref $below), found array $row"),
+        ("crowded", "row", "expected (ref $below), found array $row"),
+        ("crowded", None, "expected (ref $below), found null"),
+    ],
+)
+def test_a_cast_that_fails_says_what_it_wanted_and_what_it_found(instance, name, given, said):
+    """A message as others: what, expected, found."""
+    value = instance.exports[given]() if isinstance(given, str) else given
+    values = (value, 1) if name == "crowded" else (value,)
+    with pytest.raises(Trap) as caught:
+        instance.exports[name](*values)
+    assert (caught.value.kind, str(caught.value)) == ("cast_failure", f"cast failure: {said}")
+    assert caught.value.message == "cast failure"
+
+
+def test_a_function_that_is_known_is_told_as_well(instance):
+    """Its type, at least what was wanted: a compiler may know that the cast fails."""
+    with pytest.raises(Trap, match=re.escape("cast failure: expected (ref [i64] -> [])")):
+        instance.exports.function()
+
+
+def test_names_of_a_module_that_was_stripped_are_indices():
+    """As the text format has them."""
+    text = """(module (type (struct)) (type (array i8))
+      (func (export "f") (drop (ref.cast (ref 1) (call 1))))
+      (func (result anyref) (struct.new_default 0)))"""
+    engine = Engine(Config(features=DEFAULT | {"gc"}))
+    exports = Linker(engine).instantiate(Store(engine), Module(text, engine=engine)).exports
+    with pytest.raises(Trap) as caught:
+        exports.f()
+    assert str(caught.value) == "cast failure: expected (ref 1), found struct type 0"
