@@ -264,8 +264,8 @@ def test_a_long_array_behind_many_others_is_looked_at_in_parts() -> None:
 def test_who_only_writes_comes_to_the_end() -> None:
     """Slices go on, one for each 8,192 notes, and the last of them ends the collection, though nothing is made. What is
     written to again is not noted."""
-    lister = Lister(pause_ns=4_000_000)
-    for _ in range(60_000):
+    lister = Lister(pause_ns=1_000_000)
+    for _ in range(150_000):
         lister.push()
     lister.heap.collect()
     lister.grow()
@@ -288,7 +288,7 @@ def test_many_words_that_are_written_at_once(slices: bool) -> None:
     array = guest.new(REFS, length, 8 + 8 * length)
     guest.set_root(1, array)
     kept = guest.new(LINK, 0, 32)
-    guest.write_all(array, [kept] * length)
+    guest.write_all(array, [0] * (length - 1) + [kept])  # where slices come to at last
     heap.collect()
     for _ in range(60_000):
         lister.push()
