@@ -73,7 +73,7 @@ def _operands(view: SsaView, node: NodeFields) -> list[str]:
             words.append(_memarg(view, view.args[b + c]))
         elif name != "return":
             words.append(f"[{view.args[b + c]} {view.args[b + c + 1]}]")
-        words += ["fixed"] * (flags & FIXED != 0)
+        words += ["fixed"] * (flags & FIXED != 0) + ["checked"] * (flags & CHECKED != 0)
         return words
     words = [f"v{node[3 + i]}" for i in fields if node[3 + i] != NOTHING]
     if edges := edges_out(node):

@@ -253,6 +253,21 @@ ORDER: Final = f"""(module {TYPES}
     (if (i32.lt_u (local.get 0) (i32.const 5)) (then (local.set $x (array.get $n (local.get $r) (local.get 0)))))
     (i32.store (i32.const 0) (i32.const 1))
     (i32.add (local.get $x) (array.get $n (local.get $r) (local.get 0))))
+  (func (export "other index") (param i32) (result i32) (local $r (ref null $n)) (local $x i32)
+    (local.set $r (array.new_default $n (i32.const 3)))
+    (array.set $n (local.get $r) (i32.const 1) (i32.const 7))
+    (local.set $x (array.get $n (local.get $r) (i32.const 2)))
+    (i32.store (i32.const 0) (local.get 0))
+    (array.set $n (local.get $r) (local.get 0) (i32.const 8))
+    (array.set $n (local.get $r) (i32.sub (local.get 0) (i32.const 1)) (i32.const 9))
+    (i32.add (local.get $x) (array.get $n (local.get $r) (i32.const 1))))
+  (func (export "other array") (param i32) (result i32) (local $r (ref null $n)) (local $s (ref null $n))
+    (local.set $r (array.new_default $n (i32.const 9)))
+    (local.set $s (array.new_default $n (i32.const 2)))
+    (array.set $n (local.get $r) (local.get 0) (i32.const 7))
+    (i32.store (i32.const 0) (i32.const 3))
+    (array.set $n (local.get $s) (local.get 0) (array.get $n (local.get $r) (local.get 0)))
+    (array.get $n (local.get $s) (local.get 0)))
   (func (export "stored") (result i32) (i32.load (i32.const 0))))"""
 
 
@@ -262,7 +277,7 @@ def test_traps_come_where_they_came(tier: str) -> None:
 
     def history(instance: Instance) -> list[object]:
         found: list[object] = []
-        for name in ("null twice", "set, get", "length of too many", "one arm checks"):
+        for name in ("null twice", "set, get", "length of too many", "one arm checks", "other index", "other array"):
             for number in (0, 1, 2, 5, 9):
                 try:
                     found.append((name, number, instance.exports[name](number)))

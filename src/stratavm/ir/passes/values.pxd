@@ -57,6 +57,7 @@ cdef class Values(Identities):
     cdef uint32_t length_of(self, Node* array) except? 0xFFFFFFFF nogil
     cdef uint32_t place(self, Node* node, uint32_t b, uint32_t kind, bint fixed) except? 0xFFFFFFFF nogil
     cdef uint32_t put(self, Node* node, uint16_t load, uint32_t b, uint32_t value) except? 0xFFFFFFFF nogil
+    cdef int check_index(self, Node* node, uint32_t a, uint32_t b) except -1 nogil
     cdef int know_fields(self, Node* node, uint32_t made) except -1 nogil
     cdef uint32_t find(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch) noexcept nogil
     cdef int learn(self, uint16_t op, uint8_t type, uint32_t a, uint32_t b, uint32_t c, uint32_t epoch, uint32_t value) except -1 nogil

@@ -62,6 +62,7 @@ from cython.cimports.stratavm.ir.ssa import (
     NF_FIXED,
     NO_VALUE,
     T_I32,
+    T_NONE,
     T_V128,
     MemArg,
     Node,
@@ -397,20 +398,33 @@ class Values(Identities):
         value: uint32_t = self.find(node.op, node.type, a, b, NO_VALUE, epoch)
         if value != NO_VALUE:
             return self.known(value)
+        self.check_index(node, a, b)
         value = self.emit(node)
         self.learn(node.op, node.type, a, b, NO_VALUE, epoch, value)
         return value
+
+    def check_index(self, node, a, b):
+        """Mark what reads or writes an element that another one reached: an array's length never changes."""
+        if not OP_ARRAY_GET <= node.op <= OP_ARRAY_SET:
+            return 0
+        if self.find(IR_NOP, T_NONE, a, b, NO_VALUE, 0) == NO_VALUE:
+            return self.learn(IR_NOP, T_NONE, a, b, NO_VALUE, 0, 0)
+        node.flags |= NF_CHECKED
+        self.checks += 1
+        return self.rewrote(VF_LOADS)
 
     def put(self, node, load, b, value):
         """What writes a place: any of its kind may be that. What is there now is known, unless the place is packed:
         that is read by other rows than ``load``."""
         type: uint8_t = self.out.nodes[value].type
         kind: uint32_t = kind_of(node.op, type, b)
+        a: uint32_t = self.alike(self.out.args[node.b])
+        self.check_index(node, a, b)
         written: uint32_t = self.emit(node)
         self.epochs += 1
         self.now[kind] = self.epochs
         self.ended[kind] = self.block
-        self.learn(load, type, self.alike(self.out.args[node.b]), b, NO_VALUE, self.epochs, value)
+        self.learn(load, type, a, b, NO_VALUE, self.epochs, value)
         return written
 
     def know_fields(self, node, made):

@@ -49,6 +49,7 @@ from cython.cimports.stratavm.ir.ops import (
 from cython.cimports.stratavm.ir.ssa import (
     IR_BR_IF,
     IR_PARAM,
+    NF_CHECKED,
     NO_VALUE,
     T_I32,
     T_I64,
@@ -324,15 +325,21 @@ class ObjectSelector(AtomicSelector):
         """``array.get`` and ``array.set``."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         place: cython.pointer(ValuePlace) = self.place_of(n, 0)
-        reference: uint32_t = self.not_null(self.ssa.args[at.b], TRAP_NULL_ARRAY)
+        checked: cython.bint = at.flags & NF_CHECKED != 0
+        reference: uint32_t
+        if checked:
+            reference = self.value(self.ssa.args[at.b])
+        else:
+            reference = self.not_null(self.ssa.args[at.b], TRAP_NULL_ARRAY)
         index: uint32_t = self.value(self.ssa.args[at.b + 1])
         value: uint32_t
         twice: uint32_t
         scale: uint32_t = lowest_of(place.reg)
-        self.row(MOP_CMP_RM, 4, index, NO_VREG, NO_VREG)
-        row_address(self.m, reference, NO_VREG, 0, LENGTH)
-        self.m.last().flags |= MI_EFFECT
-        self.trap_if(CC_AE, TRAP_ARRAY_OUT_OF_BOUNDS)
+        if not checked:
+            self.row(MOP_CMP_RM, 4, index, NO_VREG, NO_VREG)
+            row_address(self.m, reference, NO_VREG, 0, LENGTH)
+            self.m.last().flags |= MI_EFFECT
+            self.trap_if(CC_AE, TRAP_ARRAY_OUT_OF_BOUNDS)
         if scale > 3:  # no address has a scale of 16
             twice = self.fresh(T_I64)
             self.row(MOP_LEA_RM, 8, twice, NO_VREG, NO_VREG)
