@@ -9,11 +9,13 @@ from cython.cimports.stratavm.heap.mark import drain, forget_logged, mark_logged
 from cython.cimports.stratavm.heap.pace import (
     averaged,
     bytes_between,
+    due_after,
     growth_allowed,
     next_born,
     next_nursery,
     next_rate,
     runway_within,
+    share_beside,
     time_for_new,
     time_to_look,
 )
@@ -218,8 +220,13 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
         note[0], note[1], note[2], note[3] = live, state.born, state.rate, state.soft
         note[4], note[5] = state.share, allowed
         note[6], note[7] = state.grown_before, state.grown
-    state.runway = runway_within(allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking)
-    state.trigger = max(allowed - min(state.runway, allowed), allowed // 8)
+    guests: uint64_t = share_beside(live, state.rate, 0, 0)
+    state.runway = runway_within(
+        allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking, guests
+    )
+    state.trigger = due_after(
+        allowed, state.runway, live, state.rate, state.survival, state.speed, state.looking, guests
+    )
 
 
 @cython.cfunc
@@ -228,9 +235,11 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
 def space_slices(state: cython.pointer(HeapState)) -> cython.void:
     """How many bytes are handed out before the next slice."""
     left: uint64_t = state.to_look_at - min(state.sliced, state.to_look_at)
-    runway: uint64_t = state.runway - min(state.grown - state.grown_before, state.runway)
+    grown: uint64_t = state.grown - state.grown_before
+    runway: uint64_t = state.runway - min(grown, state.runway)
+    guests: uint64_t = share_beside(state.to_look_at, state.rate, state.runway, grown)
     state.slice_bytes = bytes_between(
-        left, state.rate, state.slice_ns, runway, state.survival, state.speed, state.looking
+        left, state.rate, state.slice_ns, runway, state.survival, state.speed, state.looking, guests
     )
     state.next_slice = state.handed + state.allocated + state.slice_bytes
     note: cython.pointer(uint64_t) = new_note(state, NOTE_SLICES)
@@ -238,7 +247,7 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
     if note != cython.NULL:
         note[0], note[1], note[2] = left, state.rate, state.slice_ns
         note[3], note[4] = runway, state.slice_bytes
-        note[5], note[6], note[7] = state.survival, state.speed, state.looking
+        note[5], note[6], note[7], note[8] = state.survival, state.speed, state.looking, guests
 
 
 @cython.cfunc
@@ -422,6 +431,16 @@ def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
 # ---- full collections in slices ----
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def found_before(state: cython.pointer(HeapState)) -> uint64_t:
+    """How many bytes slices will find: as many as those before, if what was made since is as much as what was dropped,
+    or all that is not known to be garbage; half way between."""
+    before: uint64_t = state.sliced if state.cycles else state.live_bytes
+    return (min(before, state.live_bytes) + state.live_bytes) // 2
+
+
 def begin_cycle(state):
     """Begin to find all that is reachable now, when no object is new."""
     stand_still(state)
@@ -432,7 +451,8 @@ def begin_cycle(state):
     mark_roots(state)
     state.window.marking = MARKING | state.previous  # the stub of the write barrier looks at it
     state.closing = 0
-    state.grown_before, state.to_look_at, state.sliced = state.grown, state.live_bytes, 0
+    state.to_look_at = found_before(state)
+    state.grown_before, state.sliced = state.grown, 0
     space_slices(state)
     state.collecting = 0
 

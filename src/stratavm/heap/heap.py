@@ -465,8 +465,10 @@ def give_pages(state: cython.pointer(HeapState), blocks: uint64_t) -> cython.voi
 @cython.nogil
 @cython.exceptval(check=False)
 def is_due(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether it is time for a collection, or for letting what is new grow old."""
-    return state.always or state.allocated >= (state.nursery if state.generational else state.trigger)
+    """Whether it is time for a collection, or for letting what is new grow old: as soon as that ends a full one."""
+    if state.always or state.allocated >= (state.nursery if state.generational else state.trigger):
+        return True
+    return state.closing and keeps_new(state)
 
 
 @cython.cfunc

@@ -6,11 +6,36 @@ cpdef uint64_t next_nursery(
 ) noexcept nogil
 cpdef uint64_t time_for_new(uint64_t most_ns, uint64_t roots_ns) noexcept nogil
 cpdef uint64_t time_to_look(uint64_t most_ns, uint64_t made, uint64_t keeping) noexcept nogil
+cpdef uint64_t due_after(
+    uint64_t allowed,
+    uint64_t runway,
+    uint64_t live,
+    uint64_t rate,
+    uint64_t survival,
+    uint64_t speed,
+    uint64_t looking,
+    uint64_t guests,
+) noexcept nogil
+cpdef uint64_t share_beside(uint64_t whole, uint64_t rate, uint64_t runway, uint64_t grown) noexcept nogil
 cpdef uint64_t bytes_between(
-    uint64_t live, uint64_t rate, uint64_t slice_ns, uint64_t runway, uint64_t survival, uint64_t speed, uint64_t looking
+    uint64_t live,
+    uint64_t rate,
+    uint64_t slice_ns,
+    uint64_t runway,
+    uint64_t survival,
+    uint64_t speed,
+    uint64_t looking,
+    uint64_t guests,
 ) noexcept nogil
 cpdef uint64_t runway_within(
-    uint64_t allowed, uint64_t live, uint64_t rate, uint64_t slice_ns, uint64_t survival, uint64_t speed, uint64_t looking
+    uint64_t allowed,
+    uint64_t live,
+    uint64_t rate,
+    uint64_t slice_ns,
+    uint64_t survival,
+    uint64_t speed,
+    uint64_t looking,
+    uint64_t guests,
 ) noexcept nogil
 cpdef bint lives_on(uint64_t survival, uint64_t tenured) noexcept nogil
 cpdef uint64_t averaged(uint64_t before, uint64_t seen) noexcept nogil

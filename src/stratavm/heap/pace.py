@@ -13,14 +13,20 @@ MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
 MOST_BORN = cython.declare(uint64_t, 1 << 23)
 MOST_SPEED = cython.declare(uint64_t, 1 << 31)
-GUEST_SHARE = cython.declare(uint64_t, 340)
-"""Thousandths of the time that guests have at least, while full collections go on in slices."""
+GUEST_SHARE = cython.declare(uint64_t, 275)
+"""Thousandths of the time that guests have at least, while full collections go on in slices for long."""
+SHORT_SHARE = cython.declare(uint64_t, 180)
+"""That they have while these go on for no longer than ``SHORT_US``."""
+LATE_SHARE = cython.declare(uint64_t, 225)
+"""That they have where more than four times as much has grown old as was to."""
+SHORT_US = cython.declare(uint64_t, 7_500)
+LONG_US = cython.declare(uint64_t, 15_000)
+WORST_SHARE = cython.declare(uint64_t, 300)
+"""Thousandths that they have of any ten milliseconds at least, with what is before slices and behind them."""
 LEAST_SLICED = cython.declare(uint64_t, 100)
 """Thousandths of the guest's time that slices take at least."""
 FAIR_SLICED = cython.declare(uint64_t, 900)
 """That they may take whatever looks at new objects do."""
-MOST_SLICED = cython.declare(uint64_t, 3000)
-"""That they may take where more has grown old than was to."""
 SURVIVES = cython.declare(uint64_t, 900)
 UNSEEN = cython.declare(uint64_t, 3)
 ENDLESS = cython.declare(uint64_t, 1 << 63)
@@ -54,16 +60,38 @@ def time_to_look(most_ns, made, keeping):
     return max(most_ns - min(made * 1000 // max(keeping, 1), most_ns), most_ns // 2)
 
 
-def bytes_between(live, rate, slice_ns, runway, survival, speed, looking):
+def due_after(allowed, runway, live, rate, survival, speed, looking, guests):
+    """How many bytes grow old before slices begin, that look at ``live`` bytes: what ``allowed`` has beside the runway,
+    but a quarter of that at least. Where slices leave a guest fewer thousandths of the time, ``guests``, than it has of
+    any stretch, it gets so much time before them that it has these of all, and no more than twice what is allowed."""
+    less: uint64_t = WORST_SHARE - min(guests, WORST_SHARE)
+    beside: uint64_t = 1000 - WORST_SHARE - WORST_SHARE * min(looking, 1000) // 1000
+    made: uint64_t = made_in(min(live, MOST_GROWN) * 1000 // max(rate, 1), speed) // 1000 * min(survival, 1000)
+    owed: uint64_t = min(made // beside * less, 2 * min(allowed, MOST_GROWN))
+    return max(allowed - min(runway, allowed), owed, allowed // 4)
+
+
+def share_beside(whole, rate, runway, grown):
+    """Thousandths of the time that guests have at least between slices that look at ``whole`` bytes together, ``rate``
+    in a microsecond, while ``grown`` bytes have grown old of which ``runway`` were to. What dies meanwhile is garbage
+    until the next full collection has ended, so that slices should be over soon; but of no stretch of ten milliseconds
+    a guest should have less than ``WORST_SHARE``. Where slices are over in less it has the time beside them."""
+    most: uint64_t = GUEST_SHARE if grown // 4 <= runway else LATE_SHARE
+    takes_us: uint64_t = min(whole // max(rate, 1), LONG_US)
+    long: uint64_t = takes_us - min(takes_us, SHORT_US)
+    return SHORT_SHARE + (most - SHORT_SHARE) * long // (LONG_US - SHORT_US)
+
+
+def bytes_between(live, rate, slice_ns, runway, survival, speed, looking, guests):
     """How many bytes may be handed out between two slices, so that what lives is looked at, ``rate`` bytes of it in a
-    microsecond, before ``runway`` bytes have grown old, which ``survival`` thousandths of what is handed out do. While
-    there is some of it slices leave to the guest what is its own (``slices_most``) beside looks at new objects, which
-    take ``looking`` thousandths of its time; and they take ``LEAST_SLICED`` thousandths of it, so that they come to an
+    microsecond, before ``runway`` bytes have grown old, which ``survival`` thousandths of what is handed out do. But
+    ``guests`` thousandths of the time are the guest's (``slices_most``), beside looks at new objects, which take
+    ``looking`` thousandths of its own; and slices take ``LEAST_SLICED`` thousandths of that, so that they come to an
     end where nothing grows old. In a millisecond of its time a guest has ``speed`` bytes handed out."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
     room: uint64_t = min(runway, MOST_GROWN) * 1000 // max(survival, 1)
     meanwhile: uint64_t = made_in(slice_ns, speed)
-    dense: uint64_t = meanwhile * 1000 // (slices_most(looking) if runway else MOST_SLICED)
+    dense: uint64_t = meanwhile * 1000 // slices_most(looking, guests)
     return max(SMALLEST // 2, dense, min(room // slices, meanwhile * 1000 // LEAST_SLICED))
 
 
@@ -78,21 +106,21 @@ def made_in(time_ns: uint64_t, speed: uint64_t) -> uint64_t:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def slices_most(looking: uint64_t) -> uint64_t:
-    """Thousandths of the guest's time that slices may take at most besides."""
-    others: uint64_t = 1_000_000 // GUEST_SHARE - 1000
+def slices_most(looking: uint64_t, guests: uint64_t) -> uint64_t:
+    """Thousandths of the guest's time that slices may take at most besides, if it has ``guests`` thousandths of all."""
+    others: uint64_t = 1_000_000 // max(guests, 1) - 1000
     return max(others - min(looking, others), FAIR_SLICED)
 
 
-def runway_within(allowed, live, rate, slice_ns, survival, speed, looking):
+def runway_within(allowed, live, rate, slice_ns, survival, speed, looking, guests):
     """How many of ``allowed`` bytes may grow old while slices go on, which begin when the others have: as many as do if
-    slices come as densely as they may, but no less than an eighth of all, nor more than twice as much: then slices take
-    from the guest what they need. Where little grows old, no more than half of what lives
-    though slices come as seldom as they may, and than eight times what is allowed, it is that much, and a quarter more:
-    so guests have their time."""
+    slices come as densely as they may, with ``guests`` thousandths of the time left to the guest, but no less than an
+    eighth of all, nor more than twice as much. Where little grows old, no more than half of what lives though slices
+    come as seldom as they may, and than eight times what is allowed, it is that much, and a quarter more: so guests
+    have their time."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
     meanwhile: uint64_t = made_in(slice_ns, speed)
-    dense: uint64_t = max(SMALLEST // 2, meanwhile * 1000 // slices_most(looking))
+    dense: uint64_t = max(SMALLEST // 2, meanwhile * 1000 // slices_most(looking, guests))
     share: uint64_t = min(survival, 1000)
     grown: uint64_t = min(dense, MOST_GROWN // slices) * slices // 1000 * share
     seldom: uint64_t = min(meanwhile * 1000 // LEAST_SLICED, MOST_GROWN // slices) * slices // 1000 * share

@@ -8,7 +8,7 @@ import pytest
 
 from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
-from stratavm.heap.pace import averaged, bytes_between, lives_on, runway_within
+from stratavm.heap.pace import averaged, bytes_between, due_after, lives_on, runway_within, share_beside
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
 from tests.unit.heap.model import SLICES, Guest, described
@@ -357,23 +357,78 @@ def test_slices_leave_guests_their_time() -> None:
                 "survival": 1000,
                 "speed": 2_000_000,
                 "looking": 500,
+                "guests": 340,
             }
             | given
         ).values()
     )
-    assert between() == 500_000 * 1000 // (1_000_000 // 340 - 1000 - 500)
+    assert between() == between(runway=0) == 500_000 * 1000 // (1_000_000 // 340 - 1000 - 500)
     assert between(looking=2100) == between(looking=1 << 63) == 500_000 * 1000 // 900
-    assert between(runway=0) == 500_000 // 3
+    assert between(guests=180) < between(guests=275) < between()
+    assert between(guests=0) == 1 << 15
     assert between(survival=0, runway=1 << 40) == 500_000 * 10
     assert between(speed=0) == 1 << 15
     assert between(speed=1 << 63, slice=1 << 63, rate=1 << 63) > 0
-    within = lambda allowed, survival: runway_within(allowed, 64 * MIB, 2000, 250_000, survival, 2_000_000, 500)  # noqa: E731
+    within = lambda allowed, survival: runway_within(  # noqa: E731
+        allowed, 64 * MIB, 2000, 250_000, survival, 2_000_000, 500, 340
+    )
     assert within(1 << 40, 1000) == within(1 << 40, 5000)
     assert 134 * 346_981 <= within(300 * MIB, 1000) <= 135 * 346_981
     assert within(16 * MIB, 1000) == 32 * MIB
     assert within(16 * MIB, 0) == 2 * MIB
     assert within(16 * MIB, 10) == pytest.approx(135 * 62_500, rel=0.01)
-    assert runway_within(1 << 62, 1 << 40, 1, 1, 1000, 1 << 63, 1 << 63) <= 1 << 62
+    assert runway_within(1 << 62, 1 << 40, 1, 1, 1000, 1 << 63, 1 << 63, 0) <= 1 << 62
+
+
+def test_short_collections_leave_guests_less_while_they_go_on() -> None:
+    """Slices that are over soon take most of the time, those that go on for long leave a guest its share; a little less
+    where far more grew old than was to. What it did not have then it has before."""
+    beside = lambda whole_ms, grown=0: share_beside(whole_ms * 3_000_000, 3000, 100, grown)  # noqa: E731
+    assert [beside(ms) for ms in (0, 7, 15, 40)] == [180, 180, 275, 275]
+    assert 180 < beside(9) < beside(12) < 275
+    assert beside(40, 403) == 275 and beside(40, 404) == 225
+    assert share_beside(1 << 63, 0, 0, 1 << 63) == 225
+    due = lambda **given: due_after(  # noqa: E731
+        *(
+            {
+                "allowed": 8 * MIB,
+                "runway": 0,
+                "live": 15_000_000,
+                "rate": 3000,
+                "survival": 1000,
+                "speed": 2_000_000,
+                "looking": 0,
+                "guests": 300,
+            }
+            | given
+        ).values()
+    )
+    assert due() == 8 * MIB
+    assert due(runway=3 * MIB) == 5 * MIB
+    assert due(runway=7 * MIB) == due(runway=1 << 62) == 2 * MIB
+    assert due(runway=7 * MIB, guests=100) == pytest.approx(10_000_000 * 200 / 700, rel=1e-3)  # 5 ms of slices
+    assert due(runway=7 * MIB, guests=100, looking=500) == pytest.approx(10_000_000 * 200 / 550, rel=1e-3)
+    assert due(runway=7 * MIB, guests=100, survival=900) == pytest.approx(9_000_000 * 200 / 700, rel=1e-3)
+    assert due(guests=0, speed=1 << 63, live=1 << 63, rate=0, looking=1 << 63) == 16 * MIB
+
+
+def test_a_nursery_that_lives_on_is_kept_as_soon_as_that_ends_a_collection() -> None:
+    """When slices have left nothing: what is made until then and dies would be garbage. One of four is looked at, when
+    it is full."""
+    lister = Lister(limit=512 * MIB, pause_ns=500_000)
+    for _ in range(100_000):
+        lister.push()
+    soon = 0
+    for _ in range(6):
+        lister.grow()
+        cycles, slices, made = *lister.heap.cycles, 0
+        while lister.heap.cycles[0] == cycles:
+            lister.push()
+            made = made + 1 if lister.heap.cycles[1] == slices else 0
+            slices = lister.heap.cycles[1]
+        soon += made * 32 <= 2 << 15
+    assert soon >= 3
+    lister.check()
 
 
 def test_what_is_believed_follows_what_is_seen() -> None:

@@ -579,9 +579,9 @@ def test_objects_that_wait_are_found_block_by_block(entries: int, monkeypatch: p
 def test_slices_end_in_time() -> None:
     """So many bytes are handed out between two that all is looked at before the runway ends, unless that would be fewer
     than 32 KiB; the rate follows what was seen, but not what took no time."""
-    assert bytes_between(100 << 20, 1000, 250_000, 50 << 20, 1000, 500_000, 0) == (50 << 20) // 420
-    assert bytes_between(1 << 30, 1000, 250_000, 1 << 20, 1000, 1000, 0) == 1 << 15
-    assert bytes_between(1, 1, 0, 1, 0, 0, 0) == 1 << 15
+    assert bytes_between(100 << 20, 1000, 250_000, 50 << 20, 1000, 500_000, 0, 300) == (50 << 20) // 420
+    assert bytes_between(1 << 30, 1000, 250_000, 1 << 20, 1000, 1000, 0, 300) == 1 << 15
+    assert bytes_between(1, 1, 0, 1, 0, 0, 0, 0) == 1 << 15
     assert next_rate(1000, 2_000_000, 1_000_000) == 1251
     assert next_rate(1000, 2_000_000, 10_000) == 1000
 
@@ -653,7 +653,7 @@ def test_what_grows_old_is_counted_by_the_guests_time() -> None:
 def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     """Made again from the note it is the same; constants, for comparison, are not decisions."""
     decide = {1: next_nursery, 2: growth_allowed, 3: bytes_between}
-    takes = {1: (0, 1, 2, 4, 5, 6, 3), 2: (0, 1, 2, 3, 4, 5), 3: (0, 1, 2, 3, 5, 6, 7, 4)}
+    takes = {1: (0, 1, 2, 4, 5, 6, 3), 2: (0, 1, 2, 3, 4, 5), 3: (0, 1, 2, 3, 5, 6, 7, 8, 4)}
     guest = Guest(0, how=SLICES)
     guest.heap.grow_within(32 << 20, 400)
     guest.heap.watch(10_000)
