@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from stratavm import Config, Engine, GcConfig, Linker, Module, Store
@@ -43,16 +43,19 @@ TEXT: Final = """(module
     (loop
       (drop (struct.new $s (local.get $k) (ref.null $s) (ref.null $s)))
       (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func $filled (param $k i32) (result (ref null $r))
+    (array.new $r (call $list (local.get $k)) (i32.const 9000)))
   (func $make (export "make") (param $shape i32) (param $k i32) (param $down i32) (local $kept anyref)
     (if (local.get $down) (then
       (call $make (local.get $shape) (local.get $k) (i32.sub (local.get $down) (i32.const 1)))
       (return)))
-    (block $single (block $array (block $tree (block $list
-      (br_table $list $tree $array $single (local.get $shape)))
+    (block $filled (block $single (block $array (block $tree (block $list
+      (br_table $list $tree $array $single $filled (local.get $shape)))
       (local.set $kept (call $list (local.get $k))) (return))
       (local.set $kept (call $tree (local.get $k))) (return))
       (local.set $kept (call $array (local.get $k))) (return))
-    (call $single (local.get $k)))
+      (call $single (local.get $k)) (return))
+    (local.set $kept (call $filled (local.get $k))))
   (func $waste (export "waste") (param $k i32) (param $down i32) (param $through i32)
     (if (local.get $down) (then
       (call $waste (local.get $k) (i32.sub (local.get $down) (i32.const 1)) (local.get $through))
@@ -61,7 +64,8 @@ TEXT: Final = """(module
     (loop
       (drop (array.new_default $waste (i32.const 1600)))
       (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))))"""
-SHAPES: Final = ("list", "tree", "array", "single")
+SHAPES: Final = ("list", "tree", "array", "single", "filled")
+"""The last is one array that has a list as each of its elements, and is so long that Python writes it."""
 
 
 class Retained(NamedTuple):
@@ -78,8 +82,8 @@ class Retained(NamedTuple):
     left: int
 
 
-def rounds(tier: str, number: int, seed: int = 1) -> Iterator[Retained]:
-    """So many rounds in one store."""
+def rounds(tier: str, number: int, shapes: Sequence[str] = SHAPES, seed: int = 1) -> Iterator[Retained]:
+    """So many rounds in one store, with objects of these shapes."""
     draw = random.Random(seed)
     engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=GcConfig(generations=False)))
     store, linker = Store(engine), Linker(engine)
@@ -87,13 +91,13 @@ def rounds(tier: str, number: int, seed: int = 1) -> Iterator[Retained]:
     call = linker.instantiate(store, Module(TEXT, engine=engine)).exports
     objects = OBJECTS // 10 if tier == "oracle" else OBJECTS
     for _ in range(number):
-        shape = draw.randrange(len(SHAPES))
-        call["make"](shape, objects, draw.choice((0, 1, 3, 20)))
+        shape = draw.choice(shapes)
+        call["make"](SHAPES.index(shape), objects, draw.choice((0, 1, 3, 20)))
         begun = collections(store)
         while collections(store) < begun + 2:
             call["waste"](200, draw.choice((0, 1, 3, 20)), draw.randrange(2))
         left = sum(row.bytes for row in store.heap_dump(collect=False).rows if row.type.name != "waste")
-        yield Retained(SHAPES[shape], 32 * objects, left)
+        yield Retained(shape, 32 * objects, left)
 
 
 def collections(store: Store) -> int:
@@ -105,7 +109,7 @@ def collections(store: Store) -> int:
 def main(number: int) -> int:
     """A line for each tier and shape."""
     for tier in TIERS:
-        found = list(rounds(tier, number))
+        found = [*rounds(tier, number, SHAPES[:-1]), *rounds(tier, number // 4, SHAPES[-1:])]
         for shape in SHAPES:
             mine = [round_ for round_ in found if round_.shape == shape]
             share = sum(r.left for r in mine) / max(sum(r.made for r in mine), 1)
