@@ -523,19 +523,20 @@ def allocation_is_due(state, size):
 @cython.exceptval(check=False)
 def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
     """Do what is due before an allocation of so many bytes: a slice, or a look at new objects. Where both are, the look
-    comes before the next allocation, unless much more than a nursery was made: then the slice waits for that."""
+    comes before the next allocation, unless much more than a nursery was made: then the slice waits for that. Where it
+    is large objects that are much, each allocation may be one: both are done."""
     if state.collecting:
         return
     kept: cython.bint = keeps_new(state)
     due: cython.bint = (kept or not state.rootless) and is_due(state)
     sliced: cython.bint = slice_is_due(state)
-    if due and not state.always and state.allocated >= state.nursery // 4 * 5:
+    if due and not state.always and state.allocated - state.allocated_large >= state.nursery // 4 * 5:
         sliced = False
     opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
     full: cython.bint
     if sliced:
         go_on(state, state.slice_ns + (size >> 4))  # a large object is zeroed in no less
-        due = due and state.always
+        due = due and (state.always or state.allocated >= 2 * state.nursery)
     if due and kept:
         keep_new(state)
     elif due:

@@ -10,7 +10,7 @@ from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
 from stratavm.heap.verify import verify
 from tests.unit.heap.model import HOW, SLICES, YOUNG, Guest, described
-from tests.unit.heap.test_cycles import LEAF, LINK, MIB, REFS, Lister
+from tests.unit.heap.test_cycles import LEAF, LINK, LONGS, MIB, REFS, Lister
 
 LONG = 1 << 17
 """Elements that nobody looks at in the time that a look has here: half of what its roots took."""
@@ -215,4 +215,15 @@ def test_holes_of_a_block_are_looked_for_again_when_there_are_larger_ones() -> N
     for _ in range(20_000):
         guest.new(LINK, 0, 32)
     assert heap.used_bytes <= used + (1 << 17)
+    lister.check()
+
+
+def test_arrays_that_are_larger_than_a_nursery_let_slices_go_on() -> None:
+    """Each is kept for a while, and each allocation is behind so many bytes that a look is due, and a slice."""
+    lister = Lister(limit=1024 * MIB, pause_ns=500_000)
+    for _ in range(200_000):
+        lister.push()
+    for at in range(80):
+        lister.guest.set_root(1 + at % 3, lister.guest.new(LONGS, 6 * MIB // 8, 8 + 6 * MIB))
+    assert lister.heap.used_bytes < 250 * MIB
     lister.check()
