@@ -67,6 +67,7 @@ MOST_READY = cython.declare(uint32_t, 15)  # holes that are handed out ahead
 FEW_BLOCKS = cython.declare(uint32_t, 4)  # are searched for such a one
 FEW_HOLES = cython.declare(uint64_t, 16)  # are passed over then
 MUCH = cython.declare(uint64_t, 1 << 18)  # bytes that were made
+PASSED = cython.declare(uint32_t, 64)  # blocks that need no cleaning take as long as one that does
 ENDLESS = cython.declare(uint64_t, 1 << 63)
 ENDLESS_BLOCKS = cython.declare(uint32_t, 0xFFFFFFFF)
 GIVEN_BACK = cython.declare(cython.int, 4)  # MADV_DONTNEED
@@ -674,13 +675,19 @@ def spoil(state: cython.pointer(HeapState), block: uint32_t) -> cython.void:
 
 
 def clean(state, blocks):
-    """Side bytes of so many more blocks have no other number than the heap's, so that the others can be used again."""
+    """Side bytes of so many more blocks have no other number than the heap's, so that the others can be used again. A
+    block without small objects has nothing to clean, and counts as little: large ones may make more of them in a pause
+    than are to be cleaned in one."""
     at: uint32_t
+    passed: uint32_t = 0
     words: cython.pointer(uint64_t)
     while blocks and state.clean < state.n_blocks:
         if state.kinds[state.clean] == SMALL:
             words = cython.cast(cython.pointer(uint64_t), state.side + state.clean * BLOCK_GRANULES)
             for at in range(BLOCK_GRANULES // 8):
                 words[at] &= ~((free_of(words[at], state.epoch, state.previous) >> 7) * 0xFF)
+            blocks -= 1
+        else:
+            passed += 1
+            blocks -= passed % PASSED == 0
         state.clean += 1
-        blocks -= 1

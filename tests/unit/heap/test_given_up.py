@@ -227,3 +227,16 @@ def test_arrays_that_are_larger_than_a_nursery_let_slices_go_on() -> None:
         lister.guest.set_root(1 + at % 3, lister.guest.new(LONGS, 6 * MIB // 8, 8 + 6 * MIB))
     assert lister.heap.used_bytes < 250 * MIB
     lister.check()
+
+
+def test_large_arrays_do_not_keep_a_collection_from_beginning() -> None:
+    """Before the last number is taken side bytes are cleaned, a few blocks in a pause: an array that is made in each
+    has more of them, but none that needs it."""
+    lister = Lister(limit=512 * MIB, pause_ns=20_000)
+    for _ in range(20_000):
+        lister.push()
+    for at in range(450):
+        lister.guest.set_root(1 + at % 3, lister.guest.new(LONGS, MIB // 8, 8 + MIB))
+    assert lister.heap.cycles[0] > 7
+    assert lister.heap.used_bytes < 100 * MIB
+    lister.check()
