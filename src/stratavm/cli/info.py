@@ -16,7 +16,7 @@ from stratavm.engine.source import Source
 from stratavm.engine.types import describe_extern
 from stratavm.module import model as m
 from stratavm.module.custom import producers, target_features
-from stratavm.module.features import DEFAULT, READY
+from stratavm.module.features import DEFAULT, refused_in, request
 from stratavm.module.needs import decode_anyway, proposals
 from stratavm.module.outline import Outline, outline
 from stratavm.wasi.abi import ENTRY, INITIALIZE, MOST_THREADS, SPAWN
@@ -119,9 +119,8 @@ def _module_facts(binary: bytes, text: str | None, found: Outline, features: fro
     missing = [i for i, said in zip(model.imports, availability, strict=True) if said == MISSING]
     mismatched = [i for i, said in zip(model.imports, availability, strict=True) if said not in (MISSING, OFFERED)]
     problems = [] if refusal is None else [f"it cannot run: {_told(refusal)}"]
-    unready = [name for name in needed if name not in READY]
-    if unready:
-        problems.append(f"Strata does not have yet: {', '.join(unready)}")
+    told = refused_in(str(refusal))  # with how to ask for it
+    problems += [f"it {request(name)}" for name in needed if name not in features and name != told]
     if missing or mismatched:
         count = len(missing) + len(mismatched)
         problems.append(f"strata run does not offer {count} of its imports: give them with stratavm.load")

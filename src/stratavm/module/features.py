@@ -126,6 +126,12 @@ def refusal(name: str) -> str:
     return f"needs the proposal {name} ({FEATURES[name].doc}), which Strata {has}"
 
 
+def request(name: str) -> str:
+    """That a module needs a proposal which nobody has asked for, and how a command is asked."""
+    has = f"has on request only: --proposal {name}" if name in INTERPRETED else "does not have yet"
+    return f"needs the proposal {name}, which Strata {has}"
+
+
 def refused_in(message: str) -> str:
     """The proposal that a message of ``refusal`` names; empty where it is about something else."""
     name = message.partition("needs the proposal ")[2].partition(" ")[0].rstrip(",")
@@ -141,5 +147,6 @@ def advice(name: str) -> str:
         return f"add {name!r} to Config.features, which has it only on request; for a command: --proposal {name}"
     if feature.ready:
         return f"leave Config.features at its default, or add {name!r} to it"
-    request = f"\non request: {name!r} in Config.features; for a command: --proposal {name}" * feature.interpreted
-    return f"comes from: {feature.emitted_by}\ninstead: {feature.avoid}{request}"
+    called = "\non request: features=Config().features | {%r}, of load() or the Engine of a Module that run() is given;"
+    asked = f"{called % name} for a command: --proposal {name}" * feature.interpreted
+    return f"comes from: {feature.emitted_by}\ninstead: {feature.avoid}{asked}"

@@ -28,7 +28,8 @@ HABITS: Final = {
     "cwd": "a program sees what files= and dirs= give it, from '/' on",
     "preopens": "folders of the host are dirs=",
     "memory": "did you mean 'max_memory'?",
-    **dict.fromkeys(("tier", "engine", "config"), "give Module(path, engine=Engine(…)) in the place of the path"),
+    **dict.fromkeys(("tier", "engine", "config", "gc"), "give Module(path, engine=Engine(…)) in the place of the path"),
+    "features": "give Module(path, engine=Engine(features=…)) in the place of the path",
 }
 """What arguments of ``subprocess.run`` and the like are called here."""
 

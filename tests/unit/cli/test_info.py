@@ -169,3 +169,27 @@ def test_what_is_no_webassembly_is_an_error(strata, tmp_path):
 def test_proposals_are_found(text, found):
     """Ours and others', in types, imports and code; an invalid body ends the search, no more."""
     assert proposals(parse_wat_to_bytes(text)) == found
+
+
+OBJECT = '(module (type (struct)) (func (export "f") (result (ref null 0)) struct.new 0))'
+ASKED = "it needs the proposal gc, which Strata has on request only: --proposal gc"
+
+
+def test_a_proposal_that_was_asked_for_is_no_problem(strata, tmp_path):
+    """What runs then is not said to be missing; without, it is said once, with how to ask."""
+    path = tmp_path / "x.wat"
+    path.write_text(OBJECT)
+    asked, plain = (json.loads(strata("info", "--json", *more, str(path))[1]) for more in (["--proposal", "gc"], []))
+    assert asked["problems"] == [] and asked["proposals"] == plain["proposals"] and "gc" in asked["proposals"]
+    (problem,) = plain["problems"]
+    assert problem.startswith("it cannot run: ") and "on request only" in problem and "--proposal gc" in problem
+
+
+@pytest.mark.parametrize(("more", "said"), [([], [ASKED]), (["--proposal", "gc"], [])])
+def test_how_to_ask_is_said_too_where_something_else_is_wrong(strata, tmp_path, more, said):
+    """Of a module that ends too early, only as long as nobody has asked."""
+    path = tmp_path / "x.wasm"
+    path.write_bytes(parse_wat_to_bytes(OBJECT)[:-1])
+    first, *others = json.loads(strata("info", "--json", *more, str(path))[1])["problems"]
+    assert "cannot run" in first and "proposal gc" not in first
+    assert others == said

@@ -42,3 +42,29 @@ def test_the_repr_of_what_became_of_a_program_is_short():
     assert len(repr(done)) < 700 and "stdout=b'ab'," in repr(
         stratavm.Completed(b"ab", b"", 0, "exit", False, None, 0.1)
     )
+
+
+OBJECTS = '(module (type $s (struct)) (memory (export "memory") 1) (func (export "_start") (drop (struct.new $s))))'
+
+
+def test_a_program_that_needs_what_is_there_on_request_is_run_as_the_hint_says():
+    """By an engine that has it, which ``run`` gets with the module."""
+    with pytest.raises(stratavm.Unsupported) as caught:
+        stratavm.run(OBJECTS)
+    said = caught.value.hint.splitlines()[-1]
+    assert said.startswith(
+        "on request: features=Config().features | {'gc'}, of load() or the Engine of a Module that run"
+    )
+    features = stratavm.Config().features | {"gc"}
+    assert stratavm.run(stratavm.Module(OBJECTS, engine=stratavm.Engine(features=features))).reason == "exit"
+    assert "_start" in stratavm.load(OBJECTS, features=features).exports
+
+
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [("features", r"Engine\(features=…\)"), ("gc", r"Engine\(…\)"), ("tier", r"Engine\(…\)")],
+)
+def test_an_option_of_an_engine_comes_with_the_module(option, advice):
+    """As ``run`` says to who gives it one."""
+    with pytest.raises(TypeError, match=rf"'{option}'; give Module\(path, engine={advice}\) in the place of the path"):
+        stratavm.run(OBJECTS, **{option: None})
