@@ -56,7 +56,7 @@ class Global:
         truth("mutable", mutable)
         known: object = value_type(type_, store)
         store.keep_type(known)
-        made: Global = cls(store, GlobalType(known, mutable), to_raw(known, value, store))
+        made: Global = global_of(cls, store, GlobalType(known, mutable), value)
         if store.source.hears(GlobalCreated):
             store.source.emit(GlobalCreated(type_name(known), mutable, made.bits))
         return made
@@ -139,6 +139,21 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     if variable.holds_handles:
         store.add_root(variable, heap(value) in (EXN, NOEXN) or holds_objects(outside(value)))
     return 0
+
+
+def global_of(cls, store, type, value):
+    """A new global that has a value of Python's, for whose handle it is a root before there is one: whatever runs
+    while the global is made may collect."""
+    made: Global = cls.__new__(cls)
+    made.cell = made.own
+    prepare(made, store, type)
+    made.bits = to_raw(type.value, value, store)
+    return made
+
+
+def held_on_its_way(store, type, value):
+    """The same where nobody gets to see it: it holds what is to be written somewhere else."""
+    return global_of(Global, store, GlobalType(type, False), value)
 
 
 def global_at(store, type, owner, cell):

@@ -24,6 +24,7 @@ from cython.cimports.posix.unistd import _SC_PAGESIZE, sysconf
 from cython.cimports.stratavm.contract._gen_layout import FuncRec
 from cython.cimports.stratavm.heap.mark import mark_range
 from cython.cimports.stratavm.heap.state import HeapState
+from cython.cimports.stratavm.runtime.globals import Global, held_on_its_way
 from cython.cimports.stratavm.runtime.kinds import KIND_TABLE_CREATED, KIND_TABLE_GROWN, KIND_TABLE_REFUSED
 from cython.cimports.stratavm.runtime.objects import are_visited_by
 from cython.cimports.stratavm.runtime.occupancy import is_closed
@@ -137,7 +138,8 @@ class Table:
         store.keep_type(known)
         type_: object = TableType(known, Limits(least, most, is64))
         with reporting(store, "table"):
-            return cls(store, type_, to_raw(known, value, store))
+            held: Global = held_on_its_way(store, known, value)
+            return cls(store, type_, held.bits)
 
     def begin(self, store, spec, raw, length, image):
         """Become a table of a store, of so many elements that are ``raw``, which is one of its type, or what an image
@@ -369,7 +371,8 @@ class Table:
     def grow(self, delta: object, value: object = None) -> int:
         """Grow by ``delta`` elements of ``value``; returns the old length, or -1 if it cannot grow so far."""
         with reporting(self.store, "table.grow"):
-            return self.extend(delta, to_raw(self.declared.element, value, self.store))
+            held: Global = held_on_its_way(self.store, self.declared.element, value)
+            return self.extend(delta, held.bits)
 
     def out_of_bounds(self, index: object) -> Trap:
         """The trap for an index that is not inside."""
