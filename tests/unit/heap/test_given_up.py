@@ -149,6 +149,21 @@ def test_what_writers_noted_is_old_behind_a_look_that_is_given_up() -> None:
     assert verify(heap) == []
 
 
+def test_what_is_behind_in_a_long_log_is_not_lost() -> None:
+    """The look is given up in the midst of what was noted, with nothing on the stack: it has not seen all."""
+    hurried = Hurried()
+    guest, array = hurried.guest, hurried.array()
+    hurried.heap.collect()
+    for at in range(0, 40_000, 2):  # two words of each granule are noted, which is less than a log may have
+        guest.write(array, 8 + 8 * at, 0)
+    guest.write(array, 8 + 8 * 40_001, new := guest.new(LEAF, 0, 16))
+    hurried.look()
+    for _ in range(10_000):
+        guest.new(LINK, 0, 32)
+    assert guest.load(new, 0) == LEAF
+    assert verify(hurried.heap) == []
+
+
 def test_a_guest_whose_objects_live_on_is_seldom_given_up() -> None:
     """The next nurseries are so small that all can be looked at."""
     lister = Lister(pause_ns=300_000, limit=256 * MIB)

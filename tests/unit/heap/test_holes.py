@@ -60,3 +60,25 @@ def test_who_looks_for_a_hole_asks_no_clock(monkeypatch: pytest.MonkeyPatch) -> 
         pauses, holes = sum(guest.heap.pauses.values()), 100_000 * 16 >> 15
         assert (pauses >= holes // 4) is (entries > 0)
         assert pauses < holes
+
+
+def test_what_is_zeroed_ahead_may_be_too_small() -> None:
+    """Where holes wait that have room for ten granules, an object of thirty-one gets another one."""
+    guest = Exerciser(Heap(described(), 64 * MIB), 3, 1)
+    guest.heap.by_generations(5_000_000)
+    kept, gone = guest.new(REFS, COUNT, 8 + 8 * COUNT), guest.new(REFS, COUNT, 8 + 8 * COUNT)
+    guest.set_root(0, kept)
+    guest.set_root(1, gone)
+    for at in range(COUNT):
+        guest.write(kept, 8 + 8 * at, guest.new(LEAF, 0, 16))
+        guest.write(gone, 8 + 8 * at, guest.new(REFS, 19, 8 + 8 * 19))
+    guest.set_root(1, 0)
+    guest.heap.collect()
+    for _ in range(20_000):
+        guest.new(LEAF, 0, 16)
+    long = guest.new(REFS, 60, 8 + 8 * 60)
+    guest.set_root(1, long)
+    for word in range(60):
+        guest.store(long, 8 + 8 * word, kept)
+    assert verify(guest.heap) == []
+    assert {guest.load(guest.load(kept, 8 + 8 * at), 0) for at in range(COUNT)} == {LEAF}
