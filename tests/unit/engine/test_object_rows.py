@@ -435,3 +435,29 @@ def begin_and_fill(stop: Callable[[object, str, object], None], fill: Callable[[
         fill()
     finally:
         sys.setprofile(None)
+
+
+COPIES: Final = """(module
+  (type $s (struct (field $v (mut i32)))) (type $r (array (mut (ref null $s))))
+  (global $t (mut (ref null $r)) (ref.null $r))
+  (func (export "begin") (param $n i32) (global.set $t (array.new_default $r (local.get $n))))
+  (func $churn (export "churn") (param $k i32)
+    (loop (drop (struct.new $s (i32.const -1))) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func $copy (param $to i32) (local $new (ref $r))
+    (local.set $new (array.new_fixed $r 1 (struct.new $s (local.get $to))))
+    (array.copy $r $r (global.get $t) (local.get $to) (local.get $new) (i32.const 0) (i32.const 1)))
+  (func (export "copies") (param $n i32)
+    (loop (call $copy (local.tee $n (i32.sub (local.get $n) (i32.const 1)))) (br_if 0 (local.get $n))))
+  (func (export "at") (param i32) (result i32) (struct.get $s $v (array.get $r (global.get $t) (local.get 0)))))"""
+
+
+@pytest.mark.parametrize("tier", MACHINE[:2])
+def test_what_is_copied_into_an_old_array_lives(tier: str) -> None:
+    """Nobody else has it: where it came from is gone."""
+    gc = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=5, factor=100))
+    calls = made(tier, COPIES, gc=gc).exports
+    calls["begin"](300)
+    calls["churn"](5000)
+    calls["copies"](300)
+    calls["churn"](5000)
+    assert [calls["at"](at) for at in range(300)] == list(range(300))

@@ -308,6 +308,69 @@ def test_many_words_that_are_written_at_once(slices: bool) -> None:
     lister.check()
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+def test_words_that_are_written_while_marks_are_made(at_once: bool) -> None:
+    """What they took the place of is told of each, also behind one in the same granule: an array at the end of a list,
+    to which slices come at last, had the only reference to an object that has moved to where nobody looks any more."""
+    lister = Lister(pause_ns=20_000)
+    guest, heap = lister.guest, lister.heap
+    array, kept = guest.new(REFS, 500, 8 + 8 * 500), guest.new(LINK, 0, 32)
+    guest.set_root(1, array)
+    guest.write_all(array, [0] * 498 + [kept, 0])
+    for _ in range(60_000):
+        link = guest.new(LINK, 0, 32)
+        guest.store(link, 16, lister.first or array)
+        guest.set_root(0, link)
+        lister.first = link
+    guest.set_root(1, 0)
+    heap.collect()
+    grown = 0
+    while not heap.is_marking:  # a list of its own grows old
+        link = guest.new(LINK, 0, 32)
+        guest.store(link, 16, grown)
+        guest.set_root(2, link)
+        grown = link
+    cycles = heap.cycles[0]
+    guest.set_root(2, kept)
+    if at_once:
+        guest.write_all(array, [0] * 500)
+    for at in () if at_once else (497, 498):
+        guest.write(array, 8 + 8 * at, 0)
+    while heap.cycles[0] == cycles:
+        guest.new(LEAF, 0, 16)
+    numbers = [ctypes.c_ubyte.from_address(guest.side_byte(thing)).value & 7 for thing in (array, kept)]
+    assert numbers[0] == numbers[1]
+    assert verify(heap) == []
+
+
+def test_handles_in_arrays_are_found() -> None:
+    """Whether these are short or long."""
+    lister = Lister()
+    guest = lister.guest
+    guest.expect_handles(1000)
+    holder = guest.new(REFS, 2, 24)
+    guest.set_root(1, holder)
+    for at, length in enumerate((3, 700)):
+        guest.write(holder, 8 + 8 * at, guest.new(REFS, length, 8 + 8 * length))
+        guest.store(guest.load(holder, 8 + 8 * at), 8 * length, 100 + at)
+    lister.heap.collect()
+    assert guest.handles == [100, 101]
+
+
+def test_no_number_comes_back() -> None:
+    """What died many collections ago is free, though nothing was made since that would have cleaned its side bytes."""
+    lister = Lister()
+    guest, holder = lister.guest, lister.guest.new(REFS, 20_000, 8 + 8 * 20_000)
+    guest.set_root(1, holder)
+    for at in range(20_000):
+        guest.write(holder, 8 + 8 * at, guest.new(LEAF, 0, 16))
+    for turn in range(20):
+        guest.write_all(holder, [guest.load(holder, 8 + 8 * at) if at % 20 > turn else 0 for at in range(20_000)])
+        lister.heap.collect()
+        assert lister.heap.live_bytes < (20_000 * (19 - turn) // 20 + 1) * 16 + (1 << 18)
+        assert verify(lister.heap) == []
+
+
 def test_small_holes_are_passed_by_once() -> None:
     """Where every other granule is free, objects of two are made elsewhere, and nobody looks there for room again."""
     lister = Lister(pause_ns=500_000)
