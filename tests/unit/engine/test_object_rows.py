@@ -367,13 +367,17 @@ def test_a_part_of_a_segment_is_one_write(tier: str, name: str) -> None:
         assert type(found) is memoryview and found.readonly and len(found) in (65_600, 8200)
 
 
+@pytest.mark.parametrize("fuel", [200, 900])
 @pytest.mark.parametrize("tier", MACHINE[:2])
-def test_a_row_takes_no_fuel_that_there_is_not(tier: str) -> None:
-    """It runs out where the interpreter says so: nothing is written."""
-    instance = made(tier, of_numbers("i32"), fuel=200)
+def test_a_row_takes_no_fuel_that_there_is_not(tier: str, fuel: int) -> None:
+    """It runs out where the interpreter says so: nothing is written. Of a row that makes an array, or of one that fills
+    it; there is a heap already."""
+    instance = made(tier, of_numbers("i32"), fuel=10_000)
+    instance.exports["fill"](3, 0, 3)
+    instance.store.fuel = fuel
     with pytest.raises(OutOfFuel):
         instance.exports["fill"](600, 0, 600)
-    assert instance.store.fuel < 200
+    assert instance.store.fuel < 600
 
 
 def table(tier: str, steps: int, gc: GcConfig) -> tuple[object, int]:
