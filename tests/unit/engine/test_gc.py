@@ -233,8 +233,27 @@ def test_a_raw_reference_that_comes_back_while_marks_are_made(tier: str) -> None
     call["keep"].call_raw([raw])
     while store.gc_for_at_most(1e-6):
         pass
-    call["list"](200)
+    call["churn"](20_000)  # in the place of what is free
     assert call["kept"]() == 77
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_what_python_lets_go_of_while_marks_are_made(tier: str) -> None:
+    """It was a root when they were begun, and a guest has it since, where nobody looks any more."""
+    instance = made(tier, BY_GENERATIONS)
+    call = instance.exports
+    call["list"](20_000)
+    things = [call["raw"](at) for at in range(200)]
+    instance.store.gc()
+    while not instance.store.gc_metrics().marking:
+        call["list"](20_000)
+        instance.store.gc_for_at_most(0)
+    call["keep"](things[150])
+    things.clear()
+    while instance.store.gc_for_at_most(0.001):
+        pass
+    call["churn"](20_000)
+    assert call["kept"]() == 150
 
 
 @pytest.mark.parametrize("tier", TIERS)
