@@ -5,6 +5,7 @@ and ``@moonbit/moonpad-monaco``. What is made of the library's packages is kept 
 
 ``python -m tests.programs.outside`` compiles the tests that the library brings with it and runs each on node and on all
 tiers that compile (``--tier``, and ``--only`` for packages with that in their names); they have to print the same.
+With ``--compile app.mbt`` it makes ``app.wasm`` beside that, of a program that names packages of ``USED``.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class Compiler:
         ]
 
     def program(self, source: str, result: Path) -> None:
-        """One of ours."""
+        """One of ours, or with its whole path another."""
         files = [(source, str(HERE / source))]
         given = {"name": "outside/main", "files": files, "source": "outside:/", "main": True}
         self.compile(given, (CORE + used for used in USED), result)
@@ -195,11 +196,16 @@ def run_tests(binary: bytes, tier: TierName) -> str:
 
 
 def main() -> int:
-    """The library's own tests; 1 if a tier differs from node, or if none ran."""
+    """The library's own tests; 1 if a tier differs from node, or if none ran. Or one program, compiled."""
     parser = argparse.ArgumentParser(prog="python -m tests.programs.outside", description=__doc__)
     parser.add_argument("--only", default="", help="packages with this in their names")
     parser.add_argument("--tier", choices=TIERS, action="append", help="a tier (jit0, jit1, auto)")
+    parser.add_argument("--compile", type=Path, metavar="FILE", help="compile a program in the place of that")
     options = parser.parse_args()
+    if options.compile is not None:
+        source = options.compile.resolve()
+        Compiler().program(str(source), source.with_suffix(".wasm"))
+        return 0
     compiler, different, ran = Compiler(), 0, 0
     for name in compiler.tested():
         if options.only not in name:

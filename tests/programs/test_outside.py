@@ -85,6 +85,19 @@ def test_moonbit_prints_what_it_prints_on_node(name: str, compiled: dict[str, Pa
         assert printed(tier, compiled[name].read_bytes()) == expected, tier
 
 
+@pytest.mark.slow
+@pytest.mark.trace_slow
+def test_a_program_of_somebody_else_is_compiled_beside_its_source(tmp_path: Path, monkeypatch: Any) -> None:
+    """As the page on guests' objects says, and what it prints is there."""
+    if not outside.is_here():
+        pytest.skip("no compiler of MoonBit")
+    (tmp_path / "app.mbt").write_text('fn main {\n  println(["hello", "from", "MoonBit"].join(" "))\n}\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["outside", "--compile", "app.mbt"])
+    assert outside.main() == 0
+    assert printed("auto", (tmp_path / "app.wasm").read_bytes()) == "hello from MoonBit\n"
+
+
 def test_tests_of_a_library_that_did_not_run_are_no_success(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """Where the compiler refuses them, and where there are none of that name."""
 
