@@ -71,7 +71,7 @@ OPTIONS: Final[Table] = (
         {"type": common.threads, "metavar": "N",
          "help": "how many threads the guest may have at once besides its first (default 64); 0: none"},
     ),
-    (("--invoke",), {"metavar": "EXPORT", "help": "call this export with ARGS and print its results"}),
+    (("--invoke",), {"metavar": "EXPORT", "help": "call this export with ARGS (numbers, null) and print its results"}),
     (
         ("--watch",),
         {"action": "store_true", "help": "start the program anew whenever its file has changed; Ctrl-C ends it"},
