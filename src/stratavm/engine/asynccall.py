@@ -18,7 +18,7 @@ from cython.cimports.stratavm.runtime.instance import Instance
 from cython.cimports.stratavm.runtime.native import load_32, now_ns
 from cython.cimports.stratavm.runtime.occupancy import is_closed, mark
 
-from stratavm.base.errors import Closed, InstancePoisoned, StrataError
+from stratavm.base.errors import Closed, InstancePoisoned, ResourceLimit, StrataError
 from stratavm.runtime.fibers import CannotSuspend
 from stratavm.runtime.values import arguments_to_raw, results_from_raw
 
@@ -122,7 +122,11 @@ class AsyncCall(Fiber):
                 items[i] = cython.cast(cython.pointer(PyObject), self.arguments[i])
             if not unbox(self.function.params, n, items, self.cells):
                 return 0
-        raws: list = arguments_to_raw(self.function.name, self.function.type, self.arguments, self.store)
+        try:
+            raws: list = arguments_to_raw(self.function.name, self.function.type, self.arguments, self.store)
+        except ResourceLimit as error:
+            self.store.free_handles(error, 1)
+            raws = arguments_to_raw(self.function.name, self.function.type, self.arguments, self.store)
         self.check()  # again: that may have run anything
         fill_cells(self.store, self.cells, raws, self.native.params, self.native.type.params)
         return 0

@@ -145,7 +145,12 @@ class Func:
         self.store.pinned += 1
         raws: list = []
         try:
-            raws = self.native.call_raw(arguments_to_raw(self.name, self.type, values, self.store))
+            try:
+                raws = arguments_to_raw(self.name, self.type, values, self.store)
+            except ResourceLimit as error:
+                self.store.free_handles(error, 1)
+                raws = arguments_to_raw(self.name, self.type, values, self.store)
+            raws = self.native.call_raw(raws)
             return results_from_raw(self.type, raws, self.store)
         finally:
             self.store.pinned -= 1

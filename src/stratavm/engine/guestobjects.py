@@ -19,7 +19,7 @@ from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, things_
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.residents import Residence
 
-from stratavm.base.errors import Closed
+from stratavm.base.errors import Closed, ResourceLimit
 from stratavm.base.forms import Final
 from stratavm.base.importing import importing
 from stratavm.base.numbers import shown, truth, whole_or_none
@@ -183,7 +183,11 @@ class GuestType:
                 self.check_default(0)
         home.pinned += 1
         try:
-            raws: list = self.converted(home, given)
+            try:
+                raws: list = self.converted(home, given)
+            except ResourceLimit as error:
+                home.free_handles(error, 1)
+                raws = self.converted(home, given)
             home.check_access()
             made = self.made(home, count)
             for at in range(len(raws)):
@@ -505,7 +509,12 @@ class GuestObject(ObjectRef):
         store = checked(self)
         store.pinned += 1
         try:
-            put(self, shape, at, shape.bits(store, at, value))
+            try:
+                bits: object = shape.bits(store, at, value)
+            except ResourceLimit as error:
+                store.free_handles(error, 1)
+                bits = shape.bits(store, at, value)
+            put(self, shape, at, bits)
         finally:
             store.pinned -= 1
             store.settle()
@@ -755,7 +764,11 @@ def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -
     store: Residence = checked(thing)
     store.pinned += 1
     try:
-        raws: list = [shape.bits(store, number, given[at]) for at, number in enumerate(part)]
+        try:
+            raws: list = [shape.bits(store, number, given[at]) for at, number in enumerate(part)]
+        except ResourceLimit as error:
+            store.free_handles(error, 1)
+            raws = [shape.bits(store, number, given[at]) for at, number in enumerate(part)]
         for at in range(len(raws)):
             put(thing, shape, part[at], raws[at])
     finally:

@@ -41,6 +41,7 @@ from cython.cimports.stratavm.runtime.template import builtin_table
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.trapped import offer
 
+from stratavm.base.errors import ResourceLimit
 from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
@@ -135,7 +136,16 @@ class Tag:
         """
         given: tuple = tuple(values)
         self.store.check_access()
-        return self.exception_of_raw(arguments_to_raw("exception", self.type.type, given, self.store))
+        self.store.pinned += 1  # until the exception holds them, handles of its values lie nowhere
+        try:
+            try:
+                raws: list = arguments_to_raw("exception", self.type.type, given, self.store)
+            except ResourceLimit as error:
+                self.store.free_handles(error, 1)
+                raws = arguments_to_raw("exception", self.type.type, given, self.store)
+            return self.exception_of_raw(raws)
+        finally:
+            self.store.pinned -= 1
 
     def exception_of_raw(self, raws: object) -> Exn:
         """The same for raw bits, for tiers."""

@@ -15,7 +15,7 @@ from stratavm.base.numbers import integer, shown, truth
 from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import from_raw, outside, spelled, to_raw, value_type
+from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, value_type
 from stratavm.spec.types import EXN, NOEXN, GlobalType, heap, holds_handles, holds_objects, type_name
 
 traits: dict = {}
@@ -73,7 +73,7 @@ class Global:
     def value(self, value: object):
         if not self.type.mutable:
             raise AttributeError("an immutable global cannot be set")
-        self.bits = to_raw(self.type.value, value, self.store)
+        self.bits = to_raw_alone(self.type.value, value, self.store)
         if self.store.source is not None and self.store.source.hears(GlobalSet):
             self.store.source.emit(GlobalSet(type_name(self.type.value), self.bits))
 
@@ -147,7 +147,7 @@ def global_of(cls, store, type, value):
     made: Global = cls.__new__(cls)
     made.cell = made.own
     prepare(made, store, type)
-    made.bits = to_raw(type.value, value, store)
+    made.bits = to_raw_alone(type.value, value, store)
     return made
 
 

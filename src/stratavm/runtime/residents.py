@@ -482,6 +482,7 @@ class Residence(Occupied):
         """The table of handles, made when the first is needed."""
         if self.handles is None:
             made: Handles = Handles()
+            aim_at(made, self.template.limits.handles)
             if self.handles is None:  # else the collector ran, and what that ran has made it
                 self.handles = made
         return self.handles
@@ -701,13 +702,34 @@ class Residence(Occupied):
             raise self.why_closed()
         used: cython.Py_ssize_t = handles.used
         limit: object = self.template.limits.handles
+        if not handles.free and len(handles.things) >= limit and id(thing) not in handles.numbers:
+            mark(self.exec, ATTENTION_CROWDED, True)  # it is refused: they are looked for when the call ends
         found: object = handles.handle_of_exception(thing, limit) if exception else handles.handle(thing, limit)
         if handles.used > used and not self.quota.claim(HANDLE_BYTES):
             handles.drop(found)
+            mark(self.exec, ATTENTION_CROWDED, True)
             self.quota.check(HANDLE_BYTES, "a handle of a Python object")
         if handles.crowded():
             mark(self.exec, ATTENTION_CROWDED, True)
         return found
+
+    def free_handles(self, error, pins):
+        """Let go of what no guest holds, where ``error`` says that a handle more is beyond a limit: what was converted
+        is to be converted again, once. Raises the error where nothing goes. The caller has pinned the store so many
+        times, and has no handle any more that lies nowhere else: inside of a call, or where others have some, nothing
+        is let go.
+        """
+        if error.limit not in ("handles", "total_bytes") or self.exec.occupant != 0 or self.pinned != pins:
+            raise error
+        self.pinned = 0
+        try:
+            gone: object = self.collect_handles()
+            gone += self.collect_handles()  # what the first one saw that nobody holds
+        finally:
+            self.pinned += pins
+        if not gone:
+            raise error
+        return 0
 
     def extern_from_raw(self, raw: int) -> object:
         """The object behind a handle or a reference; 0 is None. ValueError: there is none."""
@@ -848,9 +870,19 @@ class Residence(Occupied):
             cython.cast(Objects, self.objects).forget_shown()
             more: cython.Py_ssize_t = min(self.objects.worth_in_handles, self.template.limits.handles // 2)
             handles.collect_at = max(handles.collect_at, handles.used + more)
+        aim_at(handles, self.template.limits.handles)
         gone: object = len(dropped)
         self.quota.give_back(HANDLE_BYTES * len(dropped))
         mark(self.exec, ATTENTION_CROWDED, handles.crowded())
         self.note(KIND_HANDLES_COLLECTED, gone, 0, 0)
         dropped.clear()  # finalisers run last, when the tables are consistent again
         return gone
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def aim_at(handles: Handles, limit: object) -> cython.int:
+    """Look for handles again before a quarter of the limit was taken, or half of what is left of it."""
+    left: object = max(limit - handles.used, 0)
+    handles.collect_at = min(handles.collect_at, handles.used + min(limit // 4, left // 2))
+    return 0

@@ -39,7 +39,7 @@ from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
-from stratavm.runtime.values import from_raw, outside, spelled, to_raw, value_type
+from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, value_type
 from stratavm.spec.types import (
     EXN,
     NOEXN,
@@ -363,7 +363,7 @@ class Table:
 
     def __setitem__(self, index: object, value: object) -> None:
         index = within(self, index)
-        self.set(index, to_raw(self.declared.element, value, self.store))
+        self.set(index, to_raw_alone(self.declared.element, value, self.store))
         if self.store.source is not None and self.store.source.hears(TableElementSet):
             self.store.source.emit(TableElementSet(self.number, index))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import _operator as operator
 import _struct as struct
 
+from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, Protocol
 from stratavm.base.importing import importing, math
 from stratavm.base.numbers import shown
@@ -139,6 +140,9 @@ if TYPE_CHECKING:
         def extern_to_raw(self, value: Any) -> int:
             """A handle for any object; None is 0."""
 
+        def free_handles(self, error: ResourceLimit, pins: int) -> None:
+            """Let go of what no guest holds; raises the error where nothing goes."""
+
         def extern_from_raw(self, raw: int) -> Any:
             """The object behind a handle; 0 is None."""
 
@@ -176,6 +180,16 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
     if type_ in (I8, I16):
         return _integer(value, 8 if type_ == I8 else 16, type_name(type_))
     raise TypeError(f"a value of type {type_name(type_)} cannot cross from Python")
+
+
+def to_raw_alone(type_: ValType, value: Any, refs: References) -> int:
+    """``to_raw`` of a value that comes alone: no other one has a handle that lies nowhere yet, so that what no guest
+    holds may be let go where there may be no further one."""
+    try:
+        return to_raw(type_, value, refs)
+    except ResourceLimit as error:
+        refs.free_handles(error, 0)
+        return to_raw(type_, value, refs)
 
 
 def from_raw(type_: ValType, raw: int, refs: References) -> Any:
