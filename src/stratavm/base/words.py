@@ -43,7 +43,7 @@ def amount(size: int) -> str:
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if size >> shift:
             return f"{size / (1 << shift):.1f}".removesuffix(".0") + f" {unit}"
-    return f"{size} bytes"
+    return counted(size, "byte")
 
 
 def _shown(c: str) -> str:

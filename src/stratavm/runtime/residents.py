@@ -565,7 +565,9 @@ class Residence(Occupied):
         blocks: object = (size // BLOCK + 1) * BLOCK
         hard: object = self.template.gc.hard_bytes
         if hard is not None and charged + blocks > hard:
-            own: cython.bint = hard == self.template.limits.heap_bytes
+            said_most: object = self.template.limits.heap_bytes
+            own: cython.bint = said_most is not None and hard == max(said_most, 1)  # as in ``limits.within``
+            hard = said_most if own else hard
             limit: str = "heap_bytes" if own else "hard_bytes"
             owner: str = "StoreLimits" if own else "GcConfig"
             found: str = f"objects take {amount(charged)} of {amount(hard)}"

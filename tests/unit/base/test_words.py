@@ -70,6 +70,7 @@ def test_lists_of_names_end_somewhere():
     ("size", "words"),
     [
         (0, "0 bytes"),
+        (1, "1 byte"),
         (1023, "1023 bytes"),
         (1 << 10, "1 KiB"),
         (1536, "1.5 KiB"),

@@ -142,3 +142,15 @@ def test_a_module_makes_more_than_it_may(tier: str, field: str) -> None:
             with pytest.raises(ResourceLimit):
                 Linker(engine).instantiate(store, module)
     instance.exports["one struct"]()
+
+
+@pytest.mark.parametrize(("least", "hard"), [(0, None), (1, None), (0, 5), (0, 1)])
+def test_a_heap_of_no_bytes_is_the_stores(least: int, hard: int | None) -> None:
+    """The error names the bound that was given, and its number."""
+    home = Engine(Config(features=FEATURES, gc=GcConfig(hard_bytes=hard)))
+    store = Store(home, limits=StoreLimits(heap_bytes=least))
+    text = '(module (type $p (struct)) (func (export "mk") (result (ref $p)) (struct.new $p)))'
+    instance = Linker(home).instantiate(store, Module(text, engine=home))
+    with pytest.raises(ResourceLimit, match=f"objects take 0 bytes of {least} bytes?; StoreLimits") as refused:
+        instance.exports["mk"]()
+    assert refused.value.limit == "heap_bytes"
