@@ -404,6 +404,7 @@ if TYPE_CHECKING:
     from stratavm.engine.guestobjects import GuestType as GuestType
     from stratavm.engine.heapdump import HeapDump as HeapDump
     from stratavm.engine.heapdump import HeapRow as HeapRow
+    from stratavm.engine.heapdump import HeapType as HeapType
     from stratavm.engine.live import LiveInstance as LiveInstance
     from stratavm.engine.load import load as load
     from stratavm.engine.metrics import EngineMetrics as EngineMetrics
@@ -492,6 +493,7 @@ _EXPORTS: dict[str, str] = {
     "GuestType": "stratavm.engine.guestobjects.GuestType",
     "HeapDump": "stratavm.engine.heapdump.HeapDump",
     "HeapRow": "stratavm.engine.heapdump.HeapRow",
+    "HeapType": "stratavm.engine.heapdump.HeapType",
     "I31": "stratavm.runtime.i31.I31",
     "Policy": "stratavm.pool.policy.Policy",
     "Pool": "stratavm.pool.pool.Pool",

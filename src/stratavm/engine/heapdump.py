@@ -9,8 +9,24 @@ from stratavm.base.words import amount
 from stratavm.engine.guestobjects import rows_of
 
 if TYPE_CHECKING:
-    from stratavm.engine.guestobjects import GuestType
     from stratavm.engine.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class HeapType:
+    """A type of structs or arrays, as data that no engine holds: ``Module.object_type`` has the type itself.
+
+    Attributes:
+        name: what its module's name section calls it; empty where it does not.
+        index: its index in that module.
+        is_array: whether its objects are arrays; else they are structs.
+        title: what messages call it.
+    """
+
+    name: str
+    index: int
+    is_array: bool
+    title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +39,7 @@ class HeapRow:
         bytes: what they take, with their headers and what rounds them up to 16.
     """
 
-    type: GuestType
+    type: HeapType
     objects: int
     bytes: int
 
@@ -80,5 +96,8 @@ def heap_dump(store: Store, collect: bool) -> HeapDump:
         except StoreBusy as error:
             raise StoreBusy(f"{error}; heap_dump(collect=False) counts what is garbage, too") from None
     rows, used = rows_of(store)
-    found = [HeapRow(type, objects, size) for type, objects, size in rows]
+    found = [
+        HeapRow(HeapType(type.name, type.index, type.is_array, type.title), objects, size)
+        for type, objects, size in rows
+    ]
     return HeapDump(tuple(sorted(found, key=lambda row: (-row.bytes, row.type.index))), used)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import json
+import pickle
+
 import pytest
 
 from stratavm import Closed, Engine, HeapDump, Module, Store, StoreBusy, load
@@ -81,3 +86,15 @@ def test_dumps_that_cannot_be_had() -> None:
     with pytest.raises(Closed):
         store.heap_dump(collect=False)
     assert Module(TEXT, engine).object_type("node").title == "struct $node"
+
+
+def test_what_lay_in_a_heap_can_be_kept_and_sent_elsewhere() -> None:
+    """As other figures: it is data, and holds neither the store nor its engine."""
+    instance = load(TEXT, {"env": {"ask": lambda: None}}, **GC)
+    kept = instance.exports["keep"](5)
+    found = instance.store.heap_dump()
+    for again in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):
+        assert again == found and hash(again) == hash(found) and str(again) == str(found)
+    row = {"type": {"name": "bytes", "index": 2, "is_array": True, "title": "array $bytes"}, "objects": 1, "bytes": 16}
+    assert json.loads(json.dumps(dataclasses.asdict(found))) == {"rows": [row], "used_bytes": found.used_bytes}
+    assert kept.type == instance.module.object_type(found.rows[0].type.name)

@@ -374,7 +374,7 @@ INSIDE = {
     ),
     *("Table.extend", "Table.may_grow", "Restart.delay_s", "Store.add_fuel", "Completed.__init__"),
     *("Store.extern_from_raw", "Pool.rest"),
-    *("GcMetrics.__init__", "HeapDump.__init__", "HeapRow.__init__"),
+    *("GcMetrics.__init__", "HeapDump.__init__", "HeapRow.__init__", "HeapType.__init__"),
     *("EngineMetrics.__init__", "PoolMetrics.__init__", "TenantMetrics.__init__", "Update.__init__"),
 }
 """Not for users, made by the package itself (as errors about places in modules and metrics are), or in a test of its
