@@ -786,7 +786,7 @@ def in_order(shape: GuestType, values: object, whole: cython.bint) -> list:
         hint = TEXTS.get(chr(shape.codes[0]), "") if shape.element else ""
     elif not isinstance(values, (set, frozenset)) and not hasattr(values, "keys"):
         if hasattr(type(values), "__iter__") or hasattr(type(values), "__getitem__"):
-            return list(values)
+            return [value for value in values]  # noqa: C416 - a list() would believe a length that lies
         if whole and shape.element and isinstance(values, int):
             hint = f"; new(store, length={shown(values)}) makes so many that are zero or null"
     raise TypeError(f"{shape.called()} takes {takes}, got {type(values).__name__}{hint}")

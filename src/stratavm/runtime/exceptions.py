@@ -91,8 +91,11 @@ class Tag:
             ValueError: one is no type, or Python cannot give its values.
             TypeError: ``values`` is no sequence of types; a ``GuestType`` is another engine's.
         """
-        if isinstance(values, (str, int)):
-            raise TypeError(f"values must be a sequence of types, got {values!r:.60}")
+        if isinstance(values, FuncType):
+            raise TypeError("values must be a sequence of types, got a FuncType: Tag.new(store, type.params) takes its")
+        if isinstance(values, (str, int)) or not hasattr(type(values), "__iter__"):
+            hint: str = "; a tag of one value is Tag.new(store, [type])"
+            raise TypeError(f"values must be a sequence of types, got {values!r:.60}{hint}")
         types: tuple = tuple([value_type(t, store) for t in values])
         for t in types:
             store.keep_type(t)

@@ -115,6 +115,11 @@ def _told(t: object) -> str:
     return type_name(t) if isinstance(t, int) else str(t)
 
 
+def _told_all(types: object) -> str:
+    """Those of a function type, which may be no sequence before a store takes it."""
+    return f"[{' '.join(map(_told, types))}]" if isinstance(types, (tuple, list)) else f"{types!r:.60}"
+
+
 UNNAMED: Final = "type#"
 """What stands before a canonical id, which is known to an engine alone."""
 
@@ -138,7 +143,7 @@ class FuncType:
         return f"FuncType({self})"
 
     def __str__(self) -> str:
-        return f"[{' '.join(map(_told, self.params))}] -> [{' '.join(map(_told, self.results))}]"
+        return f"{_told_all(self.params)} -> {_told_all(self.results)}"
 
 
 @dataclass(frozen=True, slots=True)

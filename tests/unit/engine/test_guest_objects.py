@@ -23,6 +23,7 @@ from stratavm import (
     Closed,
     Config,
     Engine,
+    Func,
     GcConfig,
     GcConstants,
     Global,
@@ -36,10 +37,12 @@ from stratavm import (
     StoreBusy,
     StoreLimits,
     Table,
+    Tag,
     WasmException,
 )
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
+from stratavm.spec.types import I32, FuncType
 from tests import needed
 
 TIERS = ("oracle", "jit0", "jit1", "auto")
@@ -518,6 +521,10 @@ kind("sig")                 | TypeError     | type 9 is one of functions
 kind(1.5)                   | TypeError     | a type must be a whole number
 GuestType()                 | TypeError     | Module.object_type
 GuestObject()               | TypeError     | made by guests
+Tag.new(store, kind("point"))           | TypeError     | got <struct \\$point.*Tag.new\\(store, \\[type\\]\\)
+Tag.new(store, FuncType())  | TypeError     | got a FuncType: Tag.new\\(store, type.params\\)
+Tag.new(store, 5)           | TypeError     | a sequence of types, got 5
+host(store, FuncType(kind("point"), ()), print) | TypeError | are tuples of value types, got <struct \\$point
 I31(1 << 31)                | OverflowError | does not fit i31
 I31(1.5)                    | TypeError     | an i31 must be a whole number
 """
@@ -557,6 +564,9 @@ def given() -> dict[str, Any]:
         "longs": call["longs"](),
         "refs": kind("row").new(store, length=1),
         "strict": kind("strict").new(store, [call["point"](1, 2)]),
+        "Tag": Tag,
+        "FuncType": FuncType,
+        "host": Func.from_callable,
         "GuestType": GuestType,
         "GuestObject": GuestObject,
         "I31": I31,
@@ -826,3 +836,26 @@ def test_numpy_does_not_follow_references() -> None:
             numpy.array(given, "f8")
     assert numpy.array(instance.exports["points"](), "f8").tolist() == [[1, 2], [3, 4]]
     assert numpy.array(instance.exports["rows"]()).tolist() == [[1] * 3, [2] * 3]
+
+
+class Liar(list[int]):
+    """A list that says it is longer than any memory."""
+
+    def __len__(self) -> int:
+        return 1 << 40
+
+
+def test_the_values_are_those_that_come() -> None:
+    """Whatever length a sequence says it has."""
+    instance = made("auto")
+    row = instance.module.object_type("ints").new(instance.store, Liar([1, 2, 3]))
+    assert list(row) == [1, 2, 3]
+    row[1:] = Liar([4, 5])
+    assert list(row) == [1, 4, 5]
+
+
+def test_a_function_type_shows_what_is_no_sequence() -> None:
+    """Until a store looks at it, it may have anything."""
+    point = made("auto").module.object_type("point")
+    shown = repr(FuncType(point, (I32,)))  # type: ignore[arg-type]
+    assert shown == f"FuncType({point!r} -> [i32])"
