@@ -166,7 +166,9 @@ class Linker:
                 self._resolve(module, wanted)
             except LinkError as error:
                 text = str(error).removeprefix(f"incompatible import type for {wanted.label}: ")
-                problems.append(Problem(wanted, text, (wanted.module, wanted.name) not in self._items, index))
+                unknown = (wanted.module, wanted.name) not in self._items
+                alien = not unknown and not _is_importable(self._items[wanted.module, wanted.name])
+                problems.append(Problem(wanted, text, unknown, index, alien))
         return link_error(problems, len(module.model.imports), self._items)
 
     def _resolve(self, module: Module, wanted: Import) -> Binder:
@@ -181,7 +183,7 @@ class Linker:
             return _Owned.checked(module, wanted, item)
         if is_shared(item):
             return _shared(module, wanted, item)
-        if not isinstance(item, HostSpec) and not callable(item):
+        if not _is_importable(item):
             raise LinkError(f"its definition is of type {type(item).__name__}, which cannot be imported")
         if not isinstance(wanted.type, FuncType):
             raise LinkError(f"expected {_shown(wanted)}, found a function")
@@ -288,3 +290,9 @@ def _shown(wanted: Import) -> str:
         from stratavm.engine.types import describe_extern
 
     return describe_extern(wanted.type)
+
+
+def _is_importable(item: object) -> bool:
+    """Whether there is a kind of imports that it may define."""
+    owned = isinstance(item, (Func, Memory, Table, Global, Tag, HostSpec))
+    return owned or is_shared(item) or callable(item)

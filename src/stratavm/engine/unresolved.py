@@ -105,13 +105,14 @@ ABORT: Final = FuncType((I32, I32, I32, I32))
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An import that does not fit: ``unknown`` if nothing is defined for it; ``text`` says the rest. ``index`` is the
-    import's in ``Module.imports``."""
+    """An import that does not fit: ``unknown`` if nothing is defined for it, ``alien`` if what is defined can never be
+    imported; ``text`` says the rest. ``index`` is the import's in ``Module.imports``."""
 
     wanted: Import
     text: str
     unknown: bool = False
     index: int = 0
+    alien: bool = False
 
 
 def link_error(problems: list[Problem], imports: int, defined: Collection[tuple[str, str]]) -> LinkError:
@@ -145,9 +146,11 @@ def _hints(problems: list[Problem], defined: Collection[tuple[str, str]]) -> Ite
     """What to do, each piece of advice once."""
     modules = {module for module, _ in defined}
     said = set[str]()
-    for problem in [p for p in problems if p.unknown][:LISTED]:
-        for line in _hints_for(problem.wanted, problem.index, defined, modules):
-            key = line.partition(":")[0] + problem.wanted.kind if line.startswith(DEFINE) else line
+    for problem in [p for p in problems if p.unknown or p.alien][:LISTED]:
+        wanted, index = problem.wanted, problem.index
+        advice = _definitions(wanted, index) if problem.alien else _hints_for(wanted, index, defined, modules)
+        for line in advice:
+            key = line.partition(":")[0] + wanted.kind if line.startswith(DEFINE) else line
             if key not in said:  # one example of a definition for each kind
                 said.add(key)
                 yield line
@@ -167,7 +170,16 @@ def _hints_for(wanted: Import, index: int, defined: Collection[tuple[str, str]],
     if elsewhere:
         yield f"{printable(wanted.name)} is defined, but in module {printable(elsewhere[0])}"
         return
-    yield _origin(wanted) or _definition(wanted, index)
+    origin = _origin(wanted)
+    if origin:
+        yield origin
+    else:
+        yield from _definitions(wanted, index)
+
+
+def _definitions(wanted: Import, index: int) -> Iterator[str]:
+    """How to define something of the kind, and what that is for."""
+    yield _definition(wanted, index)
     if isinstance(wanted.type, GlobalType) and wanted.type == JS_CONSTANT:
         yield JS_CONSTANTS
 

@@ -465,3 +465,14 @@ def test_what_is_copied_into_an_old_array_lives(tier: str) -> None:
     calls["copies"](300)
     calls["churn"](5000)
     assert [calls["at"](at) for at in range(300)] == list(range(300))
+
+
+def test_one_element_is_one() -> None:
+    """In what a trap of the oracle says."""
+    text = """(module (type $a (array i8))
+      (func (export "f") (param i32) (result i32)
+        (array.get_u $a (array.new_default $a (i32.const 2)) (local.get 0))))"""
+    home = Engine(Config(tier="oracle", features=DEFAULT | {"gc"}))
+    call = Linker(home).instantiate(Store(home), Module(text, engine=home)).exports["f"]
+    with pytest.raises(Trap, match="1 element at 2, the array has 2"):
+        call(2)

@@ -252,3 +252,16 @@ def test_a_missing_global_says_what_makes_one(type, said):
     """What fits, of each kind of references."""
     error = refused(f'(module (type $s (struct)) (type $f (func)) (import "env" "g" (global {type})))', **WITH_GC)
     assert said in error.hint
+
+
+def test_a_text_for_a_string_constant_of_javascript():
+    """And anything else that nobody can import: the hint has the import's own index."""
+    text = """(module
+      (import "env" "f" (func)) (import "_" "hello" (global (ref extern)))
+      (import "_" "there" (global (ref extern))))"""
+    error = refused(text, {"env": {"f": lambda: None}, "_": {"hello": "hello", "there": None}})
+    assert "hello: its definition is of type str, which cannot be imported" in str(error)
+    assert "stratavm.Global.new(store, module.imports[1].type.value, 'text')" in error.hint
+    assert "string constant of JavaScript" in error.hint and "imports[2]" not in error.hint
+    error = refused('(module (import "m" "t" (table 1 funcref)))', {"m": {"t": 5}})
+    assert "stratavm.Table.new(store" in error.hint and "JavaScript" not in error.hint

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import Final
+from stratavm.base.words import counted
 from stratavm.spec.concrete import DOMAINS
 from stratavm.spec.domain import LETTER_TYPES, WIDTHS, bound_type
 from stratavm.spec.ids import BULK_FUEL_SHIFT
@@ -200,7 +201,7 @@ def _memory_fill(op: Op, instance: InstanceLike) -> Step:
 def _inside(table: TableLike, index: int, count: int) -> None:
     """Trap unless a range lies inside of a table."""
     if index + count > len(table):
-        detail = f"{count} elements at {index}, the table has {len(table)}"
+        detail = f"{counted(count, 'element')} at {index}, the table has {len(table)}"
         raise Trap("table_out_of_bounds", detail=detail)
 
 
