@@ -118,7 +118,7 @@ class Instance(RuntimeInstance):
     def rollback(self, *, when: str = "now", deadline: object = None) -> object:
         """Go on with the version of before the last update, once.
 
-        Where that update added functions, this waits until no changed one is on a stack.
+        Where that update added functions or types, this waits until no changed function is on a stack.
 
         Raises:
             UpdateRefused: there is none; or the host holds a function that was added.

@@ -216,8 +216,9 @@ def _rollback(instance: Instance, when: UpdateWhen, patience: Patience) -> Updat
     if version is None:
         raise UpdateRefused(Update("none"), "there is no update to undo: one step is kept, and a rollback is no update")
     done: Update = version.undo
-    # Functions that were added are called by changed ones alone, and their callers must not outlive them.
-    functions = frozenset((*done.changed, *done.added)) if done.added or when == "idle" else None
+    # Functions and types that were added are named by changed ones alone, and who names them must not outlive them.
+    more = done.added or len(instance.module.model.types) > len(version.module.model.types)
+    functions = frozenset((*done.changed, *done.added)) if more or when == "idle" else None
     pause_ns = _switch(instance, version, functions, Update("none"), patience)
     forget_before(instance)
     tell(instance, UpdateUndone, instance.number, version.module.name, pause_ns)

@@ -19,26 +19,30 @@ HANDLES: Final = 1 << 32
 OF_FUNCTIONS: Final = (T.FUNC, T.NOFUNC)
 
 
-def failed_cast(instance: Any, word: int, heap: int, nullable: bool) -> str:
-    """A cast of a guest's reference to a heap type, which is an index or a negative number."""
+def failed_cast(instance: Any, blueprint: Any, word: int, heap: int, nullable: bool) -> str:
+    """A cast of a guest's reference to a heap type of a program, which is an index or a negative number."""
     abstract = T.CONCRETE + heap if heap >= 0 else heap & 0x7F
-    wanted = T.resolved(T.ref(abstract, nullable), instance.blueprint.ids)
-    said = f"expected {_named(instance, T.type_name(wanted))}"
-    return said if word == NOT_TOLD else f"{said}, found {_found(instance, word, T.abstract_of(T.heap(wanted)))}"
+    wanted = T.resolved(T.ref(abstract, nullable), blueprint.ids)
+    said = f"expected {_named(instance, blueprint, T.type_name(wanted))}"
+    if word == NOT_TOLD:
+        return said
+    return f"{said}, found {_found(instance, blueprint, word, T.abstract_of(T.heap(wanted)))}"
 
 
-def failed_cast_at(instance: Any, word: int, frames: tuple[GuestFrame, ...]) -> str:
-    """The same of a trap in machine code, whose innermost frame has the place of the cast in the binary."""
+def failed_cast_at(instance: Any, blueprint: Any, word: int, frames: tuple[GuestFrame, ...]) -> str:
+    """The same of a trap in machine code of a program, in whose binary the innermost frame has the place of the cast.
+
+    After an update it may be the program of before: its frames go on in its code."""
     if not frames:
         return ""
     at = frames[0].offset
     try:
-        code = bytes(instance.model.binary[at : at + 16])
+        code = bytes(blueprint.module.binary[at : at + 16])
     except OSError:  # it is read when it is asked for, and the file has changed
         return ""
     if len(code) < 3 or code[0] != PREFIX or code[1] not in CASTS:
         return ""
-    return failed_cast(instance, word, _signed(code, 2), CASTS[code[1]])
+    return failed_cast(instance, blueprint, word, _signed(code, 2), CASTS[code[1]])
 
 
 def _signed(code: bytes, at: int) -> int:
@@ -52,12 +56,12 @@ def _signed(code: bytes, at: int) -> int:
     return value
 
 
-def _found(instance: Any, word: int, wanted: int) -> str:
+def _found(instance: Any, blueprint: Any, word: int, wanted: int) -> str:
     """What a reference is, of those that a cast to a kind of heap type may find."""
     if word == 0:
         return "null"
     if wanted in OF_FUNCTIONS:
-        return f"a function {_named(instance, str(instance.resolve_func(word).type))}"
+        return f"a function {_named(instance, blueprint, str(instance.resolve_func(word).type))}"
     if wanted in (T.EXN, T.NOEXN):
         return "an exception"
     if word & T.I31_TAG:
@@ -66,9 +70,9 @@ def _found(instance: Any, word: int, wanted: int) -> str:
     if word < HANDLES:
         return "an object of the host"
     id = instance.type_of_object(word)
-    name = _named(instance, f"{T.UNNAMED}{id}")
+    name = _named(instance, blueprint, f"{T.UNNAMED}{id}")
     return f"{'array' if id & T.ARRAY_ID else 'struct'} {name if name.startswith('$') else f'type {name}'}"
 
 
-def _named(instance: Any, text: str) -> str:
-    return typenames.named(text, instance.store, instance.blueprint)
+def _named(instance: Any, blueprint: Any, text: str) -> str:
+    return typenames.named(text, instance.store, blueprint)

@@ -470,6 +470,16 @@ class Instance:
             and self.n_imported_funcs <= func < self.n_imported_funcs + self.n_defined
         )
 
+    def blueprint_of(self, owner: int) -> object:
+        """That of the program whose code the owner with that serial holds, which an update may have replaced; None: it
+        is none of ours."""
+        if self.table != cython.NULL and cython.cast(CodeTable, self.table).owner == owner:
+            return self.blueprint
+        for version in self.retired or ():
+            if version.owner == owner:
+                return version.module.blueprint
+        return None
+
     def program(self):
         """What the oracle runs of us; made when the first function is met that has no machine code."""
         if self.oracle is None and self.table != cython.NULL:
@@ -656,13 +666,14 @@ class Instance:
         """What is said where a reference is not of a heap type, as the binary has that."""
         with importing:
             from stratavm.runtime import castwords
-        return castwords.failed_cast(self, raw, heap, nullable)
+        return castwords.failed_cast(self, self.blueprint, raw, heap, nullable)
 
-    def failed_cast_at(self, raw: int, frames: tuple) -> str:
-        """The same of a trap in machine code."""
+    def failed_cast_at(self, raw: int, owner: int, frames: tuple) -> str:
+        """The same of a trap in machine code, which the owner with that serial holds."""
         with importing:
             from stratavm.runtime import castwords
-        return castwords.failed_cast_at(self, raw, frames)
+        blueprint: object = self.blueprint_of(owner)
+        return "" if blueprint is None else castwords.failed_cast_at(self, blueprint, raw, frames)
 
     def length_of(self, raw: int) -> int:
         """How many elements an array has."""

@@ -61,7 +61,8 @@ def fault_detail(act):
     if act.trap_kind == TRAP_CAST_FAILURE:
         sites: list = []
         add_site(sites, act.trap_pc)
-        return instance.failed_cast_at(act.fault_address, frames_of(sites))
+        rec: cython.pointer(CodeRec) = find_code(act.trap_pc)
+        return instance.failed_cast_at(act.fault_address, rec.owner, frames_of(sites)) if sites else ""
     for memory in instance.memories:
         found: object = memory.where(act.fault_address)
         if found is not None:

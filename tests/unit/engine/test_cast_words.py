@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from stratavm import Config, Engine, Module, Store, Trap
+from stratavm import Config, Engine, Func, Module, Store, StoreBusy, Trap
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
+from stratavm.spec.types import FuncType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TIERS: Final = ("oracle", "jit0", "jit1")
 SOURCE: Final = """(module
@@ -39,6 +44,14 @@ SOURCE: Final = """(module
   (func (export "function") (drop (ref.cast (ref $g) (ref.func $one))))
   (func (export "one") (result funcref) (ref.func $one))
   (func (export "to_function") (param funcref) (drop (ref.cast (ref null $g) (local.get 0))))
+  (func (export "decided") (param anyref)
+    (if (ref.test (ref $base) (local.get 0)) (then (drop (ref.cast (ref none) (ref.null any))))))
+  (func (export "decided_behind_a_cast") (param anyref)
+    (drop (ref.cast (ref $base) (local.get 0)))
+    (drop (ref.cast (ref none) (local.get 0))))
+  (func $deep (param anyref) (result (ref $below)) (call $chosen (local.get 0)))
+  (func (export "inlined_twice") (param anyref) (result i64)
+    (i64.add (struct.get $below 1 (call $deep (local.get 0))) (struct.get $below 1 (call $deep (local.get 0)))))
   (func $chosen (param anyref) (result (ref $below)) (ref.cast (ref $below) (local.get 0)))
   (func (export "inlined") (param anyref) (result i64)
     (i64.add (struct.get $below 1 (call $chosen (local.get 0))) (struct.get $below 1 (call $chosen (local.get 0)))))
@@ -93,6 +106,7 @@ class Thing:
         ("to_none", "row", "expected nullref, found array $row"),
         ("to_function", "one", "expected (ref null [i64] -> []), found a function [] -> [i32]"),
         ("inlined", "row", "expected (ref $below), found array $row"),
+        ("inlined_twice", "row", "expected (ref $below), found array $row"),
         ("crowded", "row", "expected (ref $below), found array $row"),
         ("crowded", None, "expected (ref $below), found null"),
     ],
@@ -111,6 +125,100 @@ def test_a_function_that_is_known_is_told_as_well(instance):
     """Its type, at least what was wanted: a compiler may know that the cast fails."""
     with pytest.raises(Trap, match=re.escape("cast failure: expected (ref [i64] -> [])")):
         instance.exports.function()
+
+
+@pytest.mark.parametrize(("name", "found"), [("decided", "null"), ("decided_behind_a_cast", "struct $base")])
+def test_a_cast_that_is_known_to_fail_tells_no_other_tests_reference(instance, name, found):
+    """A compiler has no branch for it: the one before it is of another test, and of another reference."""
+    with pytest.raises(Trap) as caught:
+        instance.exports[name](instance.exports.base())
+    wanted = "cast failure: expected (ref none)"
+    assert str(caught.value) in (wanted, f"{wanted}, found {found}")
+
+
+UPDATED: Final = """(module
+  (type $none (func))
+  (type $made (func (result anyref)))
+  (type $taken (func (param anyref)))
+  (import "h" "f" (func $f (type $none)))
+  (type $base (sub (struct (field i32))))
+  (type $below (sub $base (struct (field i32) (field i64))))
+  (type $other (sub $base (struct (field i32) (field f64))))
+  MORE
+  (func (export "base") (type $made) (struct.new $base (i32.const 7)))
+  (func (export "before") (type $taken) BEFORE)
+  (func (export "go") (type $taken)
+    (call $f)
+    (drop (ref.cast (ref WANTED) (local.get 0)))))"""
+
+
+def version(before: str, wanted: str, more: str = "") -> str:
+    """A text of the program: what stands before its cast, what that casts to, and a type behind the others."""
+    return UPDATED.replace("BEFORE", before).replace("WANTED", wanted).replace("MORE", more)
+
+
+class Changed:
+    """An instance whose function ``go`` casts an object of ``$base``, and is first replaced from within."""
+
+    def __init__(self, tier: str, text: str) -> None:
+        engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+        store, linker = Store(engine), Linker(engine)
+        self.change: Callable[[], object] | None = None
+        linker.define("h", "f", Func.from_callable(store, FuncType(), self.once))
+        self.instance = linker.instantiate(store, Module(text, engine=engine))
+
+    def once(self) -> None:
+        """The host function that it calls."""
+        change, self.change = self.change, None
+        if change is not None:
+            change()
+
+    def said(self) -> str:
+        """Of its cast."""
+        with pytest.raises(Trap) as caught:
+            self.instance.exports.go(self.instance.exports.base())
+        assert self.change is None
+        return str(caught.value)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_frame_of_the_program_before_an_update_says_what_that_wanted(tier):
+    """Where its cast stood, the new binary has one to another type, at one of these distances."""
+    for distance in range(6):
+        new = version("(nop)" * distance + "(drop (ref.cast (ref $other) (local.get 0)))" * 8, "$other")
+        changed = Changed(tier, version("", "$below"))
+        changed.change = partial(changed.instance.update, new)
+        assert changed.said() == "cast failure: expected (ref $below), found struct $base"
+        assert changed.said() == "cast failure: expected (ref $other), found struct $base"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_frame_of_a_program_that_was_rolled_back_says_what_that_wanted(tier):
+    """As one of before an update."""
+    changed = Changed(tier, version("", "$below"))
+    changed.instance.update(version("", "$other"))
+    changed.change = changed.instance.rollback
+    assert changed.said() == "cast failure: expected (ref $other), found struct $base"
+    assert changed.said() == "cast failure: expected (ref $below), found struct $base"
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_no_rollback_takes_a_type_from_a_frame_that_casts_to_it(tier):
+    """Its cast would ask about whatever stands behind the types of the program of before, and hold."""
+    changed = Changed(tier, version("", "$below"))
+    changed.instance.update(version("", "$more", "(type $more (sub $base (struct (field i32) (field f32))))"))
+    refused = []
+
+    def back() -> None:
+        with pytest.raises(StoreBusy) as caught:
+            changed.instance.rollback()
+        refused.append(caught.value)
+
+    changed.change = back
+    assert changed.said() == "cast failure: expected (ref $more), found struct $base"
+    assert len(refused) == 1
+    assert changed.instance.rollback().applied
+    assert changed.said() == "cast failure: expected (ref $below), found struct $base"
 
 
 def test_names_of_a_module_that_was_stripped_are_indices():

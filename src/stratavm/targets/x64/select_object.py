@@ -538,7 +538,7 @@ class ObjectSelector(AtomicSelector):
 
     def trap(self, kind):
         """A trap, which ends the block at hand. That of a cast says where the reference is that was wrong."""
-        node: uint32_t = self.reference_tested(self.origins[self.here]) if kind == TRAP_CAST_FAILURE else NO_VALUE
+        node: uint32_t = self.reference_tested(self.here) if kind == TRAP_CAST_FAILURE else NO_VALUE
         reference: uint32_t = NO_VREG if node == NO_VALUE else self.value(node)
         self.pseudo(P_TRAP, 0, MI_TRAPS | MI_EFFECT | MI_TERMINATOR | MI_EXIT)
         self.m.last().aux = kind
@@ -547,12 +547,18 @@ class ObjectSelector(AtomicSelector):
         return 0
 
     def reference_tested(self, block):
-        """The reference that the branch at the end of a block is about; NO_VALUE where it is about none."""
+        """The reference whose cast a block's trap is of; NO_VALUE where nothing says so.
+
+        A cast that a pass found to fail has no branch: the one that leads to its trap is another instruction's."""
         at: cython.pointer(Node)
-        if block == NO_VALUE:
+        origin: uint32_t = self.origins[block]
+        trap: uint32_t = self.ssa.blocks[block].last - 1
+        branch: uint32_t
+        if origin == NO_VALUE:
             return NO_VALUE
-        at = cython.address(self.ssa.nodes[self.ssa.blocks[block].last - 1])
-        if at.op != IR_BR_IF:
+        branch = self.ssa.blocks[origin].last - 1
+        at = cython.address(self.ssa.nodes[branch])
+        if at.op != IR_BR_IF or self.ssa.positions[branch] != self.ssa.positions[trap]:
             return NO_VALUE
         at = cython.address(self.ssa.nodes[at.a])
         while at.op == OP_I32_EQZ:
