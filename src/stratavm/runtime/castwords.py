@@ -19,17 +19,18 @@ HANDLES: Final = 1 << 32
 OF_FUNCTIONS: Final = (T.FUNC, T.NOFUNC)
 
 
-def failed_cast(instance: Any, blueprint: Any, word: int, heap: int, nullable: bool) -> str:
-    """A cast of a guest's reference to a heap type of a program, which is an index or a negative number."""
+def failed_cast(instance: Any, blueprint: Any, word: int, id: int | None, heap: int, nullable: bool) -> str:
+    """A cast of a guest's reference to a heap type of a program, which is an index or a negative number. ``id``: of the
+    type of the object that the reference meant; None: that is there, and can be asked."""
     abstract = T.CONCRETE + heap if heap >= 0 else heap & 0x7F
     wanted = T.resolved(T.ref(abstract, nullable), blueprint.ids)
     said = f"expected {_named(instance, blueprint, T.type_name(wanted))}"
     if word == NOT_TOLD:
         return said
-    return f"{said}, found {_found(instance, blueprint, word, T.abstract_of(T.heap(wanted)))}"
+    return f"{said}, found {_found(instance, blueprint, word, id, T.abstract_of(T.heap(wanted)))}"
 
 
-def failed_cast_at(instance: Any, blueprint: Any, word: int, frames: tuple[GuestFrame, ...]) -> str:
+def failed_cast_at(instance: Any, blueprint: Any, word: int, id: int, frames: tuple[GuestFrame, ...]) -> str:
     """The same of a trap in machine code of a program, in whose binary the innermost frame has the place of the cast.
 
     After an update it may be the program of before: its frames go on in its code."""
@@ -42,7 +43,7 @@ def failed_cast_at(instance: Any, blueprint: Any, word: int, frames: tuple[Guest
         return ""
     if len(code) < 3 or code[0] != PREFIX or code[1] not in CASTS:
         return ""
-    return failed_cast(instance, blueprint, word, _signed(code, 2), CASTS[code[1]])
+    return failed_cast(instance, blueprint, word, id, _signed(code, 2), CASTS[code[1]])
 
 
 def _signed(code: bytes, at: int) -> int:
@@ -56,7 +57,7 @@ def _signed(code: bytes, at: int) -> int:
     return value
 
 
-def _found(instance: Any, blueprint: Any, word: int, wanted: int) -> str:
+def _found(instance: Any, blueprint: Any, word: int, id: int | None, wanted: int) -> str:
     """What a reference is, of those that a cast to a kind of heap type may find."""
     if word == 0:
         return "null"
@@ -69,7 +70,8 @@ def _found(instance: Any, blueprint: Any, word: int, wanted: int) -> str:
         return f"i31 {number - (1 << 31) if number >> 30 else number}"
     if word < HANDLES:
         return "an object of the host"
-    id = instance.type_of_object(word)
+    if id is None:
+        id = instance.type_of_object(word)
     name = _named(instance, blueprint, f"{T.UNNAMED}{id}")
     return f"{'array' if id & T.ARRAY_ID else 'struct'} {name if name.startswith('$') else f'type {name}'}"
 

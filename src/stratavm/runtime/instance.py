@@ -666,14 +666,15 @@ class Instance:
         """What is said where a reference is not of a heap type, as the binary has that."""
         with importing:
             from stratavm.runtime import castwords
-        return castwords.failed_cast(self, self.blueprint, raw, heap, nullable)
+        return castwords.failed_cast(self, self.blueprint, raw, None, heap, nullable)
 
-    def failed_cast_at(self, raw: int, owner: int, frames: tuple) -> str:
-        """The same of a trap in machine code, which the owner with that serial holds."""
+    def failed_cast_at(self, raw: int, id: int, owner: int, frames: tuple) -> str:
+        """The same of a trap in machine code, which the owner with that serial holds. ``id``: of the type of the object
+        that the reference meant, which may be gone; 0: it meant none."""
         with importing:
             from stratavm.runtime import castwords
         blueprint: object = self.blueprint_of(owner)
-        return "" if blueprint is None else castwords.failed_cast_at(self, blueprint, raw, frames)
+        return "" if blueprint is None else castwords.failed_cast_at(self, blueprint, raw, id, frames)
 
     def length_of(self, raw: int) -> int:
         """How many elements an array has."""

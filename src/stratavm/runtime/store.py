@@ -52,7 +52,7 @@ from cython.cimports.stratavm.runtime.python import PyErr_SetObject
 from cython.cimports.stratavm.runtime.residents import Residence
 from cython.cimports.stratavm.runtime.template import StoreTemplate
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
-from cython.cimports.stratavm.runtime.trapped import fault_detail, guest_frames, poison, poison_between
+from cython.cimports.stratavm.runtime.trapped import fault_detail, found_type, guest_frames, poison, poison_between
 
 from stratavm.base.errors import (
     TRAP_KINDS,
@@ -117,6 +117,7 @@ class Store(Residence):
     def trap_error(self, entry):
         """The exception for an activation that ended with a trap."""
         kind: uint32_t = entry.act.trap_kind
+        found: uint32_t = found_type(cython.address(entry.act))
         error: object = self.in_flight
         self.in_flight = None
         self.exec.exception = cython.NULL
@@ -142,7 +143,7 @@ class Store(Residence):
         if kind in _ERRORS:
             return _ERRORS[kind](frames)
         if 0 < kind < len(TRAP_KINDS):
-            return Trap(TRAP_KINDS[kind].name, frames, fault_detail(cython.address(entry.act)))
+            return Trap(TRAP_KINDS[kind].name, frames, fault_detail(cython.address(entry.act), found))
         what: str = _REFUSED.get(kind, "returned what is no kind of trap")
         error = StrataError(f"a bug in stratavm: a builtin that a guest called {what} (status {kind:#x})")
         note_frames(error, frames, entry.outermost)

@@ -15,7 +15,9 @@ from cython.cimports.stratavm.contract._gen_layout import (
     Activation,
     VMContext,
 )
+from cython.cimports.stratavm.heap.state import HeapState
 from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code, find_landing
+from cython.cimports.stratavm.runtime.objects import is_reference
 
 from stratavm.base.errors import GuestFrame
 from stratavm.base.importing import partial
@@ -50,8 +52,22 @@ def poison_between(instances, act):
     return 0
 
 
-def fault_detail(act):
-    """Where a memory fault hit, if it was one, and what a cast found that failed."""
+def found_type(act):
+    """The canonical id of the type of the object that a cast found that failed; 0: it was none. To be asked before
+    anything of Python's runs: the frames are dead, and nobody else may have the object."""
+    word: uint64_t = act.fault_address
+    state: cython.pointer(HeapState) = cython.cast(cython.pointer(HeapState), act.exec.heap)
+    begin: uint64_t
+    if act.trap_kind != TRAP_CAST_FAILURE or state == cython.NULL or not is_reference(word):
+        return 0
+    begin = cython.cast(uint64_t, state.base)
+    if word & 15 or not begin <= word < begin + state.extent:
+        return 0
+    return cython.cast(cython.pointer(uint32_t), word)[0]
+
+
+def fault_detail(act, found_id):
+    """Where a memory fault hit, if it was one, and what a cast found that failed: ``found_type`` said so at once."""
     vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
     if act.trap_kind != TRAP_CAST_FAILURE and (act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0):
         return ""
@@ -62,7 +78,7 @@ def fault_detail(act):
         sites: list = []
         add_site(sites, act.trap_pc)
         rec: cython.pointer(CodeRec) = find_code(act.trap_pc)
-        return instance.failed_cast_at(act.fault_address, rec.owner, frames_of(sites)) if sites else ""
+        return instance.failed_cast_at(act.fault_address, found_id, rec.owner, frames_of(sites)) if sites else ""
     for memory in instance.memories:
         found: object = memory.where(act.fault_address)
         if found is not None:
