@@ -56,7 +56,9 @@ class Global:
         truth("mutable", mutable)
         known: object = value_type(type_, store)
         store.keep_type(known)
-        made: Global = global_of(cls, store, GlobalType(known, mutable), value)
+        made: Global = global_of(store, GlobalType(known, mutable), value)
+        if cls is not Global:  # somebody's, who may have more to do
+            made = cls(store, made.type, made.bits)
         if store.source.hears(GlobalCreated):
             store.source.emit(GlobalCreated(type_name(known), mutable, made.bits))
         return made
@@ -141,10 +143,10 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     return 0
 
 
-def global_of(cls, store, type, value):
+def global_of(store, type, value):
     """A new global that has a value of Python's, for whose handle it is a root before there is one: whatever runs
     while the global is made may collect."""
-    made: Global = cls.__new__(cls)
+    made: Global = Global.__new__(Global)
     made.cell = made.own
     prepare(made, store, type)
     made.bits = to_raw_alone(type.value, value, store)
@@ -153,7 +155,7 @@ def global_of(cls, store, type, value):
 
 def held_on_its_way(store, type, value):
     """The same where nobody gets to see it: it holds what is to be written somewhere else."""
-    return global_of(Global, store, GlobalType(type, False), value)
+    return global_of(store, GlobalType(type, False), value)
 
 
 def global_at(store, type, owner, cell):

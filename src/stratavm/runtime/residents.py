@@ -482,7 +482,8 @@ class Residence(Occupied):
         """The table of handles, made when the first is needed."""
         if self.handles is None:
             made: Handles = Handles()
-            aim_at(made, self.template.limits.handles)
+            if self.template is not None:  # of a store that no initialiser has seen
+                aim_at(made, self.template.limits.handles)
             if self.handles is None:  # else the collector ran, and what that ran has made it
                 self.handles = made
         return self.handles

@@ -319,3 +319,43 @@ def test_what_an_updated_function_wrote_is_seen(tier: str) -> None:
     linker.define("host", "change", change)
     instance = linker.instantiate(Store(engine), Module(text, engine=engine))
     assert instance.exports.read() == 1 + 2 + 100 * 2
+
+
+KINDS: Final = {
+    "i8": ("i32", "_u", "(i32.const 3)", "{}"),
+    "i16": ("i32", "_s", "(i32.const 3)", "{}"),
+    "i32": ("i32", "", "(i32.const 3)", "{}"),
+    "i64": ("i64", "", "(i64.const 3)", "(i32.wrap_i64 {})"),
+    "f32": ("f32", "", "(f32.const 3)", "(i32.trunc_f32_s {})"),
+    "f64": ("f64", "", "(f64.const 3)", "(i32.trunc_f64_s {})"),
+    "v128": ("v128", "", "(v128.const i32x4 3 3 3 3)", "(i32x4.extract_lane 2 {})"),
+    "anyref": ("anyref", "", "(ref.i31 (i32.const 3))", "(i32.mul (i32.const 3) (i32.eqz (ref.is_null {})))"),
+}
+"""Of elements and fields: their type on the stack, the sign of a read, a value, and what makes an i32 of it."""
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_write_by_another_name_is_seen_whatever_the_type(tier: str) -> None:
+    """Between two reads of an element or a field, of each type of storage: by a name that may be the same."""
+    functions, types = "", ""
+    for at, (storage, (_, sign, value, as_i32)) in enumerate(KINDS.items()):
+        types += f"(type $a{at} (array (mut {storage}))) (type $s{at} (struct (field (mut {storage}))))"
+        for kind, verb, new in (("a", "array", f"(array.new_default $a{at} (i32.const 2))"), ("s", "struct", None)):
+            place = "(i32.const 1)" if kind == "a" else ""
+            name = f"${kind}{at}" + ("" if kind == "a" else " 0")
+            new = new or f"(struct.new_default $s{at})"
+            read = as_i32.format(f"({verb}.get{sign} {name} (local.get $x) {place})")
+            functions += f"""(func (export "{kind} {storage}") (param i32) (result i32)
+                (local $x (ref null ${kind}{at})) (local $y (ref null ${kind}{at})) (local $first i32)
+              (local.set $x {new})
+              (local.set $y {new})
+              (if (local.get 0) (then (local.set $y (local.get $x))))
+              (local.set $first {read})
+              ({verb}.set {name} (local.get $y) {place} {value})
+              (i32.add (i32.mul (local.get $first) (i32.const 10)) {read}))"""
+    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    call = Linker(engine).instantiate(Store(engine), Module(f"(module {types} {functions})", engine=engine)).exports
+    assert len(call) == 2 * len(KINDS)
+    assert {(name, same): call[name](same) for name in call for same in (0, 1)} == {
+        (name, same): 3 * same for name in call for same in (0, 1)
+    }

@@ -85,3 +85,16 @@ def test_who_allows_a_table_may_collect(hook: str) -> None:
     assert table.grow(2, another) == 2
     assert asked
     assert [table[at] for at in range(4)] == [thing] * 2 + [another] * 2
+
+
+def test_a_subclass_makes_its_own() -> None:
+    """Its initialiser runs."""
+
+    class Named(Global):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            self.name = "named"
+
+    thing = Thing()
+    made = Named.new(Store(), "externref", thing)
+    assert (made.name, made.value) == ("named", thing)
