@@ -13,6 +13,5 @@ cdef class Global:
     cdef int width
     cdef object __weakref__
 
-cdef Global global_of(Store store, object type, object value)
 cdef Global held_on_its_way(Store store, object type, object value)
 cdef Global global_at(Store store, object type, object owner, uint64_t* cell)

@@ -143,7 +143,8 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     return 0
 
 
-def global_of(store, type, value):
+@cython.cfunc
+def global_of(store: Store, type: object, value: object) -> Global:
     """A new global that has a value of Python's, for whose handle it is a root before there is one: whatever runs
     while the global is made may collect."""
     made: Global = Global.__new__(Global)
