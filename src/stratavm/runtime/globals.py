@@ -75,7 +75,7 @@ class Global:
     def value(self, value: object):
         if not self.type.mutable:
             raise AttributeError("an immutable global cannot be set")
-        self.bits = to_raw_alone(self.type.value, value, self.store)
+        put(self, value)
         if self.store.source is not None and self.store.source.hears(GlobalSet):
             self.store.source.emit(GlobalSet(type_name(self.type.value), self.bits))
 
@@ -150,8 +150,21 @@ def global_of(store: Store, type: object, value: object) -> Global:
     made: Global = Global.__new__(Global)
     made.cell = made.own
     prepare(made, store, type)
-    made.bits = to_raw_alone(type.value, value, store)
+    put(made, value)
     return made
+
+
+@cython.cfunc
+def put(variable: Global, value: object) -> cython.int:
+    """Write a value of Python's. Until the global has it, its handle lies nowhere, and a function that anybody traces
+    may run whatever collects."""
+    store: Store = variable.store
+    store.pinned += 1
+    try:
+        variable.bits = to_raw_alone(variable.type.value, value, store)
+    finally:
+        store.pinned -= 1
+    return 0
 
 
 def held_on_its_way(store, type, value):

@@ -363,7 +363,11 @@ class Table:
 
     def __setitem__(self, index: object, value: object) -> None:
         index = within(self, index)
-        self.set(index, to_raw_alone(self.declared.element, value, self.store))
+        self.store.pinned += 1  # until the table has it, its handle lies nowhere
+        try:
+            self.set(index, to_raw_alone(self.declared.element, value, self.store))
+        finally:
+            self.store.pinned -= 1
         if self.store.source is not None and self.store.source.hears(TableElementSet):
             self.store.source.emit(TableElementSet(self.number, index))
 

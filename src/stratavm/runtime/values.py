@@ -184,11 +184,11 @@ def to_raw(type_: ValType, value: Any, refs: References) -> int:
 
 def to_raw_alone(type_: ValType, value: Any, refs: References) -> int:
     """``to_raw`` of a value that comes alone: no other one has a handle that lies nowhere yet, so that what no guest
-    holds may be let go where there may be no further one."""
+    holds may be let go where there may be no further one. The caller has pinned the store for it, once."""
     try:
         return to_raw(type_, value, refs)
     except ResourceLimit as error:
-        refs.free_handles(error, 0)
+        refs.free_handles(error, 1)
         return to_raw(type_, value, refs)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -31,12 +33,38 @@ def growing(store: Store, thing: Thing) -> Callable[[], Any]:
     return lambda: table[2]
 
 
-@pytest.mark.parametrize("what", [*MADE, "a grown table"])
-def test_python_may_collect_at_each_allocation(what: str) -> None:
+def written(store: Store, thing: Thing) -> Callable[[], Any]:
+    """A global that is written to."""
+    made = Global.new(store, "externref", None, mutable=True)
+    made.value = thing
+    return lambda: made.value
+
+
+def set_in(store: Store, thing: Thing) -> Callable[[], Any]:
+    """A table that is written to."""
+    table = Table.new(store, "externref", 1)
+    table[0] = thing
+    return lambda: table[0]
+
+
+WAYS = {**MADE, "a grown table": growing, "a written global": written, "a written table": set_in}
+
+
+new: list[object] = []
+
+
+def traced(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+    """For each line of Python's there are new objects, so that it collects."""
+    new.extend([[], []])
+    return traced
+
+
+@pytest.mark.parametrize("trace", [None, traced], ids=["alone", "traced"])
+@pytest.mark.parametrize("what", WAYS)
+def test_python_may_collect_at_each_allocation(what: str, trace: Callable[..., Any] | None) -> None:
     """And whoever is told of that the store, whose next handle is another thing's."""
     store, busy = Store(), False
     other = Global.new(store, "externref", None, mutable=True)
-    make = MADE.get(what, growing)
 
     def collect(phase: str, info: dict[str, int]) -> None:
         nonlocal busy
@@ -50,16 +78,20 @@ def test_python_may_collect_at_each_allocation(what: str) -> None:
             finally:
                 busy = False
 
-    before = gc.get_threshold()
+    before, tracer = gc.get_threshold(), sys.gettrace()
     gc.callbacks.append(collect)
     try:
-        for _ in range(20):
+        for _ in range(5):
             thing = Thing()
+            sys.settrace(trace)
             gc.set_threshold(1, 1, 1)
-            read = make(store, thing)
+            read = WAYS[what](store, thing)
             gc.set_threshold(*before)
+            sys.settrace(tracer)
             assert read() is thing
     finally:
+        new.clear()
+        sys.settrace(tracer)
         gc.set_threshold(*before)
         gc.callbacks.remove(collect)
 
