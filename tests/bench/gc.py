@@ -55,6 +55,8 @@ RAN: Final = "share of the wall that the thread had"
 MEAN: Final = "mix: mean over all loads"
 NOBODY: Final = "python"
 MACHINE: Final = "a loop that only asks its clock"
+GAP_NS: Final = 10_000
+"""What that loop takes for a pause, at least."""
 """What the machine does to a thread that has no pauses."""
 RATE_SECONDS: Final = 5.0
 """At most, for a run without a journal."""
@@ -335,22 +337,21 @@ def run(load: Load, constants: Constants | None, seconds: float, least: int = 0)
     )
 
 
-def asks(seconds: float) -> tuple[float, int]:
-    """Milliseconds of processor time between two questions for it, at most, in a loop of so many seconds on the wall
-    that does nothing else; how often it was ``MOST_MS`` or more. What is more than moments is the machine's: a
-    hypervisor that had something else to do, and its time was the thread's."""
-    longest, often, now, since = 0, 0, time.thread_time_ns, time.thread_time_ns()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for _ in range(1000):
-            at = now()
-            if at - since > longest:
-                longest = at - since
-            if at - since >= MOST_MS * 1e6:
-                often += 1
-            since = at
-        since = now()
-    return longest / 1e6, often
+def asks(seconds: float) -> tuple[float, int, float]:
+    """What a loop of so many seconds on the wall that only asks its clocks would have of pauses: milliseconds between
+    two questions, at most, how often they were ``MOST_MS`` or more, and the least share of 10 ms that is left. What is
+    more than moments is the machine's: a hypervisor that had something else to do, and its time was the thread's."""
+    gaps, cpu, wall = list[Note](), time.thread_time_ns, time.perf_counter_ns
+    since, before = cpu(), wall()
+    end = before + int(seconds * 1e9)
+    while before < end:
+        now, at = cpu(), wall()
+        took = min(now - since, at - before)
+        if took >= GAP_NS:
+            gaps.append((0, at, took))
+        since, before = now, at
+    took = max((gap[2] for gap in gaps), default=0)
+    return took / 1e6, sum(gap[2] >= MOST_MS * 1e6 for gap in gaps), least_use(gaps)
 
 
 def measure(rounds: int) -> Iterator[Row]:
@@ -375,11 +376,11 @@ def measure_pauses(
     suite: str, beside: str, loads: Sequence[Load], rounds: int, lengths: Lengths, parts: Parts | None = None
 ) -> Iterator[Row]:
     """Rows of each load by itself; their names end with what is said beside."""
-    parts, outcomes, alone = parts or Parts(), dict[str, list[Outcome]](), list[tuple[float, int]]()
+    parts, outcomes, alone = parts or Parts(), dict[str, list[Outcome]](), list[tuple[float, int, float]]()
     for at in range(rounds):
-        longest, often = parts.of(f"{MACHINE}, round {at + 1}", lambda: asks(lengths.long / 2))
+        longest, often, use = parts.of(f"{MACHINE}, round {at + 1}", lambda: asks(lengths.long / 2))
         print(f"  {MACHINE}, round {at + 1}: longest {longest:.3f} ms, {often} of a millisecond or more", flush=True)
-        alone.append((longest, often))
+        alone.append((longest, often, use))
         for load in loads:
             one = run_part(parts, f"{load.name}, round {at + 1}", load, None, lengths.long, lengths.pauses)
             outcomes.setdefault(load.name, []).append(one)
@@ -403,8 +404,9 @@ def measure_pauses(
             row = f"{name}, {what} {beside}".rstrip()
             yield Row(suite, row, unit, {OURS: statistics.median(value)}, {OURS: value})
     for what, unit, value in (
-        (LONGEST, "ms", [longest for longest, _ in alone]),
-        (f"times of {MOST_MS:.0f} ms or more", "", [float(often) for _, often in alone]),
+        (LONGEST, "ms", [longest for longest, _, _ in alone]),
+        (f"times of {MOST_MS:.0f} ms or more", "", [float(often) for _, often, _ in alone]),
+        (LEAST_USE, "", [use for _, _, use in alone]),
     ):
         row = f"{MACHINE}, {what} {beside}".rstrip()
         yield Row(suite, row, unit, {NOBODY: statistics.median(value)}, {NOBODY: value})
