@@ -74,17 +74,18 @@ def end(guest: Guest) -> None:
 def test_what_dies_young_goes_while_marks_are_made() -> None:
     """Much more than the heap grows by is made between a full collection's begin and end, and found as it is outside of
     these."""
-    lister = Lister(pause_ns=20_000)
+    lister = Lister()
     for _ in range(60_000):
         lister.push()
-    lister.grow()
     heap = lister.heap
+    heap.fix(1 << 16, 1, 1000)  # slices of a few objects, whatever the clock says
+    lister.grow()
     used, minors, cycles, made = heap.used_bytes, heap.minors, heap.cycles[0], 0
     while heap.cycles[0] == cycles:
         lister.guest.new(LEAF, 0, 16)
         made += 16
-    assert heap.minors > minors + 1  # one ends it
-    assert heap.used_bytes - used < max(made // 4, MIB)
+    assert heap.minors > minors + 100
+    assert made > 8 * MIB > 4 * (heap.used_bytes - used)
     lister.check()
 
 
@@ -145,15 +146,19 @@ def test_a_nursery_that_is_kept_leaves_nothing_noted() -> None:
     for _ in range(120_000):
         lister.push()
     lister.heap.collect()
-    lister.heap.collect_new()
-    old, minors = lister.first, lister.heap.minors
+    old, kept = lister.first, False
     side = ctypes.cast(lister.guest.side_byte(old), ctypes.POINTER(ctypes.c_ubyte))
-    assert side[1] & 0x40
-    lister.guest.write(old, 16, lister.guest.load(old, 16))
-    assert not side[1] & 0x40
-    while not side[1] & 0x40:
-        lister.push()
-    assert lister.heap.minors == minors
+    for _ in range(60):  # a nursery each: of some there is a look, until it is seen that all lives on
+        collections, marking = lister.heap.collections, lister.heap.is_marking
+        assert side[1] & 0x40
+        lister.guest.write(old, 16, lister.guest.load(old, 16))
+        assert not side[1] & 0x40
+        while not side[1] & 0x40:
+            lister.push()
+        kept = not marking and lister.heap.collections == collections
+        if kept:
+            break
+    assert kept
     lister.check()
 
 
@@ -239,7 +244,7 @@ def test_large_ones_that_are_dropped_take_no_room(live: int) -> None:
 
 def test_a_long_array_behind_many_others_is_looked_at_in_parts() -> None:
     """Though so many of these have parts left that there is room for no other's."""
-    lister = Lister(pause_ns=2_000)
+    lister = Lister()
     guest, length, holder = lister.guest, 300_000, 0
     last = guest.new(REFS, length, 8 + 8 * length)
     guest.set_root(1, last)
@@ -249,14 +254,14 @@ def test_a_long_array_behind_many_others_is_looked_at_in_parts() -> None:
         guest.set_root(1, array)
         holder = array
     side = ctypes.cast(guest.side_byte(last), ctypes.POINTER(ctypes.c_ubyte))
-    lister.heap.collect()
+    lister.heap.fix(1 << 16, 1, 1000)  # each slice looks at as little as it can
     lister.grow()
     while side[1] & 7 != side[0] & 7 or side[1] & 7 == side[length // 2] & 7:
         if not lister.heap.is_marking:
             lister.grow()
-        guest.new(LEAF, 0, 16)
+        guest.new(LONGS, 100, 808)
     while lister.heap.is_marking:
-        guest.new(LEAF, 0, 16)
+        guest.new(LONGS, 100, 808)
     assert {side[at] & 7 for at in range(length // 2)} == {side[0] & 7}
     lister.check()
 
@@ -264,7 +269,7 @@ def test_a_long_array_behind_many_others_is_looked_at_in_parts() -> None:
 def test_who_only_writes_comes_to_the_end() -> None:
     """Slices go on, one for each 8,192 notes, and the last of them ends the collection, though nothing is made. What is
     written to again is not noted."""
-    lister = Lister(pause_ns=1_000_000)
+    lister = Lister(pause_ns=20_000_000)
     for _ in range(150_000):
         lister.push()
     lister.heap.collect()
@@ -272,10 +277,11 @@ def test_who_only_writes_comes_to_the_end() -> None:
     (cycles, slices), minors, link, notes = lister.heap.cycles, lister.heap.minors, lister.first, 0
     while lister.heap.cycles[0] == cycles and link:
         next = lister.guest.load(link, 16)
-        lister.guest.write(link, 16, next)
+        for _ in range(2):
+            lister.guest.write(link, 16, next)
         link, notes = next, notes + 1
     assert lister.heap.cycles[0] == cycles + 1
-    assert 1 <= lister.heap.cycles[1] - slices <= notes // 8192 + 1
+    assert lister.heap.cycles[1] - slices == notes // 8192 > 0
     assert lister.heap.minors == minors
     lister.check()
 

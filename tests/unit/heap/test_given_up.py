@@ -166,7 +166,7 @@ def test_what_is_behind_in_a_long_log_is_not_lost() -> None:
 
 def test_a_guest_whose_objects_live_on_is_seldom_given_up() -> None:
     """The next nurseries are so small that all can be looked at."""
-    lister = Lister(pause_ns=300_000, limit=256 * MIB)
+    lister = Lister(pause_ns=1_000_000, limit=256 * MIB)
     lister.heap.watch(1 << 16)
     for _ in range(1_500_000):
         lister.guest.new(LEAF, 0, 16)
@@ -174,7 +174,7 @@ def test_a_guest_whose_objects_live_on_is_seldom_given_up() -> None:
     for _ in range(400_000):
         lister.push()
     found = looks(lister.heap)
-    assert sum(note[6] for note in found) <= max(len(found) // 3, 3)
+    assert sum(note[6] for note in found) <= max(len(found) // 3, 2)
     lister.check()
 
 
@@ -235,7 +235,7 @@ def test_holes_of_a_block_are_looked_for_again_when_there_are_larger_ones() -> N
 
 def test_arrays_that_are_larger_than_a_nursery_let_slices_go_on() -> None:
     """Each is kept for a while, and each allocation is behind so many bytes that a look is due, and a slice."""
-    lister = Lister(limit=1024 * MIB, pause_ns=500_000)
+    lister = Lister(limit=1024 * MIB, pause_ns=5_000_000)
     for _ in range(200_000):
         lister.push()
     for at in range(80):
@@ -248,10 +248,12 @@ def test_large_arrays_do_not_keep_a_collection_from_beginning() -> None:
     """Before the last number is taken side bytes are cleaned, a few blocks in a pause: an array that is made in each
     has more of them, but none that needs it."""
     lister = Lister(limit=512 * MIB, pause_ns=20_000)
-    for _ in range(20_000):
+    for _ in range(2_000):
         lister.push()
-    for at in range(450):
+    for at in range(400):
         lister.guest.set_root(1 + at % 3, lister.guest.new(LONGS, MIB // 8, 8 + MIB))
+        if lister.heap.cycles[0] > 7:
+            break
     assert lister.heap.cycles[0] > 7
     assert lister.heap.used_bytes < 100 * MIB
     lister.check()
