@@ -311,7 +311,8 @@ class GuestNotes(list[Any]):
 
 
 def note_frames(error: BaseException, frames: Frames, outermost: bool) -> None:
-    """Note the guest frames that an exception of a host function leaves; nothing where it takes no notes."""
+    """Note the guest frames that an exception of a host function or a builtin leaves; nothing where it takes no notes.
+    The first are those of a trap, which had none where it was raised."""
     notes = getattr(error, "__notes__", None)
     if not isinstance(notes, GuestNotes):
         notes = GuestNotes(notes if isinstance(notes, list) else ())
@@ -322,7 +323,11 @@ def note_frames(error: BaseException, frames: Frames, outermost: bool) -> None:
     elif notes.complete:
         notes.forget()
         notes.complete = False
+        if isinstance(error, Trap):
+            error.frames = ()
     notes.append(frames)
+    if isinstance(error, Trap):
+        error._begin(frames)
     if outermost:
         notes.complete = True
 
@@ -358,6 +363,10 @@ class Trap(StrataError):
     @frames.setter
     def frames(self, frames: tuple[GuestFrame, ...]) -> None:
         self._frames = frames
+
+    def _begin(self, frames: Frames) -> None:
+        """Have these frames unless there are some: those that it leaves first are the innermost."""
+        self._frames = self._frames or frames
 
     @property
     def __notes__(self) -> list[str]:

@@ -33,6 +33,8 @@ HELD_BELOW_FP: Final = 3
 """So many words below the frame pointer."""
 HELD_MOST: Final = (1 << 21) - 1
 """The largest number."""
+HELD_SECOND: Final = 11
+"""Of an access outside of an array: where the index is stands in so many bits, where the array is in as many above."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from stratavm.base.forms import Final, Protocol
+from stratavm.base.words import counted
 from stratavm.heap.layout import Layout, layout_of, storage_size
 from stratavm.spec import types as T
 
@@ -49,6 +50,11 @@ class Home(Protocol):
 
     def fill(self, raw: int, offset: int, size: int, count: int, bits: int) -> None:
         """Write so many bytes of an object so many times, one behind the other."""
+
+
+def outside(count: int, index: int, length: int) -> str:
+    """What is said where so many elements from an index on do not lie in an array of a length."""
+    return f"{counted(count, 'element')} at {index}, the array has {length}"
 
 
 def is_traced(module: Typed, storage: T.ValType) -> bool:

@@ -77,9 +77,9 @@ def run_row(
             free_dropped(store)
             do_row(handles, found, cells)
     except Trap as trap:
-        if type(trap) is Trap:  # others say more than what kind they are
+        if type(trap) is Trap and str(trap) == trap.message:
             return TRAPS_BY_NAME[trap.kind].code
-        return keep_raised(store, trap)
+        return keep_raised(store, trap.with_traceback(None))  # it says more than what kind it is
     except BaseException as error:
         return ended_by(store, error)
     return 0

@@ -1,18 +1,15 @@
 # strata: hot
 """Rows of objects without the GIL, as machine code asks for them: arrays are made, filled, copied and initialised.
 
-What is long, and polls, what collects and what runs out of fuel is the interpreter's (``tiers/oracle/objects.py``),
-whose order of traps and whose fuel these have.
+What is long, and polls, what collects, what runs out of fuel and what is to say where it was out of bounds is the
+interpreter's (``tiers/oracle/objects.py``), whose order of traps and whose fuel these have.
 """
 
 import cython
 from cython.cimports.libc.stdint import uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memcpy, memmove, memset
 from cython.cimports.stratavm.contract._gen_layout import (
-    TRAP_ARRAY_OUT_OF_BOUNDS,
-    TRAP_MEMORY_OUT_OF_BOUNDS,
     TRAP_NULL_ARRAY,
-    TRAP_TABLE_OUT_OF_BOUNDS,
     ExecContext,
     VMContext,
 )
@@ -149,7 +146,7 @@ def copy(
     if array == 0 or source == 0:
         return TRAP_NULL_ARRAY
     if at + count > length_of(array) or start + count > length_of(source):
-        return TRAP_ARRAY_OUT_OF_BOUNDS
+        return NOT_ALONE
     width: uint64_t = type_at(context, vm, x).element
     if not is_short(context, count, width):
         return NOT_ALONE
@@ -176,7 +173,7 @@ def fill(
     if array == 0:
         return TRAP_NULL_ARRAY
     if at + count > length_of(array):
-        return TRAP_ARRAY_OUT_OF_BOUNDS
+        return NOT_ALONE
     width: uint32_t = type_at(context, vm, x).element
     if not is_short(context, count, width):
         return NOT_ALONE
@@ -197,18 +194,18 @@ def segment_bytes(
     size: uint64_t,
     found: cython.pointer(cython.p_char),
 ) -> uint32_t:
-    """Where so many bytes of a segment are, from one on; or the trap where it has fewer."""
+    """Where so many bytes of a segment are, from one on; ``NOT_ALONE`` where it has fewer."""
     segments: cython.pointer(Segments) = cython.cast(cython.pointer(Segments), vm.segments)
     data: cython.pointer(DataSegment)
     found[0] = cython.NULL
     if of_data:
         data = data_segment_at(segments, index)
         if start + size > (0 if data == cython.NULL else data.size):
-            return TRAP_MEMORY_OUT_OF_BOUNDS
+            return NOT_ALONE
         if data != cython.NULL:
             found[0] = cython.cast(cython.p_char, data.start) + start
     elif start + size > 8 * segments.elements[index].size:
-        return TRAP_TABLE_OUT_OF_BOUNDS
+        return NOT_ALONE
     else:
         found[0] = cython.cast(cython.p_char, segments.elements[index].items) + start
     return 0
@@ -234,7 +231,7 @@ def initialise(
     if array == 0:
         return TRAP_NULL_ARRAY
     if at + count > length_of(array):
-        return TRAP_ARRAY_OUT_OF_BOUNDS
+        return NOT_ALONE
     width: uint64_t = type_at(context, vm, x).element
     status: uint32_t = segment_bytes(
         vm, of_data, cython.cast(uint32_t, y), start if of_data else 8 * start, width * count, cython.address(origin)

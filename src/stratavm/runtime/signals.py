@@ -21,6 +21,7 @@ from cython.cimports.posix.signal import (
 from cython.cimports.stratavm.contract._gen_layout import (
     MAX_TRAP_FRAMES,
     NO_FRAME,
+    TRAP_ARRAY_OUT_OF_BOUNDS,
     TRAP_CAST_FAILURE,
     TRAP_DYNAMIC,
     TRAP_OUT_OF_FUEL,
@@ -48,7 +49,15 @@ from cython.cimports.stratavm.runtime.pot import refill
 from cython.cimports.stratavm.runtime.registers import uc_register
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block, tend
 
-from stratavm.contract.layout import HELD_ABOVE_SP, HELD_BELOW_FP, HELD_MOST, HELD_REGISTER, HELD_SHIFT, KIND_BITS
+from stratavm.contract.layout import (
+    HELD_ABOVE_SP,
+    HELD_BELOW_FP,
+    HELD_MOST,
+    HELD_REGISTER,
+    HELD_SECOND,
+    HELD_SHIFT,
+    KIND_BITS,
+)
 from stratavm.runtime.takeover import follow
 
 KIND = cython.declare(uint32_t, KIND_BITS)
@@ -56,7 +65,8 @@ HELD = cython.declare(uint32_t, HELD_SHIFT)
 REGISTER = cython.declare(uint32_t, HELD_REGISTER)
 ABOVE_SP = cython.declare(uint32_t, HELD_ABOVE_SP)
 BELOW_FP = cython.declare(uint32_t, HELD_BELOW_FP)
-NUMBERS = cython.declare(uint32_t, HELD_MOST)
+SECOND = cython.declare(uint32_t, HELD_SECOND)
+PLACES = cython.declare(uint32_t, HELD_MOST << 2 | 3)
 NOT_TOLD = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # no reference has these bits
 HALT_BYTES = cython.declare(cython.int, 1)  # of an explicit trap
 LOOK_NS = cython.declare(uint64_t, 1_000_000)  # between two looks at all four by new stores
@@ -91,10 +101,10 @@ def walk_frames(act, fp, sp, bare):
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def held(kind: uint32_t, uc: cython.p_void) -> uint64_t:
-    """The reference that a trap is about, where its entry says so."""
-    place: uint32_t = kind >> HELD & 3
-    number: uint64_t = kind >> (HELD + 2) & NUMBERS
+def held(where: uint32_t, uc: cython.p_void) -> uint64_t:
+    """What a trap is about, where its entry says so: a place, and its number above it."""
+    place: uint32_t = where & 3
+    number: uint64_t = where >> 2
     if place == REGISTER:
         return uc_register(uc, cython.cast(uint32_t, number))
     if place == ABOVE_SP:
@@ -102,6 +112,19 @@ def held(kind: uint32_t, uc: cython.p_void) -> uint64_t:
     if place == BELOW_FP:
         return cython.cast(cython.pointer(uint64_t), uc_fp(uc) - 8 * number)[0]
     return NOT_TOLD
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def outside(kind: uint32_t, uc: cython.p_void) -> uint64_t:
+    """The index of an access outside of an array, and the length above it, where the entry says where they are: the
+    code has just compared the two."""
+    index: uint64_t = held(kind >> HELD & ((1 << SECOND) - 1), uc)
+    array: uint64_t = held(kind >> (HELD + SECOND) & ((1 << SECOND) - 1), uc)
+    if array == NOT_TOLD:
+        return NOT_TOLD
+    return cython.cast(uint32_t, index) | cython.cast(uint64_t, cython.cast(cython.pointer(uint32_t), array)[1]) << 32
 
 
 @cython.cfunc
@@ -127,7 +150,9 @@ def trap_here(block: cython.pointer(ThreadBlock), info: cython.pointer(siginfo_t
     act.trap_pc = uc_pc(uc)
     act.fault_address = cython.cast(uint64_t, info.si_addr)
     if act.trap_kind == TRAP_CAST_FAILURE:
-        act.fault_address = held(trap.kind, uc)
+        act.fault_address = held(trap.kind >> HELD & PLACES, uc)
+    elif act.trap_kind == TRAP_ARRAY_OUT_OF_BOUNDS:
+        act.fault_address = outside(trap.kind, uc)
     act.vmctx = cython.cast(cython.p_void, uc_vmctx(uc))
     uc_go(uc, cython.cast(uint64_t, context.trap_exit), context)
     return True

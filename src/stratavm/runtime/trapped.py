@@ -10,6 +10,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
     MAGIC_VMCTX,
     MAX_TRAP_FRAMES,
     STATUS_THROW,
+    TRAP_ARRAY_OUT_OF_BOUNDS,
     TRAP_CAST_FAILURE,
     TRAP_MEMORY_OUT_OF_BOUNDS,
     Activation,
@@ -20,8 +21,10 @@ from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.objects import is_reference
 
 from stratavm.base.errors import GuestFrame
-from stratavm.base.importing import partial
+from stratavm.base.importing import importing, partial
 from stratavm.runtime import codemap
+
+NOT_TOLD = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # no array is so long
 
 
 def poison(vmctx):
@@ -67,8 +70,13 @@ def found_type(act):
 
 
 def fault_detail(act, found_id):
-    """Where a memory fault hit, if it was one, and what a cast found that failed: ``found_type`` said so at once."""
+    """Where a memory fault hit, if it was one, which element of an array a guest wanted that has fewer, and what a cast
+    found that failed: ``found_type`` said so at once."""
     vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
+    if act.trap_kind == TRAP_ARRAY_OUT_OF_BOUNDS and act.fault_address != NOT_TOLD:
+        with importing:
+            from stratavm.contract.objects import outside
+        return outside(1, act.fault_address & 0xFFFFFFFF, act.fault_address >> 32)
     if act.trap_kind != TRAP_CAST_FAILURE and (act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0):
         return ""
     if vm == cython.NULL or vm.magic != MAGIC_VMCTX:

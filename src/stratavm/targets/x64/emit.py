@@ -616,7 +616,7 @@ class Emitter(ObjectEmitter):
         if op == P_CALL_BUILTIN:
             return self.call_builtin(inst, ops)
         if op == P_TRAP_IF:
-            return emit_jcc(self.b, inst.cc, self.cold(COLD_TRAP, inst.aux))
+            return self.trap_if(inst)
         if op == P_POLL:
             return self.poll(inst, ops)
         if op == P_FUEL:

@@ -87,6 +87,9 @@ cdef class ValueEmitter:
     cdef int landing_site(self, uint32_t block) except -1 nogil
     cdef int place_landings(self) noexcept nogil
     cdef int explicit_trap(self, uint32_t kind) except -1 nogil
+    cdef int trap_if(self, MInst* inst) except -1 nogil
+    cdef uint32_t compared(self, uint32_t number) noexcept nogil
+    cdef uint32_t left_in(self, uint32_t loc, uint32_t number) noexcept nogil
     cdef uint32_t held_at(self, uint32_t loc) noexcept nogil
     cdef int load_pool(self, uint32_t width, uint32_t xmm, uint32_t offset) except -1 nogil
     cdef uint32_t skip(self, uint32_t cc) except? 0xFFFFFFFF nogil

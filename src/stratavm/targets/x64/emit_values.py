@@ -11,6 +11,7 @@ from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 from cython.cimports.stratavm.contract._gen_layout import (
     NO_FRAME,
+    TRAP_ARRAY_OUT_OF_BOUNDS,
     TRAP_DIV_BY_ZERO,
     TRAP_INT_OVERFLOW,
     TRAP_INVALID_CONVERSION,
@@ -41,6 +42,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_BSR_RR,
     MOP_CDQ,
     MOP_CMP_RI,
+    MOP_CMP_RM,
     MOP_CVTSI2SD_RR,
     MOP_CVTSI2SS_RR,
     MOP_CVTTSD2SI_RR,
@@ -133,7 +135,14 @@ from cython.cimports.stratavm.targets.x64.sequences import (
     emit_setcc,
 )
 
-from stratavm.contract.layout import HELD_ABOVE_SP, HELD_BELOW_FP, HELD_MOST, HELD_REGISTER, HELD_SHIFT
+from stratavm.contract.layout import (
+    HELD_ABOVE_SP,
+    HELD_BELOW_FP,
+    HELD_MOST,
+    HELD_REGISTER,
+    HELD_SECOND,
+    HELD_SHIFT,
+)
 from stratavm.targets.x64.target import X64
 
 U32_MAX = cython.declare(int64_t, 0xFFFFFFFF)
@@ -145,6 +154,7 @@ HELD = cython.declare(uint32_t, HELD_SHIFT)
 REGISTER = cython.declare(uint32_t, HELD_REGISTER)
 ABOVE_SP = cython.declare(uint32_t, HELD_ABOVE_SP)
 BELOW_FP = cython.declare(uint32_t, HELD_BELOW_FP)
+SECOND = cython.declare(uint32_t, HELD_SECOND)
 MOST_HELD = cython.declare(int64_t, HELD_MOST)
 
 
@@ -302,6 +312,54 @@ class ValueEmitter:
         if self.frame.base == RBP and 0 <= -at <= MOST_HELD:
             return (BELOW_FP | cython.cast(uint32_t, -at) << 2) << HELD
         return 0
+
+    def trap_if(self, inst):
+        """A trap where a condition holds."""
+        kind: uint32_t = inst.aux
+        if kind == TRAP_ARRAY_OUT_OF_BOUNDS:
+            kind |= self.compared(cython.cast(uint32_t, inst - self.m.insts))
+        return emit_jcc(self.b, inst.cc, self.cold(COLD_TRAP, kind))
+
+    def compared(self, number):
+        """Where the index and the array are that the instruction before has compared, as it stands beside the kind; 0
+        where a trap cannot say so."""
+        index: uint32_t
+        array: uint32_t
+        test: cython.pointer(MInst) = cython.address(self.m.insts[number - 1])
+        ops: cython.pointer(MOperand) = self.m.operands + test.ops
+        if test.op != MOP_CMP_RM or test.nops != 2:
+            return 0
+        index = self.held_at(self.left_in(ops[0].loc, number)) >> HELD
+        array = self.held_at(self.left_in(ops[1].loc, number)) >> HELD
+        if index == 0 or array == 0 or (index | array) >> SECOND:
+            return 0
+        return (index | array << SECOND) << HELD
+
+    def left_in(self, loc, number):
+        """Where a value is, before an instruction, that the one before it had in a register: there, or where it was
+        fetched from; NO_LOC where moves have overwritten both."""
+        low: uint32_t = 0
+        high: uint32_t = self.m.n_moves
+        middle: uint32_t
+        source: uint32_t = NO_LOC
+        stays: cython.bint = True
+        mv: cython.pointer(Move)
+        while low < high:  # the first move that may have fetched it
+            middle = (low + high) >> 1
+            if self.m.moves[middle].at < number - 1:
+                low = middle + 1
+            else:
+                high = middle
+        while low < self.m.n_moves and self.m.moves[low].at <= number:
+            mv = cython.address(self.m.moves[low])
+            if mv.dst == source:
+                source = NO_LOC
+            if mv.dst == loc and mv.at < number:
+                source = mv.src
+            elif mv.dst == loc:
+                stays = False
+            low += 1
+        return loc if stays else source
 
     def load_pool(self, width, xmm, offset):
         """A float constant into an XMM register."""

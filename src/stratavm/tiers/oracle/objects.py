@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import Final
-from stratavm.base.words import counted
 from stratavm.contract.objects import (
     I31_BITS,
     I31_TAG,
@@ -19,6 +18,7 @@ from stratavm.contract.objects import (
     getter,
     new_array,
     new_struct,
+    outside,
     setter,
 )
 from stratavm.heap.layout import storage_size
@@ -40,7 +40,7 @@ def there(raw: int, trap: str) -> int:
 def inside(count: int, index: int, length: int) -> None:
     """Trap unless so many elements from an index on lie in an array."""
     if index + count > length:
-        raise Trap("array_out_of_bounds", detail=f"{counted(count, 'element')} at {index}, the array has {length}")
+        raise Trap("array_out_of_bounds", detail=outside(count, index, length))
 
 
 # ---- structs ----
