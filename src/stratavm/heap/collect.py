@@ -9,11 +9,15 @@ from cython.cimports.stratavm.heap.mark import drain, forget_logged, mark_logged
 from cython.cimports.stratavm.heap.pace import (
     averaged,
     bytes_between,
+    bytes_near,
     due_after,
+    due_near,
     growth_allowed,
     next_born,
     next_nursery,
     next_rate,
+    nursery_near,
+    runway_near,
     runway_within,
     share_beside,
     time_for_new,
@@ -27,6 +31,7 @@ from cython.cimports.stratavm.heap.space import (
     free_new,
     free_unmarked,
     mark_fresh,
+    room_left,
 )
 from cython.cimports.stratavm.heap.state import (
     AT_CLEANING,
@@ -187,11 +192,14 @@ def size_nursery(
     """How many bytes are handed out before the next look at new objects, after one at so many that took so long behind
     its roots: of these there are as many however small the nursery is."""
     size: uint64_t = next_nursery(state.nursery, took, look.most, state.rate, look.keeping, look.given_up)
+    room: uint64_t = room_left(state)
+    size = nursery_near(size, room)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
     tell_of(state, NOTE_NURSERY, state.nursery, took, state.rate, size)
     if note != cython.NULL:
         note[0], note[1], note[2], note[3], note[4] = state.nursery, took, look.most, size, state.rate
         note[5], note[6], note[7], note[8] = look.keeping, look.given_up, made, look.budget
+        note[9] = room
     state.nursery = size
 
 
@@ -214,19 +222,34 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
         state.runway = state.trigger // 2
         return
     allowed: uint64_t = growth_allowed(live, state.born, state.rate, state.soft, state.share)
+    guests: uint64_t = share_beside(live, state.rate, 0, 0)
+    runway: uint64_t = runway_within(
+        allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking, guests
+    )
+    trigger: uint64_t = due_after(allowed, runway, live, state.rate, state.survival, state.speed, state.looking, guests)
+    room: uint64_t = room_near(state)
+    if state.incremental:
+        runway = runway_near(runway, room, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking)
+        trigger = due_near(trigger, runway, room)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_GROWTH)
     tell_of(state, NOTE_GROWTH, live, state.born, state.rate, allowed)
     if note != cython.NULL:
         note[0], note[1], note[2], note[3] = live, state.born, state.rate, state.soft
         note[4], note[5] = state.share, allowed
         note[6], note[7] = state.grown_before, state.grown
-    guests: uint64_t = share_beside(live, state.rate, 0, 0)
-    state.runway = runway_within(
-        allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking, guests
-    )
-    state.trigger = due_after(
-        allowed, state.runway, live, state.rate, state.survival, state.speed, state.looking, guests
-    )
+        note[8], note[9], note[10] = room, runway, trigger
+        note[11], note[12], note[13] = state.survival, state.speed, state.looking
+    state.runway, state.trigger = runway, trigger
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def room_near(state: cython.pointer(HeapState)) -> uint64_t:
+    """Bytes that may grow old below the limit. A nursery is made before anybody sees that slices should begin, and
+    another one between the last of them and the end."""
+    room: uint64_t = room_left(state)
+    return room - min(2 * state.nursery, room)
 
 
 @cython.cfunc
@@ -238,8 +261,13 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
     grown: uint64_t = state.grown - state.grown_before
     runway: uint64_t = state.runway - min(grown, state.runway)
     guests: uint64_t = share_beside(state.to_look_at, state.rate, state.runway, grown)
-    state.slice_bytes = bytes_between(
+    between: uint64_t = bytes_between(
         left, state.rate, state.slice_ns, runway, state.survival, state.speed, state.looking, guests
+    )
+    unseen: uint64_t = state.live_bytes - min(grown + state.sliced, state.live_bytes)
+    room: uint64_t = room_near(state)
+    state.slice_bytes = bytes_near(
+        between, left, unseen, state.rate, state.slice_ns, state.survival, state.speed, state.looking, room
     )
     state.next_slice = state.handed + state.allocated + state.slice_bytes
     note: cython.pointer(uint64_t) = new_note(state, NOTE_SLICES)
@@ -248,6 +276,7 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
         note[0], note[1], note[2] = left, state.rate, state.slice_ns
         note[3], note[4] = runway, state.slice_bytes
         note[5], note[6], note[7], note[8] = state.survival, state.speed, state.looking, guests
+        note[9], note[10] = unseen, room
 
 
 @cython.cfunc
@@ -501,9 +530,11 @@ def end_cycle(state: cython.pointer(HeapState)) -> cython.void:
 def finish(state, rooted):
     """All that is left of what goes on in slices, in this pause. Where roots are not ``rooted``, or writes were not
     noted, all that is new counts as reachable."""
+    before: uint64_t = state.looked_at
     stand_still(state)
     turn(state, AT_OLD)
     drain(state, 0, 0)
+    state.sliced += state.looked_at - before  # else what lives would seem to be less, and the next to be due later
     look: Look
     if rooted:
         look.brief = False

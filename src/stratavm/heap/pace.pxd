@@ -37,6 +37,29 @@ cpdef uint64_t runway_within(
     uint64_t looking,
     uint64_t guests,
 ) noexcept nogil
+cpdef uint64_t runway_near(
+    uint64_t runway,
+    uint64_t room,
+    uint64_t live,
+    uint64_t rate,
+    uint64_t slice_ns,
+    uint64_t survival,
+    uint64_t speed,
+    uint64_t looking,
+) noexcept nogil
+cpdef uint64_t due_near(uint64_t due, uint64_t runway, uint64_t room) noexcept nogil
+cpdef uint64_t nursery_near(uint64_t nursery, uint64_t room) noexcept nogil
+cpdef uint64_t bytes_near(
+    uint64_t between,
+    uint64_t left,
+    uint64_t unseen,
+    uint64_t rate,
+    uint64_t slice_ns,
+    uint64_t survival,
+    uint64_t speed,
+    uint64_t looking,
+    uint64_t room,
+) noexcept nogil
 cpdef bint lives_on(uint64_t survival, uint64_t tenured) noexcept nogil
 cpdef uint64_t averaged(uint64_t before, uint64_t seen) noexcept nogil
 cpdef uint64_t next_rate(uint64_t rate, uint64_t looked_at, uint64_t took_ns) noexcept nogil

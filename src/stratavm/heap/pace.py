@@ -21,6 +21,8 @@ LATE_SHARE = cython.declare(uint64_t, 225)
 """That they have where more than four times as much has grown old as was to."""
 SHORT_US = cython.declare(uint64_t, 7_500)
 LONG_US = cython.declare(uint64_t, 15_000)
+NEAR_SHARE = cython.declare(uint64_t, 25)
+"""That they have at least where the limit would else be reached before slices end."""
 WORST_SHARE = cython.declare(uint64_t, 300)
 """Thousandths that they have of any ten milliseconds at least, with what is before slices and behind them."""
 LEAST_SLICED = cython.declare(uint64_t, 100)
@@ -127,6 +129,56 @@ def runway_within(allowed, live, rate, slice_ns, survival, speed, looking, guest
     if seldom <= min(live // 2, allowed * 8):
         return max(allowed // 8, seldom // 4 * 5)
     return max(allowed // 8, min(grown, allowed * 2))
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def grown_near(
+    live: uint64_t, rate: uint64_t, slice_ns: uint64_t, survival: uint64_t, speed: uint64_t, looking: uint64_t
+) -> uint64_t:
+    """Bytes that grow old while slices look at ``live`` bytes and leave guests ``NEAR_SHARE``."""
+    slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
+    dense: uint64_t = dense_near(slice_ns, speed, looking)
+    return min(dense, MOST_GROWN // slices) * slices // 1000 * min(survival, 1000)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def dense_near(slice_ns: uint64_t, speed: uint64_t, looking: uint64_t) -> uint64_t:
+    """Bytes between two slices that leave guests ``NEAR_SHARE``."""
+    return max(SMALLEST // 2, made_in(slice_ns, speed) * 1000 // slices_most(looking, NEAR_SHARE))
+
+
+def runway_near(runway, room, live, rate, slice_ns, survival, speed, looking):
+    """How many bytes may grow old while slices go on, of ``room`` that are left below the limit: ``runway`` if that is
+    far, and no more than a third of what is left. As much is then left for what grows before, and for what of both will
+    be garbage that only the next slices find. But as many as do if guests have ``NEAR_SHARE`` of the time meanwhile."""
+    least: uint64_t = grown_near(live, rate, slice_ns, survival, speed, looking)
+    return min(runway, max(room // 3, least), room)
+
+
+def due_near(due, runway, room):
+    """How many bytes grow old before slices begin, ``due`` if the limit is far: no more than leave the runway below it,
+    and an eighth of what is left, for holes that are too small."""
+    return min(due, max(room - min(runway + room // 8, room), SMALLEST))
+
+
+def nursery_near(nursery, room):
+    """How many bytes may be handed out before a look at new objects, ``nursery`` if the limit is far: no more than a
+    quarter of what is left below it, so that it is looks that find what died young, and not who finds no room."""
+    return max(min(nursery, room // 4), SMALLEST)
+
+
+def bytes_near(between, left, unseen, rate, slice_ns, survival, speed, looking, room):
+    """How many bytes may be handed out between two slices, ``between`` if the limit is far: so few that slices look at
+    all that is left before ``room`` bytes have grown old, which are left below it; but guests have ``NEAR_SHARE`` of
+    the time. Less than ``left`` may be what is thought, but no more than ``unseen`` can be; of that at least a quarter
+    is looked at."""
+    slices: uint64_t = max(left, unseen // 4) * 1000 // max(rate * slice_ns, 1) + 1
+    made: uint64_t = min(room, MOST_GROWN) * 1000 // max(survival, 1)
+    return min(between, max(made // slices, dense_near(slice_ns, speed, looking)))
 
 
 def lives_on(survival, tenured):

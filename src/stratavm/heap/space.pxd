@@ -9,6 +9,7 @@ cdef bint reserve_space(HeapState* state, uint64_t limit) noexcept nogil
 cdef void give_space(HeapState* state) noexcept nogil
 cdef char* room_for(HeapState* state, uint64_t size, bint soon) noexcept nogil
 cdef char* large_room(HeapState* state, uint64_t size) noexcept nogil
+cdef uint64_t room_left(HeapState* state) noexcept nogil
 cdef void close_windows(HeapState* state) noexcept nogil
 cdef void learn(HeapState* state, uint32_t block) noexcept nogil
 cdef void forget_holes(HeapState* state) noexcept nogil

@@ -463,6 +463,17 @@ def is_thin(state):
     )
 
 
+def room_left(state):
+    """Bytes below the limit that may still be handed out: blocks that nobody uses, and holes. Behind the middle of the
+    heap it is fewer of these the less is ahead of the search, which has passed over some."""
+    used: uint64_t = (cython.cast(uint64_t, state.used_blocks) - state.leaving) * BLOCK
+    holes: uint64_t = used - min(state.live_bytes + state.allocated, used)
+    ahead: uint64_t = 2 * cython.cast(uint64_t, state.n_blocks - min(state.block, state.n_blocks))
+    if ahead < state.n_blocks:
+        holes = holes // state.n_blocks * ahead
+    return cython.cast(uint64_t, state.most_blocks) * BLOCK - used + holes
+
+
 @cython.cfunc
 @cython.inline
 @cython.nogil

@@ -17,11 +17,18 @@ from stratavm.heap.heap import Heap
 from stratavm.heap.layout import layout_of
 from stratavm.heap.pace import (
     bytes_between,
+    bytes_near,
+    due_after,
+    due_near,
     growth_allowed,
     next_born,
     next_nursery,
     next_rate,
+    nursery_near,
     root_of,
+    runway_near,
+    runway_within,
+    share_beside,
     time_for_new,
     time_to_look,
 )
@@ -650,10 +657,32 @@ def test_what_grows_old_is_counted_by_the_guests_time() -> None:
     assert next_born(0, 1 << 40, 1_000_000) == 1 << 22  # large ones
 
 
+def nursery_noted(values: list[int]) -> None:
+    """That of a nursery."""
+    nursery, took, most, decided, rate, keeping, given_up, *_, room = values[:10]
+    assert nursery_near(next_nursery(nursery, took, most, rate, keeping, bool(given_up)), room) == decided
+
+
+def growth_noted(values: list[int]) -> None:
+    """That of what may grow, and of how much of it before slices begin and while they go on, of 0.5 ms each."""
+    live, _, rate, _, _, allowed, _, _, room, runway, trigger, *rest = values
+    assert growth_allowed(*values[:5]) == allowed
+    guests = share_beside(live, rate, 0, 0)
+    far = runway_within(allowed, live, rate, 500_000, *rest, guests)
+    assert runway_near(far, room, live, rate, 500_000, *rest) == runway
+    assert due_near(due_after(allowed, far, live, rate, *rest, guests), runway, room) == trigger
+
+
+def slices_noted(values: list[int]) -> None:
+    """That of what is handed out between two slices."""
+    left, rate, slice_ns, runway, decided, *rest, guests, unseen, room = values[:11]
+    between = bytes_between(left, rate, slice_ns, runway, *rest, guests)
+    assert bytes_near(between, left, unseen, rate, slice_ns, *rest, room) == decided
+
+
 def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     """Made again from the note it is the same; constants, for comparison, are not decisions."""
-    decide = {1: next_nursery, 2: growth_allowed, 3: bytes_between}
-    takes = {1: (0, 1, 2, 4, 5, 6, 3), 2: (0, 1, 2, 3, 4, 5), 3: (0, 1, 2, 3, 5, 6, 7, 8, 4)}
+    decide = {1: nursery_noted, 2: growth_noted, 3: slices_noted}
     guest = Guest(0, how=SLICES)
     guest.heap.grow_within(32 << 20, 400)
     guest.heap.watch(10_000)
@@ -668,8 +697,7 @@ def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     for kind, _, *values in notes:
         if kind == 1:
             assert values[8] == time_to_look(values[2], values[7], values[5])
-        *given, decided = (values[at] for at in takes[kind])
-        assert decide[kind](*given) == decided
+        decide[kind](values)
     assert {values[3:5] == [32 << 20, 400] for kind, _, *values in notes if kind == 2} == {True}
     guest.heap.fix(1 << 20, 100_000, 1000)
     guest.heap.read_journal()
