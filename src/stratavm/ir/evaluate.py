@@ -185,7 +185,7 @@ class Evaluation:
         if name == "throw_ref":
             raise self.thrown
         if name == "exn":
-            return self.instance.exn_ref(self.thrown)
+            return self.instance.exn_ref(self.thrown, self)
         tag, raws = self.instance.caught(self.thrown)
         return raws[c - 1] if c else self.number(tag)
 

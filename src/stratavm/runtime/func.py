@@ -153,12 +153,12 @@ class FuncRef:
         raws: list = self.run_cells(args)  # nothing of Python's runs between cells, which are looked at, and here
         return raws if self.store.objects is None else self.store.show(raws, self.results)
 
-    def call_by_guest(self, args: list) -> list:
+    def call_by_guest(self, args: list, run: object) -> list:
         """``call_raw`` by a guest that the oracle runs, of what the oracle does not run: to be closed or abandoned
-        midway ends no calls between guests, here or in machine code."""
+        midway ends no calls between guests, here or in machine code. ``run`` waits while cells have what it gave."""
         if self.store is None or is_closed(self.store):
             raise Closed("the store of this function is closed")
-        return self.run_cells(args)
+        return run_in_cells(self, args, run)
 
     def concerned(self):
         """The instance that a call abandoned midway leaves inconsistent, or None."""
@@ -191,22 +191,8 @@ class FuncRef:
         return results
 
     def run_cells(self, args):
-        """Run on cells. They have memory of their own, and not the stack's, which a greenlet may leave."""
-        n: cython.size_t = 2 * max(len(self.params), len(self.results))
-        kept: cython.pointer(ResultCells) = cython.cast(
-            cython.pointer(ResultCells), calloc(1, cython.sizeof(ResultCells) + n * cython.sizeof(uint64_t))
-        )
-        if kept == cython.NULL:
-            raise MemoryError("no memory for arguments")
-        cells: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), kept + 1)
-        keep_cells(kept, self.store.exec, cells, n)
-        try:
-            fill_cells(self.store, cells, args, self.params, self.type.params)
-            self.go(cells)
-            return read_cells(cells, self.results)
-        finally:
-            drop_cells(kept)
-            free(kept)
+        """Run on cells."""
+        return run_in_cells(self, args, None)
 
     def go(self, cells):
         """Enter the store and run, with arguments and results in cells; raises what the call ends with."""
@@ -214,6 +200,31 @@ class FuncRef:
 
     def __repr__(self) -> str:
         return f"<function {printable(self.name) or hex(self.raw)} {self.type}>"
+
+
+@cython.cfunc
+def run_in_cells(function: FuncRef, args: list, run: object) -> list:
+    """Run on cells. They have memory of their own, and not the stack's, which a greenlet may leave. Until they have the
+    arguments, and once they have gone, a ``run`` that gave them may be the only one that has what they refer to."""
+    n: cython.size_t = 2 * max(len(function.params), len(function.results))
+    kept: cython.pointer(ResultCells) = cython.cast(
+        cython.pointer(ResultCells), calloc(1, cython.sizeof(ResultCells) + n * cython.sizeof(uint64_t))
+    )
+    if kept == cython.NULL:
+        raise MemoryError("no memory for arguments")
+    cells: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), kept + 1)
+    keep_cells(kept, function.store.exec, cells, n)
+    try:
+        fill_cells(function.store, cells, args, function.params, function.type.params)
+        if run is not None:
+            run.waits = True
+        function.go(cells)
+        return read_cells(cells, function.results)
+    finally:
+        if run is not None:
+            run.waits = False
+        drop_cells(kept)
+        free(kept)
 
 
 @cython.cclass

@@ -617,9 +617,14 @@ class Instance:
         """The tag's key and the raw values of an exception that guests may catch; None for any other."""
         return caught_by(self.store, error)
 
-    def exn_ref(self, error: BaseException) -> int:
-        """An exnref to an exception that guests may catch."""
-        return exnref_of(self.store, error)
+    def exn_ref(self, error: BaseException, run: object) -> int:
+        """An exnref to an exception that guests may catch. Once it is made, ``run`` alone has it."""
+        waited: object = run.waits
+        run.waits = True
+        try:
+            return exnref_of(self.store, error)
+        finally:
+            run.waits = waited
 
     # ---- objects, for the oracle ----
 

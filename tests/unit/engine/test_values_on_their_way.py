@@ -1,7 +1,9 @@
-"""What Python gives to a new global, a new table or a grown one is held while these are made, whatever collects."""
+"""What Python gives to a new global, a new table or a grown one is held while these are made, whatever collects; and so
+is what guests and host functions give each other."""
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 from collections.abc import Callable
@@ -10,7 +12,22 @@ from typing import Any
 
 import pytest
 
-from stratavm import Global, Store, StoreBusy, StoreLimits, Table
+from stratavm import (
+    Config,
+    Engine,
+    GcConfig,
+    Global,
+    Linker,
+    Module,
+    ResourceLimit,
+    Store,
+    StoreBusy,
+    StoreLimits,
+    Table,
+)
+from stratavm.module.features import DEFAULT
+from stratavm.runtime.limits import GcConstants
+from stratavm.tiers.oracle import machine
 
 
 class Thing:
@@ -130,3 +147,69 @@ def test_a_subclass_makes_its_own() -> None:
     thing = Thing()
     made = Named.new(Store(), "externref", thing)
     assert (made.name, made.value) == ("named", thing)
+
+
+CALLS = """(module
+  (type $node (struct (field $number i32)))
+  (type $row (array i8))
+  (import "host" "next" (func $next (param (ref $node)) (result (ref $node))))
+  (tag $tag (param i32))
+  (global $last (mut (ref null $node)) (ref.null $node))
+  (global $row (mut (ref null $row)) (ref.null $row))
+  (global $first (mut exnref) (ref.null exn))
+  (func (export "called") (param i32) (result i32)
+    (struct.get $node $number (call $next (struct.new $node (local.get 0)))))
+  (func (export "tail_called") (param i32) (result (ref $node)) (return_call $next (struct.new $node (local.get 0))))
+  (func (export "caught") (param i32) (result i32) (local $second exnref)
+    (local.set $second
+      (block $caught (result exnref)
+        (try_table (catch_all_ref $caught) (throw $tag (local.get 0)))
+        (unreachable)))
+    (block $number (result i32)
+      (try_table (catch $tag $number) (throw_ref (local.get $second)))
+      (unreachable)))
+  (func (export "others")
+    (global.set $row (array.new_default $row (i32.const 16000)))
+    (global.set $row (array.new_default $row (i32.const 16000)))
+    (global.set $row (array.new_default $row (i32.const 16000)))
+    (global.set $row (array.new_default $row (i32.const 16000)))
+    (global.set $row (array.new_default $row (i32.const 16000)))
+    (global.set $last (struct.new $node (i32.const -1)))
+    (global.set $first
+      (block $caught (result exnref)
+        (try_table (catch_all_ref $caught) (throw $tag (i32.const -1)))
+        (unreachable)))))"""
+
+
+@pytest.mark.parametrize("name", ["called", "tail_called", "caught"])
+def test_a_guest_without_machine_code_and_the_host_give_each_other_objects(name: str) -> None:
+    """A guest that runs between, and collects, leaves what is on its way."""
+    config = GcConfig(constants=GcConstants(nursery_bytes=1 << 15))
+    engine = Engine(Config(tier="oracle", features=DEFAULT | {"gc"}, gc=config))
+    module, store, linker = Module(CALLS, engine=engine), Store(engine, limits=StoreLimits(handles=4)), Linker(engine)
+    node = module.object_type("node")
+    linker.define("host", "next", lambda given: node.new(store, [given[0] + 1]))
+    exports = linker.instantiate(store, module).exports
+    others = 0
+
+    def lines(frame: FrameType, event: str, argument: object) -> Callable[..., Any] | None:
+        nonlocal others
+        if frame.f_code.co_filename != machine.__file__:
+            return None
+        sys.settrace(None)
+        with contextlib.suppress(ResourceLimit):  # of exceptions, where it is not known which are held
+            exports.others()
+        others += 1
+        sys.settrace(lines)
+        return lines
+
+    tracer = sys.gettrace()
+    for _ in range(8):  # from here on each exception that a guest keeps has the handle of another one
+        exports.others()
+    try:
+        sys.settrace(lines)
+        found = exports[name](7)
+    finally:
+        sys.settrace(tracer)
+    assert others
+    assert (found if isinstance(found, int) else found["number"]) == 7 + (name != "caught")

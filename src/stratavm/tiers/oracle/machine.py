@@ -61,7 +61,9 @@ class Frames(list[Frame]):
     """Guest calls in progress, the innermost last."""
 
     waits = False
-    """For a function of the host, or for what keeps an exception: all values are in the frames."""
+    """For a function of the host, or for what keeps an exception: all values are in the frames, or where that has them.
+    It says so itself: of what is on its way to it, or back, nothing else knows, and here a signal's handler, a function
+    that traces, or Python's collector may run guests at each line."""
     results: Sequence[int] = ()
     """Once it has ended, for whoever ends the run: what these refer to is nobody's yet."""
 
@@ -279,23 +281,11 @@ def _call(frames: Frames, budget: Budget, callee: Callee) -> None:
 
 def _call_host(frames: Frames, budget: Budget, callee: Callee, args: list[int]) -> list[int]:
     """Call what runs elsewhere; meanwhile the frames hold all values but those arguments."""
-    frames.waits = True
     try:
-        return callee.call_by_guest(args)
+        return callee.call_by_guest(args, frames)
     except BaseException as error:
         budget.theirs = error
         raise
-    finally:
-        frames.waits = False
-
-
-def _exn_ref(frames: Frames, instance: InstanceLike, error: BaseException) -> int:
-    """Keep an exception: others that no guest holds may go."""
-    frames.waits = True
-    try:
-        return instance.exn_ref(error)
-    finally:
-        frames.waits = False
 
 
 def _catch(frames: Frames, budget: Budget, error: BaseException) -> bool:
@@ -316,9 +306,9 @@ def _catch(frames: Frames, budget: Budget, error: BaseException) -> bool:
         given = [] if clause.tag is None else values
         frame.stack[clause.label.height :] = given  # first: what runs as it is kept looks there
         if clause.gives:
-            frame.stack.append(_exn_ref(frames, instance, error))
+            frame.stack.append(instance.exn_ref(error, frames))
         if clause.keeps is not None:
-            frame.locals[clause.keeps] = _exn_ref(frames, instance, error)
+            frame.locals[clause.keeps] = instance.exn_ref(error, frames)
         frame.pc = clause.label.pc
         return True
     return False

@@ -71,8 +71,9 @@ class Callee(Protocol):
     def guest(self) -> tuple[InstanceLike, int] | None:
         """Instance and index among its defined functions if the oracle shall run it; else None: ``call_by_guest``."""
 
-    def call_by_guest(self, args: list[int]) -> list[int]:
-        """Call it on behalf of a guest, from raw bits to raw bits."""
+    def call_by_guest(self, args: list[int], run: Run) -> list[int]:
+        """Call it on behalf of a guest, from raw bits to raw bits. The run waits from when it is known what these refer
+        to until the results are there."""
 
 
 class Run(Protocol):
@@ -164,8 +165,9 @@ class InstanceLike(Protocol):
     def caught(self, error: BaseException) -> tuple[object, list[int]] | None:
         """The tag's key and the raw values of a ``WasmException``; None for one that its guests may not catch."""
 
-    def exn_ref(self, error: BaseException) -> int:
-        """The raw exnref to an exception that its guests may catch."""
+    def exn_ref(self, error: BaseException, run: Run) -> int:
+        """The raw exnref to an exception that its guests may catch; others that no guest holds may go, while the run
+        waits for it."""
 
     def begin_run(self, run: Run) -> None:
         """Frames begin to hold raw values; the innermost of those that have not ended."""
