@@ -29,12 +29,12 @@ def tell_of_heap(options: Options, store: Store, name: str) -> int:
     """Say, and write, what was asked for; the exit code where something cannot be written. The guest's own end, which
     may be an error, is reported besides."""
     notes = store.gc_journal() if options.gc_log or options.gc_plot else []
-    try:
+    code = output.FAILED if options.gc_log else 0
+    with output.whoever_listens():
         if options.gc_log:
             _log(notes, store)
-    finally:  # standard error may be gone
-        code = _files(options, store, name, notes)
-    return code
+            code = 0
+    return _files(options, store, name, notes) or code
 
 
 def _files(options: Options, store: Store, name: str, notes: list[tuple[int, ...]]) -> int:

@@ -147,7 +147,8 @@ def _report(module: Module, top: int | None) -> None:
     """What ``--tier-report`` asks for."""
     from stratavm.cli.verdicts import print_verdicts
 
-    print_verdicts(module, top)
+    with output.whoever_listens():  # the guest's own end is reported besides
+        print_verdicts(module, top)
 
 
 def names_of(module: Module) -> list[str] | None:

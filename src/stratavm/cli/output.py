@@ -80,7 +80,7 @@ def failure(error: BaseException, *, json: bool = False, module: str = "", end: 
         except OSError as worse:  # standard output is what failed
             error, end = worse, None
     abandon_unless_writable()
-    with _whoever_listens():
+    with whoever_listens():
         _tell(error, module, end)
     return code
 
@@ -96,7 +96,7 @@ def interrupted(*, json: bool = False) -> int:
 
 
 @contextmanager
-def _whoever_listens() -> Iterator[None]:
+def whoever_listens() -> Iterator[None]:
     """For words on standard error: where nobody reads them, the exit code has to do."""
     try:
         yield
@@ -149,7 +149,8 @@ def complain(message: str, hint: str = "") -> None:
         return
     mark = paint("strata:", "error", sys.stderr)
     advice = paint(f"(hint: {hint})", "hint", sys.stderr) if hint else ""
-    print(mark, message, *([advice] if advice else []), file=sys.stderr)
+    with whoever_listens():
+        print(mark, message, *([advice] if advice else []), file=sys.stderr)
 
 
 def paint(text: str, style: str, stream: TextIO | None) -> str:
@@ -216,7 +217,7 @@ def _lines(error: BaseException) -> list[str]:
 def note(message: str) -> None:
     """A remark for people, on standard error."""
     if sys.stderr is not None:
-        with _whoever_listens():
+        with whoever_listens():
             print(f"strata: {message}\n", end="", file=sys.stderr)  # in one piece: others may write, too
 
 

@@ -124,6 +124,34 @@ def test_files_that_cannot_be_written(strata, write, tmp_path, option):
     assert f"strata: {option} /dev/full: No space left on device" in err
 
 
+@pytest.mark.parametrize(
+    ("asked", "end", "code"),
+    [
+        (("--gc-log",), "(call $exit (i32.const 7))", 7),
+        (("--gc-log",), "(loop (br 0))", 124),
+        (("--gc-log",), "", 1),
+        (("--heap-dump", "/dev/full"), "(call $exit (i32.const 7))", 7),
+        (("--tier-report",), "(unreachable)", 134),
+        (("--tier-report",), "", 0),
+        (("--profile-out", "/dev/full"), "(call $exit (i32.const 7))", 7),
+    ],
+)
+def test_a_full_standard_error_leaves_the_programs_end_what_it_is(write, tmp_path, asked, end, code):
+    """Nobody reads what was asked for: a log that is lost is a failure where the program itself ended well."""
+    dump = tmp_path / "d"
+    more = () if "--heap-dump" in asked else ("--heap-dump", str(dump))
+    command = [sys.executable, "-m", "stratavm", "run", "--proposal", "gc", "--timeout", "0.3", *asked, *more]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, write(end, "1000")],
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            env={**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1])},
+        )
+    assert done.returncode == code
+    assert not more or dump.exists()
+
+
 def test_a_log_of_an_isolated_guest_is_not_promised(strata, write):
     """Nobody looks behind that wall."""
     code, _, err = strata("run", "--isolate", "--gc-log", write())
