@@ -131,7 +131,7 @@ def _module_facts(binary: bytes, text: str | None, found: Outline, features: fro
         "counts": {"bytes": len(binary)} | _counts(model),
         "proposals": list(needed),
         "imports": [
-            (i.label, i.kind, describe_extern(i.type), said)
+            (i.label, i.kind, describe_extern(i.type, model), said)
             for i, said in zip(model.imports, availability, strict=True)
         ],
         "exports": [(e.name, e.kind, _export_type(model, e)) for e in model.exports],
@@ -191,7 +191,7 @@ def _told(error: ModuleError) -> str:
 def _export_type(model: m.Module, export: m.Export) -> str:
     """The type of an export; empty where it names nothing that is there."""
     try:
-        return describe_extern(model.export_type(export))
+        return describe_extern(model.export_type(export), model)
     except (IndexError, AssertionError):
         return ""
 

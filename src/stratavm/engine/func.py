@@ -39,7 +39,15 @@ from stratavm.engine import pyfacts
 from stratavm.engine.events import HostFunctionCreated
 from stratavm.engine.host import Caller
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import TYPED, arguments_to_raw, results_from_raw, signature, signature_in, value_types
+from stratavm.runtime.values import (
+    TYPED,
+    arguments_to_raw,
+    results_from_raw,
+    signature,
+    signature_in,
+    told,
+    value_types,
+)
 from stratavm.spec.types import FIRST_CONCRETE, FIRST_RESOLVED, FuncType, type_name
 
 driver = cython.declare(object, None)  # of asynchronous calls, at the first
@@ -146,12 +154,12 @@ class Func:
         raws: list = []
         try:
             try:
-                raws = arguments_to_raw(self.name, self.type, values, self.store)
+                raws = arguments_to_raw(self.name, self.native.type, values, self.store)
             except ResourceLimit as error:
                 self.store.free_handles(error, 1)
-                raws = arguments_to_raw(self.name, self.type, values, self.store)
+                raws = arguments_to_raw(self.name, self.native.type, values, self.store)
             raws = self.native.call_raw(raws)
-            return results_from_raw(self.type, raws, self.store)
+            return results_from_raw(self.native.type, raws, self.store)
         finally:
             self.store.pinned -= 1
             objects: Objects = self.store.objects
@@ -213,7 +221,7 @@ class Func:
     @property
     def type(self) -> FuncType:
         """Parameter and result types."""
-        return self.native.type
+        return told(self.native.type, self.store)
 
     @property
     def name(self) -> str:

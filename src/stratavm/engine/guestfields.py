@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from stratavm.base.forms import TYPE_CHECKING, dataclass
 from stratavm.base.text import printable
-from stratavm.spec.types import (
-    CONCRETE,
-    REF_NULL,
-    RESOLVED,
-    FuncType,
-    ValType,
-    fields_of,
-    heap,
-    is_ref,
-    kind,
-    type_name,
-)
+from stratavm.runtime.typenames import spelled_in
+from stratavm.spec.types import FuncType, fields_of
 
 if TYPE_CHECKING:
     from stratavm.module.model import Module
@@ -49,14 +39,4 @@ def field_of(module: Module, type_index: int, field: int) -> GuestField:
     assert not isinstance(composite, FuncType)
     found = fields_of(composite)[field]
     name = module.names.fields.get(type_index, {}).get(field, "")
-    return GuestField(name, _spelled(module, found.storage), found.mutable)
-
-
-def _spelled(module: Module, type_: ValType) -> str:
-    """A value type; one of the module by its name."""
-    if not is_ref(type_) or not CONCRETE <= heap(type_) < RESOLVED:
-        return type_name(type_)
-    name = module.names.types.get(heap(type_) - CONCRETE)
-    if name is None:
-        return type_name(type_)
-    return f"(ref {'null ' if kind(type_) == REF_NULL else ''}${name})"
+    return GuestField(name, spelled_in(found.storage, module), found.mutable)

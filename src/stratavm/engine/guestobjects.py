@@ -21,14 +21,14 @@ from cython.cimports.stratavm.runtime.residents import Residence
 
 from stratavm.base.errors import Closed, ResourceLimit
 from stratavm.base.forms import Final
-from stratavm.base.importing import importing
+from stratavm.base.importing import importing, partial
 from stratavm.base.numbers import shown, truth, whole_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
 from stratavm.engine.guestfields import GuestField, field_of
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.typenames import spelled
+from stratavm.runtime.typenames import Told, named, spelled
 from stratavm.runtime.values import THROUGH_MEMORY, from_raw, to_raw
 from stratavm.spec.types import (
     ARRAY_ID,
@@ -51,6 +51,7 @@ from stratavm.spec.types import (
     is_ref,
     kind,
     resolved,
+    type_name,
 )
 from stratavm.spec.types import ref as reference_to
 
@@ -74,6 +75,11 @@ UNSET = object()
 
 
 # ---- types ----
+
+
+def said(text: str, number: int) -> str:
+    """What a value type is called, whichever number it is."""
+    return text
 
 
 @cython.auto_pickle(False)
@@ -125,7 +131,7 @@ class GuestType:
         """Whether it is ``other`` or declared below it: then its objects have the fields of that, too."""
         return is_below(self, self.type_id, other)
 
-    def ref(self, *, nullable: object = True) -> int:
+    def ref(self, *, nullable: object = True) -> Told:
         """The value type of references to its objects: of globals, tables, parameters of functions, values of tags.
 
         It is a number that means the type as long as the module, or this, is there; what is made of it keeps the type.
@@ -133,7 +139,9 @@ class GuestType:
         Args:
             nullable: whether null is a value of it: ``(ref null $t)``, else ``(ref $t)``.
         """
-        return reference_to(RESOLVED + self.type_id, truth("nullable", nullable))
+        found: object = reference_to(RESOLVED + self.type_id, truth("nullable", nullable))
+        text: str = named(type_name(found), None, self.blueprint)
+        return Told.of(found, partial(said, text))
 
     def value_type_in(self, store):
         """The type where a value type of a store is meant: references to its objects, or null."""
@@ -141,7 +149,7 @@ class GuestType:
             raise TypeError(f"expected a Store, got {type(store).__name__}")
         if cython.cast(Residence, store).runtime.types is not self.blueprint.types.home:
             raise TypeError(f"{self!r} is of another engine than {store!r}")
-        return self.ref()
+        return reference_to(RESOLVED + self.type_id)
 
     def new(self, store: object, values: object = None, *, length: object = None) -> GuestObject:
         """A new object of the type, in a store.
@@ -364,6 +372,8 @@ def declared_types(blueprint: Blueprint) -> tuple[GuestType, ...]:
 @cython.exceptval(-1, check=True)
 def is_below(mine: GuestType, type_id: uint32_t, other: object) -> cython.bint:
     """Whether a type of the engine of ``mine`` is ``other`` or below it."""
+    if isinstance(other, Told):
+        raise TypeError(f"expected a GuestType, got {other}: give the type itself, without ref()")
     if not isinstance(other, GuestType):
         raise TypeError(f"expected a GuestType, which Module.object_type('name') gives, got {type(other).__name__}")
     wanted: GuestType = other

@@ -35,6 +35,7 @@ from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
 from stratavm.runtime.blueprint import Blueprint
 from stratavm.runtime.image import NO_IMAGES, Images, make_images
+from stratavm.runtime.values import told
 from stratavm.spec.types import ExternType, names_types, resolved_extern
 
 if TYPE_CHECKING:
@@ -526,7 +527,7 @@ class Module:
         if not any(names_types(i.type) for i in wanted):
             return wanted
         ids = self.blueprint.ids
-        return tuple([replace(i, type=resolved_extern(i.type, ids)) for i in wanted])
+        return tuple([replace(i, type=told(resolved_extern(i.type, ids), self)) for i in wanted])
 
     def object_type(self, which: int | str) -> GuestType:
         """A type of structs or arrays that the module declares, to test objects for it and to make some.

@@ -46,7 +46,7 @@ def type_stub(module: Module) -> str:
     lines, others = [], []
     for export in module.exports:
         if not export.name.isidentifier() or keyword.iskeyword(export.name):
-            others.append(f"#   {export.name!a}: {describe_extern(module.export_type(export))}")
+            others.append(f"#   {export.name!a}: {describe_extern(module.export_type(export), module.model)}")
             continue
         type_ = module.export_type(export)
         if isinstance(type_, FuncType):
@@ -54,7 +54,7 @@ def type_stub(module: Module) -> str:
         else:
             shared = isinstance(type_, MemoryType) and type_.limits.shared
             class_ = "SharedMemory" if shared else _CLASSES.get(export.kind, "Any")
-            lines.append(f"{export.name}: {class_}  # {describe_extern(type_)}")
+            lines.append(f"{export.name}: {class_}  # {describe_extern(type_, module.model)}")
     more = BUFFERS if any("Buffer | int" in line for line in lines) else ""
     lines.insert(0, HEADER.format(name=name, more=more))
     if others:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from stratavm.base.forms import TYPE_CHECKING
 from stratavm.base.words import counted
+from stratavm.runtime.typenames import Told, spelled_in
 from stratavm.runtime.values import signature
-from stratavm.spec.types import ExternType, FuncType, GlobalType, Limits, MemoryType, TableType, type_name
+from stratavm.spec.types import (
+    ExternType,
+    FuncType,
+    GlobalType,
+    Limits,
+    MemoryType,
+    TableType,
+    names_types,
+    type_name,
+    with_values,
+)
+
+if TYPE_CHECKING:
+    from stratavm.module.model import Module
 
 
-def describe_extern(type_: ExternType) -> str:
-    """``(i32, i32) -> i64``, ``memory 1..16 pages``, ``table 2.. funcref``, ``mut i32``."""
+def describe_extern(type_: ExternType, module: Module | None = None) -> str:
+    """``(i32, i32) -> i64``, ``memory 1..16 pages``, ``table 2.. funcref``, ``mut i32``. Types of the module by name,
+    if they have one."""
+    if module is not None and names_types(type_):
+        type_ = with_values(type_, lambda t: Told.of(t, lambda plain: spelled_in(plain, module)))
     if isinstance(type_, FuncType):
         return signature("", type_)
     if isinstance(type_, MemoryType):

@@ -46,7 +46,7 @@ from stratavm.base.importing import importing
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import arguments_to_raw, from_raw, signature, spelled, value_type
+from stratavm.runtime.values import arguments_to_raw, from_raw, signature, spelled, told, value_type
 from stratavm.spec.types import (
     EXN,
     NOEXN,
@@ -110,7 +110,7 @@ class Tag:
         if type.type.results:
             raise ValueError(f"a tag has no results: {type.type}")
         params: tuple = type.type.params
-        self.type = type
+        self.type = told(type, store)
         self.params = params
         self.widths = cell_widths(params)
         self.handled = tuple([i for i, t in enumerate(params) if holds_handles(t)]) or None

@@ -15,7 +15,7 @@ from stratavm.base.numbers import integer, shown, truth
 from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, value_type
+from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, told, value_type
 from stratavm.spec.types import EXN, NOEXN, GlobalType, heap, holds_handles, holds_objects, type_name
 
 traits: dict = {}
@@ -127,14 +127,14 @@ class Global:
 @cython.cfunc
 def prepare(variable: Global, store: Store, type: object) -> cython.int:
     """What a global knows of its type."""
-    value: object = type.value
+    value: object = int(type.value)
     marked: object = traits.get(value)
     if marked is None:
         if len(traits) >= 4096:  # a cache: modules may have any number of reference types
             traits.clear()
         traits[value] = marked = (cell_widths((value,))[0], holds_handles(outside(value)))
     variable.store = store
-    variable.type = type
+    variable.type = told(type, store)
     variable.holds_functions = marked[0] == 9
     variable.width = 8 if marked[0] in (9, 10) else marked[0]
     variable.holds_handles = marked[1]

@@ -39,7 +39,7 @@ from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
 from stratavm.runtime.store import reporting
-from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, value_type
+from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, told, value_type
 from stratavm.spec.types import (
     EXN,
     NOEXN,
@@ -344,7 +344,8 @@ class Table:
     def type(self) -> TableType:
         """Its type, with the present length as the minimum."""
         t: object = self.declared
-        return TableType(t.element, Limits(self.d.length, t.limits.maximum, t.limits.is64, t.limits.shared))
+        now: object = Limits(self.d.length, t.limits.maximum, t.limits.is64, t.limits.shared)
+        return told(TableType(t.element, now), self.store)
 
     @property
     def definition(self) -> int:

@@ -10,16 +10,55 @@ from __future__ import annotations
 from stratavm.base.forms import TYPE_CHECKING, Any, Final
 from stratavm.base.importing import importing
 from stratavm.base.text import printable
-from stratavm.spec.types import UNNAMED, type_name
+from stratavm.spec.types import (
+    CONCRETE,
+    FIRST_CONCRETE,
+    FIRST_RESOLVED,
+    REF_NULL,
+    UNNAMED,
+    heap,
+    kind,
+    names_types,
+    type_name,
+    with_values,
+)
 
 if TYPE_CHECKING:
+    from _collections_abc import Callable
+
     from stratavm.module.model import Module
     from stratavm.runtime.blueprint import Blueprint
     from stratavm.runtime.core import Runtime
-    from stratavm.spec.types import ValType
+    from stratavm.spec.types import ExternType, ValType
 
 FEW: Final = 4
 """So many modules are known for each type beside those of stores."""
+
+
+class Told(int):
+    """A value type of an engine that says what it is called, to those who meet it outside of messages. It is the same
+    number, and nothing else once it is pickled.
+
+    Attributes:
+        say: what gives the text for the number.
+    """
+
+    say: Callable[[ValType], str]
+
+    @classmethod
+    def of(cls, t: ValType, say: Callable[[ValType], str]) -> Told:
+        """A type and what tells its name."""
+        made = cls(t)
+        made.say = say
+        return made
+
+    def __repr__(self) -> str:
+        return self.say(int(self))
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, (int(self),)
 
 
 class Spoken:
@@ -73,6 +112,32 @@ def named(text: str, refs: Any, blueprint: Blueprint | None = None) -> str:
 def spelled(type_: ValType, refs: Any) -> str:
     """A value type of a store in a message."""
     return named(type_name(type_), refs)
+
+
+def spelled_in(type_: ValType, module: Module) -> str:
+    """A value type of a module, which may name another by its index."""
+    if FIRST_CONCRETE <= type_ < FIRST_RESOLVED and (name := _name(module, heap(type_) - CONCRETE)):
+        return f"(ref {'null ' if kind(type_) == REF_NULL else ''}{name})"
+    return type_name(type_)
+
+
+def told(type_: ExternType, refs: Any) -> ExternType:
+    """The type of what a store or a ``Module`` shows. Its value types say what they are called there, while that is
+    there."""
+    if not names_types(type_):
+        return type_
+    with importing:
+        from weakref import ref
+    here = ref(refs)
+
+    def say(t: ValType) -> str:
+        there = here()
+        return named(type_name(t), there, getattr(there, "blueprint", None))
+
+    def with_name(t: ValType) -> ValType:
+        return t if t < FIRST_RESOLVED or isinstance(t, Told) else Told.of(t, say)
+
+    return with_values(type_, with_name)
 
 
 def _name(module: Module, at: int) -> str:

@@ -50,6 +50,7 @@ from stratavm.spec.types import (
     holds_objects,
     is_ref,
     kind,
+    names_types,
     ref,
     type_name,
 )
@@ -283,6 +284,16 @@ def spelled(type_: ValType, refs: References) -> str:
         from stratavm.runtime import typenames
 
     return typenames.spelled(type_, refs)
+
+
+def told(type_: Any, refs: Any) -> Any:
+    """The type of what a store or a module shows, whose value types say what they are called there."""
+    if not names_types(type_):
+        return type_
+    with importing:
+        from stratavm.runtime import typenames
+
+    return typenames.told(type_, refs)
 
 
 def named(text: str, refs: References, blueprint: Blueprint | None = None) -> str:

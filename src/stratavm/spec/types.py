@@ -9,7 +9,7 @@ Source: WebAssembly 3.0, sections 2.3 (types) and 5.3 (binary types).
 
 from __future__ import annotations
 
-from _collections_abc import Sequence
+from _collections_abc import Callable, Sequence
 
 from stratavm.base.forms import Final, TypeAlias, dataclass, field
 
@@ -100,7 +100,9 @@ SHORT_REFS: Final[dict[HeapType, str]] = {
 
 
 def type_name(t: ValType) -> str:
-    """The type in the text format's spelling: ``i32``, ``funcref``, ``(ref null 3)``."""
+    """The type in the text format's spelling: ``i32``, ``funcref``, ``(ref null 3)``; or as it says itself."""
+    if type(t) is not int and hasattr(t, "say"):
+        return str(t)
     name = NUMBER_NAMES.get(t)
     if name is not None:
         return name
@@ -361,14 +363,19 @@ def names_types(type_: ExternType) -> bool:
     return named >= FIRST_CONCRETE
 
 
+def with_values(type_: ExternType, change: Callable[[ValType], ValType]) -> ExternType:
+    """The type of a function, a tag, a table or a global with each of its value types changed."""
+    if isinstance(type_, FuncType):
+        return FuncType(tuple(map(change, type_.params)), tuple(map(change, type_.results)))
+    if isinstance(type_, GlobalType):
+        return GlobalType(change(type_.value), type_.mutable)
+    if isinstance(type_, TableType):
+        return TableType(change(type_.element), type_.limits)
+    if isinstance(type_, TagType):
+        return TagType(FuncType(tuple(map(change, type_.type.params))), type_.type_index)
+    return type_
+
+
 def resolved_extern(type_: ExternType, ids: Sequence[int]) -> ExternType:
     """The type of an import, a table, a tag or a global of a module with canonical ids; itself where it names none."""
-    if isinstance(type_, FuncType):
-        return resolved_func(type_, ids)
-    if isinstance(type_, GlobalType) and type_.value >= FIRST_CONCRETE:
-        return GlobalType(resolved(type_.value, ids), type_.mutable)
-    if isinstance(type_, TableType) and type_.element >= FIRST_CONCRETE:
-        return TableType(resolved(type_.element, ids), type_.limits)
-    if isinstance(type_, TagType) and names_types(type_):
-        return TagType(resolved_func(type_.type, ids), type_.type_index)
-    return type_
+    return with_values(type_, lambda t: resolved(t, ids)) if names_types(type_) else type_

@@ -193,3 +193,29 @@ def test_how_to_ask_is_said_too_where_something_else_is_wrong(strata, tmp_path, 
     first, *others = json.loads(strata("info", "--json", *more, str(path))[1])["problems"]
     assert "cannot run" in first and "proposal gc" not in first
     assert others == said
+
+
+NAMED = """(module
+  (type $p (struct)) (type (array i8))
+  (import "a" "f" (func (param (ref $p)) (result (ref null 1))))
+  (import "a" "g" (global (ref $p)))
+  (func (export "make") (result (ref null $p)) (struct.new $p))
+  (table (export "rows") 1 (ref null $p))
+  (global (export "on-off") (mut (ref null 1)) (ref.null 1)))"""
+
+
+def test_types_are_shown_by_their_names(strata, tmp_path):
+    """Those that have one; in stubs, too."""
+    path = tmp_path / "x.wat"
+    path.write_text(NAMED)
+    facts = json.loads(strata("info", "--json", "--proposal", "gc", str(path))[1])
+    assert [row[2] for row in facts["imports"]] == ["((ref $p)) -> (ref null 1)", "(ref $p)"]
+    assert [row[2] for row in facts["exports"]] == [
+        "() -> (ref null $p)",
+        "table 1.. (ref null $p)",
+        "mut (ref null 1)",
+    ]
+    strata("stubs", "--proposal", "gc", str(path))
+    stubs = path.with_suffix(".pyi").read_text()
+    assert "rows: Table  # table 1.. (ref null $p)\n" in stubs
+    assert "'on-off': mut (ref null 1)\n" in stubs
