@@ -41,10 +41,15 @@ def run_here(options: Options) -> int:
     """Run the program; returns the guest's exit code. Its time begins before it is loaded."""
     if not (options.gc_log or options.gc_plot or options.heap_dump):
         return _run(options)
-    from stratavm.cli.unwinding import Unwinding
+    from stratavm.cli.unwinding import Asked, Unwinding
 
-    with Unwinding():
-        return _run(options)
+    unwinding = Unwinding()
+    try:
+        with unwinding:
+            return _run(options)
+    except Asked:
+        unwinding.end()
+        raise
 
 
 def _run(options: Options) -> int:

@@ -45,9 +45,14 @@ class Unwinding:
         self._leave()
         sys.unraisablehook = self._hook
         if self._number:
-            with suppress(OSError):  # the terminal may be gone, too
-                output.flush()
-            os.kill(os.getpid(), self._number)
+            self.end()
+
+    def end(self) -> None:
+        """End the process by the signal that came: also for whoever gets ``Asked`` from where nothing was open yet, or
+        any more."""
+        with suppress(OSError):  # the terminal may be gone, too
+            output.flush()
+        os.kill(os.getpid(), self._number)
 
     def _listen(self) -> None:
         for number in self._taken:

@@ -188,6 +188,8 @@ class Linker:
         if not isinstance(wanted.type, FuncType):
             raise LinkError(f"expected {_shown(wanted)}, found a function")
         if isinstance(item, HostSpec) and wanted.type != item.type:
+            if not all(isinstance(t, int) for t in (*item.type.params, *item.type.results)):
+                raise LinkError(f"a HostSpec takes and returns integers, not {item.type}")
             raise LinkError(f"expected {signature('', wanted.type)}, found {signature('', item.type)}")
         return self._offer(module, wanted, _in_engine(module, wanted.type), item)
 

@@ -244,3 +244,32 @@ def test_a_signal_that_python_drops_comes_again(monkeypatch):
         signal.signal(signal.SIGHUP, before)
     assert [error.exc_type for error in told] == [ValueError]
     assert ended == 2 * [(os.getpid(), signal.SIGHUP)]
+
+
+@pytest.mark.parametrize("where", ["_listen", "_leave"])
+def test_a_signal_where_nothing_is_open_yet_or_any_more_ends_the_process(tmp_path, where):
+    """As it does in between, and nobody sees what it was raised as."""
+    path = tmp_path / "none.wat"
+    path.write_text('(module (func (export "_start")))')
+    come = f"""if 1:
+        import signal, sys
+        from stratavm.cli.unwinding import Unwinding
+        before = Unwinding.{where}
+        def {where}(self):
+            if self._number == 0:
+                Unwinding.{where} = before
+                {"before(self)" if where == "_listen" else ""}
+                signal.raise_signal(signal.SIGTERM)
+            before(self)
+        Unwinding.{where} = {where}
+        from stratavm.cli.main import main
+        sys.exit(main(["run", "--gc-log", {str(path)!r}]))"""
+    ended = subprocess.run(
+        [sys.executable, "-c", come],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1])},
+        preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+        check=False,
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (-signal.SIGTERM, False)

@@ -202,6 +202,11 @@ def test_a_spec_of_other_types_or_without_memory_is_refused():
     """At linking, and at the first call."""
     with pytest.raises(LinkError, match=r"e\.f: a HostSpec takes and returns integers, not"):
         spec_guest(FuncType((F64,), ()), print)
+    with pytest.raises(LinkError, match=r"e\.f: a HostSpec takes and returns integers, not \[i32\]"):
+        stratavm.load(
+            '(module (import "e" "f" (func $f (param i32))))',
+            imports={"e": {"f": stratavm.HostSpec(FuncType(("i32",), ()), print)}},
+        )
     source = '(module (import "e" "f" (func $f)) (func (export "g") (call $f)))'
     exports = stratavm.load(source, imports={"e": {"f": stratavm.HostSpec(FuncType((), ()), print)}}).exports
     with pytest.raises(LinkError, match="exports no memory"):
