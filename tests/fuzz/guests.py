@@ -7,12 +7,14 @@ a full collection goes on for a moment: most calls begin in the midst of one.
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Callable
 from functools import cache, partial
-from typing import Final
+from typing import Any, Final
 
 from stratavm import GcConfig, GcConstants
-from stratavm.engine import Config, Engine, Linker, Module, Store
+from stratavm.engine import Config, Engine, Func, Instance, Linker, Module, Store
 from stratavm.module.features import INTERPRETED
 from stratavm.runtime.limits import StoreLimits
 from stratavm.spec.types import FuncType
@@ -20,7 +22,7 @@ from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from tests.fuzz.oracles import Finding
 from tests.fuzz.whims import Whims
 from tests.fuzz.windows import windowed
-from tests.fuzz.witness import LIMIT, OBJECTS_BYTES, Pair, compare, outcome
+from tests.fuzz.witness import LIMIT, OBJECTS_BYTES, Pair, compare, outcome, to_python, to_raw
 
 LIMITS = StoreLimits(total_bytes=OBJECTS_BYTES + (16 << 20), memory_bytes=64 << 20)
 
@@ -51,10 +53,47 @@ def _engine(tier: str, collector: GcConfig, policy: Policy) -> Engine:
     return Engine(config, services={Policy: policy} if tier == "auto" else {})
 
 
+class Host:
+    """What a module of an engine's imports: one function, which gives back what it gets."""
+
+    def __init__(self, tier: str, draw: random.Random) -> None:
+        self.draw = draw
+        self.instance: Instance | None = None
+        self.waits = tier != "oracle" and draw.random() < 0.5
+        """Whether calls wait in it."""
+
+    def run_guest(self) -> None:
+        """Another guest makes garbage, and so many objects that there are looks at them, while the first is inside."""
+        if self.instance is not None and self.draw.random() < 0.7:
+            self.instance.exports["garbage"](self.draw.randrange(16))
+
+    def pass_(self, value: object) -> object:
+        """The function: the first thing that another guest makes may be in the place of what nobody held."""
+        self.run_guest()
+        return value
+
+    async def pass_late(self, value: object) -> object:
+        """The same, but others run before it goes on."""
+        self.run_guest()
+        await asyncio.sleep(0)
+        self.run_guest()
+        return value
+
+    def call(self, function: Func, type_: FuncType, raws: list[int]) -> list[int | None]:
+        """Call an export, on a fiber if the host's function waits."""
+        if not self.waits:
+            return function.call_raw(raws)
+        given = [to_python(t, raw) for t, raw in zip(type_.params, raws, strict=True)]
+        values: Any = asyncio.run(function.call_async(*given))
+        values = list(values) if isinstance(values, tuple | list) else [values] if type_.results else []
+        return [to_raw(t, value) or 0 for t, value in zip(type_.results, values, strict=True)]
+
+
 class Several(Pair):
     """One module on the model, on wasmtime, and on engines."""
 
     cuts = False
+    host = '(module (func (export "pass") (param externref) (result externref) (local.get 0)))'
 
     def __init__(self, binary: bytes) -> None:
         super().__init__(binary)
@@ -62,10 +101,16 @@ class Several(Pair):
         collector, policy = self.moments.choice(COLLECTORS), self.moments.choice(POLICIES)
         engines = {tier: _engine(tier, collector, policy) for tier in TIERS}
         self.stores = {tier: Store(engine, limits=LIMITS) for tier, engine in engines.items()}
-        self.ours_too = {
-            tier: Linker(engine).instantiate(self.stores[tier], Module(binary, engine))
-            for tier, engine in engines.items()
-        }
+        self.hosts = {tier: Host(tier, random.Random(len(binary))) for tier in engines}
+        self.ours_too = {tier: self._instance(tier, Module(binary, engine)) for tier, engine in engines.items()}
+
+    def _instance(self, tier: str, module: Module) -> Instance:
+        """Of a module that imports the host's function, or nothing."""
+        host, linker = self.hosts[tier], Linker(module.engine)
+        passing: Callable[..., object] = host.pass_late if host.waits else host.pass_
+        linker.define("host", "pass", passing)
+        host.instance = linker.instantiate(self.stores[tier], module)
+        return host.instance
 
     def call(self, name: str, type_: FuncType, raws: list[int], cut: bool = False) -> str:
         """Call on all of them."""
@@ -73,7 +118,8 @@ class Several(Pair):
         for store in self.stores.values() if moment else ():
             store.gc_for_at_most(moment)
         ended = super().call(name, type_, raws, cut)
-        found = {t: outcome(type_, partial(i.exports[name].call_raw, raws)) for t, i in self.ours_too.items()}
+        calls = {t: partial(self.hosts[t].call, i.exports[name], type_, raws) for t, i in self.ours_too.items()}
+        found = {tier: outcome(type_, call) for tier, call in calls.items()}
         if LIMIT in (ended, *found.values()):
             return LIMIT
         for tier, said in found.items():

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import random
 from itertools import count
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 from stratavm.module.features import INTERPRETED
 from stratavm.module.parser import parse_module
+from tests.fuzz.object_moves import DATA, Moves
+from tests.fuzz.object_types import Field, Ref, Shape, Type
 
 NUMBERS: Final = ("i32", "i64", "f32", "f64")
 WIDE: Final = "v128"
@@ -33,51 +35,8 @@ TABLE_MOST: Final = 12
 BINARY: Final = ("add", "sub", "mul", "xor", "and", "or", "shl", "shr_u", "rotl")
 
 
-class Ref(NamedTuple):
-    """A reference type: to a type by its index, or to an abstract one by its name."""
-
-    heap: int | str
-    null: bool = True
-
-    def __str__(self) -> str:
-        return f"(ref {'null ' if self.null else ''}{self.heap})"
-
-
-Type: TypeAlias = "str | Ref"
-"""A number's name, a packed one's, or a reference type."""
-
-
-class Field(NamedTuple):
-    """Of a struct; of an array there is one."""
-
-    storage: Type
-    mutable: bool
-
-    def __str__(self) -> str:
-        return f"(mut {self.storage})" if self.mutable else str(self.storage)
-
-    @property
-    def value(self) -> Type:
-        """The type on the stack."""
-        return "i32" if self.storage in ("i8", "i16") else self.storage
-
-
-class Shape(NamedTuple):
-    """A type definition; a function's has parameters and results."""
-
-    kind: str
-    fields: tuple[Field, ...] = ()
-    params: tuple[Type, ...] = ()
-    results: tuple[Type, ...] = ()
-    above: int | None = None
-    final: bool = False
-
-    def __str__(self) -> str:
-        inner = f" (param {' '.join(map(str, self.params))}) (result {' '.join(map(str, self.results))})"
-        if self.kind != "func":
-            inner = "".join(f" (field {f})" if self.kind == "struct" else f" {f}" for f in self.fields)
-        above = "" if self.above is None else f" {self.above}"
-        return f"(sub{' final' if self.final else ''}{above} ({self.kind}{inner}))"
+HOST: Final = '(import "host" "pass" (func $host (param externref) (result externref)))'
+"""What goes outside comes back."""
 
 
 class Function(NamedTuple):
@@ -105,11 +64,15 @@ class Guests:
             self._line(rng.choice((3, 10)))
         if rng.random() < 0.4:
             self._twin()
-        self.globals: list[Type] = [Ref("any"), *(self.storage(nulls=True) for _ in range(3)), "i64"]
+        self.globals: list[Type] = [Ref("any"), Ref("exn"), *(self.storage(nulls=True) for _ in range(3)), "i64"]
         self.constants: list[Type] = [self.storage(nulls=True) for _ in range(rng.randrange(3))]
         self.tables: list[Ref] = [Ref("any"), Ref(rng.choice(self.kinds("struct")))]
-        self.tables += rng.sample([Ref("i31"), Ref("extern"), Ref("array"), Ref(rng.choice(self.kinds("array")))], 2)
-        self.segments: list[Ref] = [Ref("i31"), Ref("eq"), self._array_element()]
+        more = [Ref("i31"), Ref("extern"), Ref("array"), Ref(rng.choice(self.kinds("array"))), Ref("exn")]
+        self.tables += rng.sample(more, 2)
+        self.wide = len(self.tables) - 1 if rng.random() < 0.4 else -1
+        self.hosted = rng.random() < 0.5
+        self.segments: list[Ref] = [Ref("i31"), Ref("eq"), Ref("func"), self._array_element(True)]
+        self.segments.append(self._array_element(False))
         self.functions: list[Function] = []
         self.frames = rng.choice(self.kinds("struct"))
 
@@ -158,6 +121,8 @@ class Guests:
         kind = self.rng.choice(("struct", "struct", "struct", "array", "array", "func"))
         if kind == "func":
             return Shape("func", (), tuple(self._some(2, index, reach)), tuple(self._some(2, index, reach)))
+        if kind == "array" and self.rng.random() < 0.15:
+            return Shape(kind, (Field(self.rng.choice((WIDE, WIDE, Ref("exn"))), True),))
         number = 1 if kind == "array" else self.rng.choice((0, 1, 2, 3, 3, 9))
         return Shape(kind, tuple(self._field(index, reach) for _ in range(number)))
 
@@ -193,7 +158,7 @@ class Guests:
             if choice < 0.45:
                 found.append(self.rng.choice(NUMBERS) if choice > 0.02 else WIDE)
             elif choice < 0.6:
-                found.append(Ref(self.rng.choice((*ANY, "extern", "func", "none")), True))
+                found.append(Ref(self.rng.choice((*ANY, "extern", "func", "none", "exn")), True))
             elif choice < 0.9 or index == 0:
                 found.append(Ref(self.rng.randrange(reach)))
             else:
@@ -220,12 +185,17 @@ class Guests:
         heap = type_.heap
         if isinstance(heap, int):
             return "func" if self.shapes[heap].kind == "func" else "any"
-        return {"nofunc": "func", "func": "func", "extern": "extern"}.get(heap, "any")
+        return {"nofunc": "func", "func": "func", "extern": "extern", "exn": "exn"}.get(heap, "any")
 
-    def _array_element(self) -> Ref:
+    def at(self, table: int, place: int) -> str:
+        """A place in a table, or a number of them, as it takes one."""
+        return f"({'i64' if table == self.wide else 'i32'}.const {place})"
+
+    def _array_element(self, null: bool) -> Ref:
+        """What arrays hold that may be null, or that may not."""
         found = [f.storage for s in self.shapes if s.kind == "array" for f in s.fields if isinstance(f.storage, Ref)]
-        found = [t for t in found if t.null]
-        return self.rng.choice(found) if found else Ref("any")
+        found = [t for t in found if t.null == null]
+        return self.rng.choice(found) if found else Ref(self.rng.choice(self.kinds("struct")), null)
 
     def kinds(self, kind: str) -> list[int]:
         """Types of a kind."""
@@ -265,17 +235,22 @@ class Guests:
         constants, self.constants = self.constants, []  # a global may name those before it
         shapes = iter(self.shapes)
         groups = [f"(rec {' '.join(f'(type {next(shapes)})' for _ in range(n))})" for n in self.groups]
-        fields = [*groups, "(tag (param anyref i32))", f"(tag (param {self.tables[1]}))", "(memory 1)"]
+        fields = [*groups, *([HOST] if self.hosted else []), "(tag (param anyref i32))"]
+        fields += [f"(tag (param {self.tables[1]}))", "(tag (param exnref eqref))"]
+        fields.append(f"(memory {'i64 ' if self.wide >= 0 else ''}1 2)")
         filled = (self.constant(t) if self.rng.random() < 0.5 else "" for t in self.tables)
-        fields += [f"(table 6 {TABLE_MOST} {t} {value})" for t, value in zip(self.tables, filled, strict=True)]
+        fields += [
+            f"(table {'i64 ' if i == self.wide else ''}6 {TABLE_MOST} {t} {value})"
+            for i, (t, value) in enumerate(zip(self.tables, filled, strict=True))
+        ]
         fields.append("(table 6 funcref)")
         fields += [f"(global (mut {t}) {self.constant(t)})" for t in self.globals]
         for type_ in constants:
             fields.append(f"(global {type_} {self.constant(type_)})")
             self.constants.append(type_)
         fields += [f"(elem {t} {' '.join(f'(item {self.constant(t)})' for _ in range(5))})" for t in self.segments]
-        fields.append(f"(elem (table {len(self.tables)}) (i32.const 0) func {' '.join(map(str, range(3)))})")
-        fields.append('(data "\\01\\02\\fd\\7f\\80\\ff\\00\\10abcdefghijklmnopqrstuvwxyz0123456789")')
+        fields.append(f"(elem (table {len(self.tables)}) (i32.const 0) func $f0 $f1 $f2)")
+        fields.append(DATA)
         return f"(module {chr(10).join(fields + bodies)})"
 
     def constant(self, type_: Type, depth: int = 2) -> str:
@@ -294,6 +269,8 @@ class Guests:
             return f"(ref.i31 (i32.const {self.rng.randrange(-9, 9)}))"
         if type_.heap == "extern":
             return f"(extern.convert_any {self.constant(Ref('any'), depth - 1)})"
+        if type_.heap == "func":
+            return f"(ref.func $f{self.rng.randrange(3)})"
         found = [i for i in self.below(type_.heap) if self.shapes[i].kind != "func"]
         if not found or (type_.null and depth == 0):
             return f"(ref.null {type_.heap})"
@@ -321,8 +298,8 @@ class Guests:
                 sign = "" if field.storage == "i32" else "_s"
                 asked.append(f"(struct.get{sign} {index} {number} {{0}})")
         given, mine = (self.rng.choice(asked).format(f"(local.get {place})") for place in (1, 3))
-        more = f"(call {DEEPEST} (i32.sub (local.get 0) (i32.const 1)) (local.get 3) (local.get 2))"
-        return f"""(func (param i32 (ref null {index}) i32) (result i32) (local (ref null {index}))
+        more = f"(call $f{DEEPEST} (i32.sub (local.get 0) (i32.const 1)) (local.get 3) (local.get 2))"
+        return f"""(func $f{DEEPEST} (param i32 (ref null {index}) i32) (result i32) (local (ref null {index}))
             (local.set 0 (i32.and (local.get 0) (i32.const 63)))
             (if (i32.eqz (i32.and (local.get 0) (local.get 2))) (then {self.garbage()}))
             (local.set 3 {made})
@@ -355,7 +332,7 @@ class Guests:
         text = body.text(self.shapes[type_].results, 9 if exported else 2)
         self.functions.append(Function(type_, body.cost))
         export = f'(export "f{index}") ' if exported else ""
-        return f"(func {export}(type {type_}) {text})"
+        return f"(func $f{index} {export}(type {type_}) {text})"
 
 
 class Body:
@@ -368,6 +345,7 @@ class Body:
         self.open = list(range(len(params)))
         self.labels = count()
         self.cost, self.weight, self.budget = 0, 1, budget
+        self.moves = Moves(self)
 
     def text(self, results: tuple[Type, ...], number: int) -> str:
         """Locals and instructions. What cannot be null is made first."""
@@ -391,16 +369,16 @@ class Body:
             for i, function in enumerate(guests.functions)
             if len(of := guests.shapes[function.type].results) == len(results) and all(map(guests.fits, of, results))
         ]
-        if not found or not self.chance(0.25):
+        if not found or not self.chance(0.35):
             return ""
         index, function = self.rng.choice(found)
         if not self.affords(function.cost + 2):
             return ""
         given = " ".join(self.expr(t, 1) for t in guests.shapes[function.type].params)
         if index >= 3 or self.chance(0.5):
-            return f"(return_call {index} {given})"
+            return f"(return_call $f{index} {given})"
         if self.chance(0.5):
-            return f"(return_call_ref {function.type} {given} (ref.func {index}))"
+            return f"(return_call_ref {function.type} {given} (ref.func $f{index}))"
         return f"(return_call_indirect {len(guests.tables)} (type {function.type}) {given} (i32.const {index}))"
 
     def fresh(self, type_: Type) -> int:
@@ -494,6 +472,8 @@ class Body:
         """A computation that gives a number; none makes a NaN."""
         if type_ == "i32" and self.chance(0.6):
             return self.looked(depth)
+        if type_ in (WIDE, "i64") and self.chance(0.2):
+            return self.moves.loaded(type_, depth)
         if type_ == WIDE:
             return f"(i64x2.splat {self.expr('i64', depth - 1)})"
         if type_ in ("f32", "f64"):
@@ -506,15 +486,19 @@ class Body:
     def looked(self, depth: int) -> str:
         """What a reference says of itself."""
         choice = self.rng.randrange(8)
+        if self.chance(0.15):
+            return self.moves.look(depth)
         if choice == 7 and self.affords(12 * (deep := self.rng.choice(DEEP))):
             given = Ref(self.guests.frames), self.rng.choice(("0", "1", "7"))
             thing = self.expr(given[0], depth - 1)
-            return f"(call {DEEPEST} (i32.const {deep}) {thing} (i32.const {given[1]}))"
+            return f"(call $f{DEEPEST} (i32.const {deep}) {thing} (i32.const {given[1]}))"
         if choice == 6:
             index = self.rng.randrange(len(self.guests.tables))
+            made = f"(table.size {index})"
             if self.chance(0.5):
-                return f"(table.size {index})"
-            return f"(table.grow {index} {self.expr(self.guests.tables[index], depth - 1)} {self.small()})"
+                value, more = self.expr(self.guests.tables[index], depth - 1), self.rng.choice((0, 0, 1, 2))
+                made = f"(table.grow {index} {value} {self.guests.at(index, more)})"
+            return f"(i32.wrap_i64 {made})" if index == self.guests.wide else made
         if choice == 0:
             return f"(i31.get_{self.rng.choice('su')} {self.expr(Ref('i31', self.chance(0.03)), depth - 1)})"
         if choice == 1:
@@ -564,7 +548,7 @@ class Body:
         given = " ".join(self.expr(t, depth - 1) for t in guests.shapes[as_type].params)
         choice = self.rng.random()
         if choice < 0.4:
-            return f"(call {index} {given})"
+            return f"(call $f{index} {given})"
         if choice < 0.7 or index >= 3:
             return f"(call_ref {as_type} {given} {self.function(index, as_type)})"
         which = index if self.chance(0.97) else self.rng.randrange(6)
@@ -573,7 +557,7 @@ class Body:
     def function(self, index: int, as_type: int) -> str:
         """A function's reference, which may have forgotten its type."""
         if index >= 3 or self.chance(0.5):
-            return f"(ref.func {index})" if index < 3 else f"(ref.null {as_type})"
+            return f"(ref.func $f{index})" if index < 3 else f"(ref.null {as_type})"
         cast = f"(table.get {len(self.guests.tables)} (i32.const {index}))"
         return f"(ref.cast (ref {'null ' if self.chance(0.5) else ''}{as_type}) {cast})"
 
@@ -592,7 +576,7 @@ class Body:
         guests, fits = self.guests, self.guests.fits
         found = [f"(global.get {i})" for i, t in enumerate(guests.globals + guests.constants) if fits(t, type_)]
         found += [
-            f"(table.get {i} (i32.const {self.rng.randrange(6)}))"
+            f"(table.get {i} {guests.at(i, self.rng.randrange(6))})"
             for i, t in enumerate(guests.tables)
             if fits(t, type_)
         ]
@@ -636,7 +620,10 @@ class Body:
     def without_null(self, type_: Ref, depth: int) -> str:
         """What may be null, and must not be; what went outside, and came back."""
         if type_.heap == "any" and self.chance(0.6):
-            return f"(any.convert_extern {self.expr(Ref('extern', type_.null), depth - 1)})"
+            outside = self.expr(Ref("extern", type_.null), depth - 1)
+            if self.guests.hosted and type_.null and self.affords(20) and self.chance(0.5):
+                outside = f"(call $host {outside})"
+            return f"(any.convert_extern {outside})"
         if type_.null or not self.chance(0.3):
             return ""
         return f"(ref.as_non_null {self.expr(type_._replace(null=True), depth - 1)})"
@@ -648,11 +635,13 @@ class Body:
             return f"(ref.null {heap})"
         if heap == "extern":
             return f"(extern.convert_any {self.expr(Ref('any', type_.null), depth - 1)})"
+        if heap == "exn":
+            return self.moves.exception(depth)
         if heap == "i31" or (heap in ("any", "eq") and self.chance(0.4)):
             return f"(ref.i31 {self.expr('i32', depth - 1)})"
         if guests.top(type_) == "func":
             found = [i for i, f in enumerate(guests.functions[:3]) if heap == "func" or f.type in guests.below(heap)]
-            return f"(ref.func {self.rng.choice(found)})" if found else f"(ref.null {heap})"
+            return f"(ref.func $f{self.rng.choice(found)})" if found else f"(ref.null {heap})"
         found = guests.below(heap)
         if not found:
             return f"(ref.null {heap})"
@@ -675,7 +664,7 @@ class Body:
         if choice == 1:
             found = [i for i, t in enumerate(self.guests.segments) if self.guests.fits(t, storage)]
             if not isinstance(storage, Ref):
-                return f"(array.new_data {index} 0 {self.small()} {self.small()})"
+                return f"(array.new_data {index} 0 {self.small()} {self.moves.number()})"
             if found:
                 return f"(array.new_elem {index} {self.rng.choice(found)} {self.small()} {self.small()})"
         if choice == 2:
@@ -693,8 +682,9 @@ class Body:
         makers = (
             *(self.assign, self.write, self.bulk, self.keep, self.nested, self.caught, self.dropped),
             *(self.tabled, self.listed, self.raised, self.again, self.thrown, self.wasted),
+            *(self.moves.rethrown, self.moves.stored, self.moves.passed),
         )
-        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1, 1, 3))
+        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1, 1, 3, 2, 2, 2))
         return make(depth)
 
     def assign(self, depth: int) -> str:
@@ -739,7 +729,7 @@ class Body:
             if before and source.heap == index and self.chance(0.6):
                 other = f"(ref.as_non_null {thing})"  # what is copied lies, in part, where it goes
             return f"{before} (array.copy {index} {source.heap} {thing} {at} {other} {self.small()} {number})"
-        number = number if before and self.chance(0.3) else self.rng.choice(("(i32.const 5)", self.small()))
+        number = number if before and self.chance(0.3) else self.moves.number()
         if not isinstance(field.storage, Ref):
             return f"{before} (array.init_data {index} 0 {thing} {at} {self.small()} {number})"
         segments = [i for i, t in enumerate(guests.segments) if guests.fits(t, field.storage)]
@@ -753,8 +743,8 @@ class Body:
             index = self.rng.randrange(len(self.guests.globals))
             return f"(global.set {index} {self.expr(self.guests.globals[index], depth - 1)})"
         index = self.rng.randrange(len(self.guests.tables))
-        at = self.rng.randrange(6)
-        return f"(table.set {index} (i32.const {at}) {self.expr(self.guests.tables[index], depth - 1)})"
+        at = self.guests.at(index, self.rng.randrange(6))
+        return f"(table.set {index} {at} {self.expr(self.guests.tables[index], depth - 1)})"
 
     def nested(self, depth: int) -> str:
         """A loop of a few rounds, or an ``if``."""
@@ -806,6 +796,8 @@ class Body:
 
     def dropped(self, depth: int) -> str:
         """A segment that is no more, or a value that nobody wants."""
+        if self.chance(0.05):
+            return "(data.drop 0)"
         if self.chance(0.15):
             return f"(elem.drop {self.rng.randrange(len(self.guests.segments))})"
         return f"(drop {self.expr(self.guests.storage(reference=True), depth - 1)})"
@@ -814,18 +806,19 @@ class Body:
         """Set many elements of a table."""
         guests = self.guests
         index = self.rng.randrange(len(guests.tables))
-        choice = self.rng.randrange(3)
+        choice, at = self.rng.randrange(3), guests.at(index, self.rng.randrange(4))
         if choice == 0:
             value = self.expr(guests.tables[index], depth - 1)
-            return f"(table.fill {index} {self.small()} {value} {self.small()})"
+            return f"(table.fill {index} {at} {value} {guests.at(index, self.rng.randrange(3))})"
         if choice == 1:
             other = self.rng.choice([i for i, t in enumerate(guests.tables) if guests.fits(t, guests.tables[index])])
-            return f"(table.copy {index} {other} {self.small()} {self.small()} {self.small()})"
+            number = guests.at(index if index == other else -2, self.rng.randrange(3))
+            return f"(table.copy {index} {other} {at} {guests.at(other, self.rng.randrange(3))} {number})"
         segments = [i for i, t in enumerate(guests.segments) if guests.fits(t, guests.tables[index])]
         if not segments:
             return self.keep(depth)
         segment = self.rng.choice(segments)
-        return f"(table.init {index} {segment} {self.small()} {self.small()} {self.small()})"
+        return f"(table.init {index} {segment} {at} {self.small()} {self.small()})"
 
     def listed(self, depth: int) -> str:
         """A list of objects, each of which has the one before, that somebody keeps, and goes along."""

@@ -174,12 +174,21 @@ class Pair:
     came: list[int | None] | str = ""
     cuts: bool = True
     """Whether vectors are called through a second module; it fits only where no function type is open."""
+    host: str = ""
+    """What imports come from, as text: all of them of one module."""
 
     def __init__(self, binary: bytes) -> None:
         self.store = wasmtime.Store(_engine())
         self.store.set_limits(memory_size=OBJECTS_BYTES)
-        self.theirs = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, binary), [])
-        self.ours: Instance = instantiate(Frugal(), decode(binary, features=INTERPRETED))
+        model, ours = decode(binary, features=INTERPRETED), Frugal()
+        given, imports = list[Any](), dict[str, Any]()
+        if model.imports:
+            host = parse_wat_to_bytes(self.host)
+            their_host = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, host), [])
+            given = [their_host.exports(self.store)[i.name] for i in model.imports]
+            imports = {model.imports[0].module: instantiate(ours, decode(host, features=INTERPRETED)).exports}
+        self.theirs = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, binary), given)
+        self.ours: Instance = instantiate(ours, model, imports)
         text, self.cut = cutting(self.ours.model) if self.cuts else ("", [])
         if self.cut:
             binary = parse_wat_to_bytes(text)
