@@ -14,6 +14,7 @@ from cython.cimports.stratavm.heap.pace import (
     due_near,
     growth_allowed,
     next_born,
+    next_keeping,
     next_nursery,
     next_rate,
     nursery_near,
@@ -94,6 +95,7 @@ def find_garbage(state: cython.pointer(HeapState), full: cython.bint, brief: cyt
     stand_still(state)
     began: uint64_t = spent_ns(state)  # before, side bytes were cleaned and pages given back
     made: uint64_t = state.allocated
+    large: uint64_t = state.allocated_large
     took: uint64_t
     if full:
         find_all(state)
@@ -104,7 +106,7 @@ def find_garbage(state: cython.pointer(HeapState), full: cython.bint, brief: cyt
         took = spent_ns(state) - began
         measure(state, took)
         if not state.fixed:
-            size_nursery(state, cython.address(look), made, took - min(look.roots, took))
+            size_nursery(state, cython.address(look), made, large, took - min(look.roots, took))
         if state.closing:
             close_cycle(state)
     if state.always:
@@ -151,10 +153,8 @@ def tenure(state: cython.pointer(HeapState)) -> cython.void:
 def keep_rest(state: cython.pointer(HeapState)) -> uint64_t:
     """What is new and was not looked at is old from here on; how many bytes that are. Nothing is new then, so that no
     word of an old object has to be noted."""
-    began: uint64_t = spent_ns(state)
     kept: uint64_t = mark_fresh(state)
     forget_logged(state)
-    state.keeping = next_rate(state.keeping, kept, spent_ns(state) - began)
     return kept
 
 
@@ -187,11 +187,13 @@ def measure(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def size_nursery(
-    state: cython.pointer(HeapState), look: cython.pointer(Look), made: uint64_t, took: uint64_t
+    state: cython.pointer(HeapState), look: cython.pointer(Look), made: uint64_t, large: uint64_t, took: uint64_t
 ) -> cython.void:
-    """How many bytes are handed out before the next look at new objects, after one at so many that took so long behind
-    its roots: of these there are as many however small the nursery is."""
-    size: uint64_t = next_nursery(state.nursery, took, look.most, state.rate, look.keeping, look.given_up)
+    """How many bytes are handed out before the next look at new objects, after one at so many, of which so many were of
+    large objects, that took so long behind its roots: of these there are as many however small the nursery is."""
+    kept_ns: uint64_t = took - min(look.budget, took) if look.given_up else 0
+    state.keeping = next_keeping(look.keeping, made - large, kept_ns, look.most)
+    size: uint64_t = next_nursery(state.nursery, took, look.most, state.rate, state.keeping, look.given_up, made, large)
     room: uint64_t = room_left(state)
     size = nursery_near(size, room)
     note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
@@ -199,7 +201,7 @@ def size_nursery(
     if note != cython.NULL:
         note[0], note[1], note[2], note[3], note[4] = state.nursery, took, look.most, size, state.rate
         note[5], note[6], note[7], note[8] = look.keeping, look.given_up, made, look.budget
-        note[9] = room
+        note[9], note[10], note[11] = room, large, state.keeping
     state.nursery = size
 
 
@@ -337,8 +339,7 @@ def find_new(state: cython.pointer(HeapState), look: cython.pointer(Look)) -> cy
     state.only_new = 0
     if look.given_up:
         state.n_stack, state.n_parts = state.floor_stack, state.floor_parts
-        survived = keep_rest(state) + state.looked_at - before
-        large = state.allocated_large
+        survived, large = keep_rest(state) + state.looked_at - before, state.allocated_large
     else:
         turn(state, AT_FREEING)
         survived = state.looked_at - before

@@ -10,7 +10,7 @@ from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.stratavm.base.events.core import Source
 from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, collect_new, finish, go_on, keep_new
 from cython.cimports.stratavm.heap.mark import note_range, note_write, tell_range
-from cython.cimports.stratavm.heap.pace import lives_on, next_nursery
+from cython.cimports.stratavm.heap.pace import MOST_KEEPING, lives_on, next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
     AHEAD,
@@ -22,6 +22,7 @@ from cython.cimports.stratavm.heap.space import (
     large_room,
     reserve_space,
     room_for,
+    room_left,
 )
 from cython.cimports.stratavm.heap.state import (
     AT_CLEANING,
@@ -60,7 +61,6 @@ BLOCK_NS = cython.declare(uint64_t, 700)  # that cleaning one takes, at most
 MOST_CLEANED = cython.declare(uint64_t, 1 << 14)  # blocks in one pause
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
-FIRST_KEEPING: Final = 8000
 FIRST_SPEED: Final = 1 << 20
 FULL_SHARE: Final = 670
 """Thousandths of the time that full collections may take where nothing else is said."""
@@ -92,7 +92,7 @@ class Heap:
         state.in_totals = 1
         state.epoch = state.previous = 1
         state.most_stack = HEAD_STACK
-        state.rate, state.keeping = FIRST_RATE, FIRST_KEEPING
+        state.rate, state.keeping = FIRST_RATE, MOST_KEEPING
         state.least = state.trigger = state.runway = least
         state.speed = FIRST_SPEED
         state.soft, state.share = limit, FULL_SHARE
@@ -175,7 +175,8 @@ class Heap:
             raise ValueError(f"a pause of {pause_ns} ns cannot be aimed at")
         self.collect()
         self.state.generational, self.state.pause_ns = True, pause_ns
-        self.state.nursery = min(FIRST_NURSERY, next_nursery(FIRST_NURSERY, 0, pause_ns, FIRST_RATE, FIRST_RATE, False))
+        first: uint64_t = next_nursery(FIRST_NURSERY, 0, pause_ns, FIRST_RATE, 2 * FIRST_RATE, False, 0, 0)
+        self.state.nursery = min(FIRST_NURSERY, first)
         self.state.incremental, self.state.slice_ns = slices, pause_ns // 2
 
     def tell_events(self, source: Source, numbers: tuple) -> None:
@@ -524,7 +525,8 @@ def allocation_is_due(state, size):
 def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
     """Do what is due before an allocation of so many bytes: a slice, or a look at new objects. Where both are, the look
     comes before the next allocation, unless much more than a nursery was made: then the slice waits for that. Where it
-    is large objects that are much, each allocation may be one: both are done."""
+    is large objects that are much, each allocation may be one: both are done as soon as twice a nursery is there, or
+    what takes half of a pause to keep."""
     if state.collecting:
         return
     kept: cython.bint = keeps_new(state)
@@ -536,7 +538,7 @@ def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
     full: cython.bint
     if sliced:
         go_on(state, state.slice_ns + (size >> 4))  # a large object is zeroed in no less
-        due = due and (state.always or state.allocated >= 2 * state.nursery)
+        due = due and (state.always or state.allocated >= 2 * max(state.nursery, kept_soon(state)))
     if due and kept:
         keep_new(state)
     elif due:
@@ -551,6 +553,15 @@ def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
         clean(state, FEW_BLOCKS)
     if opened:
         go(state)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def kept_soon(state: cython.pointer(HeapState)) -> uint64_t:
+    """Bytes that can be kept without a look at them in a quarter of a pause; near the limit fewer."""
+    return min(state.pause_ns // 4 * state.keeping // 1000, room_left(state) // 8)
 
 
 @cython.cfunc

@@ -1,9 +1,20 @@
 # When garbage is collected: decisions, from numbers to numbers.
 from libc.stdint cimport uint64_t
 
+cdef enum:
+    MOST_KEEPING = 18000             # bytes that get marks in a microsecond: so many that they bound no nursery
+
 cpdef uint64_t next_nursery(
-    uint64_t nursery, uint64_t took_ns, uint64_t most_ns, uint64_t rate, uint64_t keeping, bint given_up
+    uint64_t nursery,
+    uint64_t took_ns,
+    uint64_t most_ns,
+    uint64_t rate,
+    uint64_t keeping,
+    bint given_up,
+    uint64_t made,
+    uint64_t large,
 ) noexcept nogil
+cpdef uint64_t next_keeping(uint64_t keeping, uint64_t made, uint64_t took_ns, uint64_t most_ns) noexcept nogil
 cpdef uint64_t time_for_new(uint64_t most_ns, uint64_t roots_ns) noexcept nogil
 cpdef uint64_t time_to_look(uint64_t most_ns, uint64_t made, uint64_t keeping) noexcept nogil
 cpdef uint64_t due_after(

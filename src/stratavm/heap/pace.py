@@ -35,19 +35,35 @@ ENDLESS = cython.declare(uint64_t, 1 << 63)
 ROOT_OF_FREE = cython.declare(uint64_t, 1 << 11)
 
 
-def next_nursery(nursery, took_ns, most_ns, rate, keeping, given_up):
+def next_nursery(nursery, took_ns, most_ns, rate, keeping, given_up, made, large):
     """How many bytes may be handed out before new objects are looked at again, after a look that took so long: as many
     as take a third of what a pause may, if as much of them lives, but no more than a quarter more than before. After a
     look that was ``given_up`` as many as can be looked at in that time if all of them live, ``rate`` in a microsecond,
-    and no more than half. What died young until now may live from here on: then they all have to get marks within the
-    pause, ``keeping`` in a microsecond."""
+    and no more than half. But no fewer than before where of what was ``made`` the most were ``large`` objects: a look
+    at one of these takes as long however soon it comes. What died young until now may live from here on: then they all
+    have to get marks within half of the pause, ``keeping`` in a microsecond, behind a look that took the other half."""
     aim: uint64_t = most_ns // 3
     more: uint64_t = nursery // 4 * 5
+    size: uint64_t
     if given_up:
-        nursery = min(nursery // 2, aim * rate // 1000)
+        size = min(nursery // 2, aim * rate // 1000)
     else:
-        nursery = max(nursery // 2, min(more, nursery * aim // max(took_ns, 1)))
-    return max(SMALLEST, min(nursery, most_ns * keeping // 1000, LARGEST))
+        size = max(nursery // 2, min(more, nursery * aim // max(took_ns, 1)))
+    if large > made // 2:
+        size = max(size, nursery)
+    return max(SMALLEST, min(size, most_ns // 2 * keeping // 1000, LARGEST))
+
+
+def next_keeping(keeping, made, took_ns, most_ns):
+    """How many bytes get marks in a microsecond in the place of a look, after so many were ``made`` and did in so long,
+    behind a look that was given up. What takes less than an eighth of a pause says nothing: it lay in the processor's
+    caches, where a large nursery does not. If it is less than was believed that is right half way at once, or the next
+    pause would be as much too long. No time: a look was not given up, and a little more is believed each time."""
+    if took_ns == 0:
+        return min(keeping + keeping // 4096 + 1, MOST_KEEPING)
+    if took_ns < most_ns // 8:
+        return keeping
+    return min((keeping + made * 1000 // took_ns) // 2, keeping)
 
 
 def time_for_new(most_ns, roots_ns):

@@ -86,6 +86,26 @@ def test_a_look_that_takes_long_keeps_all(marking: bool) -> None:
     assert verify(heap) == []
 
 
+def test_large_objects_do_not_make_nurseries_small() -> None:
+    """A look at an array of sixteen MiB takes as long however soon it comes: it is given up, and the next nursery is as
+    large as this one."""
+    heap = Heap(described(), 256 * MIB)
+    guest = Exerciser(heap, 4, 4)
+    heap.by_generations(200_000)
+    heap.watch(1 << 16)
+    for _ in range(200_000):
+        guest.new(LEAF, 0, 16)  # nurseries grow
+    looks(heap)
+    guest.set_root(0, guest.new(REFS, 2 * MIB, 8 + 16 * MIB))
+    found: list[list[int]] = []
+    while not found:
+        guest.new(LEAF, 0, 16)
+        found = looks(heap)
+    before, _, _, after, _, _, given_up, made, _, _, large = found[0][:11]
+    assert given_up and large >= 16 * MIB > made // 2
+    assert before > 1 << 18 and after > before // 4 * 3  # what can be kept may be less, since roots take time
+
+
 def test_what_is_made_is_what_is_kept() -> None:
     """To the byte, however much of it was looked at before: an array, and what waits on the stack or is on it."""
     hurried = Hurried()

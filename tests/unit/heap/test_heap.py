@@ -22,6 +22,7 @@ from stratavm.heap.pace import (
     due_near,
     growth_allowed,
     next_born,
+    next_keeping,
     next_nursery,
     next_rate,
     nursery_near,
@@ -659,8 +660,9 @@ def test_what_grows_old_is_counted_by_the_guests_time() -> None:
 
 def nursery_noted(values: list[int]) -> None:
     """That of a nursery."""
-    nursery, took, most, decided, rate, keeping, given_up, *_, room = values[:10]
-    assert nursery_near(next_nursery(nursery, took, most, rate, keeping, bool(given_up)), room) == decided
+    nursery, took, most, decided, rate, before, given_up, made, budget, room, large, keeping = values[:12]
+    assert next_keeping(before, made - large, max(took - budget, 0) if given_up else 0, most) == keeping
+    assert nursery_near(next_nursery(nursery, took, most, rate, keeping, bool(given_up), made, large), room) == decided
 
 
 def growth_noted(values: list[int]) -> None:
@@ -741,8 +743,8 @@ def test_a_policy_of_nothing_is_refused() -> None:
 def test_the_nursery_follows_its_pauses() -> None:
     """Smaller where new objects take longer to look at than a third of the pause, larger where they do not, in
     proportion, within bounds; and what can be looked at in a third where a look was given up."""
-    size = lambda nursery, took, rate=1000, keeping=10_000, given=False: next_nursery(  # noqa: E731
-        nursery, took, 600_000, rate, keeping, given
+    size = lambda nursery, took, rate=1000, keeping=18_000, given=False, large=0: next_nursery(  # noqa: E731
+        nursery, took, 600_000, rate, keeping, given, 1000, large
     )
     assert size(1 << 20, 200_000) == 1 << 20
     assert size(1 << 20, 250_000) == (1 << 20) * 4 // 5
@@ -751,10 +753,25 @@ def test_the_nursery_follows_its_pauses() -> None:
     assert size(1 << 20, 100_000) == size(1 << 20, 0) == 5 << 18
     assert size(1 << 16, 900_000) == size(1 << 16, 900_000, given=True) == 1 << 16
     assert size(4 << 20, 0) == 4 << 20
-    assert size(4 << 20, 0, keeping=2000) == 1_200_000
+    assert size(4 << 20, 0, keeping=2000) == 600_000
     assert size(4 << 20, 0, keeping=1) == 1 << 16
     assert size(1 << 20, 0, given=True) == 200_000
     assert size(1 << 20, 0, rate=10_000, given=True) == 1 << 19
+    assert size(1 << 20, 0, given=True, large=500) == 200_000
+    assert size(1 << 20, 0, given=True, large=501) == size(1 << 20, 900_000, large=501) == 1 << 20
+    assert size(1 << 20, 100_000, large=501) == 5 << 18
+    assert size(4 << 20, 0, keeping=2000, given=True, large=501) == 600_000
+
+
+def test_what_is_kept_in_a_pause_is_what_was() -> None:
+    """Half of what was believed and half of what was seen, where that is less and took long enough to say something; a
+    little more with each look that was not given up."""
+    assert next_keeping(10_000, 1_000_000, 250_000, 500_000) == 7000
+    assert next_keeping(10_000, 1_000_000, 62_499, 500_000) == 10_000
+    assert next_keeping(10_000, 1_000_000, 62_500, 500_000) == 10_000
+    assert next_keeping(8192, 1_000_000, 0, 500_000) == 8192 + 2 + 1
+    assert next_keeping(18_000, 0, 0, 500_000) == 18_000
+    assert next_keeping(0, 0, 0, 0) == 1 and next_keeping(10_000, 0, 1, 0) == 5000
 
 
 def test_a_look_leaves_time_to_keep_all() -> None:
@@ -772,7 +789,7 @@ def test_roots_that_fill_a_pause_leave_new_objects_as_much() -> None:
     assert time_for_new(500_000, 2_300_000) == 2_300_000
     nursery = 1 << 20
     for _ in range(100):  # roots of 2.3 ms, and nothing new that lives
-        nursery = next_nursery(nursery, 1000, time_for_new(500_000, 2_300_000), 1000, 1000, False)
+        nursery = next_nursery(nursery, 1000, time_for_new(500_000, 2_300_000), 1000, 2000, False, 1000, 0)
     assert nursery == 2_300_000
 
 
