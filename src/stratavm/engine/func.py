@@ -48,7 +48,7 @@ from stratavm.runtime.values import (
     told,
     value_types,
 )
-from stratavm.spec.types import FIRST_CONCRETE, FIRST_RESOLVED, FuncType, type_name
+from stratavm.spec.types import FIRST_CONCRETE, FIRST_RESOLVED, FuncType, is_value_type, type_name
 
 driver = cython.declare(object, None)  # of asynchronous calls, at the first
 WARM = cython.declare(uint32_t, 64)  # calls after which a function gets machine code: making it takes 0.2 ms
@@ -63,7 +63,7 @@ def checked_signature(type_, store):
     known: object = FuncType(value_types(type_.params, store), value_types(type_.results, store))
     for values in (known.params, known.results):
         for t in values:
-            if not isinstance(t, int):
+            if not isinstance(t, int) or not is_value_type(t):
                 raise TypeError(f"a FuncType has value types such as stratavm.spec.types.I32, got {t!r:.60}")
             if FIRST_CONCRETE <= t < FIRST_RESOLVED:
                 raise TypeError(f"{type_name(t)} names a type by its index in a module; {TYPED}")

@@ -68,6 +68,7 @@ TEXTS: Final = {
     "H": '; text goes as its units of 16 bits: memoryview(text.encode("utf-16-le")).cast("H")',
 }
 """How text becomes elements, by the code of those."""
+OF_OBJECTS: Final = "; Module.object_types has those of structs and arrays"
 MOST: Final = (1 << 32) - 1
 """Elements of an array."""
 UNSET = object()
@@ -345,18 +346,22 @@ def declared_type(blueprint: Blueprint, which: object) -> GuestType:
     count: cython.Py_ssize_t = len(model.types)
     at: cython.Py_ssize_t
     if isinstance(which, str):
-        named: dict = {name: number for number, name in reversed(model.names.types.items())}
-        if which not in named or named[which] >= count:
-            near: str = did_you_mean(which, named)
-            known: str = f"types: {some(named)}" if named else "it names none of its types: use an index"
+        named: dict = {}
+        for number, name in model.names.types.items():
+            if number < count:
+                named.setdefault(name, number)
+        if which not in named:
+            able: list = [n for n, number in named.items() if not isinstance(model.types[number].composite, FuncType)]
+            near: str = did_you_mean(which, able)
+            known: str = f"types: {some(able)}" if able else "it names none of its types: use an index"
             raise KeyError(f"the module has no type named {printable(which)!r}; {near or known}")
         at = named[which]
     else:
         at = clip("a type", which)
         if not 0 <= at < count:
-            raise IndexError(f"there is no type {shown(which)}: the module has {counted(count, 'type')}")
+            raise IndexError(f"there is no type {shown(which)}: the module has {counted(count, 'type')}{OF_OBJECTS}")
     if isinstance(model.types[at].composite, FuncType):
-        raise TypeError(f"type {at} is one of functions; Module.object_types has those of structs and arrays")
+        raise TypeError(f"type {at} is one of functions{OF_OBJECTS}")
     return new_type(blueprint, at)
 
 
@@ -788,6 +793,12 @@ def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -
 
 
 @cython.cfunc
+def is_row(values: object) -> cython.bint:
+    """Whether what has dimensions has items one by one: not where it has none, nor in a view of several."""
+    return values.ndim == 1 if isinstance(values, memoryview) else values.ndim != 0
+
+
+@cython.cfunc
 def in_order(shape: GuestType, values: object, whole: cython.bint) -> list:
     """Values of an object, or of a part of an array. TypeError: they are in no order, or text, or one by itself."""
     takes: str = "elements in order" if shape.element else "values in order, or by the names of fields"
@@ -795,7 +806,9 @@ def in_order(shape: GuestType, values: object, whole: cython.bint) -> list:
     if isinstance(values, str):
         hint = TEXTS.get(chr(shape.codes[0]), "") if shape.element else ""
     elif not isinstance(values, (set, frozenset)) and not hasattr(values, "keys"):
-        if hasattr(type(values), "__iter__") or hasattr(type(values), "__getitem__"):
+        if getattr(type(values), "ndim", None) is not None and not is_row(values):
+            hint = f" of {counted(values.ndim, 'dimension')}"
+        elif hasattr(type(values), "__iter__") or hasattr(type(values), "__getitem__"):
             return [value for value in values]  # noqa: C416 - a list() would believe a length that lies
         if whole and shape.element and isinstance(values, int):
             hint = f"; new(store, length={shown(values)}) makes so many that are zero or null"

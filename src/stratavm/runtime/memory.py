@@ -85,7 +85,7 @@ def most_pages(shift, is64):
 def too_large(pages, shift, most):
     """The error for a memory that begins with more than it may have."""
     wanted: object = pages << shift
-    unit: object = "pages" if shift else "bytes"
+    unit: object = ("page" if shift else "byte") + ("" if pages == 1 else "s")
     return ResourceLimit(
         f"a memory of {pages:,} {unit} ({amount(wanted)}) is over the limit of {amount(most)}; "
         f"StoreLimits(memory_bytes=…), and Config(max_memory_bytes=…) where that is set, must be at least {wanted}",

@@ -395,3 +395,7 @@ def _number(value: Any, name: str) -> float:
         return float(value)
     except TypeError:
         raise TypeError(f"expected {name}, got {type(value).__name__}") from None
+    except OverflowError:
+        if not isinstance(value, int):
+            raise
+        raise OverflowError(f"{shown(value)} does not fit {name}") from None

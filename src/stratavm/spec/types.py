@@ -77,6 +77,13 @@ def is_ref(t: ValType) -> bool:
     return t & 0xFE == 0x62 or t & 0xFF == REF
 
 
+def is_value_type(t: ValType) -> bool:
+    """Whether a number is the type of some value: of a number, a vector or a reference, whatever that names."""
+    if t in (I32, I64, F32, F64, V128):
+        return True
+    return t & 0xFF in (REF, REF_NULL) and (heap(t) in HEAP_NAMES or heap(t) >= CONCRETE)
+
+
 def may_hold_funcs(t: ValType) -> bool:
     """Whether a value of the type may be, or may have in it, a reference to a function."""
     return is_ref(t) and heap(t) not in (EXTERN, NOEXTERN, EXN, NOEXN)

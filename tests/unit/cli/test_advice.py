@@ -75,10 +75,12 @@ def test_a_misspelt_option_is_told_which_is_near(strata, program, line, near):
     assert near.replace("APP", program if "unexpected" in near else "APP") in err
 
 
-def test_a_memory_over_its_limit_fits_a_larger_one(strata, program):
+def test_a_memory_over_its_limit_fits_a_larger_one(strata, program, tmp_path):
     """``raise --max-memory``."""
     code, _, err = strata("run", "--max-memory", "64k", "--invoke", "seven", program)
     assert code == 134
     assert (found := re.search(r"\(hint: raise --max-memory to at least (\d+M)\)", err))
     assert "StoreLimits" not in err
     assert strata("run", "--max-memory", found[1], "--invoke", "seven", program) == (0, "7\n", "")
+    (one := tmp_path / "one.wat").write_text('(module (memory 1) (func (export "_start")))')
+    assert "a memory of 1 page (64 KiB) is over" in strata("run", "--max-memory", "0", str(one))[2]

@@ -467,6 +467,7 @@ row["x"]                    | TypeError     | array \\$ints has elements by numb
 row[3]                      | IndexError    | array \\$ints has no element 3: it has 3 elements
 row[True]                   | TypeError     | an index of an array must be a whole number, got True
 put(point, "x", 1.5)        | TypeError     | field 0 \\(x\\) of struct \\$point: expected i32, got float
+put(point, "y", 10**400)    | OverflowError | field 1 \\(y\\) of struct \\$point: a number of 1329 bits does not fit f64
 put(point, 0, 1 << 32)      | OverflowError | field 0 \\(x\\) of struct \\$point: 4294967296 does not fit i32
 put(point, "y", "1")        | TypeError     | field 1 \\(y\\) of struct \\$point: expected f64, got str
 put(named, "tag", 1)        | TypeError     | field 2 \\(tag\\) of struct \\$named is immutable
@@ -511,11 +512,15 @@ kind("point").new(store, ["1", 2])      | TypeError     | field 0 \\(x\\) of str
 kind("point").new(store, length=1)      | TypeError     | struct \\$point is a struct, which has no length
 kind("ints").new(store, [1], length=2)  | ValueError    | 1 values for an array of 2 elements
 kind("ints").new(store, [1 << 32])      | OverflowError | element 0 of array \\$ints: 4294967296 does not fit i32
+kind("ints").new(store, flat)           | TypeError     | elements in order, got Scalar of 0 dimensions
+kind("ints").new(store, view)           | TypeError     | elements in order, got memoryview of 2 dimensions
 kind("ints").new(store, length=1 << 32) | ValueError    | length must be between 0 and 4294967295 elements
 kind("ints").new(store, length=-1)      | ValueError    | length must be between 0
 kind("strict").new(store, length=1)     | TypeError     | has no default: it needs a value of type \\(ref \\$point\\)
 kind("pint")                | KeyError      | the module has no type named 'pint'; did you mean 'point'
-kind(99)                    | IndexError    | there is no type 99: the module has \\d+ types
+kind("elephant")            | KeyError      | types: point, named, bytes
+kind("sigh")                | KeyError      | no type named 'sigh'; types: point, named, bytes
+kind(99)                    | IndexError    | there is no type 99: the module has \\d+ types; Module.object_types
 kind(-1)                    | IndexError    | there is no type -1
 kind("sig")                 | TypeError     | type 9 is one of functions
 kind(1.5)                   | TypeError     | a type must be a whole number
@@ -528,6 +533,17 @@ host(store, FuncType(kind("point"), ()), print) | TypeError | are tuples of valu
 I31(1 << 31)                | OverflowError | does not fit i31
 I31(1.5)                    | TypeError     | an i31 must be a whole number
 """
+
+
+class Scalar:
+    """An array of another library, of no dimension: it has a method to be gone through, which refuses."""
+
+    ndim = 0
+
+    def __iter__(self) -> None:
+        raise TypeError("iteration over a 0-d array")
+
+
 ROWS = [tuple(part.strip() for part in line.split("|")) for line in MISUSE.strip().splitlines()]
 
 
@@ -564,6 +580,8 @@ def given() -> dict[str, Any]:
         "longs": call["longs"](),
         "refs": kind("row").new(store, length=1),
         "strict": kind("strict").new(store, [call["point"](1, 2)]),
+        "flat": Scalar(),
+        "view": memoryview(bytes(8)).cast("B", (2, 4)),
         "Tag": Tag,
         "FuncType": FuncType,
         "host": Func.from_callable,

@@ -9,6 +9,7 @@ from stratavm.engine import Config, Engine, Func, Global, Linker, Module, Store,
 from stratavm.spec.types import (
     CONCRETE,
     FIRST_RESOLVED,
+    I8,
     I32,
     FuncType,
     GlobalType,
@@ -390,6 +391,10 @@ def test_functions_of_python_are_arguments_as_a_func_of_the_type(exports, store)
         (((I32,), (I32,)), "takes a FuncType second, .* got tuple"),
         (FuncType(("i32",), ("i32",)), "value types such as stratavm.spec.types.I32, got 'i32'"),
         (FuncType((I32,), I32), "are tuples of value types, got 127"),
+        (FuncType((999,)), "value types such as stratavm.spec.types.I32, got 999"),
+        (FuncType((), (I8,)), "value types such as stratavm.spec.types.I32, got 120"),
+        (FuncType((0,)), "value types such as stratavm.spec.types.I32, got 0"),
+        (FuncType((ref(0x42),)), "value types such as stratavm.spec.types.I32, got 16995"),
         (FuncType((ref(CONCRETE),)), r"\(ref null 0\) names a type by its index in a module"),
     ],
 )
