@@ -67,7 +67,7 @@ FULL_SHARE: Final = 670
 UNCOUNTED_BLOCKS = cython.declare(uint64_t, 32)  # that a heap may take before whoever counts them looks
 FEW_NOTES = cython.declare(uint64_t, 16)  # are, with an object for each collection
 MANY_NOTES = cython.declare(uint64_t, 1 << 13)  # are worth a slice
-LONG_LOG = cython.declare(uint64_t, 1 << 16)  # words; what is new grows old before there are many more
+LONG_LOG = cython.declare(uint64_t, 1 << 15)  # words; what is new grows old before there are many more
 ENDLESS = cython.declare(uint64_t, 1 << 62)
 """No object is as large."""
 
@@ -365,7 +365,7 @@ def heap_new(state, type_id, length, size):
             state.window.next -= size
             return made_at_next(state, type_id, length, size)
         opened = stand(state, AT_HOLES, will_collect(state))
-        give_pages(state, 2 * (size >> BLOCK_SHIFT))
+        give_pages(state, size >> BLOCK_SHIFT)  # as many as it takes, and some: they do not become more and more
         keep_pace(state, size)
         room = found_room(state, size)
         if room == cython.NULL:

@@ -409,7 +409,8 @@ def test_a_log_is_not_as_long_as_the_heap() -> None:
         link, noted = next, noted + 1
         if noted == 1:
             assert not side[1] & 0x40
-    assert side[1] & 0x40
+        elif noted == 1 << 15:  # so many are looked at in what a pause has, and no more are forgotten at once
+            assert side[1] & 0x40
     lister.check()
 
 

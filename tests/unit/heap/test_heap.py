@@ -517,6 +517,20 @@ def test_pages_of_large_objects_go_back_bit_by_bit() -> None:
     guest.check()
 
 
+def test_a_large_object_gives_back_little_more_than_it_takes() -> None:
+    """Pages of others that are gone: so these do not become more and more, and no pause gives back far more."""
+    guest = Guest(0, limit=64 << 20)
+    guest.root(0, guest.new(BYTES, 40 << 20))
+    guest.root(0, 0)
+    guest.heap.collect()
+    guest.forget_unreachable()
+    before, takes = guest.heap.used_bytes, (7 << 20) + (1 << 15)
+    guest.new(BYTES, 7 << 20)
+    gives = before + takes - guest.heap.used_bytes
+    assert takes <= gives <= takes + (64 << 15)
+    guest.check()
+
+
 def test_an_array_that_nobody_has_frees_its_blocks_while_new_objects_are_collected() -> None:
     """By generations, too: where it was others are, once its pages have gone."""
     guest = Guest(0, limit=8 << 20, how=YOUNG)
