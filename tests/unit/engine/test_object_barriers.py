@@ -138,3 +138,58 @@ def test_a_barrier_that_says_nothing_is_found(tier: str, monkeypatch: pytest.Mon
         for k in range(20):
             call["put"](k)
             call["other"]()
+
+
+MANY = 3000
+TAKEN = f"""(module
+  (type $s (struct (field i32))) (type $r (array (mut (ref null $s))))
+  (global $t (mut (ref null $r)) (ref.null $r)) (global $kept (mut (ref null $r)) (ref.null $r))
+  (elem $nulls (ref null $s) {"(ref.null $s) " * MANY})
+  (func (export "begin") (param $n i32)
+    (global.set $t (array.new_default $r (local.get $n)))
+    (loop
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (array.set $r (global.get $t) (local.get $n) (struct.new $s (local.get $n)))
+      (br_if 0 (local.get $n))))
+  (func $keep (param $at i32) (param $n i32)
+    (global.set $kept (array.new_default $r (local.get $n)))
+    (array.copy $r $r (global.get $kept) (i32.const 0) (global.get $t) (local.get $at) (local.get $n)))
+  (func (export "set") (param $at i32) (param $n i32)
+    (call $keep (local.get $at) (local.get $n))
+    (loop
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (array.set $r (global.get $t) (i32.add (local.get $at) (local.get $n)) (ref.null $s))
+      (br_if 0 (local.get $n))))
+  (func (export "fill") (param $at i32) (param $n i32)
+    (call $keep (local.get $at) (local.get $n))
+    (array.fill $r (global.get $t) (local.get $at) (ref.null $s) (local.get $n)))
+  (func (export "copy") (param $at i32) (param $n i32)
+    (call $keep (local.get $at) (local.get $n))
+    (array.copy $r $r (global.get $t) (local.get $at) (global.get $t) (i32.const 0) (local.get $n)))
+  (func (export "init_elem") (param $at i32) (param $n i32)
+    (call $keep (local.get $at) (local.get $n))
+    (array.init_elem $r $nulls (global.get $t) (local.get $at) (i32.const 0) (local.get $n)))
+  (func (export "churn") (param $k i32)
+    (loop (drop (struct.new $s (i32.const -1))) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "kept") (param $at i32) (result i32)
+    (struct.get $s 0 (array.get $r (global.get $kept) (local.get $at)))))"""
+
+
+@pytest.mark.parametrize("number", [8, MANY])
+@pytest.mark.parametrize("how", ["set", "fill", "copy", "init_elem"])
+@pytest.mark.parametrize("tier", ("oracle", *MACHINE))
+def test_what_is_written_over_while_marks_are_made(tier: str, how: str, number: int) -> None:
+    """Only an array that is new has it then, of which nobody looks at what is old; it was reachable when the collection
+    began, from an array at whose end nobody had looked yet."""
+    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    store, length = Store(engine), 20_000
+    call = Linker(engine).instantiate(store, Module(TAKEN, engine)).exports
+    call["begin"](length)
+    store.gc()
+    call["churn"](1)  # nothing would be due else
+    assert store.gc_for_at_most(1e-9)
+    call[how](length - number, number)
+    while store.gc_for_at_most(1e-6):
+        pass
+    call["churn"](length)  # in the place of what is free
+    assert [call["kept"](at) for at in range(0, number, 7)] == list(range(length - number, length, 7))
