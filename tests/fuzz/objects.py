@@ -478,6 +478,8 @@ class Body:
             return f"(i64x2.splat {self.expr('i64', depth - 1)})"
         if type_ in ("f32", "f64"):
             return f"({type_}.{self.rng.choice(('neg', 'abs', 'ceil'))} {self.expr(type_, depth - 1)})"
+        if type_ == "i64" and self.chance(0.15):
+            return f"(i64x2.extract_lane {self.rng.randrange(2)} {self.expr(WIDE, depth - 1)})"
         if type_ == "i64" and self.chance(0.3):
             return f"(i64.extend_i32_s {self.expr('i32', depth - 1)})"
         left, right = self.expr(type_, depth - 1), self.expr(type_, depth - 1)

@@ -132,6 +132,8 @@ class Windows:
                 value = f"(ref.is_null {value})"
             elif field.storage == T.I64:
                 value = f"(i32.wrap_i64 {value})"
+            elif field.storage == T.V128:
+                value = f"(i32x4.extract_lane {self.rng.randrange(4)} {value})"
             elif not packed and field.storage != T.I32:
                 continue  # the bits of a NaN are nobody's business
             mixed = f"(local.set 1 (i32.xor (i32.rotl (local.get 1) (i32.const 5)) {value}))"
