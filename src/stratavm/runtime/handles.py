@@ -99,7 +99,7 @@ class Handles:
         The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
         """
         before: set = self.suspects
-        for root in list(self.roots or ()):
+        for root in living(self.roots):
             held.update(root.held_handles())
         free: set = set(self.free)
         unheld: set = {h for h in range(1, len(self.things) + 1) if h not in held and h not in free}
@@ -139,6 +139,13 @@ class Handles:
         self.exceptions.difference_update(gone)
         self.suspects.difference_update(gone)
         return 0
+
+
+def living(roots: object) -> list:
+    """Those of a set of weak references that are there; None: of none. To copy it runs nothing of Python's, so that it
+    may get more meanwhile: it is no iteration that this would end."""
+    references: list = [] if roots is None else list(roots.data)
+    return [root for root in [reference() for reference in references] if root is not None]
 
 
 @cython.cfunc

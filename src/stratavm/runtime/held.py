@@ -24,6 +24,7 @@ from cython.cimports.stratavm.runtime.residents import HANDLE_BYTES, Residence
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base import switches
+from stratavm.runtime.handles import living
 
 FEW = cython.declare(cython.Py_ssize_t, 1024)  # exnrefs more than were held before: worth a look at who holds them
 CHECKED = cython.declare(cython.bint, switches.CHECK.value() >= 2)  # as in ``handles``
@@ -43,7 +44,7 @@ def free_unheld(store, held, step):
             handles.exceptions_at = len(handles.exceptions) + FEW
             return 0
         held.update(run.held_handles())
-    for root in list(handles.exception_roots or ()):
+    for root in living(handles.exception_roots):
         held.update(root.held_handles())
     objects: set = store.handles_of_objects(step)
     if objects is None:

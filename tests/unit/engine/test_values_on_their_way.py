@@ -213,3 +213,39 @@ def test_a_guest_without_machine_code_and_the_host_give_each_other_objects(name:
         sys.settrace(tracer)
     assert others
     assert (found if isinstance(found, int) else found["number"]) == 7 + (name != "caught")
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["between calls", "in a call"])
+def test_who_holds_something_is_looked_for_while_there_are_more(inside: bool) -> None:
+    """Other threads, and who traces, may make tables and globals meanwhile, or try to."""
+    engine = Engine(Config(features=DEFAULT | {"gc"}))
+    text = """(module
+      (tag $tag)
+      (global $last (mut exnref) (ref.null exn))
+      (func (export "catch") (param $left i32)
+        (loop $again
+          (global.set $last
+            (block $caught (result exnref) (try_table (catch_all_ref $caught) (throw $tag)) (unreachable)))
+          (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"""
+    store = Store(engine, limits=StoreLimits(handles=4))
+    exports = Linker(engine).instantiate(store, Module(text, engine=engine)).exports
+    made = [Global.new(store, "anyref", None) for _ in range(3)]
+    type_ = made[0].type
+
+    def lines(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
+        sys.settrace(None)
+        made.append(Global.__new__(Global))
+        with contextlib.suppress(StoreBusy):
+            made[-1].__init__(store, type_)  # type: ignore[misc]
+        sys.settrace(lines)
+        return lines
+
+    tracer = sys.gettrace()
+    try:
+        sys.settrace(lines)
+        if inside:
+            exports["catch"](8)
+        else:
+            store.gc()
+    finally:
+        sys.settrace(tracer)
