@@ -13,7 +13,7 @@ from stratavm.heap.verify import verify
 from tests.unit.heap.test_cycles import LEAF, LINK, REFS, Lister
 
 COUNT = 30_000
-"""Words that are written at once; with more of them, what is new would grow old before."""
+"""Words that are written at once; with more of them than a long log has, what is new would grow old before."""
 SMALLEST = 1 << 16
 """Bytes of which the allocator of C has none left, while there is no more memory."""
 
