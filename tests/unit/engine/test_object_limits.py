@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from stratavm import Config, Engine, GcConfig, Linker, Module, ResourceLimit, Store, StoreLimits
+from stratavm import Config, Engine, GcConfig, GcConstants, Linker, Module, ResourceLimit, Store, StoreLimits
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
 
@@ -154,3 +154,24 @@ def test_a_heap_of_no_bytes_is_the_stores(least: int, hard: int | None) -> None:
     with pytest.raises(ResourceLimit, match=f"objects take 0 bytes of {least} bytes?; StoreLimits") as refused:
         instance.exports["mk"]()
     assert refused.value.limit == "heap_bytes"
+
+
+BESIDE: Final = """(module (memory (export "memory") 1)
+  (type $s (struct (field i64) (field (ref null $s)))) (global $g (mut (ref null $s)) (ref.null $s))
+  (func (export "make") (param $n i32) (loop
+    (global.set $g (struct.new $s (i64.const 1) (global.get $g)))
+    (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1))))))
+  (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0))))"""
+
+
+@pytest.mark.parametrize("tier", ["jit0", "jit1"])
+def test_what_objects_take_is_not_there_for_others(tier: str) -> None:
+    """Machine code makes them without a word to whoever counts, but not for long, though no look at them is due: the
+    memory cannot have their room."""
+    least = GcConfig(constants=GcConstants(nursery_bytes=1 << 26, slice_us=100, factor=1.0))
+    engine = Engine(Config(tier=tier, features=FEATURES, gc=least))
+    store = Store(engine, limits=StoreLimits(total_bytes=16 << 20))
+    call = Linker(engine).instantiate(store, Module(BESIDE, engine=engine)).exports
+    call["make"]((10 << 20) // 32)
+    assert call["grow"]((8 << 20) >> 16) == -1
+    assert call["grow"]((4 << 20) >> 16) == 1
