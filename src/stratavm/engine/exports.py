@@ -18,6 +18,7 @@ from stratavm.base.errors import Closed
 from stratavm.base.importing import importing
 from stratavm.base.words import some
 from stratavm.runtime.introspect import Signed
+from stratavm.runtime.values import told
 
 # Names of every mapping's, or object's, own: an export that is called so is an item only.
 OWN: frozenset = cython.declare(frozenset, frozenset())
@@ -62,6 +63,8 @@ class Exports:
         made = instance.export(kind, index)
         if kind == "func":
             made = Func(instance.store, made)
+        elif kind == "global":  # not when the instance is made: it may have thousands
+            cython.cast(Global, made).type = told(cython.cast(Global, made).type, instance.store)
         elif kind == "memory" and cython.cast(Memory, made).shared is not None:
             made = cython.cast(Memory, made).shared
         if is_closed(instance.store):  # meanwhile, by the collector: what is kept now is kept for ever

@@ -56,7 +56,7 @@ class Global:
         truth("mutable", mutable)
         known: object = value_type(type_, store)
         store.keep_type(known)
-        made: Global = global_of(store, GlobalType(known, mutable), value)
+        made: Global = global_of(store, told(GlobalType(known, mutable), store), value)
         if cls is not Global:  # somebody's, who may have more to do
             made = cls(store, made.type, made.bits)
         if store.source.hears(GlobalCreated):
@@ -134,7 +134,7 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
             traits.clear()
         traits[value] = marked = (cell_widths((value,))[0], holds_handles(outside(value)))
     variable.store = store
-    variable.type = told(type, store)
+    variable.type = type
     variable.holds_functions = marked[0] == 9
     variable.width = 8 if marked[0] in (9, 10) else marked[0]
     variable.holds_handles = marked[1]

@@ -18,7 +18,6 @@ from stratavm.spec.types import (
     UNNAMED,
     heap,
     kind,
-    names_types,
     type_name,
     with_values,
 )
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from stratavm.runtime.core import Runtime
     from stratavm.spec.types import ExternType, ValType
 
+MOST: Final = 4096
+"""So many types of a store are kept with their names."""
 FEW: Final = 4
 """So many modules are known for each type beside those of stores."""
 
@@ -64,13 +65,15 @@ class Told(int):
 class Spoken:
     """Names that the modules of a store have for types. Ids mean these types as long as it is there.
 
-    Attributes: ``seen``: of so many of its instances; ``names`` by id; ``indices`` by id, where a module has no name.
+    Attributes: ``seen``: of so many of its instances; ``names`` by id; ``indices`` by id, where a module has no name;
+    ``told``: types that say what they are called there, by what they are.
     """
 
-    __slots__ = ("indices", "names", "seen")
+    __slots__ = ("indices", "names", "seen", "told")
 
     def __init__(self) -> None:
         self.seen = 0
+        self.told: dict[ExternType, ExternType] = {}
         self.names: dict[int, str] = {}
         self.indices: dict[int, str] = {}
 
@@ -124,8 +127,17 @@ def spelled_in(type_: ValType, module: Module) -> str:
 def told(type_: ExternType, refs: Any) -> ExternType:
     """The type of what a store or a ``Module`` shows. Its value types say what they are called there, while that is
     there."""
-    if not names_types(type_):
-        return type_
+    runtime = getattr(refs, "runtime", None)
+    known = {} if runtime is None else _of_store(runtime, refs).told
+    found = known.get(type_)
+    if found is None:
+        if len(known) >= MOST:  # a cache: modules may have any number of types
+            known.clear()
+        found = known[type_] = _with_names(type_, refs)
+    return found
+
+
+def _with_names(type_: ExternType, refs: Any) -> ExternType:
     with importing:
         from weakref import ref
     here = ref(refs)
@@ -164,6 +176,13 @@ def _called(id: int, refs: Any, blueprint: Blueprint | None) -> str:
 
 def _spoken(runtime: Runtime, store: Any) -> Spoken:
     """What the modules of a store say, those that came last too."""
+    own = _of_store(runtime, store)
+    own.look(store.instances)
+    return own
+
+
+def _of_store(runtime: Runtime, store: Any) -> Spoken:
+    """What has been said in a store."""
     if runtime.spoken is None:
         with importing:
             from weakref import WeakKeyDictionary
@@ -171,7 +190,6 @@ def _spoken(runtime: Runtime, store: Any) -> Spoken:
     own: Spoken | None = runtime.spoken.get(store)
     if own is None:
         own = runtime.spoken[store] = Spoken()
-    own.look(store.instances)
     return own
 
 

@@ -286,14 +286,19 @@ def spelled(type_: ValType, refs: References) -> str:
     return typenames.spelled(type_, refs)
 
 
+_typenames: Any = None
+
+
 def told(type_: Any, refs: Any) -> Any:
     """The type of what a store or a module shows, whose value types say what they are called there."""
+    global _typenames
     if not names_types(type_):
         return type_
-    with importing:
-        from stratavm.runtime import typenames
-
-    return typenames.told(type_, refs)
+    if _typenames is None:  # a module may have thousands of such globals
+        with importing:
+            from stratavm.runtime import typenames
+        _typenames = typenames
+    return _typenames.told(type_, refs)
 
 
 def named(text: str, refs: References, blueprint: Blueprint | None = None) -> str:
