@@ -159,11 +159,12 @@ def put(variable: Global, value: object) -> cython.int:
     """Write a value of Python's. Until the global has it, its handle lies nowhere, and a function that anybody traces
     may run whatever collects."""
     store: Store = variable.store
-    store.pinned += 1
+    pins: cython.int = 1 if variable.holds_handles else 0  # what makes a number of a value may collect
+    store.pinned += pins
     try:
         variable.bits = to_raw_alone(variable.type.value, value, store)
     finally:
-        store.pinned -= 1
+        store.pinned -= pins
     return 0
 
 

@@ -249,3 +249,19 @@ def test_who_holds_something_is_looked_for_while_there_are_more(inside: bool) ->
             store.gc()
     finally:
         sys.settrace(tracer)
+
+
+def test_what_makes_a_number_of_a_value_may_collect() -> None:
+    """There is no handle on its way."""
+
+    class Collects:
+        def __index__(self) -> int:
+            store.gc()
+            return 7
+
+    store = Store()
+    number = Global.new(store, "i64", Collects(), mutable=True)
+    assert number.value == 7
+    number.value = 0
+    number.value = Collects()
+    assert number.value == 7
