@@ -177,8 +177,9 @@ def runway_near(runway, room, live, rate, slice_ns, survival, speed, looking):
 
 def due_near(due, runway, room):
     """How many bytes grow old before slices begin, ``due`` if the limit is far: no more than leave the runway below it,
-    and an eighth of what is left, for holes that are too small."""
-    return min(due, max(room - min(runway + room // 8, room), SMALLEST))
+    and an eighth of what is left, for holes that are too small. But a third of what is left: where the runway wants
+    more than the others full collections would follow one another, and come to no end in time all the same."""
+    return min(due, max(room - min(runway + room // 8, room), room // 3, SMALLEST))
 
 
 def nursery_near(nursery, room):
