@@ -237,6 +237,26 @@ def test_a_raw_reference_that_comes_back_while_marks_are_made(tier: str) -> None
     assert call["kept"]() == 77
 
 
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_a_raw_reference_that_only_a_number_in_python_has(tier: str) -> None:
+    """The object is old, and nobody's any more, when a full collection begins; in its midst a guest gets it again, and
+    keeps it where nobody looks any more."""
+    instance = made(tier, BY_GENERATIONS)
+    call, store = instance.exports, instance.store
+    call["list"](500)
+    thing = call["raw"](77)
+    store.gc()
+    raw = store.extern_to_raw(thing)
+    del thing
+    call["list"](50)
+    assert store.gc_for_at_most(1e-9)
+    call["keep"].call_raw([raw])
+    while store.gc_for_at_most(1e-6):
+        pass
+    call["churn"](6_000)  # in the place of what is free
+    assert call["kept"]() == 77
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_what_python_lets_go_of_while_marks_are_made(tier: str) -> None:
     """It was a root when they were begun, and a guest has it since, where nobody looks any more."""
