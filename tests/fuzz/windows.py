@@ -118,23 +118,29 @@ class Windows:
         return f"(func $seen (param anyref) (result i32) (local i32) {' '.join(cases)} (local.get 1))"
 
     def _contents(self, index: int) -> Iterator[str]:
-        """Numbers of a struct, or of the first element of an array; of references, whether they are null."""
+        """Numbers of a struct, or of an array's first and last elements; of references, whether they are null."""
         composite = self.module.types[index].composite
         assert not isinstance(composite, T.FuncType)
         thing = f"(ref.cast (ref {index}) (local.get 0))"
-        for number, field in enumerate(T.fields_of(composite)[:MANY]):
-            packed = "_u" if field.storage in (T.I8, T.I16) else ""
-            if isinstance(composite, T.StructType):
-                value = f"(struct.get{packed} {index} {number} {thing})"
-            else:
-                value = f"(array.get{packed} {index} {thing} (i32.const 0))"
+        places = ["(i32.const 0)", f"(i32.sub (array.len {thing}) (i32.const 1))"]
+        if isinstance(composite, T.ArrayType):
+            packed = "_u" if composite.element.storage in (T.I8, T.I16) else ""
+            read = [(f"(array.get{packed} {index} {thing} {place})", composite.element) for place in places]
+        else:
+            fields = list(enumerate(composite.fields[:MANY]))
+            signs = ["_u" if field.storage in (T.I8, T.I16) else "" for _, field in fields]
+            read = [
+                (f"(struct.get{sign} {index} {number} {thing})", field)
+                for sign, (number, field) in zip(signs, fields, strict=True)
+            ]
+        for value, field in read:
             if T.is_ref(field.storage):
                 value = f"(ref.is_null {value})"
             elif field.storage == T.I64:
                 value = f"(i32.wrap_i64 {value})"
             elif field.storage == T.V128:
                 value = f"(i32x4.extract_lane {self.rng.randrange(4)} {value})"
-            elif not packed and field.storage != T.I32:
+            elif field.storage not in (T.I8, T.I16, T.I32):
                 continue  # the bits of a NaN are nobody's business
             mixed = f"(local.set 1 (i32.xor (i32.rotl (local.get 1) (i32.const 5)) {value}))"
             if isinstance(composite, T.ArrayType):
