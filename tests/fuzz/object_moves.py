@@ -31,6 +31,35 @@ class Moves:
         """Of elements of a segment."""
         return f"(i32.const {self.rng.choice(NUMBERS)})"
 
+    def segmented(self, depth: int) -> str:
+        """An array of numbers from a segment, partly written from it again: what is in it goes into a global."""
+        body, guests = self.body, self.guests
+        found = [i for i in guests.kinds("array") if not isinstance(guests.shapes[i].fields[0].storage, Ref)]
+        if not found or not body.affords(12):
+            return body.keep(depth)
+        index, last = self.rng.choice(found), len(guests.globals) - 1
+        (field,) = guests.shapes[index].fields
+        if field.storage in ("f32", "f64"):
+            return body.keep(depth)  # the bits of a NaN
+        kept, length = body.fresh(Ref(index)), self.rng.choice((1, 2, 3, 5))
+        made = f"(local.set {kept} (array.new_data {index} 0 {body.small()} (i32.const {length})))"
+        if field.mutable and body.chance(0.5):
+            at = self.rng.randrange(length)
+            count = self.rng.randint(0, length - at)
+            made += (
+                f" (array.init_data {index} 0 (local.get {kept}) (i32.const {at}) {body.small()} (i32.const {count}))"
+            )
+        sign = self.rng.choice(("_s", "_u")) if field.storage in ("i8", "i16") else ""
+        for at in range(length):
+            value = f"(array.get{sign} {index} (local.get {kept}) (i32.const {at}))"
+            if field.storage == "v128":
+                value = f"(i64x2.extract_lane {self.rng.randrange(2)} {value})"
+            elif field.storage != "i64":
+                value = f"(i64.extend_i32_s {value})"
+            mixed = f"(i64.xor (i64.rotl (global.get {last}) (i64.const 7)) {value})"
+            made += f" (global.set {last} {mixed})"
+        return made
+
     # ---- exceptions ----
 
     def exception(self, depth: int) -> str:

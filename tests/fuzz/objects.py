@@ -684,9 +684,9 @@ class Body:
         makers = (
             *(self.assign, self.write, self.bulk, self.keep, self.nested, self.caught, self.dropped),
             *(self.tabled, self.listed, self.raised, self.again, self.thrown, self.wasted),
-            *(self.moves.rethrown, self.moves.stored, self.moves.passed),
+            *(self.moves.rethrown, self.moves.stored, self.moves.passed, self.moves.segmented),
         )
-        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1, 1, 3, 2, 2, 2))
+        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1, 1, 3, 2, 2, 2, 2))
         return make(depth)
 
     def assign(self, depth: int) -> str:

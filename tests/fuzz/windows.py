@@ -70,9 +70,8 @@ class Windows:
         for index in range(len(self.module.imported_funcs) + len(self.module.functions)):
             yield self._function(index)
         for index, type_ in enumerate(self.module.global_types):
-            if type_.value == T.V128 or T.is_ref(type_.value):
-                result, made = self._shown(type_.value, f"(global.get {index})")
-                yield f'(func (export "window of global {index}") (result {result}) {made})'
+            result, made = self._shown(type_.value, f"(global.get {index})")
+            yield f'(func (export "window of global {index}") (result {result}) {made})'
         for index, type_ in enumerate(self.module.table_types):
             at = "i64" if type_.limits.is64 else "i32"
             inside = f"({at}.rem_u (local.get 0) (table.size {index}))"
