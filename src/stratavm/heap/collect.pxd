@@ -7,5 +7,5 @@ cdef void collect_new(HeapState* state) noexcept nogil
 cdef void keep_new(HeapState* state) noexcept nogil
 cdef void begin_cycle(HeapState* state) noexcept nogil
 cdef void go_on(HeapState* state, uint64_t budget_ns) noexcept nogil
-cdef void finish(HeapState* state, bint rooted) noexcept nogil
+cdef void finish(HeapState* state) noexcept nogil
 cdef bint work_for(HeapState* state, uint64_t budget_ns) noexcept nogil

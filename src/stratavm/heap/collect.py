@@ -2,10 +2,18 @@
 """How garbage is found: what is done in which order. Owns the collections; when they are due is ``pace``'s."""
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.heap.check import check_references
-from cython.cimports.stratavm.heap.mark import drain, forget_logged, mark_logged, mark_range
+from cython.cimports.stratavm.heap.mark import (
+    drain,
+    forget_logged,
+    hand_over,
+    look_at_rewritten,
+    mark_fresh,
+    mark_logged,
+    mark_range,
+)
 from cython.cimports.stratavm.heap.pace import (
     averaged,
     bytes_between,
@@ -31,8 +39,8 @@ from cython.cimports.stratavm.heap.space import (
     forget_holes,
     free_new,
     free_unmarked,
-    mark_fresh,
     room_left,
+    spoil_fresh,
 )
 from cython.cimports.stratavm.heap.state import (
     AT_CLEANING,
@@ -40,6 +48,7 @@ from cython.cimports.stratavm.heap.state import (
     AT_NEW,
     AT_OLD,
     AT_ROOTS,
+    BLOCK_GRANULES,
     EPOCH,
     HEAD_ARRAYS,
     NOTE_GROWTH,
@@ -55,7 +64,9 @@ from cython.cimports.stratavm.heap.state import (
 )
 
 FEW_OBJECTS = cython.declare(uint64_t, 8)
-MARKING = cython.declare(uint64_t, 8)  # in ``HeapWindow.marking``, beside the number of what was not reached yet
+FEW_TRIES = cython.declare(uint32_t, 8)
+"""So often a full collection in slices may meet too much at its end, before more time is taken for that."""
+MOST_TRIES = cython.declare(uint32_t, 127)
 LEAST_GUEST_NS = cython.declare(uint64_t, 10_000)
 """Less of a guest's time says nothing of how much it makes."""
 
@@ -90,8 +101,11 @@ def find_garbage(state: cython.pointer(HeapState), full: cython.bint, brief: cyt
     opened: cython.bint = stand(state, AT_CLEANING, True)
     look: Look
     full |= state.lost
-    if full and state.window.marking:
-        finish(state, state.lost == 0)
+    if full and state.marking:
+        if state.lost:
+            abandon(state)
+        else:
+            finish(state)
     stand_still(state)
     began: uint64_t = spent_ns(state)  # before, side bytes were cleaned and pages given back
     made: uint64_t = state.allocated
@@ -105,7 +119,7 @@ def find_garbage(state: cython.pointer(HeapState), full: cython.bint, brief: cyt
         find_new(state, cython.address(look))
         took = spent_ns(state) - began
         measure(state, took)
-        if not state.fixed:
+        if not state.fixed and not (state.closing and 2 * made < state.nursery):  # of few objects it says nothing
             size_nursery(state, cython.address(look), made, large, took - min(look.roots, took))
         if state.closing:
             close_cycle(state)
@@ -117,7 +131,7 @@ def find_garbage(state: cython.pointer(HeapState), full: cython.bint, brief: cyt
 
 
 def keep_new(state):
-    """All that is new grows old without a look at it, and so without roots. What goes on in slices may end with it."""
+    """All that is new grows old without a look at it, and so without roots: what goes on in slices does not end."""
     opened: cython.bint = stand(state, AT_NEW, True)
     stand_still(state)
     began: uint64_t = spent_ns(state)
@@ -125,8 +139,6 @@ def keep_new(state):
     tenure(state)
     state.tenured += 1
     measure(state, spent_ns(state) - began)
-    if state.closing:
-        close_cycle(state)
     if state.always:
         check_references(state)
     state.collecting = 0
@@ -152,8 +164,10 @@ def tenure(state: cython.pointer(HeapState)) -> cython.void:
 @cython.exceptval(check=False)
 def keep_rest(state: cython.pointer(HeapState)) -> uint64_t:
     """What is new and was not looked at is old from here on; how many bytes that are. Nothing is new then, so that no
-    word of an old object has to be noted."""
+    word of an old object has to be noted. While a full collection goes on in slices what it refers to is reachable too,
+    and what was written into old objects: slices never come to what has its mark."""
     kept: uint64_t = mark_fresh(state)
+    spoil_fresh(state)
     forget_logged(state)
     return kept
 
@@ -299,7 +313,7 @@ def find_all(state: cython.pointer(HeapState)) -> cython.void:
     close_windows(state)
     next_number(state)
     state.wanted = 1 | 1 << state.previous  # what is new has no number, which is 0
-    state.gray = WAITING
+    state.gray, state.unfound = WAITING, EPOCH + 1
     state.limit_stack, state.limit_parts = state.most_stack, HEAD_ARRAYS
     memset(state.live, 0, state.n_blocks * 2)
     mark_roots(state)
@@ -313,9 +327,9 @@ def find_all(state: cython.pointer(HeapState)) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def find_new(state: cython.pointer(HeapState), look: cython.pointer(Look)) -> cython.void:
-    """New objects that are. While a full collection goes on in slices its stack and its objects that wait stay as they
-    are, and new objects that are reachable have its number: what else they refer to was reachable when it began, or was
-    told since."""
+    """New objects that are. While a full collection goes on in slices new objects that are reachable have its number,
+    its stack and its objects that wait stay as they are, and old ones that are met come to these: slices have been in
+    what refers to them, or never will be."""
     before: uint64_t = state.looked_at
     handles: uint64_t = state.n_handle_marks
     waiting: uint32_t = state.overflowed
@@ -323,7 +337,7 @@ def find_new(state: cython.pointer(HeapState), look: cython.pointer(Look)) -> cy
     large: uint64_t
     began: uint64_t = spent_ns(state)
     close_windows(state)
-    if not state.window.marking:
+    if not state.marking:
         state.n_handle_marks = 0  # old objects have handles too
     look_for_new(state)
     state.overflowed = 0
@@ -339,6 +353,10 @@ def find_new(state: cython.pointer(HeapState), look: cython.pointer(Look)) -> cy
     state.only_new = 0
     if look.given_up:
         state.n_stack, state.n_parts = state.floor_stack, state.floor_parts
+    state.overflowed = waiting
+    look_for_old(state)
+    hand_over(state)
+    if look.given_up:
         survived, large = keep_rest(state) + state.looked_at - before, state.allocated_large
     else:
         turn(state, AT_FREEING)
@@ -353,8 +371,7 @@ def find_new(state: cython.pointer(HeapState), look: cython.pointer(Look)) -> cy
         state.survival = (state.surviving + 999) // 1000
     forget_made(state)
     forget_holes(state)
-    state.n_handle_marks, state.overflowed = handles, waiting
-    look_for_old(state)
+    state.n_handle_marks = handles
     state.tenured = 0
     state.minors += 1
     add(cython.address(state.table.totals.minors), 1)
@@ -384,8 +401,9 @@ def look_briefly(state: cython.pointer(HeapState), budget_ns: uint64_t) -> cytho
 @cython.nogil
 @cython.exceptval(check=False)
 def look_for_new(state: cython.pointer(HeapState)) -> cython.void:
-    """From here on what is new is marked, which has no number."""
+    """From here on what is new is marked, which has no number; old ones that slices have not found are met."""
     state.wanted, state.gray = 1, WAITING_NEW
+    state.unfound = state.previous if state.marking else EPOCH + 1
     state.floor_stack, state.floor_parts = state.n_stack, state.n_parts
     state.limit_stack, state.limit_parts = max(state.most_stack, state.n_stack + 1), HEAD_ARRAYS
 
@@ -394,10 +412,10 @@ def look_for_new(state: cython.pointer(HeapState)) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def look_for_old(state: cython.pointer(HeapState)) -> cython.void:
-    """From here on what is old and was not reached is marked, by slices and by who writes over what refers to it. What
-    is new is not, or an object would count as old, with its number, that waits to be looked at while nobody keeps what
-    it refers to. A quarter of the stack is left to looks at new objects."""
-    state.wanted, state.gray = 1 << state.previous, WAITING
+    """From here on what is old and was not reached is marked. What is new is not, or an object would count as old, with
+    its number, that waits to be looked at while nobody keeps what it refers to. A quarter of the stack is left to looks
+    at new objects."""
+    state.wanted, state.gray, state.unfound = 1 << state.previous, WAITING, EPOCH + 1
     state.floor_stack = state.floor_parts = 0
     state.limit_stack = max(state.most_stack - state.most_stack // 4, 1)
     state.limit_parts = HEAD_ARRAYS - HEAD_ARRAYS // 4
@@ -454,7 +472,7 @@ def all_is_known(state: cython.pointer(HeapState)) -> cython.void:
     free_unmarked(state)
     forget_holes(state)
     state.ends += 1
-    allow_growth(state, min(state.sliced, state.live_bytes) if state.window.marking else state.live_bytes)
+    allow_growth(state, min(state.sliced, state.live_bytes) if state.marking else state.live_bytes)
     state.grown = 0
 
 
@@ -479,8 +497,8 @@ def begin_cycle(state):
     state.counts = state.spare
     memset(state.counts, 0, state.n_blocks * 2)
     mark_roots(state)
-    state.window.marking = MARKING | state.previous  # the stub of the write barrier looks at it
-    state.closing = 0
+    state.marking = 1
+    state.closing = state.put_off = 0
     state.to_look_at = found_before(state)
     state.grown_before, state.sliced = state.grown, 0
     space_slices(state)
@@ -505,14 +523,22 @@ def go_on(state, budget_ns):
 @cython.nogil
 @cython.exceptval(check=False)
 def close_cycle(state: cython.pointer(HeapState)) -> cython.void:
-    """Right after a look at new objects, and after a slice that left nothing: what writes have told since is looked at,
-    and if that can be done in this pause all is known."""
+    """Right after a look at new objects, and after a slice that left nothing: what that look has met of old ones is
+    looked at, and if it can be done in this pause all is known, since no guest has run since the roots were told. Else
+    slices go on. Each time there is less that they have not found; but a guest that writes long arrays again and again
+    has these looked at each time: so there is more time for it when that has been often."""
+    before: uint64_t = state.looked_at
+    times: uint64_t = cython.cast(uint64_t, 1) << state.put_off // FEW_TRIES
     turn(state, AT_OLD)
-    if drain(state, FEW_OBJECTS if state.always else 0, state.pause_ns):
+    look_at_rewritten(state)
+    known: cython.bint = drain(state, FEW_OBJECTS * times if state.always else 0, state.pause_ns * times)
+    state.sliced += state.looked_at - before
+    if known:
         end_cycle(state)
-    else:
-        state.closing = 0
-        space_slices(state)
+        return
+    state.closing = 0
+    state.put_off = min(state.put_off + 1, MOST_TRIES)
+    space_slices(state)
 
 
 @cython.cfunc
@@ -522,47 +548,67 @@ def end_cycle(state: cython.pointer(HeapState)) -> cython.void:
     """Nothing is new, and nothing is left to look at."""
     state.spare, state.live, state.counts = state.live, state.counts, state.counts
     all_is_known(state)
-    state.window.marking = state.closing = 0
+    state.marking = state.closing = 0
     state.cycles += 1
     add(cython.address(state.table.totals.cycles), 1)
     count_collection(state)
 
 
-def finish(state, rooted):
-    """All that is left of what goes on in slices, in this pause. Where roots are not ``rooted``, or writes were not
-    noted, all that is new counts as reachable."""
+def finish(state):
+    """All that is left of what goes on in slices, in this pause. Roots are known, and no note was lost."""
     before: uint64_t = state.looked_at
+    look: Look
+    look.brief = False
     stand_still(state)
     turn(state, AT_OLD)
     drain(state, 0, 0)
     state.sliced += state.looked_at - before  # else what lives would seem to be less, and the next to be due later
-    look: Look
-    if rooted:
-        look.brief = False
-        find_new(state, cython.address(look))
-    else:
-        tenure(state)
+    find_new(state, cython.address(look))
+    turn(state, AT_OLD)
+    look_at_rewritten(state)
+    drain(state, 0, 0)
     end_cycle(state)
     if state.always:
         check_references(state)
     state.collecting = 0
 
 
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def abandon(state: cython.pointer(HeapState)) -> cython.void:
+    """What went on in slices comes to nothing, since of some writes nobody knows: all that is old has one number again,
+    and nothing waits."""
+    at: uint64_t
+    side: uint8_t
+    for at in range(cython.cast(uint64_t, state.n_blocks) * BLOCK_GRANULES):
+        side = state.side[at] & ~cython.cast(uint8_t, WAITING)
+        if side & EPOCH == state.previous:
+            side = (side & ~cython.cast(uint8_t, EPOCH)) | state.epoch
+        state.side[at] = side
+    memset(state.waiting, 0, state.n_blocks)
+    state.previous = state.epoch
+    state.n_stack = state.n_parts = state.overflowed = 0
+    state.n_later = state.later_at = 0
+    state.counts = state.live
+    state.marking = state.closing = 0
+
+
 def work_for(state, budget_ns):
     """Collect for so long, with all roots known: go on with what is under way, or begin. Whether something is left."""
     opened: cython.bint = stand(state, AT_CLEANING, True)
     ask_clock(state)
-    if not state.window.marking and (state.allocated or state.grown):
+    if not state.marking and (state.allocated or state.grown):
         if state.incremental:
             collect_new(state)
             begin_cycle(state)
         else:
             collect_garbage(state, True)
-    if state.window.marking and spent_ns(state) < budget_ns:
+    if state.marking and spent_ns(state) < budget_ns:
         go_on(state, budget_ns)
         if state.closing:
             collect_new(state)
-    left: cython.bint = state.window.marking
+    left: cython.bint = state.marking
     if opened:
         go(state)
     return left

@@ -8,11 +8,9 @@ from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.stratavm.heap.heap import Heap, heap_new, range_noted, write_noted
 from cython.cimports.stratavm.heap.mark import mark_range, note_handle, scan_words
-from cython.cimports.stratavm.heap.state import EPOCH, GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
+from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
 
 NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
-HANDLES = cython.declare(uint64_t, 1 << 32)  # smaller references are handles
-NUMBERS = cython.declare(uint64_t, 1 << 63)  # and none is smaller
 
 
 @cython.no_gc
@@ -85,6 +83,10 @@ class Exerciser:
         """Nobody knows what the roots are from here on, or somebody does again."""
         self.heap.state.rootless = lost
 
+    def lose_notes(self) -> None:
+        """There is no memory to note what is written from here on."""
+        self.heap.state.lost = 1
+
     def write(self, address: int, offset: int, reference: int) -> None:
         """Change a reference in an object as machine code does: where that is old, it is noted."""
         self.put(address, address + offset, reference)
@@ -102,17 +104,10 @@ class Exerciser:
             cython.cast(cython.pointer(uint64_t), cython.cast(uint64_t, address))[1 + at] = references[at]
 
     def put(self, thing, slot, word):
-        """``write``. It is silent where the barrier's stub is: of a word that was noted, while marks are made, if what
-        was there has its mark or is no object."""
+        """``write``: it is noted where machine code would, of a word of an old object that was not since the last
+        look."""
         state: cython.pointer(HeapState) = self.heap.state
-        side: uint64_t = state.window.side
-        before: uint64_t = cython.cast(cython.pointer(uint64_t), slot)[0]
-        tells: cython.bint = cython.cast(cython.pointer(uint8_t), (slot >> GRANULE_SHIFT) + side)[0] & UNLOGGED != 0
-        if state.window.marking and not tells and before != 0 and before < NUMBERS:
-            tells = before < HANDLES or state.window.marking & EPOCH == (
-                cython.cast(cython.pointer(uint8_t), (before >> GRANULE_SHIFT) + side)[0] & EPOCH
-            )
-        if tells:
+        if cython.cast(cython.pointer(uint8_t), (slot >> GRANULE_SHIFT) + state.window.side)[0] & UNLOGGED:
             write_noted(state, thing, slot)
         cython.cast(cython.pointer(uint64_t), slot)[0] = word
 

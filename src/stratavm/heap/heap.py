@@ -9,7 +9,7 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.stratavm.base.events.core import Source
 from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, collect_new, finish, go_on, keep_new
-from cython.cimports.stratavm.heap.mark import note_range, note_write, tell_range
+from cython.cimports.stratavm.heap.mark import note_range, note_rewritten, note_write
 from cython.cimports.stratavm.heap.pace import MOST_KEEPING, lives_on, next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
 from cython.cimports.stratavm.heap.space import (
@@ -91,6 +91,7 @@ class Heap:
         add(cython.address(state.table.totals.heaps), 1)
         state.in_totals = 1
         state.epoch = state.previous = 1
+        state.unfound = EPOCH + 1
         state.most_stack = HEAD_STACK
         state.rate, state.keeping = FIRST_RATE, MOST_KEEPING
         state.least = state.trigger = state.runway = least
@@ -103,20 +104,17 @@ class Heap:
     def bind(self, window, visit, owner):
         """Allocate by the words at ``window``; ``visit(owner, state)`` is called for the roots."""
         state: cython.pointer(HeapState) = self.state
-        marking: uint64_t = 0
         if state.window != cython.NULL:
             close_windows(state)
-            marking = state.window.marking
         state.window, state.visit, state.owner = window, visit, owner
-        window.next = window.end = 0
-        window.marking = marking
+        window.next = window.end = window.marking = 0
         window.side = cython.cast(uint64_t, state.side) - (cython.cast(uint64_t, state.base) >> GRANULE_SHIFT)
 
     def leave(self):
         """Its guests are gone; what was in its objects stays to be read until it ends."""
         state: cython.pointer(HeapState) = self.state
         state.window = cython.address(state.own)
-        state.own.next = state.own.end = state.own.marking = 0
+        state.own.next = state.own.end = state.own.marking = state.marking = 0
         state.visit = cython.NULL
         state.collecting = 1
         state.ring = cython.NULL
@@ -277,7 +275,7 @@ class Heap:
     @property
     def is_marking(self) -> bool:
         """Whether a full collection goes on in slices just now."""
-        return self.state.window.marking != 0
+        return self.state.marking != 0
 
     @property
     def cycles(self) -> tuple[int, int]:
@@ -424,15 +422,15 @@ def made_at_next(
 @cython.exceptval(check=False)
 def room_after_all(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_char:
     """Room that there was none for: after all pages have gone back, after all marks are made, after all garbage is
-    found."""
+    found; where roots are known."""
     room: cython.p_char = cython.NULL
     if state.leaving:
         give_back(state, state.leaving)
         room = found_room(state, size)
     if state.collecting:
         return room
-    if room == cython.NULL and state.window.marking:
-        finish(state, not state.rootless and not state.lost)
+    if room == cython.NULL and state.marking and not state.rootless and not state.lost:
+        finish(state)
         room = found_room(state, size)
     if room == cython.NULL and not state.rootless:
         collect_garbage(state, True)
@@ -466,10 +464,10 @@ def give_pages(state: cython.pointer(HeapState), blocks: uint64_t) -> cython.voi
 @cython.nogil
 @cython.exceptval(check=False)
 def is_due(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether it is time for a collection, or for letting what is new grow old: as soon as that ends a full one."""
-    if state.always or state.allocated >= (state.nursery if state.generational else state.trigger):
+    """Whether it is time for a collection, or for letting what is new grow old: as soon as it may end a full one."""
+    if state.always or state.closing:
         return True
-    return state.closing and keeps_new(state)
+    return state.allocated >= (state.nursery if state.generational else state.trigger)
 
 
 @cython.cfunc
@@ -477,7 +475,7 @@ def is_due(state: cython.pointer(HeapState)) -> cython.bint:
 @cython.exceptval(check=False)
 def slice_is_due(state: cython.pointer(HeapState)) -> cython.bint:
     """Whether it is time for a slice, which needs no roots."""
-    if not state.window.marking or state.closing:
+    if not state.marking or state.closing:
         return False
     return state.always or state.handed + state.allocated >= state.next_slice
 
@@ -487,14 +485,14 @@ def slice_is_due(state: cython.pointer(HeapState)) -> cython.bint:
 @cython.exceptval(check=False)
 def keeps_new(state: cython.pointer(HeapState)) -> cython.bint:
     """Whether all that is new is to grow old this time, for which no roots are needed: not with large objects, each of
-    which may be much garbage, and which cost nothing to find. With an object for each collection it is now and then so
-    while marks are made."""
-    if not state.generational or state.fixed or state.allocated_large:
+    which may be much garbage, and which cost nothing to find; nor where a look may end a full collection. With an
+    object for each collection it is now and then so while marks are made."""
+    if not state.generational or state.fixed or state.allocated_large or state.closing:
         return False
-    if not state.window.marking and is_full_due(state):
+    if not state.marking and is_full_due(state):
         return False
     if state.always:
-        return state.window.marking and state.collections & 3 == 1 and state.tenured == 0
+        return state.marking and state.collections & 3 == 1 and state.tenured == 0
     return lives_on(state.survival, state.tenured)
 
 
@@ -542,7 +540,7 @@ def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
     if due and kept:
         keep_new(state)
     elif due:
-        full = not state.window.marking and is_full_due(state) and is_clean_enough(state)
+        full = not state.marking and is_full_due(state) and is_clean_enough(state)
         if full and not state.incremental:
             collect_garbage(state, True)
         else:
@@ -590,30 +588,30 @@ def is_full_due(state: cython.pointer(HeapState)) -> cython.bint:
 
 
 def write_noted(state, thing, slot):
-    """``note_write``, and what many notes make due: a guest that makes nothing, and only writes, would never come to
-    the end of a full collection in slices; and a log may be as long as all that is old. That changes nothing of what is
-    written: what is new grows old, and nothing has to be noted of the write at hand but what it takes the place of."""
-    note_write(state, thing, slot)
+    """``note_write``, and before it what many notes make due: slices go on though a guest makes nothing, and only
+    writes; and a log may not be as long as all that is old, so that what is new grows old. The write at hand is noted
+    behind that, or what it writes would be forgotten before it is there."""
+    opened: cython.bint
     state.noted += 1
-    if state.noted < (FEW_NOTES if state.always else MANY_NOTES) or state.collecting or not state.generational:
-        return
-    state.noted = 0
-    if state.closing or state.n_log >= LONG_LOG:
-        keep_new(state)
-    elif state.window.marking:
-        opened: cython.bint = stand(state, AT_OLD, True)
-        go_on(state, state.slice_ns)
-        if state.closing:
+    if state.noted >= (FEW_NOTES if state.always else MANY_NOTES) and state.generational and not state.collecting:
+        state.noted = 0
+        if state.n_log + 1 >= LONG_LOG:
             keep_new(state)
-        if opened:
-            go(state)
+        elif state.marking and not state.closing:
+            opened = stand(state, AT_OLD, True)
+            go_on(state, state.slice_ns)
+            if opened:
+                go(state)
+    note_write(state, thing, slot)
 
 
 def range_noted(state, thing, slot, count):
-    """``note_range``; before many words are written what is new grows old, instead of a note for each."""
-    if (count >= LONG_LOG or state.n_log >= LONG_LOG) and state.generational and not state.collecting:
+    """``note_range``; before many words are written what is new grows old, and an array that slices have been in is
+    looked at again, instead of a note for each."""
+    able: cython.bint = state.generational and not state.collecting
+    if able and (count >= LONG_LOG or state.n_log >= LONG_LOG):
         keep_new(state)
-    if count >= LONG_LOG and state.n_log == 0:
-        tell_range(state, thing, slot, count)
+    if able and count >= LONG_LOG:
+        note_rewritten(state, thing)
     else:
         note_range(state, thing, slot, count)

@@ -8,7 +8,10 @@ cdef bint mark_logged(HeapState* state, uint64_t budget_ns) noexcept nogil
 cdef void forget_logged(HeapState* state) noexcept nogil
 cdef void note_write(HeapState* state, uint64_t thing, uint64_t slot) noexcept nogil
 cdef void note_range(HeapState* state, uint64_t thing, uint64_t slot, uint64_t count) noexcept nogil
-cdef void tell_range(HeapState* state, uint64_t thing, uint64_t slot, uint64_t count) noexcept nogil
+cdef void hand_over(HeapState* state) noexcept nogil
+cdef uint64_t mark_fresh(HeapState* state) noexcept nogil
+cdef void note_rewritten(HeapState* state, uint64_t thing) noexcept nogil
+cdef void look_at_rewritten(HeapState* state) noexcept nogil
 cdef void note_admitted(HeapState* state, uint64_t word) noexcept nogil
 cdef void note_handle(HeapState* state, uint64_t handle) noexcept nogil
 cdef bint drain(HeapState* state, uint64_t most, uint64_t budget_ns) noexcept nogil

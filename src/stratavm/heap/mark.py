@@ -10,7 +10,7 @@ from cython.cimports.libc.stdint import uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import realloc
 from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.heap.pauses import out_of_time
-from cython.cimports.stratavm.heap.space import learn
+from cython.cimports.stratavm.heap.space import MOST_MET, learn
 from cython.cimports.stratavm.heap.state import (
     ARRAY_PART,
     BLOCK_GRANULES,
@@ -26,6 +26,7 @@ from cython.cimports.stratavm.heap.state import (
     TYPE_MASK,
     UNLOGGED,
     UNUSED,
+    WAITING,
     WAITING_NEW,
     HeapState,
     Hole,
@@ -39,6 +40,9 @@ from cython.cimports.stratavm.heap.state import (
 
 NOWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
 STEPS = cython.declare(uint32_t, 128)  # between two looks at the clock
+REWRITTEN = cython.declare(
+    uint8_t, 0x08
+)  # of a large array's first side byte: much was written since slices were there
 MANY_BLOCKS = cython.declare(uint32_t, 4096)
 MANY_WORDS = cython.declare(uint64_t, 1024)  # of the log between two looks at the clock
 
@@ -73,12 +77,40 @@ def let_wait(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void
 @cython.nogil
 @cython.exceptval(check=False)
 def mark_object(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
-    """An object is reachable: if it is one of those that are looked for just now, it is to be looked at."""
+    """An object is reachable: if it is one of those that are looked for just now, it is to be looked at; in a look at
+    new ones an old one that slices have not found is theirs to look at."""
     side: cython.pointer(uint8_t) = state.side + granule
     if state.wanted >> (side[0] & EPOCH) & 1 == 0:
+        if side[0] & EPOCH == state.unfound:
+            meet(state, granule)
         return
     side[0] = START | UNLOGGED | state.gray | state.epoch
     push(state, granule)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def meet(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+    """A look at new objects has met an old one that slices have not found: it has its mark, and waits for
+    ``hand_over``."""
+    block: uint32_t = granule >> (BLOCK_SHIFT - GRANULE_SHIFT)
+    state.side[granule] = START | UNLOGGED | WAITING | state.epoch
+    if state.n_met < MOST_MET:
+        state.met[state.n_met] = granule
+        state.n_met += 1
+    else:
+        state.met_blocks += state.waiting[block] & WAITING == 0
+        state.waiting[block] |= WAITING
+
+
+def hand_over(state):
+    """What a look at new objects has met of old ones is the slices' from here on, whose stack it is again."""
+    at: uint32_t
+    state.overflowed += state.met_blocks
+    for at in range(state.n_met):
+        push(state, state.met[at])
+    state.n_met = state.met_blocks = 0
 
 
 @cython.cfunc
@@ -332,6 +364,22 @@ def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
     state.overflowed -= 1
 
 
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def have_come(state: cython.pointer(HeapState), at: uint64_t) -> cython.void:
+    """Words of the log behind one are on their way from memory, and the side bytes of these and of what they have."""
+    base: uint64_t = cython.cast(uint64_t, state.base)
+    if at + 32 < state.n_log:
+        prefetch(cython.cast(cython.p_void, state.log[at + 32]))
+        prefetch(state.side + ((state.log[at + 32] - base) >> GRANULE_SHIFT))
+    if at + 16 < state.n_log:
+        offset: uint64_t = cython.cast(cython.pointer(uint64_t), state.log[at + 16])[0] - base
+        if offset < state.extent:
+            prefetch(state.side + (offset >> GRANULE_SHIFT))
+
+
 def mark_logged(state, budget_ns):
     """What was written into old objects since the last look at new ones is a root of these: all of it, or until the
     pause has taken so long; 0: no matter. False: there is more of it, and all of the log is left."""
@@ -340,6 +388,7 @@ def mark_logged(state, budget_ns):
     for at in range(state.n_log):
         if budget_ns and at % MANY_WORDS == MANY_WORDS - 1 and out_of_time(state, budget_ns):
             return False
+        have_come(state, at)
         word = state.log[at]
         state.side[(word - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] |= UNLOGGED
         mark(state, cython.cast(cython.pointer(uint64_t), word)[0])
@@ -348,19 +397,142 @@ def mark_logged(state, budget_ns):
 
 
 def forget_logged(state):
-    """Nothing is new any more."""
+    """Nothing is new any more. While marks are made, what was written is reachable: slices may have been there."""
     at: uint64_t
     for at in range(state.n_log):
+        have_come(state, at)
         state.side[(state.log[at] - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] |= UNLOGGED
+        if state.marking:
+            mark(state, cython.cast(cython.pointer(uint64_t), state.log[at])[0])
     state.n_log = 0
 
 
+def mark_fresh(state):
+    """All that was made since the last collection counts as reachable, and is old. How many bytes that are, without
+    those that a look at new objects has counted which was given up. While a full collection goes on in slices what it
+    refers to is reachable too: slices never come to what has its mark, but to large arrays, which wait for them."""
+    n: uint32_t
+    block: uint32_t
+    granules: uint64_t
+    found: uint64_t = 0
+    for n in range(state.n_holes):
+        block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
+        state.waiting[block] &= ~WAITING_NEW
+        if state.kinds[block] == HEAD:
+            found += mark_all(state, state.holes[n].start, state.holes[n].start + 1)
+            if state.marking:
+                look_again(state, state.holes[n].start)
+            continue
+        granules = mark_all(state, state.holes[n].start, state.holes[n].used)
+        state.counts[block] += granules
+        if state.counts != state.live:
+            state.live[block] += granules
+        found += granules
+    return found << GRANULE_SHIFT
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def mark_all(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> uint64_t:
+    """Objects without gaps have marks; how many granules those have that nobody has looked at: they have no number, or
+    wait for that with one. Most are of one type with the one before, so that the processor need not wait for what says
+    where the next begins."""
+    header: cython.pointer(uint32_t)
+    info: cython.pointer(TypeInfo) = cython.NULL
+    side: cython.pointer(uint8_t)
+    number: uint8_t = UNLOGGED | state.epoch
+    unfound: uint32_t = state.previous if state.marking else EPOCH + 1
+    type_id: uint32_t = 0
+    granules: uint64_t = 0
+    found: uint64_t = 0
+    while start < end:
+        header = header_at(state, start)
+        if info == cython.NULL or header[0] != type_id or info.element:
+            type_id = header[0]
+            info = info_of(state, header)
+            granules = size_of(info, header) >> GRANULE_SHIFT
+        side = state.side + start
+        if side[0] & EPOCH == 0 or side[0] & WAITING_NEW:
+            found += granules
+        side[0] = START | number
+        if granules == 2:  # as most have
+            side[1] = number
+        elif granules <= LARGE >> GRANULE_SHIFT or info.n_traced:
+            memset(side + 1, number, granules - 1)
+        if unfound <= EPOCH and info.n_traced:
+            look_into(state, header, info, granules, unfound)
+        start += granules
+    return found
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def look_into(
+    state: cython.pointer(HeapState),
+    header: cython.pointer(uint32_t),
+    info: cython.pointer(TypeInfo),
+    granules: uint64_t,
+    unfound: uint32_t,
+) -> cython.void:
+    """Mark what an object refers to that slices have not found; not of a large array."""
+    words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header)
+    traced: cython.pointer(uint32_t) = info.traced
+    base: uint64_t = cython.cast(uint64_t, state.base)
+    word: uint64_t
+    if info.element:
+        if granules <= LARGE >> GRANULE_SHIFT:
+            mark_range(state, words + 1, header[1])
+        return
+    while traced[0]:  # there is a 0 behind the last
+        word = words[traced[0] >> 3]
+        traced += 1
+        if word - base < state.extent:
+            if state.side[(word - base) >> GRANULE_SHIFT] & EPOCH == unfound:
+                mark(state, word)
+        elif word < state.n_handle_marks:
+            state.handle_marks[word] = 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def look_again(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+    """A large object that has its mark is to be looked at by slices, whether they have been there or not."""
+    if info_of(state, header_at(state, granule)).n_traced:
+        state.side[granule] = START | UNLOGGED | WAITING | state.epoch
+        push(state, granule)
+
+
+def note_rewritten(state, thing):
+    """Much of a large array is about to be written, without a note for each word, when nothing is new. If slices have
+    begun to look at it, it is looked at again at their end: not before, or who writes it again and again would have
+    them look at it for ever."""
+    granule: uint64_t = (thing - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+    side: uint8_t = state.side[granule]
+    head: cython.bint = state.kinds[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] == HEAD
+    if state.marking and head and side & START and side & EPOCH == state.epoch:
+        state.side[granule] |= REWRITTEN
+
+
+def look_at_rewritten(state):
+    """Slices have found nothing left: these arrays are left."""
+    block: uint32_t = 0
+    while block < state.n_blocks:
+        if state.kinds[block] == HEAD:
+            if state.side[block * BLOCK_GRANULES] & REWRITTEN:
+                look_again(state, block * BLOCK_GRANULES)
+            block += state.spans[block]
+        else:
+            block += 1
+
+
 def note_write(state, thing, slot):
-    """A reference is about to be written into an object. While marks are made, what it takes the place of counts as
-    reachable: it was when they were begun. Both words of the slot's granule are noted, if they are references, for the
-    next look at new objects."""
-    if state.window.marking:
-        mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
+    """A reference is about to be written into an object. Both words of the slot's granule are noted, if they are
+    references: for the next look at new objects they are roots. Of what is old too while a full collection goes on in
+    slices, for these may have been there."""
     look_up_types(state)
     log_granule(
         state,
@@ -379,29 +551,12 @@ def note_range(state, thing, slot, count):
     look_up_types(state)
     if number >= room or state.types[number] == cython.NULL or state.types[number].n_traced == 0:
         return
-    tell_range(state, thing, slot, count)
     info: cython.pointer(TypeInfo) = state.types[number]
     end: uint64_t = slot + 8 * count
     slot &= ~cython.cast(uint64_t, 15)
     while slot < end:
         log_granule(state, info, thing, slot)
         slot += 16
-
-
-def tell_range(state, thing, slot, count):
-    """While marks are made, what so many words have counts as reachable; as ``note_range``, of which it is a part."""
-    header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), thing)
-    number: uint32_t = header[0] & TYPE_MASK
-    room: uint32_t = state.table.room
-    look_up_types(state)
-    if not state.window.marking or number >= room or state.types[number] == cython.NULL:
-        return
-    info: cython.pointer(TypeInfo) = state.types[number]
-    end: uint64_t = slot + 8 * count
-    while slot < end:
-        if is_traced(info, header, slot - thing):
-            mark(state, cython.cast(cython.pointer(uint64_t), slot)[0])
-        slot += 8
 
 
 @cython.cfunc
@@ -444,15 +599,15 @@ def is_traced(info: cython.pointer(TypeInfo), header: cython.pointer(uint32_t), 
 
 def note_admitted(state, word):
     """Somebody outside of the guests asks for an object by its address, of which nobody may know any more: while marks
-    are made it counts as reachable, as what a write takes the place of does."""
-    if state.window.marking:
+    are made it counts as reachable."""
+    if state.marking:
         mark(state, word)
 
 
 def note_handle(state, handle):
     """A guest gets a handle, new or not. While marks are made it counts as reachable, as new objects do: it may lie
     where nobody looks any more."""
-    if state.window.marking and handle < state.n_handle_marks:
+    if state.marking and handle < state.n_handle_marks:
         state.handle_marks[handle] = 1
 
 
@@ -510,6 +665,7 @@ def look_on(state: cython.pointer(HeapState), coming: cython.pointer(Coming), st
     if state.only_new and state.counts != state.live:
         live = state.live
     asked: uint64_t = asked_of(state)
+    unfound: uint64_t = state.unfound
     old: uint8_t = UNLOGGED | state.epoch
     pair: uint16_t = (START | old) + (old << 8)
     stack: cython.pointer(uint32_t) = state.stack
@@ -553,6 +709,8 @@ def look_on(state: cython.pointer(HeapState), coming: cython.pointer(Coming), st
         first += 1
         place = side + granule
         if asked >> (place[0] & 63) & 1 == 0:
+            if place[0] & EPOCH == unfound:
+                meet(state, granule)
             continue
         object = base + (granule << GRANULE_SHIFT)
         info = types[cython.cast(cython.pointer(uint32_t), object)[0] & TYPE_MASK]

@@ -13,9 +13,9 @@ MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
 MOST_BORN = cython.declare(uint64_t, 1 << 23)
 MOST_SPEED = cython.declare(uint64_t, 1 << 31)
-GUEST_SHARE = cython.declare(uint64_t, 275)
+GUEST_SHARE = cython.declare(uint64_t, 240)
 """Thousandths of the time that guests have at least, while full collections go on in slices for long."""
-SHORT_SHARE = cython.declare(uint64_t, 180)
+SHORT_SHARE = cython.declare(uint64_t, 120)
 """That they have while these go on for no longer than ``SHORT_US``."""
 LATE_SHARE = cython.declare(uint64_t, 225)
 """That they have where more than four times as much has grown old as was to."""
@@ -23,7 +23,7 @@ SHORT_US = cython.declare(uint64_t, 7_500)
 LONG_US = cython.declare(uint64_t, 15_000)
 NEAR_SHARE = cython.declare(uint64_t, 25)
 """That they have at least where the limit would else be reached before slices end."""
-WORST_SHARE = cython.declare(uint64_t, 300)
+WORST_SHARE = cython.declare(uint64_t, 260)
 """Thousandths that they have of any ten milliseconds at least, with what is before slices and behind them."""
 LEAST_SLICED = cython.declare(uint64_t, 100)
 """Thousandths of the guest's time that slices take at least."""

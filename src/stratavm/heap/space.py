@@ -30,7 +30,6 @@ from cython.cimports.stratavm.heap.state import (
     HEAD,
     HEAD_ARRAYS,
     HEAD_STACK,
-    LARGE,
     LEAVING,
     MEDIUM,
     PART_BLOCKS,
@@ -38,14 +37,11 @@ from cython.cimports.stratavm.heap.state import (
     SMALL,
     START,
     TAIL,
-    UNLOGGED,
     UNUSED,
-    WAITING_NEW,
     ArrayPart,
     HeapState,
     HeapWindow,
     Hole,
-    TypeInfo,
     first_free,
     first_live,
     free_of,
@@ -95,6 +91,7 @@ def reserve_space(state, limit):
     most: uint64_t = min(max(limit >> BLOCK_SHIFT, 1), MOST_BLOCKS)
     room: uint64_t = (2 * most + PART_BLOCKS - 1) // PART_BLOCKS * PART_BLOCKS
     tables: uint64_t = room * (BLOCK_GRANULES + 4 + 4 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
+    tables += MOST_MET * 4
     tables = (tables + 1024 + BLOCK - 1) & ~(BLOCK - 1)
     size: uint64_t = tables + (room + 1) * BLOCK
     mapping: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
@@ -118,6 +115,7 @@ def reserve_space(state, limit):
     state.spans = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), room * 4))
     state.fresh = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), room * 4))
     state.stack = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), HEAD_STACK * 4))
+    state.met = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), MOST_MET * 4))
     state.parts = cython.cast(
         cython.pointer(ArrayPart), carved(cython.address(at), HEAD_ARRAYS * cython.sizeof(ArrayPart))
     )
@@ -181,63 +179,15 @@ def unused_run(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.lon
 # ---- holes ----
 
 
-def mark_fresh(state):
-    """All that was made since the last collection counts as reachable, and is old. How many bytes that are, without
-    those that a look at new objects has counted which was given up. Objects that it refers to are as new, or they were
-    reachable when marks were begun, if these are made just now."""
+def spoil_fresh(state):
+    """Fill what is free in blocks of small objects where some were made since the last collection, which are old."""
     n: uint32_t
     block: uint32_t
-    granules: uint64_t
-    found: uint64_t = 0
-    for n in range(state.n_holes):
-        block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
-        state.waiting[block] &= ~WAITING_NEW
-        if state.kinds[block] == HEAD:
-            found += mark_all(state, state.holes[n].start, state.holes[n].start + 1)
-            continue
-        granules = mark_all(state, state.holes[n].start, state.holes[n].used)
-        state.counts[block] += granules
-        if state.counts != state.live:
-            state.live[block] += granules
-        found += granules
     for n in range(state.n_holes if state.poison else 0):
         block = state.holes[n].start >> (BLOCK_SHIFT - GRANULE_SHIFT)
         if state.kinds[block] == SMALL:
             spoil(state, block)
     state.start_block, state.start_granule = state.block, state.granule
-    return found << GRANULE_SHIFT
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def mark_all(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> uint64_t:
-    """Objects without gaps have marks; how many granules those have that nobody has looked at: they have no number, or
-    wait for that with one. Most are of one type with the one before, so that the processor need not wait for what says
-    where the next begins."""
-    header: cython.pointer(uint32_t)
-    info: cython.pointer(TypeInfo) = cython.NULL
-    side: cython.pointer(uint8_t)
-    number: uint8_t = UNLOGGED | state.epoch
-    type_id: uint32_t = 0
-    granules: uint64_t = 0
-    found: uint64_t = 0
-    while start < end:
-        header = header_at(state, start)
-        if info == cython.NULL or header[0] != type_id or info.element:
-            type_id = header[0]
-            info = info_of(state, header)
-            granules = size_of(info, header) >> GRANULE_SHIFT
-        side = state.side + start
-        if side[0] & EPOCH == 0 or side[0] & WAITING_NEW:
-            found += granules
-        side[0] = START | number
-        if granules == 2:  # as most have
-            side[1] = number
-        elif granules <= LARGE >> GRANULE_SHIFT or info.n_traced:
-            memset(side + 1, number, granules - 1)
-        start += granules
-    return found
 
 
 @cython.cfunc

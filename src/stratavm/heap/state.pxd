@@ -46,7 +46,7 @@ cdef enum:
 cdef enum:                           # bits of a side byte
     EPOCH = 7                        # 1 to 7; 0: no collection has seen it
     WAITING_NEW = 0x10               # as WAITING, of a look at new objects in the midst of a collection in slices
-    WAITING = 0x20                   # reachable, its fields were not looked at, and the stack was full
+    WAITING = 0x20                   # reachable, and its fields are still to be looked at, by slices
     UNLOGGED = 0x40                  # old, and no reference was written here since the last collection
     START = 0x80                     # an object begins here
 
@@ -74,7 +74,7 @@ cdef enum:                           # kinds of notes
                                      # it was given up, bytes handed out, what the look may take
     NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow
     NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two, survival,
-                                     # speed, looking
+                                     # speed, looking, thousandths that are the guest's
     NOTES = 4
 
 cdef enum:
@@ -107,7 +107,7 @@ cdef struct HeapWindow:              # what machine code has of a heap
     uint64_t next                    # where the next object begins
     uint64_t end                     # of the zeroed hole
     uint64_t side                    # the side byte of an object is at (address >> 4) + side
-    uint64_t marking                 # whether what references are overwritten has to be told
+    uint64_t marking                 # whether each write of a reference has to be told: none has
 
 cdef struct Hole:                    # handed out since the last collection
     uint32_t start                   # granules of the heap
@@ -170,7 +170,10 @@ cdef struct HeapState:
     uint32_t n_stack
     uint32_t most_stack
     uint32_t n_parts
-    uint32_t overflowed              # objects that are marked WAITING, or in a look at new ones what that has for it
+    uint32_t overflowed              # blocks with objects that wait and are not on the stack, of slices or of the look at hand
+    uint32_t* met                    # old objects that a look at new ones has found before slices have
+    uint32_t n_met
+    uint32_t met_blocks              # where there are more of these
     uint32_t floor_stack             # entries below are not of the look at hand: of a collection in slices under way
     uint32_t floor_parts
     uint32_t limit_stack             # so many entries may be there just now
@@ -186,7 +189,11 @@ cdef struct HeapState:
     uint8_t previous                 # what was found by an earlier collection has this one while the next is under way
     uint8_t wanted                   # by number: whether ``mark`` marks who has it; new objects have none, 0
     uint8_t gray                     # WAITING, or what is that for the look at hand
-    uint8_t closing                  # a slice has found nothing left: the next look at new objects ends the collection
+    uint8_t unfound                  # the number of old objects that a look at new ones hands over to slices; in slices,
+                                     # or where none go on, no number
+    uint8_t marking                  # a full collection goes on in slices
+    uint8_t closing                  # a slice has found nothing left: the next look with roots may end the collection
+    uint32_t put_off                 # so often it could not, as that had met too much
     uint8_t poison                   # freed granules are filled with POISON, and looked at before they are given again
     uint8_t always                   # every allocation collects first
     uint8_t collecting               # or the host does not allow it just now: nothing is collected

@@ -34,6 +34,7 @@ from cython.cimports.stratavm.heap.state import (
 )
 
 SPOILED = cython.declare(uint64_t, 0x0101010101010101 * POISON_BYTE)
+REWRITTEN = cython.declare(uint32_t, 0x08)  # as in ``mark``
 PER_BLOCK = cython.declare(uint32_t, BLOCK_SHIFT - GRANULE_SHIFT)
 
 
@@ -46,13 +47,15 @@ class Verifier:
     counts: cython.pointer(uint64_t)  # or, to count only: objects and granules by the number of their type
     found: list
     noted: set  # addresses of words of old objects that were written to
+    awaited: set  # granules of objects that slices have on their stack
+    parted: dict  # how far slices have been in an array, by its granule, where they have not been in all of it
 
     def __cinit__(self, heap: Heap):
         self.state = heap.state
         self.counts = cython.NULL
         self.starts = {}
         self.found = []
-        self.noted = set()
+        self.noted, self.awaited, self.parted = set(), set(), {}
 
     def __dealloc__(self):
         free(self.counts)
@@ -88,7 +91,8 @@ class Verifier:
         used: uint32_t = 0
         leaving: uint32_t = 0
         span: uint32_t
-        if state.collecting or (not state.window.marking and (state.n_stack or state.n_parts or state.overflowed)):
+        waiting: uint32_t = state.n_stack or state.n_parts or state.overflowed
+        if state.collecting or state.n_met or state.met_blocks or (not state.marking and waiting):
             self.found.append("a collection left something to look at")
         if cython.cast(uint64_t, state.room_blocks) * BLOCK_GRANULES >> 32:
             self.found.append("there is no number behind the last granule's")
@@ -111,6 +115,10 @@ class Verifier:
         if leaving != state.leaving:
             self.found.append(f"{leaving} blocks are leaving, the count says {state.leaving}")
         self.noted = {state.log[at] for at in range(state.n_log)}
+        self.awaited = {state.stack[at] for at in range(state.n_stack)}
+        for at in range(state.n_parts):
+            granule = state.parts[at].granule
+            self.parted[granule] = min(state.parts[at].index, self.parted.get(granule, state.parts[at].index))
         self.window(state.window, state.hole, "the window")
         self.window(cython.address(state.aside), state.hole_aside, "the window for medium objects")
         base: uint64_t = cython.cast(uint64_t, state.base)
@@ -155,7 +163,7 @@ class Verifier:
             if (
                 size == 0
                 or size > end - at
-                or state.side[at] & (WAITING_NEW if state.window.marking else WAITING | WAITING_NEW)
+                or state.side[at] & (WAITING_NEW if state.marking else WAITING | WAITING_NEW)
             ):
                 self.found.append(f"granule {at} is reachable, and no object begins there: {state.side[at]:#x}")
                 at += 1
@@ -261,9 +269,38 @@ class Verifier:
         if info.element:
             for at in range(header[1] if info.n_traced else 0):
                 self.reference(start, cython.cast(cython.pointer(uint64_t), words + 8) + at)
+            if state.marking and self.is_black(start):
+                for at in range(self.parted.get(start, header[1]) if info.n_traced else 0):
+                    self.found_too(start, cython.cast(cython.pointer(uint64_t), words + 8) + at)
         else:
             for at in range(info.n_traced):
                 self.reference(start, cython.cast(cython.pointer(uint64_t), words + info.traced[at]))
+            for at in range(info.n_traced if state.marking and self.is_black(start) else 0):
+                self.found_too(start, cython.cast(cython.pointer(uint64_t), words + info.traced[at]))
+        return None
+
+    @cython.cfunc
+    def is_black(self, granule: uint32_t) -> cython.bint:
+        """Whether slices have been in an object, or never will be."""
+        side: uint32_t = self.state.side[granule]
+        return side & EPOCH == self.state.epoch and side & (WAITING | REWRITTEN) == 0
+
+    @cython.cfunc
+    def found_too(self, start: object, slot: cython.pointer(uint64_t)) -> object:
+        """One word of an object that slices have been in: they have found what it refers to or it was noted."""
+        state: cython.pointer(HeapState) = self.state
+        offset: uint64_t = slot[0] - cython.cast(uint64_t, state.base)
+        granule: uint64_t = offset >> GRANULE_SHIFT
+        if (
+            offset < state.extent
+            and state.side[granule] & EPOCH == state.previous
+            and not state.lost
+            and granule not in self.awaited
+            and cython.cast(uint64_t, slot) not in self.noted
+        ):
+            self.found.append(
+                f"slices have been in the object at granule {start}, and do not know of {slot[0]:#x} there"
+            )
         return None
 
     @cython.cfunc

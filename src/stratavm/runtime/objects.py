@@ -241,7 +241,7 @@ class Objects:
     def take(self, thing):
         """A new thing has a place, for which there is room; while marks are made one that none had. Nothing of Python's
         runs here, or in ``let_go``."""
-        if self.n_vacant and not self.heap.state.window.marking:
+        if self.n_vacant and not self.heap.state.marking:
             self.n_vacant -= 1
             thing.place = self.vacant[self.n_vacant]
         else:
@@ -254,7 +254,7 @@ class Objects:
     def let_go(self, thing):
         """A thing has none any more. While marks are made its object stays a root: they may be made just now, on the
         thread of a guest that runs without the GIL."""
-        if self.heap.state.window.marking:
+        if self.heap.state.marking:
             self.stale = True
         else:
             self.having[thing.place] = 0

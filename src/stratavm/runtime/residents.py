@@ -803,7 +803,7 @@ class Residence(Occupied):
         if objects is None:
             return False
         self.know_roots()
-        if objects.heap.state.window.marking:  # who asks again and again comes to an end
+        if objects.heap.state.marking:  # who asks again and again comes to an end
             budget = max(budget, LEAST_NS)
         left: cython.bint = work_for(objects.heap.state, budget)
         objects.heap.state.rootless = 1

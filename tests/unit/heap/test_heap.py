@@ -400,29 +400,30 @@ def test_trees_come_and_go() -> None:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_a_reference_that_moves_while_marks_are_made(told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the end of a long list to where nobody looks any more: it is there because the write was told, and without
-    that the witness misses it."""
+    """From the end of a long list to where slices have been: it is there because the write was told, and without that
+    the witness misses it."""
     monkeypatch.setenv("STRATA_CHECK", "2")
     guest = Guest(0, how=SLICES)
-    last = link = guest.new(LINK)
+    last = guest.new(LINK)
     guest.root(0, last)
     tail = guest.new(LEAF)
     guest.link(last, 16, tail)
-    for _ in range(300):
-        link = guest.new(LINK)
-        guest.link(link, 16, guest.roots[0])
-        guest.root(0, link)
+    chain(guest, 300)
+    other = guest.new(LINK)
+    guest.root(1, other)
     cycles = guest.heap.cycles[0]
     while not guest.heap.is_marking or guest.heap.cycles[0] == cycles:
         guest.new(LEAF)
-    new = guest.new(LINK)
-    guest.root(1, new)
-    guest.link(new, 16, tail)
+    sides = [bytes_at(guest.guest.side_byte(address)) for address in (other, last)]
+    while sides[0][0] & 0x27 == sides[1][0] & 7 or sides[0][0] & 0x20:
+        guest.new(LEAF)
+    assert guest.heap.is_marking and sides[1][0] & 7 != sides[0][0] & 7
     if told:
-        guest.link(last, 16, 0)
+        guest.link(other, 16, tail)
     else:
-        guest.guest.store(last, 16, 0)
-        guest.known[last].fields[16] = 0
+        guest.guest.store(other, 16, tail)
+        guest.known[other].fields[16] = tail
+    guest.link(last, 16, 0)
     cycles = guest.heap.cycles[0]
     while guest.heap.cycles[0] == cycles:
         guest.guest.new(LEAF, 0, 16)  # behind the witness: it may be in the place of what was lost

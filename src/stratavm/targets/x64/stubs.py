@@ -31,7 +31,7 @@ EPOCH: Final = 7
 UNLOGGED: Final = 0x40
 """Bits of a side byte (``heap/state.pxd``)."""
 MARKING: Final = 8
-"""In ``heap_marking`` beside the number of objects that are to be told (``heap/collect.py``)."""
+"""In ``heap_marking`` beside the number of objects that are to be told, if a heap wants that: none does."""
 
 EXEC_AT: Final = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
 """Offsets of an ExecContext, by field."""
