@@ -312,3 +312,57 @@ def test_who_writes_a_long_array_again_and_again_comes_to_an_end() -> None:
             mover.guest.write_all(array, words)
         mover.guest.new(LEAF, 0, 16)
     assert verify(mover.heap) == []
+
+
+def test_what_has_moved_is_found_in_one_pause_too() -> None:
+    """Where somebody asks for a full collection while one goes on in slices."""
+    mover = Mover()
+    mover.begin()
+    mover.guest.set_root(3, mover.link(mover.thing))
+    mover.guest.write(mover.last, 16, 0)
+    mover.heap.collect()
+    assert mover.is_left(mover.thing) and mover.is_left(mover.inner)
+    assert verify(mover.heap) == []
+
+
+def test_more_is_met_than_there_is_a_list_for() -> None:
+    """Links on the stack that were in arrays to which slices have not come; each has the only reference to a leaf."""
+    count = (1 << 15) + 700
+    mover = Mover(count)
+    guest, links, leaves = mover.guest, list[int](), list[int]()
+    hoards = list[int]()
+    for at in range(2):
+        hoards.append(guest.new(REFS, count // 2, 8 + 8 * (count // 2)))
+        guest.set_root(3 + at, hoards[at])
+    guest.write(hoards[0], 8 * (count // 2), hoards[1])
+    guest.set_root(4, 0)
+    for at in range(count - 2):
+        leaves.append(guest.new(LEAF, 0, 16))
+        guest.set_word(0, leaves[-1])
+        links.append(mover.link(leaves[-1]))
+        guest.write(hoards[at & 1], 8 + 8 * (at >> 1), links[-1])
+    guest.write(mover.thing, 16, hoards[0])
+    mover.heap.collect()
+    mover.begin()
+    for at, link in enumerate(links):
+        guest.set_word(at, link)
+    for hoard in hoards:
+        guest.write_all(hoard, [0] * (count // 2))
+    mover.heap.collect_new()
+    for at in range(count):
+        guest.set_word(at, 0)
+    guest.set_root(3, 0)
+    mover.end()
+    assert all(mover.is_left(leaf) for leaf in leaves)
+
+
+def test_handles_of_what_is_kept_without_a_look() -> None:
+    """They are met, though nobody said that a guest got them."""
+    mover = Mover()
+    mover.guest.expect_handles(10)
+    mover.begin()
+    by_handle = mover.link(7)
+    mover.guest.set_root(3, by_handle)
+    mover.guest.write_all(mover.elements, [0] * MANY)
+    mover.end()
+    assert mover.guest.handles == [7]
