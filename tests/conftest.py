@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 import signal
 import sys
@@ -43,6 +44,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept = {id(item) for group in of_each_test(items).values() for item in spread(group)}
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
         items[:] = [item for item in items if id(item) in kept]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Python's collector leaves alone what was there before the first test, which are thirty thousand tests: to look
+    them through took most of the time of each test that collects garbage. Again behind a test that ended that."""
+    if not gc.get_freeze_count():
+        gc.collect()
+        gc.freeze()
 
 
 def of_each_test(items: list[pytest.Item]) -> dict[str, list[pytest.Item]]:

@@ -295,6 +295,7 @@ def test_another_edition_of_a_module_is_not_loaded_for_the_one_that_was_found(tm
 
 def test_the_garbage_collector_is_as_it_was_when_a_guest_is_loaded(guest):
     """It pauses; who has switched it off, or frozen something, finds it so."""
+    gc.unfreeze()  # what is there before all tests
     try:
         assert guest(GOOD + TURN.format("i32.const 0")).run("1").code == 0
         assert gc.isenabled() and gc.get_freeze_count() == 0
