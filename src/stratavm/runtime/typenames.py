@@ -79,14 +79,16 @@ class Spoken:
 
     def look(self, instances: list[Any]) -> None:
         """At those that came since: the first that has a name for a type counts. Threads may look at once."""
-        for instance in instances[self.seen :]:
+        found = instances[self.seen :]
+        seen = self.seen + len(found)  # not how many there are behind that: another thread may make some meanwhile
+        for instance in found:
             blueprint = instance.blueprint
             for at, id in enumerate(blueprint.ids):
                 if name := _name(blueprint.module, at):
                     self.names.setdefault(id, name)
                 else:
                     self.indices.setdefault(id, str(at))
-        self.seen = len(instances)
+        self.seen = seen
 
 
 def note_names(runtime: Runtime, module: Module, ids: tuple[int, ...]) -> None:
@@ -133,7 +135,8 @@ def told(type_: ExternType, refs: Any) -> ExternType:
     if found is None:
         if len(known) >= MOST:  # a cache: modules may have any number of types
             known.clear()
-        found = known[type_] = _with_names(type_, refs)
+        found = _with_names(type_, refs)
+        known[found] = found
     return found
 
 
@@ -147,7 +150,7 @@ def _with_names(type_: ExternType, refs: Any) -> ExternType:
         return named(type_name(t), there, getattr(there, "blueprint", None))
 
     def with_name(t: ValType) -> ValType:
-        return t if t < FIRST_RESOLVED or isinstance(t, Told) else Told.of(t, say)
+        return t if t < FIRST_RESOLVED else Told.of(t, say)  # anew: it may be another store's, which goes
 
     return with_values(type_, with_name)
 

@@ -8,13 +8,15 @@ import inspect
 import json
 import pickle
 import weakref
-from typing import TYPE_CHECKING, Final
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from stratavm import Config, Engine, Global, Module, Store, Table, Tag, WasmException
 from stratavm.engine import Linker
 from stratavm.module.features import DEFAULT
+from stratavm.runtime import typenames
 from stratavm.spec.types import FuncType, GlobalType, TableType, type_name
 
 if TYPE_CHECKING:
@@ -130,6 +132,52 @@ def test_a_type_keeps_no_store():
     gc.collect()
     assert here() is None
     assert repr(type_).startswith("GlobalType((ref null type#")
+
+
+def test_a_store_calls_types_by_its_own_names():
+    """Though a type came from another store, which may be gone: and it is that of what it has itself, too."""
+    theirs, mine = (
+        Module(
+            f'(module (type ${n} (struct (field f64))) (global (export "g") (ref null ${n}) (ref.null ${n})))',
+            engine=ENGINE,
+        )
+        for n in ("theirs", "mine")
+    )
+    other, store = Store(ENGINE), Store(ENGINE)
+    foreign = Linker(ENGINE).instantiate(other, theirs).exports.g.type.value
+    exports = Linker(ENGINE).instantiate(store, mine).exports
+    made = Global.new(store, foreign, None)
+    assert repr(foreign) == "(ref null $theirs)"
+    assert repr(made.type) == repr(exports.g.type) == "GlobalType((ref null $mine))"
+    other.close()
+    del other
+    gc.collect()
+    assert repr(foreign).startswith("(ref null type#")
+    assert repr(made.type) == repr(exports.g.type) == "GlobalType((ref null $mine))"
+
+
+def test_no_module_of_a_store_is_passed_over_while_names_are_looked_for():
+    """Another thread makes an instance meanwhile: it is looked at the next time."""
+    spoken = typenames.Spoken()
+    first, second = (
+        SimpleNamespace(blueprint=Module(f"(module (type ${name} (struct)))", engine=ENGINE).blueprint)
+        for name in ("first", "second")
+    )
+    instances: list[Any] = []
+
+    class Late:
+        """Has its names read while the next comes."""
+
+        @property
+        def blueprint(self) -> Any:
+            instances.append(second)
+            return first.blueprint
+
+    instances.append(Late())
+    spoken.look(instances)
+    spoken.names.clear()
+    spoken.look(instances)
+    assert list(spoken.names.values()) == ["$second"]
 
 
 def test_a_reference_is_no_type_of_objects(instance, module):
