@@ -33,6 +33,10 @@ class Field(NamedTuple):
         """The type on the stack."""
         return "i32" if self.storage in ("i8", "i16") else self.storage
 
+    def with_null(self) -> Field:
+        """A field that may have null, if it has references."""
+        return Field(Ref(self.storage.heap), self.mutable) if isinstance(self.storage, Ref) else self
+
 
 class Shape(NamedTuple):
     """A type definition; a function's has parameters and results."""

@@ -32,6 +32,11 @@ DEEP: Final = (2, 20, 60)
 DEEPEST: Final = 6
 """The function whose frames they are: behind all others."""
 TABLE_MOST: Final = 12
+LEAST_BYTES: Final = {"v128": 18, "f64": 9, "f32": 5}
+"""Of a constant; of other numbers, and of null, three."""
+HEAVIEST: Final = 1000
+"""Bytes of the least constant expression that makes an object of a type, at most. Engines have a limit for them, and
+what an object cannot be without is made in the same one: twice as much with each type that has two others."""
 BINARY: Final = ("add", "sub", "mul", "xor", "and", "or", "shl", "shr_u", "rotl")
 
 
@@ -57,6 +62,7 @@ class Guests:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.shapes: list[Shape] = []
+        self.least: dict[int, int] = {}
         self.groups: list[int] = []
         while len(self.shapes) < 6 or not (self.kinds("struct") and self.kinds("array")):
             self._group(rng.choice((1, 1, 2, 3, 4)))
@@ -87,7 +93,7 @@ class Guests:
             above = self.rng.choice(open_) if open_ and self.rng.random() < 0.5 else None
             final = self.rng.random() < 0.25
             shape = self._fresh(index, reach) if above is None else self._below(above, index, reach)
-            self.shapes.append(shape._replace(above=above, final=final))
+            self._declare(shape._replace(above=above, final=final))
         self.groups.append(size)
 
     def _line(self, depth: int) -> None:
@@ -97,8 +103,22 @@ class Guests:
             open_ = [i for i in self.kinds("struct") if not self.shapes[i].final]
             above = open_[-1] if open_ else None
             shape = Shape("struct") if above is None else self._below(above, index, index + 1)
-            self.shapes.append(shape._replace(above=above, final=False))
+            self._declare(shape._replace(above=above, final=False))
             self.groups.append(1)
+
+    def _declare(self, shape: Shape) -> None:
+        """A type. Where its least constant is too long it has what the one above it has, or may have null instead."""
+        if self._bytes(shape) > HEAVIEST:
+            above = None if shape.above is None else self.shapes[shape.above].fields
+            shape = shape._replace(fields=above or tuple(field.with_null() for field in shape.fields))
+        self.least[len(self.shapes)] = self._bytes(shape)
+        self.shapes.append(shape)
+
+    def _bytes(self, shape: Shape) -> int:
+        """Of the least constant expression that makes an object of a type; an array of three."""
+        each = [f.storage for f in shape.fields] * (3 if shape.kind == "array" else 1)
+        solid = [int(t.heap) if isinstance(t, Ref) and not t.null else -1 for t in each]
+        return 5 + sum(self.least.get(heap, LEAST_BYTES.get(str(t), 3)) for heap, t in zip(solid, each, strict=True))
 
     def _twin(self) -> None:
         """A group that is there already: its types are the same ones."""
@@ -114,7 +134,7 @@ class Guests:
             above = shape.above if shape.above is None or shape.above < first else shape.above + by
             fields = tuple(f._replace(storage=moved(f.storage)) for f in shape.fields)
             params, results = (tuple(map(moved, types)) for types in (shape.params, shape.results))
-            self.shapes.append(Shape(shape.kind, fields, params, results, above, shape.final))
+            self._declare(Shape(shape.kind, fields, params, results, above, shape.final))
         self.groups.append(size)
 
     def _fresh(self, index: int, reach: int) -> Shape:

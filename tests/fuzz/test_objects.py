@@ -12,6 +12,7 @@ from stratavm.module.decode import decode
 from stratavm.module.encode import ModuleDraft, encode
 from stratavm.module.features import INTERPRETED
 from stratavm.module.instructions import read_instructions
+from stratavm.module.limits import Limits
 from stratavm.module.model import Table
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.printer import to_wat
@@ -82,6 +83,13 @@ def test_programs_of_objects_have_everything():
     assert twins and deepest >= 9
     assert groups == {False, True}
     assert kinds == {(kind, below) for kind in (FuncType, StructType, ArrayType) for below in (False, True)}
+
+
+@pytest.mark.parametrize("seed", [692, 1738, 500258])
+def test_constants_are_far_below_the_limit_of_engines(seed):
+    """Types that cannot be without one another, each twice, would take constants twice as long with each more."""
+    few = Limits(const_expr_bytes=Limits().const_expr_bytes // 8)
+    validate(decode(objects(seed), features=INTERPRETED, limits=few), INTERPRETED)
 
 
 def types_of(rng: random.Random) -> list[RecGroup]:
