@@ -156,7 +156,7 @@ def tools():
 def test_a_hostile_program_has_a_typed_result(python, tools, name):
     """The same on an event loop, and the sandbox goes on."""
     code, reasons, kinds = PROGRAMS[name]
-    given = {**LIMITS, "timeout": 1 if reasons == {"timeout"} else 20}
+    given = {**LIMITS, "timeout": 1 if reasons == {"timeout"} else 5 if reasons == {"timeout", "memory"} else 20}
     runs = [python.run(code, tools=tools, **given)]
     if reasons != {"timeout"}:
         runs.append(asyncio.run(python.run_async(code, tools=tools, **given)))
