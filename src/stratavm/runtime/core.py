@@ -9,6 +9,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.contract.stubs import Stubs
 from stratavm.runtime import (  # noqa: F401 - all but the signals fill the builtin table first
     builtin_calls,
+    bulk_calls,
     exceptions,
     host,
     object_calls,

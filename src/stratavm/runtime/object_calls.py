@@ -85,9 +85,7 @@ def run_row(
     return 0
 
 
-@cython.cfunc
-@cython.exceptval(check=False)
-def ended_by(store: Store, error: BaseException) -> uint32_t:
+def ended_by(store, error):
     """The status of a guest whose operation ended with an error. One that is not ours a signal's handler raised: what
     the operation was to do may be half done."""
     if not isinstance(error, (StrataError, MemoryError)):

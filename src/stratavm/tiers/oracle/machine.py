@@ -106,7 +106,7 @@ class Program:
     singles: dict[tuple[int, int, int], Single] = field(default_factory=dict)
 
     def single(self, number: int, x: int, y: int) -> Single:
-        """A row of objects by its id, with its immediates, for guests that run as machine code."""
+        """A row that ``single.py`` knows by its id, with its immediates, for guests that run as machine code."""
         found = self.singles.get((number, x, y))
         if found is None:
             found = self.singles[number, x, y] = single(self.instance, number, x, y)

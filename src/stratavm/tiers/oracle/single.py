@@ -1,4 +1,5 @@
-"""One row of objects by itself, for guests that run as machine code: what it takes and gives, and what does it."""
+"""One row of objects, or of many bytes or elements, by itself, for guests that run as machine code: what it takes and
+gives, and what does it."""
 
 from __future__ import annotations
 
@@ -41,6 +42,8 @@ def _value(instance: InstanceLike, index: int, field: int) -> T.ValType:
 def _types(instance: InstanceLike, name: str, x: int, y: int) -> tuple[tuple[T.ValType, ...], tuple[T.ValType, ...]]:
     """What it takes, the deepest first, and what it gives."""
     made = (REFERENCE,)
+    if name.startswith(("memory.", "table.")):  # of all 64 bits, whatever a memory or a table has
+        return (T.I64,) * 3, ()
     if name == "struct.new":
         composite = instance.model.types[x].composite
         assert isinstance(composite, T.StructType)
