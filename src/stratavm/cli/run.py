@@ -248,6 +248,7 @@ def _spelled(word: str) -> str:
 
 def _against_files(options: Options) -> tuple[str, str] | None:
     """What is wrong with files that are written at the end."""
+    taken: dict[str, str] = {}
     for word in WRITTEN:
         path, option = getattr(options, word), _spelled(word)
         if path == "":
@@ -258,6 +259,10 @@ def _against_files(options: Options) -> tuple[str, str] | None:
             return f"{option} {printable(path)}: standard output is the program's", "name another file"
         if options.isolate and path:
             return f"{option}: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
+        if path and (os.path.isfile(path) or not os.path.exists(path)):  # of a device or a pipe nothing is cut
+            first = taken.setdefault(os.path.realpath(path), option)
+            if first != option:
+                return f"{option} {printable(path)}: {first} writes it, too", "name another file"
     if options.isolate and options.gc_log:
         return "--gc-log: behind the wall of --isolate nobody sees the heap", "leave one of them out"
     return None

@@ -124,6 +124,19 @@ def test_files_that_cannot_be_written(strata, write, tmp_path, option):
     assert f"strata: {option} /dev/full: No space left on device" in err
 
 
+def test_two_options_write_no_file_together(strata, write, tmp_path):
+    """The second would cut what the first has written, by whichever name; what keeps nothing may be named twice."""
+    file, link = tmp_path / "a", tmp_path / "link"
+    link.symlink_to(file)
+    for other in (str(file), str(tmp_path / "." / "a"), str(link)):
+        code, _, err = strata("run", "--gc-plot", str(file), "--heap-dump", other, write())
+        assert code == 2
+        assert f"--heap-dump {other}: --gc-plot writes it, too" in err
+    code, _, err = strata("run", "--profile-out", str(file), "--heap-dump", str(file), write())
+    assert code == 2 and "--profile-out writes it, too" in err
+    assert strata("run", "--proposal", "gc", "--gc-plot", "/dev/null", "--heap-dump", "/dev/null", write())[0] == 0
+
+
 @pytest.mark.parametrize(
     ("asked", "end", "code"),
     [
