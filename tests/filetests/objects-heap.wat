@@ -16,7 +16,7 @@
   (func $pair (export "pair") (param i32 i32) (result i32) (local $s (ref $s))
     (local.set $s (struct.new $s (local.get 0) (struct.new $s (local.get 1) (ref.null $s))))
     (i32.add (struct.get $s $v (local.get $s)) (struct.get $s $v (struct.get $s $n (local.get $s)))))
-  ;; A barrier asks two questions; of null only the second.
+  ;; A barrier asks one question; where null is written there is none.
   (func $set (param (ref $s) (ref null $s)) (struct.set $s $n (local.get 0) (local.get 1)))
   (func $clear (param (ref $s)) (struct.set $s $n (local.get 0) (ref.null $s)))
   (func $put (param (ref $r) i32 (ref null $s)) (array.set $r (local.get 0) (local.get 1) (local.get 2)))

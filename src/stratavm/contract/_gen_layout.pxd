@@ -45,13 +45,13 @@ cdef struct ExecContext:  # One per store; register r15.
     uint64_t heap_next  # +216: the HeapWindow of guests' objects (heap/state.pxd): where the next one begins
     uint64_t heap_end  # +224: of its hole; 0: there is no heap yet
     uint64_t heap_side  # +232: the side byte of an object is at (address >> 4) + this
-    uint64_t heap_marking  # +240: whether what references are overwritten has to be told
-    void* objects  # +248: borrowed PyObject* of the store's Objects; NULL: it has none
-    void* heap  # +256: HeapState of their heap; NULL as that
-    void* new_stub  # +264: machine code that makes an object where the window has no room (new_stub there)
-    void* builtins[64]  # +272: addresses of builtins, see contract/builtins.py
-    uint32_t counters[256]  # +784: entries until a word runs out; of a function: its defined index modulo
-    uint8_t spans[256]  # +1808: what each of them began with
+    void* objects  # +240: borrowed PyObject* of the store's Objects; NULL: it has none
+    void* heap  # +248: HeapState of their heap; NULL as that
+    void* new_stub  # +256: machine code that makes an object where the window has no room (new_stub there)
+    void* builtins[64]  # +264: addresses of builtins, see contract/builtins.py
+    uint32_t counters[256]  # +776: entries until a word runs out; of a function: its defined index modulo
+    uint8_t spans[256]  # +1800: what each of them began with
+    uint8_t _pad[8]
 
 cdef enum:
     EXEC_POLL_LIMIT = 0x0
@@ -86,13 +86,12 @@ cdef enum:
     EXEC_HEAP_NEXT = 0xd8
     EXEC_HEAP_END = 0xe0
     EXEC_HEAP_SIDE = 0xe8
-    EXEC_HEAP_MARKING = 0xf0
-    EXEC_OBJECTS = 0xf8
-    EXEC_HEAP = 0x100
-    EXEC_NEW_STUB = 0x108
-    EXEC_BUILTINS = 0x110
-    EXEC_COUNTERS = 0x310
-    EXEC_SPANS = 0x710
+    EXEC_OBJECTS = 0xf0
+    EXEC_HEAP = 0xf8
+    EXEC_NEW_STUB = 0x100
+    EXEC_BUILTINS = 0x108
+    EXEC_COUNTERS = 0x308
+    EXEC_SPANS = 0x708
     EXEC_SIZE = 0x810
 
 cdef struct Activation:  # One per entry from the host into a guest, whose stack is [exit_sp, entry_sp]; lives on the caller's C stack.

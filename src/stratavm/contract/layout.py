@@ -116,7 +116,6 @@ EXEC: Final = Struct(
         Field("heap_next", "u64", "the HeapWindow of guests' objects (heap/state.pxd): where the next one begins"),
         Field("heap_end", "u64", "of its hole; 0: there is no heap yet"),
         Field("heap_side", "u64", "the side byte of an object is at (address >> 4) + this"),
-        Field("heap_marking", "u64", "whether what references are overwritten has to be told"),
         Field("objects", "ptr", "borrowed PyObject* of the store's Objects; NULL: it has none"),
         Field("heap", "ptr", "HeapState of their heap; NULL as that"),
         Field("new_stub", "ptr", "machine code that makes an object where the window has no room (new_stub there)"),

@@ -99,8 +99,7 @@ class Stubs(Protocol):
 
     *Note stub*: the slow path of the write barrier (ADR-0077); r11 has the address of the word that is about to change,
     and behind the return address lies that of the object, which goes with it. Saves all registers and calls builtin
-    ``note``, unless marks are made, the word's granule is in the log, and what the word has is no object or one that
-    was reached: ``heap_marking`` is 8 then, and the number of those that were not.
+    ``note``.
 
     *Poll stub*: what every poll calls when ``poll_limit`` says so; saves all registers and calls builtin
     ``poll``, with the lowest address that the caller wants to use. If ``exec.osr_code`` is not NULL then, it clears

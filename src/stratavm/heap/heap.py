@@ -107,14 +107,14 @@ class Heap:
         if state.window != cython.NULL:
             close_windows(state)
         state.window, state.visit, state.owner = window, visit, owner
-        window.next = window.end = window.marking = 0
+        window.next = window.end = 0
         window.side = cython.cast(uint64_t, state.side) - (cython.cast(uint64_t, state.base) >> GRANULE_SHIFT)
 
     def leave(self):
         """Its guests are gone; what was in its objects stays to be read until it ends."""
         state: cython.pointer(HeapState) = self.state
         state.window = cython.address(state.own)
-        state.own.next = state.own.end = state.own.marking = state.marking = 0
+        state.own.next = state.own.end = state.marking = 0
         state.visit = cython.NULL
         state.collecting = 1
         state.ring = cython.NULL

@@ -107,7 +107,6 @@ cdef struct HeapWindow:              # what machine code has of a heap
     uint64_t next                    # where the next object begins
     uint64_t end                     # of the zeroed hole
     uint64_t side                    # the side byte of an object is at (address >> 4) + side
-    uint64_t marking                 # whether each write of a reference has to be told: none has
 
 cdef struct Hole:                    # handed out since the last collection
     uint32_t start                   # granules of the heap

@@ -5,7 +5,6 @@ import cython
 from cython.cimports.libc.stdint import int32_t, int64_t, uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import (
     EXEC_HEAP_END,
-    EXEC_HEAP_MARKING,
     EXEC_HEAP_NEXT,
     EXEC_HEAP_SIDE,
     EXEC_NEW_STUB,
@@ -17,7 +16,6 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_ADD_RM,
     MOP_AND_RI,
     MOP_CALL_M,
-    MOP_CMP_MI,
     MOP_CMP_RI,
     MOP_CMP_RM,
     MOP_CMP_RR,
@@ -51,7 +49,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     IS_NULLABLE,
     IS_OPEN,
     IS_STRUCT,
-    NOTE_OLD,
     P_IS,
     P_NOTE,
 )
@@ -154,22 +151,19 @@ class ObjectEmitter(ValueEmitter):
 
     def note(self, inst, ops):
         """The write barrier (ADR-0077). Its rare path is for a word whose granule is old and was not written to since
-        the last collection, and for any word while marks are made."""
+        the last collection."""
         index: uint32_t = NO_REG if inst.scale == NO_REG else ops[1].loc
         side: Mem = based(R11, 0)
         label: uint32_t = self.cold(COLD_NOTE, ops[0].loc | index << 8 | cython.cast(uint32_t, inst.scale) << 16)
         self.colds[self.n_colds - 1].d = cython.cast(uint32_t, inst.disp)
-        if not inst.cc & NOTE_OLD:
-            if index == NO_REG:  # an object begins at a granule
-                emit_rr(self.b, MOP_MOV_RR, 8, R11, ops[0].loc)
-                side.disp = inst.disp >> GRANULE_SHIFT
-            else:
-                emit_rm(self.b, MOP_LEA_RM, 8, R11, self.noted(cython.address(self.colds[self.n_colds - 1])))
-            emit_ri(self.b, MOP_SHR_RI, 8, R11, GRANULE_SHIFT)
-            emit_rm(self.b, MOP_ADD_RM, 8, R11, based(R15, EXEC_HEAP_SIDE))
-            emit_mi(self.b, MOP_TEST_MI, 1, side, UNLOGGED)
-            emit_jcc(self.b, CC_NE, label)
-        emit_mi(self.b, MOP_CMP_MI, 4, based(R15, EXEC_HEAP_MARKING), 0)
+        if index == NO_REG:  # an object begins at a granule
+            emit_rr(self.b, MOP_MOV_RR, 8, R11, ops[0].loc)
+            side.disp = inst.disp >> GRANULE_SHIFT
+        else:
+            emit_rm(self.b, MOP_LEA_RM, 8, R11, self.noted(cython.address(self.colds[self.n_colds - 1])))
+        emit_ri(self.b, MOP_SHR_RI, 8, R11, GRANULE_SHIFT)
+        emit_rm(self.b, MOP_ADD_RM, 8, R11, based(R15, EXEC_HEAP_SIDE))
+        emit_mi(self.b, MOP_TEST_MI, 1, side, UNLOGGED)
         emit_jcc(self.b, CC_NE, label)
         return self.b.bind(self.colds[self.n_colds - 1].back)
 

@@ -32,8 +32,7 @@ cdef enum Pseudo:
     P_TRUNC            # D gpr, U xmm; cc = TRUNC_* bits; width of the float; aux = pool offset of the bound
     P_CHANGE           # D rax: what was there, U operand (late), T; an address as behind P_VIA, of late uses; the high half of
                        # imm = row of the operation in registers; aux = kind: until nobody came between
-    P_NOTE             # the write barrier: U object, a scaled index as behind P_VIA, disp: a reference there is about to change; cc =
-                       # NOTE_OLD: it becomes none to an object
+    P_NOTE             # the write barrier: U object, a scaled index as behind P_VIA, disp: a reference there is about to change
     P_NEW              # D: a new object of zeros; aux = type index; imm = its bytes, a multiple of 16, and in the upper half its
                        # elements. Or with U (late): so many elements, cc = log2 of their width; imm = bytes before them and the most
     P_IS               # flags: equal if U, a reference, is of a type, and with IS_OPEN T, T; imm = type index; cc = IS_* bits; aux =
@@ -43,9 +42,6 @@ cdef enum Pseudo:
 
 cdef enum CallBit:
     CALL_VALUE = 1     # rax is a value, no status
-
-cdef enum NoteBit:
-    NOTE_OLD = 1       # only what was there matters
 
 cdef enum IsBit:
     IS_OPEN = 1        # others may be declared below it

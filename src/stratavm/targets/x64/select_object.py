@@ -111,7 +111,6 @@ from cython.cimports.stratavm.targets.x64.pseudo import (
     IS_NULLABLE,
     IS_OPEN,
     IS_STRUCT,
-    NOTE_OLD,
     P_IS,
     P_NEW,
     P_NOTE,
@@ -299,11 +298,11 @@ class ObjectSelector(AtomicSelector):
         return 0
 
     def note(self, node, reference, index, scale, offset):
-        """The write barrier, before a node's value takes the place of a reference in an object. A constant or a number
-        is no object: then only what was there matters."""
-        self.pseudo(P_NOTE, 8, MI_EFFECT | MI_FLAGS_DEF)
+        """The write barrier, before a node's value takes the place of a reference in an object: unless it is null or a
+        number, which refers to none that a collection could miss."""
         if is_const(self.ssa, node) or self.ssa.nodes[node].op == OP_REF_I31:
-            self.m.last().cc = NOTE_OLD
+            return 0
+        self.pseudo(P_NOTE, 8, MI_EFFECT | MI_FLAGS_DEF)
         return row_address(self.m, reference, index, scale, offset)
 
     def field(self, n, write):

@@ -27,12 +27,6 @@ MAX_LAZY_STUBS: Final = 1_000_000
 _LAZY_ENTRY: Final = bytes.fromhex("41bb00000000 e900000000 cccccccccc")
 """``mov r11d, index; jmp common``, padded; the numbers are at 2 and at 7."""
 CELL: Final = layout.ARG_CELL
-EPOCH: Final = 7
-UNLOGGED: Final = 0x40
-"""Bits of a side byte (``heap/state.pxd``)."""
-MARKING: Final = 8
-"""In ``heap_marking`` beside the number of objects that are to be told, if a heap wants that: none does."""
-
 EXEC_AT: Final = {f.name: layout.EXEC.offset(f.name) for f in layout.EXEC.fields}
 """Offsets of an ExecContext, by field."""
 _ENTRY_SP, _EXIT_SP = layout.ACTIVATION.offset("entry_sp"), layout.ACTIVATION.offset("exit_sp")
@@ -467,52 +461,15 @@ def count_stub() -> Code:
 @lru_cache(maxsize=1)
 def note_stub() -> Code:
     """The slow path of the write barrier, called with all registers live; r11 = the word that is about to change; the
-    object lies behind the return address, and is popped. While marks are made every store comes here: mostly there is
-    nothing to tell.
+    object lies behind the return address, and is popped.
     """
     a = Asm()
-    a.ins("push_r", "rax")
-    a.ins("push_r", "rdx")
-    a.ins("mov_rm", "rdx", base="r15", disp=EXEC_AT["heap_marking"])
-    a.ins("test_rr", "rdx", "rdx")
-    tells = [a.jump("e")]
-    a.ins("mov_rr", "rax", "r11")
-    _side_of(a)
-    a.ins("test_mi", width=1, base="rax", imm=UNLOGGED)
-    tells.append(a.jump("ne"))
-    a.ins("mov_rm", "rax", base="r11")
-    a.ins("test_rr", "rax", "rax")
-    silent = [a.jump("le")]  # null, or a number
-    a.ins("mov_rr", "rdx", "rax")
-    a.ins("shr_ri", "rdx", imm=32)
-    tells.append(a.jump("e"))  # a handle
-    _side_of(a)
-    a.ins("movzx8_rm", "rax", width=4, base="rax")
-    a.ins("and_ri", "rax", width=4, imm=EPOCH)
-    a.ins("or_ri", "rax", width=4, imm=MARKING)
-    a.ins("cmp_rm", "rax", base="r15", disp=EXEC_AT["heap_marking"])
-    tells.append(a.jump("e"))
-    for label in silent:
-        a.label(label)
-    a.ins("pop_r", "rdx")
-    a.ins("pop_r", "rax")
-    a.ins("ret_i", imm=8)
-    for label in tells:
-        a.label(label)
-    a.ins("pop_r", "rdx")
-    a.ins("pop_r", "rax")
     frame = _save_all(a, pushed=8)
     a.ins("mov_rm", "rdx", base="rbp", disp=16)
     a.ins("mov_rr", "rcx", "r11")
     _builtin(a, "note", "value_gate")
     _restore_all(a, pushed=8)
     return a.finish(frame)
-
-
-def _side_of(a: Asm) -> None:
-    """Where the side byte is of the granule that rax points into."""
-    a.ins("shr_ri", "rax", imm=4)
-    a.ins("add_rm", "rax", base="r15", disp=EXEC_AT["heap_side"])
 
 
 @lru_cache(maxsize=1)
