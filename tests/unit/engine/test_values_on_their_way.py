@@ -3,6 +3,7 @@ is what guests and host functions give each other."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import sys
@@ -265,3 +266,50 @@ def test_what_makes_a_number_of_a_value_may_collect() -> None:
     number.value = 0
     number.value = Collects()
     assert number.value == 7
+
+
+GROWN = """(module
+  (tag $tag (param i32))
+  (table $exceptions 1 300000 exnref)
+  (func $thrown (param i32) (result exnref)
+    (block $caught (result exnref)
+      (try_table (catch_all_ref $caught) (throw $tag (local.get 0)))
+      (unreachable)))
+  (func (export "kept") (param $number i32) (param $more i32) (result i32)
+    (block $carried (result i32)
+      (try_table (catch $tag $carried)
+        (throw_ref (table.get $exceptions
+          (table.grow $exceptions (call $thrown (local.get $number)) (local.get $more)))))
+      (unreachable)))
+  (func (export "others") (local $left i32)
+    (local.set $left (i32.const 30))
+    (loop $again
+      (drop (call $thrown (i32.const -1)))
+      (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))))"""
+
+
+@pytest.mark.parametrize(
+    ("how", "more"), [("oracle", 1), ("jit0", 1), ("jit1", 1), ("a fiber", 1), ("a fiber", 200_000)]
+)
+def test_who_allows_a_guest_s_table_to_grow_may_run_one_that_frees_exceptions(how: str, more: int) -> None:
+    """What the table grows by is on its way through C. Until the table has it, it lies in the frame of the guest, which
+    needs it for two calls."""
+    asked: list[int] = []
+
+    def allow(_: str, now: int, wanted: int) -> bool:
+        asked.append(wanted - now)
+        with contextlib.suppress(ResourceLimit):  # where it is not known which are held
+            exports["others"]()
+        return True
+
+    engine = Engine(Config(tier="jit1" if how == "a fiber" else how))
+    store = Store(engine, limits=StoreLimits(handles=8, table_elements=1 << 20, limiter=allow))
+    exports = Linker(engine).instantiate(store, Module(GROWN, engine=engine)).exports
+    exports["others"]()
+    for number in (7, 8, 9):
+        if how == "a fiber":
+            assert asyncio.run(exports["kept"].call_async(number, more)) == number
+        else:
+            assert exports["kept"](number, more) == number
+        more = 1
+    assert len(asked) == 3

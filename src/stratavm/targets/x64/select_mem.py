@@ -655,7 +655,11 @@ class MemorySelector(VectorSelector):
         return 0
 
     def grow(self, n, number, which, first, second):
-        """memory.grow and table.grow: the old size or -1, as the address type of the memory or table."""
+        """memory.grow and table.grow: the old size or -1, as the address type of the memory or table.
+
+        What a table grows by outlives the first of its two calls. So it lies in the frame during the second as well,
+        where a limiter may run guests that free the exceptions which no frame has.
+        """
         values: uint32_t[3]
         if second != NO_VREG:
             values[0] = self.constant(which, T_I64)
