@@ -29,11 +29,10 @@ def tell_of_heap(options: Options, store: Store, name: str) -> int:
     """Say, and write, what was asked for; the exit code where something cannot be written. The guest's own end, which
     may be an error, is reported besides."""
     notes = store.gc_journal() if options.gc_log or options.gc_plot else []
-    code = output.FAILED if options.gc_log else 0
-    with output.whoever_listens():
-        if options.gc_log:
+    if options.gc_log:
+        with output.whoever_listens():
             _log(notes, store)
-            code = 0
+    code = output.FAILED if options.gc_log and not output.is_heard() else 0
     return _files(options, store, name, notes) or code
 
 

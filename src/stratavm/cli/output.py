@@ -49,6 +49,7 @@ ONLY_WASI: Final = "the command line offers WASI only: other imports are given i
 MAX_LINE: Final = 100_000
 FRAMES: Final = 16
 """Lines of a trap's backtrace that are printed."""
+_unheard = False
 
 
 class End(NamedTuple):
@@ -98,10 +99,17 @@ def interrupted(*, json: bool = False) -> int:
 @contextmanager
 def whoever_listens() -> Iterator[None]:
     """For words on standard error: where nobody reads them, the exit code has to do."""
+    global _unheard
     try:
         yield
     except OSError:
+        _unheard = True
         abandon(sys.stderr)
+
+
+def is_heard() -> bool:
+    """Whether standard error was not given up: what is said there later would be lost without an error."""
+    return not _unheard
 
 
 def _tell(error: BaseException, module: str, end: End | None) -> None:

@@ -141,8 +141,9 @@ def test_two_options_write_no_file_together(strata, write, tmp_path):
     ("asked", "end", "code"),
     [
         (("--gc-log",), "(call $exit (i32.const 7))", 7),
-        (("--gc-log",), "(loop (br 0))", 124),
+        (("--gc-log", "--timeout", "0.3"), "(loop (br 0))", 124),
         (("--gc-log",), "", 1),
+        (("--gc-log", "--tier-report"), "", 1),
         (("--heap-dump", "/dev/full"), "(call $exit (i32.const 7))", 7),
         (("--tier-report",), "(unreachable)", 134),
         (("--tier-report",), "", 0),
@@ -153,7 +154,7 @@ def test_a_full_standard_error_leaves_the_programs_end_what_it_is(write, tmp_pat
     """Nobody reads what was asked for: a log that is lost is a failure where the program itself ended well."""
     dump = tmp_path / "d"
     more = () if "--heap-dump" in asked else ("--heap-dump", str(dump))
-    command = [sys.executable, "-m", "stratavm", "run", "--proposal", "gc", "--timeout", "0.3", *asked, *more]
+    command = [sys.executable, "-m", "stratavm", "run", "--proposal", "gc", *asked, *more]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [*command, write(end, "1000")],
