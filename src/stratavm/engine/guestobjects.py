@@ -9,6 +9,7 @@ after all that may run Python, and before the first byte is touched. Values go b
 import cython
 from cython.cimports.cpython.buffer import PyBUF_F_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+from cython.cimports.cpython.long import PyLong_AsLongLongAndOverflow
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.libc.stdint import int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, malloc
@@ -71,6 +72,8 @@ TEXTS: Final = {
 OF_OBJECTS: Final = "; Module.object_types has those of structs and arrays"
 MOST: Final = (1 << 32) - 1
 """Elements of an array."""
+MOST_F32 = cython.declare(cython.double, 3.4028234663852886e38)
+"""The largest number of 32 bits that is finite."""
 UNSET = object()
 """What a field is given that nobody named."""
 
@@ -184,6 +187,7 @@ class GuestType:
         buffer: object = None if values is None or self.element == 0 else same_bytes(self, values)
         given: list = [] if buffer is not None else self.listed(values)
         count: object = len(given) if buffer is None else len(buffer)
+        content: bytes = bytes_of(self, given) if given and self.element else None
         if values is not None and most is not None and most != count:
             raise ValueError(f"{count} values for an array of {most} elements")
         if self.element != 0:
@@ -193,7 +197,7 @@ class GuestType:
         home.pinned += 1
         try:
             try:
-                raws: list = self.converted(home, given)
+                raws: list = [] if content is not None else self.converted(home, given)
             except ResourceLimit as error:
                 home.free_handles(error, 1)
                 raws = self.converted(home, given)
@@ -205,7 +209,9 @@ class GuestType:
             home.pinned -= 1
             home.settle()
         if buffer is not None:
-            copied(made, self, buffer)
+            content = buffer.tobytes()
+        if content is not None:
+            copied(made, self, content, 0, 1)
         return made
 
     def made(self, store, count):
@@ -773,9 +779,15 @@ def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -
     at: cython.Py_ssize_t
     part: object = part_of(thing, shape, key)
     check_mutable(shape, 0)
-    given: list = in_order(shape, value, False)
-    if len(given) != len(part):
-        raise ValueError(f"a slice of {counted(len(part), 'element')} takes as many values, got {len(given)}")
+    buffer: object = same_bytes(shape, value)
+    given: list = [] if buffer is not None else in_order(shape, value, False)
+    content: bytes = bytes_of(shape, given) if buffer is None else buffer.tobytes()
+    count: cython.Py_ssize_t = len(given) if buffer is None else len(content) // shape.element
+    if count != len(part):
+        raise ValueError(f"a slice of {counted(len(part), 'element')} takes as many values, got {count}")
+    if content is not None:
+        copied(thing, shape, content, part.start, part.step)
+        return 0
     store: Residence = checked(thing)
     store.pinned += 1
     try:
@@ -847,13 +859,76 @@ def same_bytes(shape: GuestType, values: object) -> object:
 
 
 @cython.cfunc
+def bytes_of(shape: GuestType, given: list) -> bytes:
+    """Numbers as the bytes of elements; None: one is none of Python's own, or not within its type as it is read, and
+    each is to be looked at."""
+    at: cython.Py_ssize_t
+    code: cython.char = cython.cast(cython.p_char, shape.codes)[0]
+    width: cython.Py_ssize_t = shape.element
+    content: bytes = PyBytes_FromStringAndSize(cython.NULL, len(given) * width)
+    to: cython.p_char = content
+    for at in range(len(given)):
+        if not put_number(to + at * width, code, given[at]):
+            return None
+    return content
+
+
+@cython.cfunc
 @cython.exceptval(-1)
-def copied(thing: GuestObject, shape: GuestType, view: object) -> cython.int:
-    """Have the bytes of a buffer as an array's elements; other threads may have made it shorter or longer."""
-    content: bytes = view.tobytes()
+def put_number(to: cython.p_char, code: cython.char, value: object) -> cython.int:
+    """Write a number as an element. False: it is none that can be seen at once to be one."""
+    whole: cython.longlong
+    real: cython.double
+    outside: cython.int = 0
+    if code == ord("d") or code == ord("f"):
+        if type(value) is not float:
+            return False
+        real = value
+        if code == ord("d"):
+            cython.cast(cython.pointer(cython.double), to)[0] = real
+            return True
+        if not -MOST_F32 <= real <= MOST_F32:  # what is no number, too: it is rounded in one place
+            return False
+        cython.cast(cython.pointer(cython.float), to)[0] = cython.cast(cython.float, real)
+        return True
+    if type(value) is not int:
+        return False
+    whole = PyLong_AsLongLongAndOverflow(value, cython.address(outside))
+    if outside:
+        return False
+    if code == ord("q"):
+        cython.cast(cython.pointer(cython.longlong), to)[0] = whole
+        return True
+    if code == ord("i") and -(1 << 31) <= whole < 1 << 31:
+        cython.cast(cython.pointer(int32_t), to)[0] = cython.cast(int32_t, whole)
+        return True
+    if code == ord("H") and 0 <= whole < 1 << 16:
+        cython.cast(cython.pointer(uint16_t), to)[0] = cython.cast(uint16_t, whole)
+        return True
+    if code == ord("B") and 0 <= whole < 1 << 8:
+        cython.cast(cython.pointer(uint8_t), to)[0] = cython.cast(uint8_t, whole)
+        return True
+    return False
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def copied(
+    thing: GuestObject, shape: GuestType, content: bytes, start: cython.Py_ssize_t, step: cython.Py_ssize_t
+) -> cython.int:
+    """Have bytes as elements of an array, from one on and so many apart; of a buffer that other threads have made
+    longer meanwhile as many as there is room for."""
+    at: cython.Py_ssize_t
     checked(thing)
-    size: uint64_t = min(cython.cast(uint64_t, len(content)), shape.element * cython.cast(uint64_t, length_at(thing)))
-    memcpy(cython.cast(cython.p_void, thing.address + HEADER), cython.cast(cython.p_char, content), size)
+    width: cython.Py_ssize_t = shape.element
+    count: cython.Py_ssize_t = len(content) // width
+    first: cython.p_char = cython.cast(cython.p_char, thing.address + HEADER)
+    if step == 1:
+        count = min(count, cython.cast(cython.Py_ssize_t, length_at(thing)) - start)
+        memcpy(first + start * width, cython.cast(cython.p_char, content), count * width)
+        return 0
+    for at in range(count):
+        memcpy(first + (start + at * step) * width, cython.cast(cython.p_char, content) + at * width, width)
     return 0
 
 

@@ -22,7 +22,7 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds as whole_seconds
-from stratavm.base.numbers import whole
+from stratavm.base.numbers import truth, whole
 from stratavm.base.words import amount
 from stratavm.runtime.limits import StoreLimits
 from stratavm.spec.types import (
@@ -779,22 +779,26 @@ class Residence(Occupied):
         deliver_events(self)
         return gone
 
-    def gc_for_at_most(self, seconds: object) -> bool:
+    def gc_for_at_most(self, seconds: object, *, begin: object = False) -> bool:
         """Collect the objects of guests for about so long: go on with the full collection that is under way, or begin
-        one, with a look at new objects. Whether something is left to do; false as well: nothing was made since the
-        last one has ended. For moments in which the store has nothing else to do::
+        one, with a look at new objects. Whether something is left to do. For moments in which the store has nothing
+        else to do::
 
             while store.gc_for_at_most(0.001): ...  # between other work
 
-        0 and less is a time that is over: as little is done as can be, but something. Without
-        ``GcConfig(generations=True)`` it is a full collection, as long as that takes.
+        Args:
+            seconds: how long; 0 and less is a time that is over: as little is done as can be, but something. Without
+                ``GcConfig(generations=True)`` it is a full collection, as long as that takes.
+            begin: begin one even if nothing was made since the last one has ended, and all that can be garbage is what
+                was dropped since: nobody else notices that.
 
         Raises:
-            TypeError, ValueError: it is no number of seconds, or nan.
+            TypeError, ValueError: it is no number of seconds, or nan; ``begin`` is not True or False.
             StoreBusy: a call is inside, or a guest without machine code waits in the midst of a step.
             Closed: the store is closed.
         """
         budget: uint64_t = max(int(whole_seconds("seconds", seconds) * 1e9), 1)
+        anew: cython.bint = truth("begin", begin)
         if is_closed(self):
             raise self.why_closed()
         if self.exec.occupant != 0 or self.pinned:
@@ -805,6 +809,8 @@ class Residence(Occupied):
         self.know_roots()
         if objects.heap.state.marking:  # who asks again and again comes to an end
             budget = max(budget, LEAST_NS)
+        elif anew:
+            objects.heap.state.grown = max(objects.heap.state.grown, 1)  # else a look has nothing to look for
         left: cython.bint = work_for(objects.heap.state, budget)
         objects.heap.state.rootless = 1
         objects.check()

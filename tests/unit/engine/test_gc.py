@@ -305,6 +305,25 @@ def test_a_guest_that_is_suspended(tier: str, how: GcConfig) -> None:
 
 
 @pytest.mark.parametrize("tier", TIERS)
+def test_what_was_only_dropped_is_found_by_a_collection_that_is_to_begin(tier: str) -> None:
+    """Nothing was made since, and nobody notices what is written over."""
+    instance = made(tier, BY_GENERATIONS)
+    store, call = instance.store, instance.exports
+    call["list"](2000)
+    while store.gc_for_at_most(1e-3):
+        pass
+    call["drop"]()
+    assert not store.gc_for_at_most(1)
+    assert store.gc_metrics().live_bytes >= 32 * 2000
+    left = store.gc_for_at_most(1e-3, begin=True)
+    while left:
+        left = store.gc_for_at_most(1e-3)
+    assert store.gc_metrics().live_bytes < 4096
+    with pytest.raises(TypeError, match="begin must be True or False, got 1"):
+        store.gc_for_at_most(1, begin=1)
+
+
+@pytest.mark.parametrize("tier", TIERS)
 def test_a_collection_for_so_long(tier: str) -> None:
     """Parts of a full collection between calls: each says whether something is left; who is inside is not disturbed."""
     instance = made(tier, BY_GENERATIONS)

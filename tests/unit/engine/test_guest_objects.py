@@ -203,6 +203,57 @@ def test_arrays(tier: str) -> None:
     assert list(points) == [None, point]
 
 
+WHOLE = [0, 1, -1, 127, 128, 255, 256, -128, -129, 65_535, 65_536, -32_769, 2**31 - 1, 2**31, -(2**31), 2**32 - 1, True]
+REAL = [
+    0.0,
+    -0.0,
+    1.5,
+    0.1,
+    1e-46,
+    3.4028234663852886e38,
+    3.4028235e38,
+    3.4028236e38,
+    1e300,
+    float("inf"),
+    7,
+    float("nan"),
+]
+
+
+@pytest.mark.parametrize("name", ["bytes", "chars", "ints", "floats", "doubles"])
+def test_many_numbers_are_what_each_is_by_itself(name: str) -> None:
+    """Of Python's own numbers and of a buffer, in a row and apart: the same bytes, or the same error and nothing."""
+    instance = made("jit1")
+    shape, store = instance.module.object_type(name), instance.store
+    for value in REAL if name in ("floats", "doubles") else WHOLE:
+        one, many, new = (shape.new(store, length=5) for _ in range(3))
+        said = ""
+        try:
+            one[0] = one[2] = one[4] = value
+        except (OverflowError, TypeError) as error:
+            said = str(error)
+            with pytest.raises(type(error)) as refused:
+                many[::2] = [value] * 3
+            assert str(refused.value) == said
+            with pytest.raises(type(error)) as refused:
+                shape.new(store, [value])
+            assert str(refused.value) == said
+            assert many.tobytes() == bytes(len(many.tobytes()))
+            continue
+        many[::2] = [value] * 3
+        assert many.tobytes() == one.tobytes()
+        new[4::-2] = memoryview(one).tolist()[::2]
+        assert new.tobytes() == one.tobytes()
+        new[:] = memoryview(many)
+        new[1:4] = new[0:3]
+        assert new.tobytes() == shape.new(store, [value, value, 0, value, value]).tobytes()
+        new[::-1] = memoryview(new)
+        new[:2] = array.array(memoryview(new).format, [1, 2])
+        assert list(new)[:2] == [1, 2]
+    with pytest.raises(ValueError, match="a slice of 2 elements takes as many values, got 3"):
+        many[:2] = memoryview(many)[:3]
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_types(tier: str) -> None:
     """They know names, fields and what they are declared below; of two modules they are equal by structure."""
