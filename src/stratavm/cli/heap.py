@@ -9,7 +9,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.base.words import amount, counted
 from stratavm.cli import output
-from stratavm.heap.report import PARTS, log_lines, plot_page
+from stratavm.heap.report import NOTICED_NS, is_told, log_lines, plot_page
 
 if TYPE_CHECKING:
     from stratavm.cli.program import Options
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 JOURNAL: Final = 1 << 16
 """Pauses and decisions of a heap that are remembered, the last of them."""
-NOTICED_NS: Final = 20_000
-"""An allocation that collects nothing is a pause from here on (ADR-0074)."""
-FIRST_PART: Final = 4
-"""Of a note's values: the first of those that say what a pause was spent on."""
-COLLECTING: Final = slice(FIRST_PART + PARTS.index("new"), FIRST_PART + PARTS.index("holes"))
-"""Those of collections. Roots come first, and are gathered to count blocks as well."""
 
 
 def tell_of_heap(options: Options, store: Store, name: str) -> int:
@@ -52,17 +46,12 @@ def _files(options: Options, store: Store, name: str, notes: list[tuple[int, ...
     return code
 
 
-def is_told(note: tuple[int, ...]) -> bool:
-    """Whether a note is of a decision, of a collection, or of an allocation that the guest may have noticed."""
-    kind, _, *values = note
-    return kind != 0 or values[0] >= NOTICED_NS or any(values[COLLECTING])
-
-
 def _log(notes: list[tuple[int, ...]], store: Store) -> None:
-    """A line for each note, and a sum."""
+    """A line for each note that a guest may have noticed, how many others there are, and a sum."""
     if sys.stderr is None:
         return
-    for line in log_lines([note for note in notes if is_told(note)]):
+    told = [note for note in notes if is_told(note)]
+    for line in log_lines(told):
         print("gc:", line, file=sys.stderr)
     found = store.gc_metrics()
     if found is None:
@@ -70,6 +59,9 @@ def _log(notes: list[tuple[int, ...]], store: Store) -> None:
         return
     if len(notes) == JOURNAL:
         print(f"gc: these are of the last {JOURNAL} notes", file=sys.stderr)
+    if short := len(notes) - len(told):
+        less = f"of less than {NOTICED_NS // 1000} us that collected nothing"
+        print(f"gc: not shown: {counted(short, 'allocation')} {less}", file=sys.stderr)
     print(
         f"gc: {counted(found.collections, 'collection')}, {found.minors} of new objects only, {found.cycles} in "
         f"{counted(found.slices, 'slice')}; {found.stood_ns / 1e6:.3f} ms in all, the longest pause "

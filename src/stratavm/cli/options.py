@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from stratavm.engine.config import Config
     from stratavm.runtime.limits import StoreLimits
 
-PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+PREFIXES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 SIZES: Final = {prefix + unit: size for prefix, size in PREFIXES.items() for unit in ("", "b", "ib")}
+UNITS: Final = "a whole number of bytes, or of k, M, G or T of 1,024 each"
 LAST_PORT: Final = 0xFFFF
 MOST_THREADS: Final = 1 << 20
 """More than any system has."""
@@ -197,12 +198,12 @@ def _cache(said: str | None) -> bool | str:
 
 
 def size(text: str) -> int:
-    """Bytes from ``65536``, ``64k``, ``512M`` or ``2GiB``."""
+    """Bytes from ``65536``, ``64k``, ``512M``, ``2GiB`` or ``1T``."""
     written = text.strip().lower()
     count = next((at for at, letter in enumerate(written) if not letter.isdecimal()), len(written))
     unit = SIZES.get(written[count:].lstrip())
     if count == 0 or unit is None:
-        refuse(f"expected a size such as 64M, got {text!r}")
+        refuse(f"expected a size such as 64M, {UNITS}, got {text!r}")
     return int(written[:count]) * unit
 
 
@@ -252,7 +253,7 @@ def heap_size(text: str) -> int:
     """``size`` of a heap, which is not empty."""
     found = size(text)
     if found == 0:
-        refuse(f"expected a size such as 64M, got {text!r}")
+        refuse(f"expected a size from 1 byte on, such as 64M, got {text!r}")
     return found
 
 

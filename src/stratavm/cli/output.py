@@ -126,9 +126,9 @@ def _tell(error: BaseException, module: str, end: End | None) -> None:
     if getattr(error, "problems", None):
         print(f"  {ONLY_WASI}", file=sys.stderr)
     _print_frames(getattr(error, "frames", ()))
-    uncaught = is_uncaught(error)
-    for note in getattr(error, "__notes__", ()) if uncaught or isinstance(error, errors.Trap) else ():
-        if uncaught or not note.startswith(errors.NOTE_HEAD):  # a trap's frames stand above
+    noted = is_uncaught(error) or isinstance(error, errors.ResourceLimit)
+    for note in getattr(error, "__notes__", ()) if noted or isinstance(error, errors.Trap) else ():
+        if noted or not note.startswith(errors.NOTE_HEAD):  # a trap's frames stand above
             for line in note.split("\n"):
                 print(paint(f"    {line}", "quiet", sys.stderr), file=sys.stderr)
 

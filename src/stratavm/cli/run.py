@@ -38,6 +38,8 @@ strata run --profile-out p app.wasm         what ran much, for --profile p of `s
 
 WRITTEN: Final = ("profile_out", "gc_plot", "heap_dump")
 """Options that name a file which is written at the end."""
+READ: Final = ("stdin", "key", "profile")
+"""Options that name a file which is read."""
 OPTIONS: Final[Table] = (
     (
         ("--dir",),
@@ -248,7 +250,6 @@ def _spelled(word: str) -> str:
 
 def _against_files(options: Options) -> tuple[str, str] | None:
     """What is wrong with files that are written at the end."""
-    taken: dict[str, str] = {}
     for word in WRITTEN:
         path, option = getattr(options, word), _spelled(word)
         if path == "":
@@ -259,13 +260,35 @@ def _against_files(options: Options) -> tuple[str, str] | None:
             return f"{option} {printable(path)}: standard output is the program's", "name another file"
         if options.isolate and path:
             return f"{option}: behind the wall of --isolate there is nowhere to write it", "leave one of them out"
-        if path and (os.path.isfile(path) or not os.path.exists(path)):  # of a device or a pipe nothing is cut
-            first = taken.setdefault(os.path.realpath(path), option)
-            if first != option:
-                return f"{option} {printable(path)}: {first} writes it, too", "name another file"
+    if wrong := _lost_to_another(options):
+        return wrong
     if options.isolate and options.gc_log:
         return "--gc-log: behind the wall of --isolate nobody sees the heap", "leave one of them out"
     return None
+
+
+def _lost_to_another(options: Options) -> tuple[str, str] | None:
+    """What is wrong with a file that is to be written, and is written or read by another option, too: one of the two
+    would be lost. A profile may be read and written anew."""
+    taken: dict[str, str] = {_spelled(word): path for word in READ if (path := getattr(options, word))}
+    for word in WRITTEN:
+        path, option = getattr(options, word), _spelled(word)
+        for other, there in taken.items() if path else ():
+            if _is_same_file(path, there) and (option, other) != ("--profile-out", "--profile"):
+                verb = "write" if other in map(_spelled, WRITTEN) else "read"
+                return f"{option} {printable(path)}: {other} {verb}s it, too", "name another file"
+        if path:
+            taken[option] = path
+    return None
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    """Whether two paths are of one regular file, or will be: of pipes and devices nothing is lost."""
+    try:
+        there = os.stat(one)
+        return stat.S_ISREG(there.st_mode) and os.path.samestat(there, os.stat(other))
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _is_output(path: str) -> bool:

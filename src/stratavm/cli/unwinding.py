@@ -6,6 +6,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from _thread import start_new_thread
 from contextlib import suppress
 from types import FrameType, TracebackType
 
@@ -63,8 +65,13 @@ class Unwinding:
             signal.signal(number, signal.SIG_DFL)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._leave()
         self._number = number
+        while frame is not None:
+            if frame.f_code is Unwinding._dropped.__code__:  # where an exception is lost, too
+                self._come_again()
+                return
+            frame = frame.f_back
+        self._leave()
         raise Asked
 
     def _dropped(self, error: sys.UnraisableHookArgs) -> None:
@@ -73,6 +80,12 @@ class Unwinding:
             self._hook(error)
             return
         self._listen()
-        again = threading.Timer(AGAIN_S, os.kill, (os.getpid(), self._number))
-        again.daemon = True
-        again.start()
+        self._come_again()
+
+    def _come_again(self) -> None:
+        """Send the signal in a moment. Nobody waits for the thread to begin: the signal might come in that wait."""
+        start_new_thread(self._send, ())
+
+    def _send(self) -> None:
+        time.sleep(AGAIN_S)
+        os.kill(os.getpid(), self._number)

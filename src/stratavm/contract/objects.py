@@ -52,9 +52,9 @@ class Home(Protocol):
         """Write so many bytes of an object so many times, one behind the other."""
 
 
-def outside(count: int, index: int, length: int) -> str:
-    """What is said where so many elements from an index on do not lie in an array of a length."""
-    return f"{counted(count, 'element')} at {index}, the array has {length}"
+def outside(count: int, index: int, length: int, where: str = "the array") -> str:
+    """What is said where so many elements from an index on do not lie in an array, or a segment, of a length."""
+    return f"{counted(count, 'element')} at {index}, {where} has {length}"
 
 
 def is_traced(module: Typed, storage: T.ValType) -> bool:

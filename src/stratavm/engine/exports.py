@@ -101,6 +101,12 @@ class Exports:
             raise NoAttribute(name, self.index)
         return self.find(name)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        with importing:
+            from stratavm.engine.missing import NotSet
+
+        raise NotSet(name, self.index)
+
     def __contains__(self, name: object) -> bool:
         return name in self.index
 

@@ -189,7 +189,7 @@ class GuestType:
         count: object = len(given) if buffer is None else len(buffer)
         content: bytes = bytes_of(self, given) if given and self.element else None
         if values is not None and most is not None and most != count:
-            raise ValueError(f"{count} values for an array of {most} elements")
+            raise ValueError(f"{counted(count, 'value')} for an array of {counted(most, 'element')}")
         if self.element != 0:
             count = (most or 0) if values is None else count
             if values is None and count:
@@ -201,7 +201,7 @@ class GuestType:
             except ResourceLimit as error:
                 home.free_handles(error, 1)
                 raws = self.converted(home, given)
-            home.check_access()
+            home.check_entry()
             made = self.made(home, count)
             for at in range(len(raws)):
                 put(made, self, at, raws[at])
@@ -243,7 +243,8 @@ class GuestType:
             return found
         given: list = in_order(self, values, True)
         if self.element == 0 and len(given) != len(self.codes):
-            raise ValueError(f"{self.called()} has {counted(len(self.codes), 'field')}, got {len(given)} values")
+            got: str = counted(len(given), "value")
+            raise ValueError(f"{self.called()} has {counted(len(self.codes), 'field')}, got {got}")
         return given
 
     def converted(self, store, given):
@@ -362,6 +363,8 @@ def declared_type(blueprint: Blueprint, which: object) -> GuestType:
             known: str = f"types: {some(able)}" if able else "it names none of its types: use an index"
             raise KeyError(f"the module has no type named {printable(which)!r}; {near or known}")
         at = named[which]
+    elif not hasattr(type(which), "__index__"):
+        raise TypeError(f"a type is given by its name or its index, got {type(which).__name__}{OF_OBJECTS}")
     else:
         at = clip("a type", which)
         if not 0 <= at < count:
@@ -415,7 +418,7 @@ def rows_of(store: Residence) -> tuple[list, int]:
     objects: Objects
     with importing:
         from stratavm.heap.verify import census
-    store.check_access()
+    store.check_entry()
     if store.objects is None:
         return [], 0
     objects = store.objects
@@ -478,7 +481,8 @@ class GuestObject(ObjectRef):
         """
         shape: GuestType = shape_of(self)
         if not has_bytes(shape):
-            raise TypeError(f"{shape.called()} has references, or fields: only arrays of numbers have bytes")
+            what: str = "has references" if shape.element else "is a struct"
+            raise TypeError(f"{shape.called()} {what}: only arrays of numbers have bytes")
         checked(self)
         size: uint64_t = shape.element * length_at(self)
         return PyBytes_FromStringAndSize(cython.cast(cython.p_char, self.address + HEADER), size)
@@ -628,8 +632,8 @@ def checked(thing: GuestObject) -> Residence:
         if cython.cast(cython.pointer(PyObject), home.exec.store).ob_refcnt > 0:
             store = cython.cast(Residence, home.exec.store)
             if store.objects is home and not is_closed(store):
-                if store.exec.occupant != 0:
-                    store.check_access()
+                if store.exec.occupant != 0 or store.bound_to != 0:
+                    store.check_entry()
                 return store
     raise Closed("the store of this object is closed")
 

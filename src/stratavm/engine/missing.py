@@ -26,5 +26,18 @@ class NoAttribute(_Missing, AttributeError):
     """``exports.name``."""
 
 
+class NotSet(_Missing, AttributeError):
+    """``exports.name = value``."""
+
+    def __str__(self) -> str:
+        name = str(self.args[0])
+        if name not in self.known:
+            return super().__str__()
+        kind, _ = self.known[name]
+        if kind == "global":
+            return f"exports are not set: exports.{printable(name)}.value = … sets the global"
+        return f"exports are not set: '{printable(name)}' is a {kind} of the instance"
+
+
 class NoItem(_Missing, KeyError):
     """``exports["name"]``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from stratavm.base.forms import Final, TypeAlias
-from stratavm.base.words import amount
+from stratavm.base.words import amount, counted
 
 Note: TypeAlias = "tuple[int, ...]"
 PARTS: Final = ("roots", "new", "old", "freeing", "holes", "large", "cleaning", "giving")
@@ -20,7 +20,7 @@ HEIGHT: Final = 240
 PAGE: Final = """<!doctype html><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:14px sans-serif;margin:2em}}svg{{border:1px solid #ccc;display:block;margin:.5em 0 2em}}</style>
 <h1>{title}</h1>
-<p>{pauses} pauses in {seconds:.3f} s; the longest {longest:.3f} ms of processor time; at most {most}.{missing}</p>
+<p>{pauses} in {seconds:.3f} s; the longest {longest:.3f} ms of processor time; at most {most}.{missing}</p>
 <h2>Heap: blocks in use (line), reachable as far as is known (filled)</h2>
 <svg viewBox="0 0 {width} {height}" width="{width}" height="{height}">
 <path d="{live}" fill="#9cc" stroke="none"/><path d="{used}" fill="none" stroke="#036"/>{heap_scale}</svg>
@@ -29,6 +29,12 @@ PAGE: Final = """<!doctype html><meta charset="utf-8"><title>{title}</title>
 """
 TICKS: Final = 4
 """Lines of a scale, the upper edge included."""
+NOTICED_NS: Final = 20_000
+"""An allocation that collects nothing is a pause from here on (ADR-0074): in a journal shorter ones are, too."""
+FIRST_PART: Final = 4
+"""Of a note's values: the first of those that say what a pause was spent on."""
+COLLECTING: Final = slice(FIRST_PART + PARTS.index("new"), FIRST_PART + PARTS.index("holes"))
+"""Those of collections. Roots come first, and are gathered to count blocks as well."""
 
 
 def part_of(parts: Sequence[int]) -> str:
@@ -36,8 +42,15 @@ def part_of(parts: Sequence[int]) -> str:
     return PARTS[max(range(len(PARTS)), key=lambda at: parts[at])]
 
 
+def is_told(note: Note) -> bool:
+    """Whether a note is of a decision, of a collection, or of an allocation that the guest may have noticed."""
+    kind, _, *values = note
+    return kind != 0 or values[0] >= NOTICED_NS or any(values[COLLECTING])
+
+
 def log_lines(notes: Iterable[Note]) -> Iterator[str]:
-    """A line for each note, with the seconds since the first."""
+    """A line for each note, with the seconds since the first. How long a pause was is processor time; what it was spent
+    on, and most of it, is by the clock on the wall, as its line says."""
     began = 0
     for kind, at, *values in notes:
         began = began or at
@@ -48,8 +61,8 @@ def log_lines(notes: Iterable[Note]) -> Iterator[str]:
         took, wall, used, live, *parts = values
         spent = ", ".join(f"{name} {ns / 1e3:.0f}" for name, ns in zip(PARTS, parts, strict=False) if ns >= 1000)
         yield (
-            f"{(at - began) / 1e9:12.6f} pause    {took / 1e6:.3f} ms ({wall / 1e6:.3f} on the wall), most of it "
-            f"{part_of(parts)}; {amount(used)}, {amount(live)} live; us: {spent or 'none'}"
+            f"{(at - began) / 1e9:12.6f} pause    {took / 1e6:.3f} ms of a processor; {amount(used)}, {amount(live)} "
+            f"live; {wall / 1e6:.3f} ms on the wall, most of it {part_of(parts)}; us of it: {spent or 'none'}"
         )
 
 
@@ -79,7 +92,7 @@ def plot_page(notes: Iterable[Note], title: str = "Heap and pauses", *, whole: b
     bars = (f"M{x:.1f} {HEIGHT}V{HEIGHT - note[2] * HEIGHT / longest:.1f}" for x, note in zip(xs, pauses, strict=True))
     return PAGE.format(
         title=title.replace("&", "&amp;").replace("<", "&lt;"),
-        pauses=len(pauses),
+        pauses=_counted(pauses),
         seconds=length / 1e9,
         longest=longest / 1e6,
         most=amount(most),
@@ -92,6 +105,15 @@ def plot_page(notes: Iterable[Note], title: str = "Heap and pauses", *, whole: b
         heap_scale=_scale([amount(most * at // TICKS) for at in range(1, TICKS + 1)], length),
         scale=_scale([f"{longest * at / TICKS / 1e6:.3f} ms" for at in range(1, TICKS + 1)], length),
     )
+
+
+def _counted(pauses: Sequence[Note]) -> str:
+    """How many pauses there are, and how many allocations among them are none but in a journal."""
+    told = sum(map(is_told, pauses))
+    short = len(pauses) - told
+    if not short:
+        return counted(told, "pause")
+    return f"{counted(told, 'pause')}, and {counted(short, 'allocation')} of less than {NOTICED_NS // 1000} us,"
 
 
 def _scale(heights: Sequence[str], length: int) -> str:

@@ -12,8 +12,9 @@ from _thread import LockType, allocate_lock, start_new_thread
 
 from stratavm.base.budget import Budget, check, paced
 from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
-from stratavm.base.forms import TYPE_CHECKING, Any, Final
+from stratavm.base.forms import TYPE_CHECKING, Any, Final, NoReturn
 from stratavm.base.importing import importing, partial
+from stratavm.base.text import printable
 from stratavm.module.constant import Constants
 from stratavm.module.features import DEFAULT, FEATURES, advice, refusal
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
@@ -233,8 +234,18 @@ class _ModuleChecks:
             self._need_subtypes("a subtype")
         for t in mentioned:
             if t > 0xFF and T.heap(t) >= T.CONCRETE + end:
-                raise ValidationError(f"unknown type {T.heap(t) - T.CONCRETE}", expected=f"below {end}")
+                self._later(
+                    T.heap(t) - T.CONCRETE, end, "what refers to types behind it stands with them in one (rec …)"
+                )
         return mentioned
+
+    def _later(self, index: int, end: int, remedy: str) -> NoReturn:
+        """Refuse a type that is mentioned before it is there: it comes later, or is none of the module's."""
+        if index >= self.n_types:
+            raise ValidationError(f"unknown type {index}", expected=f"below {end}")
+        name = self.module.names.types.get(index, "")
+        called = f" (${printable(name)})" if name else ""
+        raise ValidationError(f"unknown type {index}{called}", expected=f"below {end}: {remedy}")
 
     def _need_subtypes(self, what: str) -> None:
         """What types of functions have with a proposal of their own, and all others with gc."""
@@ -244,7 +255,7 @@ class _ModuleChecks:
         """A type's supertypes come before it, and are not too many above each other: matching goes through them."""
         for above in supers:
             if above >= index:
-                raise ValidationError(f"unknown type {above}", expected=f"below {index}")
+                self._later(above, index, "a type stands behind those that it extends")
         depth = self.depths[index] = 1 + max(self.depths.get(above, 0) for above in supers)
         if depth > self.most_depth:
             raise ModuleLimit(

@@ -138,7 +138,7 @@ class Tag:
             TypeError, OverflowError: they do not fit the types.
         """
         given: tuple = tuple(values)
-        self.store.check_access()
+        self.store.check_entry()
         self.store.pinned += 1  # until the exception holds them, handles of its values lie nowhere
         try:
             try:

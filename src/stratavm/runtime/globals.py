@@ -67,7 +67,7 @@ class Global:
     def value(self) -> object:
         """The present value."""
         if self.holds_handles and heap(self.type.value) not in (EXN, NOEXN):
-            self.store.check_access()  # from here to the thing nothing of Python's runs: nobody collects
+            self.store.check_entry()  # from here to the thing nothing of Python's runs: nobody collects
             return self.store.thing_of(self.cell[0])
         return from_raw(self.type.value, self.bits, self.store)
 
@@ -82,7 +82,7 @@ class Global:
     @property
     def bits(self) -> int:
         """The value as raw bits; for tools and tests."""
-        self.store.check_access()
+        self.store.check_entry()
         if self.width == 16:
             return self.cell[0] | (cython.cast(object, self.cell[1]) << 64)
         return self.cell[0]
@@ -91,7 +91,7 @@ class Global:
     def bits(self, bits: object):
         if type(bits) is not int:
             bits = integer("bits", bits)
-        self.store.check_access()
+        self.store.check_entry()
         if bits < 0 or bits >> (8 * self.width):
             raise OverflowError(f"{shown(bits)} does not fit {8 * self.width} bits")
         if self.holds_functions:

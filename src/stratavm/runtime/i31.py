@@ -22,7 +22,7 @@ class I31(int):
     __slots__ = ()
 
     def __new__(cls, number: int) -> I31:
-        given = integer("an i31", number)
+        given = integer("an i31", int(number) if isinstance(number, bool) else number)  # as for an i32
         if not -SIGN <= given < 2 * SIGN:
             raise OverflowError(f"{shown(given)} does not fit i31")
         return i31_of(given)

@@ -396,7 +396,7 @@ class Memory(Copying):
         if self.shared is not None:
             return self.extend_shared(delta)
         wanted: object = min(max(integer("pages", delta), -1), MOST)  # may run anything: nothing is looked at before
-        self.store.check_access()
+        self.store.check_entry()
         shift: uint32_t = self.d.page_shift
         old: object = self.d.bytes >> shift
         size: object = (old + wanted) << shift
@@ -409,7 +409,7 @@ class Memory(Copying):
 
     def extend_shared(self, delta: object) -> int:
         """``extend`` of what several stores share: whoever made it pays."""
-        self.store.check_access()
+        self.store.check_entry()
         old: object = self.shared.extend(delta)
         now: object = self.size_pages
         self.store.check_access()  # what was asked may have closed it
@@ -724,8 +724,8 @@ def check(memory: Memory) -> cython.int:
     """Raise unless this thread may touch the memory."""
     if is_closed(memory.store):
         raise no_access(memory)
-    if memory.store.exec.occupant != 0:
-        memory.store.check_access()
+    if memory.store.exec.occupant != 0 or memory.store.bound_to != 0:
+        memory.store.check_entry()
     return 0
 
 

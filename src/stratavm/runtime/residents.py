@@ -38,6 +38,7 @@ from stratavm.spec.types import (
     REF,
     RESOLVED,
     STRUCT,
+    UNNAMED,
     abstract_of,
     heap,
     holds_objects,
@@ -180,7 +181,7 @@ class Residence(Occupied):
     def fuel(self, units: object):
         units = whole("fuel", units, most=MAX_FUEL, unit="units")  # may run anything: nothing is looked at before
         left: uint64_t = units
-        self.check_access()
+        self.check_entry()
         if self.exec.fuel == NO_FUEL:
             raise ValueError("this engine does not count fuel: make it with Config(fuel=True)")
         if self.fuel_pot is not None:  # others have used some since it was read: what they have is not given again
@@ -555,7 +556,7 @@ class Residence(Occupied):
         objects.check()
         self.count_heap(objects)
         if found == 0:
-            raise self.no_room(objects, size, what)
+            raise self.no_room(objects, size, called(self, type_id, what))
         return found
 
     def no_room(self, known, size, what):
@@ -764,10 +765,7 @@ class Residence(Occupied):
             StoreBusy: a call is inside, or a guest without machine code waits in the midst of a step.
             Closed: the store is closed.
         """
-        if is_closed(self):
-            raise self.why_closed()
-        if self.exec.occupant != 0 or self.pinned:
-            raise StoreBusy(ONLY_BETWEEN)
+        check_between(self)
         if self.objects is not None:
             self.know_roots()  # StoreBusy where they cannot be known
             cython.cast(Objects, self.objects).heap.state.rootless = 1
@@ -799,10 +797,7 @@ class Residence(Occupied):
         """
         budget: uint64_t = max(int(whole_seconds("seconds", seconds) * 1e9), 1)
         anew: cython.bint = truth("begin", begin)
-        if is_closed(self):
-            raise self.why_closed()
-        if self.exec.occupant != 0 or self.pinned:
-            raise StoreBusy(ONLY_BETWEEN)
+        check_between(self)
         objects: Objects = self.objects
         if objects is None:
             return False
@@ -819,8 +814,8 @@ class Residence(Occupied):
         return left
 
     def gc_metrics(self) -> object:
-        """What the heap of its guests' objects has and has done (``GcMetrics``); None: it has none yet. Closed: the
-        store is closed."""
+        """What the heap of its guests' objects has and has done (``GcMetrics``); None: it has none yet. From any
+        thread, also while another one is inside. Closed: the store is closed."""
         if is_closed(self):
             raise self.why_closed()
         return None if self.objects is None else cython.cast(Objects, self.objects).heap.metrics()
@@ -835,7 +830,7 @@ class Residence(Occupied):
             StoreBusy: another thread is inside.
             Closed: the store is closed.
         """
-        self.check_access()
+        self.check_entry()
         if not self.template.gc.journal_entries:
             raise ValueError("no journal is kept: make the engine with gc=GcConfig(journal_entries=N)")
         return [] if self.objects is None else cython.cast(Objects, self.objects).heap.read_journal()
@@ -886,6 +881,26 @@ class Residence(Occupied):
         self.note(KIND_HANDLES_COLLECTED, gone, 0, 0)
         dropped.clear()  # finalisers run last, when the tables are consistent again
         return gone
+
+
+@cython.cfunc
+@cython.exceptval(-1, check=False)
+def check_between(store: Residence) -> cython.int:
+    """Raise unless this thread may collect, and no call is inside."""
+    if is_closed(store):
+        raise store.why_closed()
+    if store.exec.occupant != 0 or store.pinned:
+        raise StoreBusy(ONLY_BETWEEN)
+    return store.check_entry()
+
+
+@cython.cfunc
+def called(store: Residence, type_id: uint32_t, what: str) -> str:
+    """What messages call an object of a type: ``a struct $node``, or only that it is one."""
+    with importing:
+        from stratavm.runtime import typenames
+    name: str = typenames.named(f"{UNNAMED}{type_id}", store, None)
+    return f"{what} {name}" if name.startswith("$") else what
 
 
 @cython.cfunc

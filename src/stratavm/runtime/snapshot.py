@@ -52,7 +52,6 @@ from stratavm.spec.types import (
 )
 
 NARROW: tuple = (I32, F32)
-SET_NULL: str = "set it to null before"
 HAVE_NUMBERS: tuple = (ANY, EQ, I31, EXTERN)
 """Above i31: values of their types may be numbers of 31 bits, which mean the same everywhere."""
 NUMBER = cython.declare(uint64_t, I31_TAG)
@@ -156,6 +155,14 @@ def refusal(what: str, where: str, remedy: str) -> object:
 
 
 @cython.cfunc
+def remedy(type_: object, mutable: cython.bint) -> str:
+    """What to do about a reference in a table or a global."""
+    if not mutable:
+        return "it is a constant: there is no snapshot of this module"
+    return "set it to null before" if kind(type_) != REF else "it is never null: there is no snapshot with it"
+
+
+@cython.cfunc
 def named(instance: Instance, kind: str, index: object) -> str:
     """An entry of an index space, with the name by which the module exports it."""
     for export in instance.blueprint.module.exports:
@@ -244,7 +251,7 @@ def elements_of(instance: Instance, numbered: tuple, functions: dict) -> bytes:
                 to[i] = OF_NUMBER | cython.cast(uint32_t, raw)
             if to[i] == 0:
                 where: str = f"{named(instance, 'table', index)}, element {i}"
-                raise refusal(outsider(table.declared.element, raw), where, SET_NULL)
+                raise refusal(outsider(table.declared.element, raw), where, remedy(table.declared.element, True))
     return held
 
 
@@ -302,7 +309,9 @@ def take_globals(state: State, instance: Instance, functions: dict) -> cython.in
         if is_ref(type_) and cells[2 * i] != 0 and not is_number(cells[2 * i]):
             place: uint64_t = 0 if holds_handles(type_) else place_of(instance, cells[2 * i], functions)
             if place == 0:
-                raise refusal(outsider(type_, cells[2 * i]), named(instance, "global", first + i), SET_NULL)
+                mutable: cython.bint = blueprint.globals[i].type.mutable
+                where: str = named(instance, "global", first + i)
+                raise refusal(outsider(type_, cells[2 * i]), where, remedy(type_, mutable))
             cells[2 * i] = place
     state.cells = held
     constants: list = []

@@ -335,7 +335,7 @@ class Table:
     def place(self, index):
         """The index of an element that is there; the trap where it is not."""
         number: object = exactly("table index", index)  # may run anything: nothing is looked at before
-        self.store.check_access()
+        self.store.check_entry()
         if number < 0 or number >= self.d.length:
             raise self.out_of_bounds(number)
         return number
@@ -413,7 +413,7 @@ class Table:
         """``extend``; behind ``begin_ahead`` the limiter is not asked again, nor what is there written."""
         wanted: object = min(max(integer("delta", delta), -1), MOST)  # may run anything: nothing is looked at before
         bits: uint64_t = exactly("raw", raw)
-        self.store.check_access()
+        self.store.check_entry()
         self.check_raw(bits)
         old: object = self.d.length
         if not self.fits(wanted) or not self.is_allowed(old + wanted) or self.resize(old + wanted, bits):

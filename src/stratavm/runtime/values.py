@@ -5,7 +5,8 @@ with ``__float__``; f32 is rounded to nearest. v128: 16 bytes, little-endian, or
 bytes. funcref: a ``Func`` or None.
 externref: any object; None is null. Typed function references: a ``Func`` of that type, or None where null is one.
 References to objects of guests: a ``GuestObject`` of the type, or None; ``i31`` is a number, and comes out as an
-``I31``, which is an ``int``. As ``anyref`` any other object goes too. Fields of 8 and 16 bits are numbers.
+``I31``, which is an ``int``; as ``anyref`` and ``eqref`` only a signed one goes. As ``anyref`` any other object goes
+too. Fields of 8 and 16 bits are numbers.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from stratavm.spec.types import (
     I8,
     I16,
     I31,
+    I31_BITS,
     I31_TAG,
     I32,
     I64,
@@ -55,6 +57,7 @@ from stratavm.spec.types import (
     type_name,
 )
 
+I31_SIGN: Final = 1 << 30
 _F32_INFINITY = 0x7F80_0000
 _F32 = struct.Struct("<f")
 _F64 = struct.Struct("<d")
@@ -226,7 +229,7 @@ def _object(type_: ValType, value: Any, refs: References) -> int:
         return 0
     numeric = isinstance(value, int) or (wanted != ANY and hasattr(type(value), "__index__"))  # as for an i32
     if numeric and wanted in (ANY, EQ, I31):
-        return I31_TAG | _integer(value, 31, "i31")
+        return I31_TAG | (_integer(value, 31, "i31") if wanted == I31 else _signed(value, type_, refs))
     if wanted == ANY or isinstance(value, ObjectRef):
         raw = refs.extern_to_raw(value)
         if wanted == ANY or refs.is_object(wanted, raw):
@@ -378,6 +381,15 @@ def _integer(value: Any, bits: int, name: str) -> int:
     return number & ((1 << bits) - 1)
 
 
+def _signed(value: Any, type_: ValType, refs: References) -> int:
+    """A number where other things may be: it comes out as what went in, or does not go in."""
+    number = operator.index(value)
+    if not -I31_SIGN <= number < I31_SIGN:
+        wide = f": numbers there are from {-I31_SIGN} to {I31_SIGN - 1}; I31(…) takes those without a sign, too"
+        raise OverflowError(f"{shown(number)} does not fit {spelled(type_, refs)}{wide}")
+    return number & I31_BITS
+
+
 def _vector(value: Any) -> int:
     """16 bytes of whatever has bytes (an array of NumPy, too), or an integer."""
     if isinstance(value, int):
@@ -396,6 +408,8 @@ def _vector(value: Any) -> int:
 def _number(value: Any, name: str) -> float:
     if isinstance(value, str):
         raise TypeError(f"expected {name}, got str")
+    if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # NumPy's have __float__, which drops a part
+        raise TypeError(f"expected {name}, got {value.dtype}: a complex number; its real part is .real")
     try:
         return float(value)
     except TypeError:

@@ -37,7 +37,7 @@ def test_objects_of_a_guest_are_bounded(strata, leak, how, limit, option):
     code, out, err = strata("run", *how, "--proposal", "gc", limit, "2M", leak)
     said = out if "--json" in how else err
     assert code == 134
-    assert "a struct of 32 bytes does not fit: objects take 2 MiB of 2 MiB" in said
+    assert "a struct $node of 32 bytes does not fit: objects take 2 MiB of 2 MiB" in said
     assert f"raise {option}" in said and "StoreLimits" not in err and "GcConfig" not in err
 
 
@@ -45,7 +45,10 @@ def test_a_large_array_is_refused_at_once(strata, leak):
     """It says what it has and what it may have."""
     code, _, err = strata("run", "--proposal", "gc", "--max-memory", "2M", "--invoke", "row", leak)
     assert code == 134
-    assert "an array of 8000008 bytes does not fit: objects take 0 bytes of 2 MiB (hint: raise --max-memory)" in err
+    assert "an array $row of 8000008 bytes does not fit: objects take 0 bytes of 2 MiB (hint: raise --max-mem" in err
+    lines = err.splitlines()
+    assert "in the guest, innermost call first:" in lines[-2]
+    assert "row at 0x" in lines[-1]
     assert strata("run", "--proposal", "gc", "--max-memory", "9M", "--invoke", "row", leak)[0] == 0
 
 
@@ -74,7 +77,11 @@ def test_a_pause_and_a_soft_bound_are_taken(strata, leak):
     [
         (("--gc-pause-us", "5"), "expected microseconds from 10 to 60000000, such as 300, got '5'"),
         (("--gc-pause-us", "1ms"), "got '1ms'"),
-        (("--gc-hard-bytes", "0"), "expected a size such as 64M, got '0'"),
+        (("--gc-hard-bytes", "0"), "expected a size from 1 byte on, such as 64M, got '0'"),
+        (
+            ("--gc-soft-bytes", "1.5G"),
+            "expected a size such as 64M, a whole number of bytes, or of k, M, G or T of 1,024 each, got '1.5G'",
+        ),
         (("--gc-soft-bytes", "2M", "--gc-hard-bytes", "1M"), "--gc-soft-bytes: it is beyond --gc-hard-bytes"),
     ],
 )

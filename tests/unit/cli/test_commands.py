@@ -233,7 +233,7 @@ def test_usage(strata):
 
 def test_sizes_have_units():
     """Binary multiples, with or without B."""
-    assert [options.size(t) for t in ("10", "64k", "512M", "2GiB")] == [10, 65536, 512 << 20, 2 << 30]
+    assert [options.size(t) for t in ("10", "64k", "512M", "2GiB", "1T")] == [10, 65536, 512 << 20, 2 << 30, 1 << 40]
 
 
 def test_an_interrupt_is_an_exit_code(strata, math, monkeypatch):

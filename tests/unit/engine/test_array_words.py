@@ -74,8 +74,8 @@ SOURCE: Final = f"""(module
     (array.len (array.new_elem $functions $elem (local.get 0) (local.get 1))))
   (func (export "fill_null") (array.fill $numbers (ref.null $numbers) (i32.const 0) (i32.const 7) (i32.const 9))))"""
 ARRAY: Final = "out of bounds array access: "
-DATA: Final = "out of bounds memory access: data segment 0 has 10 bytes"
-ELEM: Final = "out of bounds table access: element segment 0 has 2 elements"
+DATA: Final = "out of bounds memory access: {} of 4 bytes from byte {}, data segment 0 has 10"
+ELEM: Final = "out of bounds table access: {} at {}, element segment 0 has 2"
 
 
 @pytest.fixture(scope="module", params=TIERS)
@@ -110,11 +110,11 @@ def trapped(instance: Instance, name: str, *values: Any) -> Trap:
         ("copy", (0, 0, 4), f"{ARRAY}4 elements at 0, the array has 3"),
         ("copy", (0, 7, 3), f"{ARRAY}3 elements at 7, the array has 9"),
         ("init_data", (2, 0, 2), f"{ARRAY}2 elements at 2, the array has 3"),
-        ("init_data", (0, 3, 2), DATA),
+        ("init_data", (0, 3, 2), DATA.format("2 elements", 3)),
         ("init_elem", (2, 0, 2), f"{ARRAY}2 elements at 2, the array has 3"),
-        ("init_elem", (0, 1, 2), ELEM),
-        ("new_data", (7, 1), DATA),
-        ("new_elem", (0, 3), ELEM),
+        ("init_elem", (0, 1, 2), ELEM.format("2 elements", 1)),
+        ("new_data", (7, 1), DATA.format("1 element", 7)),
+        ("new_elem", (0, 3), ELEM.format("3 elements", 0)),
     ],
 )
 def test_what_was_wanted_and_how_long_it_is(instance, name, values, said):

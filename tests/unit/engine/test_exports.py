@@ -60,8 +60,13 @@ def test_what_is_no_export_is_named_with_those_that_are():
         stratavm.load("(module)").exports.f  # noqa: B018 - the access is the claim
     with pytest.raises(KeyError, match="nothing"):
         exports["nothing"]
-    with pytest.raises(AttributeError):
-        exports.f = 1
+    with pytest.raises(AttributeError, match=r"exports are not set: exports\.g\.value = … sets the global"):
+        exports.g = 1
+    for name, kind in (("f", "func"), ("m", "memory"), ("t", "table")):
+        with pytest.raises(AttributeError, match=f"exports are not set: '{name}' is a {kind} of the instance"):
+            setattr(exports, name, 1)
+    with pytest.raises(AttributeError, match="no export named 'nothing'; exports: f, m, t, g"):
+        exports.nothing = 1
     assert not hasattr(exports, "nothing") and getattr(exports, "nothing", 3) == 3
 
 

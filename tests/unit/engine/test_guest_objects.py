@@ -154,6 +154,11 @@ def test_values_of_every_type(tier: str) -> None:
     assert node["any"] is own
     assert node["ext"] is point
     assert type(node["num"] or I31(1)) is I31
+    for given in ((1 << 30) - 1, -(1 << 30), I31((1 << 31) - 1), True):  # as anything, it comes out as it went in
+        node["any"] = given
+        assert node["any"] == given
+    node["num"] = (1 << 31) - 1  # as a number without a sign
+    assert (node["num"], I31(True)) == (-1, 1)
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -500,7 +505,18 @@ def test_a_large_array_of_bytes_comes_at_once() -> None:
     assert kind("bytes").new(store, content).tobytes() == content
     assert kind("bytes").new(store, memoryview(content)[::2]).tobytes() == content[::2]
     assert kind("ints").new(store, array.array("I", [1 << 31])).tobytes() == (1 << 31).to_bytes(4, "little")
-    with pytest.raises(ResourceLimit, match="an array of"):
+    row = kind("ints").new(store, length=5)
+    row[1:3] = array.array("i", [-1, 7])
+    assert row[:] == [0, -1, 7, 0, 0]
+    row[::2] = array.array("i", [1, 2, 3])
+    row[3:] = memoryview(row)[:2]  # of itself, and over itself
+    row[1:4] = memoryview(row)[:3]
+    row[5:] = array.array("i")
+    assert row[:] == [1, 1, -1, 2, -1]
+    with pytest.raises(ValueError, match="a slice of 2 elements takes as many values, got 1"):
+        row[:2] = array.array("i", [5])
+    assert row[:] == [1, 1, -1, 2, -1]
+    with pytest.raises(ResourceLimit, match=r"an array \$bytes of"):
         small = made("auto", limits=StoreLimits(total_bytes=1 << 20))
         small.module.object_type("bytes").new(small.store, length=2 << 20)
 
@@ -543,9 +559,9 @@ call["x"](row)              | TypeError     | expected \\(ref \\$point\\), got <
 call["x"](foreign)          | TypeError     | belongs to another store
 call["x"](None)             | TypeError     | got None
 call["num"](1 << 31)        | OverflowError | does not fit i31
-call["any"](1 << 31)        | OverflowError | does not fit i31
-point.tobytes()             | TypeError     | struct \\$point has references, or fields
-refs.tobytes()              | TypeError     | only arrays of numbers have bytes
+call["any"](1 << 31)        | OverflowError | 2147483648 does not fit anyref
+point.tobytes()             | TypeError     | struct \\$point is a struct: only arrays of numbers have bytes
+refs.tobytes()              | TypeError     | array \\$row has references: only arrays of numbers have bytes
 memoryview(point)           | BufferError   | struct \\$point is no array of numbers
 memoryview(refs)            | BufferError   | array \\$row is no array of numbers
 frozen(longs)               | TypeError     | read-write bytes-like object
@@ -555,13 +571,13 @@ point.is_instance("point")  | TypeError     | expected a GuestType, which Module
 point.is_instance(alien)    | TypeError     | is of another engine
 alien.new(store)            | TypeError     | is of another engine
 kind("point").new(None)     | TypeError     | a new object needs a Store, got NoneType
-kind("point").new(store, [1])           | ValueError    | struct \\$point has 2 fields, got 1 values
+kind("point").new(store, [1])           | ValueError    | struct \\$point has 2 fields, got 1 value$
 kind("point").new(store, {"z": 1})      | KeyError      | no field named 'z'
 kind("point").new(store, {1: 1})        | TypeError     | names of fields are text, got int
 kind("point").new(store, "ab")          | TypeError     | takes values in order, or by the names of fields, got str
 kind("point").new(store, ["1", 2])      | TypeError     | field 0 \\(x\\) of struct \\$point: expected i32, got str
 kind("point").new(store, length=1)      | TypeError     | struct \\$point is a struct, which has no length
-kind("ints").new(store, [1], length=2)  | ValueError    | 1 values for an array of 2 elements
+kind("ints").new(store, [1], length=2)  | ValueError    | 1 value for an array of 2 elements
 kind("ints").new(store, [1 << 32])      | OverflowError | element 0 of array \\$ints: 4294967296 does not fit i32
 kind("ints").new(store, flat)           | TypeError     | elements in order, got Scalar of 0 dimensions
 kind("ints").new(store, view)           | TypeError     | elements in order, got memoryview of 2 dimensions
@@ -571,16 +587,19 @@ kind("strict").new(store, length=1)     | TypeError     | has no default: it nee
 kind("pint")                | KeyError      | the module has no type named 'pint'; did you mean 'point'
 kind("elephant")            | KeyError      | types: point, named, bytes
 kind("sigh")                | KeyError      | no type named 'sigh'; types: point, named, bytes
+kind(None)                  | TypeError     | a type is given by its name or its index, got NoneType
 kind(99)                    | IndexError    | there is no type 99: the module has \\d+ types; Module.object_types
 kind(-1)                    | IndexError    | there is no type -1
 kind("sig")                 | TypeError     | type 9 is one of functions
-kind(1.5)                   | TypeError     | a type must be a whole number
+kind(1.5)                   | TypeError     | a type is given by its name or its index, got float; Module.object_types
 GuestType()                 | TypeError     | Module.object_type
 GuestObject()               | TypeError     | made by guests
 Tag.new(store, kind("point"))           | TypeError     | got <struct \\$point.*Tag.new\\(store, \\[type\\]\\)
 Tag.new(store, FuncType())  | TypeError     | got a FuncType: Tag.new\\(store, type.params\\)
 Tag.new(store, 5)           | TypeError     | a sequence of types, got 5
 host(store, FuncType(kind("point"), ()), print) | TypeError | are tuples of value types, got <struct \\$point
+put(node, "any", 1 << 30)   | OverflowError | 1073741824 does not fit anyref: numbers there are from -1073741824 to
+put(node, "any", -2 ** 30 - 1)          | OverflowError | does not fit anyref
 I31(1 << 31)                | OverflowError | does not fit i31
 I31(1.5)                    | TypeError     | an i31 must be a whole number
 """
@@ -834,6 +853,29 @@ def test_what_a_store_has_and_has_it_goes_with_it() -> None:
     gc.collect()
     gc.collect()
     assert [one() for one in gone] == [None, None]
+
+
+@pytest.mark.parametrize("name", ["complex64", "complex128"])
+@pytest.mark.filterwarnings("ignore")  # of NumPy: what is said is an error
+def test_complex_numbers_of_numpy_are_none_of_guests(name: str) -> None:
+    """As Python's are not: NumPy would let go of a part."""
+    numpy = needed.module("numpy")
+    instance = made("auto")
+    kind, store = instance.module.object_type, instance.store
+    given = numpy.array([1 + 2j], dtype=name)
+    row = kind("doubles").new(store, [0.5])
+    for use in (
+        lambda: kind("doubles").new(store, given),
+        lambda: kind("floats").new(store, given),
+        lambda: row.__setitem__(0, given[0]),
+        lambda: row.__setitem__(slice(None), given),
+        lambda: instance.exports["point"](1, given.reshape(())),
+    ):
+        with pytest.raises(
+            TypeError, match=rf"expected f(32|64), got {name}: a complex number; its real part is \.real"
+        ):
+            use()
+    assert list(row) == [0.5]
 
 
 def test_numpy_is_told_that_a_store_is_closed_or_busy() -> None:

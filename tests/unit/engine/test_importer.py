@@ -137,6 +137,27 @@ def test_stubs_tell_a_shared_memory_from_one_of_a_store():
     assert (type(exports.own).__name__, type(exports.shared).__name__) == ("Memory", "SharedMemory")
 
 
+def test_stubs_tell_objects_of_guests_from_functions(tmp_path, capsys):
+    """By the type that a reference names; comments have its name, as the module spells it."""
+    source = tmp_path / "app.wat"
+    source.write_text("""(module (type $node (struct)) (type $row (array i8)) (type $fun (func))
+      (func (export "f") (param (ref null $node) (ref $row) (ref null $fun) (ref $fun)) (result (ref $node))
+        unreachable)
+      (func (export "g") (param structref i31ref (ref i31) anyref eqref externref) (result arrayref funcref)
+        unreachable)
+      (func (export "h") (result nullref) (ref.null none)))""")
+    assert main(["stubs", "--proposal", "gc", "-o", "-", str(source)]) == 0
+    text = capsys.readouterr().out
+    compile(text, "app.pyi", "exec")
+    assert "from stratavm import GuestObject\n" in text
+    known = "p0: GuestObject | None, p1: GuestObject, p2: Func | None, p3: Func, /) -> GuestObject: ..."
+    assert f"def f({known}  # f((ref null $node), (ref $row), (ref null $fun), (ref $fun)) -> (ref $node)" in text
+    known = "p0: GuestObject | None, p1: int | None, p2: int, p3: Any, p4: GuestObject | int | None, p5: Any, /)"
+    assert f"def g({known} -> tuple[GuestObject | None, Func | None]: ..." in text
+    assert "def h() -> None: ..." in text
+    assert "GuestObject" not in type_stub(Module("(module)"))
+
+
 def test_stubs_take_what_a_vector_is_made_of_and_give_bytes():
     """An argument is anything with 16 bytes, or an int; a result is bytes."""
     text = type_stub(Module(b'(module (func (export "f") (param v128 i32) (result v128) (local.get 0)))'))

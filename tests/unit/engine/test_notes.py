@@ -24,7 +24,7 @@ class Fault(Exception):
     """What host functions raise here."""
 
 
-@pytest.fixture(params=["jit0", "jit1"])
+@pytest.fixture(params=["jit0", "jit1", "oracle"])
 def guest(request):
     """Exports whose host function is ``hooks[0]``."""
     hooks = [lambda n: None]
@@ -83,6 +83,7 @@ def test_each_guest_that_an_exception_leaves_is_noted(guest):
     assert len(notes) == 3 and all(note.startswith(NOTE_HEAD) for note in notes)
 
 
+@pytest.mark.parametrize("guest", ["jit0", "jit1"], indirect=True)
 def test_a_trap_that_goes_through_another_guest_shows_both(guest):
     """Its own frames first."""
     exports, hooks = guest
@@ -196,6 +197,7 @@ def test_names_in_notes_cannot_steer_the_terminal():
     assert "x1b[2J" in shown(caught.value)
 
 
+@pytest.mark.parametrize("guest", ["jit0", "jit1"], indirect=True)
 def test_frames_are_found_out_only_when_somebody_looks(guest, monkeypatch):
     """Most exceptions are caught: until then there is a list of program counters."""
     from stratavm.runtime import codemap

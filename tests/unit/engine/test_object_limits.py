@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 
 from stratavm import Config, Engine, GcConfig, GcConstants, Linker, Module, ResourceLimit, Store, StoreLimits
+from stratavm.base.errors import NOTE_HEAD
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
 
@@ -94,9 +95,34 @@ def test_lengths_that_nobody_has_room_for(tier: str) -> None:
     call = instance.exports["length of"]
     assert call(5) == 15
     for length in (1 << 20, 1 << 24, (1 << 29) - 1, 1 << 29, (1 << 31) - 1, -(1 << 31), -(1 << 29), -16, -2, -1):
-        with pytest.raises(ResourceLimit, match="an array of"):
+        with pytest.raises(ResourceLimit, match=r"an array \$[rb] of"):
             call(length)
     assert call(7) == 21
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_who_asked_for_what_does_not_fit_is_said(tier: str) -> None:
+    """The type by its name, and the functions of the guest as in a traceback of a trap."""
+    text = """(module $guest (type $row (array i64)) (type $node (struct (field (ref null $node)))) (type (array i8))
+      (global $list (mut (ref null $node)) (ref.null $node))
+      (func $keep (global.set $list (struct.new $node (global.get $list))))
+      (func $leak (export "leak") (loop (call $keep) (br 0)))
+      (func $large (export "large") (drop (array.new_default $row (i32.const -1))))
+      (func $filled (export "filled") (drop (array.new $row (i64.const 1) (i32.const -1))))
+      (func $unnamed (export "unnamed") (drop (array.new_default 2 (i32.const -1)))))"""
+    instance = made(tier, "hard", text)
+    for name, said, functions in (
+        ("leak", r"a struct \$node of 16 bytes", ("keep", "leak")),
+        ("large", r"an array \$row of 34359738368 bytes", ("large",)),
+        ("filled", r"an array \$row of 34359738368 bytes", ("filled",)),
+        ("unnamed", r"an array of 4294967303 bytes", ("unnamed",)),
+    ):
+        with pytest.raises(ResourceLimit, match=said + " does not fit: ") as caught:
+            instance.exports[name]()
+        (note,) = caught.value.__notes__
+        head, *lines = note.split("\n")
+        assert head == NOTE_HEAD
+        assert [line.partition(" at 0x")[0] for line in lines] == [f"  guest!{function}" for function in functions]
 
 
 @pytest.mark.parametrize("limit", LIMITS)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from stratavm import Config, Engine, Global, Module, Snapshot, SnapshotRefused, Store, UpdateRefused
+from stratavm import Config, Engine, Global, Module, Snapshot, SnapshotRefused, Store, UpdateRefused, load
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
@@ -102,6 +102,23 @@ def test_a_snapshot_keeps_numbers_in_references(tier: str) -> None:
         put()
         with pytest.raises(SnapshotRefused, match=r"a guest's struct or array: (global 1|table 0)"):
             instance.snapshot()
+
+
+@pytest.mark.parametrize(
+    ("global_", "remedy"),
+    [
+        ("(ref null $p)", "it is a constant: there is no snapshot of this module"),
+        ("(mut (ref $p))", "it is never null: there is no snapshot with it"),
+        ("(mut (ref null $p))", "set it to null before"),
+    ],
+)
+def test_what_can_be_done_about_an_object_is_said_or_that_nothing_can(global_: str, remedy: str) -> None:
+    """A constant cannot be set, and what has no null not to null."""
+    text = f"(module (type $p (struct)) (global {global_} (struct.new $p)))"
+    instance = load(text, features=Config().features | {"gc"})
+    with pytest.raises(SnapshotRefused, match=r"struct or array: global 0; ") as caught:
+        instance.snapshot()
+    assert caught.value.remedy == remedy
 
 
 def made_of(instance: Instance) -> object:

@@ -22,8 +22,8 @@ def test_a_line_says_what_a_pause_was_spent_on_and_what_was_decided() -> None:
     """With the time since the first."""
     first, second, third = log_lines([PAUSE, GROWTH, LATER])
     assert first == (
-        "    0.000000 pause    0.250 ms (0.300 on the wall), most of it old; 3 MiB, 2 MiB live; "
-        "us: roots 1, old 290, holes 9"
+        "    0.000000 pause    0.250 ms of a processor; 3 MiB, 2 MiB live; "
+        "0.300 ms on the wall, most of it old; us of it: roots 1, old 290, holes 9"
     )
     assert second == (
         "    0.250000 growth   1000 B live, 20 B/ms born, 3000 B/us looked at, "
@@ -43,6 +43,7 @@ def test_the_plot_needs_nothing_else_and_has_all_pauses() -> None:
         *("1 MiB", "2 MiB", "3 MiB", "4 MiB", "0.125 s", "0.250 s", "0.375 s", "0.500 s"),
         *("0.125 ms", "0.250 ms", "0.375 ms", "0.500 ms", "0.125 s", "0.250 s", "0.375 s", "0.500 s"),
     ]
+    assert "<p>2 pauses in 0.500 s;" in page
     assert "others before" not in page
     assert "there were others before" in plot_page([PAUSE, LATER], whole=False)
     assert bars == "M0.0 240V120.0 M960.0 240V0.0"
@@ -50,6 +51,14 @@ def test_the_plot_needs_nothing_else_and_has_all_pauses() -> None:
     assert live == "M0 240 L0.0 120.0 L960.0 120.0 L960 240Z"
     with pytest.raises(ValueError, match="no pause"):
         plot_page([GROWTH])
+
+
+def test_the_plot_tells_pauses_from_short_allocations() -> None:
+    """Which a journal has as well: those that collect nothing are pauses from 20 microseconds on."""
+    short = (*LATER[:2], 19_999, *LATER[3:6], *[0] * 10)
+    page = plot_page([PAUSE, short, short, (*short[:2], 20_000, *short[3:])])
+    assert "<p>2 pauses, and 2 allocations of less than 20 us, in 0.500 s;" in page
+    assert page.count("240V") == 4
 
 
 def test_a_small_heap_has_a_size() -> None:

@@ -158,6 +158,21 @@ def test_a_supertype_comes_before_its_subtypes() -> None:
         validate(module, EVERYTHING)
 
 
+def test_a_type_that_is_used_before_it_is_there_is_named_and_where_cycles_go() -> None:
+    """The beginner's mistake with recursive types; of an index that no type has only the bound is said."""
+    later = "(type $a (struct (field (ref null $b)))) (type $b (struct (field (ref null $a))))"
+    said = r"unknown type 1 \(\$b\) \(expected below 1: what refers to types behind it .* in one \(rec …\)\)"
+    with pytest.raises(ValidationError, match=said):
+        validate(parse_module(f"(module {later})", features=EVERYTHING), EVERYTHING)
+    validate(parse_module(f"(module (rec {later}))", features=EVERYTHING), EVERYTHING)
+    with pytest.raises(ValidationError, match=r"unknown type 1 \(\$b\) .* a type stands behind those that it extends"):
+        validate(
+            parse_module("(module (type (sub $b (struct))) (type $b (sub (struct))))", features=EVERYTHING), EVERYTHING
+        )
+    with pytest.raises(ValidationError, match=r"unknown type 1 \(expected below 1\)$"):
+        validate(parse_module("(module (type (struct (field (ref 1)))))", features=EVERYTHING), EVERYTHING)
+
+
 def test_a_br_table_has_a_limit() -> None:
     """The limit is the validator's, because only it reads bodies."""
     module = parse_module("(module (func (br_table 0 0 0 (i32.const 0))))")

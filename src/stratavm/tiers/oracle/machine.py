@@ -6,7 +6,7 @@ import sys
 import threading
 from _collections_abc import Sequence
 
-from stratavm.base.errors import MAX_TRAP_FRAMES, GuestFrame, StackOverflow, StrataError, Trap, note_frames
+from stratavm.base.errors import MAX_TRAP_FRAMES, ExitError, GuestFrame, StackOverflow, StrataError, Trap, note_frames
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.thrown import WasmException
 from stratavm.module.model import ConstExpr
@@ -177,11 +177,11 @@ def _run(code: Code, args: list[int]) -> list[int]:
     except Trap as trap:
         trap.frames = (*trap.frames, *_describe(frames))[:MAX_TRAP_FRAMES]
         raise
-    except WasmException as thrown:
-        note_frames(thrown, tuple(_describe(frames)), budget.entries == 1)
-        raise
     except BaseException as error:
-        budget.midway = error is not budget.theirs and not isinstance(error, (StrataError, MemoryError))
+        if not isinstance(error, WasmException):
+            budget.midway = error is not budget.theirs and not isinstance(error, (StrataError, MemoryError))
+        if not isinstance(error, ExitError):
+            note_frames(error, tuple(_describe(frames)), budget.entries == 1)
         raise
     finally:
         budget.theirs = None

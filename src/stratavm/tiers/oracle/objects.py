@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from stratavm.base.errors import Trap
 from stratavm.base.forms import Final
+from stratavm.base.words import counted
 from stratavm.contract.objects import (
     I31_BITS,
     I31_TAG,
@@ -116,7 +117,8 @@ def _segment(op: Op, instance: InstanceLike) -> Callable[[int, int], memoryview]
     def references(start: int, count: int) -> memoryview:
         found = instance.elem_segment(segment)
         if start + count > len(found):
-            raise Trap("table_out_of_bounds", detail=f"element segment {segment} has {len(found)} elements")
+            asked = outside(count, start, len(found), f"element segment {segment}")
+            raise Trap("table_out_of_bounds", detail=asked)
         return found[start : start + count].cast("B")
 
     if op.name.endswith("elem"):
@@ -126,7 +128,8 @@ def _segment(op: Op, instance: InstanceLike) -> Callable[[int, int], memoryview]
     def numbers(start: int, count: int) -> memoryview:
         data = instance.data_segment(segment)
         if start + count * width > len(data):
-            raise Trap("memory_out_of_bounds", detail=f"data segment {segment} has {len(data)} bytes")
+            asked = f"{counted(count, 'element')} of {counted(width, 'byte')} from byte {start}"
+            raise Trap("memory_out_of_bounds", detail=f"{asked}, data segment {segment} has {len(data)}")
         return data[start : start + count * width]
 
     return numbers
