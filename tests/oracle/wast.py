@@ -9,8 +9,9 @@ from stratavm.module.decode import decode
 from stratavm.module.features import DEFAULT
 from stratavm.module.valid import ValidModule
 from stratavm.module.validate import validate
+from stratavm.spec.types import ARRAY, ARRAY_ID, EQ, I31, I31_TAG, STRUCT, STRUCT_ID, HeapType, ValType
 from stratavm.tiers.oracle.machine import OracleLimits
-from tests.oracle.state import EXTERN_BASE, Extern, Global, Instance, Store, instantiate
+from tests.oracle.state import EXTERN_BASE, Extern, Function, Global, HostFunction, Instance, Store, instantiate
 
 
 class OracleHost:
@@ -45,6 +46,27 @@ class OracleHost:
         if not isinstance(variable, Global):
             raise LinkError(f"no exported global {name!r}")
         return variable.bits
+
+    def result_types(self, instance: Instance, name: str) -> Sequence[ValType]:
+        """What an exported function returns, or the type of an exported global."""
+        export = instance.exports[name]
+        if isinstance(export, Global):
+            return (export.type.value,)
+        assert isinstance(export, (Function, HostFunction))
+        return export.type.results
+
+    def is_object(self, wanted: HeapType, bits: int) -> bool:
+        """By what a reference is: a number, an address of an object, or the host's."""
+        if bits & I31_TAG:
+            return wanted in (EQ, I31)
+        if bits not in self.store.objects:
+            return False
+        type_id = int.from_bytes(self.store.objects[bits][:4], "little")
+        return (
+            wanted == EQ
+            or (wanted == STRUCT and type_id & STRUCT_ID != 0)
+            or (wanted == ARRAY and type_id & ARRAY_ID != 0)
+        )
 
     def extern(self, number: int) -> int:
         """The raw reference to a host object."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stratavm.base.errors import LinkError
-from stratavm.base.forms import TYPE_CHECKING
+from stratavm.base.forms import TYPE_CHECKING, Any
 from stratavm.engine.config import Config
 from stratavm.engine.engine import Engine
 from stratavm.engine.func import Func
@@ -14,6 +14,7 @@ from stratavm.engine.linker import Linker
 from stratavm.engine.module import Module
 from stratavm.engine.store import Store
 from stratavm.runtime.globals import Global
+from stratavm.spec.types import HeapType, ValType
 
 if TYPE_CHECKING:
     from stratavm.engine.composition import Replacements
@@ -56,6 +57,16 @@ class EngineHost:
         if not isinstance(variable, Global):
             raise LinkError(f"no exported global {name!r}")
         return variable.bits
+
+    def result_types(self, instance: Instance, name: str) -> Sequence[ValType]:
+        """What an exported function returns, or the type of an exported global."""
+        export = instance.exports[name]
+        return export.type.results if isinstance(export, Func) else (export.type.value,)
+
+    def is_object(self, wanted: HeapType, bits: int) -> bool:
+        """Whether a reference that is not 0 is to what is of a heap type."""
+        store: Any = self.store  # what tiers ask it, too
+        return bool(store.is_object(wanted, bits))
 
     def extern(self, number: int) -> int:
         """The handle of the host object that the script calls ``number``."""

@@ -23,7 +23,8 @@ from stratavm.base.forms import Any, Final, NamedTuple, Protocol, dataclass, fie
 from stratavm.base.thrown import WasmException
 from stratavm.module.features import READY
 from stratavm.module.parser import parse_wat_to_bytes
-from stratavm.module.wast import Action, Command, Const, ModuleText, Pattern, parse_script
+from stratavm.module.wast import Action, Command, Const, ModuleText, Pattern, parse_script, show
+from stratavm.spec import types as T
 
 MAX_SCRIPT_BYTES: Final = 64 << 20
 
@@ -45,6 +46,12 @@ class WastHost(Protocol):
 
     def read_global(self, instance: Any, name: str) -> int:
         """The value of an exported global."""
+
+    def result_types(self, instance: Any, name: str) -> Sequence[T.ValType]:
+        """What an exported function returns, or the one type of an exported global, as it is outside of modules."""
+
+    def is_object(self, wanted: T.HeapType, bits: int) -> bool:
+        """Whether a reference below ``any`` that is not 0 is to what is of an abstract heap type."""
 
     def extern(self, number: int) -> int:
         """The raw reference to the host object that the script calls ``number``: never 0, the same each time."""
@@ -87,6 +94,12 @@ class Report:
 
 SKIPPED: Final = {"thread": "threads", "wait": "threads"}
 """Commands that are not run, and why."""
+
+REFERENCES: Final[dict[str, T.HeapType]] = {
+    "ref.func": T.FUNC, "ref.extern": T.EXTERN, "ref.exn": T.EXN, "ref.any": T.ANY, "ref.host": T.ANY, "ref.eq": T.EQ,
+    "ref.i31": T.I31, "ref.struct": T.STRUCT, "ref.array": T.ARRAY,
+}  # fmt: skip
+"""What the references are that a pattern means; none of them is null."""
 
 SPECTEST: Final = """(module
   (func (export "print"))
@@ -260,19 +273,34 @@ class Runner:
         except StrataError as e:
             self._fail(command, " ".join(map(str, command.expected)) or "no result", describe(e))
             return
-        expected = command.expected
-        if len(results) == len(expected) and all(map(self._fits, expected, results)):
+        expected, types = command.expected, self._result_types(command)
+        if len(results) == len(expected) == len(types) and all(map(self._fits, expected, types, results)):
             self.report.passed += 1
             return
-        kinds = [p.type for p in expected] if len(expected) == len(results) else ["bits"] * len(results)
-        found = " ".join(f"{kind} {bits:#x}" for kind, bits in zip(kinds, results, strict=True))
+        found = " ".join(_shown(type_, bits) for type_, bits in zip(types, results, strict=True))
         self._fail(command, " ".join(map(str, expected)) or "no result", found or "no result")
 
-    def _fits(self, pattern: Pattern, bits: int) -> bool:
-        """Whether a result fits; only the host knows its references."""
-        if pattern.type in ("ref.extern", "ref.host") and pattern.bits is not None:
-            return bits == self.host.extern(pattern.bits)
-        return pattern.matches(bits)
+    def _result_types(self, command: Command) -> Sequence[T.ValType]:
+        """What the action that was done gives: bits alone do not tell an i32 from an i64, or a function from null."""
+        assert command.action is not None
+        return self.host.result_types(self._instance(command.action.instance), command.action.field)
+
+    def _fits(self, pattern: Pattern, type_: T.ValType, bits: int) -> bool:
+        """Whether a result fits, by its type and its bits; only the host knows its references."""
+        if pattern.either:
+            return any(self._fits(p, type_, bits) for p in pattern.either)
+        if not T.is_ref(type_):
+            return pattern.type == T.type_name(type_) and pattern.matches(bits)
+        if bits == 0 or pattern.type == "ref.null":
+            return bits == 0 and pattern.type == "ref.null"
+        if pattern.bits is not None and bits != self.host.extern(pattern.bits):
+            return False
+        wanted = REFERENCES.get(pattern.type)
+        if wanted is None or _top(wanted) != _top(T.abstract_of(T.heap(type_))):
+            return False
+        if pattern.type == "ref.host":
+            return not self.host.is_object(T.EQ, bits)
+        return wanted == _top(wanted) or self.host.is_object(wanted, bits)
 
     def assert_trap(self, command: Command) -> None:
         """The action or the instantiation traps for the given reason."""
@@ -357,6 +385,18 @@ class Runner:
         else:
             self.report.passed += 1
             self.report.warnings.append(Failure(command.line, command.kind, expected, found))
+
+
+def _top(heap: T.HeapType) -> T.HeapType:
+    """What is above all else of an abstract heap type's hierarchy."""
+    return T.ABOVE.get(heap, (heap,))[-1]
+
+
+def _shown(type_: T.ValType, bits: int) -> str:
+    """A result for people."""
+    if T.is_ref(type_):
+        return f"{T.type_name(type_)} {bits:#x}" if bits else f"{T.type_name(type_)} null"
+    return show(T.type_name(type_), bits)
 
 
 def show_action(action: Action) -> str:

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stratavm import Config
 from stratavm.base.errors import ParseError
+from stratavm.engine.script import EngineHost
+from stratavm.module.features import DEFAULT
 from stratavm.module.wast import parse_script
 from stratavm.module.wast_runner import Report, run_script
 from tests.oracle.wast import OracleHost
@@ -98,6 +101,59 @@ def test_what_does_not_hold_fails_once(assertion):
     assert counts(assertion)[1:] == (1, 0)
 
 
+KINDS = """(module (type $s (struct)) (type $a (array i8)) (func $f) (elem declare func $f) (table 1 externref)
+  (func (export "struct") (result anyref) (struct.new $s))
+  (func (export "exact") (result (ref $s)) (struct.new $s))
+  (func (export "array") (result eqref) (array.new_default $a (i32.const 1)))
+  (func (export "i31") (result anyref) (ref.i31 (i32.const 0)))
+  (func (export "host") (param externref) (result anyref) (any.convert_extern (local.get 0)))
+  (func (export "extern") (param externref) (result externref) (local.get 0))
+  (func (export "outer") (result externref) (extern.convert_any (struct.new $s)))
+  (func (export "func") (result funcref) (ref.func $f))
+  (func (export "null") (result (ref null $s)) (ref.null none))
+  (func (export "i32") (result i32) (i32.const 1)) (func (export "i64") (result i64) (i64.const 1))
+  (func (export "f32") (result f32) (f32.const 0x1p-149)) (func (export "f64") (result f64) (f64.const 0x1p-1074))
+  (func (export "none")) (func (export "two") (result i32 i64) (i32.const 1) (i64.const 1))
+  (global (export "global") i32 (i32.const 1)))
+"""
+FITS = {
+    '(invoke "struct")': {"(ref.any)", "(ref.eq)", "(ref.struct)"},
+    '(invoke "exact")': {"(ref.any)", "(ref.eq)", "(ref.struct)"},
+    '(invoke "array")': {"(ref.any)", "(ref.eq)", "(ref.array)"},
+    '(invoke "i31")': {"(ref.any)", "(ref.eq)", "(ref.i31)"},
+    '(invoke "host" (ref.extern 1))': {"(ref.any)", "(ref.host 1)", "(ref.host)"},
+    '(invoke "extern" (ref.extern 1))': {"(ref.extern)", "(ref.extern 1)"},
+    '(invoke "outer")': {"(ref.extern)"},
+    '(invoke "func")': {"(ref.func)"},
+    '(invoke "null")': {"(ref.null)", "(ref.null any)"},
+    '(invoke "i32")': {"(i32.const 1)", "(either (i64.const 5) (i32.const 1))"},
+    '(get "global")': {"(i32.const 1)", "(either (i64.const 5) (i32.const 1))"},
+    '(invoke "i64")': {"(i64.const 1)"},
+    '(invoke "f32")': {"(f32.const 0x1p-149)"},
+    '(invoke "f64")': {"(f64.const 0x1p-1074)"},
+    '(invoke "none")': {""},
+    '(invoke "two")': {"(i32.const 1) (i64.const 1)"},
+}
+"""Patterns that fit what an action gives; those of others do not, though the bits of many are the same."""
+
+
+@pytest.mark.parametrize("tier", ["model", "oracle", "jit0"])
+def test_patterns_tell_kinds_of_references_and_types_of_numbers_apart(tier):
+    """By the type of the result, and by what the host says of a reference."""
+    features = DEFAULT | {"gc"}
+    host = OracleHost(features=features) if tier == "model" else EngineHost(Config(tier=tier, features=features))
+    patterns = sorted(set().union(*FITS.values()))
+    asked = [(action, pattern) for action in FITS for pattern in patterns]
+    script = KINDS + "".join(f"(assert_return {action} {pattern})\n" for action, pattern in asked)
+    report = run_script(script, host)
+    failed = {failure.line for failure in report.failures}
+    first = KINDS.count("\n") + 1
+    passed = {asked[at] for at in range(len(asked)) if first + at not in failed}
+    right = {(action, pattern) for action, fit in FITS.items() for pattern in fit}
+    assert passed == right
+    assert report.passed == len(right)
+
+
 def test_registered_instances_are_imported():
     """Cross-module calls go by the registered name."""
     text = """(register "M" $m)
@@ -148,7 +204,7 @@ def test_the_last_line_counts():
     report = run(MODULE + '(assert_return (get "g") (i32.const 1))\n(assert_return (get "g") (i32.const 666))')
     lines = format_report(report).splitlines()
     assert lines[-1] == "1 passed, 1 failed, 0 skipped"
-    assert lines[0].endswith('assert_return get "g": expected i32 1, found i32 0x29a')
+    assert lines[0].endswith('assert_return get "g": expected i32 1, found i32 666')
     assert re.match(r"\d+: ", lines[0])
 
 
