@@ -41,12 +41,12 @@ STORES = [  # bytes from the object's beginning; what is there then; whether tha
 class Guest:
     """An object, its side bytes, and what the barrier tells of it."""
 
-    def __init__(self, level: int, allocator: str) -> None:
-        valid = validate(parse_module(SOURCE, features=INTERPRETED), INTERPRETED)
+    def __init__(self, level: int, allocator: str, source: str = SOURCE) -> None:
+        valid = validate(parse_module(source, features=INTERPRETED), INTERPRETED)
         options = Options(allocator=allocator, passes=LEVELS[level], machine=MACHINE_LEVELS[level])
         compiler = wasm_compiler(valid, options)
         self.runner = Runner()
-        self.types = [valid.module.func_type(i) for i in range(len(STORES))]
+        self.types = [valid.module.func_type(i) for i in range(len(valid.module.func_type_indices))]
         self.records = [self.runner.add(compiler.compile(i), t, i) for i, t in enumerate(self.types)]
         world = self.runner.world
         self.memory = Place(256)
@@ -65,10 +65,9 @@ class Guest:
         self.told.append((thing, slot, self.memory.read(slot - self.memory.address)))
         return 0
 
-    def store(self, which: int, logged: int) -> list[tuple[int, int, int]]:
-        """Let a function store into an object with one byte for all other granules than the one that is written to, and
-        ``logged`` for that; what was told."""
-        offset = STORES[which][0]
+    def store(self, which: int, logged: int, offset: int, after: int) -> list[tuple[int, int, int]]:
+        """Let a function store at an offset of an object with one byte for all other granules than the one that is
+        written to, and ``logged`` for that; what was told. What is ``after`` it stands there then."""
         at = self.thing - self.memory.address
         self.memory.write(at, 100 << 32 | 1)
         self.memory.write(at + offset, self.before)
@@ -77,7 +76,7 @@ class Guest:
         self.told.clear()
         status, _ = self.runner.world.call(self.records[which], self.types[which], [self.thing, INDEX, VALUE])
         assert status == 0
-        assert self.memory.read(at + offset) == STORES[which][1]
+        assert self.memory.read(at + offset) == after
         return self.told
 
 
@@ -89,9 +88,11 @@ def test_the_collector_is_told_before_a_reference_changes(monkeypatch, level, al
     if starved:
         monkeypatch.setenv("STRATA_REGS", "4")
     guest = Guest(level, allocator)
-    for which, (offset, _, told) in enumerate(STORES):
-        assert guest.store(which, 0x81) == [], which
-        assert guest.store(which, 0xC1) == ([(guest.thing, guest.thing + offset, guest.before)] if told else []), which
+    for which, (offset, after, told) in enumerate(STORES):
+        assert guest.store(which, 0x81, offset, after) == [], which
+        assert guest.store(which, 0xC1, offset, after) == (
+            [(guest.thing, guest.thing + offset, guest.before)] if told else []
+        ), which
 
 
 def test_it_looks_at_the_side_byte_of_the_word(monkeypatch):
@@ -99,5 +100,28 @@ def test_it_looks_at_the_side_byte_of_the_word(monkeypatch):
     guest = Guest(0, "linear")
     side = layout.EXEC.offset("heap_side")
     guest.exec.write(side, guest.exec.read(side) - 1)
-    assert guest.store(0, 0xC1) == []
-    assert guest.store(0, 0x81) == [(guest.thing, guest.thing + 16, guest.before)]
+    assert guest.store(0, 0xC1, 16, VALUE) == []
+    assert guest.store(0, 0x81, 16, VALUE) == [(guest.thing, guest.thing + 16, guest.before)]
+
+
+FROM = [  # where what is written may come from: each may be an object, and is here
+    "(struct.get $s $m (local.get 0))",
+    "(select (result anyref) (local.get 2) (ref.null any) (local.get 1))",
+    "(select (result anyref) (ref.i31 (local.get 1)) (local.get 2) (i32.eqz (local.get 1)))",
+    "(if (result anyref) (local.get 1) (then (local.get 2)) (else (ref.null any)))",
+    "(block (result anyref) (br_on_non_null 0 (local.get 2)) (ref.null any))",
+    "(ref.as_non_null (local.get 2))", "(ref.cast (ref any) (local.get 2))",
+    "(any.convert_extern (extern.convert_any (local.get 2)))",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", FROM)
+@pytest.mark.parametrize("level", [0, 1])
+def test_the_collector_is_told_wherever_an_object_comes_from(level, value):
+    """Only what is null or a number for certain needs no note: not what may be either, or was read somewhere."""
+    source = f"""(module (type $s (struct (field i64) (field $n (mut anyref)) (field $m anyref)))
+      (func (param (ref $s) i32 anyref) (struct.set $s $n (local.get 0) {value})))"""
+    guest = Guest(level, "linear", source)
+    guest.memory.write(guest.thing + 24 - guest.memory.address, VALUE)
+    assert guest.store(0, 0x81, 16, VALUE) == []
+    assert guest.store(0, 0xC1, 16, VALUE) == [(guest.thing, guest.thing + 16, guest.before)]
