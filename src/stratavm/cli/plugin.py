@@ -14,6 +14,7 @@ from stratavm.cli import options as common
 from stratavm.cli import output
 from stratavm.cli.commands import EXIT_USAGE
 from stratavm.cli.source import standard_input
+from stratavm.engine.engine import Engine
 from stratavm.plugins.capabilities import key_values, log
 from stratavm.plugins.capability import Capability
 from stratavm.plugins.limits import PluginLimits
@@ -80,6 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=common.seconds, metavar="S", help="seconds for the call (default 5)")
     parser.add_argument("--fuel", type=common.units, metavar="N", help="units of fuel for the call")
     parser.add_argument("--max-memory", type=common.size, metavar="BYTES", help="cap on its memory (default 16M)")
+    common.add_proposal(parser)
     common.add_json(parser)
 
 
@@ -161,7 +163,9 @@ def _check(options: argparse.Namespace) -> int:
         env=dict.fromkeys(said.env, ""),
         limits=PluginLimits(**dict(said.limits)),
     )
-    with Plugins(Policy({said.name: grant}), [Capability(name, {}) for name in said.capabilities]) as plugins:
+    policy = Policy({said.name: grant})
+    capabilities = [Capability(name, {}) for name in said.capabilities]
+    with Plugins(policy, capabilities, engine=_engine(options, policy)) as plugins:
         plugins.discover(options.path)
         plugins[said.name].check()
     if options.json:
@@ -232,7 +236,15 @@ def _host(said: Manifest, options: argparse.Namespace) -> Plugins:
         named = said.name + " asks for " + ", ".join(printable(what) for what, _ in missing)
         raise Unusable(f"{named}, which it is not given", " ".join(dict.fromkeys(how for _, how in missing)))
     capabilities = [log(lambda plugin, line: output.note(f"{plugin}: {line}")), key_values()]
-    return Plugins(Policy({said.name: _grant(options)}), capabilities)
+    policy = Policy({said.name: _grant(options)})
+    return Plugins(policy, capabilities, engine=_engine(options, policy))
+
+
+def _engine(options: argparse.Namespace, policy: Policy) -> Engine | None:
+    """Where it runs that needs proposals on request; None: where all others do."""
+    if not options.proposal:
+        return None
+    return Engine(features=common.features(options), fuel=policy.counts_fuel)
 
 
 def _not_given(said: Manifest, options: argparse.Namespace) -> Iterator[tuple[str, str]]:

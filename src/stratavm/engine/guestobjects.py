@@ -603,7 +603,7 @@ class GuestObject(ObjectRef):
         count: object = "?"
         if self.home.exec != cython.NULL or self.home.views:
             count = count_of(self, shape)
-        return f"<{shape.called()} of a guest, {count} values>"
+        return f"<{shape.called()} of a guest, {count} {'value' if count == 1 else 'values'}>"
 
 
 @cython.cfunc

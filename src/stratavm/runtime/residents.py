@@ -736,7 +736,10 @@ class Residence(Occupied):
         return 0
 
     def extern_from_raw(self, raw: int) -> object:
-        """The object behind a handle or a reference; 0 is None. ValueError: there is none."""
+        """The object behind a handle or a reference; 0 is None. ValueError: there is none. Closed: the store is, so
+        that there was one."""
+        if raw and is_closed(self):
+            raise self.why_closed()
         if raw >> 32 and raw >> 31 != 1 << 32:
             if raw >> 63 or self.objects is None:
                 raise ValueError(f"{raw:#x} is no externref of this store")

@@ -342,6 +342,8 @@ def parse_argument(type_: ValType, text: str) -> int | float | bytes | None:
         number = None
     if number is None:
         form = " (a number, as 0x0f: its lowest byte is lane 0 of i8x16)" if type_ == V128 else ""
+        if is_ref(type_):
+            form = " (a command line gives null alone)" if kind(type_) == REF_NULL else " (no command line gives one)"
         raise ValueError(f"expected {type_name(type_)}{form}, got {text!r}")
     if type_ == V128:
         return _integer(number, 128, "v128").to_bytes(16, "little")

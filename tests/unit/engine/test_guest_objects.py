@@ -42,6 +42,7 @@ from stratavm import (
 )
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
+from stratavm.runtime.values import results_from_raw
 from stratavm.spec.types import I32, FuncType
 from tests import needed
 
@@ -401,6 +402,25 @@ def test_buffers_of_arrays_of_numbers(tier: str) -> None:
     assert view.tolist() == [9, 1, 43, 1, 1]
     empty = memoryview(kind("bytes").new(store))
     assert bytes(empty) == b""
+
+
+def test_results_of_a_store_that_was_closed_meanwhile_say_so() -> None:
+    """By another thread, between the end of a call and the moment at which Python gets what it returned."""
+    instance = made("auto")
+    store, call = instance.store, instance.exports
+    found = {name: call[name].call_raw([1, 2] if name == "point" else []) for name in ("point", "node", "longs")}
+    types = {name: call[name].native.type for name in found}
+    handle = store.extern_to_raw(object())
+    assert repr(results_from_raw(types["point"], found["point"], store)) == "<struct $point of a guest, 2 values>"
+    assert repr(instance.module.object_type("longs").new(store, [7])) == "<array $longs of a guest, 1 value>"
+    store.close()
+    for name, raws in found.items():
+        with pytest.raises(Closed, match="the store is closed"):
+            results_from_raw(types[name], raws, store)
+    for raw in (handle, I31(5).raw):
+        with pytest.raises(Closed, match="the store is closed"):
+            store.extern_from_raw(raw)
+    assert store.extern_from_raw(0) is None
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -806,7 +826,7 @@ def test_names_of_fields_are_shown_safely() -> None:
     thing = kind.new(store)
     assert thing["\x1b[2J"] == 0
     assert repr(kind) == r"<struct $\u202e\x0a: i32 \x1b[2J>"
-    assert repr(thing) == r"<struct $\u202e\x0a of a guest, 1 values>"
+    assert repr(thing) == r"<struct $\u202e\x0a of a guest, 1 value>"
     with pytest.raises(KeyError, match="x1b"):
         thing["\x1b[2"]
 

@@ -221,7 +221,7 @@ def test_a_callback_of_a_weak_reference_gets_a_thing_of_its_own(tier: str) -> No
     assert seen() is None
     assert len(kept) == 1
     assert kept[0] is call["get"]()
-    assert repr(kept[0]) == "<struct $s of a guest, 1 values>"
+    assert repr(kept[0]) == "<struct $s of a guest, 1 value>"
 
 
 @pytest.mark.parametrize("tier", TIERS)

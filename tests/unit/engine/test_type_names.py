@@ -67,7 +67,7 @@ def test_a_global_of_references_shows_what_it_has(instance):
     assert repr(guest.level) == "<Global mut (ref null $point) = None>"
     guest.level.value = instance.module.object_type("point").new(instance.store, [1])
     guest.any.value = 5
-    assert repr(guest.level) == "<Global mut (ref null $point) = <struct $point of a guest, 1 values>>"
+    assert repr(guest.level) == "<Global mut (ref null $point) = <struct $point of a guest, 1 value>>"
     assert repr(guest.any) == "<Global mut anyref = 5>"
     level = guest.level
     instance.store.close()
