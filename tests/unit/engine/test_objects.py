@@ -251,7 +251,7 @@ def test_references_to_objects_cross_as_externrefs() -> None:
     _, instance = made(CROSSING)
     exports = instance.exports
     thing = exports["out"](41)
-    assert repr(thing) == "<struct $s of a guest, 1 values>"
+    assert repr(thing) == "<struct $s of a guest, 1 value>"
     assert exports["in"](thing) == 41
     assert exports["is_ours"](thing) == 1
     assert exports["round"](thing) is thing
