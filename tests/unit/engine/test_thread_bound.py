@@ -11,6 +11,7 @@ import pytest
 
 import stratavm
 from stratavm import StoreBusy
+from stratavm.spec.types import FuncType
 
 SOURCE = """(module
   (type $point (struct (field $x (mut i32)) (field $next (mut (ref null $point)))))
@@ -68,7 +69,11 @@ ANYWHERE = {
     "gc_metrics": lambda it: it.store.gc_metrics(),
     "closed": lambda it: it.store.closed,
     "interrupt": lambda it: it.store.interrupt(),
+    "a new memory": lambda it: stratavm.Memory.new(it.store, 1),
+    "a new tag": lambda it: stratavm.Tag.new(it.store, ["i32"]),
+    "a new function": lambda it: stratavm.Func.from_callable(it.store, FuncType(), print),
 }
+"""What no guest can meet, or what is made for it to meet: as while another thread is inside."""
 
 
 def made(**how: Any) -> SimpleNamespace:
