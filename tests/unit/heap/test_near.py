@@ -23,7 +23,7 @@ def queued(limit: int, length: int, count: int) -> Heap:
     heap = Heap(described(), limit)
     heap.descriptors.describe(PAIR, layout_of(T.StructType((T.FieldType(ANY, True),) * 2), lambda t: True))
     guest = Exerciser(heap, 2, 2)
-    heap.by_generations(500_000)
+    heap.by_generations(1_000_000)
     assert guest.load_queue(PAIR, length, length) == length
     heap.watch(1 << 16)
     assert guest.load_queue(PAIR, length, count) == length
@@ -42,7 +42,7 @@ def test_a_guest_of_which_two_thirds_live_does_not_reach_the_limit() -> None:
     """Though as much as lives, and more, is made and dropped: full collections end before; and few do so near it."""
     heap = queued(24 * MIB, 16 * MIB // NODE, 48 * MIB // NODE)
     cycles, slices = heap.cycles
-    assert 5 < cycles < 40 and slices > 5 * cycles
+    assert 5 < cycles < 40 and slices > 2 * cycles
     assert at_limit(heap, 24 * MIB) <= 1  # a clock that stands still for a moment is possible
 
 
