@@ -14,6 +14,12 @@ DATA: Final = f'(data "{BYTES}")'
 """For arrays of packed numbers, and of vectors: five of these."""
 NUMBERS: Final = (0, 1, 1, 2, 3, 5, 20)
 """Of elements that come from segments: more than are there, seldom."""
+SHOWN: Final = 66
+"""So many elements of an array are told: places where it is written to are below that."""
+OTHERS: Final = (5, 60)
+"""Exceptions that nobody keeps: the last are more than there may be at once on some stores."""
+SHELVED: Final = 3
+"""Exceptions in an array."""
 ACCESSES: Final = {
     "i32": ("load", "load8_s", "load16_u"),
     "i64": ("load", "load32_s", "load8_u"),
@@ -32,33 +38,84 @@ class Moves:
         return f"(i32.const {self.rng.choice(NUMBERS)})"
 
     def segmented(self, depth: int) -> str:
-        """An array of numbers from a segment, partly written from it again: what is in it goes into a global."""
+        """An array from a segment, partly written from one again: what is in it goes into a global."""
         body, guests = self.body, self.guests
-        found = [i for i in guests.kinds("array") if not isinstance(guests.shapes[i].fields[0].storage, Ref)]
-        if not found or not body.affords(12):
+        kinds: dict[str, list[int]] = {}
+        for index in guests.kinds("array"):
+            (field,) = guests.shapes[index].fields
+            if self.sources(index):
+                kinds.setdefault("" if isinstance(field.storage, Ref) else field.storage, []).append(index)
+        if not kinds or not body.affords(12):
             return body.keep(depth)
-        index, last = self.rng.choice(found), len(guests.globals) - 1
+        index = self.rng.choice(kinds[self.rng.choice(list(kinds))])
         (field,) = guests.shapes[index].fields
-        if field.storage in ("f32", "f64"):
-            return body.keep(depth)  # the bits of a NaN
+        letters = "elem" if isinstance(field.storage, Ref) else "data"
         kept, length = body.fresh(Ref(index)), self.rng.choice((1, 2, 3, 5))
-        made = f"(local.set {kept} (array.new_data {index} 0 {body.small()} (i32.const {length})))"
-        if field.mutable and body.chance(0.5):
+
+        def source(number: int) -> str:
+            """Somewhere in the segment, from where there are so many."""
+            return f"(i32.const {self.rng.randint(0, 5 - number)}) (i32.const {number})"
+
+        made = (
+            f"(local.set {kept} (array.new_{letters} {index} {self.rng.choice(self.sources(index))} {source(length)}))"
+        )
+        if field.mutable and body.chance(0.7):
             at = self.rng.randrange(length)
-            count = self.rng.randint(0, length - at)
-            made += (
-                f" (array.init_data {index} 0 (local.get {kept}) (i32.const {at}) {body.small()} (i32.const {count}))"
-            )
-        sign = self.rng.choice(("_s", "_u")) if field.storage in ("i8", "i16") else ""
-        for at in range(length):
-            value = f"(array.get{sign} {index} (local.get {kept}) (i32.const {at}))"
-            if field.storage == "v128":
-                value = f"(i64x2.extract_lane {self.rng.randrange(2)} {value})"
-            elif field.storage != "i64":
-                value = f"(i64.extend_i32_s {value})"
-            mixed = f"(i64.xor (i64.rotl (global.get {last}) (i64.const 7)) {value})"
-            made += f" (global.set {last} {mixed})"
-        return made
+            number = self.rng.randint(1, length - at)
+            segment = self.rng.choice(self.sources(index))
+            made += f" (array.init_{letters} {index} {segment} (local.get {kept}) (i32.const {at}) {source(number)})"
+        return made + "".join(self.element(index, f"(local.get {kept})", f"(i32.const {at})") for at in range(length))
+
+    def sources(self, index: int) -> list[int]:
+        """Segments that an array can be made of: none where it might have a NaN, whose bits are nobody's business."""
+        (field,) = self.guests.shapes[index].fields
+        if isinstance(field.storage, Ref):
+            return [i for i, t in enumerate(self.guests.segments) if self.guests.fits(t, field.storage)]
+        return [] if field.storage in ("f32", "f64") else [0]
+
+    def element(self, index: int, array: str, at: str) -> str:
+        """An element goes into a global of numbers; nothing does of what may have a NaN."""
+        (field,) = self.guests.shapes[index].fields
+        storage = field.storage
+        sign = self.rng.choice(("_s", "_u")) if storage in ("i8", "i16") else ""
+        value = f"(array.get{sign} {index} {array} {at})"
+        if storage in ("f32", "f64"):
+            return ""
+        if isinstance(storage, Ref):
+            value = f"(i64.extend_i32_s {self.seen(storage, value)})"
+        elif storage == "v128":
+            value = f"(i64.sub (i64x2.extract_lane 0 {value}) (i64x2.extract_lane 1 {value}))"
+        elif storage != "i64":
+            value = f"(i64.extend_i32_s {value})"
+        return f" {self.mixed(value)}"
+
+    def mixed(self, value: str) -> str:
+        """A number of 64 bits goes into a global, as one of many that are told apart, and whose order is."""
+        last = len(self.guests.globals) - 1
+        return f"(global.set {last} (i64.xor (i64.rotl (global.get {last}) (i64.const 7)) {value}))"
+
+    def seen(self, type_: Ref, code: str) -> str:
+        """What a reference is, as a number; its code is run twice."""
+        heap = type_.heap
+        if self.guests.top(type_) != "any" or heap in ("none", "struct"):
+            return f"(ref.is_null {code})"
+        if heap in ("any", "eq"):
+            return f"(i32.add (ref.is_null {code}) (ref.test i31ref {code}))"
+        used = "(array.len)" if heap == "array" else "(i31.get_s)" if heap == "i31" else self.used(int(heap))
+        return f"(if (result i32) (ref.is_null {code}) (then (i32.const 77)) (else (ref.as_non_null {code}) {used}))"
+
+    def shown(self, index: int, kept: int) -> str:
+        """Elements of an array in a local, the first of a long one, go into a global."""
+        body = self.body
+        element = self.element(index, f"(local.get {kept})", f"(local.get {body.fresh('i32')})")
+        if not element or not body.affords(20):
+            return ""
+        at, label = len(body.locals) - 1, f"$l{next(body.labels)}"
+        length = f"(array.len (local.get {kept}))"
+        less = f"(local.tee {at} (i32.sub (local.get {at}) (i32.const 1)))"
+        return f"""(local.set {at} (select (i32.const {SHOWN}) {length} (i32.gt_u {length} (i32.const {SHOWN}))))
+            (block {label} (loop $i{label[1:]} (br_if {label} (i32.eqz (local.get {at})))
+              (drop {less}) {element} (br $i{label[1:]})))"""
 
     # ---- exceptions ----
 
@@ -96,6 +153,47 @@ class Moves:
                 (try_table {clauses} {thrown}) (br {end})))
               (br {end})) (local.set {number}) (local.set {thing}) (global.set 0 (local.get {thing})) (br {end}))
               (local.set {other}) (global.set 1) (table.set 0 (i32.const 4) (local.get {other})))"""
+
+    def shelved(self, depth: int) -> str:
+        """Exceptions lie in an object alone, while there are others; then each tells what it carries."""
+        body, guests = self.body, self.guests
+        if guests.shelf is None or not body.affords(60):
+            return self.rethrown(depth)
+        index, number = guests.shelf
+        kept, left, again = body.fresh(Ref(index)), body.fresh("i32"), f"$l{next(body.labels)}"
+        less = f"(local.tee {left} (i32.sub (local.get {left}) (i32.const 1)))"
+        made = f"(local.set {kept} (call $shelf)) (local.set {left} (i32.const {self.rng.choice(OTHERS)}))"
+        made += f" (loop {again} (drop {self.thrown_with(9)}) (br_if {again} {less}))"
+        if guests.shapes[index].kind == "struct":
+            return made + self.carried(f"(struct.get {index} {number} (local.get {kept}))")
+        codes = (f"(array.get {index} (local.get {kept}) (i32.const {at}))" for at in range(SHELVED))
+        return made + "".join(map(self.carried, codes))
+
+    def shelf(self, index: int, number: int) -> str:
+        """A function that makes an object with exceptions in a field, or an array of them: its frame has them no more
+        when somebody else is looked for who does."""
+        fields = self.guests.shapes[index].fields
+        if self.guests.shapes[index].kind == "array":
+            made = f"(array.new_fixed {index} {SHELVED} {' '.join(map(self.thrown_with, range(SHELVED)))})"
+        else:
+            given = [self.guests.constant(field.storage, 0) for field in fields]
+            given[number] = self.thrown_with(number)
+            made = f"(struct.new {index} {' '.join(given)})"
+        return f"(func $shelf (result (ref null {index})) {made})"
+
+    def thrown_with(self, number: int) -> str:
+        """An exception that carries a number."""
+        label = f"$l{next(self.body.labels)}"
+        given = f"(ref.i31 (i32.const {number})) (i32.const {number})"
+        return f"(block {label} (result exnref) (try_table (catch_all_ref {label}) (throw 0 {given})) (unreachable))"
+
+    def carried(self, code: str) -> str:
+        """The number that such an exception carries goes into a global."""
+        body = self.body
+        label, number = f"$l{next(body.labels)}", body.fresh("i32")
+        thrown = f"(try_table (catch 0 {label}) (throw_ref {code})) (unreachable)"
+        told = self.mixed(f"(i64.extend_i32_s (local.get {number}))")
+        return f" (block {label} (result anyref i32) {thrown}) (local.set {number}) (drop) {told}"
 
     # ---- casts ----
 

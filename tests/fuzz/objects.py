@@ -30,7 +30,10 @@ GARBAGE: Final = (300, 2500, 9000)
 DEEP: Final = (2, 20, 60)
 """Frames, each of which has an object."""
 DEEPEST: Final = 6
-"""The function whose frames they are: behind all others."""
+"""The function whose frames they are."""
+EXN: Final = Ref("exn")
+SHOWING: Final = 7
+"""The one behind it, which nobody calls."""
 TABLE_MOST: Final = 12
 LEAST_BYTES: Final = {"v128": 18, "f64": 9, "f32": 5}
 """Of a constant; of other numbers, and of null, three."""
@@ -81,6 +84,7 @@ class Guests:
         self.segments.append(self._array_element(False))
         self.functions: list[Function] = []
         self.frames = rng.choice(self.kinds("struct"))
+        self.shelf: tuple[int, int] | None = None
 
     # ---- types ----
 
@@ -250,8 +254,14 @@ class Guests:
 
     def text(self) -> str:
         """The whole module."""
+        shelves = [
+            (i, n) for i, shape in enumerate(self.shapes) for n, f in enumerate(shape.fields) if f.storage == EXN
+        ]
+        self.shelf = self.rng.choice(shelves) if shelves else None
         bodies = [self._function(i, exported) for i, exported in enumerate((False, False, False, True, True, True))]
-        bodies.append(self._frames())
+        bodies += [self._frames(), self._shown()]
+        if self.shelf:
+            bodies.append(Body(self, (), 0).moves.shelf(*self.shelf))
         constants, self.constants = self.constants, []  # a global may name those before it
         shapes = iter(self.shapes)
         groups = [f"(rec {' '.join(f'(type {next(shapes)})' for _ in range(n))})" for n in self.groups]
@@ -326,6 +336,19 @@ class Guests:
             (if (ref.is_null (local.get 1)) (then (local.set 1 {made})))
             (if (i32.eqz (local.get 0)) (then (return {given})))
             (i32.add {more} (i32.xor {given} {mine})))"""
+
+    def _shown(self) -> str:
+        """A function of little that traps: what it does is seen, as what is behind a trap is not."""
+        type_ = len(self.shapes)
+        self.shapes.append(Shape("func", (), ("i32", "i64"), ("i64",), None, True))
+        self.groups.append(1)
+        body = Body(self, self.shapes[type_].params, STEPS)
+        moves = body.moves
+        makers = [moves.segmented, moves.segmented, moves.shelved, moves.shelved]
+        self.rng.shuffle(makers)
+        made = "\n".join(make(1) for make in (*makers, body.bulk))
+        declared = " ".join(map(str, body.locals[body.params :]))
+        return f'(func $f{SHOWING} (export "f{SHOWING}") (type {type_}) (local {declared})\n{made}\n(local.get 1))'
 
     def garbage(self) -> str:
         """An array that nobody keeps: empty where none can be made without a value."""
@@ -463,9 +486,9 @@ class Body:
             return short
         return f"(i32.add {short} (i32.const {self.rng.choice(LONG)}))"
 
-    def range(self, index: int, depth: int) -> tuple[str, str, str, str]:
+    def range(self, index: int, kept: int, depth: int) -> tuple[str, str, str, str]:
         """The end of an array: what is done before, the array, where that begins, and how long it is."""
-        kept, at = self.fresh(Ref(index)), self.fresh("i32")
+        at = self.fresh("i32")
         place = f"(i32.and {self.expr('i32', depth)} (i32.const {self.rng.choice((1, 3, 15, 63))}))"
         before = f"(local.set {kept} {self.object(index, depth)}) (local.set {at} {place})"
         array, begin = f"(local.get {kept})", f"(local.get {at})"
@@ -704,9 +727,9 @@ class Body:
         makers = (
             *(self.assign, self.write, self.bulk, self.keep, self.nested, self.caught, self.dropped),
             *(self.tabled, self.listed, self.raised, self.again, self.thrown, self.wasted),
-            *(self.moves.rethrown, self.moves.stored, self.moves.passed, self.moves.segmented),
+            *(self.moves.rethrown, self.moves.stored, self.moves.passed, self.moves.segmented, self.moves.shelved),
         )
-        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1, 1, 3, 2, 2, 2, 2))
+        (make,) = self.rng.choices(makers, (6, 8, 6, 4, 3, 1, 1, 2, 2, 1, 1, 1, 3, 2, 2, 2, 3, 1))
         return make(depth)
 
     def assign(self, depth: int) -> str:
@@ -731,16 +754,28 @@ class Body:
         return f"(array.set {index} {self.indexed(index, depth - 1)} {self.expr(field.value, depth - 1)})"
 
     def bulk(self, depth: int) -> str:
-        """Set many elements."""
+        """Set many elements; what there is then goes into a global, often."""
         guests = self.guests
         found = [i for i in guests.kinds("array") if guests.shapes[i].fields[0].mutable]
         if not found:
             return self.assign(depth)
         index = self.rng.choice(found)
+        kept = self.fresh(Ref(index))
+        made = self.written(index, kept, depth)
+        return f"{made} {self.moves.shown(index, kept)}" if self.chance(0.6) else made
+
+    def written(self, index: int, kept: int, depth: int) -> str:
+        """Many elements of an array of a type, which a local has then."""
+        guests = self.guests
         (field,) = guests.shapes[index].fields
-        before, thing, at, number = "", self.object(index, depth - 1), self.small(), self.small()
+        before, thing, at, number = (
+            "",
+            f"(local.tee {kept} {self.object(index, depth - 1)})",
+            self.small(),
+            self.small(),
+        )
         if self.chance(0.4):
-            before, thing, at, number = self.range(index, depth - 1)
+            before, thing, at, number = self.range(index, kept, depth - 1)
         choice = self.rng.randrange(3)
         if choice == 0:
             return f"{before} (array.fill {index} {thing} {at} {self.expr(field.value, depth - 1)} {number})"
@@ -756,7 +791,7 @@ class Body:
             return f"{before} (array.init_data {index} 0 {thing} {at} {self.small()} {number})"
         segments = [i for i, t in enumerate(guests.segments) if guests.fits(t, field.storage)]
         if not segments:
-            return self.assign(depth)
+            return f"{before} (drop {thing})"
         return f"{before} (array.init_elem {index} {self.rng.choice(segments)} {thing} {at} {self.small()} {number})"
 
     def keep(self, depth: int) -> str:

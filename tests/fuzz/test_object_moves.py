@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from tests.fuzz.object_moves import SHOWN
 from tests.fuzz.object_types import Ref
 from tests.fuzz.objects import Guests
 
@@ -42,6 +43,8 @@ LEAST: Final = {
     "return_call_ref": 8,
     "return_call_indirect": 6,
     "data.drop": 4,
+    "exceptions that lie in an object alone": 15,
+    "what an array has that was written to": 80,
 }
 WORDS: Final = {
     "an exception in a global": "(global.set 1 ",
@@ -59,6 +62,8 @@ WORDS: Final = {
     "return_call_ref": "(return_call_ref ",
     "return_call_indirect": "(return_call_indirect ",
     "data.drop": "(data.drop ",
+    "exceptions that lie in an object alone": "(call $shelf)",
+    "what an array has that was written to": f"(select (i32.const {SHOWN}) (array.len ",
 }
 CHAIN: Final = re.compile(r"\(br_on_cast(_fail)? \S+ \S+ \S+ \((br|block \S+ \(result \S+\) \(br \S+ \(br)_on_cast")
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from stratavm import Store
 from stratavm.contract.objects import I31_TAG
 from stratavm.module.decode import decode
 from stratavm.module.encode import ModuleDraft, encode
@@ -226,6 +227,8 @@ def broken(bind):
 
     def bound(op, instance):
         step = bind(op, instance)
+        if isinstance(instance.store, Store):
+            return step  # an engine's interpreter binds by the same table
 
         def faulty(stack, locals_):
             if op.name.startswith("ref.cast"):
