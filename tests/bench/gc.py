@@ -333,7 +333,7 @@ def run(load: Load, constants: Constants | None, seconds: float, least: int = 0)
         statistics.fmean(note[4] for note in notes) / (load.live * NODE_BYTES) if load.live else 0.0,
         least_use(notes),
         ran,
-        list(log_lines(note for note in notes if constants is None and note[2] >= MOST_MS * 1e6)),
+        list(log_lines((note for note in notes if constants is None and note[2] >= MOST_MS * 1e6), notes[0][1])),
     )
 
 

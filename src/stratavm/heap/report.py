@@ -48,10 +48,9 @@ def is_told(note: Note) -> bool:
     return kind != 0 or values[0] >= NOTICED_NS or any(values[COLLECTING])
 
 
-def log_lines(notes: Iterable[Note]) -> Iterator[str]:
-    """A line for each note, with the seconds since the first. How long a pause was is processor time; what it was spent
-    on, and most of it, is by the clock on the wall, as its line says."""
-    began = 0
+def log_lines(notes: Iterable[Note], began: int = 0) -> Iterator[str]:
+    """A line for each note, with the seconds since ``began`` on its clock, or since the first if that is 0. How long a
+    pause was is processor time; what it was spent on, and most of it, is by the clock on the wall, as its line says."""
     for kind, at, *values in notes:
         began = began or at
         if kind:

@@ -30,6 +30,7 @@ def test_a_line_says_what_a_pause_was_spent_on_and_what_was_decided() -> None:
         "at most 4000 B and 600/1000 of the time: 50 B"
     )
     assert third.startswith("    0.500000 pause    0.500 ms") and "most of it new" in third
+    assert list(log_lines([LATER], PAUSE[1])) == [third]  # a part of a journal, by the beginning of all of it
 
 
 def test_the_plot_needs_nothing_else_and_has_all_pauses() -> None:
