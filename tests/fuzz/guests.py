@@ -125,10 +125,10 @@ class Several(Pair):
         return found + [function for function in found if not function[0].startswith(("window", "garbage"))] * 2
 
     def compare_state(self) -> None:
-        """Globals hold the same, and tables in their first places."""
+        """Globals and a memory hold the same, and tables in their first places."""
         super().compare_state()
         for name, type_, cut in super().functions():
-            if name.startswith(("window of global", "window of table")):
+            if name.startswith(("window of global", "window of memory", "window of table")):
                 for place in range(SEEN_PLACES if type_.params else 1):
                     self.call(name, type_, [place] * len(type_.params), cut)
 

@@ -259,7 +259,7 @@ class Guests:
         ]
         self.shelf = self.rng.choice(shelves) if shelves else None
         bodies = [self._function(i, exported) for i, exported in enumerate((False, False, False, True, True, True))]
-        bodies += [self._frames(), self._shown()]
+        bodies += [self._frames(), self._shown(), self._memory()]
         if self.shelf:
             bodies.append(Body(self, (), 0).moves.shelf(*self.shelf))
         constants, self.constants = self.constants, []  # a global may name those before it
@@ -349,6 +349,15 @@ class Guests:
         made = "\n".join(make(1) for make in (*makers, body.bulk))
         declared = " ".join(map(str, body.locals[body.params :]))
         return f'(func $f{SHOWING} (export "f{SHOWING}") (type {type_}) (local {declared})\n{made}\n(local.get 1))'
+
+    def _memory(self) -> str:
+        """A function that makes a number of all that programs may have written."""
+        at = "(i64.extend_i32_u (local.get 0))" if self.wide >= 0 else "(local.get 0)"
+        less = "(local.tee 0 (i32.sub (local.get 0) (i32.const 8)))"
+        mixed = f"(i64.xor (i64.rotl (local.get 1) (i64.const 7)) (i64.load {at}))"
+        return f"""(func $memory (export "window of memory") (result i64) (local i32 i64)
+            (local.set 0 (i32.const 0x1038))
+            (loop $more (local.set 1 {mixed}) (br_if $more (i32.ge_s {less} (i32.const 0)))) (local.get 1))"""
 
     def garbage(self) -> str:
         """An array that nobody keeps: empty where none can be made without a value."""
