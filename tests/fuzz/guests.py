@@ -30,8 +30,8 @@ FEW_HANDLES = replace(LIMITS, handles=48)
 """Where exceptions that nobody has any more are soon looked for."""
 
 
-SEEN_PLACES: Final = 6
-"""Of a table."""
+SEEN_PLACES: Final = 8
+"""Of a table: two more than it begins with."""
 TIERS: Final = ("oracle", "jit0", "jit1", "auto")
 LOOPS: Final = Thresholds(MOST_CALLS, ticks=False, polls=2)
 """Each loop goes on at level 1 in its second round."""
