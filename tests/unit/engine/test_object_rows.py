@@ -479,3 +479,19 @@ def test_one_element_is_one() -> None:
     call = Linker(home).instantiate(Store(home), Module(text, engine=home)).exports["f"]
     with pytest.raises(Trap, match="1 element at 2, the array has 2"):
         call(2)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_vectors_from_a_segment_lie_where_they_are_written(tier: str) -> None:
+    """Behind the first, from the middle of the segment."""
+    data = "".join(f"\\{byte:02x}" for byte in range(34))
+    text = f"""(module (type $a (array (mut v128)))
+      (data $d "{data}")
+      (func (export "f") (param $at i32) (result i64 i64) (local $a (ref null $a))
+        (local.set $a (array.new_default $a (i32.const 4)))
+        (array.init_data $a $d (local.get $a) (i32.const 1) (i32.const 2) (i32.const 2))
+        (i64x2.extract_lane 0 (array.get $a (local.get $a) (local.get $at)))
+        (i64x2.extract_lane 1 (array.get $a (local.get $a) (local.get $at)))))"""
+    call = made(tier, text).exports["f"]
+    lanes = [int.from_bytes(range(at, at + 8), "little") for at in (2, 10, 18, 26)]
+    assert [call(at) for at in range(4)] == [(0, 0), tuple(lanes[:2]), tuple(lanes[2:]), (0, 0)]
