@@ -19,7 +19,7 @@ from typing import Any, Final
 from tests.bench import collected_programs, gc
 from tests.bench.collected_loads import LOADS, MILLIONS, Work, binary, load_of, long_works, mixed_works
 from tests.bench.collected_peers import V8, peers, turned
-from tests.bench.gc import GRID, LEAST_USE, LONGEST, OURS, P999, PER_LIVE, RAN, Lengths
+from tests.bench.gc import GRID, LEAST_USE, LONGEST, OURS, P999, RAN, UNWATCHED, Lengths
 from tests.bench.intervals import ratios
 from tests.bench.measure import Row, row_of
 from tests.bench.parts import Parts, parts_of
@@ -126,7 +126,7 @@ def long_verdicts(own: dict[str, Row], only: str) -> Iterator[Verdict]:
         worst = max(samples(P999, math.inf))
         yield Verdict(f"{what}, {P999}, worst of the rounds", worst, None, gc.MOST_MS, " ms")
         yield of_median(f"{what}, {LONGEST}", samples(LONGEST, math.inf), gc.MOST_MS, " ms")
-        yield of_median(f"{what}, {PER_LIVE}", samples(PER_LIVE, math.inf), gc.MOST_PER_LIVE)
+        yield of_median(f"{what}, {UNWATCHED}", samples(UNWATCHED, math.inf), gc.MOST_PER_LIVE)
         ran = min(samples(RAN, 0))
         use, beside = min(samples(LEAST_USE, -math.inf)), ""
         if ran < LEAST_RAN:

@@ -154,6 +154,11 @@ class Guest:
         metrics = self.store.gc_metrics()
         return int(metrics.stood_ns) if metrics else 0
 
+    def used_bytes(self) -> int:
+        """Of the store's heap."""
+        metrics = self.store.gc_metrics()
+        return int(metrics.used_bytes) if metrics else 0
+
     def end(self) -> None:
         """Count what lives. RuntimeError: it is not what the load keeps."""
         found = self.exports[self.work.counted]()

@@ -50,6 +50,7 @@ WINDOW_NS: Final = 10_000_000
 P999: Final = "p99.9, processor time"
 LONGEST: Final = "longest, processor time"
 PER_LIVE: Final = "bytes in use by bytes that live"
+UNWATCHED: Final = "bytes in use by bytes that live, without a journal"
 LEAST_USE: Final = "least share of 10 ms"
 RAN: Final = "share of the wall that the thread had"
 MEAN: Final = "mix: mean over all loads"
@@ -59,7 +60,7 @@ GAP_NS: Final = 10_000
 """What that loop takes for a pause, at least."""
 """What the machine does to a thread that has no pauses."""
 RATE_SECONDS: Final = 5.0
-"""At most, for a run without a journal."""
+"""At most, for a run without a journal (ADR-0090)."""
 
 Step = Callable[[Exerciser], int]
 Note = tuple[int, ...]
@@ -76,6 +77,9 @@ class Running(Protocol):
 
     def stood_ns(self) -> int:
         """Processor time of all pauses so far."""
+
+    def used_bytes(self) -> int:
+        """Of the blocks that are in use now."""
 
     def end(self) -> None:
         """It is over. RuntimeError: not all is there that should be."""
@@ -118,8 +122,9 @@ class Lengths:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Figures of a run: nodes in a microsecond, milliseconds of processor time, the same on the wall, how many pauses,
-    the share of the time, bytes in use by bytes that live, the least share of 10 ms that the guest had, the share of
-    the wall that the thread had, and a line for each pause of a millisecond or more (of our policy)."""
+    the share of the time, bytes in use by bytes that live, the same without a journal, the least share of 10 ms that
+    the guest had, the share of the wall that the thread had, and a line for each pause of a millisecond or more (of our
+    policy)."""
 
     rate: float
     p50: float
@@ -129,6 +134,7 @@ class Outcome:
     pauses: int
     share: float
     per_live: float
+    unwatched: float
     least_use: float
     ran: float
     long: Sequence[str]
@@ -161,6 +167,10 @@ class Alone:
     def stood_ns(self) -> int:
         """Of the heap."""
         return self.guest.heap.stood_ns[0]
+
+    def used_bytes(self) -> int:
+        """Of the heap."""
+        return self.guest.heap.used_bytes
 
     def end(self) -> None:
         """Tests of the heap say what lives."""
@@ -256,16 +266,18 @@ def new_guest(constants: Constants | None) -> Exerciser:
     return guest
 
 
-def rate_of(load: Load, constants: Constants | None, seconds: float) -> tuple[float, float]:
-    """Nodes in a microsecond without a journal, and the share of the time that pauses take."""
+def rate_of(load: Load, constants: Constants | None, seconds: float) -> tuple[float, float, float]:
+    """Nodes in a microsecond without a journal, the share of the time that pauses take, and the bytes in use between
+    steps, of which none knows where in a collection it ends."""
     guest = load.begin(constants, 0)
-    stood, made = guest.stood_ns(), 0
+    stood, made, used = guest.stood_ns(), 0, list[int]()
     began = time.thread_time()
     while (took := time.thread_time() - began) < seconds or not made:
         made += guest.step()
+        used.append(guest.used_bytes())
     stood = guest.stood_ns() - stood
     guest.end()
-    return made / took / 1e6, stood / took / 1e9
+    return made / took / 1e6, stood / took / 1e9, statistics.fmean(used)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -320,7 +332,7 @@ def least_use(notes: Sequence[Note], window: int = WINDOW_NS) -> float:
 def run(load: Load, constants: Constants | None, seconds: float, least: int = 0) -> Outcome:
     """Pauses and rate, each in a run of its own."""
     notes, ran = pauses_of(load, constants, seconds, least)
-    rate, share = rate_of(load, constants, min(seconds / 4, RATE_SECONDS))
+    rate, share, used = rate_of(load, constants, min(seconds / 4, RATE_SECONDS))
     took, wall = (sorted(note[at] / 1e6 for note in notes) for at in (2, 3))
     return Outcome(
         rate,
@@ -331,6 +343,7 @@ def run(load: Load, constants: Constants | None, seconds: float, least: int = 0)
         len(notes),
         share,
         statistics.fmean(note[4] for note in notes) / (load.live * NODE_BYTES) if load.live else 0.0,
+        used / (load.live * NODE_BYTES) if load.live else 0.0,
         least_use(notes),
         ran,
         list(log_lines((note for note in notes if constants is None and note[2] >= MOST_MS * 1e6), notes[0][1])),
@@ -398,6 +411,7 @@ def measure_pauses(
             (f"pauses of {MOST_MS:.0f} ms or more", "", [float(len(one.long)) for one in found]),
             ("share of the time", "", [one.share for one in found]),
             (PER_LIVE, "", [one.per_live for one in found]),
+            (UNWATCHED, "", [one.unwatched for one in found]),
             (LEAST_USE, "", [one.least_use for one in found]),
             (RAN, "", [one.ran for one in found]),
         ):
@@ -494,7 +508,7 @@ def verdicts(rows: Sequence[Row], suite: str = SUITE) -> list[Verdict]:
             found.append(Verdict(f"{suite}, {name}, worst of the rounds", max(row.samples[OURS]), None, MOST_MS, " ms"))
         elif name.endswith(f", {LONGEST}"):
             found.append(of_median(f"{suite}, {name}", row.samples[OURS], MOST_MS, " ms"))
-        elif name.startswith("mutate") and name.endswith(PER_LIVE):
+        elif name.startswith("mutate") and name.endswith(UNWATCHED):
             found.append(of_median(f"{suite}, {name}", row.samples[OURS], MOST_PER_LIVE))
     return found + mix_verdicts(own, suite)
 

@@ -206,7 +206,7 @@ def size_nursery(
     """How many bytes are handed out before the next look at new objects, after one at so many, of which so many were of
     large objects, that took so long behind its roots: of these there are as many however small the nursery is."""
     kept_ns: uint64_t = took - min(look.budget, took) if look.given_up else 0
-    state.keeping = next_keeping(look.keeping, made - large, kept_ns, look.most)
+    state.keeping = next_keeping(look.keeping, made, kept_ns, look.most, large)
     size: uint64_t = next_nursery(state.nursery, took, look.most, state.rate, state.keeping, look.given_up, made, large)
     room: uint64_t = room_left(state)
     size = nursery_near(size, room)

@@ -14,7 +14,9 @@ cpdef uint64_t next_nursery(
     uint64_t made,
     uint64_t large,
 ) noexcept nogil
-cpdef uint64_t next_keeping(uint64_t keeping, uint64_t made, uint64_t took_ns, uint64_t most_ns) noexcept nogil
+cpdef uint64_t next_keeping(
+    uint64_t keeping, uint64_t made, uint64_t took_ns, uint64_t most_ns, uint64_t large
+) noexcept nogil
 cpdef uint64_t time_for_new(uint64_t most_ns, uint64_t roots_ns) noexcept nogil
 cpdef uint64_t time_to_look(uint64_t most_ns, uint64_t made, uint64_t keeping) noexcept nogil
 cpdef uint64_t due_after(

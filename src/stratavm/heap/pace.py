@@ -54,14 +54,15 @@ def next_nursery(nursery, took_ns, most_ns, rate, keeping, given_up, made, large
     return max(SMALLEST, min(size, most_ns // 2 * keeping // 1000, LARGEST))
 
 
-def next_keeping(keeping, made, took_ns, most_ns):
+def next_keeping(keeping, made, took_ns, most_ns, large):
     """How many bytes get marks in a microsecond in the place of a look, after so many were ``made`` and did in so long,
-    behind a look that was given up. What takes less than an eighth of a pause says nothing: it lay in the processor's
-    caches, where a large nursery does not. If it is less than was believed that is right half way at once, or the next
-    pause would be as much too long. No time: a look was not given up, and a little more is believed each time."""
+    behind a look that was given up, ``large`` of them for large objects. Where these are the most the time says nothing
+    of small ones; nor does less than an eighth of a pause: what took it lay in the processor's caches, where a large
+    nursery does not. If it is less than was believed that is right half way at once, or the next pause would be as much
+    too long. No time: a look was not given up, and a little more is believed each time."""
     if took_ns == 0:
         return min(keeping + keeping // 4096 + 1, MOST_KEEPING)
-    if took_ns < most_ns // 8:
+    if large > made // 2 or took_ns < most_ns // 8:
         return keeping
     return min((keeping + made * 1000 // took_ns) // 2, keeping)
 

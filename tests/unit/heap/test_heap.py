@@ -676,7 +676,7 @@ def test_what_grows_old_is_counted_by_the_guests_time() -> None:
 def nursery_noted(values: list[int]) -> None:
     """That of a nursery."""
     nursery, took, most, decided, rate, before, given_up, made, budget, room, large, keeping = values[:12]
-    assert next_keeping(before, made - large, max(took - budget, 0) if given_up else 0, most) == keeping
+    assert next_keeping(before, made, max(took - budget, 0) if given_up else 0, most, large) == keeping
     assert nursery_near(next_nursery(nursery, took, most, rate, keeping, bool(given_up), made, large), room) == decided
 
 
@@ -781,12 +781,13 @@ def test_the_nursery_follows_its_pauses() -> None:
 def test_what_is_kept_in_a_pause_is_what_was() -> None:
     """Half of what was believed and half of what was seen, where that is less and took long enough to say something; a
     little more with each look that was not given up."""
-    assert next_keeping(10_000, 1_000_000, 250_000, 500_000) == 7000
-    assert next_keeping(10_000, 1_000_000, 62_499, 500_000) == 10_000
-    assert next_keeping(10_000, 1_000_000, 62_500, 500_000) == 10_000
-    assert next_keeping(8192, 1_000_000, 0, 500_000) == 8192 + 2 + 1
-    assert next_keeping(18_000, 0, 0, 500_000) == 18_000
-    assert next_keeping(0, 0, 0, 0) == 1 and next_keeping(10_000, 0, 1, 0) == 5000
+    assert next_keeping(10_000, 1_000_000, 250_000, 500_000, 500_000) == 7000
+    assert next_keeping(10_000, 1_000_000, 250_000, 500_000, 500_001) == 10_000  # of small ones it says nothing
+    assert next_keeping(10_000, 1_000_000, 62_499, 500_000, 0) == 10_000
+    assert next_keeping(10_000, 1_000_000, 62_500, 500_000, 0) == 10_000
+    assert next_keeping(8192, 1_000_000, 0, 500_000, 1_000_000) == 8192 + 2 + 1
+    assert next_keeping(18_000, 0, 0, 500_000, 0) == 18_000
+    assert next_keeping(0, 0, 0, 0, 0) == 1 and next_keeping(10_000, 0, 1, 0, 0) == 5000
 
 
 def test_a_look_leaves_time_to_keep_all() -> None:
