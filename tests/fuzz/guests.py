@@ -140,12 +140,10 @@ class Several(Pair):
         ended = super().call(name, type_, raws, cut)
         calls = {t: partial(self.hosts[t].call, i.exports[name], type_, raws) for t, i in self.ours_too.items()}
         found = {tier: outcome(type_, call) for tier, call in calls.items()}
-        if LIMIT in (ended, *found.values()):
-            return LIMIT
-        for tier, said in found.items():
-            if said != self.came:
+        for tier, said in found.items() if ended != LIMIT else ():
+            if said not in (self.came, LIMIT):
                 raise Finding(f"{name} {raws}: the model {self.came}, {tier} {said}")
-        return ended
+        return LIMIT if LIMIT in (ended, *found.values()) else ended
 
 
 def check_objects(binary: bytes, seed: int) -> str:

@@ -126,7 +126,8 @@ def _tell(error: BaseException, module: str, end: End | None) -> None:
     if getattr(error, "problems", None):
         print(f"  {ONLY_WASI}", file=sys.stderr)
     _print_frames(getattr(error, "frames", ()))
-    noted = is_uncaught(error) or isinstance(error, errors.ResourceLimit)
+    of_guest = isinstance(error, errors.ResourceLimit) and not isinstance(error, errors.ModuleError)
+    noted = is_uncaught(error) or of_guest  # a module's file stands above
     for note in getattr(error, "__notes__", ()) if noted or isinstance(error, errors.Trap) else ():
         if noted or not note.startswith(errors.NOTE_HEAD):  # a trap's frames stand above
             for line in note.split("\n"):

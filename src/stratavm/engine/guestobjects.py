@@ -194,6 +194,7 @@ class GuestType:
             count = (most or 0) if values is None else count
             if values is None and count:
                 self.check_default(0)
+        home.check_entry()  # before anything is made for it, and behind what converting values may have run
         home.pinned += 1
         try:
             try:
@@ -790,7 +791,7 @@ def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -
     if count != len(part):
         raise ValueError(f"a slice of {counted(len(part), 'element')} takes as many values, got {count}")
     if content is not None:
-        copied(thing, shape, content, part.start, part.step)
+        copied(thing, shape, content, part.start, part.step if count > 1 else 1)  # of one it may be any number
         return 0
     store: Residence = checked(thing)
     store.pinned += 1
@@ -855,7 +856,7 @@ def same_bytes(shape: GuestType, values: object) -> object:
         return None
     try:
         view: object = memoryview(values)
-    except TypeError:
+    except (TypeError, BufferError, ValueError):  # it has no bytes, or none that buffers have: it goes item by item
         return None
     if view.ndim != 1 or not view.c_contiguous or view.format not in LIKE[code] or view.itemsize != shape.element:
         return None
@@ -869,6 +870,8 @@ def bytes_of(shape: GuestType, given: list) -> bytes:
     at: cython.Py_ssize_t
     code: cython.char = cython.cast(cython.p_char, shape.codes)[0]
     width: cython.Py_ssize_t = shape.element
+    if not has_bytes(shape) or code == ord("v"):
+        return None
     content: bytes = PyBytes_FromStringAndSize(cython.NULL, len(given) * width)
     to: cython.p_char = content
     for at in range(len(given)):

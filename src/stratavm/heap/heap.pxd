@@ -8,6 +8,7 @@ from stratavm.heap.types cimport Descriptors
 cdef class Heap:
     cdef HeapState* state
     cdef readonly Descriptors descriptors
+    cdef bint anew                   # a full collection is wanted behind the one under way
     cdef void leave(self) noexcept
     cdef void end(self) noexcept
     cdef void bind(self, HeapWindow* window, visit_t visit, void* owner) noexcept

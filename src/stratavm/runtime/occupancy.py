@@ -418,9 +418,12 @@ class Occupied:
 
     def check_entry(self):
         """``check_access`` for what prepares a call: StoreBusy on a thread that the store is not bound to, too."""
+        block: cython.pointer(ThreadBlock)
         self.check_access()
-        if self.bound_to != 0 and self.bound_to != thread_block().serial:
-            raise StoreBusy("this store is bound to the thread that created it")
+        if self.bound_to != 0:
+            block = current_block()
+            if block == cython.NULL or self.bound_to != block.serial:
+                raise StoreBusy("this store is bound to the thread that created it")
         return 0
 
     def check_thread(self):

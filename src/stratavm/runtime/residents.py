@@ -791,7 +791,7 @@ class Residence(Occupied):
             seconds: how long; 0 and less is a time that is over: as little is done as can be, but something. Without
                 ``GcConfig(generations=True)`` it is a full collection, as long as that takes.
             begin: begin one even if nothing was made since the last one has ended, and all that can be garbage is what
-                was dropped since: nobody else notices that.
+                was dropped since: nobody else notices that. Where one is under way, another one follows it.
 
         Raises:
             TypeError, ValueError: it is no number of seconds, or nan; ``begin`` is not True or False.
@@ -805,16 +805,18 @@ class Residence(Occupied):
         if objects is None:
             return False
         self.know_roots()
+        objects.heap.anew |= anew
         if objects.heap.state.marking:  # who asks again and again comes to an end
             budget = max(budget, LEAST_NS)
-        elif anew:
+        elif objects.heap.anew:
+            objects.heap.anew = False
             objects.heap.state.grown = max(objects.heap.state.grown, 1)  # else a look has nothing to look for
         left: cython.bint = work_for(objects.heap.state, budget)
         objects.heap.state.rootless = 1
         objects.check()
         self.count_heap(objects)
         deliver_events(self)
-        return left
+        return left or objects.heap.anew
 
     def gc_metrics(self) -> object:
         """What the heap of its guests' objects has and has done (``GcMetrics``); None: it has none yet. From any

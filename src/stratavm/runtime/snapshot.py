@@ -159,7 +159,12 @@ def remedy(type_: object, mutable: cython.bint) -> str:
     """What to do about a reference in a table or a global."""
     if not mutable:
         return "it is a constant: there is no snapshot of this module"
-    return "set it to null before" if kind(type_) != REF else "it is never null: there is no snapshot with it"
+    if kind(type_) != REF:
+        return "set it to null before"
+    if not holds_handles(type_):
+        return "set it to a function of the instance before"
+    numbers: cython.bint = abstract_of(heap(type_)) in HAVE_NUMBERS
+    return "set it to a number before" if numbers else "it is never null: there is no snapshot with it"
 
 
 @cython.cfunc

@@ -385,7 +385,10 @@ def _integer(value: Any, bits: int, name: str) -> int:
 
 def _signed(value: Any, type_: ValType, refs: References) -> int:
     """A number where other things may be: it comes out as what went in, or does not go in."""
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"expected {spelled(type_, refs)}, got {type(value).__name__}") from None
     if not -I31_SIGN <= number < I31_SIGN:
         wide = f": numbers there are from {-I31_SIGN} to {I31_SIGN - 1}; I31(…) takes those without a sign, too"
         raise OverflowError(f"{shown(number)} does not fit {spelled(type_, refs)}{wide}")

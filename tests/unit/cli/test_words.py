@@ -161,7 +161,7 @@ def test_types_of_objects_have_their_names(strata, tmp_path):
       (func (export "val") (param (ref $node)) (result i32) (struct.get $node 0 (local.get 0)))
       (func (export "throw") (throw $e (ref.null $node))))""")
     for words, said in (
-        (("val", str(path), "10"), "argument 1 of val: expected (ref $node), got '10'"),
+        (("val", str(path), "10"), "argument 1 of val: expected (ref $node) (no command line gives one), got '10'"),
         (("val", str(path)), "val((ref $node)) -> i32 takes 1 argument, got 0"),
         (("throw", str(path)), "unhandled exception: (ref null $node)"),
     ):

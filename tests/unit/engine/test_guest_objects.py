@@ -254,6 +254,7 @@ def test_many_numbers_are_what_each_is_by_itself(name: str) -> None:
         new[1:4] = new[0:3]
         assert new.tobytes() == shape.new(store, [value, value, 0, value, value]).tobytes()
         new[::-1] = memoryview(new)
+        new[:: 10**30] = [value]
         new[:2] = array.array(memoryview(new).format, [1, 2])
         assert list(new)[:2] == [1, 2]
     with pytest.raises(ValueError, match="a slice of 2 elements takes as many values, got 3"):
@@ -573,6 +574,7 @@ put(node, "v", b"1")        | TypeError     | expected 16 bytes
 put(node, 10, 1)            | TypeError     | field 10 of struct \\$node is immutable
 put(row, slice(0, 2), [1])  | ValueError    | a slice of 2 elements takes as many values, got 1
 put(row, slice(0, 2), 5)    | TypeError     | array \\$ints takes elements in order, got int
+put(row, slice(0, 2), point)| TypeError     | element 1 of array \\$ints: expected i32, got float
 put(strict, 0, None)        | TypeError     | element 0 of array \\$strict: expected \\(ref \\$point\\), got None
 delete(row, 0)              | TypeError     | as many values as they were made with
 call["x"](row)              | TypeError     | expected \\(ref \\$point\\), got <array \\$ints of a guest, 3 values>

@@ -102,6 +102,7 @@ def elsewhere(uses: dict[str, Any], world: SimpleNamespace) -> dict[str, str]:
     thread = threading.Thread(target=meddle)
     thread.start()
     thread.join(60)
+    assert said.keys() == uses.keys()  # else one of them raised something else, or never came back
     return said
 
 
