@@ -1,6 +1,5 @@
 """Fixtures that every test may use."""
 
-import gc
 import os
 import signal
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import needed
+from tests import frozen, needed
 
 # A loaded machine is no bug, and a failure in CI must come back at the next run.
 settings.register_profile("strata", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -48,11 +47,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Python's collector leaves alone what was there before the first test, which are thirty thousand tests: to look
-    them through took most of the time of each test that collects garbage. Again behind a test that ended that."""
-    if not gc.get_freeze_count():
-        gc.collect()
-        gc.freeze()
+    """Python's collector leaves alone what is known of all tests."""
+    frozen.before_tests()
 
 
 def of_each_test(items: list[pytest.Item]) -> dict[str, list[pytest.Item]]:

@@ -19,7 +19,7 @@ from stratavm.sandbox.completed import Ended
 from stratavm.sandbox.python import command, guests, opened
 from stratavm.sandbox.python import library as libraries
 from stratavm.sandbox.whole import Whole
-from tests import needed
+from tests import frozen, needed
 
 GOOD = """
   (import "host" "call" (func $call (param i32 i32 i32 i32) (result i32)))
@@ -310,6 +310,7 @@ def test_the_garbage_collector_is_as_it_was_when_a_guest_is_loaded(guest):
     finally:
         gc.enable()
         gc.unfreeze()
+        frozen.again()
 
 
 def test_little_address_space(monkeypatch):

@@ -18,6 +18,7 @@ from stratavm.native.lift import FATES
 from stratavm.tiers.decision import Decision
 from stratavm.tiers.jit.lift_events import DROPS, FunctionLiftDropped, FunctionLifted, FunctionLiftQueued
 from stratavm.tiers.policy import Policy, Thresholds
+from tests import frozen
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill, soon
 
@@ -329,6 +330,7 @@ def test_the_function_in_flight_is_given_up_as_well():
                 break
     finally:
         gc.unfreeze()
+        frozen.again()
     assert queue.n_stopped == 1
     assert fates(queue) == [(0, "unwanted")]
 

@@ -15,6 +15,7 @@ from stratavm.testing import InlineExecutor
 from stratavm.tiers.jit.lift_events import DROPS, LoopLiftDropped, LoopLifted, LoopLiftQueued
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 from stratavm.tiers.tier import CompileExecutor
+from tests import frozen
 from tests.fuzz.whims import Beside
 from tests.unit.native import drill
 from tests.unit.native.drill import Drill, soon
@@ -209,6 +210,7 @@ def test_the_loop_in_flight_is_given_up_as_well():
                 break
     finally:
         gc.unfreeze()
+        frozen.again()
     assert queue.n_stopped == 1
     assert guest.fates() == [(0, "unwanted", True)]
     assert guest.table.entries_made == []
