@@ -6,6 +6,9 @@ A handle is a root as long as somebody has it. Each access looks whether the sto
 after all that may run Python, and before the first byte is touched. Values go by the rules of ``values``.
 """
 
+from _collections_abc import Sequence
+from _operator import countOf
+
 import cython
 from cython.cimports.cpython.buffer import PyBUF_F_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
@@ -28,6 +31,7 @@ from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
 from stratavm.engine.guestfields import GuestField, field_of
+from stratavm.runtime.breath import breathe
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.typenames import Told, named, spelled
 from stratavm.runtime.values import THROUGH_MEMORY, from_raw, to_raw
@@ -74,6 +78,9 @@ MOST: Final = (1 << 32) - 1
 """Elements of an array."""
 MOST_F32 = cython.declare(cython.double, 3.4028234663852886e38)
 """The largest number of 32 bits that is finite."""
+AT_ONCE = cython.declare(cython.Py_ssize_t, 1 << 12)
+"""Values that are read one behind the other, before signals and other threads have their turn: what asks for the next
+one may be Python's own code, as of ``list``, which looks for neither. How many there are a guest decides."""
 UNSET = object()
 """What a field is given that nobody named."""
 
@@ -130,6 +137,12 @@ class GuestType:
         at: cython.Py_ssize_t
         model: object = self.blueprint.module
         return tuple([field_of(model, self.index, at) for at in range(len(self.codes))])
+
+    @property
+    def supertype(self) -> GuestType | None:
+        """The type that it is declared below, at once; None: it is below none."""
+        supers: tuple = self.blueprint.module.types[self.index].supers
+        return new_type(self.blueprint, supers[0]) if supers else None
 
     def is_subtype_of(self, other: object) -> bool:
         """Whether it is ``other`` or declared below it: then its objects have the fields of that, too."""
@@ -438,15 +451,17 @@ def rows_of(store: Residence) -> tuple[list, int]:
 
 @cython.no_gc_clear
 @cython.auto_pickle(False)
+@cython.collection_type("sequence")
 @cython.cclass
 class GuestObject(ObjectRef):
     """A struct or an array of a guest. Of one object there is one as long as Python has it, so ``is`` compares as
     ``ref.eq`` does; it stays while Python has it, whatever guests do.
 
     ``thing[0]`` and ``thing["name"]`` are fields, ``row[0]``, ``row[-1]`` and ``row[2:5]`` elements; what is mutable
-    can be assigned to. Iterating gives all values, ``len`` says how many. Arrays of numbers are buffers:
-    ``memoryview(row)``, ``numpy.asarray(row)``. All but ``type`` and tests of it raise ``Closed`` once the store is
-    closed, and ``StoreBusy`` while another thread is inside.
+    can be assigned to. Iterating gives all values, ``len`` says how many: it is a ``collections.abc.Sequence`` of them,
+    also to ``match``. Arrays of numbers are buffers: ``memoryview(row)``, ``numpy.asarray(row)``. All but ``type`` and
+    tests of it raise ``Closed`` once the store is closed, and ``StoreBusy`` while another thread is inside; what goes
+    through many values lets signals and other threads have their turn meanwhile.
     """
 
     __signature__ = Signed("GuestObject")
@@ -474,6 +489,27 @@ class GuestObject(ObjectRef):
             return (value ^ half) - half
         return value
 
+    def index(self, value: object, start: object = 0, stop: object = None) -> int:
+        """The number of the first field or element that is a value, or equals it. ValueError: there is none.
+
+        Args:
+            value: what is looked for.
+            start: where the look begins, and ``stop`` before which it ends; below 0 they count from the end.
+        """
+        at: cython.Py_ssize_t
+        looked: cython.Py_ssize_t
+        shape: GuestType = shape_of(self)
+        for looked, at in enumerate(range(*slice(start, stop).indices(len(self)))):
+            found: object = value_at(self, shape, at)
+            if found is value or found == value:
+                return at
+            give_turns(looked + 1)
+        raise ValueError(f"{shape.called()} has no such value")
+
+    def count(self, value: object) -> int:
+        """How many fields or elements are a value, or equal it."""
+        return countOf(self, value)
+
     def tobytes(self) -> bytes:
         """A copy of the bytes of an array of numbers, the lowest byte of each first.
 
@@ -490,25 +526,11 @@ class GuestObject(ObjectRef):
 
     def __array__(self, dtype: object = None, copy: object = None) -> object:
         """For NumPy, which asks it where it got no buffer, and takes what that says for nothing: an array of the
-        values. Without a ``dtype`` objects among them that are no buffers stay what they are, for they may lead back
-        here. Closed, StoreBusy: it was that. TypeError: a ``dtype`` is given, and what it refers to refers to more."""
-        at: cython.Py_ssize_t
-        values: list = list(self)
-        if copy is False:  # None: if it has to be
-            raise ValueError("an array of a guest's references or fields cannot be had without a copy")
+        values. Closed, StoreBusy: it was that. TypeError: a ``dtype`` is given, and what it refers to refers to more.
+        """
         with importing:
-            import numpy
-        nested: list = [value for value in values if leads_on(value)]
-        if not nested:
-            return numpy.array(values, dtype)
-        if dtype is not None and numpy.dtype(dtype) != object:
-            if [inner for value in nested for inner in value if leads_on(inner)]:
-                raise TypeError(f"what {shape_of(self).called()} refers to refers to more: that is no array of {dtype}")
-            return numpy.array(values, dtype)
-        made: object = numpy.empty(len(values), dtype=object)
-        for at in range(len(values)):
-            made[at] = values[at]  # one by one: of a list NumPy would ask what is in them
-        return made
+            from stratavm.engine.guestarrays import array_of
+        return array_of(self, dtype, copy, leads_on)
 
     def __len__(self) -> int:
         shape: GuestType = shape_of(self)  # first: it may run Python
@@ -521,7 +543,7 @@ class GuestObject(ObjectRef):
     def __getitem__(self, key: object) -> object:
         shape: GuestType = shape_of(self)
         if isinstance(key, slice):
-            return [value_at(self, shape, at) for at in part_of(self, shape, key)]
+            return values_of(self, shape, part_of(self, shape, key))
         return value_at(self, shape, number_at(self, shape, key))
 
     def __setitem__(self, key: object, value: object) -> None:
@@ -554,6 +576,16 @@ class GuestObject(ObjectRef):
         checked(self)
         for at in range(count_of(self, shape)):
             yield value_at(self, shape, at)
+            give_turns(at + 1)
+
+    def __reversed__(self):
+        at: cython.Py_ssize_t
+        shape: GuestType = shape_of(self)
+        checked(self)
+        count: cython.Py_ssize_t = count_of(self, shape)
+        for at in range(count):
+            yield value_at(self, shape, count - 1 - at)
+            give_turns(at + 1)
 
     def __getbuffer__(self, buffer: cython.pointer(Py_buffer), flags: cython.int):
         shape: GuestType = shape_of(self)
@@ -694,9 +726,7 @@ def has_bytes(shape: GuestType) -> cython.bint:
     return shape.element != 0 and code != ord("r") and code != ord("p")
 
 
-@cython.cfunc
-@cython.exceptval(-1, check=True)
-def leads_on(value: object) -> cython.bint:
+def leads_on(value: object) -> bool:
     """Whether it is an object of a guest that is no buffer, so that its values are asked for one by one."""
     return isinstance(value, GuestObject) and not has_bytes(shape_of(value))
 
@@ -751,6 +781,27 @@ def value_at(thing: GuestObject, shape: GuestType, at: cython.Py_ssize_t) -> obj
     if code == ord("r"):
         return store.thing_of(cython.cast(cython.pointer(uint64_t), place)[0])
     return from_raw(shape.storages[number], cython.cast(cython.pointer(uint64_t), place)[0], store)
+
+
+@cython.cfunc
+def values_of(thing: GuestObject, shape: GuestType, part: object) -> list:
+    """The values of some numbers."""
+    found: list = []
+    for at in part:
+        found.append(value_at(thing, shape, at))
+        give_turns(len(found))
+    return found
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(-1)
+def give_turns(looked: cython.Py_ssize_t) -> cython.int:
+    """So many values were looked at: whether signals, which may raise, and other threads have their turn. These may
+    close the store, as whoever asks for the next value finds."""
+    if looked & (AT_ONCE - 1) == 0:
+        breathe()
+    return 0
 
 
 @cython.cfunc
@@ -940,3 +991,4 @@ def copied(
 
 
 things_are_made_by(new_thing)
+Sequence.register(GuestObject)
