@@ -15,27 +15,32 @@ from stratavm.module.lexer import tokenize
 from stratavm.module.parser import FIELDS, ModuleParser
 from stratavm.module.parser_code import SHAPES
 from stratavm.module.parser_numbers import F32, F64, FloatFormat
+from stratavm.spec.types import CONCRETE, HeapType, ref, type_name
 
 NANS: Final = ("nan:canonical", "nan:arithmetic")
 
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """An argument: ``type`` is ``i32`` … ``v128``, ``ref.null``, ``ref.extern``, ``ref.host``; ``bits`` is raw."""
+    """An argument: ``type`` is ``i32`` … ``v128``, ``ref.null``, ``ref.extern``, ``ref.host``; ``bits`` is raw, and
+    ``heap`` is the type of a null, where the script says an abstract one."""
 
     type: str
     bits: int = 0
+    heap: HeapType | None = None
 
     def __str__(self) -> str:
-        return show(self.type, self.bits)
+        return show(self.type, self.bits, self.heap)
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """An expected result: exact ``bits``, any of them (None), a kind of NaN, vector lanes, or one of several."""
+    """An expected result: exact ``bits``, any of them (None), a kind of NaN, vector lanes, or one of several; of a null
+    it may be said of which ``heap`` type."""
 
     type: str
     bits: int | None = None
+    heap: HeapType | None = None
     nan: str = ""
     lanes: tuple[Pattern, ...] = ()
     either: tuple[Pattern, ...] = ()
@@ -45,7 +50,7 @@ class Pattern:
             return f"(either {' '.join(map(str, self.either))})"
         if self.lanes:
             return f"(v128 {' '.join(map(str, self.lanes))})"
-        return f"{self.type} {self.nan}" if self.nan else show(self.type, self.bits)
+        return f"{self.type} {self.nan}" if self.nan else show(self.type, self.bits, self.heap)
 
     def matches(self, bits: int) -> bool:
         """Whether the bits of a number fit. Of references, and of several patterns, the runner knows which fit."""
@@ -65,8 +70,10 @@ def matches_nan(bits: int, form: FloatFormat, kind: str) -> bool:
     return magnitude == form.quiet if kind == "nan:canonical" else magnitude & form.quiet == form.quiet
 
 
-def show(type_: str, bits: int | None) -> str:
-    """A value for people."""
+def show(type_: str, bits: int | None, heap: HeapType | None = None) -> str:
+    """A value for people; ``heap`` is the type of a null."""
+    if type_ == "ref.null" and heap is not None:
+        return f"{type_name(ref(heap))} null"
     if bits is None or type_ == "ref.null":
         return type_
     if type_ in ("i32", "i64"):
@@ -238,9 +245,9 @@ class ScriptParser(ModuleParser):
             case "v128.const":
                 const = Const("v128", self.vector_constant())
             case "ref.null":
-                if self.toks[self.i] != ")":
-                    self.heap_type()
-                const = Const("ref.null")
+                heap = None if self.toks[self.i] == ")" else self.heap_type()
+                # An index is one of types of a module, and which one a script does not say.
+                const = Const("ref.null", heap=None if heap is not None and heap >= CONCRETE else heap)
             case "ref.extern" | "ref.host":
                 const = Const(keyword, self.natural(32))
             case _:
@@ -272,7 +279,7 @@ class ScriptParser(ModuleParser):
             found = Pattern(keyword)
         else:
             const = self.const()
-            return Pattern(const.type, const.bits)
+            return Pattern(const.type, const.bits, const.heap)
         self.expect(")")
         return found
 

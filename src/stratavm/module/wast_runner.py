@@ -291,12 +291,14 @@ class Runner:
             return any(self._fits(p, type_, bits) for p in pattern.either)
         if not T.is_ref(type_):
             return pattern.type == T.type_name(type_) and pattern.matches(bits)
+        top = _top(T.abstract_of(T.heap(type_)))
         if bits == 0 or pattern.type == "ref.null":
-            return bits == 0 and pattern.type == "ref.null"
+            same = pattern.heap is None or _top(pattern.heap) == top
+            return bits == 0 and pattern.type == "ref.null" and same
         if pattern.bits is not None and bits != self.host.extern(pattern.bits):
             return False
         wanted = REFERENCES.get(pattern.type)
-        if wanted is None or _top(wanted) != _top(T.abstract_of(T.heap(type_))):
+        if wanted is None or _top(wanted) != top:
             return False
         if pattern.type == "ref.host":
             return not self.host.is_object(T.EQ, bits)

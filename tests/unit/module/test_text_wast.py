@@ -101,7 +101,8 @@ def test_what_does_not_hold_fails_once(assertion):
     assert counts(assertion)[1:] == (1, 0)
 
 
-KINDS = """(module (type $s (struct)) (type $a (array i8)) (func $f) (elem declare func $f) (table 1 externref)
+KINDS = """(module (type $s (struct)) (type $a (array i8)) (type $t (func)) (func $f)
+  (elem declare func $f) (table 1 externref)
   (func (export "struct") (result anyref) (struct.new $s))
   (func (export "exact") (result (ref $s)) (struct.new $s))
   (func (export "array") (result eqref) (array.new_default $a (i32.const 1)))
@@ -111,6 +112,8 @@ KINDS = """(module (type $s (struct)) (type $a (array i8)) (func $f) (elem decla
   (func (export "outer") (result externref) (extern.convert_any (struct.new $s)))
   (func (export "func") (result funcref) (ref.func $f))
   (func (export "null") (result (ref null $s)) (ref.null none))
+  (func (export "nofunc") (result (ref null $t)) (ref.null nofunc))
+  (func (export "noextern") (result externref) (ref.null noextern))
   (func (export "i32") (result i32) (i32.const 1)) (func (export "i64") (result i64) (i64.const 1))
   (func (export "f32") (result f32) (f32.const 0x1p-149)) (func (export "f64") (result f64) (f64.const 0x1p-1074))
   (func (export "none")) (func (export "two") (result i32 i64) (i32.const 1) (i64.const 1))
@@ -125,7 +128,9 @@ FITS = {
     '(invoke "extern" (ref.extern 1))': {"(ref.extern)", "(ref.extern 1)"},
     '(invoke "outer")': {"(ref.extern)"},
     '(invoke "func")': {"(ref.func)"},
-    '(invoke "null")': {"(ref.null)", "(ref.null any)"},
+    '(invoke "null")': {"(ref.null)", "(ref.null any)", "(ref.null none)"},
+    '(invoke "nofunc")': {"(ref.null)", "(ref.null func)"},
+    '(invoke "noextern")': {"(ref.null)", "(ref.null extern)", "(either (i32.const 5) (ref.null noextern))"},
     '(invoke "i32")': {"(i32.const 1)", "(either (i64.const 5) (i32.const 1))"},
     '(get "global")': {"(i32.const 1)", "(either (i64.const 5) (i32.const 1))"},
     '(invoke "i64")': {"(i64.const 1)"},
