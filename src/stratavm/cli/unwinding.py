@@ -31,6 +31,7 @@ class Unwinding:
         self._number = 0
         self._taken: list[int] = []
         self._hook: Any = None
+        self._coming = 0
 
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -66,6 +67,7 @@ class Unwinding:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         self._number = number
+        self._coming += 1
         while frame is not None:
             if frame.f_code is Unwinding._dropped.__code__:  # where an exception is lost, too
                 self._come_again()
@@ -84,8 +86,11 @@ class Unwinding:
 
     def _come_again(self) -> None:
         """Send the signal in a moment. Nobody waits for the thread to begin: the signal might come in that wait."""
-        start_new_thread(self._send, ())
+        self._coming += 1
+        start_new_thread(self._send, (self._coming,))
 
-    def _send(self) -> None:
+    def _send(self, coming: int) -> None:
+        """Unless one has come meanwhile, or another thread sends it: a second one would end the process at once."""
         time.sleep(AGAIN_S)
-        os.kill(os.getpid(), self._number)
+        if self._coming == coming:
+            os.kill(os.getpid(), self._number)

@@ -410,11 +410,20 @@ def _vector(value: Any) -> int:
     return int.from_bytes(view.tobytes(), "little")
 
 
+def _is_complex(value: Any) -> bool:
+    """Whether it is a number of NumPy's that has two parts. What is asked may be anything, and raise anything."""
+    try:
+        return bool(value.dtype.kind == "c")
+    except Exception:
+        return False
+
+
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, str):
-        raise TypeError(f"expected {name}, got str")
-    if getattr(getattr(value, "dtype", None), "kind", "") == "c":  # NumPy's have __float__, which drops a part
-        raise TypeError(f"expected {name}, got {value.dtype}: a complex number; its real part is .real")
+    if type(value) is not float and type(value) is not int:
+        if isinstance(value, str):
+            raise TypeError(f"expected {name}, got str")
+        if _is_complex(value):  # it has __float__, which drops a part
+            raise TypeError(f"expected {name}, got {value.dtype}: a complex number; its real part is .real")
     try:
         return float(value)
     except TypeError:

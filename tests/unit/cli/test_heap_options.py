@@ -299,6 +299,36 @@ def test_a_signal_that_python_drops_comes_again(monkeypatch, again_s):
     assert set(ended) == {(os.getpid(), signal.SIGHUP)}
 
 
+def test_a_signal_that_python_drops_comes_again_once(monkeypatch):
+    """Also where one comes while Python tells of that: a second one would end the process in the midst of its log."""
+    threads, sent = [], []
+    monkeypatch.setattr(unwinding, "AGAIN_S", 0)
+    monkeypatch.setattr(unwinding, "start_new_thread", lambda *call: threads.append(call))
+    monkeypatch.setattr(os, "kill", lambda *call: sent.append(call))
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    listen = Unwinding._listen
+
+    def listen_and_hear(self: Unwinding) -> None:
+        listen(self)
+        if self._number:  # Python tells of the first one
+            signal.raise_signal(signal.SIGHUP)
+
+    class Left:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGHUP)
+
+    monkeypatch.setattr(Unwinding, "_listen", listen_and_hear)
+    try:
+        with Unwinding():
+            Left()
+            for function, arguments in threads:
+                function(*arguments)
+            assert len(threads) == 2
+            assert sent == [(os.getpid(), signal.SIGHUP)]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("where", ["_listen", "_leave"])
 def test_a_signal_where_nothing_is_open_yet_or_any_more_ends_the_process(tmp_path, where):
     """As it does in between, and nobody sees what it was raised as."""

@@ -408,6 +408,21 @@ def test_a_limit_of_a_store_beyond_native_numbers_is_none():
     assert instance.exports.f() is None
 
 
+def test_what_says_nothing_of_its_type_is_a_number():
+    """A property ``dtype`` may be there for anything, and raise anything: only complex numbers of NumPy are asked."""
+
+    class Odd:
+        @property
+        def dtype(self):
+            raise ZeroDivisionError
+
+        def __float__(self):
+            return 2.0
+
+    text = '(module (func (export "f") (param f64) (result f64) (local.get 0)))'
+    assert stratavm.load(text).exports.f(Odd()) == 2.0
+
+
 def test_a_number_of_another_library_is_a_number():
     """As it is, whatever it thinks of comparisons."""
 
