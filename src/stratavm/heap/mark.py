@@ -334,6 +334,7 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
             look_at_elements(state, granule, 0)
         return
     at: uint32_t
+    state.work += info.n_traced >> 3  # as of arrays: some have thousands of fields
     for at in range(info.n_traced):
         mark(state, cython.cast(cython.pointer(uint64_t), cython.cast(cython.p_char, header) + info.traced[at])[0])
 
@@ -410,7 +411,7 @@ def forget_logged(state):
 def mark_fresh(state):
     """All that was made since the last collection counts as reachable, and is old. How many bytes that are, without
     those that a look at new objects has counted which was given up. While a full collection goes on in slices what it
-    refers to is reachable too: slices never come to what has its mark, but to large arrays, which wait for them."""
+    refers to is reachable too: slices never come to what has its mark, but to large objects, which wait for them."""
     n: uint32_t
     block: uint32_t
     granules: uint64_t
@@ -477,14 +478,15 @@ def look_into(
     granules: uint64_t,
     unfound: uint32_t,
 ) -> cython.void:
-    """Mark what an object refers to that slices have not found; not of a large array."""
+    """Mark what an object refers to that slices have not found; not of a large one, to which they come."""
     words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header)
     traced: cython.pointer(uint32_t) = info.traced
     base: uint64_t = cython.cast(uint64_t, state.base)
     word: uint64_t
+    if granules > LARGE >> GRANULE_SHIFT:
+        return
     if info.element:
-        if granules <= LARGE >> GRANULE_SHIFT:
-            mark_range(state, words + 1, header[1])
+        mark_range(state, words + 1, header[1])
         return
     while traced[0]:  # there is a 0 behind the last
         word = words[traced[0] >> 3]

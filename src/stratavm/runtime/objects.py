@@ -398,6 +398,20 @@ class Objects:
         """How many handles are worth a look through all that lives in the heap."""
         return self.heap.state.live_bytes // BYTES_EACH
 
+    def list_holders(self, references: list) -> None:
+        """Have weak references to what holds references, by kinds: each look at new objects goes through these, and
+        there may be thousands."""
+        at: cython.Py_ssize_t
+        kind: cython.Py_ssize_t
+        found: list = [[] for _ in kinds]
+        for at in range(len(references)):
+            holder: object = cython.cast(object, PyWeakref_GetObject(references[at]))
+            for kind in range(len(found)):
+                if isinstance(holder, cython.cast(type, kinds[kind])):
+                    cython.cast(list, found[kind]).append(references[at])
+                    break
+        self.holders = found
+
     def held_handles(self, count):
         """The handles below ``count`` that reachable objects hold: all of them are looked for."""
         at: uint64_t
@@ -532,13 +546,13 @@ def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
     context: cython.pointer(ExecContext) = objects.exec
     at: cython.Py_ssize_t
     kind: cython.Py_ssize_t
-    for at in range(len(objects.holders)):
-        holder: object = cython.cast(object, PyWeakref_GetObject(objects.holders[at]))
-        for kind in range(len(kinds)):
-            if isinstance(holder, cython.cast(type, kinds[kind])):
-                if changing[kind] or objects.listed_anew or not state.only_new:
+    for kind in range(len(objects.holders)):
+        if changing[kind] or objects.listed_anew or not state.only_new:
+            some: list = objects.holders[kind]
+            for at in range(len(some)):
+                holder: object = cython.cast(object, PyWeakref_GetObject(some[at]))
+                if holder is not None:
                     visits[kind](holder, state)
-                break
     if state.only_new:
         for at in range(objects.n_recent):
             mark_range(state, objects.having + objects.recent[at], 1)

@@ -640,7 +640,7 @@ class Residence(Occupied):
         if self.parked is not None:
             places.extend(self.parked.frames())
         if objects.known != handles.added:
-            objects.holders = handles.root_references()
+            objects.list_holders(handles.root_references())
             objects.known, objects.listed_anew = added, True
         if self.entries != entries or handles.added != added or is_closed(self):
             return False
