@@ -328,6 +328,29 @@ def test_what_was_only_dropped_is_found_by_a_collection_that_is_to_begin(tier: s
         store.gc_for_at_most(1, begin=1)
 
 
+def test_side_bytes_are_cleaned_bit_by_bit_before_a_collection_begins() -> None:
+    """With two of seven numbers all blocks are to be cleaned first, 20 microseconds for each MiB: where a call has no
+    time it does a little of that, and says that something is left."""
+    instance = made("jit1", BY_GENERATIONS)
+    store, call = instance.store, instance.exports
+    call["list"](200_000)
+    while store.gc_for_at_most(1):
+        pass
+    waited = list[int]()
+    for _ in range(9):
+        cycles, calls = store.gc_metrics().cycles, 0
+        assert store.gc_for_at_most(0, begin=True)
+        while not store.gc_metrics().marking:
+            calls += 1
+            assert store.gc_for_at_most(0)
+        while store.gc_for_at_most(1):
+            pass
+        waited.append(calls)
+        assert store.gc_metrics().cycles == cycles + 1
+    assert 2 <= sum(calls > 1 for calls in waited) <= 4
+    assert call["sum"]() == 200_000 * 200_001 // 2
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_collection_for_so_long(tier: str) -> None:
     """Parts of a full collection between calls: each says whether something is left; who is inside is not disturbed."""
