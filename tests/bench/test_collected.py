@@ -43,6 +43,12 @@ def test_the_loads_are_those_of_the_decision() -> None:
         assert [(work.name, work.live) for work in works] == [(load.name, load.live) for load in loads]
     names = {work.name for work in collected_loads.mixed_works()}
     assert {f"{load}, {collected_loads.MILLIONS}" for load in collected.LEAST_RATE} <= names
+    assert Lengths() == collected.LENGTHS and collected.ROUNDS[collected.SUITE] == 5
+    assert (collected.LEAST_RATE, collected.LEAST_USES) == (
+        {"churn": 0.8, "mutate": 1.5},
+        {"churn": 0.8, "mutate": 0.3},
+    )
+    assert collected_programs.MOST == {V8: 1.5, WASMTIME: 0.5}
     assert set(RESUMED) == set(collected.ROUNDS) == {"gc", "gc-beside", "gc-mix", "gc-programs"} <= set(SUITES)
 
 
@@ -96,6 +102,7 @@ def test_each_load_has_its_rows() -> None:
     assert [verdict.what.split(":")[0] for verdict in collected.verdicts(rows, "0.0 M")] == ["gc-mix, mix of loads"] * 2
     rows = list(collected.measure_long(SMALL[1:2], 1, SHORT, Parts()))
     ends = {P999, LONGEST, PER_LIVE, UNWATCHED, LEAST_USE, RAN, "pauses of 1 ms or more"}
+    ends |= {f"{share} on the wall" for share in ("p50", "p99", "p99.9")}
     assert {row.name.removeprefix("mutate, 0.0 M nodes, ") for row in rows} >= ends
     beside = [row for row in rows if row.name.startswith(gc.MACHINE)]
     assert [row.values.keys() for row in beside] == [{gc.NOBODY}] * 3

@@ -27,7 +27,12 @@ def test_the_loads_are_those_of_the_decision() -> None:
     ]
     assert len(gc.mixed_loads()) == 6
     assert len(set(gc.GRID)) == 36
-    assert gc.FIXED in gc.GRID
+    assert {gc.FIXED} == {Constants(4 << 20, 300_000, 1000)} <= set(gc.GRID)
+    assert {one.nursery for one in gc.GRID} == {1 << 18, 1 << 20, 4 << 20, 16 << 20}
+    assert {one.slice_ns for one in gc.GRID} == {100_000, 300_000, 1_000_000}
+    assert {one.factor for one in gc.GRID} == {500, 1000, 2000}
+    assert Lengths() == Lengths(60.0, 10.0, 2.0, 10_000)
+    assert (gc.MOST_MS, gc.MOST_OF_BASELINE, gc.MOST_PER_LIVE, gc.LEAST_OF_OURS) == (1.0, 0.6, 1.6, 0.95)
     assert "gc-heap" in SUITES
 
 

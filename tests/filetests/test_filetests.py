@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from stratavm.base.errors import Trap
+from stratavm.contract import layout
 from stratavm.engine import Config, Engine, Store
 from stratavm.engine.load import load
 from stratavm.module.features import INTERPRETED
@@ -66,6 +68,33 @@ def test_there_are_enough_to_mean_something() -> None:
 def test_no_expectation_is_left_behind() -> None:
     """Each golden file belongs to a module."""
     assert {path.stem for path in FOLDER.glob("*.expected")} <= {case.path.stem for case in CASES}
+
+
+def listings(name: str) -> dict[str, list[str]]:
+    """The machine code of each function of a golden file."""
+    parts = (part.partition("\n") for part in (FOLDER / f"{name}.expected").read_text().split("== asm ")[1:])
+    return {function: [line.strip() for line in lines.splitlines()] for function, _, lines in parts}
+
+
+@pytest.mark.parametrize("name", ["objects-heap", "objects-opt"])
+def test_a_new_object_is_seven_instructions(name: str) -> None:
+    """At both levels, and its stores, of which the header is the first: `make bless` would take any number. An array of
+    a length that is given may be two more."""
+    window = rf"mov r\w+, qword ptr \[r15 \+ {layout.EXEC.offset('heap_next'):#x}\]"
+    most = dict.fromkeys(("zeros", "nulls"), 9)
+    for function, lines in listings(name).items():
+        for at in (at for at, line in enumerate(lines) if re.fullmatch(window, line)):
+            header = next(n for n, line in enumerate(lines[at:]) if re.fullmatch(r"mov \w+ ptr \[r\w+\], r11d?", line))
+            assert header == most.get(function, 7), function
+
+
+def test_a_write_barrier_is_five_instructions() -> None:
+    """And the store. Null, a number, and what is written into a new object have none."""
+    asks = rf"(mov|lea) r11, .*; shr r11, 4; add r11, qword ptr \[r15 \+ {layout.EXEC.offset('heap_side'):#x}\]; test "
+    asks += r"byte ptr \[r11.*\], 0x40; jne L\d+; L0:; mov qword ptr \[.*\], r\w+; pop rbp; ret; .*"
+    found = {function: "; ".join(lines) for function, lines in listings("objects-heap").items()}
+    assert all(re.search(asks, found[function]) for function in ("set", "put"))
+    assert not any(re.search(r"\], 0x40; ", found[function]) for function in ("new", "pair", "clear", "number"))
 
 
 HEAD = ";; A claim.\n;;! show: asm\n"

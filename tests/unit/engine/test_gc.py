@@ -499,6 +499,22 @@ def test_pauses_and_decisions_can_be_read_and_heard() -> None:
         made("jit1").store.gc_journal()
 
 
+@pytest.mark.parametrize("tier", ["oracle", "jit1"])
+def test_what_is_asked_for_is_what_is_decided_by(tier: str) -> None:
+    """Slices of half a pause, and the soft limit, which is the hard one where there is none; with what nobody can ask
+    for, the share of the time that full collections may take."""
+    for soft in (3 << 20, None):
+        gc = GcConfig(pause_us=200, soft_bytes=soft, hard_bytes=1 << 30, journal_entries=1 << 14)
+        instance = made(tier, gc)
+        for _ in range(2):
+            instance.exports["list"](2000)
+            while instance.store.gc_for_at_most(1e-6):
+                pass
+        notes = instance.store.gc_journal()
+        assert {tuple(values[3:5]) for kind, _, *values in notes if kind == 2} == {(soft or 1 << 30, 670)}
+        assert {values[2] for kind, _, *values in notes if kind == 3} == {100_000}
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_the_limits_of_a_heap(tier: str) -> None:
     """Beyond the hard one a guest ends, after all garbage was looked for; what is left of the store goes on."""
