@@ -1,10 +1,15 @@
-"""What an instance exports, for tests that begin with a text."""
+"""What an instance exports, for tests that begin with a text, and what its calls end with."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stratavm import Engine, Linker, Module, Store
+import pytest
+
+from stratavm import Engine, Linker, Module, Store, Trap
+
+if TYPE_CHECKING:
+    from stratavm.engine.instance import Instance
 
 
 class Exporting:
@@ -19,3 +24,10 @@ class Exporting:
         for name, item in imports.items():
             linker.define("m", name, item)
         return linker.instantiate(store or Store(engine), Module(text or self.text, engine=engine)).exports
+
+
+def trapped(instance: Instance, name: str, *values: Any) -> Trap:
+    """The trap that a call ends with."""
+    with pytest.raises(Trap) as caught:
+        instance.exports[name](*values)
+    return caught.value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -10,6 +10,7 @@ from stratavm import Config, Engine, Func, Module, Store, Trap
 from stratavm.engine import Linker
 from stratavm.module.features import DEFAULT
 from stratavm.spec.types import FuncType
+from tests.unit.engine.exported import trapped
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
@@ -83,13 +84,6 @@ def instance(request: pytest.FixtureRequest) -> Instance:
     """An instance on a tier."""
     engine = Engine(Config(tier=request.param, features=DEFAULT | {"gc"}))
     return Linker(engine).instantiate(Store(engine), Module(SOURCE, engine=engine))
-
-
-def trapped(instance: Instance, name: str, *values: Any) -> Trap:
-    """What a call ends with."""
-    with pytest.raises(Trap) as caught:
-        instance.exports[name](*values)
-    return caught.value
 
 
 @pytest.mark.parametrize(

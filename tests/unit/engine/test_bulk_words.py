@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from stratavm import Config, Engine, Module, Store, Trap
+from stratavm import Config, Engine, Module, Store
 from stratavm.engine import Linker
+from tests.unit.engine.exported import trapped
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
@@ -47,13 +48,6 @@ def instance(request: pytest.FixtureRequest) -> Instance:
     """An instance on a tier."""
     engine = Engine(Config(tier=request.param))
     return Linker(engine).instantiate(Store(engine), Module(SOURCE, engine=engine))
-
-
-def trapped(instance: Instance, name: str, *values: Any) -> Trap:
-    """What a call ends with."""
-    with pytest.raises(Trap) as caught:
-        instance.exports[name](*values)
-    return caught.value
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import os
 
 import pytest
 
-from stratavm import Config, Engine, Global, Module, Snapshot, SnapshotRefused, Store, UpdateRefused, load
+from stratavm import Config, Engine, Func, Global, Module, Snapshot, SnapshotRefused, Store, UpdateRefused, load
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
+from stratavm.spec.types import FuncType
 
 FEATURES = DEFAULT | {"gc"}
 TIERS = ("oracle", "jit0", "jit1", "auto")
@@ -119,6 +120,32 @@ def test_what_can_be_done_about_an_object_is_said_or_that_nothing_can(global_: s
     with pytest.raises(SnapshotRefused, match=r"struct or array: global 0; ") as caught:
         instance.snapshot()
     assert caught.value.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("type_", "remedy"),
+    [
+        ("(ref any)", "set it to a number before"),
+        ("(ref eq)", "set it to a number before"),
+        ("(ref i31)", ""),
+        ("(ref func)", "set it to a function of the instance before"),
+        ("(ref struct)", "it is never null: there is no snapshot with it"),
+    ],
+)
+def test_what_is_said_to_do_about_a_reference_that_is_never_null_can_be_done(type_: str, remedy: str) -> None:
+    """Then there is a snapshot; and a number is no reason against one."""
+    init = "(ref.func $own)" if "func" in type_ else "(ref.i31 (i32.const 1))" if "i31" in type_ else "(struct.new $p)"
+    text = f"""(module (type $p (struct)) (global (export "g") (mut {type_}) {init}) (func $own (export "own")))"""
+    instance = load(text, features=DEFAULT | {"gc"})
+    if "func" in type_:
+        instance.exports["g"].value = Func.from_callable(instance.store, FuncType(), lambda: None)
+    if remedy:
+        with pytest.raises(SnapshotRefused) as caught:
+            instance.snapshot()
+        assert caught.value.remedy == remedy
+    if "never null" not in remedy:
+        instance.exports["g"].value = instance.exports["own"] if "function" in remedy else 5
+        instance.snapshot()
 
 
 def made_of(instance: Instance) -> object:
