@@ -345,6 +345,7 @@ class Trap(StrataError):
     """
 
     _notes: GuestNotes | None = None
+    _outermost = False
 
     def __init__(self, kind: str, frames: Frames = (), detail: str = "") -> None:
         if kind not in TRAPS_BY_NAME:
@@ -364,6 +365,12 @@ class Trap(StrataError):
     def frames(self, frames: tuple[GuestFrame, ...]) -> None:
         self._frames = frames
 
+    def leave(self, outermost: bool) -> Trap:
+        """Say whether the guest that these frames are of is the outermost one: where the trap is raised again then,
+        its notes are those of that raising."""
+        self._outermost = outermost
+        return self
+
     def _begin(self, frames: Frames) -> None:
         """Have these frames unless there are some: those that it leaves first are the innermost."""
         self._frames = self._frames or frames
@@ -372,6 +379,7 @@ class Trap(StrataError):
     def __notes__(self) -> list[str]:
         if self._notes is None:
             self._notes = GuestNotes([self._frames] if self._frames else ())
+            self._notes.complete = self._outermost
         return self._notes
 
     @__notes__.setter

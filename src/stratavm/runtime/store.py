@@ -139,11 +139,12 @@ class Store(Residence):
                 note_frames(error, frames, entry.outermost)
             return error
         if kind == TRAP_OUT_OF_FUEL:
-            return self.out_of_fuel(frames)
+            return self.out_of_fuel(frames).leave(entry.outermost)
         if kind in _ERRORS:
-            return _ERRORS[kind](frames)
+            return _ERRORS[kind](frames).leave(entry.outermost)
         if 0 < kind < len(TRAP_KINDS):
-            return Trap(TRAP_KINDS[kind].name, frames, fault_detail(cython.address(entry.act), found))
+            detail: str = fault_detail(cython.address(entry.act), found)
+            return Trap(TRAP_KINDS[kind].name, frames, detail).leave(entry.outermost)
         what: str = _REFUSED.get(kind, "returned what is no kind of trap")
         error = StrataError(f"a bug in stratavm: a builtin that a guest called {what} (status {kind:#x})")
         note_frames(error, frames, entry.outermost)

@@ -83,7 +83,6 @@ def test_each_guest_that_an_exception_leaves_is_noted(guest):
     assert len(notes) == 3 and all(note.startswith(NOTE_HEAD) for note in notes)
 
 
-@pytest.mark.parametrize("guest", ["jit0", "jit1"], indirect=True)
 def test_a_trap_that_goes_through_another_guest_shows_both(guest):
     """Its own frames first."""
     exports, hooks = guest
@@ -211,3 +210,35 @@ def test_frames_are_found_out_only_when_somebody_looks(guest, monkeypatch):
     assert asked == []
     list(caught.value.__notes__)
     assert asked != []
+
+
+def test_a_trap_that_is_raised_again_and_again_has_the_frames_of_the_last_raising(guest):
+    """Whoever raised it first: a guest, or a host function, which keeps it and raises it in another call."""
+    exports, hooks = guest
+    with pytest.raises(Trap) as first:
+        exports.fails(0)
+    trap = first.value
+    trap.add_note("of the host")
+    for known in (trap, Trap("unreachable")):
+        hooks[0] = raises(known)
+        for _ in range(3):
+            with pytest.raises(Trap) as caught:
+                exports.run(0)
+            assert caught.value is known
+            assert [frame.name for frame in known.frames] == ["inner", "outer"]
+            assert sum(note.startswith(NOTE_HEAD) for note in known.__notes__) == 1
+    assert trap.__notes__[0] == "of the host"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_frames_have_the_name_of_their_module(tmp_path, named):
+    """On all tiers the same: its own, or that of its file."""
+    path = tmp_path / "app.wat"
+    path.write_text(SOURCE if named else SOURCE.replace("$guest", ""))
+    told = []
+    for tier in ("oracle", "jit0", "jit1"):
+        with pytest.raises(Trap) as caught:
+            load(path, {"env": {"hook": lambda n: None}}, tier=tier).exports.fails(0)
+        told.append(list(map(str, caught.value.frames)))
+    assert told[0][0].startswith("guest!fails at 0x" if named else "app.wat!fails at 0x")
+    assert told[0] == told[1] == told[2]

@@ -55,14 +55,14 @@ _busy: list[ref[LazyCode]] = []
 class Runnable:
     """Gives instances what the fallback tier runs of them; made when the first asks for it."""
 
-    def __init__(self, tier: Tier, valid: ValidModule) -> None:
-        self.tier, self.valid = tier, valid
+    def __init__(self, tier: Tier, valid: ValidModule, name: str) -> None:
+        self.tier, self.valid, self.name = tier, valid, name
         self.made: TierModule | None = None
 
     def __call__(self, instance: Any) -> None:
         """An instance meets a function, or an operation on objects, that has no machine code."""
         if self.made is None:
-            self.made = self.tier.load(self.valid)
+            self.made = self.tier.load(self.valid, self.name)
         self.made.attach(instance)
 
 
@@ -98,7 +98,7 @@ class LazyCode:
         self._recorder = recorder
         self.table = CodeTable(len(valid.module.functions), self.owner.serial)
         if (below := fallback or runs) is not None:
-            self.table.fallback = Runnable(below, valid)
+            self.table.fallback = Runnable(below, valid, name)
         self._queue: CallQueue | None = None
         self.tier: Jit | None = None
         self.beside = False

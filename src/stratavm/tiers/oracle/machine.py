@@ -6,7 +6,7 @@ import sys
 import threading
 from _collections_abc import Sequence
 
-from stratavm.base.errors import MAX_TRAP_FRAMES, ExitError, GuestFrame, StackOverflow, StrataError, Trap, note_frames
+from stratavm.base.errors import MAX_TRAP_FRAMES, ExitError, GuestFrame, StackOverflow, StrataError, note_frames
 from stratavm.base.forms import Final, dataclass, field
 from stratavm.base.thrown import WasmException
 from stratavm.module.model import ConstExpr
@@ -97,11 +97,12 @@ class Budget(threading.local):
 
 @dataclass(slots=True, eq=False)
 class Program:
-    """An instance's code, bound function by function at the first call."""
+    """An instance's code, bound function by function at the first call. ``name`` is what frames call the module."""
 
     instance: InstanceLike
     budget: Budget
     fuel: bool = False
+    name: str = ""
     codes: dict[int, Code] = field(default_factory=dict)
     singles: dict[tuple[int, int, int], Single] = field(default_factory=dict)
 
@@ -174,14 +175,12 @@ def _run(code: Code, args: list[int]) -> list[int]:
         if code.index >= 0:  # a constant expression's is known to who asked for it
             frames.results = results
         return results
-    except Trap as trap:
-        trap.frames = (*trap.frames, *_describe(frames))[:MAX_TRAP_FRAMES]
-        raise
     except BaseException as error:
         if not isinstance(error, WasmException):
             budget.midway = error is not budget.theirs and not isinstance(error, (StrataError, MemoryError))
-        if not isinstance(error, ExitError):
-            note_frames(error, tuple(_describe(frames)), budget.entries == 1)
+        described = tuple(_describe(frames))
+        if described and not isinstance(error, ExitError):
+            note_frames(error, described, budget.entries == 1)
         raise
     finally:
         budget.theirs = None
@@ -360,5 +359,5 @@ def _describe(frames: list[Frame]) -> list[GuestFrame]:
         if code.index >= 0:
             module = code.program.instance.model
             position = code.flat.ops[frame.pc].position
-            described.append(GuestFrame(code.index, module.func_name(code.index), position, module.names.module or ""))
+            described.append(GuestFrame(code.index, module.func_name(code.index), position, code.program.name))
     return described

@@ -21,6 +21,7 @@ class OracleModule:
     valid: ValidModule
     budget: Budget
     fuel: bool = False
+    name: str = ""
     is_foreign: bool = False
 
     @property
@@ -35,7 +36,9 @@ class OracleModule:
 
     def attach(self, instance: InstanceLike) -> None:
         """Give an instance its program; functions are bound at their first call."""
-        instance.oracle = Program(instance, self.budget, self.fuel)
+        instance.oracle = Program(
+            instance, self.budget, self.fuel, self.valid.module.names.module or self.name or "module"
+        )
 
     def compile_all(self, threads: int, only: Sequence[int] | None = None) -> CompileCosts:
         """There is nothing to compile."""
@@ -96,4 +99,4 @@ class Oracle:
         self, valid: ValidModule, name: str = "", restore: Callable[[TierModule], None] = lambda code: None
     ) -> OracleModule:
         """Prepare a valid module; there is no code to restore."""
-        return OracleModule(valid, Budget(self.limits), self.fuel)
+        return OracleModule(valid, Budget(self.limits), self.fuel, name)
