@@ -465,12 +465,23 @@ def test_a_collection_inside_of_a_call_is_refused() -> None:
     assert seen == ["busy", "busy"]
 
 
+KINDS = (GuestPaused, NurserySized, GrowthAllowed, SlicesSpaced)
+"""By the kind of a note."""
+SAID = {
+    (GuestPaused, (0, 1, 2, 3)): ("took_ns", "wall_ns", "used_bytes", "live_bytes"),
+    (NurserySized, (0, 1, 4, 3)): ("before", "took_ns", "rate", "after"),
+    (GrowthAllowed, (0, 1, 2, 5)): ("live_bytes", "born", "rate", "allowed"),
+    (SlicesSpaced, (0, 1, 3, 4)): ("left", "rate", "runway", "between"),
+}
+"""What an event says of a note, and where it stands there."""
+
+
 def test_pauses_and_decisions_can_be_read_and_heard() -> None:
     """The journal has each with what it was made of, the metrics of store and engine count them, the bus tells them."""
     instance = made("jit1", GcConfig(generations=True, pause_us=10_000, journal_entries=1 << 16))
     engine, store, call = instance.store.engine, instance.store, instance.exports
     heard: dict[type, list[object]] = {}
-    for event in (GuestPaused, NurserySized, GrowthAllowed, SlicesSpaced):
+    for event in KINDS:
         heard[event] = []
         engine.bus.subscribe(event, heard[event].append)
     call["list"](100_000)
@@ -479,14 +490,13 @@ def test_pauses_and_decisions_can_be_read_and_heard() -> None:
         pass
     notes = store.gc_journal()
     assert store.gc_journal() == []
-    for kind, event in enumerate((GuestPaused, NurserySized, GrowthAllowed, SlicesSpaced)):
+    for kind, event in enumerate(KINDS):
         told = [note for note in notes if note[0] == kind]
         assert heard[event]
         assert len(told) >= len(heard[event])
-    pause = heard[GuestPaused][-1]
-    assert isinstance(pause, GuestPaused)
-    last = [note for note in notes if note[0] == 0][-1]
-    assert (pause.took_ns, pause.wall_ns, pause.used_bytes, pause.live_bytes) == last[2:6]
+    for (event, places), fields in SAID.items():
+        said, note = heard[event][-1], [note for note in notes if note[0] == KINDS.index(event)][-1]
+        assert [getattr(said, field) for field in fields] == [note[2 + place] for place in places]
     seen, whole = store.gc_metrics(), engine.metrics().gc
     assert seen is not None
     assert sum(seen.pauses.values()) == whole["pauses"] == len([note for note in notes if note[0] == 0])
