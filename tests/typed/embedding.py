@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from inspect import Signature, signature
 from pathlib import Path
+from typing import Any
 
 import stratavm
 from stratavm import (
@@ -14,6 +15,7 @@ from stratavm import (
     Engine,
     Func,
     Global,
+    GuestType,
     HostSpec,
     Instance,
     InstancePre,
@@ -175,6 +177,12 @@ def main(folder: Path) -> None:
     constant: Global = Global.new(store, I32, 1, mutable=False)
     own: Func = Func.from_callable(store, FuncType((I32,), (I32,)), twice)
     assert len(held) == constant.value == 1 and own(1) == 2
+    objects = Module("(module (type $p (struct)))", engine=Engine(features=Config().features | {"gc"}))
+    point: GuestType = objects.object_type("p")
+    with Store(objects.engine) as guests:
+        same = Func.from_callable(guests, FuncType((point, I32), (point,)), lambda thing, number: thing)
+        row: Sequence[Any] = point.new(guests)
+        assert same(row, 1) is row and len(row) == 0 and point.supertype is None
     try:
         stratavm.load('(module (func (export "f") unreachable))').exports.f()
     except Trap as trap:

@@ -23,7 +23,6 @@ REPORTED: Final = (errors.StrataError, OSError, ValueError, TypeError, OverflowE
 HINTS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (errors.ModuleLimit, "it takes a Config with larger limits, in Python, to load this"),
     (errors.DecodeError, "the file is damaged or not WebAssembly; `strata info FILE` shows how far it reads"),
-    (errors.ParseError, "fix the text at the place named"),
     (
         errors.ValidationError,
         "the producer of this module has a bug; `strata dump -f N FILE` shows function N, `strata print` all",

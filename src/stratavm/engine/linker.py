@@ -167,8 +167,9 @@ class Linker:
             except LinkError as error:
                 text = str(error).removeprefix(f"incompatible import type for {wanted.label}: ")
                 unknown = (wanted.module, wanted.name) not in self._items
-                alien = not unknown and not _is_importable(self._items[wanted.module, wanted.name])
-                problems.append(Problem(wanted, text, unknown, index, alien))
+                given = self._items.get((wanted.module, wanted.name))
+                alien = not unknown and not _is_importable(given)
+                problems.append(Problem(wanted, text, unknown, index, alien, given))
         return link_error(problems, len(module.model.imports), self._items)
 
     def _resolve(self, module: Module, wanted: Import) -> Binder:

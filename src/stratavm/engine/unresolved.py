@@ -63,6 +63,8 @@ JS_STRINGS: Final = (
     'externref may be a str: {"wasm:js-string": {"length": lambda text: len(text.encode("utf-16-le")) // 2}}'
 )
 
+SHORT: Final = 60
+"""Characters of a value that is shown as it is written."""
 JS_CONSTANT: Final = GlobalType(ref(EXTERN, nullable=False))
 JS_CONSTANTS: Final = "a string constant of JavaScript is such a global, whose value is the text that it is named by"
 
@@ -106,13 +108,14 @@ ABORT: Final = FuncType((I32, I32, I32, I32))
 @dataclass(frozen=True, slots=True)
 class Problem:
     """An import that does not fit: ``unknown`` if nothing is defined for it, ``alien`` if what is defined can never be
-    imported; ``text`` says the rest. ``index`` is the import's in ``Module.imports``."""
+    imported; ``text`` says the rest. ``index`` is the import's in ``Module.imports``, ``given`` what is defined."""
 
     wanted: Import
     text: str
     unknown: bool = False
     index: int = 0
     alien: bool = False
+    given: object = None
 
 
 def link_error(problems: list[Problem], imports: int, defined: Collection[tuple[str, str]]) -> LinkError:
@@ -148,7 +151,8 @@ def _hints(problems: list[Problem], defined: Collection[tuple[str, str]]) -> Ite
     said = set[str]()
     for problem in [p for p in problems if p.unknown or p.alien][:LISTED]:
         wanted, index = problem.wanted, problem.index
-        advice = _definitions(wanted, index) if problem.alien else _hints_for(wanted, index, defined, modules)
+        made = _definitions(wanted, index, problem.given)
+        advice = made if problem.alien else _hints_for(wanted, index, defined, modules)
         for line in advice:
             key = line.partition(":")[0] + wanted.kind if line.startswith(DEFINE) else line
             if key not in said:  # one example of a definition for each kind
@@ -177,9 +181,9 @@ def _hints_for(wanted: Import, index: int, defined: Collection[tuple[str, str]],
         yield from _definitions(wanted, index)
 
 
-def _definitions(wanted: Import, index: int) -> Iterator[str]:
-    """How to define something of the kind, and what that is for."""
-    yield _definition(wanted, index)
+def _definitions(wanted: Import, index: int, given: object = None) -> Iterator[str]:
+    """How to define something of the kind, and what that is for. ``given``: what somebody meant to be its value."""
+    yield _definition(wanted, index, given)
     if isinstance(wanted.type, GlobalType) and wanted.type == JS_CONSTANT:
         yield JS_CONSTANTS
 
@@ -199,15 +203,15 @@ def _origin(wanted: Import) -> str:
     return ""
 
 
-def _definition(wanted: Import, index: int) -> str:
+def _definition(wanted: Import, index: int, given: object) -> str:
     """How to define something of the kind."""
-    what = _maker(wanted.type, f"module.imports[{index}].type")
+    what = _maker(wanted.type, f"module.imports[{index}].type", given)
     if not (wanted.module + wanted.name).isprintable():
         return f"{DEFINE}: Linker.define(module, name, item); the item is {what}"
     return f'{DEFINE}: {{"{wanted.module}": {{"{wanted.name}": …}}}} as imports; the item is {what}'
 
 
-def _maker(type_: ExternType, place: str) -> str:
+def _maker(type_: ExternType, place: str, meant: object) -> str:
     """An expression that makes what fits. Types that have no name in Python are taken from their ``place``."""
     if isinstance(type_, MemoryType):
         page = "" if type_.page_shift == 16 else f", page_size={1 << type_.page_shift}"
@@ -223,16 +227,25 @@ def _maker(type_: ExternType, place: str) -> str:
         shown = type_name(type_.value)
         given = f'"{shown}"' if shown in BY_NAME else f"{place}.value"
         mutable = ", mutable=True" if type_.mutable else ""
-        made = f"stratavm.Global.new(store, {given}, {_example(type_.value)}{mutable})"
-        return f"{made} where {_said(type_.value)}" if kind(type_.value) == REF else made
+        made = f"stratavm.Global.new(store, {given}, {_example(type_.value, meant)}{mutable})"
+        return (
+            made
+            if isinstance(meant, str)
+            else f"{made} where {_said(type_.value)}"
+            if kind(type_.value) == REF
+            else made
+        )
     if isinstance(type_, TagType):
         shown = ", ".join(f'"{type_name(t)}"' for t in type_.type.params)
         return f"stratavm.Tag.new(store, [{shown}])"
     return "any callable"
 
 
-def _example(type_: ValType) -> str:
-    """An expression for some value of a type."""
+def _example(type_: ValType, meant: object) -> str:
+    """An expression for some value of a type: for what is ``meant``, where it is one and short."""
+    fits = type(meant) is str if heap(type_) == EXTERN else type(meant) in (int, float) and not is_ref(type_)
+    if fits:
+        return repr(meant) if len(repr(meant)) <= SHORT else "value"
     if kind(type_) == REF:
         return "'text'" if heap(type_) == EXTERN else "f" if abstract_of(heap(type_)) == FUNC else "thing"
     return "None" if is_ref(type_) else "0"

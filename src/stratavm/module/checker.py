@@ -600,8 +600,8 @@ FAULTS = {
 OF_OBJECTS = {
     F_KIND: lambda expected, found: (("a struct type", "an array type")[expected == TK_ARRAY], f"type {found}"),
     F_DEFAULT: lambda expected, found: ("fields and elements with a default", f"type {found}"),
-    F_PACKED: lambda expected, found: ("the row that ends with _s or _u", f"the plain one, for {T.type_name(found)}"),
-    F_UNPACKED: lambda expected, found: ("the plain row", f"the one that ends with _s or _u, for {T.type_name(found)}"),
+    F_PACKED: lambda expected, found: ("what ends with _s or _u", f"the plain instruction, for {T.type_name(found)}"),
+    F_UNPACKED: lambda expected, found: ("the plain instruction", f"what ends with _s or _u, for {T.type_name(found)}"),
     F_IMMUTABLE: lambda expected, found: ("a global that is mut", f"global {found}"),
     F_IMMUTABLE_FIELD: lambda expected, found: ("a field that is mut", f"field {found}"),
     F_IMMUTABLE_ARRAY: lambda expected, found: ("elements that are mut", f"type {found}"),

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from stratavm.base.budget import pause
 from stratavm.base.errors import ParseError
 from stratavm.base.forms import Final, dataclass, field
-from stratavm.base.words import did_you_mean
+from stratavm.base.words import did_you_mean, some
 from stratavm.module.lexer import RESERVED, Tokens, string_bytes
 from stratavm.module.parser_numbers import OutOfRange, is_number, parse_natural
 from stratavm.spec import types as t
@@ -155,8 +155,10 @@ class Cursor:
         if token[:1] == "$":
             index = space.ids.get(token)
             if index is None:
-                near = did_you_mean(token, space.ids)
-                raise self.source.error(self.i, f"unknown {SPACE_WORDS[space.kind]} {token}", hint=near)
+                hint = did_you_mean(token, space.ids)
+                if space.kind == "field" and not hint:  # of which there are few
+                    hint = f"fields: {some(space.ids)}" if space.ids else "none of its fields has a name"
+                raise self.source.error(self.i, f"unknown {SPACE_WORDS[space.kind]} {token}", hint=hint)
             self.i += 1
             return index
         return self.natural(32, f"an index or an identifier ({SPACE_WORDS[space.kind]})")

@@ -56,6 +56,20 @@ def validate(
     """
     if known and vouched and not unsure:
         return ValidModule(module, None, features, partial(_known, module, features, limits))
+    try:
+        return _validated(module, features, threads, limits, vouched, unsure)
+    except ValidationError as error:
+        with importing:
+            from stratavm.module.typewords import name_types
+
+        name_types(error, module)
+        raise
+
+
+def _validated(
+    module: Module, features: frozenset[str], threads: int, limits: Limits, vouched: bool, unsure: Sequence[int]
+) -> ValidModule:
+    """``validate``, whose errors have indices of types."""
     context = _checked_context(module, features, limits)
     context.declare(module.declared_funcs)
     bodies = Bodies(module, context, vouched)

@@ -198,10 +198,8 @@ def _check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any
         fits = extern_matches(given.type, wanted.type, store.runtime.types.matches)
     if not fits:
         with importing:
-            from stratavm.runtime.typenames import named
-        expected, found = named(describe(wanted.type), store, blueprint), named(describe(given.type), store)
-        alike = ": types of one name that differ, in their fields or in their groups" if expected == found else ""
-        raise LinkError(f"incompatible import type for {where}: expected {expected}, found {found}{alike}")
+            from stratavm.runtime.differing import told
+        raise LinkError(f"incompatible import type for {where}: {told(store, blueprint, wanted, given)}")
     return None
 
 

@@ -116,6 +116,13 @@ class TypeIds:
             pending.extend(self.supers.get(now, ()))
         return False
 
+    def structure(self, number: int) -> tuple | None:
+        """The key of a type by its id, and the ids of its group; None: it has an id of its own, or nobody uses it."""
+        group: Group = self.owners.get(number)
+        if group is None:
+            return None
+        return (group.key if len(group.ids) == 1 else group.key[group.ids.index(number)]), group.ids
+
     def _intern(self, types: object, used: UsedTypes) -> None:
         """Let somebody who uses a module's earlier types use the next group.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from _collections_abc import Callable, Sequence
 
-from stratavm.base.forms import Final, TypeAlias, dataclass, field
+from stratavm.base.forms import TYPE_CHECKING, Final, Protocol, TypeAlias, dataclass, field
 
 ValType: TypeAlias = int
 """A packed value type: ``I32`` … ``V128``, or ``ref(heap, nullable)``."""
@@ -141,12 +141,28 @@ def heap_name(h: HeapType) -> str:
     return HEAP_NAMES.get(h) or (str(h - CONCRETE) if h >= CONCRETE else f"{h:#x}" if h else "bot")
 
 
+if TYPE_CHECKING:
+
+    class TypeOfObjects(Protocol):
+        """What a host has for a type of guests' objects (``GuestType``): references to them, or null, to a store."""
+
+        def ref(self, *, nullable: bool = True) -> ValType:
+            """The value type of references to them."""
+
+
 @dataclass(frozen=True, slots=True)
 class FuncType:
     """``params -> results``."""
 
     params: tuple[ValType, ...] = ()
     results: tuple[ValType, ...] = ()
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, params: tuple[ValType | TypeOfObjects, ...] = (), results: tuple[ValType | TypeOfObjects, ...] = ()
+        ) -> None:
+            """A store makes value types of what is none yet."""
 
     def __repr__(self) -> str:
         return f"FuncType({self})"

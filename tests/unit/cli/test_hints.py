@@ -114,7 +114,7 @@ def test_a_config_with_larger_limits_loads_what_was_too_large():
 
 def test_every_hint_of_the_command_is_provoked_here():
     """A new row needs a test that follows it."""
-    plain = {errors.ParseError, errors.StackOverflow, FileNotFoundError}  # no command, no option: nothing to follow
+    plain = {errors.StackOverflow, FileNotFoundError}  # no command, no option: nothing to follow
     followed = {
         errors.ModuleLimit,
         errors.DecodeError,

@@ -77,14 +77,85 @@ def test_a_global_of_references_shows_what_it_has(instance):
 @pytest.mark.parametrize("kind", IMPORTS)
 @pytest.mark.parametrize("name", ["other", "point"])
 def test_an_import_of_another_type_is_named(instance, kind, name):
-    """Where both have one name, it is said that they differ."""
+    """And what the two differ in, which names may not tell."""
     text = f"(module (type ${name} (struct (field i64))) {IMPORTS[kind].replace('other', name)})"
     exports = {export.name: instance.exports[export.name] for export in instance.module.exports}
     with pytest.raises(LinkError) as caught:
         stratavm.load(text, {"a": exports}, store=instance.store)
     said = str(caught.value)
     assert f"(ref null ${name})" in said and "(ref null $point)" in said and "#" not in said
-    assert ("types of one name that differ" in said) == (name == "point" and kind != "func")
+    differ = f": field 0 of the expected type ${name} is i64, of the found type $point (mut i32)"
+    assert said.partition("\n")[0].endswith(differ) == (kind != "func")  # it has another signature
+
+
+A = '(func $f (export "f") (param (ref null $a)) (unreachable))'
+DIFFERENCES = {
+    "(type $a (struct (field i32)))": {
+        "(type $b (array i32))": "the expected type $b is an array, the found type $a a struct",
+        "(type $b (struct (field i32 i32)))": "the expected type $b has 2 fields, the found type $a has 1",
+        "(type $b (sub (struct (field i32))))": "the expected type $b is open, the found type $a is final",
+        "(type $b (struct (field (ref null any))))": (
+            "field 0 of the expected type $b is anyref, of the found type $a i32"
+        ),
+        "(rec (type $b (struct (field i32))) (type (struct)))": (
+            "they differ only in the groups (rec …) in which they are"
+        ),
+        "(rec (type $b (func)) (type (func)))": "the expected type $b is a function, the found type $a a struct",
+        "(type $c (sub (struct))) (type $b (sub final $c (struct (field i32))))": (
+            "the expected type $b is declared below another one, the found type $a is declared below no other one"
+        ),
+    },
+    "(type $in (array (mut i8))) (type $a (struct (field i32 (ref $in))))": {
+        "(type $on (array (mut i16))) (type $b (struct (field i32 (ref $on))))": (
+            "the element of the expected type $on is (mut i16), of the found type $in (mut i8)"
+        ),
+        "(type $b (struct (field i32 (ref null array))))": "field 1 of the expected type $b is arrayref, of the found",
+        "(type $b (struct (field i32 (ref array))))": "field 1 of the expected type $b is (ref array), of the found",
+    },
+    "(type $in (func (param i32))) (type $a (struct (field (ref $in))))": {
+        "(type $on (func (result i32))) (type $b (struct (field (ref $on))))": "",
+    },
+    "(rec (type $a (struct (field (ref null $a)))))": {
+        "(rec (type $b (struct (field (ref null $b) i64))))": (
+            "the expected type $b has 2 fields, the found type $a has 1"
+        ),
+    },
+    "(rec (type $in (func (param (ref null $a)))) (type $a (struct (field (ref $in)))))": {
+        "(rec (type $on (func (result (ref null $b)))) (type $b (struct (field (ref $on)))))": (
+            "the expected type $on is func [] -> [(ref null $b)], the found type $in is func [(ref null $a)] -> []"
+        ),
+    },
+}
+"""What is said of an import by the type that is found, and by the one that is expected."""
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "words"), [(found, *row) for found, rows in DIFFERENCES.items() for row in rows.items()]
+)
+def test_what_two_types_differ_in_is_said(found: str, wanted: str, words: str) -> None:
+    """The nearest of it, in them or in types that they refer to; functions of numbers have no more to be said."""
+    store = Store(Engine(features=DEFAULT | {"gc"}))
+    made = stratavm.load(f"(module {found} {A})", store=store).exports
+    text = f'(module {wanted} (import "a" "f" (func (param (ref null $b)))))'
+    with pytest.raises(LinkError) as caught:
+        stratavm.load(text, {"a": {"f": made.f}}, store=store)
+    line = str(caught.value).partition("\n")[0]
+    head = "expected func [(ref null $b)] -> [], found func [(ref null $a)] -> []"
+    assert head in line
+    assert line.partition(head)[2].startswith(f": {words}" if words else "")
+    assert bool(words) == (": " in line.partition(head)[2])
+
+
+def test_a_search_for_what_differs_ends() -> None:
+    """However many types refer to each other."""
+    names = range(3000)
+    rows = "".join(f"(type $t{i} (struct (field (ref null $t{i + 1}))))" for i in names)
+    text = f"(module (rec {rows} (type $t3000 (struct (field WHAT)))) (type $a (struct (field (ref null $t0)))) MORE)"
+    store = Store(Engine(features=DEFAULT | {"gc"}))
+    made = stratavm.load(text.replace("WHAT", "i32").replace("MORE", A), store=store).exports
+    wanted = text.replace("WHAT", "i64").replace("MORE", '(import "a" "f" (func (param (ref null $a))))')
+    with pytest.raises(LinkError, match=r"types of one name that differ$"):
+        stratavm.load(wanted, {"a": {"f": made.f}}, store=store)
 
 
 def test_types_without_a_name_have_an_index():

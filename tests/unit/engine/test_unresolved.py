@@ -254,6 +254,26 @@ def test_a_missing_global_says_what_makes_one(type, said):
     assert said in error.hint
 
 
+@pytest.mark.parametrize(
+    ("type", "given", "said"),
+    [
+        ("externref", "hi", """Global.new(store, "externref", 'hi')"""),
+        ("(mut externref)", "hi", """Global.new(store, "externref", 'hi', mutable=True)"""),
+        ("(ref extern)", "hi", ".type.value, 'hi')"),
+        ("externref", "x" * 100, 'Global.new(store, "externref", value)'),
+        ("externref", 5, 'Global.new(store, "externref", None)'),
+        ("i32", 7, 'Global.new(store, "i32", 7)'),
+        ("f64", 0.5, 'Global.new(store, "f64", 0.5)'),
+        ("i32", "hi", 'Global.new(store, "i32", 0)'),
+        ("funcref", 7, 'Global.new(store, "funcref", None)'),
+    ],
+)
+def test_what_somebody_meant_is_the_value_of_the_global_to_define(type, given, said):
+    """Who pastes the hint has it."""
+    error = refused(f'(module (import "m" "g" (global {type})))', {"m": {"g": given}})
+    assert said in error.hint
+
+
 def test_a_text_for_a_string_constant_of_javascript():
     """And anything else that nobody can import: the hint has the import's own index."""
     text = """(module
@@ -261,7 +281,7 @@ def test_a_text_for_a_string_constant_of_javascript():
       (import "_" "there" (global (ref extern))))"""
     error = refused(text, {"env": {"f": lambda: None}, "_": {"hello": "hello", "there": None}})
     assert "hello: its definition is of type str, which cannot be imported" in str(error)
-    assert "stratavm.Global.new(store, module.imports[1].type.value, 'text')" in error.hint
+    assert "stratavm.Global.new(store, module.imports[1].type.value, 'hello')" in error.hint
     assert "string constant of JavaScript" in error.hint and "imports[2]" not in error.hint
     error = refused('(module (import "m" "t" (table 1 funcref)))', {"m": {"t": 5}})
     assert "stratavm.Table.new(store" in error.hint and "JavaScript" not in error.hint

@@ -229,16 +229,38 @@ def test_an_instruction_of_a_thousand_fields_does_not_take_a_second_each() -> No
     [
         (
             "(func (param (ref $b)) (drop (struct.get $b 0 (local.get 0))))",
-            "expected the row that ends with _s or _u, found the plain one, for i8",
+            "expected what ends with _s or _u, found the plain instruction, for i8",
         ),
         (
             "(func (param (ref $n)) (drop (struct.get_s $n 0 (local.get 0))))",
-            "expected the plain row, found the one that ends with _s or _u, for i32",
+            "expected the plain instruction, found what ends with _s or _u, for i32",
         ),
         ("(func (param (ref $n)) (struct.set $n 0 (local.get 0) (i32.const 1)))", "expected a field that is mut"),
         (
             "(func (param (ref $a)) (array.set $a (local.get 0) (i32.const 1) (i32.const 1)))",
-            "expected elements that are mut, found type 2",
+            "expected elements that are mut, found type $a",
+        ),
+        ("(func (param (ref null $n)) (result (ref $n)) (local.get 0))", "expected (ref $n), found (ref null $n))"),
+        ("(func (result (ref 0)) (ref.null 1))", "expected (ref $b), found (ref null $n))"),
+        ("(type (struct)) (func (result (ref 3)) (ref.null 3))", "expected (ref 3), found (ref null 3))"),
+        ("(type $s (sub $n (struct)))", "expected a supertype that is not final, found type $n, which is final)"),
+        ("(type $f (func)) (func (drop (struct.new_default $f)))", "expected a struct type, found type $f)"),
+        ("(global (ref $n) (ref.null $n))", "expected (ref $n), found (ref null $n))"),
+        (
+            "(type $p (struct (field $x i32) (field $y i32))) (func (drop (struct.get $p $z (unreachable))))",
+            "\n  fields: $x, $y",
+        ),
+        (
+            "(type $p (struct (field $left i32) (field $top i32))) (func (drop (struct.get $p $y (unreachable))))",
+            "\n  fields: $left, $top",
+        ),
+        (
+            "(type $p (struct (field $left i32) (field $top i32))) (func (drop (struct.get $p $lef (unreachable))))",
+            "did you mean '$left'",
+        ),
+        (
+            "(type $p (struct (field i32))) (func (drop (struct.get $p $x (unreachable))))",
+            "none of its fields has a name",
         ),
         ("(global $g i32 (i32.const 1)) (func (global.set $g (i32.const 1)))", "a global that is mut, found global 0"),
         ("(type (struct (filed i32)))", "did you mean 'field'"),
