@@ -6,6 +6,7 @@ benches of the heap alone; no engine has one.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.heap.heap import Heap, heap_new, range_noted, write_noted
 from cython.cimports.stratavm.heap.mark import mark_range, note_handle, scan_words
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
@@ -52,6 +53,7 @@ class Exerciser:
         if size > LARGE or found + room > window.end:
             return cython.cast(uint64_t, heap_new(state, type_id, length, size))
         window.next = found + room
+        memset(cython.cast(cython.p_void, found), 0, room)
         cython.cast(cython.pointer(uint64_t), found)[0] = type_id | cython.cast(uint64_t, length) << 32
         return found
 

@@ -7,6 +7,7 @@ Whoever allocates says where roots are (``visit_t``); besides these, what the ho
 import cython
 from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.events.core import Source
 from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, collect_new, finish, go_on, keep_new
 from cython.cimports.stratavm.heap.mark import note_range, note_rewritten, note_write
@@ -369,6 +370,8 @@ def heap_new(state, type_id, length, size):
         if room == cython.NULL:
             room = room_after_all(state, size)
         if room != cython.NULL:
+            if size <= LARGE:
+                memset(room, 0, size)
             header = cython.cast(cython.pointer(uint32_t), room)
             header[0], header[1] = type_id, length
             if state.always:
@@ -382,7 +385,7 @@ def heap_new(state, type_id, length, size):
 @cython.nogil
 @cython.exceptval(check=False)
 def is_ready(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether an allocation has a hole that is zeroed, and nothing to do before."""
+    """Whether an allocation has a hole ahead, and nothing to do before."""
     return state.n_ready != 0 and not will_collect(state)
 
 
@@ -412,6 +415,7 @@ def made_at_next(
 ) -> cython.p_char:
     """A new object where the window has room for it."""
     header: cython.pointer(uint32_t) = cython.cast(cython.pointer(uint32_t), state.window.next)
+    memset(header, 0, size)
     header[0], header[1] = type_id, length
     state.window.next += size
     return cython.cast(cython.p_char, header)
@@ -445,7 +449,7 @@ def room_after_all(state: cython.pointer(HeapState), size: uint64_t) -> cython.p
 @cython.nogil
 @cython.exceptval(check=False)
 def found_room(state: cython.pointer(HeapState), size: uint64_t) -> cython.p_char:
-    """Zeroed room, or NULL."""
+    """Room, or NULL; that of a large object is zeroed."""
     turn(state, AT_LARGE if size > LARGE else AT_HOLES)
     return large_room(state, size) if size > LARGE else room_for(state, size, False)
 

@@ -228,7 +228,7 @@ def note_hole(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) 
 @cython.nogil
 @cython.exceptval(check=False)
 def get_ready(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) -> cython.bint:
-    """A hole is zeroed, to be handed out; false where there is no memory to note it."""
+    """A hole is to be handed out, with what is in it; false where there is no memory to note it."""
     if not note_hole(state, start, end):
         return False
     block: uint32_t = start >> (BLOCK_SHIFT - GRANULE_SHIFT)
@@ -236,10 +236,8 @@ def get_ready(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) 
     size: uint64_t = cython.cast(uint64_t, end - start) << GRANULE_SHIFT
     state.holes[state.n_holes - 1].before = state.fresh[block]
     state.fresh[block] = state.n_holes
-    if not state.zeroed[block]:
-        if state.poison:
-            state.damaged += touched(begin, size)
-        memset(begin, 0, size)
+    if state.poison and not state.zeroed[block]:
+        state.damaged += touched(begin, size)
     memset(state.side + start, 0, end - start)
     state.zeroed[block] = 0
     state.allocated += size
@@ -436,7 +434,7 @@ def holes_passed(state: cython.pointer(HeapState)) -> uint64_t:
 
 
 def room_for(state, size, soon):
-    """Zeroed room for an object of up to LARGE bytes that the window has no room for, or NULL; ``soon``: in a few
+    """Room for an object of up to LARGE bytes that the window has no room for, or NULL; ``soon``: in a few
     microseconds, or NULL."""
     window: cython.pointer(HeapWindow) = state.window
     wanted: uint32_t = cython.cast(uint32_t, size) >> GRANULE_SHIFT

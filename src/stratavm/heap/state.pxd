@@ -62,7 +62,7 @@ cdef enum:                           # what a pause is spent on
     AT_NEW = 1                       # new objects, and words of old ones that were noted
     AT_OLD = 2                       # all that is reachable, or a slice of it
     AT_FREEING = 3                   # what was not reached is free
-    AT_HOLES = 4                     # a hole is looked for and zeroed
+    AT_HOLES = 4                     # a hole is looked for
     AT_LARGE = 5                     # a large object has its blocks
     AT_CLEANING = 6                  # side bytes with old numbers are cleared
     AT_GIVING = 7                    # pages go back to the kernel
@@ -105,7 +105,7 @@ cdef struct TypeTable:
 
 cdef struct HeapWindow:              # what machine code has of a heap
     uint64_t next                    # where the next object begins
-    uint64_t end                     # of the zeroed hole
+    uint64_t end                     # of the hole; in it lies what was there before
     uint64_t side                    # the side byte of an object is at (address >> 4) + side
 
 cdef struct Hole:                    # handed out since the last collection
@@ -164,7 +164,7 @@ cdef struct HeapState:
     uint32_t room_holes
     uint32_t hole                    # of the window + 1
     uint32_t hole_aside              # of ``aside`` + 1
-    uint32_t ready                   # holes in a row that were zeroed ahead, for the window: the first of them + 1
+    uint32_t ready                   # holes in a row that were found ahead, for the window: the first of them + 1
     uint32_t n_ready
     uint32_t n_stack
     uint32_t most_stack

@@ -200,7 +200,7 @@ class Verifier:
 
     @cython.cfunc
     def fresh(self, number: uint32_t) -> object:
-        """A hole that was handed out: objects without gaps, then zeros."""
+        """A hole that was handed out: objects without gaps, then nothing that anybody wrote."""
         state: cython.pointer(HeapState) = self.state
         hole: cython.pointer(Hole) = state.holes + number
         at: uint32_t = hole.start
@@ -221,9 +221,9 @@ class Verifier:
             self.begins(at, size)
             at += size
         words: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), header_at(state, at))
-        for step in range((hole.end - at) * 2):
-            if words[step]:
-                self.found.append(f"a fresh hole that ends at granule {hole.end} is not zero behind its objects")
+        for step in range((hole.end - at) * 2 if state.poison else 0):
+            if words[step] != words[0] or words[step] not in (0, SPOILED):
+                self.found.append(f"a fresh hole that ends at granule {hole.end} was written to behind its objects")
                 break
         return None
 

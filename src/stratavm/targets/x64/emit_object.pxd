@@ -10,6 +10,7 @@ cdef class ObjectEmitter(ValueEmitter):
     cdef int note(self, MInst* inst, MOperand* ops) except -1 nogil
     cdef int cold_note(self, Cold* c) except -1 nogil
     cdef int new_object(self, MInst* inst, MOperand* ops) except -1 nogil
+    cdef int clear(self, uint32_t object_, uint32_t size) except -1 nogil
     cdef int end_of(self, MInst* inst, uint32_t object_, uint32_t length) except -1 nogil
     cdef int cold_new(self, Cold* c) except -1 nogil
     cdef Mem noted(self, Cold* c) noexcept nogil

@@ -13,6 +13,7 @@ from cython.cimports.stratavm.contract._gen_layout import (
 )
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, TYPE_MASK, UNLOGGED
 from cython.cimports.stratavm.targets.x64._gen_encodings import (
+    MOP_ADD_RI,
     MOP_ADD_RM,
     MOP_AND_RI,
     MOP_CALL_M,
@@ -25,6 +26,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_MOV_RI,
     MOP_MOV_RM,
     MOP_MOV_RR,
+    MOP_MOVUPS_MR,
     MOP_OR_RI,
     MOP_PUSH_R,
     MOP_SHL_RI,
@@ -36,12 +38,14 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     R15,
     RIP,
     RSP,
+    XMM15,
 )
 from cython.cimports.stratavm.targets.x64.emit_values import COLD_IS, COLD_NEW, COLD_NOTE, NOTHING_HELD
 from cython.cimports.stratavm.targets.x64.encoder import NO_REG, Mem, based, indexed
 from cython.cimports.stratavm.targets.x64.pseudo import (
     CC_A,
     CC_AE,
+    CC_B,
     CC_E,
     CC_L,
     CC_NE,
@@ -67,6 +71,8 @@ from stratavm.spec import types as T
 
 GRANULE = cython.declare(int32_t, 1 << GRANULE_SHIFT)
 LENGTH = cython.declare(int32_t, 4)  # where an array's length is
+HEADER = cython.declare(int32_t, 8)  # bytes
+MOST_CLEARED = cython.declare(uint32_t, 128)  # bytes of an object whose zeros are written one after the other
 ARRAY_BIT = cython.declare(int64_t, T.ARRAY_ID)  # of a canonical id: it is an array's
 
 
@@ -122,7 +128,34 @@ class ObjectEmitter(ValueEmitter):
             emit_rm(self.b, MOP_MOV_MR, 8, R11, based(object_, 0))  # no elements
             if count:
                 emit_mi(self.b, MOP_MOV_MI, 4, based(object_, LENGTH), cython.cast(int32_t, count))
+        if length != NO_REG:
+            self.clear(object_, MOST_CLEARED + 1)
+        elif inst.cc:
+            self.clear(object_, size)
         return self.b.bind(self.colds[self.n_colds - 1].back)
+
+    def clear(self, object_, size):
+        """Zeros behind the header of a new object of so many bytes, by xmm15; in a loop up to the end of what is handed
+        out, which is its own, where they are many or not known."""
+        at: uint32_t = GRANULE
+        first: uint32_t
+        emit_mi(self.b, MOP_MOV_MI, 8, based(object_, HEADER), 0)
+        if size > GRANULE:
+            self.forget(XMM15)
+        if size <= MOST_CLEARED:
+            while at < size:
+                emit_rm(self.b, MOP_MOVUPS_MR, 16, XMM15, based(object_, at))
+                at += GRANULE
+            return 0
+        first = self.b.label_block(2)
+        emit_rr(self.b, MOP_MOV_RR, 8, R11, object_)
+        emit_jmp(self.b, first + 1)
+        self.b.bind(first)
+        emit_rm(self.b, MOP_MOVUPS_MR, 16, XMM15, based(R11, 0))
+        self.b.bind(first + 1)
+        emit_ri(self.b, MOP_ADD_RI, 8, R11, GRANULE)
+        emit_rm(self.b, MOP_CMP_RM, 8, R11, based(R15, EXEC_HEAP_NEXT))
+        return emit_jcc(self.b, CC_B, first)
 
     def end_of(self, inst, object_, length):
         """r11 = where an array of so many elements ends, as objects do: at a granule."""

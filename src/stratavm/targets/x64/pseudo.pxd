@@ -33,8 +33,9 @@ cdef enum Pseudo:
     P_CHANGE           # D rax: what was there, U operand (late), T; an address as behind P_VIA, of late uses; the high half of
                        # imm = row of the operation in registers; aux = kind: until nobody came between
     P_NOTE             # the write barrier: U object, a scaled index as behind P_VIA, disp: a reference there is about to change
-    P_NEW              # D: a new object of zeros; aux = type index; imm = its bytes, a multiple of 16, and in the upper half its
-                       # elements. Or with U (late): so many elements, cc = log2 of their width; imm = bytes before them and the most
+    P_NEW              # D: a new object; aux = type index; imm = its bytes, a multiple of 16, and in the upper half its elements;
+                       # cc = whether it is of zeros, else of what was there. Or with U (late): so many elements, all zero, cc =
+                       # log2 of their width; imm = bytes before them and the most
     P_IS               # flags: equal if U, a reference, is of a type, and with IS_OPEN T, T; imm = type index; cc = IS_* bits; aux =
                        # pool offset of the least address of an object
     P_VIA = 0x800      # + row number: r11 = [r14 + low half of imm]; the row with base r11, an index operand unless scale is 0xFF,

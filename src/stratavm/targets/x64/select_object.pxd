@@ -28,12 +28,13 @@ cdef class ObjectSelector(AtomicSelector):
     cdef int field(self, uint32_t n, bint write) except -1 nogil
     cdef int element(self, uint32_t n, bint write) except -1 nogil
     cdef int length(self, uint32_t n) except -1 nogil
-    cdef int new(self, uint32_t n, uint64_t size, uint32_t length) except -1 nogil
+    cdef int new(self, uint32_t n, uint64_t size, uint32_t length, bint zeros) except -1 nogil
     cdef bint is_zeroed(self, uint32_t node) noexcept nogil
     cdef int new_of_length(self, uint32_t n, ValuePlace* place, uint32_t length) except -1 nogil
     cdef int ask_for(self, uint32_t n, uint32_t length) except -1 nogil
     cdef int new_array(self, uint32_t n, bint filled) except -1 nogil
     cdef int put(self, uint32_t n, uint32_t node, ValuePlace* place, uint32_t at) except -1 nogil
+    cdef int clear(self, uint32_t reference, uint32_t bytes, uint32_t offset) except -1 nogil
     cdef int make(self, uint32_t n) except -1 nogil
     cdef int ask(self, uint32_t n) except -1 nogil
     cdef bint is_inline(self, uint32_t node) noexcept nogil

@@ -80,6 +80,7 @@ from cython.cimports.stratavm.targets.x64._gen_encodings import (
     MOP_CMP_RI,
     MOP_CMP_RM,
     MOP_LEA_RM,
+    MOP_MOV_MI,
     MOP_MOV_RM,
     MOP_MOV_RR,
     MOP_MOVSX8_RM,
@@ -358,12 +359,14 @@ class ObjectSelector(AtomicSelector):
         reference: uint32_t = self.not_null(self.ssa.args[self.ssa.nodes[n].b], TRAP_NULL_ARRAY)
         return self.load_value(n, 4, reference, NO_VREG, 0, LENGTH) if self.uses[n] else 0
 
-    def new(self, n, size, length):
-        """A new object of zeros, of so many bytes and elements: inline where the window may have room for it."""
+    def new(self, n, size, length, zeros):
+        """A new object of so many bytes and elements, of ``zeros`` or of what was there before: inline where the window
+        may have room for it."""
         if size > LARGE:
             return self.ask_for(n, self.constant(length, T_I64))
         self.pseudo(P_NEW, 8, MI_EFFECT | MI_FLAGS_DEF)
         self.m.last().aux = self.immediate(n, 0)
+        self.m.last().cc = zeros
         self.m.last().imm = (size + 15) & ~cython.cast(uint64_t, 15) | cython.cast(uint64_t, length) << 32
         self.m.operand(self.define(n), R_DEF, C_REG, 0)
         return 0
@@ -405,18 +408,19 @@ class ObjectSelector(AtomicSelector):
         count = self.const_bits(length)
         if not zeros and count > MOST_FILLED:
             return self.ask(n)
-        self.new(n, place.offset + place.reg * count, cython.cast(uint32_t, count))
+        self.new(n, place.offset + place.reg * count, cython.cast(uint32_t, count), zeros)
         for i in range(0 if zeros else cython.cast(uint32_t, count)):
             self.put(n, self.ssa.args[at.b], place, i)
         return 0
 
     def is_zeroed(self, node):
-        """Whether a value is all zeros, as a new object is: it need not be written."""
+        """Whether a value is all zeros."""
         return is_const(self.ssa, node) and self.const_bits(node) == 0
 
     def make(self, n):
-        """``struct.new`` and ``array.new_fixed``: the operands go into an object of zeros. Nothing between collects, so
-        that these stores need no barrier."""
+        """``struct.new`` and ``array.new_fixed``: the operands go into a new object, all of them, since it has what was
+        there before. Nothing between collects, so that these stores need no barrier, nor traps or polls: a stale word
+        of the stack may name the object later."""
         at: cython.pointer(Node) = cython.address(self.ssa.nodes[n])
         type: uint32_t = self.immediate(n, 0)
         place: cython.pointer(ValuePlace) = self.plan.places + self.plan.types[type].first
@@ -424,19 +428,28 @@ class ObjectSelector(AtomicSelector):
         fixed: cython.bint = at.op == OP_ARRAY_NEW_FIXED
         if fixed and at.c > MOST_FIXED_ELEMENTS:
             return self.ask(n)
-        self.new(n, self.plan.types[type].size + (place.reg * at.c if fixed else 0), at.c if fixed else 0)
+        bytes: uint64_t = self.plan.types[type].size + (place.reg * at.c if fixed else 0)
+        self.new(n, bytes, at.c if fixed else 0, at.op == OP_STRUCT_NEW_DEFAULT)
         for i in range(at.c):
             self.put(n, self.ssa.args[at.b + i], place if fixed else place + i, i if fixed else 0)
         return 0
 
     def put(self, n, node, place, at):
         """The first value of a field of a new object, or of an element."""
+        offset: uint32_t = place.offset + place.reg * at
         if self.is_zeroed(node):
-            return 0
+            return self.clear(self.define(n), place.reg, offset)
         value: uint32_t = self.value(node)
-        return self.save_value(
-            self.ssa.nodes[node].type, place.reg, value, self.define(n), NO_VREG, 0, place.offset + place.reg * at
-        )
+        return self.save_value(self.ssa.nodes[node].type, place.reg, value, self.define(n), NO_VREG, 0, offset)
+
+    def clear(self, reference, bytes, offset):
+        """Zeros into a field of a new object, or into an element."""
+        at: uint32_t
+        for at in range(0, bytes, 8):
+            self.row(MOP_MOV_MI, min(bytes, 8), NO_VREG, NO_VREG, NO_VREG)
+            row_address(self.m, reference, NO_VREG, 0, offset + at)
+            self.m.last().flags |= MI_EFFECT
+        return 0
 
     def ask(self, n):
         """A row of objects: the runtime does it."""
