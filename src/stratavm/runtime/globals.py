@@ -160,6 +160,7 @@ def put(variable: Global, value: object) -> cython.int:
     may run whatever collects."""
     store: Store = variable.store
     pins: cython.int = 1 if variable.holds_handles else 0  # what makes a number of a value may collect
+    store.check_entry()  # before anything of the value's runs, and behind it
     store.pinned += pins
     try:
         variable.bits = to_raw_alone(variable.type.value, value, store)

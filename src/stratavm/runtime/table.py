@@ -364,6 +364,7 @@ class Table:
 
     def __setitem__(self, index: object, value: object) -> None:
         index = within(self, index)
+        self.store.check_entry()  # before anything of the value's runs, and behind it
         self.store.pinned += 1  # until the table has it, its handle lies nowhere
         try:
             self.set(index, to_raw_alone(self.declared.element, value, self.store))

@@ -423,6 +423,20 @@ def test_what_says_nothing_of_its_type_is_a_number():
     assert stratavm.load(text).exports.f(Odd()) == 2.0
 
 
+def test_what_is_no_number_after_all_is_refused_by_what_is_expected():
+    """As an array of NumPy, which has ``__index__`` and says only when it is asked that it is none."""
+
+    class Odd:
+        def __index__(self):
+            raise TypeError("only integer scalar arrays can be converted to a scalar index")
+
+    for type_ in ("eqref", "i31ref", "i32"):
+        text = f'(module (func (export "f") (param {type_})))'
+        name = {"i31ref": "i31"}.get(type_, type_)
+        with pytest.raises(TypeError, match=rf"expected {name}, got Odd$"):
+            stratavm.load(text, features=stratavm.Config().features | {"gc"}).exports.f(Odd())
+
+
 def test_a_number_of_another_library_is_a_number():
     """As it is, whatever it thinks of comparisons."""
 

@@ -17,7 +17,8 @@ SOURCE = """(module
   (type $point (struct (field $x (mut i32)) (field $next (mut (ref null $point)))))
   (type $row (array (mut i32)))
   (memory (export "memory") 1 2)
-  (table (export "functions") 2 4 funcref) (table (export "points") 2 4 (ref null $point))
+  (table (export "numbers") 2 4 i31ref) (table (export "functions") 2 4 funcref)
+  (table (export "points") 2 4 (ref null $point))
   (global (export "number") (mut i32) (i32.const 1)) (global (export "root") (mut (ref null $point)) (ref.null $point))
   (tag (export "tag") (param i32))
   (func (export "point") (result (ref $point)) (struct.new_default $point))
@@ -36,6 +37,9 @@ USES = {
     "setting a slice of bytes": lambda it: it.row.__setitem__(slice(None), memoryview(bytes(12)).cast("i")),
     "len": lambda it: len(it.row),
     "iter": lambda it: list(it.row),
+    "reversed": lambda it: list(reversed(it.row)),
+    "index": lambda it: it.row.index(0),
+    "count": lambda it: it.row.count(0),
     "tobytes": lambda it: it.row.tobytes(),
     "a view": lambda it: memoryview(it.row),
     "new struct": lambda it: it.point.type.new(it.store),
@@ -104,6 +108,31 @@ def elsewhere(uses: dict[str, Any], world: SimpleNamespace) -> dict[str, str]:
     thread.join(60)
     assert said.keys() == uses.keys()  # else one of them raised something else, or never came back
     return said
+
+
+def test_no_value_is_looked_at_in_another_thread() -> None:
+    """What is refused runs nothing before that: a value may have code of its own."""
+    looked = []
+
+    class Number:
+        def __index__(self) -> int:
+            looked.append(threading.current_thread())
+            return 1
+
+    uses = {
+        "new": lambda it: it.row.type.new(it.store, [Number()]),
+        "element": lambda it: it.row.__setitem__(0, Number()),
+        "slice": lambda it: it.row.__setitem__(slice(None), [Number()] * 3),
+        "global": lambda it: setattr(it.exports.number, "value", Number()),
+        "table": lambda it: it.exports.numbers.__setitem__(0, Number()),
+        "growth": lambda it: it.exports.numbers.grow(1, Number()),
+    }
+    world = made(thread_bound=True)
+    assert all("bound to the thread" in words for words in elsewhere(uses, world).values())
+    assert looked == []
+    for use in uses.values():
+        use(world)
+    assert len(looked) == 8
 
 
 def test_whatever_is_done_in_another_thread_is_refused() -> None:
