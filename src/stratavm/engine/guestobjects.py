@@ -909,7 +909,8 @@ def same_bytes(shape: GuestType, values: object) -> object:
         view: object = memoryview(values)
     except (TypeError, BufferError, ValueError):  # it has no bytes, or none that buffers have: it goes item by item
         return None
-    if view.ndim != 1 or not view.c_contiguous or view.format not in LIKE[code] or view.itemsize != shape.element:
+    form: str = view.format.lstrip("@=<")  # of this machine's order of bytes, as what ctypes has says
+    if view.ndim != 1 or not view.c_contiguous or form not in LIKE[code] or view.itemsize != shape.element:
         return None
     return view
 

@@ -37,15 +37,20 @@ class Handles:
             self.suspects.discard(found)
             self.exceptions.discard(found)  # a host has it from here on
             return found
-        if self.free:
-            found = self.free.pop()
-            self.things[found - 1] = thing
-        else:
-            if len(self.things) >= limit:
-                raise too_many(self.things, self.exceptions)
-            self.things.append(thing)
-            found = len(self.things)
-        self.numbers[id(thing)] = found
+        if not self.free and len(self.things) >= limit:
+            raise too_many(self.things, self.exceptions)
+        key: object = id(thing)
+        found = self.free[len(self.free) - 1] if self.free else len(self.things) + 1
+        self.numbers[key] = found
+        try:  # where there is no memory the tables are as they were
+            if self.free:
+                self.free.pop()
+                self.things[found - 1] = thing
+            else:
+                self.things.append(thing)
+        except BaseException:
+            del self.numbers[key]
+            raise
         self.used += 1
         return found
 
@@ -104,7 +109,7 @@ class Handles:
         free: set = set(self.free)
         unheld: set = {h for h in range(1, len(self.things) + 1) if h not in held and h not in free}
         gone: list = sorted(unheld & self.suspects, reverse=True)
-        dropped: list = [self.things[h - 1] for h in gone]
+        dropped: list = named_by(self, gone)
         suspects: set = unheld.difference(gone)
         # All that may run others, or the collector; from here on nothing does.
         if self.suspects is not before:
@@ -113,12 +118,7 @@ class Handles:
             if h not in before:  # somebody has asked for it meanwhile
                 return []
         self.suspects = suspects
-        for h in gone:
-            del self.numbers[id(self.things[h - 1])]
-            self.things[h - 1] = None
-        self.free.extend(gone)
-        self.used -= len(gone)
-        self.exceptions.difference_update(gone)
+        del dropped[free_all(self, gone) :]
         self.collect_at = max(FEW, 2 * self.used)
         return dropped
 
@@ -129,16 +129,43 @@ class Handles:
         return [h for h in range(n, 0, -1) if not marks[h] and h in self.exceptions]
 
     def forget_exceptions(self, gone, things):
-        """Free exnrefs of these exceptions, which the caller drops last. Runs nothing of Python's."""
-        for h in gone:
-            self.things[h - 1] = None
-        for thing in things:
-            self.numbers.pop(id(thing))
-        self.free.extend(gone)
-        self.used -= len(gone)
-        self.exceptions.difference_update(gone)
-        self.suspects.difference_update(gone)
-        return 0
+        """Free exnrefs of these exceptions, which the caller drops last: how many. Runs nothing of Python's."""
+        return free_all(self, gone)
+
+
+@cython.cfunc
+def named_by(handles: Handles, gone: list) -> list:
+    """What handles mean. A list of its length from the beginning: of one that cannot grow Cython's comprehensions
+    let go of an item once too often."""
+    at: cython.Py_ssize_t
+    h: cython.Py_ssize_t
+    found: list = [None] * len(gone)
+    for at in range(len(gone)):
+        h = gone[at]
+        found[at] = handles.things[h - 1]
+    return found
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def free_all(handles: Handles, gone: list) -> cython.Py_ssize_t:
+    """Free handles, one after the other: how many. Where there is no memory for the next one it stays as it is."""
+    h: cython.Py_ssize_t
+    n: cython.Py_ssize_t = 0
+    try:
+        for handle in gone:
+            h = handle
+            key: object = id(handles.things[h - 1])
+            handles.free.append(handle)  # behind this nothing fails
+            del handles.numbers[key]
+            handles.things[h - 1] = None
+            handles.exceptions.discard(handle)
+            handles.suspects.discard(handle)
+            n += 1
+    except MemoryError:
+        pass
+    handles.used -= n
+    return n
 
 
 def living(roots: object) -> list:

@@ -67,9 +67,8 @@ def free_unheld(store, held, step):
     # All that may run Python, or the collector; from here on nothing does.
     if store.entries != entries or not handles.exceptions.issuperset(gone):
         return 0
-    handles.forget_exceptions(gone, things)
     store.spent.extend(things)
-    store.quota.give_back(HANDLE_BYTES * len(gone))
+    store.quota.give_back(HANDLE_BYTES * handles.forget_exceptions(gone, things))
     kept: cython.Py_ssize_t = len(handles.exceptions)
     handles.exceptions_at = 0 if CHECKED else kept + max(FEW, kept, seen // WORDS_EACH, worth_of_heap(store))
     mark(store.exec, ATTENTION_CROWDED, handles.crowded())

@@ -7,6 +7,8 @@ Collections happen where an object is made, with the GIL, and nothing of Python'
 """
 
 import cython
+from cython.cimports.cpython.dict import PyDict_Next
+from cython.cimports.cpython.long import PyLong_AsUnsignedLongLong
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.cpython.weakref import PyWeakref_GetObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
@@ -70,8 +72,11 @@ class ObjectRef:
         mine: uint64_t = cython.cast(uint64_t, cython.cast(cython.p_void, self))
         if self.address != 0:
             self.home.let_go(self)
-            if self.home.things.get(self.address) == mine:
-                del self.home.things[self.address]
+            try:
+                if self.home.things.get(self.address) == mine:
+                    del self.home.things[self.address]
+            except MemoryError:  # else who asks for the object would get what is no more
+                forget(self.home.things, mine)
 
     @property
     def is_array(self) -> bool:
@@ -486,6 +491,20 @@ class Objects:
             cython.cast(cython.p_void, cython.cast(uint64_t, source + start)),
             size,
         )
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def forget(things: dict, gone: uint64_t) -> cython.int:
+    """Take what is had of an object out, without memory for its key: all are looked through."""
+    at: cython.Py_ssize_t = 0
+    key: cython.pointer(PyObject) = cython.NULL
+    value: cython.pointer(PyObject) = cython.NULL
+    while PyDict_Next(things, cython.address(at), cython.address(key), cython.address(value)):
+        if PyLong_AsUnsignedLongLong(cython.cast(object, value)) == gone:
+            del things[cython.cast(object, key)]
+            return 0
+    return 0
 
 
 @cython.cfunc

@@ -1,0 +1,82 @@
+"""Where Python has no memory for something small an operation fails, and the store is as it was: what is not there is
+not remembered, and what is remembered is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from stratavm import Linker, Module, Store, load
+from stratavm.engine.engine import Engine
+from stratavm.module.features import DEFAULT
+from tests import needed
+
+FEATURES = DEFAULT | {"gc"}
+TEXT = """(module
+  (type $s (struct (field i32)))
+  (global (export "g") (mut externref) (ref.null extern))
+  (global $o (mut (ref null $s)) (ref.null $s))
+  (func (export "make") (global.set $o (struct.new $s (i32.const 7))))
+  (func (export "new") (param i32) (result (ref $s)) (struct.new $s (local.get 0)))
+  (func (export "get") (result (ref null $s)) (global.get $o)))"""
+
+
+class Thing:
+    """What guests have a handle of."""
+
+
+def failing(at: int, action: Callable[[], object]) -> bool:
+    """Do something of which one allocation of Python's fails; whether it went well."""
+    testing = needed.module("_testcapi")
+    testing.set_nomemory(at, at + 1)
+    try:
+        action()
+    except MemoryError:
+        return False
+    finally:
+        testing.remove_mem_hooks()
+    return True
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_handle_that_there_is_no_memory_for(full: bool) -> None:
+    """It is in none of the tables."""
+    instance = load(TEXT, features=FEATURES)
+    store, variable = instance.store, instance.exports["g"]
+    for _ in range(8 if full else 0):  # places that are free
+        variable.value = Thing()
+    store.gc()
+    at, went_well = 0, 0
+    while went_well < 8:
+        thing = Thing()
+
+        def give(thing: Thing = thing) -> None:
+            variable.value = thing
+
+        given = failing(at, give)
+        went_well, at = went_well + given, at + 1
+        assert not given or variable.value is thing
+        store.gc()
+        store.gc()
+    variable.value = None
+    assert store.gc() == 1  # the last
+    assert at > 10
+
+
+def test_an_object_whose_handle_goes_where_there_is_no_memory() -> None:
+    """Who asks for it again gets another handle, not what lies in its place by then."""
+    engine = Engine(features=FEATURES)
+    store = Store(engine)
+    call = Linker(engine).instantiate(store, Module(TEXT, engine=engine)).exports
+    call["make"]()
+    for at in range(4):
+        had = [call["get"]()]
+        failing(at, had.clear)
+        others = [call["new"](at) for _ in range(3)]
+        found = call["get"]()
+        assert found[0] == 7
+        assert found is call["get"]()
+        assert [other[0] for other in others] == [at] * 3
+        del found, others
+        store.gc()
