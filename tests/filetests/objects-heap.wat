@@ -1,5 +1,5 @@
-;; A new object comes from the window where that has room, and what is written first needs no barrier; what a reference
-;; in it is later has one.
+;; A new object comes from the window where that has room, in which lies what was there before: all of it is written,
+;; and what is written first needs no barrier; what a reference in it is later has one.
 ;;! show: asm
 ;;! run: pair 3 4 => 7
 ;;! run: row 5 => 10
@@ -13,7 +13,7 @@
   (type $r (array (mut (ref null $s))))
   (type $b (array (mut i16)))
   (type $h (struct (field $a (mut anyref))))
-  ;; No store of what is zero, and none of these stores has a barrier.
+  ;; None of these stores has a barrier, that of null neither.
   (func $new (param i32) (result (ref $s)) (struct.new $s (local.get 0) (ref.null $s)))
   (func $pair (export "pair") (param i32 i32) (result i32) (local $s (ref $s))
     (local.set $s (struct.new $s (local.get 0) (struct.new $s (local.get 1) (ref.null $s))))
