@@ -332,6 +332,13 @@ def note_frames(error: BaseException, frames: Frames, outermost: bool) -> None:
         notes.complete = True
 
 
+def trap_of(error: Trap, outermost: bool) -> Trap:
+    """A trap that a guest is left with, and whether that guest is the outermost one: where it is raised again then,
+    its notes are those of that raising."""
+    error._outermost = outermost
+    return error
+
+
 MAX_TRAP_FRAMES: Final = 128
 """Frames that a trap keeps, the innermost."""
 
@@ -364,12 +371,6 @@ class Trap(StrataError):
     @frames.setter
     def frames(self, frames: tuple[GuestFrame, ...]) -> None:
         self._frames = frames
-
-    def leave(self, outermost: bool) -> Trap:
-        """Say whether the guest that these frames are of is the outermost one: where the trap is raised again then,
-        its notes are those of that raising."""
-        self._outermost = outermost
-        return self
 
     def _begin(self, frames: Frames) -> None:
         """Have these frames unless there are some: those that it leaves first are the innermost."""

@@ -65,6 +65,7 @@ from stratavm.base.errors import (
     StrataError,
     Trap,
     note_frames,
+    trap_of,
 )
 from stratavm.runtime.gil import answer
 
@@ -139,12 +140,12 @@ class Store(Residence):
                 note_frames(error, frames, entry.outermost)
             return error
         if kind == TRAP_OUT_OF_FUEL:
-            return self.out_of_fuel(frames).leave(entry.outermost)
+            return trap_of(self.out_of_fuel(frames), entry.outermost)
         if kind in _ERRORS:
-            return _ERRORS[kind](frames).leave(entry.outermost)
+            return trap_of(_ERRORS[kind](frames), entry.outermost)
         if 0 < kind < len(TRAP_KINDS):
             detail: str = fault_detail(cython.address(entry.act), found)
-            return Trap(TRAP_KINDS[kind].name, frames, detail).leave(entry.outermost)
+            return trap_of(Trap(TRAP_KINDS[kind].name, frames, detail), entry.outermost)
         what: str = _REFUSED.get(kind, "returned what is no kind of trap")
         error = StrataError(f"a bug in stratavm: a builtin that a guest called {what} (status {kind:#x})")
         note_frames(error, frames, entry.outermost)
