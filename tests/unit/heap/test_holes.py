@@ -62,7 +62,7 @@ def test_who_looks_for_a_hole_asks_no_clock(monkeypatch: pytest.MonkeyPatch) -> 
         assert pauses < holes
 
 
-def test_what_is_zeroed_ahead_may_be_too_small() -> None:
+def test_what_is_found_ahead_may_be_too_small() -> None:
     """Where holes wait that have room for ten granules, an object of thirty-one gets another one."""
     guest = Exerciser(Heap(described(), 64 * MIB), 3, 1)
     guest.heap.by_generations(5_000_000)
