@@ -106,12 +106,17 @@ def bytes_between(live, rate, slice_ns, runway, survival, speed, looking, guests
     microsecond, before ``runway`` bytes have grown old, which ``survival`` thousandths of what is handed out do. But
     ``guests`` thousandths of the time are the guest's (``slices_most``), beside looks at new objects, which take
     ``looking`` thousandths of its own; and slices take ``LEAST_SLICED`` thousandths of that, so that they come to an
-    end where nothing grows old. In a millisecond of its time a guest has ``speed`` bytes handed out."""
+    end where nothing grows old. Where what grows old meanwhile is no more than half of what a slice looks at they take
+    no more, though the runway was too short: what they end with is little. In a millisecond of its time a guest has
+    ``speed`` bytes handed out."""
     slices: uint64_t = live * 1000 // max(rate * slice_ns, 1) + 1
     room: uint64_t = min(runway, MOST_GROWN) * 1000 // max(survival, 1)
     meanwhile: uint64_t = made_in(slice_ns, speed)
     dense: uint64_t = meanwhile * 1000 // slices_most(looking, guests)
-    return max(SMALLEST // 2, dense, min(room // slices, meanwhile * 1000 // LEAST_SLICED))
+    seldom: uint64_t = meanwhile * 1000 // LEAST_SLICED
+    if 2 * seldom * min(survival, 1000) > rate * slice_ns:
+        seldom = min(seldom, room // slices)
+    return max(SMALLEST // 2, dense, seldom)
 
 
 @cython.cfunc

@@ -456,6 +456,22 @@ def test_slices_leave_guests_their_time() -> None:
     assert runway_within(1 << 62, 1 << 40, 1, 1, 1000, 1 << 63, 1 << 63, 0) <= 1 << 62
 
 
+def test_slices_stay_seldom_where_little_grows_old() -> None:
+    """However short the runway was: while a slice looks at twice as much as grows old before the next what they end
+    with is little, and guests have their time. Where more does they hurry to end before the runway does."""
+    between = lambda survival, runway=0, guests=240: bytes_between(  # noqa: E731
+        64 * MIB, 2000, 250_000, runway, survival, 2_000_000, 100, guests
+    )
+    seldom, dense = 500_000 * 10, 500_000 * 1000 // (1_000_000 // 240 - 1000 - 100)
+    assert between(4) == between(50) == between(4, runway=1 << 62) == seldom
+    assert between(51) == between(1000) == between(1 << 63) == dense
+    slices = 64 * MIB * 1000 // (2000 * 250_000) + 1
+    assert between(100, runway=slices * 100_000) == 1_000_000  # as seldom as ends in time
+    assert between(100, runway=1 << 62) == seldom
+    assert bytes_between(64 * MIB, 4000, 250_000, 0, 100, 2_000_000, 100, 240) == seldom  # marks are twice as fast
+    assert bytes_between(1 << 63, 1, 1 << 63, 0, 1 << 63, 1 << 63, 0, 0) > 0
+
+
 def test_short_collections_leave_guests_less_while_they_go_on() -> None:
     """Slices that are over soon take most of the time, those that go on for long leave a guest its share; a little less
     where far more grew old than was to. What it did not have then it has before."""
