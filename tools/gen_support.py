@@ -20,8 +20,8 @@ DECLARED: Final = re.compile(
 )
 ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
-IN_PART: Final = "docs/adr/0076-objects-in-the-heap.md"
-"""How what is not ready is done for those who ask for it."""
+OBJECTS: Final = "docs/how-to/guest-objects.md"
+"""The same of what nobody has without asking, though all of it is there, some by the interpreter (ADR-0076)."""
 WITNESSES: Final = "docs/how-to/build.md#witnesses-from-outside"
 """Which programs of such languages are run."""
 PAGE: Final = """# What is supported
@@ -39,7 +39,7 @@ where [`Config.features`, or a command's `--proposal`, names it](../how-to/memor
 |---|---|---|{rules}|
 {proposals}
 
-### Building without a proposal that is missing
+### Building without a proposal that is not there by itself
 
 What an error says that refuses one of them.
 
@@ -82,21 +82,22 @@ def suite() -> str:
 
 
 def overview(wasi: int) -> Iterator[str]:
-    """The table in README: what works, then what does not."""
+    """The table in README: what works, then what does not, if there is something."""
     yield from ("| works | |", "|---|---|", *proposals(ready=True), f"| WASI, preview 1 | all {wasi} functions |")
+    missing = [*proposals(ready=False)]
     yield from (
         "| wasi-threads | programs with POSIX threads ([how](docs/how-to/compile.md#posix-threads)) |",
         "| compilers | clang, rustc, Zig and AssemblyScript, as they come ([how](docs/how-to/compile.md)) |",
         f"| languages whose objects are collected | MoonBit and Kotlin for WASI ([what ran]({WITNESSES})) |",
-        "",
     )
-    yield from ("| not yet; refused by name | |", "|---|---|", *proposals(ready=False))
+    if missing:
+        yield from ("", "| not yet; refused by name | |", "|---|---|", *missing)
 
 
 def proposals(ready: bool) -> Iterator[str]:
     """A row for each version: its proposals that Strata has, or has not."""
     for version in VERSIONS:
-        found = [f for f in FEATURES.values() if f.since == version and f.ready is ready]
+        found = [f for f in FEATURES.values() if f.since == version and (f.ready or f.interpreted) is ready]
         names = ", ".join(f.name + how_asked(f) for f in found)
         if names:
             yield f"| {'in no version' if version == 'never' else f'WebAssembly {version}'} | {names} |"
@@ -106,7 +107,7 @@ def how_asked(feature: Feature) -> str:
     """What stands behind a proposal that is there for those only who ask for it."""
     if feature.ready:
         return f" ([on request]({ASKED}))" if feature.asked else ""
-    return f" (in part, [on request]({IN_PART}))" if feature.interpreted else ""
+    return f" ([on request]({OBJECTS}))" if feature.interpreted else ""
 
 
 def needing(feature: Feature, tier: str, expected: dict[str, Expected]) -> str:
