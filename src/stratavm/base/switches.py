@@ -56,11 +56,14 @@ CHECK: Final = Switch(
     "STRATA_CHECK",
     {"": 0, "0": 0, "1": 1, "2": 2},
     "1: no host function runs on a fiber; 2: also verify the SSA form after the builder and after every pass, and each "
-    "register allocation, and look at who holds exceptions whenever a guest keeps one",
+    "register allocation, look at who holds exceptions whenever a guest keeps one, and collect guests' objects at each "
+    "allocation",
 )
 REGS: Final = Switch("STRATA_REGS", {"": False, "4": True}, "4: leave the register allocators four registers")
 POISON: Final = Switch(
-    "STRATA_POISON", {"": False, "0": False, "1": True}, "1: fill dead registers and fresh slots with garbage"
+    "STRATA_POISON",
+    {"": False, "0": False, "1": True},
+    "1: fill dead registers, fresh slots and freed objects of guests with garbage",
 )
 POLL: Final = Switch(
     "STRATA_POLL",

@@ -123,7 +123,7 @@ class GrowthAllowed(Event):
 @event
 class SlicesSpaced(Event):
     """While a full collection goes on, with ``left`` bytes to look at, ``rate`` of them in a microsecond, and
-    ``runway`` bytes that may be handed out meanwhile: ``between`` bytes are handed out before its next slice."""
+    ``runway`` bytes that may grow old meanwhile: ``between`` bytes are handed out before its next slice."""
 
     left: int
     rate: int
