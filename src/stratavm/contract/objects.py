@@ -67,6 +67,14 @@ def is_traced(module: Typed, storage: T.ValType) -> bool:
     return heap not in (T.FUNC, T.NOFUNC)
 
 
+def keeps_handles(module: Typed, type_index: int) -> bool:
+    """Whether objects of a module's type may have handles: of all references only those to anything, to anything of a
+    host's and to exceptions may be some."""
+    composite = module.types[type_index].composite
+    storages = [] if isinstance(composite, T.FuncType) else [field.storage for field in T.fields_of(composite)]
+    return any(T.is_ref(storage) and T.heap(storage) in (T.ANY, T.EXTERN, T.EXN) for storage in storages)
+
+
 def layout(module: Typed, type_index: int) -> Layout:
     """How objects of a module's type lie. TypeError: it is one of functions."""
     composite = module.types[type_index].composite

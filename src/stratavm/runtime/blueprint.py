@@ -116,7 +116,7 @@ class Blueprint:
         if not [number for number in self.ids if is_of_objects(number)]:
             return 0
         with importing:
-            from stratavm.contract.objects import layout
+            from stratavm.contract.objects import keeps_handles, layout
             from stratavm.heap.types import Descriptors
             from stratavm.runtime.typenames import note_names
         made: object = Descriptors()
@@ -125,6 +125,7 @@ class Blueprint:
         self.layouts = [layout(self.module, at) if is_of_objects(self.ids[at]) else None for at in range(len(self.ids))]
         for at in range(len(self.ids)):
             if self.layouts[at] is not None:
+                runtime.keeping = runtime.keeping or keeps_handles(self.module, at)
                 runtime.descriptors.describe(self.ids[at], self.layouts[at])
         note_names(runtime, self.module, self.ids)
         return 0

@@ -35,10 +35,22 @@ class Runtime:
     loads what drives asynchronous calls (``call_async``, and ``refusal`` where there is none), None where nothing does;
     ``descriptors`` are those of guests' objects, None until a module has some; ``declared`` says by the ids of types
     which modules declare them, and at which index, ``spoken`` what the modules of a store call them (``typenames``);
-    ``things`` loads what Python has of such objects, None where that is no more than a reference.
+    ``things`` loads what Python has of such objects, None where that is no more than a reference; ``keeping`` is
+    whether some module has a type whose objects may have handles: references that may be any object of Python.
     """
 
-    __slots__ = ("allocator", "asynchronous", "bus", "declared", "descriptors", "spoken", "stubs", "things", "types")
+    __slots__ = (
+        "allocator",
+        "asynchronous",
+        "bus",
+        "declared",
+        "descriptors",
+        "keeping",
+        "spoken",
+        "stubs",
+        "things",
+        "types",
+    )
 
     def __init__(
         self,
@@ -53,6 +65,7 @@ class Runtime:
         self.allocator = allocator or MappedMemories()
         self.types = TypeIds()
         self.descriptors: Descriptors | None = None
+        self.keeping = False
         self.declared: dict[int, tuple[tuple[Callable[[], Module | None], int], ...]] = {}
         self.spoken: WeakKeyDictionary[Any, Spoken] | None = None
         self.stubs = stubs

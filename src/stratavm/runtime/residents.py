@@ -662,9 +662,10 @@ class Residence(Occupied):
         return 0
 
     def handles_of_objects(self, step):
-        """The handles that guests' objects hold; None: not all is known that somebody holds. As in ``gather_roots``."""
+        """The handles that guests' objects hold; None: not all is known that somebody holds. As in ``gather_roots``. To
+        know them takes a full collection in one pause, but not where no type of the engine has a place for one."""
         objects: Objects = self.objects
-        if objects is None:
+        if objects is None or not self.template.runtime.keeping:
             return set()
         if not self.gather_roots(step):
             return None
@@ -727,6 +728,7 @@ class Residence(Occupied):
             raise error
         self.pinned = 0
         try:
+            collect_objects(self)
             gone: object = self.collect_handles()
             gone += self.collect_handles()  # what the first one saw that nobody holds
         finally:
@@ -772,9 +774,11 @@ class Residence(Occupied):
         if self.objects is not None:
             self.know_roots()  # StoreBusy where they cannot be known
             cython.cast(Objects, self.objects).heap.state.rootless = 1
+            collect_objects(self)
         gone: object = self.collect_handles()
         if gone or self.all_handles().suspects:
             gone += self.collect_handles()
+            collect_objects(self)  # what Python objects had that are gone
         elif self.objects is not None:
             cython.cast(Objects, self.objects).forget_shown()
         deliver_events(self)
@@ -897,6 +901,20 @@ def check_between(store: Residence) -> cython.int:
     if store.exec.occupant != 0 or store.pinned:
         raise StoreBusy(ONLY_BETWEEN)
     return store.check_entry()
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def collect_objects(store: Residence) -> cython.int:
+    """Find all garbage among the objects, between calls, where ``collect_handles`` does not."""
+    objects: Objects = store.objects
+    if objects is None or store.template.runtime.keeping or not store.gather_roots(False):
+        return 0
+    objects.collect()
+    objects.check()
+    if not is_closed(store):
+        store.count_heap(objects)
+    return 0
 
 
 @cython.cfunc

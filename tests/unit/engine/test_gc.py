@@ -44,6 +44,7 @@ TEXT = """(module
   (import "env" "ask" (func $ask (param i32) (result i32)))
   (type $s (sub (struct (field $v (mut i32)) (field $n (mut (ref null $s))))))
   (type $r (array (mut (ref null $s))))
+  (type $any (struct (field anyref))) ;; so that who looks for handles looks through objects
   (tag $e (param (ref $s)))
   (global $g (export "g") (mut (ref null $s)) (ref.null $s))
   (func (export "drop") (global.set $g (ref.null $s)))
