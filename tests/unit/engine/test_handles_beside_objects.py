@@ -99,7 +99,18 @@ def test_all_garbage_is_found_all_the_same(tier: str) -> None:
     call["take"](owner)
     del owner
     call["list"](1)
+    while store.gc_for_at_most(1.0, begin=True):
+        pass
+    seen = store.gc_metrics()
+    assert seen is not None and seen.live_bytes >= 20_000 * 32  # the owner's, whom the store has
     assert store.gc() == 1
+    seen = store.gc_metrics()
+    assert seen is not None and seen.live_bytes < 20_000 * 32
+    call["list"](20_000)
+    while store.gc_for_at_most(1.0, begin=True):
+        pass
+    call["list"](1)
+    assert store.gc() == 0
     seen = store.gc_metrics()
     assert seen is not None and seen.live_bytes < 20_000 * 32
 
