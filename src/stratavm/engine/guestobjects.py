@@ -26,7 +26,7 @@ from cython.cimports.stratavm.runtime.residents import Residence
 from stratavm.base.errors import Closed, ResourceLimit
 from stratavm.base.forms import Final
 from stratavm.base.importing import importing, partial
-from stratavm.base.numbers import shown, truth, whole_or_none
+from stratavm.base.numbers import integer, shown, truth, whole_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
@@ -490,7 +490,8 @@ class GuestObject(ObjectRef):
         return value
 
     def index(self, value: object, start: object = 0, stop: object = None) -> int:
-        """The number of the first field or element that is a value, or equals it. ValueError: there is none.
+        """The number of the first field or element that is a value, or equals it. ValueError: there is none. TypeError:
+        a place is no whole number.
 
         Args:
             value: what is looked for.
@@ -499,7 +500,8 @@ class GuestObject(ObjectRef):
         at: cython.Py_ssize_t
         looked: cython.Py_ssize_t
         shape: GuestType = shape_of(self)
-        for looked, at in enumerate(range(*slice(start, stop).indices(len(self)))):
+        part: object = slice(integer("start", start), None if stop is None else integer("stop", stop))
+        for looked, at in enumerate(range(*part.indices(len(self)))):
             found: object = value_at(self, shape, at)
             if found is value or found == value:
                 return at

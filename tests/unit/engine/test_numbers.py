@@ -1,6 +1,7 @@
 """Claims about numbers that bound something: what is none is refused by the name of its argument."""
 
 import asyncio
+import contextlib
 import os
 import re
 from functools import partial
@@ -57,6 +58,12 @@ def guest_array(length):
     """A new array of a guest's type."""
     engine = stratavm.Engine(features=stratavm.Config().features | {"gc"})
     return Module("(module (type (array i8)))", engine).object_type(0).new(Store(engine), length=length)
+
+
+def searched(**part):
+    """A search in such an array, from a place on or up to one; there is nothing to be found."""
+    with contextlib.suppress(ValueError):
+        guest_array(3).index(1, **part)
 
 
 def shared():
@@ -237,6 +244,8 @@ PLACES = {
 """Every argument that says where or how much, what a number outside is answered with, and what the argument is called
 in errors."""
 FREE = {
+    "GuestObject.index(start)": (lambda n: searched(start=n), "start"),
+    "GuestObject.index(stop)": (lambda n: searched(stop=n), "stop"),
     "Wasi(seed)": (lambda n: Wasi(seed=n), "seed"),
     "ExitError(code)": (ExitError, "code"),
     "Pool.call(priority)": (lambda n: pooled(priority=n), "priority"),
