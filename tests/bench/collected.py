@@ -24,10 +24,13 @@ from tests.bench.intervals import ratios
 from tests.bench.measure import Row, row_of
 from tests.bench.parts import Parts, parts_of
 from tests.bench.thresholds import Verdict, missed, of_median
+from tests.bench.touched import say_touched
 
 SUITE: Final = "gc"
 BESIDE: Final = "gc-beside"
 MIX: Final = "gc-mix"
+PAUSES: Final = frozenset((SUITE, MIX))
+"""Suites by the thread's processor time, which measure nothing but in memory that was touched before (ADR-0096)."""
 LENGTHS: Final = Lengths()
 PEER_SECONDS: Final = 3.0
 """Of steps, and of ops."""
@@ -45,6 +48,7 @@ SETUP_S: Final = 1.0
 def measure(rounds: int, resume: bool = False) -> Iterator[Row]:
     """GC-1, GC-3, GC-4 and use of 10 ms: of each load, in so many rounds."""
     say_minutes(SUITE, rounds)
+    say_touched()
     yield from measure_long(long_works(), rounds, LENGTHS, parts_of(SUITE, resume, **asdict(LENGTHS)))
 
 
@@ -56,6 +60,7 @@ def measure_long(works: Sequence[Work], rounds: int, lengths: Lengths, parts: Pa
 def measure_mix(rounds: int, resume: bool = False) -> Iterator[Row]:
     """GC-2 with all of the grid, once, whatever the rounds."""
     say_minutes(MIX, 1)
+    say_touched()
     parts = parts_of(MIX, resume, **asdict(LENGTHS))
     yield from gc.measure_mix(MIX, "", [load_of(work) for work in mixed_works()], GRID, LENGTHS, parts)
 
@@ -182,7 +187,7 @@ def said_of_plan() -> Iterator[str]:
     """A line for each suite."""
     planned = plan()
     for suite, minutes in planned.items():
-        clock = "by processor time, beside something else" if suite in (SUITE, MIX) else "on a quiet machine"
+        clock = "by processor time, beside something else" if suite in PAUSES else "on a quiet machine"
         command = f"python -m tests.bench --only {suite} --rounds {ROUNDS[suite]} --write"
         yield f"{minutes:4.0f} minutes  {command}  ({clock})"
     yield f"{sum(planned.values()):4.0f} minutes  all of it; with --resume a suite goes on where it was ended"
@@ -204,8 +209,11 @@ def tried(options: argparse.Namespace) -> Iterator[Row]:
             programs, options.rounds, options.runs, Parts()
         ),
     }
+    wanted = options.suite or tuple(suites)
+    if PAUSES & set(wanted):
+        say_touched()
     for suite, rows in suites.items():
-        if suite in (options.suite or suites):
+        if suite in wanted:
             yield from rows()
 
 

@@ -23,6 +23,7 @@ from stratavm.spec import types as T
 from tests.bench.measure import Row, geometric_mean
 from tests.bench.parts import Parts
 from tests.bench.thresholds import Verdict, of_median
+from tests.bench.touched import say_touched
 
 SUITE: Final = "gc-heap"
 OURS: Final = "strata"
@@ -369,6 +370,7 @@ def asks(seconds: float) -> tuple[float, int, float]:
 
 def measure(rounds: int) -> Iterator[Row]:
     """GC-1 and GC-4 in so many rounds, then GC-2 once."""
+    say_touched()
     yield from measure_pauses(SUITE, BESIDE, long_loads(), rounds, Lengths())
     yield from measure_mix(SUITE, BESIDE, mixed_loads(), GRID, Lengths())
 
