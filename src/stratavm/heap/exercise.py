@@ -6,10 +6,9 @@ benches of the heap alone; no engine has one.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
-from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.heap.heap import Heap, heap_new, range_noted, write_noted
 from cython.cimports.stratavm.heap.mark import mark_range, note_handle, scan_words
-from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, LARGE, UNLOGGED, HeapState, HeapWindow
+from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, UNLOGGED, HeapState
 
 NODE = cython.declare(uint64_t, 24)  # bytes of a struct with two references
 
@@ -45,17 +44,8 @@ class Exerciser:
         return self.make(type_id, length, size)
 
     def make(self, type_id, length, size):
-        """Allocate as machine code does: where the window has room, nothing is called."""
-        state: cython.pointer(HeapState) = self.heap.state
-        window: cython.pointer(HeapWindow) = state.window
-        found: uint64_t = window.next
-        room: uint64_t = (size + 15) & ~cython.cast(uint64_t, 15)
-        if size > LARGE or found + room > window.end:
-            return cython.cast(uint64_t, heap_new(state, type_id, length, size))
-        window.next = found + room
-        memset(cython.cast(cython.p_void, found), 0, room)
-        cython.cast(cython.pointer(uint64_t), found)[0] = type_id | cython.cast(uint64_t, length) << 32
-        return found
+        """Allocate as the runtime does."""
+        return cython.cast(uint64_t, heap_new(self.heap.state, type_id, length, size))
 
     def set_root(self, at: int, word: int) -> None:
         """A precise root."""

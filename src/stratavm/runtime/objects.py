@@ -13,7 +13,7 @@ from cython.cimports.cpython.ref import PyObject
 from cython.cimports.cpython.weakref import PyWeakref_GetObject
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
-from cython.cimports.libc.string import memcpy, memmove, memset
+from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, Activation, ExecContext
 from cython.cimports.stratavm.heap.collect import collect_garbage
 from cython.cimports.stratavm.heap.heap import Heap, allocation_is_due, heap_new, range_noted
@@ -365,15 +365,7 @@ class Objects:
         """The address of a new object, all zero but for its header; 0: there is no room. ``spare``: bytes that the
         store's limits leave besides what the heap has."""
         state: cython.pointer(HeapState) = self.heap.state
-        window: cython.pointer(HeapWindow) = state.window
         size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
-        found: uint64_t = window.next
-        room: uint64_t = (size + 15) & ~cython.cast(uint64_t, 15)
-        if size <= LARGE and found + room <= window.end and not state.always:
-            window.next = found + room
-            memset(cython.cast(cython.p_void, found), 0, room)  # a hole has what was there before
-            cython.cast(cython.pointer(uint64_t), found)[0] = type_id | length << 32
-            return found
         state.most_blocks = min((self.charged + spare) >> BLOCK_SHIFT, cython.cast(uint64_t, state.room_blocks // 2))
         state.most_blocks = max(state.most_blocks, state.used_blocks)
         return cython.cast(uint64_t, heap_new(state, type_id, cython.cast(uint32_t, length), size))

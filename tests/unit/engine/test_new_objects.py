@@ -41,3 +41,33 @@ def test_they_are_zero(tier: str) -> None:
                     assert made.tobytes() == bytes(4 * length)
                 for made in (types[2].new(store, length=length), call["objects"](length)):
                     assert list(made) == [None] * length
+
+
+VECTORS = """(module
+  (type $v (struct (field i64) (field v128) (field i16)))
+  (type $vectors (array (mut v128)))
+  (func (export "junk") (param $k i32)
+    (loop
+      (drop (struct.new $v (i64.const -1) (v128.const i64x2 -1 -1) (i32.const -1)))
+      (drop (array.new_fixed $vectors 2 (v128.const i64x2 -1 -1) (v128.const i64x2 -1 -1)))
+      (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
+  (func (export "struct") (result (ref $v)) (struct.new $v (i64.const 0) (v128.const i64x2 0 0) (i32.const 0)))
+  (func (export "fixed") (result (ref $vectors))
+    (array.new_fixed $vectors 2 (v128.const i64x2 0 0) (v128.const i64x2 0 0)))
+  (func (export "filled") (result (ref $vectors)) (array.new $vectors (v128.const i64x2 0 0) (i32.const 2)))
+  (func (export "default") (result (ref $vectors)) (array.new_default $vectors (i32.const 2))))"""
+
+
+@pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
+def test_zeros_that_are_vectors_are_written(tier: str) -> None:
+    """All sixteen bytes of each."""
+    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=GcConfig(pause_us=20)))
+    store, module = Store(engine), Module(VECTORS, engine=engine)
+    call = Linker(engine).instantiate(store, module).exports
+    for _ in range(6):
+        call["junk"](100 if tier == "oracle" else 3000)
+        store.gc()
+        for _ in range(40):
+            assert list(call["struct"]()) == [0, bytes(16), 0]
+            for name in ("fixed", "filled", "default"):
+                assert list(call[name]()) == [bytes(16)] * 2

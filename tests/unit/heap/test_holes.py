@@ -82,3 +82,24 @@ def test_what_is_found_ahead_may_be_too_small() -> None:
         guest.store(long, 8 + 8 * word, kept)
     assert verify(guest.heap) == []
     assert {guest.load(guest.load(kept, 8 + 8 * at), 0) for at in range(COUNT)} == {LEAF}
+
+
+@pytest.mark.parametrize("words", [1, 19, 60, 500, 1500])
+def test_what_is_made_in_a_hole_is_zero(words: int) -> None:
+    """Nobody clears holes, in which lies what was there before: who makes an object does (ADR-0091)."""
+    guest = Exerciser(Heap(described(), 64 * MIB), 2, 1)
+    guest.heap.by_generations(5_000_000)
+    kept, size = guest.new(REFS, 1, 16), 8 + 8 * words
+    guest.set_root(0, kept)
+    used = set[int]()
+    for _ in range(2):
+        for _ in range(3 * MIB // size):
+            made = guest.new(REFS, words, size)
+            assert [guest.load(made, 8 + 8 * at) for at in (0, words // 2, words - 1)] == [0, 0, 0]
+            for at in range(words):
+                guest.store(made, 8 + 8 * at, kept)
+            if made in used:
+                return
+            used.add(made)
+        guest.heap.collect()
+    pytest.fail("no room was used again")

@@ -443,12 +443,10 @@ class ObjectSelector(AtomicSelector):
         return self.save_value(self.ssa.nodes[node].type, place.reg, value, self.define(n), NO_VREG, 0, offset)
 
     def clear(self, reference, bytes, offset):
-        """Zeros into a field of a new object, or into an element."""
-        at: uint32_t
-        for at in range(0, bytes, 8):
-            self.row(MOP_MOV_MI, min(bytes, 8), NO_VREG, NO_VREG, NO_VREG)
-            row_address(self.m, reference, NO_VREG, 0, offset + at)
-            self.m.last().flags |= MI_EFFECT
+        """Zeros into a field of a new object, or into an element; a vector of zeros is a value as others are."""
+        self.row(MOP_MOV_MI, bytes, NO_VREG, NO_VREG, NO_VREG)
+        row_address(self.m, reference, NO_VREG, 0, offset)
+        self.m.last().flags |= MI_EFFECT
         return 0
 
     def ask(self, n):
