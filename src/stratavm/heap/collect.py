@@ -344,14 +344,17 @@ def find_new(state: cython.pointer(HeapState), look: cython.pointer(Look)) -> cy
     look_for_new(state)
     state.overflowed = 0
     state.only_new = 1
+    turn(state, AT_ROOTS)
+    looked: uint64_t = state.pause.parts_ns[AT_NEW]
     mark_roots(state)
+    looked = state.pause.parts_ns[AT_NEW] - looked  # at new objects, for words of stacks that may point to one
     turn(state, AT_NEW)
-    rooted: uint64_t = spent_ns(state)
-    look.roots = rooted - began
+    look.roots = spent_ns(state) - began
+    look.roots -= min(looked, look.roots)
     look.most = time_for_new(state.pause_ns, look.roots)
     look.keeping = state.keeping
     look.budget = time_to_look(look.most, state.allocated, look.keeping)
-    look.given_up = not (look_briefly(state, rooted + look.budget) if look.brief else look_at_new(state))
+    look.given_up = not (look_briefly(state, began + look.roots + look.budget) if look.brief else look_at_new(state))
     state.only_new = 0
     if look.given_up:
         state.n_stack, state.n_parts = state.floor_stack, state.floor_parts

@@ -16,3 +16,4 @@ cdef void note_admitted(HeapState* state, uint64_t word) noexcept nogil
 cdef void note_handle(HeapState* state, uint64_t handle) noexcept nogil
 cdef bint drain(HeapState* state, uint64_t most, uint64_t budget_ns) noexcept nogil
 cdef bint is_object(HeapState* state, uint64_t word) noexcept nogil
+cdef bint is_new(HeapState* state, uint64_t address) noexcept nogil

@@ -191,6 +191,11 @@ def is_object(state, word):
     return state.kinds[block] == HEAD and at == block * BLOCK_GRANULES and lives(state, at)
 
 
+def is_new(state, address):
+    """Whether an object was made since the last collection."""
+    return state.side[(address - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] & EPOCH == 0
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)

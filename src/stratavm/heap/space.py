@@ -22,7 +22,9 @@ from cython.cimports.posix.mman import (
     mprotect,
     munmap,
 )
+from cython.cimports.stratavm.heap.pauses import turn
 from cython.cimports.stratavm.heap.state import (
+    AT_NEW,
     BLOCK_GRANULES,
     BLOCK_SHIFT,
     EPOCH,
@@ -42,6 +44,7 @@ from cython.cimports.stratavm.heap.state import (
     HeapState,
     HeapWindow,
     Hole,
+    TypeInfo,
     first_free,
     first_live,
     free_of,
@@ -481,11 +484,22 @@ def large_room(state, size):
 
 
 def learn(state, block):
-    """Give the objects of a block's fresh holes their side bytes: a word may point to one of them."""
+    """Give the objects of a block's fresh holes their side bytes: a word may point to one of them. It takes as long as
+    they are many, and so counts as a look at what is new, not as one at roots. Most are of one type with the one
+    before, as in ``mark_all``."""
     at: uint32_t
     next: uint32_t = state.fresh[block]
+    part: uint32_t = state.pause.part
     hole: cython.pointer(Hole)
     header: cython.pointer(uint32_t)
+    info: cython.pointer(TypeInfo) = cython.NULL
+    type_id: uint32_t = 0
+    granules: uint64_t = 0
+    while next and state.holes[next - 1].known:
+        next = state.holes[next - 1].before
+    if next == 0:
+        return
+    turn(state, AT_NEW)
     while next:
         hole = state.holes + (next - 1)
         next = hole.before
@@ -497,7 +511,12 @@ def learn(state, block):
             if state.side[at] == 0:
                 state.side[at] = START
             header = header_at(state, at)
-            at += size_of(info_of(state, header), header) >> GRANULE_SHIFT
+            if info == cython.NULL or header[0] != type_id or info.element:
+                type_id = header[0]
+                info = info_of(state, header)
+                granules = size_of(info, header) >> GRANULE_SHIFT
+            at += granules
+    turn(state, part)
 
 
 # ---- after a collection ----

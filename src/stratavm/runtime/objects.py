@@ -17,9 +17,10 @@ from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, Activation, ExecContext
 from cython.cimports.stratavm.heap.collect import collect_garbage
 from cython.cimports.stratavm.heap.heap import Heap, allocation_is_due, heap_new, range_noted
-from cython.cimports.stratavm.heap.mark import is_object, mark_range, note_admitted, scan_words
+from cython.cimports.stratavm.heap.mark import is_new, is_object, mark_range, note_admitted, scan_words
+from cython.cimports.stratavm.heap.pauses import turn
 from cython.cimports.stratavm.heap.space import give_back
-from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, LARGE, TYPE_MASK, HeapState, HeapWindow
+from cython.cimports.stratavm.heap.state import AT_NEW, AT_ROOTS, BLOCK_SHIFT, LARGE, TYPE_MASK, HeapState, HeapWindow
 from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.python import PyGC_Disable, PyGC_Enable
 from cython.cimports.stratavm.runtime.resultcells import ResultCells, next_cells
@@ -244,8 +245,9 @@ class Objects:
         return 0
 
     def take(self, thing):
-        """A new thing has a place, for which there is room; while marks are made one that none had. Nothing of Python's
-        runs here, or in ``let_go``."""
+        """A new thing has a place, for which there is room; while marks are made one that none had. Looks at new
+        objects are told of it if it is one of a new object: a host may get very many old ones in one go. Nothing of
+        Python's runs here, or in ``let_go``."""
         if self.n_vacant and not self.heap.state.marking:
             self.n_vacant -= 1
             thing.place = self.vacant[self.n_vacant]
@@ -253,8 +255,9 @@ class Objects:
             thing.place = self.n_having
             self.n_having += 1
         self.having[thing.place] = thing.address
-        self.recent[self.n_recent] = thing.place
-        self.n_recent += 1
+        if is_new(self.heap.state, thing.address):
+            self.recent[self.n_recent] = thing.place
+            self.n_recent += 1
 
     def let_go(self, thing):
         """A thing has none any more. While marks are made its object stays a root: they may be made just now, on the
@@ -566,8 +569,10 @@ def tell_all(objects: Objects, state: cython.pointer(HeapState)) -> cython.void:
                 if holder is not None:
                     visits[kind](holder, state)
     if state.only_new:
+        turn(state, AT_NEW)  # as ``learn``: they are as many as new objects at most
         for at in range(objects.n_recent):
             mark_range(state, objects.having + objects.recent[at], 1)
+        turn(state, AT_ROOTS)
     else:
         if objects.stale:
             for at in range(objects.n_vacant):
