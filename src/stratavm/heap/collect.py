@@ -32,7 +32,7 @@ from cython.cimports.stratavm.heap.pace import (
     time_for_new,
     time_to_look,
 )
-from cython.cimports.stratavm.heap.pauses import ask_clock, go, new_note, spent_ns, stand, tell_of, turn
+from cython.cimports.stratavm.heap.pauses import ask_clock, go, spent_ns, stand, tell_decision, turn
 from cython.cimports.stratavm.heap.space import (
     clean,
     close_windows,
@@ -52,8 +52,10 @@ from cython.cimports.stratavm.heap.state import (
     EPOCH,
     HEAD_ARRAYS,
     NOTE_GROWTH,
+    NOTE_KEPT,
     NOTE_NURSERY,
     NOTE_SLICES,
+    VALUES,
     WAITING,
     WAITING_NEW,
     HeapState,
@@ -138,6 +140,10 @@ def keep_new(state):
     stand_still(state)
     began: uint64_t = spent_ns(state)
     turn(state, AT_NEW)
+    note: uint64_t[VALUES]
+    memset(note, 0, cython.sizeof(note))
+    note[0], note[1], note[2], note[3] = state.allocated, state.survival, state.tenured, state.n_log
+    tell_decision(state, NOTE_KEPT, note)
     tenure(state)
     state.tenured += 1
     measure(state, spent_ns(state) - began)
@@ -212,12 +218,12 @@ def size_nursery(
     size: uint64_t = next_nursery(state.nursery, took, look.most, state.rate, state.keeping, look.given_up, made, large)
     room: uint64_t = room_left(state)
     size = nursery_near(size, room)
-    note: cython.pointer(uint64_t) = new_note(state, NOTE_NURSERY)
-    tell_of(state, NOTE_NURSERY, state.nursery, took, state.rate, size)
-    if note != cython.NULL:
-        note[0], note[1], note[2], note[3], note[4] = state.nursery, took, look.most, size, state.rate
-        note[5], note[6], note[7], note[8] = look.keeping, look.given_up, made, look.budget
-        note[9], note[10], note[11] = room, large, state.keeping
+    note: uint64_t[VALUES]
+    note[0], note[1], note[2], note[3], note[4] = state.nursery, took, look.most, size, state.rate
+    note[5], note[6], note[7], note[8] = look.keeping, look.given_up, made, look.budget
+    note[9], note[10], note[11], note[12], note[13] = room, large, state.keeping, look.roots, state.pause_ns
+    note[14] = note[15] = 0
+    tell_decision(state, NOTE_NURSERY, note)
     state.nursery = size
 
 
@@ -249,14 +255,13 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
     if state.incremental:
         runway = runway_near(runway, room, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking)
         trigger = due_near(trigger, runway, room)
-    note: cython.pointer(uint64_t) = new_note(state, NOTE_GROWTH)
-    tell_of(state, NOTE_GROWTH, live, state.born, state.rate, allowed)
-    if note != cython.NULL:
-        note[0], note[1], note[2], note[3] = live, state.born, state.rate, state.soft
-        note[4], note[5] = state.share, allowed
-        note[6], note[7] = state.grown_before, state.grown
-        note[8], note[9], note[10] = room, runway, trigger
-        note[11], note[12], note[13] = state.survival, state.speed, state.looking
+    note: uint64_t[VALUES]
+    note[0], note[1], note[2], note[3], note[4] = live, state.born, state.rate, state.soft, state.share
+    note[5], note[6], note[7] = allowed, state.grown_before, state.grown
+    note[8], note[9], note[10] = room, runway, trigger
+    note[11], note[12], note[13] = state.survival, state.speed, state.looking
+    note[14], note[15] = state.slice_ns, state.incremental
+    tell_decision(state, NOTE_GROWTH, note)
     state.runway, state.trigger = runway, trigger
 
 
@@ -288,13 +293,12 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
         between, left, unseen, state.rate, state.slice_ns, state.survival, state.speed, state.looking, room
     )
     state.next_slice = state.handed + state.allocated + state.slice_bytes
-    note: cython.pointer(uint64_t) = new_note(state, NOTE_SLICES)
-    tell_of(state, NOTE_SLICES, left, state.rate, runway, state.slice_bytes)
-    if note != cython.NULL:
-        note[0], note[1], note[2] = left, state.rate, state.slice_ns
-        note[3], note[4] = runway, state.slice_bytes
-        note[5], note[6], note[7], note[8] = state.survival, state.speed, state.looking, guests
-        note[9], note[10] = unseen, room
+    note: uint64_t[VALUES]
+    note[0], note[1], note[2], note[3], note[4] = left, state.rate, state.slice_ns, runway, state.slice_bytes
+    note[5], note[6], note[7], note[8] = state.survival, state.speed, state.looking, guests
+    note[9], note[10], note[11], note[12], note[13] = unseen, room, state.to_look_at, state.runway, grown
+    note[14] = note[15] = 0
+    tell_decision(state, NOTE_SLICES, note)
 
 
 @cython.cfunc

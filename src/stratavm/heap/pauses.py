@@ -9,8 +9,8 @@ there is a journal each is measured.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint32_t, uint64_t
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
+from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.posix.time import (
     CLOCK_MONOTONIC,
     CLOCK_THREAD_CPUTIME_ID,
@@ -19,12 +19,13 @@ from cython.cimports.posix.time import (
     timespec,
 )
 from cython.cimports.stratavm.base.bits import bits_of
-from cython.cimports.stratavm.base.events.ring import ring_record
+from cython.cimports.stratavm.base.events.ring import ring_record, ring_record_wide
 from cython.cimports.stratavm.heap.state import (
     BLOCK_SHIFT,
     LONG_ONES,
     NOTE_PAUSE,
     PARTS,
+    VALUES,
     HeapState,
     Note,
     Pause,
@@ -106,7 +107,9 @@ def go(state):
     state.most_ns = max(state.most_ns, took)
     state.pauses[bits_of(took) - 1] += 1
     add_up(state, took)
-    tell_of(state, NOTE_PAUSE, took, wall, cython.cast(uint64_t, state.used_blocks) << BLOCK_SHIFT, state.live_bytes)
+    used: uint64_t = cython.cast(uint64_t, state.used_blocks) << BLOCK_SHIFT
+    if state.ring != cython.NULL:
+        ring_record(state.ring, state.cell, state.numbers[NOTE_PAUSE], took, wall, used, state.live_bytes)
     tell(state, new_note(state, NOTE_PAUSE), took)
     if took >= LONG_NS:
         state.long_ones[state.n_long % LONG_ONES].at_ns = pause.turned_ns
@@ -132,10 +135,14 @@ def add_up(state: cython.pointer(HeapState), took: uint64_t) -> cython.void:
     state.told_used, state.told_live = used, state.live_bytes
 
 
-def tell_of(state, kind, a, b, c, d):
-    """Record an event of a pause or a decision, if somebody hears it."""
+def tell_decision(state, kind, values):
+    """Record what was decided with all that it was made of, as an event if somebody hears it, and in the journal if
+    somebody reads it."""
     if state.ring != cython.NULL:
-        ring_record(state.ring, state.cell, state.numbers[kind], a, b, c, d)
+        ring_record_wide(state.ring, state.cell, state.numbers[kind], cython.cast(cython.pointer(int64_t), values))
+    note: cython.pointer(uint64_t) = new_note(state, kind)
+    if note != cython.NULL:
+        memcpy(note, values, VALUES * 8)
 
 
 def spent_ns(state):
@@ -158,14 +165,18 @@ def tell(state: cython.pointer(HeapState), values: cython.pointer(uint64_t), too
         values[4 + at] = state.pause.parts_ns[at]
 
 
-def new_note(state, kind):
-    """Where to write the values of a note; NULL: nobody reads them. The oldest that nobody read goes."""
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def new_note(state: cython.pointer(HeapState), kind: uint64_t) -> cython.pointer(uint64_t):
+    """Where to write the values of a note, all 0; NULL: nobody reads them. The oldest that nobody read goes."""
     note: cython.pointer(Note)
     if state.journal == cython.NULL:
         return cython.cast(cython.pointer(uint64_t), cython.NULL)
     note = state.journal + state.n_journal % state.room_journal
     state.n_journal += 1
     note.kind, note.at_ns = kind, clock_ns(CLOCK_MONOTONIC)
+    memset(note.values, 0, cython.sizeof(note.values))
     return cython.cast(cython.pointer(uint64_t), note.values)
 
 

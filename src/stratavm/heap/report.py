@@ -14,6 +14,7 @@ DECISIONS: Final = {
     1: ("nursery", "of {0} B took {1} ns of {2} (given up: {6}), {4} B/us looked at, {5} kept: {3} B"),
     2: ("growth", "{0} B live, {1} B/ms born, {2} B/us looked at, at most {3} B and {4}/1000 of the time: {5} B"),
     3: ("slices", "{0} B left, {1} B/us, {2} ns each, {3} B of runway: {4} B between two"),
+    4: ("kept", "{0} B without a look; {1}/1000 lived on, {2} in a row before, {3} words noted"),
 }
 WIDTH: Final = 960
 HEIGHT: Final = 240

@@ -71,14 +71,19 @@ cdef enum:                           # what a pause is spent on
 cdef enum:                           # kinds of notes
     NOTE_PAUSE = 0
     NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size, rate, keeping, whether
-                                     # it was given up, bytes handed out, what the look may take
-    NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow
+                                     # it was given up, bytes handed out, what the look may take, room, bytes of large
+                                     # objects, the next keeping, what its roots took, what a pause should
+    NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow, what had when
+                                     # slices began and what has, room, runway, trigger, survival, speed, looking,
+                                     # nanoseconds of a slice, whether there are slices
     NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two, survival,
-                                     # speed, looking, thousandths that are the guest's
-    NOTES = 4
+                                     # speed, looking, thousandths that are the guest's, bytes unseen, room, bytes in
+                                     # all, runway in the beginning, what has grown old since
+    NOTE_KEPT = 4                    # bytes made, survival, nurseries in a row before, words noted
+    NOTES = 5
 
 cdef enum:
-    VALUES = 14                      # of a note
+    VALUES = 16                      # of a note, and of an event of the ring at most
     LONG_ONES = 32                   # pauses that are remembered one by one
 
 cdef struct TypeInfo:                # what the collector knows of a type

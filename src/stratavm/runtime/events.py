@@ -99,36 +99,92 @@ class GuestPaused(Event):
 
 @event
 class NurserySized(Event):
-    """A look at new objects, after ``before`` bytes were handed out, took ``took_ns`` besides its roots; with ``rate``
-    bytes looked at in a microsecond the next comes after ``after`` bytes. What a pause may take says
-    ``GcConfig.pause_us``."""
+    """A look at new objects is over, and the next one comes after ``after`` bytes. After ``made`` bytes, where
+    ``before`` were to be handed out, ``large`` of them for large objects, it took ``took_ns`` besides its roots, and
+    was ``given_up`` or not; with ``rate`` bytes looked at in a microsecond, or ``keeping`` kept without, of which
+    ``kept`` are believed now, and ``room`` bytes below the limit. Of a pause of ``pause_ns`` the roots, which took
+    ``roots_ns``, left ``most_ns``, and ``budget_ns`` were for the look. It is all that ``heap.pace`` makes of it:
+    ``most_ns`` is ``time_for_new``, ``budget_ns`` ``time_to_look``, ``kept`` ``next_keeping``, and ``after``
+    ``nursery_near`` of ``next_nursery``."""
 
     before: int
     took_ns: int
-    rate: int
+    most_ns: int
     after: int
+    rate: int
+    keeping: int
+    given_up: int
+    made: int
+    budget_ns: int
+    room: int
+    large: int
+    kept: int
+    roots_ns: int
+    pause_ns: int
 
 
 @event
 class GrowthAllowed(Event):
     """A full collection has ended: with ``live_bytes`` reachable, ``born`` bytes growing old in a millisecond and
-    ``rate`` looked at in a microsecond, ``allowed`` bytes may grow old until the end of the next."""
+    ``rate`` looked at in a microsecond, ``allowed`` bytes may grow old until the end of the next, of a heap of ``soft``
+    bytes and for ``share`` thousandths of the time (``growth_allowed`` of ``heap.pace``). The next begins when
+    ``trigger`` have (``due_after``, ``due_near``), and ``runway`` may while its slices go on (``runway_within``,
+    ``runway_near``), of ``slice_ns`` each, with ``room`` bytes below the limit, ``survival`` thousandths of what is
+    made growing old, ``speed`` bytes made in a millisecond, and ``looking`` thousandths of the guest's time for looks
+    at new objects. ``before`` bytes had grown old when this one began, and ``grown`` when it ended."""
 
     live_bytes: int
     born: int
     rate: int
+    soft: int
+    share: int
     allowed: int
+    before: int
+    grown: int
+    room: int
+    runway: int
+    trigger: int
+    survival: int
+    speed: int
+    looking: int
+    slice_ns: int
+    sliced: int
 
 
 @event
 class SlicesSpaced(Event):
-    """While a full collection goes on, with ``left`` bytes to look at, ``rate`` of them in a microsecond, and
-    ``runway`` bytes that may grow old meanwhile: ``between`` bytes are handed out before its next slice."""
+    """While a full collection goes on: ``between`` bytes are handed out before its next slice of ``slice_ns``. There
+    are ``left`` of ``whole`` bytes to look at, as far as is known, and ``unseen`` at most, ``rate`` of them in a
+    microsecond; ``grown`` of ``allowed`` bytes have grown old, ``runway`` may meanwhile, and ``room`` are left below
+    the limit; ``survival``, ``speed`` and ``looking`` are as in ``GrowthAllowed``. Guests have ``guests`` thousandths
+    of the time at least (``share_beside`` of ``heap.pace``; ``between`` is ``bytes_near`` of ``bytes_between``)."""
 
     left: int
     rate: int
+    slice_ns: int
     runway: int
     between: int
+    survival: int
+    speed: int
+    looking: int
+    guests: int
+    unseen: int
+    room: int
+    whole: int
+    allowed: int
+    grown: int
+
+
+@event
+class NurseryKept(Event):
+    """``made`` bytes grew old without a look at them: since ``survival`` thousandths of what is made live on, and
+    ``tenured`` nurseries had in a row (``lives_on`` of ``heap.pace``), or since guests had written so much that
+    ``noted`` words of old objects were to be looked at."""
+
+    made: int
+    survival: int
+    tenured: int
+    noted: int
 
 
 @event

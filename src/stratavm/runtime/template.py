@@ -14,6 +14,7 @@ from cython.cimports.stratavm.runtime.kinds import (
     KIND_MEMORY_CREATED,
     KIND_MEMORY_GROWN,
     KIND_MEMORY_REFUSED,
+    KIND_NURSERY_KEPT,
     KIND_NURSERY_SIZED,
     KIND_SLICES_SPACED,
     KIND_STORE_CLOSED,
@@ -114,4 +115,5 @@ class StoreTemplate:
         self.kinds[KIND_NURSERY_SIZED] = self.bus.kind(events.NurserySized)
         self.kinds[KIND_GROWTH_ALLOWED] = self.bus.kind(events.GrowthAllowed)
         self.kinds[KIND_SLICES_SPACED] = self.bus.kind(events.SlicesSpaced)
+        self.kinds[KIND_NURSERY_KEPT] = self.bus.kind(events.NurseryKept)
         return None

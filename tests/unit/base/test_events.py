@@ -552,22 +552,77 @@ def test_draining_inside_a_delivery_does_not_reverse_the_order(bus, heard):
     assert heard == list(range(4001))
 
 
+@event
+class Spread(Event):
+    """More values than a place of the ring has."""
+
+    a: int
+    b: int
+    c: int
+    d: int
+    e: int
+    f: int
+    g: int
+    h: int
+    i: int
+
+
+def test_an_event_of_many_values_takes_places_in_a_row(heard):
+    """It is there with all of them or not at all, wherever in the ring it begins, among others of one place."""
+    bus = Bus(ring_capacity=16)
+    spread, small, source = bus.kind(Spread), bus.kind(Shrunk), bus.source("collector")
+    bus.subscribe(Event, heard.append)
+    for n in range(100):
+        for _ in range(n % 3):
+            assert bus.record(source, small, n)
+        assert bus.record(source, spread, *range(n, n + 9))
+        bus.drain()
+    wide = [event for event in heard if isinstance(event, Spread)]
+    assert [event.values() for event in wide] == [tuple(range(n, n + 9)) for n in range(100)]
+    assert [event.sequence for event in heard] == list(range(1, len(heard) + 1))
+    heard.clear()
+    assert bus.record_many(source, spread, 10) == 5 and bus.dropped == 5
+    assert bus.record(source, small, 7) and not bus.record(source, small, 7)  # the one place that is left
+    bus.drain()
+    assert [event.values() for event in heard] == [*((n,) * 9 for n in range(5)), (7,)]
+
+
+def test_threads_record_many_values_at_once(heard):
+    """Without the GIL, while others drain: each has its own values, of one and of several places."""
+    bus = Bus(ring_capacity=64)
+    kinds = [bus.kind(Spread), bus.kind(Shrunk), bus.kind(Spread)]
+    bus.subscribe(Event, heard.append)
+    sources = [bus.source("worker") for _ in kinds]
+    found = [0] * len(kinds)
+
+    def write(i):
+        for _ in range(40):
+            found[i] += bus.record_many(sources[i], kinds[i], 500)
+
+    writers = [threading.Thread(target=write, args=(i,)) for i in range(len(kinds))]
+    for thread in writers:
+        thread.start()
+    while any(t.is_alive() for t in writers):
+        bus.drain()
+    bus.drain()
+    assert sum(found) == len(heard) and bus.dropped == 20_000 * len(kinds) - len(heard)
+    for said in heard:
+        assert len(set(said.values())) == 1, said
+    for i, source in enumerate(sources):
+        numbers = [e.sequence for e in heard if e.source == f"worker-{source.number}"]
+        assert numbers == list(range(1, found[i] + 1))
+
+
 def test_a_kind_has_few_fields_and_a_known_number(bus):
     """Wrong kinds are refused."""
-
-    @event
-    class Wide(Event):
-        a: int
-        b: int
-        c: int
-        d: int
-        e: int
-
+    kept = event(type("Kept", (Event,), {"__annotations__": dict.fromkeys("abcde", "int"), "never_drop": True}))
     with pytest.raises(ValueError, match="at most 4 fields"):
-        bus.kind(Wide)
+        bus.kind(kept)
     assert bus.kind(Shrunk) == bus.kind(Shrunk) == 0
     with pytest.raises(ValueError, match="no kind"):
         bus.record(bus.source("x"), 1)
+    with pytest.raises(ValueError, match="Shrunk has no 5 fields"):
+        bus.record(bus.source("x"), 0, 1, 2, 3, 4, 5)
     with pytest.raises(OverflowError):
         bus.record(bus.source("x"), 0, 1 << 63)
 

@@ -17,24 +17,18 @@ from stratavm.heap.heap import Heap
 from stratavm.heap.layout import layout_of
 from stratavm.heap.pace import (
     bytes_between,
-    bytes_near,
-    due_after,
-    due_near,
     growth_allowed,
     next_born,
     next_keeping,
     next_nursery,
     next_rate,
-    nursery_near,
     root_of,
-    runway_near,
-    runway_within,
-    share_beside,
     time_for_new,
     time_to_look,
 )
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
+from tests.decisions import DECIDED
 from tests.unit.heap.model import ANY, HOW, PAUSES, SLICES, YOUNG, Guest, described
 
 LEAF, LINK, WIDE, BROAD = (T.STRUCT_ID | n for n in (1, 2, 3, 4))
@@ -673,33 +667,9 @@ def test_what_grows_old_is_counted_by_the_guests_time() -> None:
     assert next_born(0, 1 << 40, 1_000_000) == 1 << 22  # large ones
 
 
-def nursery_noted(values: list[int]) -> None:
-    """That of a nursery."""
-    nursery, took, most, decided, rate, before, given_up, made, budget, room, large, keeping = values[:12]
-    assert next_keeping(before, made, max(took - budget, 0) if given_up else 0, most, large) == keeping
-    assert nursery_near(next_nursery(nursery, took, most, rate, keeping, bool(given_up), made, large), room) == decided
-
-
-def growth_noted(values: list[int]) -> None:
-    """That of what may grow, and of how much of it before slices begin and while they go on, of 0.5 ms each."""
-    live, _, rate, _, _, allowed, _, _, room, runway, trigger, *rest = values
-    assert growth_allowed(*values[:5]) == allowed
-    guests = share_beside(live, rate, 0, 0)
-    far = runway_within(allowed, live, rate, 500_000, *rest, guests)
-    assert runway_near(far, room, live, rate, 500_000, *rest) == runway
-    assert due_near(due_after(allowed, far, live, rate, *rest, guests), runway, room) == trigger
-
-
-def slices_noted(values: list[int]) -> None:
-    """That of what is handed out between two slices."""
-    left, rate, slice_ns, runway, decided, *rest, guests, unseen, room = values[:11]
-    between = bytes_between(left, rate, slice_ns, runway, *rest, guests)
-    assert bytes_near(between, left, unseen, rate, slice_ns, *rest, room) == decided
-
-
 def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     """Made again from the note it is the same; constants, for comparison, are not decisions."""
-    decide = {1: nursery_noted, 2: growth_noted, 3: slices_noted}
+    decide = dict(enumerate(DECIDED.items(), 1))
     guest = Guest(0, how=SLICES)
     guest.heap.grow_within(32 << 20, 400)
     guest.heap.watch(10_000)
@@ -712,9 +682,8 @@ def test_each_decision_is_noted_with_what_it_was_made_of() -> None:
     notes = [note for note in guest.heap.read_journal() if note[0]]
     assert {note[0] for note in notes} >= {1, 2}
     for kind, _, *values in notes:
-        if kind == 1:
-            assert values[8] == time_to_look(values[2], values[7], values[5])
-        decide[kind](values)
+        told, again = decide[kind]
+        again(values[: len(told.__match_args__)])
     assert {values[3:5] == [32 << 20, 400] for kind, _, *values in notes if kind == 2} == {True}
     guest.heap.fix(1 << 20, 100_000, 1000)
     guest.heap.read_journal()

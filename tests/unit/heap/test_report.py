@@ -13,9 +13,9 @@ from stratavm.spec import types as T
 from tests.unit.heap.model import SLICES, Guest
 
 LEAF, LINK = T.STRUCT_ID | 1, T.STRUCT_ID | 2
-PAUSE = (0, 5_000_000_000, 250_000, 300_000, 3 << 20, 2 << 20, 1000, 0, 290_000, 0, 9_000, 0, 0, 0, 0, 0)
-LATER = (0, 5_500_000_000, 500_000, 500_000, 4 << 20, 2 << 20, 0, 500_000, 0, 0, 0, 0, 0, 0, 0, 0)
-GROWTH = (2, 5_250_000_000, 1000, 20, 3000, 4000, 600, 50, 0, 0, 0, 0, 0, 0, 0, 0)
+PAUSE = (0, 5_000_000_000, 250_000, 300_000, 3 << 20, 2 << 20, 1000, 0, 290_000, 0, 9_000, 0, 0, 0, 0, 0, 0, 0)
+LATER = (0, 5_500_000_000, 500_000, 500_000, 4 << 20, 2 << 20, 0, 500_000, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+GROWTH = (2, 5_250_000_000, 1000, 20, 3000, 4000, 600, 50, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def test_a_line_says_what_a_pause_was_spent_on_and_what_was_decided() -> None:
@@ -56,7 +56,7 @@ def test_the_plot_needs_nothing_else_and_has_all_pauses() -> None:
 
 def test_the_plot_tells_pauses_from_short_allocations() -> None:
     """Which a journal has as well: those that collect nothing are pauses from 20 microseconds on."""
-    short = (*LATER[:2], 19_999, *LATER[3:6], *[0] * 10)
+    short = (*LATER[:2], 19_999, *LATER[3:6], *[0] * 12)
     page = plot_page([PAUSE, short, short, (*short[:2], 20_000, *short[3:])])
     assert "<p>2 pauses, and 2 allocations of less than 20 us, in 0.500 s;" in page
     assert page.count("240V") == 4

@@ -12,9 +12,21 @@ from cython.cimports.cpython.exc import PyErr_SetObject, PyErr_WriteUnraisable
 from cython.cimports.cpython.ref import Py_INCREF, Py_XDECREF, PyObject
 from cython.cimports.libc.stdint import int64_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.events.atomics import increment, load, store, take
 from cython.cimports.stratavm.base.events.native import Delivery, call_one, delivery
-from cython.cimports.stratavm.base.events.ring import Cell, Overflow, Record, Ring, free_ring, new_ring, ring_record
+from cython.cimports.stratavm.base.events.ring import (
+    MOST_PLACES,
+    VALUES_OF_RECORD,
+    Cell,
+    Overflow,
+    Record,
+    Ring,
+    free_ring,
+    new_ring,
+    ring_record,
+    ring_record_wide,
+)
 
 from stratavm.base.errors import StrataError
 from stratavm.base.importing import importing
@@ -511,39 +523,55 @@ class Bus:
     # ---- the ring ----
 
     def kind(self, type_: object) -> int:
-        """The number under which events of a class are recorded: its fields, at most four, are integers."""
+        """The number under which events of a class are recorded: its fields are integers, at most four of one that is
+        never dropped, and sixteen of others."""
         channel: Channel = self.channel_of(type_)
         if self.ring == cython.NULL:
             self.ring = new_ring(self.ring_capacity)
         if type_ in self.kinds:
             return self.kinds.index(type_)
-        if len(self.kinds) >= MAX_KINDS or len(type_.__match_args__) > 4:
-            raise ValueError(f"{type_.__name__}: a ring has at most {MAX_KINDS} kinds, a record at most 4 fields")
+        fields: cython.Py_ssize_t = len(type_.__match_args__)
+        most: cython.Py_ssize_t = VALUES_OF_RECORD * (1 if type_.never_drop else MOST_PLACES)
+        if len(self.kinds) >= MAX_KINDS or fields > most:
+            raise ValueError(f"{type_.__name__}: a ring has at most {MAX_KINDS} kinds, a record at most {most} fields")
         self.kinds.append(type_)
         kind: cython.int = len(self.kinds) - 1
+        self.ring.places[kind] = max(1, (fields + VALUES_OF_RECORD - 1) // VALUES_OF_RECORD)
         self.ring.keeps[kind] = bool(type_.never_drop)
         channel.ring_flag = cython.address(self.ring.heard[kind])
         channel.refresh()
         return kind
 
-    def record(self, source: Source, kind: int, a: int = 0, b: int = 0, c: int = 0, d: int = 0) -> bool:
-        """Record an event for later delivery; what hot modules do in C, without the GIL."""
+    def record(self, source: Source, kind: int, *values: int) -> bool:
+        """Record an event for later delivery; what hot modules do in C, without the GIL. Values that are not given are
+        0."""
+        at: cython.Py_ssize_t
+        given: int64_t[16]
         if self.ring == cython.NULL or not 0 <= kind < len(self.kinds):
             raise ValueError(f"{kind} is no kind of this bus")
-        return ring_record(self.ring, source.cell, kind, a, b, c, d) != 0
+        if len(values) > VALUES_OF_RECORD * self.ring.places[cython.cast(uint32_t, kind)]:
+            raise ValueError(f"{self.kinds[kind].__name__} has no {len(values)} fields")
+        memset(given, 0, cython.sizeof(given))
+        for at in range(len(values)):
+            given[at] = values[at]
+        return recorded(self.ring, source.cell, kind, given) != 0
 
     def record_many(self, source: Source, kind: int, count: int) -> int:
-        """Record events with the values 0, 1, … without the GIL, for tests of the ring; how many found room."""
+        """Record events with all values 0, all 1, … without the GIL, for tests of the ring; how many found room."""
         i: int64_t
+        at: cython.int
+        given: int64_t[16]
         most: int64_t = count
-        recorded: int64_t = 0
+        found: int64_t = 0
         number: uint32_t = kind
         ring: cython.pointer(Ring) = self.ring
         cell: cython.pointer(Cell) = source.cell
         with cython.nogil:
             for i in range(most):
-                recorded += ring_record(ring, cell, number, i, 0, 0, 0)
-        return recorded
+                for at in range(16):
+                    given[at] = i
+                found += recorded(ring, cell, number, given)
+        return found
 
     @property
     def dropped(self) -> int:
@@ -600,13 +628,18 @@ class Bus:
         ring: cython.pointer(Ring) = self.ring
         at: uint64_t = ring.tail
         record: cython.pointer(Record) = cython.address(ring.records[at & ring.mask])
-        copy: Record
+        copies: Record[4]
+        places: uint64_t
+        i: uint64_t
         if load(cython.address(record.turn)) != at + 1:
             return None
-        copy = record[0]
-        ring.tail = at + 1
-        store(cython.address(record.turn), at + ring.mask + 1)
-        return self.event_of(cython.address(copy))
+        places = ring.places[record.kind]
+        for i in range(places):
+            copies[i] = ring.records[(at + i) & ring.mask]
+        ring.tail = at + places
+        for i in range(places):  # in this order: ``ring_record_wide``
+            store(cython.address(ring.records[(at + i) & ring.mask].turn), at + i + ring.mask + 1)
+        return self.event_of(copies)
 
     def fill_backlog(self):
         """Put records that found the ring full in order with those that are in it."""
@@ -630,6 +663,7 @@ class Bus:
     def event_of(self, record):
         type_: object = self.kinds[record.kind]
         values: cython.pointer(int64_t) = record.values
+        at: cython.Py_ssize_t
         count: object = len(type_.__match_args__)
         made: Event
         if count == 0:  # written out: Cython calls natively only where it sees how many arguments there are
@@ -640,8 +674,10 @@ class Bus:
             made = type_(values[0], values[1])
         elif count == 3:
             made = type_(values[0], values[1], values[2])
-        else:
+        elif count == 4:
             made = type_(values[0], values[1], values[2], values[3])
+        else:
+            made = type_(*[record[at >> 2].values[at & 3] for at in range(count)])
         made.label = labels[record.source >> NUMBER_BITS]
         made.number = record.source & ((cython.cast(uint64_t, 1) << NUMBER_BITS) - 1)
         made.sequence = record.sequence
@@ -649,6 +685,18 @@ class Bus:
 
     def __repr__(self) -> str:
         return f"<Bus: {sum([len(s) for s in self.subscriptions.values()])} subscriptions>"
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def recorded(
+    ring: cython.pointer(Ring), cell: cython.pointer(Cell), kind: uint32_t, values: cython.pointer(int64_t)
+) -> cython.int:
+    """Record an event of any size."""
+    if ring.places[kind] > 1:
+        return ring_record_wide(ring, cell, kind, values)
+    return ring_record(ring, cell, kind, values[0], values[1], values[2], values[3])
 
 
 class Vetoed(StrataError):
