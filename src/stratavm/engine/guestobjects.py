@@ -382,7 +382,8 @@ def declared_type(blueprint: Blueprint, which: object) -> GuestType:
     else:
         at = clip("a type", which)
         if not 0 <= at < count:
-            raise IndexError(f"there is no type {shown(which)}: the module has {counted(count, 'type')}{OF_OBJECTS}")
+            said: str = shown(integer("a type", which))
+            raise IndexError(f"there is no type {said}: the module has {counted(count, 'type')}{OF_OBJECTS}")
     if isinstance(model.types[at].composite, FuncType):
         raise TypeError(f"type {at} is one of functions{OF_OBJECTS}")
     return new_type(blueprint, at)
@@ -706,7 +707,8 @@ def number_at(thing: GuestObject, shape: GuestType, key: object) -> cython.Py_ss
     count: cython.Py_ssize_t = count_of(thing, shape)
     if not -count <= at < count:
         kind_of: str = "element" if shape.element else "field"
-        raise IndexError(f"{shape.called()} has no {kind_of} {shown(key)}: it has {counted(count, kind_of)}")
+        where: str = shown(integer(what, key))
+        raise IndexError(f"{shape.called()} has no {kind_of} {where}: it has {counted(count, kind_of)}")
     return at + count if at < 0 else at
 
 

@@ -182,7 +182,8 @@ class Memory(Copying):
             page_size: bytes of a page: 65,536, or 1.
             is64: guests address it with i64.
         """
-        shift: object = PAGE_SHIFTS.get(whole("page_size", page_size))
+        page_size = whole("page_size", page_size)
+        shift: object = PAGE_SHIFTS.get(page_size)
         if shift is None:
             raise ValueError(f"page_size: a page has 65536 bytes or 1, got {shown(page_size)}")
         reach: object = most_pages(shift, truth("is64", is64))

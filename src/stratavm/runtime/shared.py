@@ -105,7 +105,8 @@ class SharedMemory(Copying):
         template: object = engine_of(engine).template
         if template is None:
             raise Closed("the engine is closed")
-        shift: object = PAGE_SHIFTS.get(whole("page_size", page_size))
+        page_size = whole("page_size", page_size)
+        shift: object = PAGE_SHIFTS.get(page_size)
         if shift is None:
             raise ValueError(f"page_size: a page has 65536 bytes or 1, got {shown(page_size)}")
         reach: object = most_pages(shift, truth("is64", is64))

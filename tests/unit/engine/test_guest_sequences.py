@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from stratavm import Closed, GuestObject, load
+from stratavm import Closed, GuestObject, Memory, SharedMemory, load
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
 
@@ -154,3 +154,29 @@ def test_how_many_values_a_signal_waits_for(instance: Instance, bell: int) -> No
     with pytest.raises(Rang):
         deque(zip(row, map(interrupt_main, repeat(bell)), read, strict=False), 0)
     assert 0 < next(read) < 5000
+
+
+class Far:
+    """A whole number that is no int, as NumPy's are: it has what an index needs and nothing more."""
+
+    def __index__(self) -> int:
+        return 99
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "said"),
+    [
+        (lambda home: new(home, "ints", [1, 2])[Far()], IndexError, "has no element 99: it has 2 elements"),
+        (lambda home: new(home, "point").get(Far()), IndexError, "has no field 99: it has 2 fields"),
+        (lambda home: operator.setitem(new(home, "ints"), Far(), 1), IndexError, "has no element 99"),
+        (lambda home: home.module.object_type(Far()), IndexError, "there is no type 99"),
+        (lambda home: Memory.new(home.store, 1, page_size=Far()), ValueError, "or 1, got 99"),
+        (lambda home: SharedMemory(home.store.engine, 1, 1, page_size=Far()), ValueError, "or 1, got 99"),
+    ],
+)
+def test_errors_say_numbers_that_are_no_ints(
+    instance: Instance, ask: Callable[[Instance], object], error: type[Exception], said: str
+) -> None:
+    """What is out of bounds is said with the number, whatever has it."""
+    with pytest.raises(error, match=said):
+        ask(instance)
