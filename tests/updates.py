@@ -27,7 +27,7 @@ from stratavm.engine.keptsnapshot import state_in
 from stratavm.engine.snapshot import made
 from stratavm.engine.update_plan import CODE, FUNCTIONS, HEADER_BYTES
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.outline import outline
 from tests.fuzz.generators import _twins
 from tests.fuzz.oracles import Work
@@ -60,7 +60,7 @@ def engines() -> list[Engine]:
 def changed(chance: random.Random, binary: bytes) -> bytes:
     """The module with some instructions of a few bodies changed into others of the same shape, or constants."""
     data = bytearray(binary)
-    bodies = decode(binary, features=READY | {"custom-page-sizes"}).functions
+    bodies = decode(binary, features=ALL).functions
     for _ in range(chance.randint(1, 6)):
         body = chance.choice(bodies)
         at = chance.randrange(body.start, body.end)
@@ -74,7 +74,7 @@ def changed(chance: random.Random, binary: bytes) -> bytes:
 
 def grown(chance: random.Random, binary: bytes) -> bytes:
     """The module with a copy of one of its functions behind, which some of the calls of that one call."""
-    model = decode(binary, features=READY | {"custom-page-sizes"})
+    model = decode(binary, features=ALL)
     first, count = len(model.imported_funcs), len(model.functions)
     if not count or first + count >= ONE_BYTE:
         return binary
@@ -138,7 +138,7 @@ def update(instance: Instance, binary: bytes) -> None:
     """Have it go on with the module."""
     done = instance.update(binary)
     assert done.applied or done.kind == "none"
-    new, has = decode(binary, features=READY | {"custom-page-sizes"}), instance.module.model
+    new, has = decode(binary, features=ALL), instance.module.model
     if len(has.functions) == len(new.functions):
         assert has.binary == binary
         return

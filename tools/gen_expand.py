@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from stratavm.module.features import READY
 from stratavm.spec.concrete import f32_bits, f64_bits
 from stratavm.spec.declare import Declared
 from stratavm.spec.domain import LETTER_TYPES, bound_type
@@ -202,7 +201,7 @@ def no_node(row: Row) -> bool:
 def is_expanded(row: Declared, ruled: frozenset[str]) -> bool:
     """Whether the builder expands a row, given the rows that have selection rules."""
     plain = bool(row.signature) and not row.imms and not row.walk
-    unruled = row.feature in READY and row.semantics is not None and row.mnemonic not in ruled
+    unruled = row.semantics is not None and row.mnemonic not in ruled
     return no_node(row) or (plain and unruled)
 
 

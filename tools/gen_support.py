@@ -20,8 +20,6 @@ DECLARED: Final = re.compile(
 )
 ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
-OBJECTS: Final = "docs/how-to/guest-objects.md"
-"""The same of what nobody has without asking, though all of it is there, some by the interpreter (ADR-0076)."""
 WITNESSES: Final = "docs/how-to/build.md#witnesses-from-outside"
 """Which programs of such languages are run."""
 PAGE: Final = """# What is supported
@@ -39,9 +37,9 @@ where [`Config.features`, or a command's `--proposal`, names it](../how-to/memor
 |---|---|---|{rules}|
 {proposals}
 
-### Building without a proposal that is not there by itself
+### Building without a proposal
 
-What an error says that refuses one of them.
+What an error says where a configuration [leaves one out](../how-to/run-untrusted.md#proposals-that-are-switched-off).
 
 | proposal | comes from | instead |
 |---|---|---|
@@ -82,40 +80,32 @@ def suite() -> str:
 
 
 def overview(wasi: int) -> Iterator[str]:
-    """The table in README: what works, then what does not, if there is something."""
-    yield from ("| works | |", "|---|---|", *proposals(ready=True), f"| WASI, preview 1 | all {wasi} functions |")
-    missing = [*proposals(ready=False)]
+    """The table in README: what works."""
+    yield from ("| works | |", "|---|---|", *proposals(), f"| WASI, preview 1 | all {wasi} functions |")
     yield from (
         "| wasi-threads | programs with POSIX threads ([how](docs/how-to/compile.md#posix-threads)) |",
         "| compilers | clang, rustc, Zig and AssemblyScript, as they come ([how](docs/how-to/compile.md)) |",
         f"| languages whose objects are collected | MoonBit and Kotlin for WASI ([what ran]({WITNESSES})) |",
     )
-    if missing:
-        yield from ("", "| not yet; refused by name | |", "|---|---|", *missing)
 
 
-def proposals(ready: bool) -> Iterator[str]:
-    """A row for each version: its proposals that Strata has, or has not."""
+def proposals() -> Iterator[str]:
+    """A row for each version: its proposals."""
     for version in VERSIONS:
-        found = [f for f in FEATURES.values() if f.since == version and (f.ready or f.interpreted) is ready]
+        found = [f for f in FEATURES.values() if f.since == version]
         names = ", ".join(f.name + how_asked(f) for f in found)
-        if names:
-            yield f"| {'in no version' if version == 'never' else f'WebAssembly {version}'} | {names} |"
+        yield f"| {'in no version' if version == 'never' else f'WebAssembly {version}'} | {names} |"
 
 
 def how_asked(feature: Feature) -> str:
     """What stands behind a proposal that is there for those only who ask for it."""
-    if feature.ready:
-        return f" ([on request]({ASKED}))" if feature.asked else ""
-    return f" ([on request]({OBJECTS}))" if feature.interpreted else ""
+    return f" ([on request]({ASKED}))" if feature.asked else ""
 
 
 def needing(feature: Feature, tier: str, expected: dict[str, Expected]) -> str:
-    """What a tier's list says of a proposal, which may be there before it is ready."""
+    """What a tier's list says of a proposal."""
     scripts = sum(feature.name in e.proposals for e in expected.values())
-    if not scripts and feature.interpreted and not feature.ready:
-        return "on request"
-    if not feature.ready or scripts:
+    if scripts:
         return f"no ({scripts})"
     return "on request" if feature.asked else "yes"
 
@@ -147,7 +137,7 @@ def main() -> None:
         rules="|".join("---" for _ in TIERS),
         proposals="\n".join(f"| {' | '.join(row)} |" for row in cells),
         refused="\n".join(
-            f"| `{f.name}` | {plain(f.emitted_by)} | {plain(f.avoid)} |" for f in FEATURES.values() if not f.ready
+            f"| `{f.name}` | {plain(f.emitted_by)} | {plain(f.avoid)} |" for f in FEATURES.values() if f.avoid
         ),
         functions="\n".join(f"| `{name}` | {text} |" for name, text in declared),
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from stratavm import GcConfig, GcConstants
 from stratavm.engine import Config, Engine, Linker, Module, Store
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_wat_to_bytes
 from tests.bench import gc
 from tests.bench.gc import TREE, Constants, Load
@@ -126,7 +126,7 @@ class Guest:
     def __init__(self, work: Work, constants: Constants | None, entries: int) -> None:
         self.work, self.watched = work, entries > 0
         gc_config = config(constants, entries)
-        self.store = Store(Engine(Config(tier="jit1", strict=True, features=INTERPRETED, gc=gc_config)))
+        self.store = Store(Engine(Config(tier="jit1", strict=True, features=ALL, gc=gc_config)))
         module = Module(binary(LOADS), self.store.engine)
         self.exports: Any = Linker(self.store.engine).instantiate(self.store, module).exports
         if work.setup:

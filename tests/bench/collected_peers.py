@@ -25,7 +25,7 @@ from typing import Any, Final, Protocol
 
 from stratavm.base.errors import ExitError
 from stratavm.engine import Config, Engine, Linker, Module, Store
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.wasi import Wasi
 from tests import witnesses
 from tests.bench.collected_loads import FOLDER
@@ -100,7 +100,7 @@ class Ours:
     """Ours."""
 
     def __init__(self, module: bytes) -> None:
-        self.engine = Engine(Config(tier="jit1", strict=True, features=INTERPRETED))
+        self.engine = Engine(Config(tier="jit1", strict=True, features=ALL))
         self.module = Module(module, self.engine)
 
     def caller(self) -> Callable[[str, list[int]], Any]:

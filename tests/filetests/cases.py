@@ -26,7 +26,7 @@ from stratavm.ir.pipeline import LEVELS
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.machine.code import Code
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, ModuleCompiler, Options, wasm_compiler
@@ -120,8 +120,8 @@ def _run(text: str) -> Run:
 
 def render(case: Case) -> str:
     """The chosen stages of every function."""
-    module = parse_module(case.path.read_text(), features=INTERPRETED)
-    valid = validate(module, INTERPRETED)
+    module = parse_module(case.path.read_text(), features=ALL)
+    valid = validate(module, ALL)
     compiler = wasm_compiler(valid, case.options)
     sections = []
     with compiler.worker() as worker:

@@ -11,16 +11,16 @@ from stratavm.base.errors import Trap
 from stratavm.contract import layout
 from stratavm.engine import Config, Engine, Store
 from stratavm.engine.load import load
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.runtime.values import parse_argument
 from tests import golden
 from tests.filetests.cases import FOLDER, Case, Run, read, render
 
 CASES = [read(path) for path in sorted(FOLDER.glob("*.wat"))]
 ENGINES = {
-    "oracle": Config(tier="oracle", features=INTERPRETED),
-    "jit0": Config(strict=True, features=INTERPRETED),
-    "jit1": Config(tier="jit1", strict=True, features=INTERPRETED),
+    "oracle": Config(tier="oracle", features=ALL),
+    "jit0": Config(strict=True, features=ALL),
+    "jit1": Config(tier="jit1", strict=True, features=ALL),
 }
 
 

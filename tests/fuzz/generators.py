@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED, READY
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.spec.index import BY_CODE
 from stratavm.spec.record import Row
@@ -118,11 +118,11 @@ def object_mutant(seed: int) -> bytes:
 @cache
 def _object_corpus() -> Sequence[bytes]:
     made = (*map(object_smith, range(40)), *map(objects, range(40)))
-    return [module for module in made if module and decode(module, features=INTERPRETED).functions]
+    return [module for module in made if module and decode(module, features=ALL).functions]
 
 
 def _change_instructions(rng: random.Random, data: bytearray) -> bytes:
-    body = rng.choice(decode(bytes(data), features=INTERPRETED).functions)
+    body = rng.choice(decode(bytes(data), features=ALL).functions)
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(body.start, body.end)
         twins = _twins().get(data[at])
@@ -143,7 +143,7 @@ def corpus() -> Sequence[bytes]:
 
 @cache
 def _smiths() -> Sequence[bytes]:
-    return [module for module in map(smith, range(120)) if module and decode(module, features=READY).functions]
+    return [module for module in map(smith, range(120)) if module and decode(module, features=ALL).functions]
 
 
 def _mutate(rng: random.Random, data: bytearray) -> None:

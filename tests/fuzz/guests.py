@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from stratavm import GcConfig, GcConstants
 from stratavm.engine import Config, Engine, Func, Instance, Linker, Module, Store
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.runtime.limits import StoreLimits
 from stratavm.spec.types import FuncType
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
@@ -54,7 +54,7 @@ MOMENTS: Final = (0, 0, 1e-9, 1e-5, 1.0)
 
 @cache
 def _engine(tier: str, collector: GcConfig, policy: Policy) -> Engine:
-    config = Config(tier=tier, strict=tier in ("jit0", "jit1"), threads=1, features=INTERPRETED, gc=collector)
+    config = Config(tier=tier, strict=tier in ("jit0", "jit1"), threads=1, features=ALL, gc=collector)
     return Engine(config, services={Policy: policy} if tier == "auto" else {})
 
 

@@ -12,7 +12,7 @@ import random
 from itertools import count
 from typing import Final, NamedTuple
 
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from tests.fuzz.object_moves import DATA, Moves
 from tests.fuzz.object_types import Field, Ref, Shape, Type
@@ -56,7 +56,7 @@ class Function(NamedTuple):
 
 def objects(seed: int) -> bytes:
     """A program. The same seed gives the same bytes."""
-    return parse_module(Guests(random.Random(seed)).text(), features=INTERPRETED).binary
+    return parse_module(Guests(random.Random(seed)).text(), features=ALL).binary
 
 
 class Guests:

@@ -19,7 +19,7 @@ from stratavm.engine.config import ALLOCATORS
 from stratavm.engine.shared import SharedMemory
 from stratavm.ir.pipeline import FOR_CHECKS, PASSES
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.model import Export
 from stratavm.module.model import Module as Model
 from stratavm.module.valid import ValidModule
@@ -76,7 +76,7 @@ def check_tiers(data: bytes, engines: dict[str, Engine], seed: int) -> Reached:
     step at which the first gave up.
     """
     try:
-        valid = validate(decode(data, features=READY), READY)
+        valid = validate(decode(data, features=ALL), ALL)
     except (ModuleError, ResourceLimit):
         return "rejected"
     work = Work.of(valid.module, seed)
@@ -247,7 +247,7 @@ LOOPS = (1, 2, 5)
 
 def variants() -> dict[str, Config]:
     """What is compared: the oracle first, both levels, and each flag of the compiler flipped."""
-    jit0 = Config(tier="jit0", strict=True, threads=1, features=READY)
+    jit0 = Config(tier="jit0", strict=True, threads=1, features=ALL)
     jit1 = jit0.having(tier="jit1")
     found = {"oracle": jit0.having(tier="oracle", strict=False), "jit0": jit0, "jit1": jit1}
     for name, level in (("jit0", jit0), ("jit1", jit1)):

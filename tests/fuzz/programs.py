@@ -18,7 +18,6 @@ from typing import Final
 
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.encode import DataDraft, ModuleDraft, encode
-from stratavm.module.features import READY
 from stratavm.module.model import ConstExpr, Element, Export, Global, Table
 from stratavm.spec.ops import BY_ID, BY_MNEMONIC
 from stratavm.spec.record import Row
@@ -79,7 +78,7 @@ def code(mnemonic: str, *immediates: int) -> bytes:
 
 
 def _scalar(row: Row) -> bool:
-    plain = row.feature in READY and "unaligned_atomic" not in row.traps
+    plain = row.feature != "gc" and "unaligned_atomic" not in row.traps
     return plain and bool(row.signature) and set(row.operands + row.results) <= set("iIfFa")
 
 
@@ -711,11 +710,11 @@ def _function_type(params: str, results: str) -> FuncType:
 
 def program(
     seed: int,
-    throws: bool = "exceptions" in READY,
+    throws: bool = True,
     older: bool | None = None,
     vectors: bool | None = None,
     relaxed: bool = True,
-    shared: float = SHARED if "threads" in READY else 0,
+    shared: float = SHARED,
     confined: bool = False,
 ) -> bytes:
     """A module of functions that end, mostly without a trap; with exceptions, or without. ``older``: in the form that
@@ -723,5 +722,5 @@ def program(
     of those, too, of which other engines have a meaning of their own. ``shared``: how likely a memory is that.
     ``confined``: no reference to a function leaves an instance."""
     form = seed % 4 == 3 if older is None else older
-    some = "simd" in READY and seed % 3 == 1 if vectors is None else vectors
+    some = seed % 3 == 1 if vectors is None else vectors
     return Program(seed, throws, form, some, relaxed, shared, confined).module()

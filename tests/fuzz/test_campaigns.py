@@ -15,7 +15,7 @@ from stratavm.engine.cache import LoadedModule, ModuleCache
 from stratavm.engine.config import ALLOCATORS
 from stratavm.ir.pipeline import PASSES
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.instructions import read_instructions
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
@@ -76,7 +76,7 @@ def test_generated_modules_do_the_same_on_every_engine(campaign, number, capsys)
 
 def test_programs_come_from_their_seed_and_have_every_scalar_opcode():
     """The same seed gives the same bytes; no operation, load or store is missing in a hundred programs."""
-    modules = [decode(program(seed), features=INTERPRETED) for seed in range(100)]
+    modules = [decode(program(seed), features=ALL) for seed in range(100)]
     assert [module.binary for module in modules[:9]] == [program(seed) for seed in range(9)]
     found = {
         instruction.row.mnemonic
@@ -93,13 +93,13 @@ def test_programs_with_vectors_have_every_vector_opcode():
     """All 256 in three hundred programs, and no vector in one without."""
     found = set()
     for seed in range(300):
-        module = decode(program(seed, vectors=True), features=INTERPRETED)
+        module = decode(program(seed, vectors=True), features=ALL)
         for body in module.functions:
             instructions = read_instructions(module.binary, body.start, body.end)
             found |= {instruction.row.mnemonic for instruction in instructions}
     assert len(VECTORS) == 256
     assert {row.mnemonic for row in VECTORS} <= found
-    without = frozenset(INTERPRETED) - {"simd", "relaxed-simd"}
+    without = ALL - {"simd", "relaxed-simd"}
     validate(decode(program(1, vectors=False), features=without), without)
 
 
@@ -246,13 +246,13 @@ def test_a_difference_of_any_kind_is_a_finding(right, wrong):
 
 def test_both_spellings_of_exceptions_mean_the_same(capsys):
     """On the oracle: the form of 3.0, and the one before it, of the same programs; many of them throw."""
-    engine = Engine(Config(tier="oracle", threads=1, features=INTERPRETED), services={ModuleCache: Validated()})
+    engine = Engine(Config(tier="oracle", threads=1, features=ALL), services={ModuleCache: Validated()})
     thrown = 0
     for seed in range(1, 61):
         found = []
         for older in (False, True):
             data = program(seed, throws=True, older=older)
-            valid = validate(decode(data, features=INTERPRETED), INTERPRETED)
+            valid = validate(decode(data, features=ALL), ALL)
             loaded = LoadedModule(valid.module, valid, engine.tier.load(valid))
             found.append(list(history(loaded, engine, Work.of(valid.module, seed), 2.0)))
         compare(found[0], "the older form", iter(found[1]))

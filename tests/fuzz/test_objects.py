@@ -11,7 +11,7 @@ from stratavm import Store
 from stratavm.contract.objects import I31_TAG
 from stratavm.module.decode import decode
 from stratavm.module.encode import ModuleDraft, encode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.instructions import read_instructions
 from stratavm.module.limits import Limits
 from stratavm.module.model import Table
@@ -68,8 +68,8 @@ def test_programs_of_objects_have_everything():
     found, groups, kinds = set[str](), set[bool](), set[tuple[type, bool]]()
     twins, deepest = False, 0
     for seed in range(PROGRAMS):
-        module = decode(objects(seed), features=INTERPRETED)
-        validate(module, INTERPRETED)
+        module = decode(objects(seed), features=ALL)
+        validate(module, ALL)
         for body in module.functions:
             instructions = read_instructions(module.binary, body.start, body.end)
             found |= {instruction.row.mnemonic for instruction in instructions}
@@ -78,7 +78,7 @@ def test_programs_of_objects_have_everything():
         twins |= len(set(canonical_types(module))) < len(module.types)
         deepest = max(deepest, *(depth(module, index) for index in range(len(module.types))))
         text = to_wat(module, folded=bool(seed % 2))
-        assert parse_module(text, features=INTERPRETED).binary == module.binary
+        assert parse_module(text, features=ALL).binary == module.binary
     assert objects(3) == objects(3)
     assert len(OBJECT_ROWS) == 32 and found >= OBJECT_ROWS | AROUND
     assert twins and deepest >= 9
@@ -90,7 +90,7 @@ def test_programs_of_objects_have_everything():
 def test_constants_are_far_below_the_limit_of_engines(seed):
     """Types that cannot be without one another, each twice, would take constants twice as long with each more."""
     few = Limits(const_expr_bytes=Limits().const_expr_bytes // 8)
-    validate(decode(objects(seed), features=INTERPRETED, limits=few), INTERPRETED)
+    validate(decode(objects(seed), features=ALL, limits=few), ALL)
 
 
 def types_of(rng: random.Random) -> list[RecGroup]:
@@ -125,17 +125,17 @@ def test_types_are_printed_and_read_as_they_are():
         draft = ModuleDraft(rec_groups=types_of(rng))
         number = sum(len(group.types) for group in draft.rec_groups)
         draft.tables = [Table(TableType(T.ref(T.CONCRETE + rng.randrange(number)), T.Limits(0)))]
-        module = decode(encode(draft), features=INTERPRETED)
+        module = decode(encode(draft), features=ALL)
         assert list(module.rec_groups) == draft.rec_groups
         for folded in (False, True):
-            assert parse_module(to_wat(module, folded=folded), features=INTERPRETED).binary == module.binary
+            assert parse_module(to_wat(module, folded=folded), features=ALL).binary == module.binary
 
 
 def test_generated_modules_have_objects():
     """wasm-smith's: half of the instructions in forty of them."""
     found = set[str]()
     for seed in range(40):
-        module = decode(object_smith(seed), features=INTERPRETED)
+        module = decode(object_smith(seed), features=ALL)
         for body in module.functions:
             instructions = read_instructions(module.binary, body.start, body.end)
             found |= {instruction.row.mnemonic for instruction in instructions}
@@ -255,7 +255,7 @@ def test_a_difference_in_an_instruction_is_a_finding(name, monkeypatch):
     binary = parse_wat_to_bytes(GUEST % FAULTS[name])
     assert name in {
         instruction.row.mnemonic
-        for body in decode(binary, features=INTERPRETED).functions
+        for body in decode(binary, features=ALL).functions
         for instruction in read_instructions(binary, body.start, body.end)
     }
     assert check_objects(binary, 1) in ("ran", "trapped")

@@ -9,7 +9,7 @@ import pytest
 
 from stratavm.engine.cache import LoadedModule
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.instructions import read_instructions
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
@@ -36,7 +36,7 @@ def contents(binaries) -> tuple[set[str], set[int], set[str]]:
     """The mnemonics, kinds of clauses, and kinds of memories and tables of modules."""
     found, clauses, limits = set[str](), set[int](), set[str]()
     for binary in filter(None, binaries):
-        module = decode(binary, features=INTERPRETED)
+        module = decode(binary, features=ALL)
         for body in module.functions:
             for instruction in read_instructions(module.binary, body.start, body.end):
                 found.add(instruction.row.mnemonic)
@@ -147,7 +147,7 @@ def test_a_difference_in_what_was_added_is_a_finding(name, tier):
     made = engines()
 
     def steps(body: str, engine: str):
-        valid = validate(parse_module(GUEST % body, features=INTERPRETED), INTERPRETED)
+        valid = validate(parse_module(GUEST % body, features=ALL), ALL)
         code = load(valid, made[engine], set())
         return history(LoadedModule(valid.module, valid, code), made[engine], Work.of(valid.module, 1), 2.0)
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from stratavm.base.errors import StrataError
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.printer import to_wat
@@ -41,13 +41,13 @@ CUTS: Final = 8
 def check_text(data: bytes, seed: int) -> Outcome:
     """A module that decodes prints or is refused; a valid one reads back, and prints to the same bytes ever after."""
     try:
-        module = decode(data, features=INTERPRETED)
+        module = decode(data, features=ALL)
         text = to_wat(module, folded=bool(seed & 1))
     except StrataError:
         return "rejected"
     _damage(text, random.Random(seed))
     try:
-        validate(module, INTERPRETED)
+        validate(module, ALL)
     except StrataError:
         return "printed"
     _round_trip(module, text, folded=bool(seed & 1))
@@ -58,8 +58,8 @@ def _round_trip(module: Module, text: str, folded: bool) -> None:
     """Text to bytes, those to text, that to bytes: the same bytes, and as many functions as before."""
     try:
         once = parse_wat_to_bytes(text)
-        again = decode(once, features=INTERPRETED)
-        validate(again, INTERPRETED)
+        again = decode(once, features=ALL)
+        validate(again, ALL)
     except StrataError as e:
         raise Finding(f"a valid module prints to text that is refused: {e}") from e
     if len(again.functions) != len(module.functions):
@@ -77,4 +77,4 @@ def _damage(text: str, rng: random.Random) -> None:
             at = rng.randrange(len(piece) + 1)
             piece[at : at + rng.randrange(4)] = rng.choice(SCRAPS)
         with suppress(StrataError):
-            parse_module("".join(piece) if rng.random() < 0.5 else text[:start] + "".join(piece), features=INTERPRETED)
+            parse_module("".join(piece) if rng.random() < 0.5 else text[:start] + "".join(piece), features=ALL)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import to_wat
@@ -47,11 +47,11 @@ TOP: Final = {
 
 def windowed(binary: bytes, seed: int) -> bytes:
     """The module, with a window for whatever shows more than numbers. It is printed and parsed on the way."""
-    module = decode(binary, features=INTERPRETED)
+    module = decode(binary, features=ALL)
     text = to_wat(module).rstrip()
     assert text.endswith(")")
     fields = "\n".join(Windows(module, random.Random(seed)).fields())
-    return parse_module(f"{text[:-1]}\n{fields})", features=INTERPRETED).binary
+    return parse_module(f"{text[:-1]}\n{fields})", features=ALL).binary
 
 
 class Windows:

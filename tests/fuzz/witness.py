@@ -16,7 +16,7 @@ from typing import Any, Final
 from stratavm.base.errors import ResourceLimit, Trap
 from stratavm.base.thrown import WasmException
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.model import Export, Module
 from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.spec.types import EXTERNREF, F32, F64, FUNCREF, I32, I64, V128, FuncType, GlobalType, type_name
@@ -180,13 +180,13 @@ class Pair:
     def __init__(self, binary: bytes) -> None:
         self.store = wasmtime.Store(_engine())
         self.store.set_limits(memory_size=OBJECTS_BYTES)
-        model, ours = decode(binary, features=INTERPRETED), Frugal()
+        model, ours = decode(binary, features=ALL), Frugal()
         given, imports = list[Any](), dict[str, Any]()
         if model.imports:
             host = parse_wat_to_bytes(self.host)
             their_host = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, host), [])
             given = [their_host.exports(self.store)[i.name] for i in model.imports]
-            imports = {model.imports[0].module: instantiate(ours, decode(host, features=INTERPRETED)).exports}
+            imports = {model.imports[0].module: instantiate(ours, decode(host, features=ALL)).exports}
         self.theirs = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, binary), given)
         self.ours: Instance = instantiate(ours, model, imports)
         text, self.cut = cutting(self.ours.model) if self.cuts else ("", [])
@@ -195,7 +195,7 @@ class Pair:
             theirs = [self.theirs.exports(self.store)[export.name] for export, _ in self.cut]
             self.their_cut = wasmtime.Instance(self.store, wasmtime.Module(self.store.engine, binary), theirs)
             imports = {str(i): self.ours.exports[export.name] for i, (export, _) in enumerate(self.cut)}
-            self.our_cut = instantiate(self.ours.store, decode(binary, features=INTERPRETED), {"": imports})
+            self.our_cut = instantiate(self.ours.store, decode(binary, features=ALL), {"": imports})
 
     def functions(self) -> list[tuple[str, FuncType, bool]]:
         """What can be called on both: name, type, and whether through the second module."""
@@ -264,7 +264,7 @@ def compare(binary: bytes, seed: int, machines: type[Pair] = Pair) -> list[str]:
         return []
     except (wasmtime.Trap, wasmtime.WasmtimeError) as error:  # the latter where the start function throws
         try:
-            instantiate(Frugal(), decode(binary, features=INTERPRETED))
+            instantiate(Frugal(), decode(binary, features=ALL))
         except (Trap, WasmException, ResourceLimit):
             return []
         raise AssertionError(f"only the other engine cannot instantiate it: {error}") from None

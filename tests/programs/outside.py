@@ -25,7 +25,7 @@ from typing import Any, Final
 from stratavm.base.choices import TIERS, TierName
 from stratavm.base.errors import Trap
 from stratavm.engine import Config, Engine, Linker, Module, Store
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from tests import witnesses
 
 HERE: Final = Path(__file__).with_name("outside")
@@ -179,7 +179,7 @@ def behind(name: str, needs: dict[str, dict[str, str]]) -> Iterator[str]:
 def run_tests(binary: bytes, tier: TierName) -> str:
     """What tests print, one after another, and where they trapped."""
     units: list[int] = []
-    engine = Engine(Config(tier=tier, strict=tier != "oracle", features=INTERPRETED))
+    engine = Engine(Config(tier=tier, strict=tier != "oracle", features=ALL))
     linker = Linker(engine)
     linker.define("spectest", "print_char", units.append)
     linker.define("__moonbit_time_unstable", "instant_now", lambda: None)

@@ -16,7 +16,7 @@ import pytest
 
 from stratavm.base.errors import ExitError
 from stratavm.engine import Config, Engine, Linker, Module, Store
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.wasi import Wasi
 from tests import needed, witnesses
@@ -44,7 +44,7 @@ SMALL: Final = {"splay": ("splay.wasm", "40,8,2"), "Kotlin": ("kotlin-richards.w
 
 def engine(tier: str) -> Engine:
     """An engine of one tier that has objects of guests."""
-    return Engine(Config(tier=tier, strict=tier != "oracle", features=INTERPRETED))
+    return Engine(Config(tier=tier, strict=tier != "oracle", features=ALL))
 
 
 def by_node(how: str, module: Path, *rest: object) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stratavm.engine.config import Config
 from stratavm.engine.script import EngineHost
-from stratavm.module.features import DEFAULT, INTERPRETED, READY
+from stratavm.module.features import ALL, DEFAULT
 from stratavm.module.wast import Command, ModuleText, parse_script
 from stratavm.module.wast_runner import Report, WastHost, run_commands
 from stratavm.runtime.limits import MemorySlots
@@ -20,8 +20,6 @@ from tests.fuzz.whims import Whims
 from tests.oracle.wast import OracleHost
 from tests.spec.lists import Expected
 
-AHEAD: Final = INTERPRETED - READY
-"""What a configuration has to ask for though Strata does not have the whole of it."""
 SLOTS: Final = MemorySlots(32, when_exhausted="map")
 Host = Callable[[frozenset[str]], WastHost]
 
@@ -71,8 +69,8 @@ FOLDER = re.compile(r"proposals/([\w-]+)/")
 def host(tier: str, script: str) -> WastHost:
     """A fresh host for a script of the suite, by relative path: what a folder is named after is asked for there."""
     folder = FOLDER.match(script)
-    asked = {folder[1]} & READY if folder else frozenset()
-    return HOSTS[tier](DEFAULT | AHEAD | asked)
+    asked = {folder[1]} & ALL if folder else frozenset()
+    return HOSTS[tier](DEFAULT | asked)
 
 
 def scripts(directory: Path) -> list[str]:

@@ -45,10 +45,10 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 
 def proposal(text: str) -> str:
     """The name of a proposal that a module may use on request."""
-    from stratavm.module.features import DEFAULT, FEATURES, INTERPRETED
+    from stratavm.module.features import ALL, DEFAULT
 
-    if text not in FEATURES:
-        refuse(f"{text!r} is no proposal; on request are {', '.join(sorted(INTERPRETED - DEFAULT))}")
+    if text not in ALL:
+        refuse(f"{text!r} is no proposal; on request are {', '.join(sorted(ALL - DEFAULT))}")
     return text
 
 

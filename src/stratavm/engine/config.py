@@ -11,7 +11,7 @@ from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds_or_none, truth, whole, whole_or_none
 from stratavm.base.words import did_you_mean
 from stratavm.engine.composition import composition
-from stratavm.module.features import DEFAULT, FEATURES, INTERPRETED
+from stratavm.module.features import DEFAULT, FEATURES
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.runtime.introspect import OfInit
 from stratavm.runtime.limits import GcConfig, MemorySlots
@@ -140,9 +140,6 @@ class Config:
         if self.allocator is not None:
             _one_of("allocator", self.allocator, ALLOCATORS)
         object.__setattr__(self, "features", frozenset(_names("features", self.features, FEATURES)))
-        missing = sorted(self.features - INTERPRETED)
-        if missing:  # decoder and validator may know more proposals than the tiers
-            raise ValueError(f"features: {missing[0]} cannot be enabled, Strata does not have it yet")
         self._check_passes()
         self._check_numbers()
 

@@ -50,7 +50,7 @@ from cython.cimports.stratavm.spec._gen_optables import (
     OP_SIGNATURE,
 )
 
-from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
+from stratavm.base.errors import DecodeError, ModuleLimit, ValidationError
 from stratavm.base.leb import LEB_MESSAGES
 from stratavm.module.features import FEATURES, advice, refusal
 from stratavm.spec import types as T
@@ -658,10 +658,6 @@ def fault_error(checker: Checker) -> Exception:
         mnemonic = f"{CLAUSES[checker.clause_kind - 1]} of {mnemonic}"
     if fault == F_FEATURE:
         feature = list(FEATURES)[found]
-        if not FEATURES[feature].ready:
-            return Unsupported(
-                f"{mnemonic} {refusal(feature)}", feature=feature, offset=offset, func=func, hint=advice(feature)
-            )
         return ValidationError(refusal(feature), offset=offset, func=func, op=mnemonic, hint=advice(feature))
     if fault == F_STACK:
         wanted = f"at most {checker.expected} values"

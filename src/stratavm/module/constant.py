@@ -6,11 +6,11 @@ Source: WebAssembly 3.0, section 3.4.13 (expressions).
 from __future__ import annotations
 
 from stratavm.base.budget import check
-from stratavm.base.errors import Unsupported, ValidationError
+from stratavm.base.errors import ValidationError
 from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.importing import importing
 from stratavm.base.leb import read_sleb, read_uleb
-from stratavm.module.features import FEATURES, advice, refusal
+from stratavm.module.features import advice, refusal
 from stratavm.module.model import ConstExpr, Module
 from stratavm.module.valid import Context
 from stratavm.spec import types as T
@@ -123,8 +123,6 @@ class Constants:
         """Refuse an instruction unless its proposal is enabled."""
         if feature in self.features:
             return
-        if not FEATURES[feature].ready:
-            raise Unsupported(f"{what} {refusal(feature)}", feature=feature, offset=offset, hint=advice(feature))
         raise ValidationError(refusal(feature), offset=offset, op=what, hint=advice(feature))
 
 

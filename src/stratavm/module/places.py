@@ -8,7 +8,7 @@ from itertools import accumulate
 from stratavm.base.errors import ModuleError
 from stratavm.base.forms import Final
 from stratavm.module.decode import item_places
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.limits import Limits
 from stratavm.module.model import ExternKind, Module
 
@@ -31,14 +31,14 @@ def item_of(module: Module, kind: ExternKind, index: int) -> Item:
     return "function" if kind == "func" else kind, index - len(imported)
 
 
-def item_offset(module: Module, item: Item, features: frozenset[str], limits: Limits) -> int:
+def item_offset(module: Module, item: Item, limits: Limits) -> int:
     """The offset of an item in the binary; 0 where the module has no binary that can be read."""
     kind, index = item[0], item[1] or 0
     if kind == "type":  # the section has groups
         ends = list(accumulate(len(group.types) for group in module.rec_groups))
         index = bisect_right(ends, index)
     try:
-        places = item_places(module.binary, features | READY, limits)
+        places = item_places(module.binary, ALL, limits)
     except ModuleError:
         return 0
     found = [offset for section, offset in places if section == SECTIONS[kind]]

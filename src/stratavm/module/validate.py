@@ -11,12 +11,12 @@ from _collections_abc import Callable, Iterable, Sequence
 from _thread import LockType, allocate_lock, start_new_thread
 
 from stratavm.base.budget import Budget, check, paced
-from stratavm.base.errors import ModuleError, ModuleLimit, Unsupported, ValidationError
+from stratavm.base.errors import ModuleError, ModuleLimit, ValidationError
 from stratavm.base.forms import TYPE_CHECKING, Any, Final, NoReturn
 from stratavm.base.importing import importing, partial
 from stratavm.base.text import printable
 from stratavm.module.constant import Constants
-from stratavm.module.features import DEFAULT, FEATURES, advice, refusal
+from stratavm.module.features import DEFAULT, advice, refusal
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import Element, ExternKind, Module
 from stratavm.module.valid import Bodies, Context, ValidModule
@@ -51,8 +51,8 @@ def validate(
     defined index in ascending order. ``known``: the whole binary was, not its bodies alone: nothing else is checked
     again either.
 
-    Raises ``ValidationError`` for the first fault (lowest function index), ``Unsupported`` for a proposal that Strata
-    does not have, and ``DecodeError`` where the instructions of a body are malformed.
+    Raises ``ValidationError`` for the first fault (lowest function index), and ``DecodeError`` where the instructions
+    of a body are malformed.
     """
     if known and vouched and not unsure:
         return ValidModule(module, None, features, partial(_known, module, features, limits))
@@ -105,12 +105,12 @@ def _checked_context(module: Module, features: frozenset[str], limits: Limits) -
         checks.constants(constants)
         checks.exports()
         checks.start()
-    except (ValidationError, Unsupported) as error:
+    except ValidationError as error:
         with importing:
             from stratavm.module.places import item_of, item_offset
 
         item = checks.item if checks.entry is None else item_of(module, *checks.entry)
-        error.locate(item=item, offset=error.offset or item_offset(module, item, features, limits))
+        error.locate(item=item, offset=error.offset or item_offset(module, item, limits))
         raise
     return context
 
@@ -126,11 +126,8 @@ def find_facts(valid: ValidModule) -> Bodies:
 
 def need(feature: str, features: frozenset[str], what: str) -> None:
     """Refuse ``what`` unless its proposal is enabled."""
-    if feature in features:
-        return
-    if not FEATURES[feature].ready:
-        raise Unsupported(f"{what}: {refusal(feature)}", feature=feature, hint=advice(feature))
-    raise ValidationError(f"{what}: {refusal(feature)}", hint=advice(feature))
+    if feature not in features:
+        raise ValidationError(f"{what}: {refusal(feature)}", hint=advice(feature))
 
 
 def canonical_types(module: Module) -> list[int]:

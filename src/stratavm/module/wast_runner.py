@@ -21,7 +21,6 @@ from stratavm.base.errors import (
 )
 from stratavm.base.forms import Any, Final, NamedTuple, Protocol, dataclass, field
 from stratavm.base.thrown import WasmException
-from stratavm.module.features import READY
 from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.module.wast import Action, Command, Const, ModuleText, Pattern, parse_script, show
 from stratavm.spec import types as T
@@ -114,18 +113,18 @@ SPECTEST: Final = """(module
   (global (export "global_f32") f32 (f32.const 666.6))
   (global (export "global_f64") f64 (f64.const 666.6))
   (table (export "table") 10 20 funcref)
+  (table (export "table64") i64 10 20 funcref)
   (memory (export "memory") 1 2)
   %s
 )"""
 """The host module of the suite. Its functions print nothing, so it can be a module like any other."""
 
-TABLE64: Final = '(table (export "table64") i64 10 20 funcref)'
 SHARED_MEMORY: Final = '(memory (export "shared_memory") 1 2 shared)'
 
 
 def spectest_binary(shared: bool = False) -> bytes:
     """The suite's host module; ``shared``: with what scripts of threads import from it."""
-    return parse_wat_to_bytes(SPECTEST % (TABLE64 * ("memory64" in READY) + SHARED_MEMORY * shared))
+    return parse_wat_to_bytes(SPECTEST % (SHARED_MEMORY * shared))
 
 
 def run_script(source: str | bytes | Path, host: WastHost, *, name: str = "") -> Report:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from stratavm.base.errors import Unsupported, ValidationError
 from stratavm.base.forms import Final
 from stratavm.base.words import excerpt
-from stratavm.module.features import FEATURES
+from stratavm.module.features import ALL
 from stratavm.module.lexer import Tokens, tokenize
 from stratavm.module.model import Module
 from stratavm.module.parser import ModuleParser, parse_module
@@ -107,10 +107,10 @@ def refuse_in_text(text: str, features: frozenset[str]) -> None:
 
     A text yields a binary that is well-formed, but for proposals that are not enabled.
     """
-    module = parse_module(text, features=frozenset(FEATURES))
+    module = parse_module(text, features=ALL)
     try:
         validate(module, features)
-    except (ValidationError, Unsupported) as error:
+    except ValidationError as error:
         locate_in_text(error, text, module)
         raise
 

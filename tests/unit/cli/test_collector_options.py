@@ -34,7 +34,7 @@ def leak(tmp_path):
 )
 def test_objects_of_a_guest_are_bounded(strata, leak, how, limit, option):
     """By what the guest may have in all, and by a bound of theirs; the hint names the option that set it."""
-    code, out, err = strata("run", *how, "--proposal", "gc", limit, "2M", leak)
+    code, out, err = strata("run", *how, limit, "2M", leak)
     said = out if "--json" in how else err
     assert code == 134
     assert "a struct $node of 32 bytes does not fit: objects take 2 MiB of 2 MiB" in said
@@ -43,13 +43,13 @@ def test_objects_of_a_guest_are_bounded(strata, leak, how, limit, option):
 
 def test_a_large_array_is_refused_at_once(strata, leak):
     """It says what it has and what it may have."""
-    code, _, err = strata("run", "--proposal", "gc", "--max-memory", "2M", "--invoke", "row", leak)
+    code, _, err = strata("run", "--max-memory", "2M", "--invoke", "row", leak)
     assert code == 134
     assert "an array $row of 8000008 bytes does not fit: objects take 0 bytes of 2 MiB (hint: raise --max-mem" in err
     lines = err.splitlines()
     assert "in the guest, innermost call first:" in lines[-2]
     assert "row at 0x" in lines[-1]
-    assert strata("run", "--proposal", "gc", "--max-memory", "9M", "--invoke", "row", leak)[0] == 0
+    assert strata("run", "--max-memory", "9M", "--invoke", "row", leak)[0] == 0
 
 
 def test_memories_and_objects_share_what_is_left_over(strata, leak):
@@ -69,7 +69,7 @@ def test_how_objects_are_collected_is_said_as_in_python():
 def test_a_pause_and_a_soft_bound_are_taken(strata, leak):
     """And the guest runs."""
     asked = ("--gc-pause-us", "100", "--gc-soft-bytes", "1M", "--gc-hard-bytes=4M")
-    assert strata("run", "--proposal", "gc", *asked, "--invoke", "few", leak) == (0, "7\n", "")
+    assert strata("run", *asked, "--invoke", "few", leak) == (0, "7\n", "")
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def write(tmp_path):
 
 def test_the_log_says_when_what_and_how_long(strata, write):
     """A line for each pause, and a sum; the program's own output and end are what they are."""
-    code, out, err = strata("run", "--proposal", "gc", "--gc-log", write("(call $exit (i32.const 7))"))
+    code, out, err = strata("run", "--gc-log", write("(call $exit (i32.const 7))"))
     lines = err.splitlines()
     assert (code, out) == (7, "")
     pauses = [line for line in lines if line.split()[2] == "pause"]
@@ -101,7 +101,7 @@ def test_a_guest_without_objects_has_no_log(strata, tmp_path):
 def test_a_plot_needs_no_network(strata, write, tmp_path):
     """A page with two drawings, however the guest ended."""
     plot = tmp_path / "p.html"
-    code = strata("run", "--proposal", "gc", "--gc-plot", str(plot), write("(unreachable)"))[0]
+    code = strata("run", "--gc-plot", str(plot), write("(unreachable)"))[0]
     page = plot.read_text()
     assert code == 134
     assert page.count("<svg") == 2
@@ -112,7 +112,7 @@ def test_a_plot_needs_no_network(strata, write, tmp_path):
 def test_a_dump_has_what_lives_by_type(strata, write, tmp_path):
     """As a table and as JSON; garbage does not count."""
     for name in ("d.txt", "d.json"):
-        assert strata("run", "--proposal", "gc", "--heap-dump", str(tmp_path / name), write(many="5000")) == (0, "", "")
+        assert strata("run", "--heap-dump", str(tmp_path / name), write(many="5000")) == (0, "", "")
     lines = (tmp_path / "d.txt").read_text().splitlines()
     assert lines[0].startswith("101 objects, ")
     assert [line.split() for line in lines[2:]] == [
@@ -141,7 +141,7 @@ def test_files_that_cannot_be_written(strata, write, tmp_path, option):
         assert f"{option} {path}: standard output is the program's" in err
     assert "no such folder" in strata("run", option, str(tmp_path / "nope/p"), write())[2]
     assert "would overwrite the module" in strata("run", option, write(), write())[2]
-    code, _, err = strata("run", "--proposal", "gc", option, "/dev/full", write("(call $exit (i32.const 7))"))
+    code, _, err = strata("run", option, "/dev/full", write("(call $exit (i32.const 7))"))
     assert code == 7
     assert f"strata: {option} /dev/full: No space left on device" in err
 
@@ -165,7 +165,7 @@ def test_one_file_for_two_options_is_refused(strata, write, tmp_path, link):
         code, _, err = strata("run", first, str(one), f"{second}={other}", write())
         assert code == 2
         assert f"{second} {other}: {first} {verb}s it, too (hint: name another file)" in err
-    code, _, err = strata("run", "--proposal", "gc", "--gc-plot", "/dev/null", "--heap-dump", "/dev/null", write())
+    code, _, err = strata("run", "--gc-plot", "/dev/null", "--heap-dump", "/dev/null", write())
     assert (code, err) == (0, "")
 
 
@@ -186,7 +186,7 @@ def test_a_full_standard_error_leaves_the_programs_end_what_it_is(write, tmp_pat
     """Nobody reads what was asked for: a log that is lost is a failure where the program itself ended well."""
     dump = tmp_path / "d"
     more = () if "--heap-dump" in asked else ("--heap-dump", str(dump))
-    command = [sys.executable, "-m", "stratavm", "run", "--proposal", "gc", *asked, *more]
+    command = [sys.executable, "-m", "stratavm", "run", *asked, *more]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [*command, write(end, "1000")],
@@ -212,11 +212,11 @@ def test_a_dump_that_cannot_be_had_leaves_the_programs_end_what_it_is(strata, wr
         raise StoreBusy("a call is inside")
 
     monkeypatch.setattr(heapdump, "heap_dump", refused)
-    code, _, err = strata("run", "--proposal", "gc", "--heap-dump", str(tmp_path / "d"), write("(unreachable)", "5"))
+    code, _, err = strata("run", "--heap-dump", str(tmp_path / "d"), write("(unreachable)", "5"))
     assert code == 134
     assert "about the heap cannot be said: a call is inside" in err
     assert "unreachable" in err
-    code, _, err = strata("run", "--proposal", "gc", "--heap-dump", str(tmp_path / "d"), write(many="5"))
+    code, _, err = strata("run", "--heap-dump", str(tmp_path / "d"), write(many="5"))
     assert code == 1
     assert "a call is inside" in err
 
@@ -240,7 +240,7 @@ def test_a_program_that_a_signal_ends_has_its_log(tmp_path, number):
     path, plot, dump = (tmp_path / name for name in ("spin.wat", "p.html", "d.txt"))
     path.write_text(SPIN)
     asked = ["--gc-log", "--gc-plot", str(plot), "--heap-dump", str(dump)]
-    command = [sys.executable, "-m", "stratavm", "run", "--proposal", "gc", *asked, str(path)]
+    command = [sys.executable, "-m", "stratavm", "run", *asked, str(path)]
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

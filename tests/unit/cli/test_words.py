@@ -165,6 +165,6 @@ def test_types_of_objects_have_their_names(strata, tmp_path):
         (("val", str(path)), "val((ref $node)) -> i32 takes 1 argument, got 0"),
         (("throw", str(path)), "unhandled exception: (ref null $node)"),
     ):
-        code, _, err = strata("run", "--proposal", "gc", "--invoke", *words)
+        code, _, err = strata("run", "--invoke", *words)
         assert code != 0
         assert said in err

@@ -146,7 +146,7 @@ def test_stubs_tell_objects_of_guests_from_functions(tmp_path, capsys):
       (func (export "g") (param structref i31ref (ref i31) anyref eqref externref) (result arrayref funcref)
         unreachable)
       (func (export "h") (result nullref) (ref.null none)))""")
-    assert main(["stubs", "--proposal", "gc", "-o", "-", str(source)]) == 0
+    assert main(["stubs", "-o", "-", str(source)]) == 0
     text = capsys.readouterr().out
     compile(text, "app.pyi", "exec")
     assert "from stratavm import GuestObject\n" in text

@@ -8,11 +8,11 @@ import sys
 import pytest
 
 import stratavm
-from stratavm import Config, Engine, Global, Instance, Linker, Memory, Module, Store, Table, Unsupported, load
+from stratavm import Config, Engine, Global, Instance, Linker, Memory, Module, Store, Table, ValidationError, load
 from stratavm.base.errors import ModuleLimit
 from stratavm.base.forms import replace
 from stratavm.engine.config import Options
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.limits import Limits
 from stratavm.runtime.introspect import constructor
 from stratavm.spec.types import EXTERNREF, FUNCREF, I32
@@ -259,18 +259,10 @@ def test_a_lone_string_is_no_sequence_of_names(option):
         Config(**{option: "simd"})
 
 
-def test_a_proposal_that_strata_does_not_have_cannot_be_enabled(monkeypatch):
-    """Decoder and validator may know more than the tiers do: a module was accepted, and failed when it was called."""
-    name = "gc"
-    monkeypatch.setattr("stratavm.engine.config.INTERPRETED", READY)
-    with pytest.raises(ValueError, match=f"features: {name} cannot be enabled, Strata does not have it yet"):
-        Engine(features=READY | {name})
-
-
 def test_names_may_come_in_any_collection():
     """A list, a set, a generator; the configuration stays hashable and comparable."""
-    config = Config(features=[*READY], passes=["inline"], machine_passes=iter(()))
-    assert config == Config(features=READY, passes=("inline",), machine_passes=())
+    config = Config(features=[*ALL], passes=["inline"], machine_passes=iter(()))
+    assert config == Config(features=ALL, passes=("inline",), machine_passes=())
     assert hash(config) == hash(replace(config)) and config.passes == ("inline",)
 
 
@@ -306,8 +298,8 @@ def test_the_limits_of_a_configuration_hold_for_text_and_for_what_the_validator_
 
 def test_a_refusal_of_a_text_is_one_error_and_not_two():
     """No "during handling of the above exception" about a binary that nobody has seen."""
-    with pytest.raises(Unsupported) as caught:
-        Module("(module (type (struct)))")
+    with pytest.raises(ValidationError) as caught:
+        Module("(module (type (struct)))", Engine(features=ALL - {"gc"}))
     assert caught.value.__context__ is None and caught.value.line == 1
 
 

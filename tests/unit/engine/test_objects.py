@@ -16,7 +16,7 @@ from stratavm import (
     Store,
     StoreLimits,
     Trap,
-    Unsupported,
+    ValidationError,
     WasmException,
 )
 from stratavm.base.errors import OutOfFuel, ResourceLimit
@@ -365,10 +365,12 @@ def test_objects_of_one_module_are_known_to_another() -> None:
     assert instance.exports["v"]() == 5
 
 
-def test_nobody_has_objects_who_does_not_ask_for_the_proposal(tier: str) -> None:
-    """They are refused by its name."""
-    with pytest.raises(Unsupported, match="needs the proposal gc"):
-        Module(CELLS, engine=Engine(Config(tier=tier)))
+def test_nobody_has_objects_who_switches_the_proposal_off(tier: str) -> None:
+    """They are refused by its name, with what to do."""
+    with pytest.raises(ValidationError, match="needs the proposal gc, which is switched off") as caught:
+        Module(CELLS, engine=Engine(Config(tier=tier, features=DEFAULT - {"gc"})))
+    assert "leave Config.features at its default, or add 'gc' to it" in caught.value.hint
+    Module(CELLS, engine=Engine(Config(tier=tier)))
 
 
 def test_numbers_in_references_and_what_no_reference_is_need_no_object() -> None:

@@ -15,12 +15,12 @@ from stratavm import (
     Trap,
     ValidationError,
 )
-from stratavm.module.features import DEFAULT, READY
+from stratavm.module.features import ALL, DEFAULT
 from stratavm.module.parser import parse_wat_to_bytes
 from tests.unit.engine.exported import Exporting
 
 CONFIGS = [
-    Config(tier=tier, memory_plan=plan, features=READY)
+    Config(tier=tier, memory_plan=plan, features=ALL)
     for tier in ("oracle", "jit0", "jit1", "auto")
     for plan in ("guard", "bounded")
 ]
@@ -141,11 +141,12 @@ def test_python_makes_them_and_modules_share_them(engine):
 def test_they_are_there_on_request_alone():
     """As in the other engine: without the proposal such limits are malformed."""
     text = "(module (memory 1 (pagesize 1)))"
-    assert "custom-page-sizes" not in DEFAULT and "custom-page-sizes" in READY
+    assert "custom-page-sizes" not in DEFAULT and "custom-page-sizes" in ALL
     with pytest.raises(ValidationError, match="needs the proposal custom-page-sizes, which is switched off") as caught:
         Module(text)
-    said = "add 'custom-page-sizes' to Config.features, which has it only on request"
-    assert caught.value.hint == f"{said}; for a command: --proposal custom-page-sizes"
+    said = caught.value.hint.splitlines()[0]
+    assert said.startswith("on request: features=Config().features | {'custom-page-sizes'}, of load() or the Engine")
+    assert said.endswith("; for a command: --proposal custom-page-sizes")
     with pytest.raises(DecodeError, match="malformed limits flags"):
         Module(parse_wat_to_bytes(text))
     Module(text, Engine(features=DEFAULT | {"custom-page-sizes"}))

@@ -11,13 +11,13 @@ import stratavm
 from stratavm import Config, Engine, Func, Global, Instance, Linker, Module, Store, Tag, Trap, WasmException
 from stratavm.base.errors import DecodeError, ParseError, ValidationError
 from stratavm.module.decode import decode
-from stratavm.module.features import DEFAULT, READY
+from stratavm.module.features import DEFAULT
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.types import F32, F64, I32, I64, V128, FuncType
 
 FEATURES = DEFAULT | {"simd", "relaxed-simd", "custom-page-sizes"}
-TIERS = ("oracle", "jit0", "jit1", "auto") if "simd" in READY else ("oracle",)
+TIERS = ("oracle", "jit0", "jit1", "auto")
 ONE = bytes(range(1, 17))
 PAGE = 1 << 16
 

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stratavm.base.errors import ResourceLimit, Trap, Unsupported
+from stratavm.base.errors import ResourceLimit, Trap
 from stratavm.ir.evaluate import OutOfSteps, evaluate
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import node_text, print_ssa
 from stratavm.ir.verify import LOOP_HEADER, SsaError, extents, successors, verify
 from stratavm.ir.view import SsaView
-from stratavm.module.features import READY
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from tests.oracle.state import Store, instantiate
@@ -217,13 +216,6 @@ def test_multi_value_calls_have_result_nodes() -> None:
     host = SsaHost()
     instance = host.instantiate(host.load(parse_module(text[:8] + '(export "f" (func 0))' + text[8:]).binary))
     assert host.invoke(instance, "f", []) == [3]
-
-
-def test_a_row_of_a_missing_proposal_is_refused_by_name() -> None:
-    """The builder and the validator agree on what is missing."""
-    with pytest.raises(Unsupported) as caught:
-        validate(parse_module("(module (func (drop (ref.i31 (i32.const 0)))))"), features=READY)
-    assert caught.value.feature == "gc"
 
 
 def test_the_text_is_stable() -> None:

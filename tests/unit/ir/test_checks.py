@@ -11,13 +11,13 @@ from stratavm.ir.pipeline import Pipeline
 from stratavm.ir.ssa import Ssa
 from stratavm.ir.text import print_ssa
 from stratavm.ir.verify import verify
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
 from tests.unit.ir.forms import build
 
-FEATURES = READY
+FEATURES = ALL
 P, Q = "(local.get 0)", "(local.get 1)"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.ir.pipeline import LEVELS
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.module.wast_runner import run_script
@@ -40,7 +40,7 @@ OUTSIDE = TRAPS_BY_NAME["memory_out_of_bounds"].code
 def form(body: str, options: Options, shared: str = "shared", more: str = ""):
     """The optimised form of one function."""
     text = f"(module (memory 1 2 {shared}) (func (param $p i32) (result i32) {body}) {more})"
-    compiler = wasm_compiler(validate(parse_module(text, features=READY), READY), options)
+    compiler = wasm_compiler(validate(parse_module(text, features=ALL), ALL), options)
     with compiler.worker() as worker:
         worker.build(compiler.front, 0)
         return worker.input.dump()

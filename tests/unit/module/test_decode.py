@@ -13,12 +13,11 @@ from stratavm.base.leb import uleb
 from stratavm.module.custom import producers, target_features
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode, name, vector
-from stratavm.module.features import FEATURES
+from stratavm.module.features import ALL
 from stratavm.module.limits import DEFAULT_LIMITS, Limits
 from stratavm.module.model import ConstExpr, Custom, Element, Export, Global, Import, Names, Table
 from stratavm.spec import types as t
 
-ALL = frozenset(FEATURES)
 HEADER = b"\0asm\1\0\0\0"
 ZERO = ConstExpr(b"\x41\0\x0b")
 NOTHING = t.FuncType()

@@ -8,12 +8,11 @@ from hypothesis import strategies as st
 
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
-from stratavm.module.features import FEATURES
+from stratavm.module.features import ALL
 from stratavm.module.model import ConstExpr, Custom, Element, Export, Global, Import, Module, Names, Table
 from stratavm.spec import types as t
 from tests.unit.module.drafts import draft_of
 
-ALL = frozenset(FEATURES)
 ZERO = ConstExpr(b"\x41\0\x0b")
 INDEX = st.integers(0, 2**20)
 NAME = st.text(max_size=8)

@@ -6,7 +6,7 @@ import pytest
 
 from stratavm.base.errors import DecodeError, ParseError, Unsupported, ValidationError
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.printer import to_wat
 from stratavm.module.validate import validate
@@ -89,7 +89,7 @@ MALFORMED = (
 )  # fmt: skip
 
 
-def load(text: str, features: frozenset[str] = INTERPRETED):
+def load(text: str, features: frozenset[str] = ALL):
     """A valid module of a head with tags, and some fields."""
     return validate(parse_module(f"(module {HEAD} {text})", features=features), features)
 
@@ -100,8 +100,8 @@ def test_what_the_specification_allows_is_valid(text):
     module = load(text).module
     for folded in (False, True):
         again = parse_wat_to_bytes(to_wat(module, folded=folded))
-        assert to_wat(decode(again, features=INTERPRETED)) == to_wat(module), folded
-        validate(decode(again, features=INTERPRETED), INTERPRETED)
+        assert to_wat(decode(again, features=ALL)) == to_wat(module), folded
+        validate(decode(again, features=ALL), ALL)
 
 
 @pytest.mark.parametrize(("text", "said"), INVALID)
@@ -158,7 +158,7 @@ def body(code: bytes) -> bytes:
 def test_what_only_a_binary_can_say_is_refused(code, kind, said):
     """Parts of a try in the wrong place, clauses of no kind, and the end in the middle of one."""
     with pytest.raises(kind) as caught:
-        validate(decode(body(code), features=INTERPRETED), INTERPRETED)
+        validate(decode(body(code), features=ALL), ALL)
     assert caught.value.message.startswith(said)
 
 
@@ -166,7 +166,7 @@ def test_what_only_a_binary_can_say_is_refused(code, kind, said):
 def test_what_is_switched_off_is_refused_by_its_name(text, feature):
     """By the decoder or the validator."""
     with pytest.raises((Unsupported, ValidationError), match=feature):
-        load(text, INTERPRETED - {feature})
+        load(text, ALL - {feature})
 
 
 def test_clauses_of_many_values_are_cheap():

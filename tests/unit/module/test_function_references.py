@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from stratavm.base.errors import ValidationError
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import to_wat
 from stratavm.module.validate import validate
@@ -111,6 +111,6 @@ def test_what_does_not_match_is_refused(fields: str, words: str | None, witness:
 @pytest.mark.parametrize("fields", [fields for fields in VALID if fields != OLDER])
 def test_without_the_proposal_they_are_refused_by_name(fields: str) -> None:
     """Whoever switches it off."""
-    module = parse_module(f"(module {HEAD} {fields})", features=READY)
+    module = parse_module(f"(module {HEAD} {fields})", features=ALL)
     with pytest.raises(ValidationError, match="function-references"):
-        validate(module, READY - {"function-references"})
+        validate(module, ALL - {"function-references"})

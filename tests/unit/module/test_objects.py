@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from stratavm.base.errors import DecodeError, ModuleError, Unsupported, ValidationError
+from stratavm.base.errors import DecodeError, ModuleError, ValidationError
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED, READY
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import to_wat
 from stratavm.module.validate import validate
@@ -150,19 +150,19 @@ INVALID = (
 @pytest.mark.parametrize("fields", VALID)
 def test_what_fits_is_valid(fields: str, witness: Callable[[bytes], str]) -> None:
     """And another validator says so, too; what is printed, flat and folded, reads to the same bytes."""
-    module = parse_module(f"(module {HEAD} {fields})", features=INTERPRETED)
-    validate(module, INTERPRETED)
+    module = parse_module(f"(module {HEAD} {fields})", features=ALL)
+    validate(module, ALL)
     assert witness(module.binary) == ""
     for folded in (False, True):
-        assert parse_module(to_wat(module, folded=folded), features=INTERPRETED).binary == module.binary
+        assert parse_module(to_wat(module, folded=folded), features=ALL).binary == module.binary
 
 
 @pytest.mark.parametrize(("fields", "words"), INVALID)
 def test_what_does_not_fit_is_invalid(fields: str, words: str, witness: Callable[[bytes], str]) -> None:
     """In the suite's words, and where it is."""
-    module = parse_module(f"(module {HEAD} {fields})", features=INTERPRETED)
+    module = parse_module(f"(module {HEAD} {fields})", features=ALL)
     with pytest.raises(ValidationError, match=words) as caught:
-        validate(module, INTERPRETED)
+        validate(module, ALL)
     assert caught.value.offset
     assert witness(module.binary) != ""
 
@@ -177,11 +177,11 @@ ROWS = (
 
 @pytest.mark.parametrize("fields", ROWS)
 def test_without_the_proposal_rows_are_refused_by_its_name(fields: str) -> None:
-    """What machine code has is what a module may use by default."""
-    module = parse_module(f"(module {fields})", features=INTERPRETED)
-    with pytest.raises(Unsupported, match="needs the proposal gc") as caught:
-        validate(module, READY)
-    assert caught.value.feature == "gc"
+    """Who leaves it out has none of them."""
+    module = parse_module(f"(module {fields})")
+    with pytest.raises(ValidationError, match="needs the proposal gc, which is switched off") as caught:
+        validate(module, ALL - {"gc"})
+    assert caught.value.hint.startswith("leave Config.features at its default, or add 'gc' to it\n")
 
 
 def body(code: bytes) -> bytes:
@@ -212,7 +212,7 @@ def test_malformed_rows_are_refused_where_they_are(code: bytes, words: str) -> N
     """Cut or wrong bytes of a body are an error with an offset in it."""
     binary = body(code)
     with pytest.raises(ModuleError, match=words) as caught:
-        validate(decode(binary, features=INTERPRETED), INTERPRETED)
+        validate(decode(binary, features=ALL), ALL)
     assert isinstance(caught.value, DecodeError | ValidationError)
     assert 0x14 <= caught.value.offset <= len(binary)
 
@@ -221,7 +221,7 @@ def test_an_instruction_of_a_thousand_fields_does_not_take_a_second_each() -> No
     """Whether a type has defaults is known before; of what is not reached, no more is popped than is there."""
     fields = "(field i32) " * 1000
     rows = "(drop (struct.new_default 0)) " * 2000 + "(unreachable) " + "(struct.new 0) (drop) " * 2000
-    validate(parse_module(f"(module (type (struct {fields})) (func {rows}))", features=INTERPRETED), INTERPRETED)
+    validate(parse_module(f"(module (type (struct {fields})) (func {rows}))", features=ALL), ALL)
 
 
 @pytest.mark.parametrize(
@@ -271,5 +271,5 @@ def test_what_is_wrong_is_said_with_what_would_be_right(body: str, said: str) ->
     """Not by words of the validator alone."""
     types = "(type $b (struct (field i8))) (type $n (struct (field i32))) (type $a (array i32))"
     with pytest.raises(ModuleError) as caught:
-        validate(parse_module(f"(module {types} {body})", features=INTERPRETED), INTERPRETED)
+        validate(parse_module(f"(module {types} {body})", features=ALL), ALL)
     assert said in str(caught.value)

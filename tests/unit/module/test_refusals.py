@@ -6,11 +6,12 @@ import subprocess
 
 import pytest
 
-from stratavm import Config, DecodeError, Engine, Module, ParseError, Unsupported, ValidationError
+from stratavm import Config, DecodeError, Engine, Module, ModuleError, ParseError, Unsupported, ValidationError
 from stratavm.engine.events import ModuleRefused
 from stratavm.module.decode import decode
-from stratavm.module.features import FEATURES, READY, advice, refusal
+from stratavm.module.features import ALL, DEFAULT, FEATURES, advice, refusal
 from stratavm.module.foreign import BEGINNINGS, recognise
+from stratavm.module.parser import parse_wat_to_bytes
 from stratavm.module.wast_runner import run_script
 from tests import needed
 from tests.oracle.wast import OracleHost
@@ -93,58 +94,70 @@ def test_every_beginning_is_reached():
 # ---- proposals ----
 
 USES = {
-    "gc": "(module (type (struct (field i32))))",
+    "sign-extension": "(func (drop (i32.extend8_s (i32.const 0))))",
+    "saturating-float-to-int": "(func (drop (i32.trunc_sat_f32_s (f32.const 0))))",
+    "multi-value": "(func (result i32 i32) i32.const 1 i32.const 2)",
+    "reference-types": "(func (param externref))",
+    "bulk-memory": "(memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))",
+    "wide-arithmetic": "(func (param i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 0)))",
+    "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+    "function-references": "(type $t (func)) (func (param (ref null $t)))",
+    "function-subtypes": "(rec (type $t (sub (func))) (type (sub final $t (func))))",
+    "multi-memory": "(memory 1) (memory 1)",
+    "memory64": "(memory i64 1)",
+    "exceptions": "(tag $e) (func (throw $e))",
+    "legacy-exceptions": "(func (try (do) (catch_all)))",
+    "custom-page-sizes": "(memory 1 (pagesize 1))",
+    "atomics": "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
+    "tail-call": "(func $f (return_call $f))",
+    "simd": "(func (param v128))",
+    "threads": "(memory 1 1 shared)",
+    "relaxed-simd": "(func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0))))",
+    "gc": "(type (struct (field i32)))",
 }
 
 
-def test_each_proposal_that_is_refused_has_a_module_here():
+def without(name):
+    """An engine that lacks a proposal, and what it is a part of."""
+    return Engine(features=ALL - {name} - ({"gc"} if name == "function-subtypes" else set()))
+
+
+def test_each_proposal_that_can_be_switched_off_has_a_module_here():
     """The list above grows with the table."""
-    assert set(USES) == {f.name for f in FEATURES.values() if not f.ready}
+    assert set(USES) == ALL - {"mvp", "mutable-globals"}
 
 
 @pytest.mark.parametrize("name", USES)
 def test_a_refused_proposal_is_named_with_who_emits_it_and_how_to_do_without(name):
-    """Also where the module came as text: then with the line."""
+    """The module came as text: with the line, and invalid as any text that the rules of its engine forbid."""
     feature = FEATURES[name]
-    assert feature.emitted_by and feature.avoid
-    with pytest.raises(Unsupported) as caught:
-        Module(USES[name])
+    with pytest.raises(ValidationError) as caught:
+        Module(f"(module {USES[name]})", without(name))
     shown = str(caught.value)
-    assert caught.value.feature == name
     assert feature.emitted_by in shown and feature.avoid in shown
-    assert f"needs the proposal {name} (" in shown and "on request only" in shown
-    assert f"--proposal {name}" in shown
+    assert f"needs the proposal {name}, which is switched off" in shown
     assert caught.value.line == 1 and "^" in caught.value.excerpt
 
 
-@pytest.mark.parametrize("name", [f for f in sorted(READY) if f not in ("mvp", "mutable-globals")])
+@pytest.mark.parametrize("name", USES)
+def test_a_refused_proposal_is_named_in_a_binary_too(name):
+    """By the decoder, which refuses it as something that there is not, or by the validator."""
+    binary = parse_wat_to_bytes(f"(module {USES[name]})")
+    with pytest.raises((Unsupported, ModuleError), match=f"needs the proposal {name}, which is switched off") as caught:
+        Module(binary, without(name))
+    assert caught.value.hint == advice(name) and caught.value.offset >= 8
+
+
+@pytest.mark.parametrize("name", USES)
 def test_switching_a_proposal_on_as_the_hint_says_makes_the_module_load(name):
     """A proposal that Strata has, and that the embedder switched off: the hint leads out."""
-    text = {
-        "sign-extension": "(func (drop (i32.extend8_s (i32.const 0))))",
-        "saturating-float-to-int": "(func (drop (i32.trunc_sat_f32_s (f32.const 0))))",
-        "multi-value": "(func (result i32 i32) i32.const 1 i32.const 2)",
-        "reference-types": "(func (param externref))",
-        "bulk-memory": "(memory 1) (func (memory.fill (i32.const 0) (i32.const 0) (i32.const 0)))",
-        "wide-arithmetic": "(func (param i64) (result i64 i64) (i64.mul_wide_u (local.get 0) (local.get 0)))",
-        "extended-const": "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
-        "function-references": "(type $t (func)) (func (param (ref null $t)))",
-        "function-subtypes": "(rec (type $t (sub (func))) (type (sub final $t (func))))",
-        "multi-memory": "(memory 1) (memory 1)",
-        "memory64": "(memory i64 1)",
-        "exceptions": "(tag $e) (func (throw $e))",
-        "legacy-exceptions": "(func (try (do) (catch_all)))",
-        "custom-page-sizes": "(memory 1 (pagesize 1))",
-        "atomics": "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))",
-        "tail-call": "(func $f (return_call $f))",
-        "simd": "(func (param v128))",
-        "threads": "(memory 1 1 shared)",
-        "relaxed-simd": "(func (param v128) (drop (i8x16.relaxed_swizzle (local.get 0) (local.get 0))))",
-    }[name]
-    with pytest.raises((Unsupported, ValidationError)) as caught:
-        Module(f"(module {text})", Engine(features=READY - {name}))
-    assert f"{refusal(name)}" in str(caught.value) and f"add {name!r}" in caught.value.hint
-    Module(f"(module {text})", Engine(Config(features=(READY - {name}) | {name})))
+    text = USES[name]
+    with pytest.raises(ValidationError) as caught:
+        Module(f"(module {text})", without(name))
+    assert f"{refusal(name)}" in str(caught.value)
+    told = f"Config().features | {{{name!r}}}" if FEATURES[name].asked else f"add {name!r}"
+    assert told in caught.value.hint
+    Module(f"(module {text})", Engine(Config(features=without(name).config.features | {name})))
 
 
 def test_an_unknown_proposal_gets_no_advice():
@@ -183,12 +196,11 @@ def test_what_the_advice_says_of_clang_is_so(name, tmp_path):
         return out
 
     proposal = name.split()[0]
-    without = Engine(features=READY - {proposal})
     with pytest.raises(Unsupported) as caught:
-        Module(build(blamed), without)
+        Module(build(blamed), without(proposal))
     assert caught.value.feature == proposal
     Module(build(blamed))
-    Module(build(avoiding), without)
+    Module(build(avoiding), without(proposal))
 
 
 # ---- text ----
@@ -243,11 +255,11 @@ def test_events_and_reports_take_one_line_of_an_error():
     engine.bus.subscribe(ModuleRefused, refused.append)
     with pytest.raises(ParseError):
         Module("(module (func (i32.ad)))", engine)
-    with pytest.raises(Unsupported):
-        Module("(module (type (struct)))", engine)
+    with pytest.raises(ValidationError):
+        Module("(module (memory 1 (pagesize 1)))", engine)
     assert [event.error.count("\n") for event in refused] == [0, 0]
     assert refused[0].error.startswith("ParseError: 1:16: unknown operator i32.ad")
-    report = run_script("(module (type (struct)))", OracleHost())
+    report = run_script("(module (type (struct)))", OracleHost(features=DEFAULT - {"gc"}))
     (failure,) = report.failures
     assert "unsupported (gc)" in failure.found and "\n" not in failure.found
 

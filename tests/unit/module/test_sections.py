@@ -14,13 +14,12 @@ from stratavm.base.errors import DecodeError
 from stratavm.base.leb import sleb, uleb
 from stratavm.module.decode import decode
 from stratavm.module.encode import DataDraft, FunctionDraft, ModuleDraft, encode
-from stratavm.module.features import FEATURES
+from stratavm.module.features import ALL
 from stratavm.module.model import ConstExpr, Data, Function
 from stratavm.module.parser import parse_module
 from stratavm.module.sections import Datas, Functions
 from stratavm.spec import types as t
 
-ALL = frozenset(FEATURES)
 COUNT = 1000
 PAGE = 4096
 

@@ -8,12 +8,10 @@ import pytest
 
 from stratavm.base.errors import DecodeError, ModuleLimit, ValidationError
 from stratavm.module.decode import decode
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.printer import to_wat
 from stratavm.module.validate import canonical_types, validate
-
-GC = INTERPRETED | {"gc"}
 
 VALID = (
     "(type (struct))",
@@ -70,18 +68,18 @@ INVALID = (
 @pytest.mark.parametrize("fields", VALID)
 def test_what_may_be_defined_is_valid(fields: str, witness: Callable[[bytes], str]) -> None:
     """And another validator says so, too; what is printed reads to the same bytes."""
-    module = parse_module(f"(module {fields})", features=GC)
-    validate(module, GC)
+    module = parse_module(f"(module {fields})", features=ALL)
+    validate(module, ALL)
     assert witness(module.binary) == ""
-    assert parse_module(to_wat(module), features=GC).binary == module.binary
+    assert parse_module(to_wat(module), features=ALL).binary == module.binary
 
 
 @pytest.mark.parametrize(("fields", "words"), INVALID)
 def test_what_may_not_be_defined_is_invalid(fields: str, words: str, witness: Callable[[bytes], str]) -> None:
     """With the words of the suite, and where it is."""
-    module = parse_module(f"(module {fields})", features=GC)
+    module = parse_module(f"(module {fields})", features=ALL)
     with pytest.raises(ValidationError, match=words) as caught:
-        validate(module, GC)
+        validate(module, ALL)
     assert caught.value.offset
     assert witness(module.binary) != ""
 
@@ -94,9 +92,9 @@ def chain(length: int) -> str:
 
 def test_supertypes_above_each_other_are_limited() -> None:
     """64 types above each other are 63 steps."""
-    validate(parse_module(chain(64), features=GC), GC)
+    validate(parse_module(chain(64), features=ALL), ALL)
     with pytest.raises(ModuleLimit, match="too many supertypes"):
-        validate(parse_module(chain(65), features=GC), GC)
+        validate(parse_module(chain(65), features=ALL), ALL)
 
 
 def test_a_cut_definition_is_malformed_wherever_it_is_cut() -> None:
@@ -104,12 +102,12 @@ def test_a_cut_definition_is_malformed_wherever_it_is_cut() -> None:
     fields = (
         "(rec (type $a (sub (struct (field (mut i8)) (field (ref null $b))))) (type $b (sub final $a (array i31ref))))"
     )
-    binary = parse_module(f"(module {fields})", features=GC).binary
+    binary = parse_module(f"(module {fields})", features=ALL).binary
     size = binary[9]
     for cut in range(1, size):
         part = binary[:9] + bytes([cut]) + binary[10 : 10 + cut]
         with pytest.raises(DecodeError, match=r"unexpected end|malformed|section size") as caught:
-            decode(part, features=GC)
+            decode(part, features=ALL)
         assert 9 <= caught.value.offset <= len(part)
 
 
@@ -120,6 +118,6 @@ def test_equal_groups_have_equal_numbers() -> None:
       (rec (type $c (sub (struct (field (ref $d))))) (type $d (sub $c (struct (field (ref $d)) (field i32)))))
       (rec (type $e (sub (struct (field (ref $d))))) (type $f (sub $e (struct (field (ref $f)) (field i32)))))
       (type $g (array (ref $b))) (type $h (array (ref $d))) (type $i (array (mut (ref $d)))))"""
-    a, b, c, d, e, f, g, h, i = canonical_types(parse_module(text, features=GC))
+    a, b, c, d, e, f, g, h, i = canonical_types(parse_module(text, features=ALL))
     assert (a, b) == (c, d) != (e, f)
     assert g == h != i

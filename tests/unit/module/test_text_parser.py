@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stratavm.base.errors import ParseError, StrataError, Unsupported, ValidationError
+from stratavm.base.errors import ParseError, StrataError, ValidationError
 from stratavm.module.decode import decode
-from stratavm.module.features import FEATURES, READY
+from stratavm.module.features import ALL
 from stratavm.module.lexer import RESERVED, tokenize
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, OutOfRange, parse_float, parse_integer
@@ -234,17 +234,15 @@ def test_malformed_texts_are_named(text, message):
         ("(type (struct))", "gc"),
     ],
 )
-def test_a_proposal_that_is_not_ready_is_read_and_then_named(text, feature):
-    """It is not an unknown operator but something that Strata lacks."""
-    assert parse_wat_to_bytes(text)
-    with pytest.raises(Unsupported) as caught:
-        validate(parse_module(text))
-    assert caught.value.feature == feature
+def test_a_proposal_that_is_off_is_read_and_then_named(text, feature):
+    """It is not an unknown operator but something that a module may not have here."""
+    with pytest.raises(ValidationError, match=f"needs the proposal {feature}, which is switched off"):
+        validate(parse_module(text), ALL - {feature})
 
 
 def test_the_old_exceptions_are_named_where_they_are_switched_off():
     """They are not an unknown operator to a module that may not have them."""
-    features = READY - {"legacy-exceptions"}
+    features = ALL - {"legacy-exceptions"}
     with pytest.raises(ValidationError, match="needs the proposal legacy-exceptions, which is switched off"):
         validate(decode(parse_wat_to_bytes("(func try end)"), features=features), features)
 
@@ -384,7 +382,7 @@ def test_instructions_of_later_proposals(text, expected):
     """Rows know them, so the text does."""
     module = parse_module(
         f'(type $f (func)) (type $s (struct (field $x i32) (field $y (mut i8)))) (tag $e) (data $d "")(func {text})',
-        features=frozenset(FEATURES),
+        features=ALL,
     )
     first = module.functions[0]
     assert module.binary[first.start : first.end - 1] == bytes.fromhex(expected)
@@ -392,7 +390,7 @@ def test_instructions_of_later_proposals(text, expected):
 
 def test_a_shared_memory_has_its_page_size_behind_the_word():
     """As other tools read and write it; the other way round is refused."""
-    features = READY | {"custom-page-sizes"}
+    features = ALL
     module = parse_module("(memory 1 2 shared (pagesize 1))", features=features)
     assert module.memories[0].limits.shared and module.memories[0].page_shift == 0
     assert " 1 2 shared (pagesize 1))" in to_wat(module)
@@ -407,7 +405,7 @@ def test_subtypes_and_recursion_groups():
            (tag (import "m" "t") (param i32))
            (table $t i64 1 2 (ref null $a)) (memory i64 1 (pagesize 1)) (table 1 funcref (ref.null func))
            (global (ref i31) (ref.i31 (i32.const 1)))""",
-        features=frozenset(FEATURES),
+        features=ALL,
     )
     assert [len(g.types) for g in module.rec_groups] == [1, 2, 1]
     assert [(t.final, t.supers) for t in module.types] == [(False, ()), (True, (0,)), (True, ()), (True, ())]

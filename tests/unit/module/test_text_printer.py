@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stratavm.base.errors import DecodeError, ResourceLimit, StrataError
 from stratavm.module.decode import decode
 from stratavm.module.encode import FunctionDraft, ModuleDraft, encode
-from stratavm.module.features import FEATURES
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module, parse_wat_to_bytes
 from stratavm.module.parser_numbers import F32, F64, parse_float
 from stratavm.module.printer import disassemble, to_wat
@@ -18,7 +18,6 @@ from stratavm.module.validate import validate
 from stratavm.module.wast import parse_script
 from stratavm.spec.types import I32, FuncType
 
-ALL = frozenset(FEATURES)
 SAMPLE = """(module $sample
   (rec (type $list (struct (field $head i32) (field $tail (ref null $list)))) (type $a (array (mut i8))))
   (type $sub (sub $list (struct (field i32) (field (ref null $list)) (field f64))))

@@ -6,7 +6,7 @@ import pytest
 
 from stratavm.base.leb import read_uleb
 from stratavm.module.decode import decode
-from stratavm.module.features import FEATURES
+from stratavm.module.features import ALL
 from stratavm.module.lexer import tokenize
 from stratavm.module.parser import ModuleParser, parse_wat_to_bytes
 from tests import needed
@@ -51,7 +51,7 @@ def sections(binary: bytes) -> dict[int, bytes]:
 
 def elements(binary: bytes) -> list[tuple[object, ...]]:
     """Element segments, without where they lie in the binary."""
-    segments = decode(binary, features=frozenset(FEATURES)).elements
+    segments = decode(binary, features=ALL).elements
     return [
         (e.mode, e.type, e.funcs, e.table, e.offset and e.offset.code, e.exprs and [x.code for x in e.exprs])
         for e in segments

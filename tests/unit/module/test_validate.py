@@ -8,15 +8,13 @@ from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, Validati
 from stratavm.base.leb import uleb
 from stratavm.module.decode import decode
 from stratavm.module.encode import ModuleDraft, encode
-from stratavm.module.features import FEATURES, READY
+from stratavm.module.features import ALL
 from stratavm.module.limits import Limits
 from stratavm.module.model import Module
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.spec.index import BY_ID
 from stratavm.spec.types import RecGroup, StructType, SubType
-
-EVERYTHING = frozenset(FEATURES)
 
 
 def facts(text: str):  # type: ignore[no-untyped-def]
@@ -139,23 +137,23 @@ def chain(length: int) -> Module:
     """Structures, each below the one before."""
     draft = ModuleDraft([RecGroup((SubType(StructType(), final=False, supers=() if i == 0 else (i - 1,)),))
                          for i in range(length)])  # fmt: skip
-    return decode(encode(draft), features=EVERYTHING)
+    return decode(encode(draft), features=ALL)
 
 
 def test_supertypes_above_each_other_have_a_limit() -> None:
     """Whether types match is found by going through them."""
-    validate(chain(64), EVERYTHING)
+    validate(chain(64), ALL)
     with pytest.raises(ModuleLimit, match="at most 63, found 64") as caught:
-        validate(chain(65), EVERYTHING)
+        validate(chain(65), ALL)
     assert caught.value.limit == "subtype_depth"
 
 
 def test_a_supertype_comes_before_its_subtypes() -> None:
     """Two types of one group that were each below the other would have no end."""
     types = tuple(SubType(StructType(), final=False, supers=(other,)) for other in (1, 0))
-    module = decode(encode(ModuleDraft([RecGroup(types)])), features=EVERYTHING)
+    module = decode(encode(ModuleDraft([RecGroup(types)])), features=ALL)
     with pytest.raises(ValidationError, match="unknown type 1"):
-        validate(module, EVERYTHING)
+        validate(module, ALL)
 
 
 def test_a_type_that_is_used_before_it_is_there_is_named_and_where_cycles_go() -> None:
@@ -163,14 +161,12 @@ def test_a_type_that_is_used_before_it_is_there_is_named_and_where_cycles_go() -
     later = "(type $a (struct (field (ref null $b)))) (type $b (struct (field (ref null $a))))"
     said = r"unknown type 1 \(\$b\) \(expected below 1: what refers to types behind it .* in one \(rec …\)\)"
     with pytest.raises(ValidationError, match=said):
-        validate(parse_module(f"(module {later})", features=EVERYTHING), EVERYTHING)
-    validate(parse_module(f"(module (rec {later}))", features=EVERYTHING), EVERYTHING)
+        validate(parse_module(f"(module {later})", features=ALL), ALL)
+    validate(parse_module(f"(module (rec {later}))", features=ALL), ALL)
     with pytest.raises(ValidationError, match=r"unknown type 1 \(\$b\) .* a type stands behind those that it extends"):
-        validate(
-            parse_module("(module (type (sub $b (struct))) (type $b (sub (struct))))", features=EVERYTHING), EVERYTHING
-        )
+        validate(parse_module("(module (type (sub $b (struct))) (type $b (sub (struct))))", features=ALL), ALL)
     with pytest.raises(ValidationError, match=r"unknown type 1 \(expected below 1\)$"):
-        validate(parse_module("(module (type (struct (field (ref 1)))))", features=EVERYTHING), EVERYTHING)
+        validate(parse_module("(module (type (struct (field (ref 1)))))", features=ALL), ALL)
 
 
 def test_a_br_table_has_a_limit() -> None:
@@ -214,15 +210,16 @@ def test_extended_constants_are_typed() -> None:
         validate(parse_module("(module (global i32 (i32.add (i64.const 1) (i32.const 2))))"))
 
 
-def test_a_proposal_that_is_missing_is_named() -> None:
-    """Unready: Unsupported; ready but switched off: invalid. Both name it."""
-    with pytest.raises(Unsupported) as caught:
-        validate(parse_module("(module (func (drop (ref.i31 (i32.const 0)))))"))
-    assert caught.value.feature == "gc"
-    with pytest.raises(ValidationError, match="sign-extension"):
-        validate(
-            parse_module("(module (func (drop (i32.extend8_s (i32.const 1)))))"), features=READY - {"sign-extension"}
-        )
+@pytest.mark.parametrize(
+    ("row", "feature"), [("ref.i31 (i32.const 0)", "gc"), ("i32.extend8_s (i32.const 1)", "sign-extension")]
+)
+def test_a_proposal_that_is_switched_off_is_named(row: str, feature: str) -> None:
+    """What needs it is invalid, at the instruction."""
+    module = parse_module(f"(module (func (drop ({row}))))")
+    with pytest.raises(ValidationError, match=f"needs the proposal {feature}, which is switched off") as caught:
+        validate(module, features=ALL - {feature})
+    assert caught.value.op == row.split()[0]
+    validate(module)
 
 
 def many(count: int, bad: dict[int, str]) -> Module:
@@ -263,7 +260,7 @@ def test_a_body_without_end_is_malformed() -> None:
 def test_every_row_of_a_ready_proposal_is_known_to_the_walk() -> None:
     """No enabled row may end in 'needs the proposal': the walk has a case for each."""
     for row in BY_ID.values():
-        if row.feature not in READY or row.mnemonic in ("end", "else"):
+        if row.feature not in ALL or row.mnemonic in ("end", "else"):
             continue
         data = bytes([row.prefix]) + uleb(row.code) if row.prefix else bytes([row.code])
         body = data + b"\0" * 12 + b"\x0b" * 2

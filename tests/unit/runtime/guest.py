@@ -9,7 +9,7 @@ from typing import Any
 
 from stratavm.base.errors import TRAPS_BY_NAME
 from stratavm.contract import layout
-from stratavm.module.features import FEATURES
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.native.execmem import CodeOwner
 from stratavm.native.stubtable import StubTable
@@ -144,7 +144,7 @@ def store(limits: StoreLimits | None = None, **options: Any) -> Store:
 @lru_cache(maxsize=256)
 def parse(wat: str) -> Any:
     """The model of a text module, with every proposal on."""
-    return parse_module(wat, features=frozenset(FEATURES))
+    return parse_module(wat, features=ALL)
 
 
 def make(

@@ -44,20 +44,21 @@ def test_the_repr_of_what_became_of_a_program_is_short():
     )
 
 
-OBJECTS = '(module (type $s (struct)) (memory (export "memory") 1) (func (export "_start") (drop (struct.new $s))))'
+BYTES = '(module (memory (export "memory") 1 (pagesize 1)) (func (export "_start") (drop (memory.size))))'
 
 
 def test_a_program_that_needs_what_is_there_on_request_is_run_as_the_hint_says():
     """By an engine that has it, which ``run`` gets with the module."""
-    with pytest.raises(stratavm.Unsupported) as caught:
-        stratavm.run(OBJECTS)
-    said = caught.value.hint.splitlines()[-1]
-    assert said.startswith(
-        "on request: features=Config().features | {'gc'}, of load() or the Engine of a Module that run"
+    with pytest.raises(stratavm.ValidationError) as caught:
+        stratavm.run(BYTES)
+    said = caught.value.hint.splitlines()[0]
+    assert said == (
+        "on request: features=Config().features | {'custom-page-sizes'}, of load() or the Engine of a Module that "
+        "run() is given; for a command: --proposal custom-page-sizes"
     )
-    features = stratavm.Config().features | {"gc"}
-    assert stratavm.run(stratavm.Module(OBJECTS, engine=stratavm.Engine(features=features))).reason == "exit"
-    assert "_start" in stratavm.load(OBJECTS, features=features).exports
+    features = stratavm.Config().features | {"custom-page-sizes"}
+    assert stratavm.run(stratavm.Module(BYTES, engine=stratavm.Engine(features=features))).reason == "exit"
+    assert "_start" in stratavm.load(BYTES, features=features).exports
 
 
 @pytest.mark.parametrize(
@@ -67,4 +68,4 @@ def test_a_program_that_needs_what_is_there_on_request_is_run_as_the_hint_says()
 def test_an_option_of_an_engine_comes_with_the_module(option, advice):
     """As ``run`` says to who gives it one."""
     with pytest.raises(TypeError, match=rf"'{option}'; give Module\(path, engine={advice}\) in the place of the path"):
-        stratavm.run(OBJECTS, **{option: None})
+        stratavm.run(BYTES, **{option: None})

@@ -9,7 +9,7 @@ import pytest
 from stratavm.contract import layout
 from stratavm.heap.layout import HEADER, layout_of
 from stratavm.ir.pipeline import LEVELS
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
@@ -34,7 +34,7 @@ class Guest:
     """A function that makes an object of type 1, and a window, in which somebody had written before."""
 
     def __init__(self, source: str, level: int, allocator: str) -> None:
-        valid = validate(parse_module(source, features=INTERPRETED), INTERPRETED)
+        valid = validate(parse_module(source, features=ALL), ALL)
         options = Options(allocator=allocator, passes=LEVELS[level], machine=MACHINE_LEVELS[level])
         self.runner = Runner()
         self.type = valid.module.func_type(0)

@@ -8,7 +8,7 @@ import pytest
 from stratavm.contract import layout
 from stratavm.contract.objects import I31_TAG
 from stratavm.ir.pipeline import LEVELS
-from stratavm.module.features import INTERPRETED
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.native.compile import MACHINE_LEVELS, Options, wasm_compiler
@@ -42,7 +42,7 @@ class Guest:
     """An object, its side bytes, and what the barrier tells of it."""
 
     def __init__(self, level: int, allocator: str, source: str = SOURCE) -> None:
-        valid = validate(parse_module(source, features=INTERPRETED), INTERPRETED)
+        valid = validate(parse_module(source, features=ALL), ALL)
         options = Options(allocator=allocator, passes=LEVELS[level], machine=MACHINE_LEVELS[level])
         compiler = wasm_compiler(valid, options)
         self.runner = Runner()

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.parser import parse_module
 from stratavm.module.validate import validate
 from stratavm.module.wast import parse_script
@@ -25,12 +25,12 @@ CHANGES = {"add", "sub", "and", "or", "xor", "xchg", "cmpxchg"}
 
 def shared(binary: bytes):
     """A valid module, if it has memories, and all are shared and have a guard: their accesses are trap sites."""
-    module = decode(binary, features=READY)
+    module = decode(binary, features=ALL)
     if not module.memory_types:
         return None
     if any(not m.limits.shared or m.limits.is64 or m.page_shift == 0 for m in module.memory_types):
         return None
-    return validate(module, READY)
+    return validate(module, ALL)
 
 
 def official(spec_dir):
@@ -67,7 +67,7 @@ def test_guests_of_litmus_tests_have_every_access_in_order(way):
     counts = Counter[str]()
     for litmus in LITMUS:
         for kind in WAYS:
-            counts += check(validate(parse_module(guest(litmus, kind), features=READY), READY), LEVELS[way])
+            counts += check(validate(parse_module(guest(litmus, kind), features=ALL), ALL), LEVELS[way])
     assert all(counts[what] for what in ("load", "store", "xchg", "or", "fence"))
 
 
@@ -149,7 +149,7 @@ def test_accesses_that_are_checked_by_comparison_are_in_order_too(way, kind):
     for row in BY_ID.values():
         if row.walk != "atomic" or row.access is None or access(row) in ("notify", "wait"):
             continue
-        valid = validate(parse_module(single(row, memory), features=READY), READY)
+        valid = validate(parse_module(single(row, memory), features=ALL), ALL)
         code = compile_function(valid, 0, options=options)
         first, *more = accesses(code)
         assert wrong(access(row), first) == "", (row.mnemonic, first)

@@ -14,7 +14,7 @@ import stratavm
 from stratavm import Engine, Linker, Module, Store
 from stratavm.contract import layout
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.module.validate import validate
 from stratavm.native.compile import Options, wasm_compiler
 from stratavm.tiers.decision import Decision
@@ -354,7 +354,7 @@ def test_an_interrupt_while_a_function_is_lifted_ends_the_call(monkeypatch):
 def test_code_that_does_not_count_is_what_it_was(seed):
     """A counter is 24 bytes in a function, and none where nobody asks for it."""
     for number in range(seed, seed + 12):
-        valid = validate(decode(generators.smith(number), features=READY), READY)
+        valid = validate(decode(generators.smith(number), features=ALL), ALL)
         plain, counting = (wasm_compiler(valid, Options(counting=counts)) for counts in (False, True))
         word = bytes.fromhex("458b9f")  # mov r11d, [r15 + disp32]
         for index in range(len(valid.module.functions)):

@@ -9,7 +9,7 @@ import pytest
 import stratavm
 from stratavm import Engine, Linker, Module, Store
 from stratavm.module.decode import decode
-from stratavm.module.features import READY
+from stratavm.module.features import ALL
 from stratavm.tiers.jit.lazy import LazyCode
 from stratavm.tiers.jit.lift_events import LoopLifted
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
@@ -183,9 +183,9 @@ def test_every_loop_of_generated_modules_can_be_left(seed):
     """All values have a place, whatever the module."""
     made = 0
     for number in range(seed, seed + 12):
-        host = engine(1, fuel=True, features=READY)
+        host = engine(1, fuel=True, features=ALL)
         module = Module(generators.smith(number), engine=host)
-        model = decode(generators.smith(number), features=READY)
+        model = decode(generators.smith(number), features=ALL)
         with Store(host, fuel=20_000) as store:
             try:
                 instance = Linker(host).instantiate(store, module)
