@@ -10,7 +10,6 @@ import os
 import sys
 
 from stratavm import Config, Engine, GcConfig, Linker, Module, Store
-from stratavm.module.features import DEFAULT
 
 TEXT = """(module
   (type $s (struct (field i32) (field (ref null $s))))
@@ -35,7 +34,7 @@ def mappings() -> int:
 
 def main(rounds: int) -> str:
     """What is wrong, or nothing."""
-    engine = Engine(Config(tier="jit1", features=DEFAULT | {"gc"}, gc=GcConfig(generations=True, journal_entries=16)))
+    engine = Engine(Config(tier="jit1", gc=GcConfig(generations=True, journal_entries=16)))
     module = Module(TEXT, engine=engine)
     linker = Linker(engine)
     before = 0, 0

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from stratavm import Config, Engine, GcConfig, Linker, Module, Store
-from stratavm.module.features import DEFAULT
 
 TIERS: Final = ("oracle", "jit0", "jit1", "auto")
 OBJECTS: Final = 2000
@@ -85,7 +84,7 @@ class Retained(NamedTuple):
 def rounds(tier: str, number: int, shapes: Sequence[str] = SHAPES, seed: int = 1) -> Iterator[Retained]:
     """So many rounds in one store, with objects of these shapes."""
     draw = random.Random(seed)
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=GcConfig(generations=False)))
+    engine = Engine(Config(tier=tier, gc=GcConfig(generations=False)))
     store, linker = Store(engine), Linker(engine)
     linker.define("env", "host", lambda k: call["waste"](k, 0, 0))
     call = linker.instantiate(store, Module(TEXT, engine=engine)).exports

@@ -177,7 +177,7 @@ def main(folder: Path) -> None:
     constant: Global = Global.new(store, I32, 1, mutable=False)
     own: Func = Func.from_callable(store, FuncType((I32,), (I32,)), twice)
     assert len(held) == constant.value == 1 and own(1) == 2
-    objects = Module("(module (type $p (struct)))", engine=Engine(features=Config().features | {"gc"}))
+    objects = Module("(module (type $p (struct)))", engine=Engine())
     point: GuestType = objects.object_type("p")
     with Store(objects.engine) as guests:
         same = Func.from_callable(guests, FuncType((point, I32), (point,)), lambda thing, number: thing)

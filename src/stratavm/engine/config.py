@@ -66,7 +66,8 @@ class Config:
             each function at its first call; ``jit1`` does so with optimising passes; ``oracle`` interprets (slow,
             the reference).
         strict: refuse a module with a function that ``tier`` cannot compile instead of running it on the oracle.
-        features: names of the proposals that modules may use, of those that Strata has (``stratavm.module.features``).
+        features: names of the proposals that modules may use (``stratavm.module.features``): all that Strata has, but
+            for those that are there on request; less what somebody wants switched off.
         limits: limits on what a module may contain.
         memory_plan: ``guard`` lets the MMU check bounds (8 GiB of address space per memory), ``bounded`` checks
             in code.

@@ -21,7 +21,7 @@ class PluginLimits:
     """Limits of one plugin.
 
     Attributes:
-        memory_bytes: of all its memories together.
+        memory_bytes: of all its memories together; its objects (structs, arrays) have what these leave, and 4 MiB.
         table_elements: of each of its tables.
         call_s: seconds for a call, waiting for its turn included; also for what it does when it is made and started.
         fuel: units for each call; None counts nothing. The engine must count fuel.

@@ -86,10 +86,10 @@ def test_info_lists_imports_and_exports_of_what_cannot_be_linked_or_called(strat
 def test_info_names_the_proposals_of_a_module_that_a_strict_engine_refuses(strata):
     """The hint of ``Unsupported`` where the error has none of its own."""
     hint = output.hint_for(errors.Unsupported("x"))
-    heap = parse_wat_to_bytes("(module (type (struct)))")
-    (_, printed) = strata("run heap.wasm", heap=heap)
-    assert "hint:" not in printed.err and "Kotlin" in printed.err
-    follow(strata, hint, FILE="heap.wasm")
+    pages = parse_wat_to_bytes("(module (memory 1 (pagesize 1)))")
+    (_, printed) = strata("run pages.wasm", pages=pages)
+    assert "hint:" not in printed.err and "linkers that were asked for another page size" in printed.err
+    follow(strata, hint, FILE="pages.wasm")
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,13 @@ import ctypes
 
 from stratavm import Module, Store
 from stratavm.engine.engine import Engine
-from stratavm.module.features import DEFAULT
 
 TEXT = "(module (type $bytes (array (mut i8))) (type $ints (array (mut i32))) (type $doubles (array (mut f64))))"
 
 
 def test_a_buffer_that_says_this_machines_order_of_bytes() -> None:
     """As those of ctypes do, whose items Python cannot give one by one."""
-    engine = Engine(features=DEFAULT | {"gc"})
+    engine = Engine()
     store, module = Store(engine), Module(TEXT, engine=engine)
     for name, item in (("bytes", ctypes.c_uint8), ("ints", ctypes.c_int32), ("doubles", ctypes.c_double)):
         view = memoryview((item * 3)(1, 2, 3))

@@ -8,7 +8,6 @@ import pytest
 
 from stratavm import Config, Engine, Func, Module, Store, Trap
 from stratavm.engine import Linker
-from stratavm.module.features import DEFAULT
 from stratavm.spec.types import FuncType
 from tests.unit.engine.exported import trapped
 
@@ -82,7 +81,7 @@ ELEM: Final = "out of bounds table access: {} at {}, element segment 0 has 2"
 @pytest.fixture(scope="module", params=TIERS)
 def instance(request: pytest.FixtureRequest) -> Instance:
     """An instance on a tier."""
-    engine = Engine(Config(tier=request.param, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=request.param))
     return Linker(engine).instantiate(Store(engine), Module(SOURCE, engine=engine))
 
 

@@ -13,7 +13,6 @@ import pytest
 from stratavm import Config, Engine, Func, Module, Store, StoreBusy, StrataError, Trap
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.spec.types import FuncType
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def crowd(source: str) -> str:
 @pytest.fixture(scope="module", params=TIERS)
 def instance(request: pytest.FixtureRequest) -> Instance:
     """An instance on a tier."""
-    engine = Engine(Config(tier=request.param, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=request.param))
     return Linker(engine).instantiate(Store(engine), Module(crowd(SOURCE), engine=engine))
 
 
@@ -163,7 +162,7 @@ class Changed:
     """An instance whose function ``go`` casts an object of ``$base``, and is first replaced from within."""
 
     def __init__(self, tier: str, text: str) -> None:
-        engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+        engine = Engine(Config(tier=tier))
         store, linker = Store(engine), Linker(engine)
         self.change: Callable[[], object] | None = None
         linker.define("h", "f", Func.from_callable(store, FuncType(), self.once))
@@ -238,7 +237,7 @@ def test_an_object_that_is_gone_before_the_message_is_made_is_what_was_found(tie
           (global.set $last (array.new $row (i32.const 1) (i32.const 200)))
           (local.set $i (i32.add (local.get $i) (i32.const 1)))
           (br_if 0 (i32.lt_u (local.get $i) (i32.const 30000))))))"""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     exports = Linker(engine).instantiate(Store(engine), Module(text, engine=engine)).exports
     runs: list[str] = []
     busy = False
@@ -274,7 +273,7 @@ def test_names_of_a_module_that_was_stripped_are_indices():
     text = """(module (type (struct)) (type (array i8))
       (func (export "f") (drop (ref.cast (ref 1) (call 1))))
       (func (result anyref) (struct.new_default 0)))"""
-    engine = Engine(Config(features=DEFAULT | {"gc"}))
+    engine = Engine()
     exports = Linker(engine).instantiate(Store(engine), Module(text, engine=engine)).exports
     with pytest.raises(Trap) as caught:
         exports.f()

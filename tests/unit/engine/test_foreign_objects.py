@@ -7,7 +7,6 @@ import pytest
 from stratavm import Config, Engine, Module, Store
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
 GIVER = """(module
   (type $o (struct (field i64)))
@@ -27,7 +26,7 @@ TAKER = """(module
 
 def engine(tier: str) -> Engine:
     """One whose guests may have objects."""
-    return Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    return Engine(Config(tier=tier))
 
 
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])

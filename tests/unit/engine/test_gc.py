@@ -31,12 +31,10 @@ from stratavm import (
 )
 from stratavm.base.events import Event
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.runtime.events import GuestPaused, NurseryKept
 from tests import needed
 from tests.decisions import DECIDED
 
-FEATURES = DEFAULT | {"gc"}
 TIERS = ("oracle", "jit0", "jit1", "auto")
 BY_GENERATIONS = GcConfig(generations=True, journal_entries=1 << 14)
 OFTEN = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=5, factor=0.01))
@@ -111,7 +109,7 @@ TEXT = """(module
 
 def made(tier: str, how: GcConfig = OFTEN, ask: object = lambda k: k, limits: StoreLimits | None = None) -> Instance:
     """An instance in a store of its own."""
-    home = Engine(Config(tier=tier, features=FEATURES, gc=how))
+    home = Engine(Config(tier=tier, gc=how))
     linker = Linker(home)
     linker.define("env", "ask", ask)
     return linker.instantiate(Store(home, limits=limits), Module(TEXT, engine=home))
@@ -832,3 +830,17 @@ def test_no_store_of_the_thread_collects_while_a_guest_waits_in_another_greenlet
     assert guest.switch() == 10
     other.store.gc()
     assert [thing[0] for thing in made_here] == list(range(3000)) and call["sum"]() == 1000 * 1001 // 2
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_what_has_no_objects_has_no_heap(tier: str) -> None:
+    """Though the proposal is there by default: neither memory nor address space is taken for it."""
+    engine = Engine(tier=tier)
+    store = Store(engine)
+    plain = Module('(module (memory 1) (table 1 funcref) (func (export "f") (result i32) (i32.const 7)))', engine)
+    assert Linker(engine).instantiate(store, plain).exports.f() == 7
+    typed = """(module (type $s (struct)) (global (ref null $s) (ref.null $s))
+      (func (export "f") (result i32) (i32.const 7)))"""
+    assert Linker(engine).instantiate(store, Module(typed, engine)).exports.f() == 7
+    store.gc()
+    assert store.gc_metrics() is None and engine.metrics().gc["heaps"] == 0

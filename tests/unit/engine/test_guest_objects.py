@@ -41,7 +41,6 @@ from stratavm import (
     WasmException,
 )
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.runtime.values import results_from_raw
 from stratavm.spec.types import I32, FuncType
 from tests import needed
@@ -95,7 +94,7 @@ TEXT = """(module
 
 def made(tier: str, ask: Callable[..., Any] = lambda given: None, limits: StoreLimits | None = None) -> Instance:
     """An instance in a store of its own."""
-    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    home = Engine(Config(tier=tier))
     linker = Linker(home)
     linker.define("env", "ask", ask)
     return linker.instantiate(Store(home, limits=limits), Module(TEXT, engine=home))
@@ -643,7 +642,7 @@ ROWS = [tuple(part.strip() for part in line.split("|")) for line in MISUSE.strip
 def given() -> dict[str, Any]:
     """What the table of misuse is about."""
     instance = made("auto")
-    other = Module(TEXT, engine=Engine(features=DEFAULT | {"gc"}))
+    other = Module(TEXT, engine=Engine())
     kind, call, store = instance.module.object_type, instance.exports, instance.store
 
     def put(thing: GuestObject, key: Any, value: object) -> None:
@@ -781,7 +780,7 @@ def test_objects_inside_of_a_host_function(tier: str) -> None:
 def test_what_python_writes_into_old_objects_is_noted(tier: str) -> None:
     """Collections by generations and in slices go on beside it: a witness knows what must be in each list."""
     config = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=1, factor=0.01))
-    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=config))
+    home = Engine(Config(tier=tier, gc=config))
     linker, store, draw = Linker(home), Store(home), random.Random(7)
     linker.define("env", "ask", lambda given: None)
     instance = linker.instantiate(store, Module(TEXT, engine=home))
@@ -822,7 +821,7 @@ def test_what_python_writes_into_old_objects_is_noted(tier: str) -> None:
 
 def test_names_of_fields_are_shown_safely() -> None:
     """A module may call them anything."""
-    engine = Engine(features=DEFAULT | {"gc"})
+    engine = Engine()
     text = '(module (type $"\\u{202e}\\n" (struct (field $"\\u{1b}[2J" i32))))'
     kind, store = Module(text, engine=engine).object_type(0), Store(engine)
     thing = kind.new(store)
@@ -952,7 +951,7 @@ def test_numpy_does_not_follow_references() -> None:
         (local.get $row))
       (func (export "rows") (result (ref $row)) (array.new_fixed $row 2
         (array.new $bytes (i32.const 1) (i32.const 3)) (array.new $bytes (i32.const 2) (i32.const 3)))))"""
-    engine = Engine(features=DEFAULT | {"gc"})
+    engine = Engine()
     instance = Linker(engine).instantiate(Store(engine), Module(text, engine=engine))
     long, row = instance.exports["list"](2000), instance.exports["row"]()
     ring = instance.exports["list"](1)

@@ -15,7 +15,6 @@ import pytest
 
 from stratavm import Closed, GuestObject, Memory, SharedMemory, load
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
 MANY = 10_000
 TEXT = """(module
@@ -31,7 +30,7 @@ class Rang(Exception):
 @pytest.fixture(scope="module")
 def instance() -> Instance:
     """Whose types are made."""
-    return load(TEXT, features=DEFAULT | {"gc"})
+    return load(TEXT)
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ def test_a_signal_comes_in_the_midst_of_many_values(instance: Instance, bell: in
 @pytest.mark.parametrize("name", READS)
 def test_a_store_that_is_closed_in_the_midst_of_many_values(name: str) -> None:
     """By the handler of a signal, say: nothing more is read."""
-    instance = load(TEXT, features=DEFAULT | {"gc"})
+    instance = load(TEXT)
     row = new(instance, "ints", [1] * MANY)
     before = signal.signal(signal.SIGUSR1, lambda *_: instance.store.close())
     try:

@@ -10,7 +10,6 @@ import pytest
 from stratavm import Config, Engine, Module, ResourceLimit, Store, StoreLimits, Tag, WasmException
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
 TIERS = ("oracle", "jit0", "jit1", "auto")
 PASS = """(module
@@ -27,7 +26,7 @@ LIMIT = 100
 
 def made(tier: str, text: str = PASS, **limits: int) -> Instance:
     """A guest, in a store of its own."""
-    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    home = Engine(Config(tier=tier))
     linker, store = Linker(home), Store(home, limits=StoreLimits(**limits))
     linker.define("env", "more", object)
     return linker.instantiate(store, Module(text, engine=home))

@@ -11,7 +11,6 @@ import pytest
 from stratavm import Engine, GcConfig, Linker, Module, Store, StoreLimits
 from stratavm.contract.objects import keeps_handles
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.spec import types as T
 from tests.unit.engine.test_gc import TIERS
 
@@ -45,7 +44,7 @@ class Thing:
 
 def made(tier: str, more: str = "") -> Instance:
     """The module, with a heap that is collected by generations, and few handles at a time."""
-    engine = Engine(tier=tier, features=DEFAULT | {"gc"}, gc=GcConfig(generations=True))
+    engine = Engine(tier=tier, gc=GcConfig(generations=True))
     store = Store(engine, limits=StoreLimits(handles=4096))
     return Linker(engine).instantiate(store, Module(TEXT.format(more=more), engine))
 

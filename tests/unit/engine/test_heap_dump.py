@@ -11,7 +11,6 @@ import pytest
 
 from stratavm import Closed, Engine, HeapDump, Module, Store, StoreBusy, load
 from stratavm.base import switches
-from stratavm.module.features import DEFAULT
 
 TEXT = """(module
   (import "env" "ask" (func $ask))
@@ -27,14 +26,13 @@ TEXT = """(module
   (func (export "drop") (param $k i32)
     (loop (drop (struct.new_default $node)) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1))))))
   (func (export "ask") (call $ask)))"""
-GC = {"features": DEFAULT | {"gc"}}
 
 
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
 def test_objects_and_bytes_by_type(tier: str) -> None:
     """What is reachable, or what is there; large objects, fresh holes and old ones."""
     seen: list[HeapDump] = []
-    instance = load(TEXT, {"env": {"ask": lambda: seen.append(store.heap_dump(collect=False))}}, tier=tier, **GC)
+    instance = load(TEXT, {"env": {"ask": lambda: seen.append(store.heap_dump(collect=False))}}, tier=tier)
     store, call = instance.store, instance.exports
     assert str(store.heap_dump()) == "0 objects, 0 bytes; 0 bytes of blocks in use"
     kept = [call["keep"](100_000), call["keep"](1), call["none"]()]
@@ -73,7 +71,7 @@ def test_dumps_that_cannot_be_had() -> None:
         except StoreBusy as error:
             found.append(error)
 
-    engine = Engine(**GC)
+    engine = Engine()
     instance = load(TEXT, {"env": {"ask": ask}}, store=Store(engine))
     store = instance.store
     instance.exports["ask"]()
@@ -90,7 +88,7 @@ def test_dumps_that_cannot_be_had() -> None:
 
 def test_what_lay_in_a_heap_can_be_kept_and_sent_elsewhere() -> None:
     """As other figures: it is data, and holds neither the store nor its engine."""
-    instance = load(TEXT, {"env": {"ask": lambda: None}}, **GC)
+    instance = load(TEXT, {"env": {"ask": lambda: None}})
     kept = instance.exports["keep"](5)
     found = instance.store.heap_dump()
     for again in (copy.copy(found), copy.deepcopy(found), pickle.loads(pickle.dumps(found))):

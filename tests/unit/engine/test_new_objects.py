@@ -6,7 +6,6 @@ import pytest
 
 from stratavm import Config, GcConfig, GuestType, Linker, Module, Store
 from stratavm.engine.engine import Engine
-from stratavm.module.features import DEFAULT
 
 TEXT = """(module
   (type $s (struct (field (mut i64)) (field (mut i64)) (field (mut (ref null $s)))))
@@ -26,7 +25,7 @@ TEXT = """(module
 def test_they_are_zero(tier: str) -> None:
     """Made by Python, by machine code, by the interpreter, and where machine code asks the runtime, in holes of what
     has died."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=GcConfig(pause_us=20)))
+    engine = Engine(Config(tier=tier, gc=GcConfig(pause_us=20)))
     store, module = Store(engine), Module(TEXT, engine=engine)
     call = Linker(engine).instantiate(store, module).exports
     types: list[GuestType] = [module.object_type(name) for name in ("s", "numbers", "objects")]

@@ -9,10 +9,8 @@ import pytest
 
 from stratavm import Linker, Module, Store, load
 from stratavm.engine.engine import Engine
-from stratavm.module.features import DEFAULT
 from tests import needed
 
-FEATURES = DEFAULT | {"gc"}
 TEXT = """(module
   (type $s (struct (field i32)))
   (global (export "g") (mut externref) (ref.null extern))
@@ -42,7 +40,7 @@ def failing(at: int, action: Callable[[], object]) -> bool:
 @pytest.mark.parametrize("full", [False, True])
 def test_a_handle_that_there_is_no_memory_for(full: bool) -> None:
     """It is in none of the tables."""
-    instance = load(TEXT, features=FEATURES)
+    instance = load(TEXT)
     store, variable = instance.store, instance.exports["g"]
     for _ in range(8 if full else 0):  # places that are free
         variable.value = Thing()
@@ -66,7 +64,7 @@ def test_a_handle_that_there_is_no_memory_for(full: bool) -> None:
 
 def test_an_object_whose_handle_goes_where_there_is_no_memory() -> None:
     """Who asks for it again gets another handle, not what lies in its place by then."""
-    engine = Engine(features=FEATURES)
+    engine = Engine()
     store = Store(engine)
     call = Linker(engine).instantiate(store, Module(TEXT, engine=engine)).exports
     call["make"]()

@@ -56,7 +56,7 @@ def memory():
 
 def guest_array(length):
     """A new array of a guest's type."""
-    engine = stratavm.Engine(features=stratavm.Config().features | {"gc"})
+    engine = stratavm.Engine()
     return Module("(module (type (array i8)))", engine).object_type(0).new(Store(engine), length=length)
 
 
@@ -443,7 +443,7 @@ def test_what_is_no_number_after_all_is_refused_by_what_is_expected():
         text = f'(module (func (export "f") (param {type_})))'
         name = {"i31ref": "i31"}.get(type_, type_)
         with pytest.raises(TypeError, match=rf"expected {name}, got Odd$"):
-            stratavm.load(text, features=stratavm.Config().features | {"gc"}).exports.f(Odd())
+            stratavm.load(text).exports.f(Odd())
 
 
 def test_a_number_of_another_library_is_a_number():

@@ -10,7 +10,6 @@ from stratavm import Config, Engine, GcConfig, GcConstants, Module, Store
 from stratavm.contract import layout
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.runtime.patch import context_of
 from tests.unit.targets.x64.native import Place
 
@@ -81,7 +80,7 @@ TEXT = """(module
 
 def made(tier: str, gc: GcConfig = OFTEN) -> Instance:
     """An instance in a store of its own."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=gc))
+    engine = Engine(Config(tier=tier, gc=gc))
     return Linker(engine).instantiate(Store(engine), Module(TEXT, engine=engine))
 
 
@@ -181,7 +180,7 @@ TAKEN = f"""(module
 def test_what_is_written_over_while_marks_are_made(tier: str, how: str, number: int) -> None:
     """Only an array that is new has it then, of which nobody looks at what is old; it was reachable when the collection
     began, from an array at whose end nobody had looked yet."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     store, length = Store(engine), 20_000
     call = Linker(engine).instantiate(store, Module(TAKEN, engine)).exports
     call["begin"](length)

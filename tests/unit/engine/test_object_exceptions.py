@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from stratavm import Config, Engine, GcConfig, GcConstants, Linker, Module, Store, WasmException
-from stratavm.module.features import DEFAULT
 
 OFTEN = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=5, factor=0.01))
 """A look at new objects for every block."""
@@ -63,7 +62,7 @@ def threshold() -> Iterator[None]:
 def test_nobody_collects_before_python_has_what_was_thrown(tier: str) -> None:
     """The frame that threw is gone, and Python's collector runs a guest, which throws something else and makes much:
     what was thrown is there all the same, for a handler that takes a reference to it and for Python."""
-    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=OFTEN))
+    home = Engine(Config(tier=tier, gc=OFTEN))
     instance = Linker(home).instantiate(Store(home), Module(TEXT, engine=home))
     within, throws, catches = (instance.exports[name] for name in ("within", "throws", "catches"))
     kept, found, wanted = list[object](), list[object](), list[object]()

@@ -10,7 +10,6 @@ import pytest
 from stratavm import Config, Engine, Module, Store, StoreLimits
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.runtime.globals import Global
 from stratavm.runtime.table import Table
 
@@ -19,7 +18,7 @@ TIERS = ("oracle", "jit0", "jit1", "auto")
 
 def made(text: str, tier: str, fuel: int | None = None, **limits: int) -> Instance:
     """An instance in a store of its own."""
-    home = Engine(Config(tier=tier, fuel=fuel is not None, features=DEFAULT | {"gc"}))
+    home = Engine(Config(tier=tier, fuel=fuel is not None))
     store = Store(home, limits=StoreLimits(**limits), fuel=fuel)
     return Linker(home).instantiate(store, Module(text, engine=home))
 

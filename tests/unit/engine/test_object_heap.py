@@ -15,9 +15,7 @@ import pytest
 from stratavm import Config, Engine, Module, ResourceLimit, Store, StoreLimits
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
-FEATURES = DEFAULT | {"gc"}
 TIERS = ("oracle", "jit0", "jit1", "auto")
 
 TEXT = """(module
@@ -53,7 +51,7 @@ TEXT = """(module
 
 def made(tier: str, ask: object = lambda k: k, limits: StoreLimits | None = None) -> Instance:
     """An instance in a store of its own."""
-    home = Engine(Config(tier=tier, features=FEATURES))
+    home = Engine(Config(tier=tier))
     store = Store(home, limits=limits) if limits else Store(home)
     linker = Linker(home)
     linker.define("env", "ask", ask)
@@ -204,7 +202,7 @@ AGAIN = SOURCE.replace("WIDE", "externref " * 40).replace("MADE", MADE * 40)
 
 def another(tier: str) -> Instance:
     """An instance of ``AGAIN``."""
-    home = Engine(Config(tier=tier, features=FEATURES))
+    home = Engine(Config(tier=tier))
     linker = Linker(home)
     linker.define("env", "thing", object)
     return linker.instantiate(Store(home), Module(AGAIN, engine=home))
@@ -257,7 +255,7 @@ class Cyclic:
 
 def results_live(tier: str, way: str, count: int) -> None:
     """Python's collector runs where results become Python's, earlier or later, and what that finds makes objects."""
-    home = Engine(Config(tier=tier, features=FEATURES))
+    home = Engine(Config(tier=tier))
     linker, store = Linker(home), Store(home)
     after = 0
 
@@ -290,7 +288,7 @@ def results_live(tier: str, way: str, count: int) -> None:
 @pytest.mark.parametrize("tier", ["jit1", "auto"])
 def test_a_call_of_values_leaves_raw_results_of_others_alone(tier: str) -> None:
     """A host function inside of it makes a call of raw bits, and has that object for a while."""
-    home = Engine(Config(tier=tier, features=FEATURES))
+    home = Engine(Config(tier=tier))
     linker, store, raws = Linker(home), Store(home), list[int]()
 
     def arm() -> None:
@@ -363,7 +361,7 @@ CLONED = """(module
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_clones_global_holds_what_its_guests_put_there(tier):
     """A clone has no object of Python's for a global unless somebody asks: collections have to find the cell."""
-    engine = Engine(Config(tier=tier, features=FEATURES))
+    engine = Engine(Config(tier=tier))
     first = Linker(engine).instantiate(Store(engine), Module(CLONED, engine=engine))
     clone = first.snapshot().instantiate(Store(engine))
     clone.exports["new"]()

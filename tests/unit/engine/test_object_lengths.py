@@ -6,7 +6,6 @@ import pytest
 
 from stratavm import Config, Engine, GcConfig, GcConstants, Linker, Module, Store
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
 TIERS = ("oracle", "jit0", "jit1")
 OFTEN = GcConfig(generations=True, constants=GcConstants(nursery_bytes=1 << 15, slice_us=5, factor=0.01))
@@ -53,7 +52,7 @@ TEXT = """(module
 
 def made(tier: str) -> Instance:
     """An instance in a store of its own."""
-    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=OFTEN))
+    home = Engine(Config(tier=tier, gc=OFTEN))
     return Linker(home).instantiate(Store(home), Module(TEXT, engine=home))
 
 

@@ -9,9 +9,7 @@ import pytest
 from stratavm import Config, Engine, GcConfig, GcConstants, Linker, Module, ResourceLimit, Store, StoreLimits
 from stratavm.base.errors import NOTE_HEAD
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
-FEATURES: Final = DEFAULT | {"gc"}
 TIERS: Final = ("oracle", "jit0", "jit1", "auto")
 WAYS: Final = {
     "struct": "(struct.new $s (i64.const 1) (ref.null any))",
@@ -62,7 +60,7 @@ LIMITS: Final = {
 def made(tier: str, limit: str, text: str = TEXT) -> Instance:
     """An instance in a store of its own, whose heap is a small one."""
     how, limits = LIMITS[limit](SMALL.get(tier, 1 << 18))
-    engine = Engine(Config(tier=tier, features=FEATURES, gc=how))
+    engine = Engine(Config(tier=tier, gc=how))
     return Linker(engine).instantiate(Store(engine, limits=limits), Module(text, engine=engine))
 
 
@@ -173,7 +171,7 @@ def test_a_module_makes_more_than_it_may(tier: str, field: str) -> None:
 @pytest.mark.parametrize(("least", "hard"), [(0, None), (1, None), (0, 5), (0, 1)])
 def test_a_heap_of_no_bytes_is_the_stores(least: int, hard: int | None) -> None:
     """The error names the bound that was given, and its number."""
-    home = Engine(Config(features=FEATURES, gc=GcConfig(hard_bytes=hard)))
+    home = Engine(Config(gc=GcConfig(hard_bytes=hard)))
     store = Store(home, limits=StoreLimits(heap_bytes=least))
     text = '(module (type $p (struct)) (func (export "mk") (result (ref $p)) (struct.new $p)))'
     instance = Linker(home).instantiate(store, Module(text, engine=home))
@@ -195,7 +193,7 @@ def test_what_objects_take_is_not_there_for_others(tier: str) -> None:
     """Machine code makes them without a word to whoever counts, but not for long, though no look at them is due: the
     memory cannot have their room."""
     least = GcConfig(constants=GcConstants(nursery_bytes=1 << 26, slice_us=100, factor=1.0))
-    engine = Engine(Config(tier=tier, features=FEATURES, gc=least))
+    engine = Engine(Config(tier=tier, gc=least))
     store = Store(engine, limits=StoreLimits(total_bytes=16 << 20))
     call = Linker(engine).instantiate(store, Module(BESIDE, engine=engine)).exports
     call["make"]((10 << 20) // 32)

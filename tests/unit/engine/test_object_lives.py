@@ -22,10 +22,8 @@ from stratavm import (
 )
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.spec.types import FuncType
 
-FEATURES = DEFAULT | {"gc"}
 TIERS = ("oracle", "jit0", "jit1", "auto")
 TEXT = """(module
   (type $s (struct (field (mut i32)) (field (mut (ref null $s)))))
@@ -43,7 +41,7 @@ TEXT = """(module
 
 def made(tier: str) -> Instance:
     """An instance in a store of its own."""
-    home = Engine(Config(tier=tier, features=FEATURES))
+    home = Engine(Config(tier=tier))
     return Linker(home).instantiate(Store(home), Module(TEXT, engine=home))
 
 
@@ -86,7 +84,7 @@ NUMBERS = """(module
 
 def numbered(tier: str) -> Instance:
     """An instance whose references are numbers."""
-    home = Engine(Config(tier=tier, features=FEATURES))
+    home = Engine(Config(tier=tier))
     linker, store = Linker(home), Store(home)
     linker.define("env", "c", Global.new(store, "anyref", 9))
     return linker.instantiate(store, Module(NUMBERS, engine=home))
@@ -129,7 +127,7 @@ def test_a_snapshot_keeps_numbers_in_references(tier: str) -> None:
 def test_what_can_be_done_about_an_object_is_said_or_that_nothing_can(global_: str, remedy: str) -> None:
     """A constant cannot be set, and what has no null not to null."""
     text = f"(module (type $p (struct)) (global {global_} (struct.new $p)))"
-    instance = load(text, features=Config().features | {"gc"})
+    instance = load(text)
     with pytest.raises(SnapshotRefused, match=r"struct or array: global 0; ") as caught:
         instance.snapshot()
     assert caught.value.remedy == remedy
@@ -149,7 +147,7 @@ def test_what_is_said_to_do_about_a_reference_that_is_never_null_can_be_done(typ
     """Then there is a snapshot; and a number is no reason against one."""
     init = "(ref.func $own)" if "func" in type_ else "(ref.i31 (i32.const 1))" if "i31" in type_ else "(struct.new $p)"
     text = f"""(module (type $p (struct)) (global (export "g") (mut {type_}) {init}) (func $own (export "own")))"""
-    instance = load(text, features=DEFAULT | {"gc"})
+    instance = load(text)
     if "func" in type_:
         instance.exports["g"].value = Func.from_callable(instance.store, FuncType(), lambda: None)
     if remedy:
@@ -247,7 +245,7 @@ def values(thing: object) -> list[object]:
 def test_a_swap_makes_objects_anew(tier: str) -> None:
     """Of other types, by what the old version writes down; what Python has of those before it may keep until these
     cannot come back. A function whose type has become another one is refused where the host has it."""
-    with Engine(Config(tier=tier, features=FEATURES, cache=False)) as home:
+    with Engine(Config(tier=tier, cache=False)) as home:
         live = LiveInstance(carried(NARROW), engine=home)
         for k in range(100):
             live.exports["push"](k)

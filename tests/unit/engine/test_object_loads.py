@@ -11,7 +11,6 @@ from stratavm import Config, Engine, Module, ResourceLimit, Store, Trap
 from stratavm.engine import Linker
 from stratavm.engine.guestobjects import GuestObject
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
 TIERS: Final = ("jit0", "jit1", "auto")
 PROGRAMS: Final = 50
@@ -193,7 +192,7 @@ def touch(thing: GuestObject | None, row: GuestObject | None) -> None:
 
 def made(text: str, tier: str) -> Instance:
     """An instance on a tier."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     linker = Linker(engine)
     linker.define("host", "touch", touch)
     return linker.instantiate(Store(engine), Module(text, engine=engine))
@@ -308,7 +307,7 @@ UPDATED: Final = """(module
 @pytest.mark.parametrize("tier", ("oracle", *TIERS))
 def test_what_an_updated_function_wrote_is_seen(tier: str) -> None:
     """A guest is changed by the host it calls; what it has read is read again where that may matter."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     linker = Linker(engine)
     text = UPDATED.replace("{number}", "10")
 
@@ -353,7 +352,7 @@ def test_a_write_by_another_name_is_seen_whatever_the_type(tier: str) -> None:
               (local.set $first {read})
               ({verb}.set {name} (local.get $y) {place} {value})
               (i32.add (i32.mul (local.get $first) (i32.const 10)) {read}))"""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     call = Linker(engine).instantiate(Store(engine), Module(f"(module {types} {functions})", engine=engine)).exports
     assert len(call) == 2 * len(KINDS)
     assert {(name, same): call[name](same) for name in call for same in (0, 1)} == {

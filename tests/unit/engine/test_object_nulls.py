@@ -8,7 +8,6 @@ import pytest
 
 from stratavm import Config, Engine, Module, Store, Trap
 from stratavm.engine import Linker
-from stratavm.module.features import DEFAULT
 
 TIERS: Final = ("oracle", "jit0", "jit1", "auto")
 GET: Final = "(struct.get $s 0 (local.get $r))"
@@ -78,7 +77,7 @@ def text() -> str:
 
 def outcomes(tier: str) -> dict[tuple[object, ...], object]:
     """What each gives, or why it traps."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     exports = Linker(engine).instantiate(Store(engine), Module(text(), engine=engine)).exports
     found: dict[tuple[object, ...], object] = {}
     for name in BODIES:

@@ -11,7 +11,6 @@ import pytest
 from stratavm import Config, Engine, GcConfig, GcConstants, InstancePoisoned, Module, OutOfFuel, Store, Trap
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.tiers.oracle import objects, protocols, single
 
 TIERS: Final = ("oracle", "jit0", "jit1", "auto")
@@ -139,7 +138,7 @@ REFERENCES: Final = """(module
 
 def made(tier: str, text: str, fuel: int | None = None, gc: GcConfig | None = None) -> Instance:
     """An instance in a store of its own."""
-    engine = Engine(Config(tier=tier, fuel=fuel is not None, features=DEFAULT | {"gc"}, gc=gc or GcConfig()))
+    engine = Engine(Config(tier=tier, fuel=fuel is not None, gc=gc or GcConfig()))
     return Linker(engine).instantiate(Store(engine, fuel=fuel), Module(text, engine=engine))
 
 
@@ -418,7 +417,7 @@ FILLED: Final = """(module
 @pytest.mark.parametrize("tier", MACHINE)
 def test_a_signal_s_handler_that_raises_in_the_midst_of_a_row_poisons(tier: str) -> None:
     """As it does in the midst of ``memory.fill``; a handler runs where Python's code runs, as a profiler does."""
-    home = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    home = Engine(Config(tier=tier))
     instance = Linker(home).instantiate(Store(home), Module(FILLED, engine=home))
     call = instance.exports
     call["make"]()
@@ -475,7 +474,7 @@ def test_one_element_is_one() -> None:
     text = """(module (type $a (array i8))
       (func (export "f") (param i32) (result i32)
         (array.get_u $a (array.new_default $a (i32.const 2)) (local.get 0))))"""
-    home = Engine(Config(tier="oracle", features=DEFAULT | {"gc"}))
+    home = Engine(Config(tier="oracle"))
     call = Linker(home).instantiate(Store(home), Module(text, engine=home)).exports["f"]
     with pytest.raises(Trap, match="1 element at 2, the array has 2"):
         call(2)

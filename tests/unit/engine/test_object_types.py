@@ -9,7 +9,6 @@ import pytest
 from stratavm import Config, Engine, Module, Store, Trap
 from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 
 TIERS: Final = ("oracle", "jit0", "jit1", "auto")
 VALUES: Final[dict[str, tuple[str, frozenset[str]]]] = {
@@ -78,7 +77,7 @@ def text() -> str:
 
 def made(tier: str) -> Instance:
     """The functions, and an object of the host's that is none of theirs."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     linker = Linker(engine)
     linker.define("", "h", object)
     return linker.instantiate(Store(engine), Module(text(), engine=engine))
@@ -103,7 +102,7 @@ def test_values_are_of_their_types_in_each_form(tier: str) -> None:
 @pytest.mark.parametrize("tier", TIERS[1:])
 def test_a_test_outside_of_a_loop_is_for_what_the_loop_sees(tier: str) -> None:
     """One that a loop asks anew each time, of what does not change and of what does."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier=tier))
     binary = """(module
       (type $a (sub (struct (field $next (mut (ref null $a))))))
       (type $b (sub $a (struct (field $next (mut (ref null $a))) (field i32))))
@@ -123,7 +122,7 @@ def test_a_test_outside_of_a_loop_is_for_what_the_loop_sees(tier: str) -> None:
 
 def test_types_of_other_modules_are_below_those_of_one() -> None:
     """A module that knows nothing of a type that another one declares below its own."""
-    engine = Engine(Config(tier="jit1", features=DEFAULT | {"gc"}))
+    engine = Engine(Config(tier="jit1"))
     linker, store = Linker(engine), Store(engine)
     first = """(module (type $a (sub (struct)))
       (func (export "is") (param anyref) (result i32) (ref.test (ref $a) (local.get 0))))"""

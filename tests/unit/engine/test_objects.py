@@ -24,8 +24,6 @@ from stratavm.engine import Linker
 from stratavm.engine.instance import Instance
 from stratavm.module.features import DEFAULT
 
-FEATURES = DEFAULT | {"gc"}
-
 CELLS = """(module
   (type $n (struct (field $next (mut (ref null $n))) (field $v (mut i32))))
   (type $a (array (mut anyref)))
@@ -83,7 +81,7 @@ def tier(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def engine(**options: object) -> Engine:
     """One whose guests may have objects."""
-    return Engine(Config(tier=TIER[0], features=FEATURES, **options))
+    return Engine(Config(tier=TIER[0], **options))
 
 
 def made(text: str, home: Engine | None = None, **limits: int) -> tuple[Store, Instance]:

@@ -14,7 +14,7 @@ from stratavm.runtime.limits import MemorySlots
 GIVEN = {
     "tier": "jit1",
     "strict": True,
-    "features": Config().features | {"gc"},
+    "features": Config().features - {"gc"} | {"custom-page-sizes"},
     "limits": Limits(functions=5),
     "memory_plan": "bounded",
     "max_memory_bytes": 1 << 20,

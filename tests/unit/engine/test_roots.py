@@ -27,10 +27,8 @@ from stratavm import (
     WasmException,
 )
 from stratavm.engine.instance import Instance
-from stratavm.module.features import DEFAULT
 from stratavm.tiers.policy import MOST_CALLS, Policy, Thresholds
 
-FEATURES: Final = DEFAULT | {"gc"}
 TIERS: Final = ("oracle", "jit0", "jit1", "auto", "loops")
 """``loops``: on ``auto``, and each loop goes on at level 1 in its second round."""
 OFTEN: Final = GcConfig(constants=GcConstants(nursery_bytes=1 << 15, slice_us=1, factor=0.01))
@@ -251,7 +249,7 @@ class Guest:
 
     def __init__(self, tier: str, how: GcConfig, midst: bool = False, text: str = TEXT) -> None:
         loops = {Policy: Thresholds(MOST_CALLS, ticks=False, polls=2)}
-        config = Config(tier="auto" if tier == "loops" else tier, features=FEATURES, gc=how)
+        config = Config(tier="auto" if tier == "loops" else tier, gc=how)
         self.engine = Engine(config, services=loops if tier == "loops" else {})
         self.store, self.midst = Store(self.engine), midst
         self.linker = Linker(self.engine)

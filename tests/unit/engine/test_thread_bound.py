@@ -83,7 +83,7 @@ ANYWHERE = {
 def made(**how: Any) -> SimpleNamespace:
     """A store with an instance, a struct and an array."""
     gc = stratavm.GcConfig(journal_entries=10)
-    engine = stratavm.Engine(features=stratavm.Config().features | {"gc"}, gc=gc)
+    engine = stratavm.Engine(gc=gc)
     store = stratavm.Store(engine, **how)
     instance = stratavm.Linker(engine).instantiate(store, stratavm.Module(SOURCE, engine=engine))
     numbers = stratavm.Linker(engine).instantiate(store, stratavm.Module("(module (memory 1))", engine=engine))

@@ -8,7 +8,6 @@ import pytest
 
 import stratavm
 from stratavm import Engine, Instance, LinkError, Store, WasmException
-from stratavm.module.features import DEFAULT
 from stratavm.runtime import typenames
 from stratavm.spec.types import I32, FuncType
 
@@ -37,7 +36,7 @@ IMPORTS = {
 @pytest.fixture
 def instance() -> Instance:
     """An instance in a store of its own."""
-    return stratavm.load(TEXT, features=DEFAULT | {"gc"})
+    return stratavm.load(TEXT)
 
 
 def test_what_an_argument_expects_can_be_understood(instance):
@@ -134,7 +133,7 @@ DIFFERENCES = {
 )
 def test_what_two_types_differ_in_is_said(found: str, wanted: str, words: str) -> None:
     """The nearest of it, in them or in types that they refer to; functions of numbers have no more to be said."""
-    store = Store(Engine(features=DEFAULT | {"gc"}))
+    store = Store(Engine())
     made = stratavm.load(f"(module {found} {A})", store=store).exports
     text = f'(module {wanted} (import "a" "f" (func (param (ref null $b)))))'
     with pytest.raises(LinkError) as caught:
@@ -151,7 +150,7 @@ def test_a_search_for_what_differs_ends() -> None:
     names = range(3000)
     rows = "".join(f"(type $t{i} (struct (field (ref null $t{i + 1}))))" for i in names)
     text = f"(module (rec {rows} (type $t3000 (struct (field WHAT)))) (type $a (struct (field (ref null $t0)))) MORE)"
-    store = Store(Engine(features=DEFAULT | {"gc"}))
+    store = Store(Engine())
     made = stratavm.load(text.replace("WHAT", "i32").replace("MORE", A), store=store).exports
     wanted = text.replace("WHAT", "i64").replace("MORE", '(import "a" "f" (func (param (ref null $a))))')
     with pytest.raises(LinkError, match=r"types of one name that differ$"):
@@ -161,7 +160,7 @@ def test_a_search_for_what_differs_ends() -> None:
 def test_types_without_a_name_have_an_index():
     """As the text format has it."""
     text = '(module (type (struct)) (type (array i8)) (func (export "f") (param (ref null 1)) (result (ref 0))\n'
-    store = Store(Engine(features=DEFAULT | {"gc"}))
+    store = Store(Engine())
     guest = stratavm.load(f"{text} (struct.new 0)))", store=store).exports
     assert repr(guest.f(None)) == "<struct type 0 of a guest, 0 values>"
     with pytest.raises(TypeError, match=r"f\(\(ref null 1\)\) -> \(ref 0\): expected \(ref null 1\), got int"):
@@ -170,7 +169,7 @@ def test_types_without_a_name_have_an_index():
 
 def test_names_are_those_of_modules_that_are_there():
     """The engine keeps none for their sake; where no store has a type, those that have declared it say its name."""
-    engine = Engine(features=DEFAULT | {"gc"})
+    engine = Engine()
     store = Store(engine)
     for _ in range(3):
         stratavm.Module("(module (type $t (struct)) (func (param (ref $t))))", engine=engine).blueprint  # noqa: B018
@@ -270,7 +269,7 @@ def test_types_of_objects_without_null(instance):
 
 def test_a_type_of_objects_of_another_engine_is_none(instance):
     """Its number may be another type's there."""
-    point = stratavm.Module(TEXT, engine=Engine(features=DEFAULT | {"gc"})).object_type("point")
+    point = stratavm.Module(TEXT, engine=Engine()).object_type("point")
     for make in (
         lambda: stratavm.Global.new(instance.store, point, None),
         lambda: stratavm.Table.new(instance.store, point, 1),
@@ -284,7 +283,7 @@ def test_a_type_of_objects_of_another_engine_is_none(instance):
 def test_a_store_s_own_names_come_first():
     """Before those of other modules of the engine, which may be somebody else's; an import's type has the names of the
     module that asks for it."""
-    engine = Engine(features=DEFAULT | {"gc"})
+    engine = Engine()
     shape = '(type ${} (struct (field i64) (field i64))) (func (export "f") (param (ref null ${})))'
     others, mine = (f"(module {shape.replace('{}', name)})" for name in ("theirs", "mine"))
     kept = stratavm.load(others, store=Store(engine))
@@ -305,7 +304,7 @@ def test_a_store_s_own_names_come_first():
 
 def test_messages_ask_no_module_of_other_stores(monkeypatch):
     """However many the engine has: what a message costs no neighbour makes more."""
-    engine = Engine(features=DEFAULT | {"gc"})
+    engine = Engine()
     text = '(module (type $t (struct (field i32))) (func (export "f") (param (ref null $t))))'
     kept = [stratavm.load(text.replace("$t", f"$t{n}"), store=Store(engine)) for n in range(20)]
     asked = []

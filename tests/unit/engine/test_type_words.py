@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from stratavm import Config, Engine, Global, Module, Store, Table, Tag, WasmException
+from stratavm import Engine, Global, Module, Store, Table, Tag, WasmException
 from stratavm.engine import Linker
-from stratavm.module.features import DEFAULT
 from stratavm.runtime import typenames
 from stratavm.spec.types import FuncType, GlobalType, TableType, type_name
 
 if TYPE_CHECKING:
     from stratavm.engine.instance import Instance
 
-FEATURES: Final = DEFAULT | {"gc", "exceptions"}
-ENGINE: Final = Engine(Config(features=FEATURES))
+ENGINE: Final = Engine()
 SOURCE: Final = """(module
   (type $p (struct (field i32)))
   (type $row (array (mut i32)))

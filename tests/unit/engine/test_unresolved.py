@@ -7,7 +7,6 @@ import pytest
 import stratavm
 from stratavm import Engine, Instance, Linker, LinkError, Module, Store, Wasi, load
 from stratavm.engine.unresolved import BY_BEGINNING, BY_MODULE, IN_ENV, LISTED
-from stratavm.module.features import DEFAULT
 
 MANY = """(module
   (import "env" "log" (func (param i32)))
@@ -207,12 +206,11 @@ JS_STRINGS = """(module
   (func (export "long") (param externref) (result i32) (call $length (local.get 0)))
   (func (export "made") (result (ref extern))
     (call $of (array.new $chars (i32.const 97) (i32.const 4)) (i32.const 1) (i32.const 4))))"""
-WITH_GC = {"features": DEFAULT | {"gc"}}
 
 
 def test_strings_of_javascript_are_refused_by_name():
     """With what to do: a module of them wants functions and constants that only JavaScript has."""
-    error = refused(JS_STRINGS, **WITH_GC)
+    error = refused(JS_STRINGS)
     assert "length: func (externref) -> i32 is not defined" in str(error)
     assert "js-string builtins" in error.hint and "use-js-builtin-string" in error.hint
     assert "module.imports[3].type.value, 'text'" in error.hint
@@ -223,7 +221,7 @@ def test_strings_of_javascript_are_refused_by_name():
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
 def test_strings_of_javascript_may_be_those_of_python(tier):
     """As the hint says: an externref is a str, and an array of characters a buffer."""
-    engine = Engine(tier=tier, **WITH_GC)
+    engine = Engine(tier=tier)
     module, linker, store = Module(JS_STRINGS, engine), Linker(engine), Store(engine)
     functions = {
         "length": lambda text: len(text.encode("utf-16-le")) // 2,
@@ -250,7 +248,7 @@ def test_strings_of_javascript_may_be_those_of_python(tier):
 )
 def test_a_missing_global_says_what_makes_one(type, said):
     """What fits, of each kind of references."""
-    error = refused(f'(module (type $s (struct)) (type $f (func)) (import "env" "g" (global {type})))', **WITH_GC)
+    error = refused(f'(module (type $s (struct)) (type $f (func)) (import "env" "g" (global {type})))')
     assert said in error.hint
 
 

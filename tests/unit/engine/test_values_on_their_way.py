@@ -26,7 +26,6 @@ from stratavm import (
     StoreLimits,
     Table,
 )
-from stratavm.module.features import DEFAULT
 from stratavm.runtime.limits import GcConstants
 from stratavm.tiers.oracle import machine
 
@@ -186,7 +185,7 @@ CALLS = """(module
 def test_a_guest_without_machine_code_and_the_host_give_each_other_objects(name: str) -> None:
     """A guest that runs between, and collects, leaves what is on its way."""
     config = GcConfig(constants=GcConstants(nursery_bytes=1 << 15))
-    engine = Engine(Config(tier="oracle", features=DEFAULT | {"gc"}, gc=config))
+    engine = Engine(Config(tier="oracle", gc=config))
     module, store, linker = Module(CALLS, engine=engine), Store(engine, limits=StoreLimits(handles=4)), Linker(engine)
     node = module.object_type("node")
     linker.define("host", "next", lambda given: node.new(store, [given[0] + 1]))
@@ -219,7 +218,7 @@ def test_a_guest_without_machine_code_and_the_host_give_each_other_objects(name:
 @pytest.mark.parametrize("inside", [False, True], ids=["between calls", "in a call"])
 def test_who_holds_something_is_looked_for_while_there_are_more(inside: bool) -> None:
     """Other threads, and who traces, may make tables and globals meanwhile, or try to."""
-    engine = Engine(Config(features=DEFAULT | {"gc"}))
+    engine = Engine()
     text = """(module
       (tag $tag)
       (global $last (mut exnref) (ref.null exn))

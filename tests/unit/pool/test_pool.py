@@ -959,7 +959,7 @@ def test_results_that_end_with_the_call_are_refused():
       (func (export "one") (result (ref $p)) (struct.new $p (i32.const 5)))
       (func (export "two") (result i32 anyref) (i32.const 1) (struct.new $p (i32.const 6)))
       (func (export "number") (result anyref) (ref.i31 (i32.const 7))))"""
-    home = Engine(features=stratavm.Config().features | {"gc"})
+    home = Engine()
 
     async def main():
         async with Pool(Linker(home).instantiate_pre(Module(source, home))) as pool:

@@ -228,7 +228,7 @@ def test_no_time_is_not_blamed_on_loading():
 OBJECTS = """(module
   (type $node (struct (field i32) (field (ref null $node))))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
-  (memory (export "memory") 1)
+  (memory (export "memory") 65536 (pagesize 1))
   (global $list (mut (ref null $node)) (ref.null $node))
   (func (export "_start")
     (loop (global.set $list (struct.new $node (i32.const 1) (global.get $list))) (br_if 0 (i32.const {again})))
@@ -236,8 +236,8 @@ OBJECTS = """(module
 
 
 def with_objects(again: int, **options) -> stratavm.Module:
-    """A program with structs, of an engine that takes it."""
-    features = stratavm.Config().features | {"gc"}
+    """A program with structs, and with pages that are there on request, of an engine that takes it."""
+    features = stratavm.Config().features | {"custom-page-sizes"}
     return stratavm.Module(OBJECTS.format(again=again), engine=stratavm.Engine(features=features, **options))
 
 
