@@ -60,7 +60,7 @@ VECTORS = """(module
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
 def test_zeros_that_are_vectors_are_written(tier: str) -> None:
     """All sixteen bytes of each."""
-    engine = Engine(Config(tier=tier, features=DEFAULT | {"gc"}, gc=GcConfig(pause_us=20)))
+    engine = Engine(Config(tier=tier, gc=GcConfig(pause_us=20)))
     store, module = Store(engine), Module(VECTORS, engine=engine)
     call = Linker(engine).instantiate(store, module).exports
     for _ in range(6):

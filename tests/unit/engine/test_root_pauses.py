@@ -6,9 +6,7 @@ from statistics import median
 
 from stratavm import GcConfig, load
 from stratavm.heap.report import FIRST_PART, PARTS
-from stratavm.module.features import DEFAULT
 
-FEATURES = DEFAULT | {"gc"}
 TEXT = """(module
   (type $s (struct))
   (type $row (array (mut (ref null $s))))
@@ -38,7 +36,7 @@ ROOTS = FIRST_PART + PARTS.index("roots")
 
 def test_old_objects_that_a_host_gets_are_no_roots_of_looks_at_new_ones() -> None:
     """A host that goes through a large array has as many handles at once; what is old need not be told again."""
-    row_of = load(TEXT, features=FEATURES, gc=GcConfig(journal_entries=1 << 14))
+    row_of = load(TEXT, gc=GcConfig(journal_entries=1 << 14))
     row = row_of.exports.row(200_000)
     row_of.exports.garbage(600_000)
     for _ in range(2):
@@ -58,7 +56,7 @@ def test_old_objects_that_a_host_gets_are_no_roots_of_looks_at_new_ones() -> Non
 def test_words_of_stacks_that_lead_to_new_objects_do_not_make_pauses_long() -> None:
     """What such a word points into is looked for from the beginning of its hole, which counts as a look at new objects:
     a nursery is no larger than can be looked at so."""
-    deep = load(TEXT, features=FEATURES, gc=GcConfig(journal_entries=1 << 14, pause_us=300))
+    deep = load(TEXT, gc=GcConfig(journal_entries=1 << 14, pause_us=300))
     deep.exports.garbage(3_000_000)  # the nursery is as large as it gets
     deep.exports.deep(300, 20)  # and small enough from here on
     deep.store.gc_journal()
