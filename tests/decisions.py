@@ -40,7 +40,7 @@ def growth_noted(values: list[int]) -> None:
     """That of what may grow, and of how much of it before slices begin and while they go on."""
     live, _, rate, _, _, allowed, _, _, room, runway, trigger, *rest, slice_ns, sliced = values
     assert growth_allowed(*values[:5]) == allowed
-    guests = share_beside(live, rate, 0, 0)
+    guests = share_beside(live, rate, 0, 0, *rest)
     far = runway_within(allowed, live, rate, slice_ns, *rest, guests)
     due = due_after(allowed, far, live, rate, *rest, guests)
     assert runway == (runway_near(far, room, live, rate, slice_ns, *rest) if sliced else far)
@@ -50,7 +50,7 @@ def growth_noted(values: list[int]) -> None:
 def slices_noted(values: list[int]) -> None:
     """That of what is handed out between two slices."""
     left, rate, slice_ns, runway, decided, *rest, guests, unseen, room, whole, allowed, grown = values
-    assert runway == max(allowed - grown, 0) and guests == share_beside(whole, rate, allowed, grown)
+    assert runway == max(allowed - grown, 0) and guests == share_beside(whole, rate, allowed, grown, *rest)
     between = bytes_between(left, rate, slice_ns, runway, *rest, guests)
     assert bytes_near(between, left, unseen, rate, slice_ns, *rest, room) == decided
 

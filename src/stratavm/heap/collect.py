@@ -246,7 +246,7 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
         state.runway = state.trigger // 2
         return
     allowed: uint64_t = growth_allowed(live, state.born, state.rate, state.soft, state.share)
-    guests: uint64_t = share_beside(live, state.rate, 0, 0)
+    guests: uint64_t = share_beside(live, state.rate, 0, 0, state.survival, state.speed, state.looking)
     runway: uint64_t = runway_within(
         allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking, guests
     )
@@ -283,7 +283,9 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
     left: uint64_t = state.to_look_at - min(state.sliced, state.to_look_at)
     grown: uint64_t = state.grown - state.grown_before
     runway: uint64_t = state.runway - min(grown, state.runway)
-    guests: uint64_t = share_beside(state.to_look_at, state.rate, state.runway, grown)
+    guests: uint64_t = share_beside(
+        state.to_look_at, state.rate, state.runway, grown, state.survival, state.speed, state.looking
+    )
     between: uint64_t = bytes_between(
         left, state.rate, state.slice_ns, runway, state.survival, state.speed, state.looking, guests
     )

@@ -63,7 +63,7 @@ MOST_CLEANED = cython.declare(uint64_t, 1 << 14)  # blocks in one pause
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
 FIRST_SPEED: Final = 1 << 20
-FULL_SHARE: Final = 670
+FULL_SHARE: Final = 720
 """Thousandths of the time that full collections may take where nothing else is said."""
 UNCOUNTED_BLOCKS = cython.declare(uint64_t, 32)  # that a heap may take before whoever counts them looks
 FEW_NOTES = cython.declare(uint64_t, 16)  # are, with an object for each collection

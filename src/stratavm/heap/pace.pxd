@@ -29,7 +29,15 @@ cpdef uint64_t due_after(
     uint64_t looking,
     uint64_t guests,
 ) noexcept nogil
-cpdef uint64_t share_beside(uint64_t whole, uint64_t rate, uint64_t runway, uint64_t grown) noexcept nogil
+cpdef uint64_t share_beside(
+    uint64_t whole,
+    uint64_t rate,
+    uint64_t runway,
+    uint64_t grown,
+    uint64_t survival,
+    uint64_t speed,
+    uint64_t looking,
+) noexcept nogil
 cpdef uint64_t bytes_between(
     uint64_t live,
     uint64_t rate,

@@ -6,24 +6,27 @@ from cython.cimports.libc.stdint import uint64_t
 
 SMALLEST = cython.declare(uint64_t, 1 << 16)
 LARGEST = cython.declare(uint64_t, 4 << 20)
-FREE = cython.declare(uint64_t, 4 << 20)
+FREE = cython.declare(uint64_t, 9 << 20)
 """The constant of the square-root rule: bytes of room that are worth as much as a look at all."""
 LEAST_GROWTH = cython.declare(uint64_t, 4 << 20)
 MOST_GROWN = cython.declare(uint64_t, 1 << 44)
 MOST_DEAR = cython.declare(uint64_t, 1 << 53)  # a thousand times as much has 64 bits
 MOST_BORN = cython.declare(uint64_t, 1 << 23)
 MOST_SPEED = cython.declare(uint64_t, 1 << 31)
-GUEST_SHARE = cython.declare(uint64_t, 240)
-"""Thousandths of the time that guests have at least, while full collections go on in slices for long."""
-SHORT_SHARE = cython.declare(uint64_t, 120)
+MOST_SHARE = cython.declare(uint64_t, 300)
+"""Thousandths of the time that guests have while full collections go on in slices for long, where what they make
+meanwhile is little."""
+LEAST_SHARE = cython.declare(uint64_t, 200)
+"""That they have however much it is."""
+SHORT_SHARE = cython.declare(uint64_t, 150)
 """That they have while these go on for no longer than ``SHORT_US``."""
-LATE_SHARE = cython.declare(uint64_t, 225)
-"""That they have where more than four times as much has grown old as was to."""
+MEANWHILE = cython.declare(uint64_t, 340)
+"""Thousandths of what slices look at that may grow old meanwhile."""
 SHORT_US = cython.declare(uint64_t, 7_500)
 LONG_US = cython.declare(uint64_t, 15_000)
 NEAR_SHARE = cython.declare(uint64_t, 25)
 """That they have at least where the limit would else be reached before slices end."""
-WORST_SHARE = cython.declare(uint64_t, 260)
+WORST_SHARE = cython.declare(uint64_t, 240)
 """Thousandths that they have of any ten milliseconds at least, with what is before slices and behind them."""
 LEAST_SLICED = cython.declare(uint64_t, 100)
 """Thousandths of the guest's time that slices take at least."""
@@ -32,7 +35,7 @@ FAIR_SLICED = cython.declare(uint64_t, 900)
 SURVIVES = cython.declare(uint64_t, 900)
 UNSEEN = cython.declare(uint64_t, 3)
 ENDLESS = cython.declare(uint64_t, 1 << 63)
-ROOT_OF_FREE = cython.declare(uint64_t, 1 << 11)
+ROOT_OF_FREE = cython.declare(uint64_t, 3 << 10)
 
 
 def next_nursery(nursery, took_ns, most_ns, rate, keeping, given_up, made, large):
@@ -81,21 +84,25 @@ def time_to_look(most_ns, made, keeping):
 
 def due_after(allowed, runway, live, rate, survival, speed, looking, guests):
     """How many bytes grow old before slices begin, that look at ``live`` bytes: what ``allowed`` has beside the runway,
-    but a quarter of that at least. Where slices leave a guest fewer thousandths of the time, ``guests``, than it has of
+    but an eighth of that at least. Where slices leave a guest fewer thousandths of the time, ``guests``, than it has of
     any stretch, it gets so much time before them that it has these of all, and no more than twice what is allowed."""
     less: uint64_t = WORST_SHARE - min(guests, WORST_SHARE)
     beside: uint64_t = 1000 - WORST_SHARE - WORST_SHARE * min(looking, 1000) // 1000
     made: uint64_t = made_in(min(live, MOST_GROWN) * 1000 // max(rate, 1), speed) // 1000 * min(survival, 1000)
     owed: uint64_t = min(made // beside * less, 2 * min(allowed, MOST_GROWN))
-    return max(allowed - min(runway, allowed), owed, allowed // 4)
+    return max(allowed - min(runway, allowed), owed, allowed // 8)
 
 
-def share_beside(whole, rate, runway, grown):
+def share_beside(whole, rate, runway, grown, survival, speed, looking):
     """Thousandths of the time that guests have at least between slices that look at ``whole`` bytes together, ``rate``
     in a microsecond, while ``grown`` bytes have grown old of which ``runway`` were to. What dies meanwhile is garbage
-    until the next full collection has ended, so that slices should be over soon; but of no stretch of ten milliseconds
-    a guest should have less than ``WORST_SHARE``. Where slices are over in less it has the time beside them."""
-    most: uint64_t = GUEST_SHARE if grown // 4 <= runway else LATE_SHARE
+    until the next full collection has ended, so that as much as ``MEANWHILE`` may grow old until slices are over: a
+    guest that makes more has less of the time, down to ``LEAST_SHARE``. So has one of which four times as much grew old
+    as was to. Where slices are over soon it has the time beside them."""
+    alone: uint64_t = made_in(min(whole, MOST_GROWN) * 1000 // max(rate, 1), speed) // 1000 * min(survival, 1000)
+    dense: uint64_t = alone // max(whole // 1_000_000 * MEANWHILE, 1)  # thousandths of its time that slices take
+    most: uint64_t = 1_000_000 // (1000 + min(looking, MOST_SPEED) + dense)
+    most = LEAST_SHARE if grown // 4 > runway else max(min(most, MOST_SHARE), LEAST_SHARE)
     takes_us: uint64_t = min(whole // max(rate, 1), LONG_US)
     long: uint64_t = takes_us - min(takes_us, SHORT_US)
     return SHORT_SHARE + (most - SHORT_SHARE) * long // (LONG_US - SHORT_US)
@@ -237,14 +244,14 @@ def root_of(square: uint64_t) -> uint64_t:
 def growth_allowed(live, born, rate, soft, share):
     """How many bytes may grow old between the ends of two full collections, of a heap in which ``live`` bytes are
     reachable, ``born`` grow old in a millisecond of the guest's time and ``rate`` are looked at in a microsecond: by
-    the square-root rule, so that a heap that is dear to look at gets more room and a large one less of its size. More
-    than that only so that looking takes no more than ``share`` thousandths of the time; the room ends at ``soft`` bytes
-    in all, unless it would take more than that share then."""
+    the square-root rule, so that a heap that is dear to look at gets more room and a large one less of its size, but no
+    more than three eighths of that. More only so that looking takes no more than ``share`` thousandths of the time; the
+    room ends at ``soft`` bytes in all, unless it would take more than that share then."""
     pace: uint64_t = born * 1024 // max(rate * 1000, 1)  # bytes born in the time that looking at a KiB takes
     dear: uint64_t = (live >> 10) * min(pace, MOST_DEAR // max(live >> 10, 1))
     fair: uint64_t = dear // max(share, 1) * (1000 - min(share, 1000))
     root: uint64_t = root_of(dear * FREE) if dear < ENDLESS // FREE else root_of(dear) * ROOT_OF_FREE
-    wanted: uint64_t = max(root, fair, LEAST_GROWTH)
+    wanted: uint64_t = max(min(root, live // 8 * 3), fair, LEAST_GROWTH)
     return max(min(wanted, soft - min(soft, live)), fair, SMALLEST)
 
 

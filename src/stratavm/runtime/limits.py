@@ -163,7 +163,7 @@ class GcConfig:
         pause_us: what a guest should stand still for at most, in microseconds of its thread's processor time: looks at
             new objects are spaced by it, and slices of full collections take half of it. An aim, no promise.
         soft_bytes: what a store's heap should take at most: full collections come more often near it, until they would
-            take two thirds of the time. None: ``hard_bytes``.
+            take seven tenths of the time. None: ``hard_bytes``.
         hard_bytes: what it may take at most, beside what ``StoreLimits.total_bytes`` says; beyond it guests end with
             ``ResourceLimit``. None: 8 GiB.
         generations: collect new objects by themselves, and all objects in slices; without it every collection is a full

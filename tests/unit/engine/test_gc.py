@@ -544,7 +544,7 @@ def test_what_is_asked_for_is_what_is_decided_by(tier: str) -> None:
             while instance.store.gc_for_at_most(1e-6):
                 pass
         notes = instance.store.gc_journal()
-        assert {tuple(values[3:5]) for kind, _, *values in notes if kind == 2} == {(soft or 1 << 30, 670)}
+        assert {tuple(values[3:5]) for kind, _, *values in notes if kind == 2} == {(soft or 1 << 30, 720)}
         assert {values[2] for kind, _, *values in notes if kind == 3} == {100_000}
 
 

@@ -472,14 +472,25 @@ def test_slices_stay_seldom_where_little_grows_old() -> None:
     assert bytes_between(1 << 63, 1, 1 << 63, 0, 1 << 63, 1 << 63, 0, 0) > 0
 
 
-def test_short_collections_leave_guests_less_while_they_go_on() -> None:
-    """Slices that are over soon take most of the time, those that go on for long leave a guest its share; a little less
-    where far more grew old than was to. What it did not have then it has before."""
-    beside = lambda whole_ms, grown=0: share_beside(whole_ms * 3_000_000, 3000, 100, grown)  # noqa: E731
-    assert [beside(ms) for ms in (0, 7, 15, 40)] == [120, 120, 240, 240]
-    assert 120 < beside(9) < beside(12) < 240
-    assert beside(40, 403) == 240 and beside(40, 404) == 225
-    assert share_beside(1 << 63, 0, 0, 1 << 63) == 225
+def test_what_a_guest_makes_says_its_share_of_long_collections() -> None:
+    """Beside slices that go on for long a guest has so much of the time that as many bytes grow old meanwhile as may,
+    whatever its speed and theirs; but bounds, the least where far more grew old than was to. Slices that are over soon
+    leave it less: what it did not have then it has before."""
+    beside = lambda whole_ms, speed=2_500_000, grown=0, survival=1000, looking=800: share_beside(  # noqa: E731
+        whole_ms * 3_000_000, 3000, 100, grown, survival, speed, looking
+    )
+    for speed in (2_000_000, 2_500_000, 2_900_000):
+        share, whole = beside(40, speed), 120_000_000
+        taken = 1_000_000 // share - 1000 - 800  # thousandths of the guest's time, in 40 ms of slices
+        assert 200 < share < 300
+        assert speed * 40 * 1000 // taken == pytest.approx(0.34 * whole, rel=0.01)
+    assert beside(40, looking=400) > beside(40) > beside(40, looking=1000)
+    assert beside(40, survival=500) == beside(40, speed=0) == beside(40, survival=0) == 300
+    assert beside(40, speed=6_000_000) == beside(40, speed=1 << 63) == beside(40, looking=1 << 63) == 200
+    assert [beside(ms, survival=0) for ms in (0, 7, 15, 40)] == [150, 150, 300, 300]
+    assert 150 < beside(9) < beside(12) < beside(15)
+    assert beside(40, survival=0, grown=403) == 300 and beside(40, survival=0, grown=404) == 200
+    assert share_beside(1 << 63, 0, 0, 1 << 63, 1 << 63, 1 << 63, 1 << 63) == 200
     due = lambda **given: due_after(  # noqa: E731
         *(
             {
@@ -490,17 +501,17 @@ def test_short_collections_leave_guests_less_while_they_go_on() -> None:
                 "survival": 1000,
                 "speed": 2_000_000,
                 "looking": 0,
-                "guests": 260,
+                "guests": 240,
             }
             | given
         ).values()
     )
     assert due() == 8 * MIB
     assert due(runway=3 * MIB) == 5 * MIB
-    assert due(runway=7 * MIB) == due(runway=1 << 62) == 2 * MIB
-    assert due(runway=7 * MIB, guests=100) == pytest.approx(10_000_000 * 160 / 740, rel=1e-3)  # 5 ms of slices
-    assert due(runway=7 * MIB, guests=100, looking=500) == pytest.approx(10_000_000 * 160 / 610, rel=1e-3)
-    assert due(runway=7 * MIB, guests=60, survival=900) == pytest.approx(9_000_000 * 200 / 740, rel=1e-3)
+    assert due(runway=15 * MIB // 2) == due(runway=1 << 62) == MIB
+    assert due(runway=7 * MIB, guests=40) == pytest.approx(10_000_000 * 200 / 760, rel=1e-3)  # 5 ms of slices
+    assert due(runway=7 * MIB, guests=40, looking=500) == pytest.approx(10_000_000 * 200 / 640, rel=1e-3)
+    assert due(runway=7 * MIB, guests=40, survival=900) == pytest.approx(9_000_000 * 200 / 760, rel=1e-3)
     assert due(guests=0, speed=1 << 63, live=1 << 63, rate=0, looking=1 << 63) == 16 * MIB
 
 

@@ -631,10 +631,11 @@ def test_a_heap_grows_by_the_square_root_of_what_lives() -> None:
     assert [root_of(n * n) for n in (0, 1, 7, 1 << 31)] == [0, 1, 7, 1 << 31]
     assert root_of(n := (1 << 62) - 1) ** 2 <= n < (root_of(n) + 1) ** 2
     little = growth_allowed(64 * MIB, 250_000, 1000, 1 << 40, 1000)  # a quarter of the rate
-    assert little == 8 * MIB
-    assert growth_allowed(256 * MIB, 250_000, 1000, 1 << 40, 1000) == 16 * MIB
-    assert growth_allowed(64 * MIB, 1_000_000, 1000, 1 << 40, 1000) == 16 * MIB
-    assert growth_allowed(64 * MIB, 1_000_000, 4000, 1 << 40, 1000) == 8 * MIB
+    assert little == 12 * MIB
+    assert growth_allowed(256 * MIB, 250_000, 1000, 1 << 40, 1000) == 24 * MIB
+    assert growth_allowed(64 * MIB, 1_000_000, 1000, 1 << 40, 1000) == 24 * MIB
+    assert growth_allowed(64 * MIB, 1_000_000, 4000, 1 << 40, 1000) == 12 * MIB
+    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000) == 12 * MIB  # three eighths
     assert growth_allowed(MIB, 1000, 1000, 1 << 40, 1000) == 4 * MIB
 
 
@@ -647,7 +648,7 @@ def test_the_room_of_large_heaps_has_no_fewer_bits(live: int, born: int, rate: i
     pace = born * 1024 // (rate * 1000)
     dear = min((live >> 10) * pace, 1 << 53)
     for share in (1000, 500, 1):
-        wanted = max(math.isqrt(dear << 22), dear // share * (1000 - share))
+        wanted = max(min(math.isqrt(dear * (9 << 20)), live // 8 * 3), dear // share * (1000 - share))
         assert growth_allowed(live, born, rate, 1 << 62, share) == pytest.approx(wanted, rel=1e-3)
 
 
