@@ -14,45 +14,43 @@ from stratavm.module.validate import validate
 from tests.fuzz.oracles import Finding
 
 ON: Final = (
-    "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
+    "gc", "wide_arithmetic", "function_references", "multi_memory", "memory64", "threads", "custom_page_sizes",
     "tail_call", "exceptions", "simd", "relaxed_simd",
 )  # fmt: skip
 """Proposals that Strata has, and the other engine on request only."""
-OTHER_RULES: Final = ("locally defined global", "legacy_exceptions feature required")
-"""Why the other engine refuses what Strata allows: it ties the one to the gc proposal, and never had the other."""
+OTHER_RULES: Final = ("legacy_exceptions feature required",)
+"""Why the other engine refuses what Strata allows: it never had this."""
 
 
 @cache
-def _engine(objects: bool) -> wasmtime.Engine:
+def _engine() -> wasmtime.Engine:
     config = wasmtime.Config()
-    config.wasm_gc = objects  # which only the oracle has
     for name in ON:
         setattr(config, f"wasm_{name}", True)
     return wasmtime.Engine(config)
 
 
-def _theirs(data: bytes, objects: bool) -> str:
+def _theirs(data: bytes) -> str:
     """Why the other engine refuses a module; empty where it accepts it."""
     try:
-        wasmtime.Module.validate(_engine(objects), data)
+        wasmtime.Module.validate(_engine(), data)
     except wasmtime.WasmtimeError as error:
         return str(error).splitlines()[-1] or "refused"
     return ""
 
 
-def _ours(data: bytes, objects: bool) -> StrataError | None:
+def _ours(data: bytes) -> StrataError | None:
     """Why Strata refuses a module; None where it accepts it."""
-    features = ALL if objects else ALL - {"gc", "function-subtypes"}  # a part of gc to the other engine
     try:
-        validate(decode(data, features=features), features)
+        validate(decode(data, features=ALL), ALL)
     except StrataError as error:
         return error
     return None
 
 
-def check_accept(data: bytes, objects: bool = False) -> str:
-    """``valid``, ``invalid`` or ``newer``; a finding where the two disagree. ``objects``: they may be of guests."""
-    ours, theirs = _ours(data, objects), _theirs(data, objects)
+def check_accept(data: bytes) -> str:
+    """``valid``, ``invalid`` or ``newer``; a finding where the two disagree."""
+    ours, theirs = _ours(data), _theirs(data)
     if (ours is None) == (not theirs):
         return "invalid" if theirs else "valid"
     if any(reason in theirs for reason in OTHER_RULES) or isinstance(ours, Unsupported):

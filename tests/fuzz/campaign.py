@@ -69,7 +69,7 @@ def _accept(seed: int) -> str:
 
 
 def _accept_objects(seed: int) -> str:
-    return check_accept(generators.object_mutant(seed), objects=True)
+    return check_accept(generators.object_mutant(seed))
 
 
 def _objects(seed: int) -> str:

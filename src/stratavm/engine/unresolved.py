@@ -56,7 +56,11 @@ ASSEMBLYSCRIPT: Final = (
     'AssemblyScript calls env.abort when it gives up: {"env": {"abort": lambda message, file, line, column: None}}, '
     "or compile with `asc --use abort=`"
 )
-
+MOONBIT: Final = (
+    "MoonBit prints units of UTF-16, one at a time, by a function of the host, which in Python may be: units = [], "
+    'imports {"spectest": {"print_char": units.append}}, and what was printed is '
+    'b"".join(unit.to_bytes(2, "little") for unit in units).decode("utf-16-le")'
+)
 JS_STRINGS: Final = (
     "the guest works on strings of JavaScript (js-string builtins), there is no JavaScript here: build without them "
     '(MoonBit: "use-js-builtin-string": false, Kotlin: the target wasmWasi), or define those that it uses, since an '
@@ -196,6 +200,8 @@ def _origin(wanted: Import) -> str:
     for beginning, hint in BY_BEGINNING:
         if wanted.module.startswith(beginning):
             return hint
+    if (wanted.module, wanted.name) == ("spectest", "print_char"):
+        return MOONBIT
     if wanted.module == "env":
         if wanted.name == "abort" and wanted.type == ABORT:
             return ASSEMBLYSCRIPT

@@ -174,6 +174,18 @@ def test_emscripten_and_object_files_are_known_by_names_in_env(name):
     assert refused('(module (import "env" "mine" (func)))').hint.startswith("define it")
 
 
+def test_a_module_of_moonbit_is_known_by_how_it_prints():
+    """The hint is what prints: units outside of the first plane come in pairs."""
+    text = """(module (import "spectest" "print_char" (func $print (param i32)))
+      (func (export "_start") (call $print (i32.const 0xd83d)) (call $print (i32.const 0xde00))))"""
+    hint = refused(text).hint
+    assert '{"spectest": {"print_char": units.append}}' in hint
+    units: list[int] = []
+    load(text, {"spectest": {"print_char": units.append}}).exports["_start"]()
+    assert eval(hint.partition("what was printed is ")[2], {"units": units}) == "\U0001f600"
+    assert refused('(module (import "spectest" "print_i32" (func (param i32))))').hint.startswith("define it")
+
+
 def test_imports_of_another_shape_are_a_type_error_that_says_which():
     """A world instead of its namespaces, and a function where a module's functions should be."""
     with Wasi() as world:
