@@ -20,10 +20,8 @@ DECLARED: Final = re.compile(
 )
 ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
-OBJECTS: Final = "docs/how-to/guest-objects.md#programs-in-moonbit-and-in-kotlin"
-"""How programs of such languages are run."""
 WITNESSES: Final = "docs/how-to/build.md#witnesses-from-outside"
-"""Which of them the tests run."""
+"""Which programs of such languages are run."""
 PAGE: Final = """# What is supported
 
 Written by `make gen` from the registry of proposals, the strict lists of expected failures (`tests/expected_failures`)
@@ -87,8 +85,7 @@ def overview(wasi: int) -> Iterator[str]:
     yield from (
         "| wasi-threads | programs with POSIX threads ([how](docs/how-to/compile.md#posix-threads)) |",
         "| compilers | clang, rustc, Zig and AssemblyScript, as they come ([how](docs/how-to/compile.md)) |",
-        "| languages whose objects are collected | "
-        f"MoonBit and Kotlin for WASI ([how]({OBJECTS}), [what ran]({WITNESSES})) |",
+        f"| languages whose objects are collected | MoonBit and Kotlin for WASI ([what ran]({WITNESSES})) |",
     )
 
 

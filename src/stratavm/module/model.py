@@ -87,6 +87,10 @@ class Export:
     index: int
 
 
+REF_NULL: Final = 0xD0
+"""The instruction."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConstExpr:
     """A constant expression: its bytes, ``end`` (0x0B) included, and where they begin in the binary.
@@ -98,6 +102,12 @@ class ConstExpr:
     code: bytes
     offset: int = 0
     lone_i32: int | None = field(default=None, compare=False)
+
+    @property
+    def is_null(self) -> bool:
+        """Whether it is a single ``ref.null``: behind that a number, of which all bytes but the last go on."""
+        code = self.code
+        return code[0] == REF_NULL and code[-2] < 0x80 and all(byte >= 0x80 for byte in code[1:-2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,10 @@ cdef struct ElementPlan:             # how an element segment is initialised
     uint32_t count
     uint64_t offset
 
+cdef struct RootRun:                 # globals, one behind the other
+    uint32_t first
+    uint32_t count
+
 @cython.final
 cdef class Blueprint:
     cdef char* template              # VMContext, FuncRecs and segments of an instance that is all zero
@@ -90,6 +94,9 @@ cdef class Blueprint:
     cdef tuple imports               # these as in the model
     cdef tuple import_ids            # type id of each import that is a function, else 0
     cdef tuple globals               # of its own, as in the model
+    cdef RootRun* root_runs          # of those of its own that hold references to what is no function
+    cdef uint32_t n_root_runs
+    cdef bint root_exceptions        # whether some may be exnrefs, or references to objects
     cdef tuple evaluated             # the numbers, among its own, of those whose value is no plain i32
     cdef uint32_t n_tags
     cdef tuple tags                  # types of its own tags, and their ids
@@ -109,6 +116,7 @@ cdef class Blueprint:
     cdef int place(self) except -1
     cdef int fill(self) except -1
     cdef int plan_elements(self) except -1
+    cdef int plan_roots(self) except -1
     cdef Shape shape_of(self, uint32_t defined_index, object stubs)
 
 # What a data segment begins with. It is there: that of a passive one always, of others once somebody needed it.

@@ -20,7 +20,7 @@ from stratavm.base.text import printable
 from stratavm.contract.layout import vm_layout
 from stratavm.runtime.func import cell_widths
 from stratavm.spec import types as T
-from stratavm.spec.types import resolved_extern, resolved_func
+from stratavm.spec.types import heap, holds_handles, holds_objects, resolved_extern, resolved_func
 
 OF_OBJECTS = cython.declare(uint32_t, T.STRUCT_ID | T.ARRAY_ID)
 OWN_ID = cython.declare(uint32_t, T.OWN_ID)
@@ -45,6 +45,12 @@ def global_of(variable: object, ids: tuple) -> object:
     """A global of a module as an engine sees it."""
     type: object = resolved_extern(variable.type, ids)
     return variable if type is variable.type else variable.__class__(type, variable.init)
+
+
+@cython.cfunc
+def is_plain(init: object) -> cython.bint:
+    """Whether an instance's bytes have the value of a constant expression from the beginning."""
+    return init.lone_i32 is not None or init.is_null
 
 
 @cython.cfunc
@@ -86,7 +92,7 @@ class Blueprint:
         self.imports = tuple([import_of(i, self.ids) for i in module.imports])
         self.import_ids = tuple([0 if i.type_index is None else self.ids[i.type_index] for i in module.imports])
         self.globals = tuple([global_of(g, self.ids) for g in module.globals])
-        self.evaluated = tuple([i for i, g in enumerate(module.globals) if g.init.lone_i32 is None])
+        self.evaluated = tuple([i for i, g in enumerate(module.globals) if not is_plain(g.init)])
         self.n_tags = self.layout.n_tags
         self.tags = tuple([(resolved_extern(t, self.ids), self.ids[t.type_index]) for t in module.tags])
         self.tables = tuple([TableSpec(resolved_extern(table.type, self.ids)) for table in module.tables])
@@ -99,8 +105,10 @@ class Blueprint:
         self.place()
         self.fill()
         self.plan_elements()
+        self.plan_roots()
 
     def __dealloc__(self):
+        free(self.root_runs)
         free(self.template)
         free(self.recorded)
         if self.type_ids != cython.NULL:
@@ -249,6 +257,33 @@ class Blueprint:
                 for function in element.funcs:
                     self.indices[at] = self.listed(function)
                     at += 1
+        return 0
+
+    def plan_roots(self):
+        """Which of its own globals hold references to what is no function: collections find them in the instance."""
+        i: uint32_t
+        known: dict = {}  # by type: there may be very many globals
+        run: cython.pointer(RootRun) = cython.NULL
+        last: uint32_t = 0
+        for i, variable in enumerate(self.globals):
+            type: object = int(variable.type.value)
+            holds: object = known.get(type)
+            if holds is None:
+                known[type] = holds = holds_handles(type)
+                if holds and (heap(type) in (T.EXN, T.NOEXN) or holds_objects(type)):
+                    self.root_exceptions = True
+            if not holds:
+                continue
+            if run == cython.NULL:
+                self.root_runs = cython.cast(cython.pointer(RootRun), calloc(len(self.globals), cython.sizeof(RootRun)))
+                if self.root_runs == cython.NULL:
+                    raise MemoryError("no memory for a module's instances")
+            if run == cython.NULL or i != last + 1:
+                run = cython.address(self.root_runs[self.n_root_runs])
+                run.first = self.n_imported_globals + i
+                self.n_root_runs += 1
+            run.count += 1
+            last = i
         return 0
 
     def listed(self, function):

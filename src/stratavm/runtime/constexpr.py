@@ -56,7 +56,7 @@ def _step(code: bytes, at: int, stack: list[int], instance: Any, offset: int) ->
         at += 16
     elif op == 0x23:
         index, at = read_uleb(code, at, 32, end)
-        stack.append(instance.globals[index].bits)
+        stack.append(instance.export("global", index).bits)
     elif op == 0xD0:
         _, at = read_sleb(code, at, 33, end)
         stack.append(0)

@@ -5,6 +5,7 @@
 import cython
 from cython.cimports.stratavm.heap.mark import mark_range
 from cython.cimports.stratavm.heap.state import HeapState
+from cython.cimports.stratavm.runtime.handles import Marks, are_marked_by
 from cython.cimports.stratavm.runtime.objects import are_visited_by
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 from cython.cimports.stratavm.runtime.store import Store
@@ -39,6 +40,7 @@ class Global:
             raise TypeError("a global is initialised once")
         self.cell = self.own  # first: what fails behind leaves a global that can be read
         prepare(self, store, type)
+        become_root(self)
         self.bits = bits
 
     @classmethod
@@ -102,12 +104,6 @@ class Global:
         if self.width == 16:
             self.cell[1] = bits >> 64
 
-    def held_handles(self) -> set:
-        """The externref handle that the global holds."""
-        if self.cell == cython.NULL:
-            return set()
-        return {self.cell[0]} if self.cell[0] else set()
-
     def __reduce__(self):
         raise TypeError("a global of a store cannot be pickled")
 
@@ -138,8 +134,15 @@ def prepare(variable: Global, store: Store, type: object) -> cython.int:
     variable.holds_functions = marked[0] == 9
     variable.width = 8 if marked[0] in (9, 10) else marked[0]
     variable.holds_handles = marked[1]
+    return 0
+
+
+@cython.cfunc
+def become_root(variable: Global) -> cython.int:
+    """What it holds is held. Those of instances are roots by these: ``Blueprint.root_runs``."""
     if variable.holds_handles:
-        store.add_root(variable, heap(value) in (EXN, NOEXN) or holds_objects(outside(value)))
+        value: object = int(variable.type.value)
+        variable.store.add_root(variable, heap(value) in (EXN, NOEXN) or holds_objects(outside(value)))
     return 0
 
 
@@ -150,6 +153,7 @@ def global_of(store: Store, type: object, value: object) -> Global:
     made: Global = Global.__new__(Global)
     made.cell = made.own
     prepare(made, store, type)
+    become_root(made)
     put(made, value)
     return made
 
@@ -193,3 +197,15 @@ def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
 
 
 are_visited_by(Global, tell_of, True)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def mark_handles(holder: object, marks: Marks) -> cython.void:
+    """The handle in a global."""
+    variable: Global = holder
+    if variable.cell != cython.NULL:
+        marks.add_words(variable.cell, 1)
+
+
+are_marked_by(Global, mark_handles)

@@ -6,6 +6,10 @@ business."""
 from _operator import itemgetter
 
 import cython
+from cython.cimports.cpython.weakref import PyWeakref_GetObject
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
+from cython.cimports.libc.stdlib import calloc, free, realloc
+from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.contract._gen_layout import FUNCREC_SIZE
 
 from stratavm.base import switches
@@ -13,6 +17,15 @@ from stratavm.base.errors import ResourceLimit
 from stratavm.base.importing import bisect, weakref
 
 FEW = cython.declare(cython.Py_ssize_t, 1024)  # handles that are never worth a collection
+PIECE = cython.declare(cython.Py_ssize_t, 2048)  # of them go at the end of a call
+VACANT = cython.declare(uint8_t, 1)  # a flag of a handle: nobody has it
+SUSPECT = cython.declare(uint8_t, 2)  # no root held it at the last collection
+GONE = cython.declare(uint8_t, 4)  # nor at the one before: it is to be freed
+EACH = cython.declare(uint64_t, 0x0101010101010101)
+KINDS = cython.declare(uint32_t, 8)
+kinds: list = []
+"""Types of roots, and by their places in it what marks the handles that they hold."""
+marking = cython.declare(mark_holder_t[8])
 CHECKED = cython.declare(cython.bint, switches.CHECK.value() >= 2)  # who holds exnrefs is looked at for each new one
 
 
@@ -24,34 +37,40 @@ class Handles:
         self.things = []
         self.free = []
         self.numbers = {}
-        self.suspects = set()
         self.collect_at = FEW
         self.exceptions = set()
         self.exceptions_at = 0 if CHECKED else FEW
         self.runs = []
 
+    def __dealloc__(self):
+        free(self.flags)
+
     def handle(self, thing, limit):
         """The handle of an object. ResourceLimit beyond ``limit`` of them."""
         found: object = self.numbers.get(id(thing))
         if found is not None:
-            self.suspects.discard(found)
+            self.forgive(found)
             self.exceptions.discard(found)  # a host has it from here on
             return found
         if not self.free and len(self.things) >= limit:
             raise too_many(self.things, self.exceptions)
+        make_room(self)
         key: object = id(thing)
         found = self.free[len(self.free) - 1] if self.free else len(self.things) + 1
+        at: cython.Py_ssize_t = found - 1
         self.numbers[key] = found
         try:  # where there is no memory the tables are as they were
             if self.free:
                 self.free.pop()
-                self.things[found - 1] = thing
+                self.things[at] = thing
             else:
                 self.things.append(thing)
         except BaseException:
             del self.numbers[key]
             raise
+        self.flags[cython.cast(uint64_t, found)] = 0
         self.used += 1
+        self.made += 1
         return found
 
     def handle_of_exception(self, thing, limit):
@@ -60,7 +79,7 @@ class Handles:
         if found is None:
             found = self.handle(thing, limit)
             self.exceptions.add(found)
-        self.suspects.discard(found)
+        self.forgive(found)
         return found
 
     def drop(self, handle):
@@ -69,6 +88,8 @@ class Handles:
         del self.numbers[id(self.things[handle - 1])]
         self.things[handle - 1] = None
         self.free.append(handle)
+        self.forgive(handle)
+        self.flags[cython.cast(uint64_t, handle)] = VACANT
         self.used -= 1
         return 0
 
@@ -76,10 +97,13 @@ class Handles:
         """The object behind a handle."""
         if not 0 < handle <= len(self.things):
             raise ValueError(f"{handle} is no externref handle of this store")
+        if self.flags[cython.cast(uint64_t, handle)] & GONE:
+            self.forgive(handle)  # it was still to be freed
         return self.things[handle - 1]
 
     def add_root(self, holder, exceptions):
-        """A table or global that may hold handles: anything with ``held_handles()``. And whether those are exnrefs."""
+        """A table or global that may hold handles: of a kind that is known (``are_marked_by``), or with
+        ``held_handles()``."""
         if self.roots is None:
             self.roots = weakref.WeakSet()
         self.roots.add(holder)
@@ -94,39 +118,98 @@ class Handles:
         return [] if self.roots is None else list(self.roots.data)
 
     def crowded(self):
-        """Whether there are so many that a collection is due."""
-        return self.used > self.collect_at
+        """Whether there are so many that a collection is due, or one has left some to be freed."""
+        return self.used > self.collect_at or self.n_gone > 0
 
-    def collect(self, held):
-        """Free the handles that no root held at the last collection either, besides those that are ``held``; the
-        objects, for the caller to drop last.
+    def judge(self, marks):
+        """See which handles nobody holds: who was held by nobody the last time either is to be freed. Runs nothing of
+        Python's.
 
         The second look is for raw results of the call that has just ended: the caller has yet to ask for the objects.
         """
-        before: set = self.suspects
-        for root in living(self.roots):
-            held.update(root.held_handles())
-        free: set = set(self.free)
-        unheld: set = {h for h in range(1, len(self.things) + 1) if h not in held and h not in free}
-        gone: list = sorted(unheld & self.suspects, reverse=True)
-        dropped: list = named_by(self, gone)
-        suspects: set = unheld.difference(gone)
-        # All that may run others, or the collector; from here on nothing does.
-        if self.suspects is not before:
-            return []
-        for h in gone:
-            if h not in before:  # somebody has asked for it meanwhile
-                return []
-        self.suspects = suspects
-        del dropped[free_all(self, gone) :]
-        self.collect_at = max(FEW, 2 * self.used)
+        at: uint64_t
+        word: uint64_t
+        unheld: uint64_t
+        gone: uint64_t
+        n: uint64_t = min(marks.n, cython.cast(uint64_t, len(self.things)))
+        flags: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), self.flags)
+        held: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), marks.bytes)
+        suspects: cython.Py_ssize_t = 0
+        for at in range((n + 8) // 8 if n else 0):  # eight at a time
+            word = flags[at]
+            unheld = ~(word | held[at]) & EACH
+            gone = unheld & (word >> 1 | word >> 2)  # suspects, and those that are to be freed already
+            flags[at] = word & EACH | (unheld & ~gone) << 1 | gone << 2
+            suspects += count_of(unheld & ~gone)
+            self.n_gone += count_of(gone) - count_of(word >> 2 & EACH)
+        self.n_suspects = suspects
+        self.gone_at = n
+        self.collect_at = max(FEW, 2 * (self.used - self.n_gone))
+        return 0
+
+    def portion(self, limit):
+        """How many handles that are to be freed go at the end of a call: few, since it waits for that; but twice as
+        many as were made since the last of them went, or they would become more and more; and all where the limit is
+        near."""
+        made: uint64_t = self.made - self.made_before if self.n_gone else 0
+        self.made_before = self.made
+        if self.used >= limit - limit // 4:
+            return MOST_HANDLES
+        return max(PIECE, cython.cast(cython.Py_ssize_t, 2 * made))
+
+    def free_gone(self, most):
+        """Free so many of the handles that nobody held twice; the objects, for the caller to drop last. Where there is
+        no memory for the next one it stays as it is."""
+        h: uint64_t
+        count: cython.Py_ssize_t = min(most, self.n_gone)
+        n: cython.Py_ssize_t = 0
+        dropped: list = [None] * count  # the collector may run here, and that anything; behind it nothing does
+        flags: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), self.flags)
+        try:
+            while n < count and self.gone_at > 0 and self.n_gone > 0:
+                h = self.gone_at
+                if h & 7 == 7 and flags[h >> 3] & EACH << 2 == 0:
+                    self.gone_at -= 8 if h > 7 else 7
+                    continue
+                if self.flags[h] & GONE:
+                    dropped[n] = self.things[h - 1]
+                    free_one(self, h)
+                    n += 1
+                self.gone_at -= 1
+        except MemoryError:
+            pass
+        del dropped[n:]
         return dropped
 
+    def forgive(self, handle):
+        """Somebody has asked for a handle: whoever held it before, it stays."""
+        if self.flags[handle] & SUSPECT:
+            self.n_suspects -= 1
+        if self.flags[handle] & GONE:
+            self.n_gone -= 1
+        self.flags[handle] = 0
+        return 0
+
     def unheld_exceptions(self, marks):
-        """The exnrefs that have no mark."""
+        """The exnrefs that have no mark, those that came last first."""
+        at: cython.Py_ssize_t = 0
+        found: list = sorted(self.exceptions, reverse=True)
+        for handle in found:
+            if handle <= marks.n and not marks.bytes[cython.cast(uint64_t, handle)]:
+                found[at] = handle
+                at += 1
+        del found[at:]
+        return found
+
+    def named(self, gone):
+        """What handles mean."""
+        at: cython.Py_ssize_t
         h: cython.Py_ssize_t
-        n: cython.Py_ssize_t = len(self.things)  # before anything is made: there are no more marks
-        return [h for h in range(n, 0, -1) if not marks[h] and h in self.exceptions]
+        found: list = [None] * len(gone)  # of a list that cannot grow comprehensions let go of an item twice
+        for at in range(len(gone)):
+            h = gone[at]
+            found[at] = self.things[h - 1]
+        return found
 
     def forget_exceptions(self, gone, things):
         """Free exnrefs of these exceptions, which the caller drops last: how many. Runs nothing of Python's."""
@@ -134,45 +217,125 @@ class Handles:
 
 
 @cython.cfunc
-def named_by(handles: Handles, gone: list) -> list:
-    """What handles mean. A list of its length from the beginning: of one that cannot grow Cython's comprehensions
-    let go of an item once too often."""
-    at: cython.Py_ssize_t
-    h: cython.Py_ssize_t
-    found: list = [None] * len(gone)
-    for at in range(len(gone)):
-        h = gone[at]
-        found[at] = handles.things[h - 1]
-    return found
+@cython.inline
+@cython.exceptval(check=False)
+def count_of(flags: uint64_t) -> cython.Py_ssize_t:
+    """How many of eight flags, one in each byte, are set."""
+    return flags * EACH >> 56
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def free_one(handles: Handles, h: uint64_t) -> cython.int:
+    """Free a handle: all of it, or nothing where there is no memory."""
+    handle: object = h
+    key: object = id(handles.things[h - 1])
+    handles.free.append(handle)  # behind this nothing fails
+    del handles.numbers[key]
+    handles.things[h - 1] = None
+    handles.exceptions.discard(handle)
+    handles.forgive(h)
+    handles.flags[h] = VACANT
+    handles.used -= 1
+    return 0
 
 
 @cython.cfunc
 @cython.exceptval(-1)
 def free_all(handles: Handles, gone: list) -> cython.Py_ssize_t:
     """Free handles, one after the other: how many. Where there is no memory for the next one it stays as it is."""
-    h: cython.Py_ssize_t
     n: cython.Py_ssize_t = 0
     try:
         for handle in gone:
-            h = handle
-            key: object = id(handles.things[h - 1])
-            handles.free.append(handle)  # behind this nothing fails
-            del handles.numbers[key]
-            handles.things[h - 1] = None
-            handles.exceptions.discard(handle)
-            handles.suspects.discard(handle)
+            free_one(handles, handle)
             n += 1
     except MemoryError:
         pass
-    handles.used -= n
     return n
 
 
-def living(roots: object) -> list:
-    """Those of a set of weak references that are there; None: of none. To copy it runs nothing of Python's, so that it
-    may get more meanwhile: it is no iteration that this would end."""
+@cython.cfunc
+@cython.exceptval(-1)
+def make_room(handles: Handles) -> cython.int:
+    """Have a flag for one handle more than there are."""
+    room: uint64_t = 2 * handles.room + 64
+    if cython.cast(uint64_t, len(handles.things)) + 1 < handles.room:
+        return 0
+    grown: cython.p_void = realloc(handles.flags, room)
+    if grown == cython.NULL:
+        raise MemoryError("no memory for handles of Python objects")
+    handles.flags = cython.cast(cython.pointer(uint8_t), grown)
+    memset(handles.flags + handles.room, VACANT, room - handles.room)
+    handles.room = room
+    return 0
+
+
+@cython.final
+@cython.cclass
+class Marks:
+    """Which handles somebody holds."""
+
+    def __cinit__(self, n: uint64_t):
+        self.bytes = cython.cast(cython.pointer(uint8_t), calloc(n + 16, 1))
+        if self.bytes == cython.NULL:
+            raise MemoryError("no memory to see which handles guests hold")
+        self.n = n
+        memset(self.bytes + n + 1, 1, 15)
+
+    def __dealloc__(self):
+        free(self.bytes)
+
+    def add(self, raws):
+        """Raw values, any: what is no handle is none."""
+        for raw in raws:
+            if 0 < raw <= self.n:
+                self.bytes[cython.cast(uint64_t, raw)] = 1
+        return 0
+
+    def add_words(self, words, count):
+        """The same where they lie one behind the other."""
+        at: uint64_t
+        for at in range(count):
+            if words[at] <= self.n:
+                self.bytes[words[at]] = 1
+
+
+def are_marked_by(kind, mark):
+    """What marks the handles that each ``kind`` of root holds; its room says so when it is loaded."""
+    if len(kinds) == KINDS:
+        raise ValueError("there are too many kinds of roots")
+    marking[cython.cast(uint32_t, len(kinds))] = mark
+    kinds.append(kind)
+    return 0
+
+
+def mark_held(marks, roots):
+    """Mark what roots hold. Those of no kind that is known say it themselves, and may run anything: they come first."""
+    at: cython.Py_ssize_t
+    kind: cython.int
     references: list = [] if roots is None else list(roots.data)
-    return [root for root in [reference() for reference in references] if root is not None]
+    for at in range(len(references)):
+        holder: object = cython.cast(object, PyWeakref_GetObject(references[at]))
+        if holder is not None and kind_of(holder) < 0:
+            marks.add(holder.held_handles())
+    for at in range(len(references)):
+        holder = cython.cast(object, PyWeakref_GetObject(references[at]))
+        if holder is not None:
+            kind = kind_of(holder)
+            if kind >= 0:
+                marking[kind](holder, marks)
+    return 0
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def kind_of(holder: object) -> cython.int:
+    """By its place in ``kinds``; -1: it is of none."""
+    at: cython.int
+    for at in range(cython.cast(cython.int, len(kinds))):
+        if isinstance(holder, cython.cast(type, kinds[at])):
+            return at
+    return -1
 
 
 @cython.cfunc

@@ -8,8 +8,7 @@ references to any object of Python, has an ordinary handle from then on.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.stratavm.contract._gen_layout import (
     ATTENTION_CROWDED,
     ATTENTION_FIBER,
@@ -17,14 +16,13 @@ from cython.cimports.stratavm.contract._gen_layout import (
     Activation,
     ExecContext,
 )
-from cython.cimports.stratavm.runtime.handles import Handles
+from cython.cimports.stratavm.runtime.handles import Handles, Marks, mark_held
 from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.occupancy import mark, stands
 from cython.cimports.stratavm.runtime.residents import HANDLE_BYTES, Residence
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base import switches
-from stratavm.runtime.handles import living
 
 FEW = cython.declare(cython.Py_ssize_t, 1024)  # exnrefs more than were held before: worth a look at who holds them
 CHECKED = cython.declare(cython.bint, switches.CHECK.value() >= 2)  # as in ``handles``
@@ -44,24 +42,16 @@ def free_unheld(store, held, step):
             handles.exceptions_at = len(handles.exceptions) + FEW
             return 0
         held.update(run.held_handles())
-    for root in living(handles.exception_roots):
-        held.update(root.held_handles())
-    objects: set = store.handles_of_objects(step)
-    if objects is None:
+    marks: Marks = Marks(len(handles.things))
+    if not store.mark_of_objects(step, marks):
         handles.exceptions_at = len(handles.exceptions) + FEW
         return 0
-    held.update(objects)
+    mark_held(marks, handles.exception_roots)
+    marks.add(held)
     places: list = [] if store.under is None else [place for fiber in store.under for place in fiber.frames()]
-    n: cython.Py_ssize_t = len(handles.things)  # roots may have run anything; from here to ``gone`` nothing does
-    marks: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), calloc(n + 1, 1))
-    if marks == cython.NULL:
-        raise MemoryError("no memory to see which exceptions guests hold")
-    try:
-        seen: cython.Py_ssize_t = mark_all(store, held, places, marks, n)
-        gone: list = handles.unheld_exceptions(marks)
-    finally:
-        free(marks)
-    things: list = [handles.things[h - 1] for h in gone]
+    seen: cython.Py_ssize_t = len(held) + mark_stacks(store, places, marks)
+    gone: list = handles.unheld_exceptions(marks)
+    things: list = handles.named(gone)
     if store.spent is None:
         store.spent = []
     # All that may run Python, or the collector; from here on nothing does.
@@ -119,26 +109,18 @@ class Unfinished:
 
 
 @cython.cfunc
-def mark_all(
-    store: Residence, held: set, places: list, marks: cython.pointer(uint8_t), n: cython.Py_ssize_t
-) -> cython.Py_ssize_t:
-    """Mark what is held, and what lies on stacks; how much was looked at."""
-    seen: cython.Py_ssize_t = len(held)
+def mark_stacks(store: Residence, places: list, marks: Marks) -> cython.Py_ssize_t:
+    """Mark what lies on stacks; how much was looked at."""
+    seen: cython.Py_ssize_t = 0
     at: cython.Py_ssize_t
-    handle: object
-    for handle in held:
-        if 0 < handle <= n:
-            marks[handle] = 1
     for at in range(0, len(places), 2):
-        seen += mark_words(places[at], places[at + 1], marks, n)
-    return seen + mark_frames(store.exec, marks, n)
+        seen += mark_words(places[at], places[at + 1], marks)
+    return seen + mark_frames(store.exec, marks)
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def mark_frames(
-    context: cython.pointer(ExecContext), marks: cython.pointer(uint8_t), n: cython.Py_ssize_t
-) -> cython.Py_ssize_t:
+def mark_frames(context: cython.pointer(ExecContext), marks: Marks) -> cython.Py_ssize_t:
     """The frames of the guests that this thread is in; a call of machine code from Python says little of itself before
     it ends, so that only what is read here may be."""
     block: cython.pointer(ThreadBlock) = current_block()
@@ -151,27 +133,22 @@ def mark_frames(
             low = act.exit_sp
             if stands(context, ATTENTION_FIBER) and act.fiber != cython.NULL:
                 if low != 0:  # 0: it has not called anything yet
-                    seen += mark_words(low, act.entry_sp, marks, n)
+                    seen += mark_words(low, act.entry_sp, marks)
             else:
                 if not here <= low <= act.entry_sp:  # it has not called anything
                     low = here
-                seen += mark_words(low, act.entry_sp, marks, n)
+                seen += mark_words(low, act.entry_sp, marks)
         act = act.prev
     return seen
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def mark_words(
-    low: uint64_t, high: uint64_t, marks: cython.pointer(uint8_t), n: cython.Py_ssize_t
-) -> cython.Py_ssize_t:
+def mark_words(low: uint64_t, high: uint64_t, marks: Marks) -> cython.Py_ssize_t:
     """The words of a part of a stack."""
     at: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), low & ~cython.cast(uint64_t, 7))
     end: cython.pointer(uint64_t) = cython.cast(cython.pointer(uint64_t), high)
-    first: cython.pointer(uint64_t) = at
-    limit: uint64_t = n
-    while at < end:
-        if at[0] <= limit:
-            marks[at[0]] = 1
-        at += 1
-    return at - first
+    if at >= end:
+        return 0
+    marks.add_words(at, end - at)
+    return end - at

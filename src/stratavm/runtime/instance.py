@@ -35,7 +35,7 @@ from cython.cimports.stratavm.runtime.common import CommonRecs
 from cython.cimports.stratavm.runtime.exceptions import Tag, caught_by, exnref_of, made_exception, thrown_again
 from cython.cimports.stratavm.runtime.func import FuncRef, LoneFunc, Shape
 from cython.cimports.stratavm.runtime.globals import Global, global_at
-from cython.cimports.stratavm.runtime.handles import Handles
+from cython.cimports.stratavm.runtime.handles import Handles, Marks, are_marked_by
 from cython.cimports.stratavm.runtime.kinds import KIND_INSTANCE_POISONED
 from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.native import load_ptr
@@ -106,6 +106,8 @@ class Instance:
         self.tags = [] if blueprint.n_tags else NOTHING
         self.made_globals = [None] * blueprint.n_globals if blueprint.n_globals else NOTHING
         self.imported_funcs = [] if self.n_imported_funcs else NOTHING
+        if blueprint.n_root_runs:
+            store.add_root(self, blueprint.root_exceptions)
         # Making an object may run the collector, and that anything: from here on the store's end is ours as well.
         if is_closed(store):
             raise store.why_closed()
@@ -706,15 +708,6 @@ class Instance:
         objects: Objects = self.store.all_objects()
         objects.move(raw, offset, source, start, size)
 
-    def held_handles(self) -> set:
-        """The raw references of element segments, for collections of handles."""
-        i: uint32_t
-        held: set = set()
-        if not is_closed(self.store):
-            for i in range(self.seg.n_elements):
-                held.update(self.elem_segment(i))
-        return held
-
     def begin_run(self, run: object) -> None:
         """A guest begins that runs without machine code."""
         self.store.entries += 1
@@ -879,11 +872,50 @@ instances_go_by(let_instance_go)
 @cython.cfunc
 @cython.exceptval(check=False)
 def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
-    """The references in an instance's element segments, for a collection of objects."""
+    """The references in an instance's globals and element segments, for a collection of objects. These do not change
+    once they are known; who has some says so again (``add_root``)."""
     i: uint32_t
+    at: uint32_t
     instance: Instance = holder
+    cells: cython.pointer(uint64_t)
+    for i in range(instance.blueprint.n_root_runs):
+        cells = root_cells(instance, i)
+        for at in range(instance.blueprint.root_runs[i].count):
+            if cells[2 * at] != 0:
+                mark_range(state, cells + 2 * at, 1)
+    if state.only_new and not cython.cast(Objects, instance.store.objects).listed_anew:
+        return
     for i in range(instance.seg.n_elements):
         mark_range(state, instance.seg.elements[i].items, instance.seg.elements[i].size)
 
 
-are_visited_by(Instance, tell_of, False)
+are_visited_by(Instance, tell_of, True)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def mark_handles(holder: object, marks: Marks) -> cython.void:
+    """The handles in its globals and element segments."""
+    i: uint32_t
+    at: uint32_t
+    instance: Instance = holder
+    cells: cython.pointer(uint64_t)
+    for i in range(instance.blueprint.n_root_runs):
+        cells = root_cells(instance, i)
+        for at in range(instance.blueprint.root_runs[i].count):
+            if cells[2 * at] <= marks.n:
+                marks.bytes[cells[2 * at]] = 1
+    for i in range(instance.seg.n_elements):
+        marks.add_words(instance.seg.elements[i].items, instance.seg.elements[i].size)
+
+
+are_marked_by(Instance, mark_handles)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def root_cells(instance: Instance, run: uint32_t) -> cython.pointer(uint64_t):
+    """Where the first cell of a run of globals lies."""
+    first: uint64_t = instance.blueprint.root_runs[run].first
+    return cython.cast(cython.pointer(uint64_t), instance.cell(instance.blueprint.global_cells + GLOBAL_CELL * first))

@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from stratavm.contract._gen_layout cimport ExecContext
 from stratavm.heap.heap cimport Heap
 from stratavm.heap.state cimport HeapState
+from stratavm.runtime.handles cimport Marks
 
 # Tells of the references in a table, a global or an instance's element segments. Runs nothing of Python's.
 ctypedef void (*visit_holder_t)(object holder, HeapState* state) noexcept
@@ -58,14 +59,14 @@ cdef class Objects:
     cdef object layout_of(self, object blueprint, object type_index)
     cdef int keep(self, object blueprint) except -1
     cdef uint32_t type_at(self, uint64_t address) noexcept
-    cdef uint32_t admitted(self, uint64_t address) noexcept
+    cdef uint32_t admitted(self, uint64_t address) except? 0xFFFFFFFF
     cdef int take_words(self, object raws) except -1
     cdef int add_words(self, uint64_t low, uint64_t high) except -1
     cdef uint64_t make(self, uint32_t type_id, uint64_t length, object layout, uint64_t spare) except? 0
     cdef bint collect_is_due(self, uint64_t size) noexcept
     cdef int collect(self) except -1
     cdef void collected(self) noexcept
-    cdef set held_handles(self, uint64_t count)
+    cdef int mark_handles(self, Marks marks) except -1
     cdef int show(self, uint64_t word) except -1
     cdef int forget_shown(self) except -1
     cdef int check(self) except -1

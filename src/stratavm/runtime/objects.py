@@ -11,8 +11,8 @@ from cython.cimports.cpython.dict import PyDict_Next
 from cython.cimports.cpython.long import PyLong_AsUnsignedLongLong
 from cython.cimports.cpython.ref import PyObject
 from cython.cimports.cpython.weakref import PyWeakref_GetObject
-from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
-from cython.cimports.libc.stdlib import calloc, free, realloc
+from cython.cimports.libc.stdint import uint32_t, uint64_t
+from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, Activation, ExecContext
 from cython.cimports.stratavm.heap.collect import collect_garbage
@@ -413,24 +413,13 @@ class Objects:
                     break
         self.holders = found
 
-    def held_handles(self, count):
-        """The handles below ``count`` that reachable objects hold: all of them are looked for."""
-        at: uint64_t
-        held: set = set()
+    def mark_handles(self, marks):
+        """Mark the handles that reachable objects hold, and no others: all of them are looked for."""
         state: cython.pointer(HeapState) = self.heap.state
-        marks: cython.pointer(uint8_t) = cython.cast(cython.pointer(uint8_t), calloc(count + 1, 1))
-        if marks == cython.NULL:
-            raise MemoryError("no memory to see which handles guests hold")
-        state.handle_marks, state.n_handle_marks = marks, count
+        state.handle_marks, state.n_handle_marks = marks.bytes, marks.n + 1
         self.collect()
         state.handle_marks, state.n_handle_marks = cython.NULL, 0
-        try:
-            for at in range(1, count):
-                if marks[at]:
-                    held.add(at)
-        finally:
-            free(marks)
-        return held
+        return 0
 
     # ---- for guests that run without machine code ----
 

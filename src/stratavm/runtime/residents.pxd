@@ -1,6 +1,6 @@
 # What lives in a store, and how much may: instances, functions, handles, bytes, fuel.
 from libc.stdint cimport uint32_t, uint64_t
-from stratavm.runtime.handles cimport FuncIndex, Handles
+from stratavm.runtime.handles cimport FuncIndex, Handles, Marks
 from stratavm.runtime.occupancy cimport Occupied
 from stratavm.runtime.template cimport StoreTemplate
 
@@ -28,7 +28,7 @@ cdef class Residence(Occupied):
     cdef int count_heap(self, object objects) except -1
     cdef bint gather_roots(self, bint step) except -1
     cdef int know_roots(self) except -1
-    cdef set handles_of_objects(self, bint step)
+    cdef bint mark_of_objects(self, bint step, Marks marks) except -1
     cdef int count_instance(self) except -1
     cdef int count_memory(self) except -1
     cdef int count_table(self) except -1

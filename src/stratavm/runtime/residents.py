@@ -9,7 +9,7 @@ from cython.cimports.stratavm.heap.heap import Heap
 from cython.cimports.stratavm.heap.pauses import go, stand
 from cython.cimports.stratavm.heap.state import AT_ROOTS, BLOCK_SHIFT, NOTES, HeapState
 from cython.cimports.stratavm.runtime.greenlets import in_other_greenlet
-from cython.cimports.stratavm.runtime.handles import FuncIndex, Handles
+from cython.cimports.stratavm.runtime.handles import MOST_HANDLES, FuncIndex, Handles, Marks, mark_held
 from cython.cimports.stratavm.runtime.kinds import KIND_GUEST_PAUSED, KIND_HANDLES_COLLECTED
 from cython.cimports.stratavm.runtime.objects import ObjectRef, Objects, is_reference, new_objects
 from cython.cimports.stratavm.runtime.occupancy import PARKED, Occupied, deliver_events, is_closed, mark, stands
@@ -661,19 +661,20 @@ class Residence(Occupied):
         cython.cast(Objects, self.objects).heap.state.rootless = 0
         return 0
 
-    def handles_of_objects(self, step):
-        """The handles that guests' objects hold; None: not all is known that somebody holds. As in ``gather_roots``. To
-        know them takes a full collection in one pause, but not where no type of the engine has a place for one."""
+    def mark_of_objects(self, step, marks):
+        """Mark the handles that guests' objects hold, where nothing is marked yet; false: not all is known that
+        somebody holds. As in ``gather_roots``. To know them takes a full collection in one pause, but not where no
+        type of the engine has a place for one."""
         objects: Objects = self.objects
         if objects is None or not self.template.runtime.keeping:
-            return set()
+            return True
         if not self.gather_roots(step):
-            return None
-        held: set = objects.held_handles(len(self.all_handles().things) + 1)
+            return False
+        objects.mark_handles(marks)
         objects.check()
         if not is_closed(self):
             self.count_heap(objects)
-        return held
+        return True
 
     def check_word(self, type: int, bits: int) -> None:
         """Raise ValueError unless the bits may be a value of a type of references to what is no function: an object
@@ -776,7 +777,7 @@ class Residence(Occupied):
             cython.cast(Objects, self.objects).heap.state.rootless = 1
             collect_objects(self)
         gone: object = self.collect_handles()
-        if gone or self.all_handles().suspects:
+        if gone or self.all_handles().n_suspects:
             gone += self.collect_handles()
             collect_objects(self)  # what Python objects had that are gone
         elif self.objects is not None:
@@ -851,7 +852,15 @@ class Residence(Occupied):
         if self.exec.occupant == 0 and stands(self.exec, ATTENTION_THROWN):
             self.forget_thrown()
         if self.exec.occupant == 0 and self.pinned == 0 and stands(self.exec, ATTENTION_CROWDED):
-            self.collect_handles()
+            if self.quota is None:  # the store is closed
+                return
+            handles: Handles = self.all_handles()
+            left: object = (self.quota.total - min(self.quota.held, self.quota.total)) // HANDLE_BYTES
+            most: cython.Py_ssize_t = handles.portion(min(self.template.limits.handles, handles.used + left))
+            left_over: cython.bint = handles.n_gone != 0
+            collect_within(self, most)
+            if left_over and most == MOST_HANDLES and handles.crowded():  # nobody has looked at the end of this call
+                collect_within(self, most)
 
     def forget_thrown(self):
         """Let go of what was thrown last, and of what guests dropped: that may run anything."""
@@ -865,31 +874,46 @@ class Residence(Occupied):
 
     def collect_handles(self):
         """Free the handles that no root held at the last collection either; guest frames hold none between calls."""
-        if self.quota is None:
-            raise self.why_closed()
-        handles: Handles = self.all_handles()
-        if self.exec.occupant != 0 or self.pinned:  # by now
-            return 0
-        # Of no thread: a guest that ran meanwhile might hide a handle where it was looked for.
-        self.exec.occupant = PARKED
-        dropped: list = []
-        try:
-            held: set = self.handles_of_objects(False)
-            if held is not None:
-                dropped = handles.collect(held)
-        finally:
-            self.exec.occupant = 0
-        if self.objects is not None:
-            cython.cast(Objects, self.objects).forget_shown()
-            more: cython.Py_ssize_t = min(self.objects.worth_in_handles, self.template.limits.handles // 2)
-            handles.collect_at = max(handles.collect_at, handles.used + more)
-        aim_at(handles, self.template.limits.handles)
-        gone: object = len(dropped)
-        self.quota.give_back(HANDLE_BYTES * len(dropped))
-        mark(self.exec, ATTENTION_CROWDED, handles.crowded())
-        self.note(KIND_HANDLES_COLLECTED, gone, 0, 0)
-        dropped.clear()  # finalisers run last, when the tables are consistent again
-        return gone
+        gone: object = 0
+        if self.all_handles().n_gone:  # what one has left
+            gone = collect_within(self, MOST_HANDLES)
+        return gone + collect_within(self, MOST_HANDLES)
+
+
+@cython.cfunc
+def collect_within(store: Residence, most: cython.Py_ssize_t) -> object:
+    """Free so many of the handles that nobody holds, of those that a collection has left, or after one that sees which
+    these are; how many went. To see that takes a fraction of the time that it takes to free them."""
+    if store.quota is None:
+        raise store.why_closed()
+    handles: Handles = store.all_handles()
+    if store.exec.occupant != 0 or store.pinned:  # by now
+        return 0
+    # Of no thread: a guest that ran meanwhile might hide a handle where it was looked for.
+    store.exec.occupant = PARKED
+    dropped: list = []
+    looks: cython.bint = handles.n_gone == 0
+    try:
+        if looks:
+            marks: Marks = Marks(len(handles.things))
+            if store.mark_of_objects(False, marks):
+                mark_held(marks, handles.roots)
+                handles.judge(marks)
+        dropped = handles.free_gone(most)
+    finally:
+        store.exec.occupant = 0
+    if store.objects is not None:
+        if looks:
+            cython.cast(Objects, store.objects).forget_shown()
+        more: cython.Py_ssize_t = min(store.objects.worth_in_handles, store.template.limits.handles // 2)
+        handles.collect_at = max(handles.collect_at, handles.used + more)
+    aim_at(handles, store.template.limits.handles)
+    gone: object = len(dropped)
+    store.quota.give_back(HANDLE_BYTES * len(dropped))
+    mark(store.exec, ATTENTION_CROWDED, handles.crowded())
+    store.note(KIND_HANDLES_COLLECTED, gone, 0, 0)
+    dropped.clear()  # finalisers run last, when the tables are consistent again
+    return gone
 
 
 @cython.cfunc

@@ -574,7 +574,6 @@ def put_globals(state: State, instance: Instance) -> cython.int:
     memcpy(cells, cython.cast(cython.p_char, state.cells), len(state.cells))
     for i in range(len(blueprint.globals)):
         if is_ref(blueprint.globals[i].type.value):
-            instance.global_of(first + i)  # by which a collection finds what guests put there
             if cells[2 * i] != 0 and not is_number(cells[2 * i]):
                 instance.store.check_access()
                 cells[2 * i] = instance.listed(cells[2 * i] - 1)

@@ -25,6 +25,7 @@ from cython.cimports.stratavm.contract._gen_layout import FuncRec
 from cython.cimports.stratavm.heap.mark import mark_range
 from cython.cimports.stratavm.heap.state import HeapState
 from cython.cimports.stratavm.runtime.globals import Global, held_on_its_way
+from cython.cimports.stratavm.runtime.handles import Marks, are_marked_by
 from cython.cimports.stratavm.runtime.kinds import KIND_TABLE_CREATED, KIND_TABLE_GROWN, KIND_TABLE_REFUSED
 from cython.cimports.stratavm.runtime.objects import are_visited_by
 from cython.cimports.stratavm.runtime.occupancy import is_closed
@@ -443,15 +444,6 @@ class Table:
         self.store.check_access()
         return allowed and self.d.length == now
 
-    def held_handles(self) -> set:
-        """The externref handles that the table holds."""
-        i: uint64_t
-        held: set = set()
-        for i in range(self.d.length):
-            if self.d.base[i]:
-                held.add(self.d.base[i])
-        return held
-
     def __reduce__(self):
         raise TypeError("a table of a store cannot be pickled")
 
@@ -497,3 +489,14 @@ def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
 
 
 are_visited_by(Table, tell_of, True)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def mark_handles(holder: object, marks: Marks) -> cython.void:
+    """The handles in a table."""
+    table: Table = holder
+    marks.add_words(table.d.base, table.d.length)
+
+
+are_marked_by(Table, mark_handles)

@@ -14,6 +14,7 @@ from tests import needed
 TEXT = """(module
   (type $s (struct (field i32)))
   (global (export "g") (mut externref) (ref.null extern))
+  (table (export "t") 300 externref)
   (global $o (mut (ref null $s)) (ref.null $s))
   (func (export "make") (global.set $o (struct.new $s (i32.const 7))))
   (func (export "new") (param i32) (result (ref $s)) (struct.new $s (local.get 0)))
@@ -37,11 +38,14 @@ def failing(at: int, action: Callable[[], object]) -> bool:
     return True
 
 
+@pytest.mark.parametrize("first", [0, 300])
 @pytest.mark.parametrize("full", [False, True])
-def test_a_handle_that_there_is_no_memory_for(full: bool) -> None:
-    """It is in none of the tables."""
+def test_a_handle_that_there_is_no_memory_for(full: bool, first: int) -> None:
+    """It is in none of the tables; nor where numbers are so large that each takes memory."""
     instance = load(TEXT)
     store, variable = instance.store, instance.exports["g"]
+    for at in range(first):
+        instance.exports["t"][at] = Thing()
     for _ in range(8 if full else 0):  # places that are free
         variable.value = Thing()
     store.gc()
@@ -78,3 +82,21 @@ def test_an_object_whose_handle_goes_where_there_is_no_memory() -> None:
         assert [other[0] for other in others] == [at] * 3
         del found, others
         store.gc()
+
+
+def test_a_reference_that_there_is_no_memory_to_look_up() -> None:
+    """Is a MemoryError, and not none of the type."""
+    engine = Engine()
+    store = Store(engine)
+    instance = Linker(engine).instantiate(store, Module(TEXT, engine=engine))
+    found = instance.exports["new"](7)
+    variable = instance.exports["g"]
+    raw = store.extern_to_raw(found)
+
+    def give() -> None:
+        variable.bits = raw
+
+    at, went_well = 0, 0
+    while went_well < 8:
+        went_well, at = went_well + failing(at, give), at + 1
+    assert at > 8 and variable.value is found
