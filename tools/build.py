@@ -37,7 +37,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tools import bytecode, link, marks
+from tools import bytecode, link, marks, mended
 
 MARKER = b"# strata: hot"
 """Among a module's first five lines it says that the module must be compiled; the import hook of ``stratavm`` obeys."""
@@ -185,7 +185,8 @@ def toolchain() -> str:
         [*shlex.split(compiler), "-dumpfullversion", "-dumpmachine"], capture_output=True, text=True
     )
     extra = os.environ.get("CFLAGS", "")
-    return f"{SUFFIX} cython-{version('cython')} {compiler} {identity.stdout.split()} {extra}"
+    cython = f"cython-{version('cython')}-{mended.DIGEST}"
+    return f"{SUFFIX} {cython} {compiler} {identity.stdout.split()} {extra}"
 
 
 def is_hot(source: Path) -> bool:
@@ -272,6 +273,7 @@ def compile_module(module: HotModule, variant: Variant, root: Path) -> float:
     result = cython.compile_single(source, options, full_module_name=module.name)
     if result.num_errors:
         raise SystemExit(f"Cython could not compile {source}")
+    c_file.write_text(mended.mended(c_file.read_text()))
     scratch = module.artefact.with_suffix(f".{os.getpid()}.tmp")
     listing = c_file
     if variant.marks:
