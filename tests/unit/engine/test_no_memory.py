@@ -3,6 +3,7 @@ not remembered, and what is remembered is there."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -100,3 +101,24 @@ def test_a_reference_that_there_is_no_memory_to_look_up() -> None:
     while went_well < 8:
         went_well, at = went_well + failing(at, give), at + 1
     assert at > 8 and variable.value is found
+
+
+def test_arguments_of_a_host_function_that_there_is_no_memory_for() -> None:
+    """Their list cannot grow: no argument is let go of that is another's."""
+    seen: list[object] = []
+    parameters = "(param " + "anyref " * 40 + ")"
+    text = f"""(module (import "h" "f" (func $f {parameters}))
+      (func (export "g") (param anyref) (call $f {"(local.get 0)" * 40})))"""
+    instance = load(text, imports={"h": {"f": lambda *values: seen.append(len(values))}})
+    thing = Thing()
+    held = [thing] * 1000
+    instance.exports["g"](thing)  # it is compiled before
+    at, went_well = 0, 0
+    while went_well < 8:
+        given = failing(at, lambda: instance.exports["g"](thing))
+        instance.store.gc()
+        instance.store.gc()
+        assert sys.getrefcount(thing) == len(held) + 2, at
+        went_well = went_well + 1 if given else 0
+        at += 1
+    assert set(seen) == {40}
