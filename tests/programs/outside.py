@@ -39,7 +39,8 @@ USED: Final = (
 CORE: Final = "moonbitlang/core/"
 FILES: Final = "moonbit-core:/lib/core/"
 SECONDS: Final = 300
-"""For a compilation, the first time that of the library, too."""
+COMPILING_S: Final = 1800
+"""For a compilation, the first time that of the library, too: minutes, where others want the processors."""
 STRINGS: Final = re.compile(r'([\w$]+) = (?:/\* @__PURE__ \*/ )?[\w$]+\("([A-Za-z0-9+/=]*)"\)')
 NAMED: Final = re.compile(r'\["/lib/core/([^"\n]*)"\] = ([\w$]+);')
 
@@ -91,7 +92,7 @@ class Compiler:
             path = Path(temporary, "plan.json")
             path.write_text(json.dumps(plan))
             command = [self.node, HERE / "moonc.cjs", self.script, path]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILING_S, check=False)
         if done.returncode:
             raise RuntimeError(f"{result.stem}: {done.stderr}")
 
@@ -204,6 +205,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.compile is not None:
         source = options.compile.resolve()
+        print("The first time the library is compiled as well, which takes a minute or two.", flush=True)
         Compiler().program(str(source), source.with_suffix(".wasm"))
         return 0
     compiler, different, ran = Compiler(), 0, 0
