@@ -67,8 +67,6 @@ def ring_record(ring, source, kind, a, b, c, d):
     return 1
 
 
-@cython.linetrace(False)
-@cython.profile(False)
 def ring_record_wide(ring, source, kind, values):
     """As ``ring_record``, of places in a row: readers free them in their order, so that all are free if the last one
     is; and they look at the first one only, which is published when all have been filled."""
