@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
+import pytest
+
 from stratavm import GcConfig, load
 from stratavm.heap.report import FIRST_PART, PARTS
 
@@ -53,6 +55,7 @@ def test_old_objects_that_a_host_gets_are_no_roots_of_looks_at_new_ones() -> Non
     assert firsts < 10 * others + 100_000, (firsts, others)  # 1.5 ms and more before, to 20 us
 
 
+@pytest.mark.trace_slow  # its figures mean nothing there
 def test_words_of_stacks_that_lead_to_new_objects_do_not_make_pauses_long() -> None:
     """What such a word points into is looked for from the beginning of its hole, which counts as a look at new objects:
     a nursery is no larger than can be looked at so."""
