@@ -6,7 +6,7 @@ import cython
 from cython.cimports.cpython.buffer import PyBUF_READ
 from cython.cimports.cpython.memoryview import PyMemoryView_FromMemory
 from cython.cimports.cpython.ref import Py_DECREF, Py_INCREF
-from cython.cimports.libc.stdint import uint32_t, uint64_t, uintptr_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t, uintptr_t
 from cython.cimports.libc.stdlib import calloc, free, malloc
 from cython.cimports.libc.string import memcpy
 from cython.cimports.stratavm.contract._gen_layout import (
@@ -27,6 +27,7 @@ from cython.cimports.stratavm.runtime.blueprint import (
     DataSegment,
     ElementPlan,
     ElementSegment,
+    RootRun,
     data_segment_at,
     whole_segment,
 )
@@ -875,14 +876,8 @@ def tell_of(holder: object, state: cython.pointer(HeapState)) -> cython.void:
     """The references in an instance's globals and element segments, for a collection of objects. These do not change
     once they are known; who has some says so again (``add_root``)."""
     i: uint32_t
-    at: uint32_t
     instance: Instance = holder
-    cells: cython.pointer(uint64_t)
-    for i in range(instance.blueprint.n_root_runs):
-        cells = root_cells(instance, i)
-        for at in range(instance.blueprint.root_runs[i].count):
-            if cells[2 * at] != 0:
-                mark_range(state, cells + 2 * at, 1)
+    look_at_roots(instance, state, cython.NULL, 0)
     if state.only_new and not cython.cast(Objects, instance.store.objects).listed_anew:
         return
     for i in range(instance.seg.n_elements):
@@ -897,14 +892,8 @@ are_visited_by(Instance, tell_of, True)
 def mark_handles(holder: object, marks: Marks) -> cython.void:
     """The handles in its globals and element segments."""
     i: uint32_t
-    at: uint32_t
     instance: Instance = holder
-    cells: cython.pointer(uint64_t)
-    for i in range(instance.blueprint.n_root_runs):
-        cells = root_cells(instance, i)
-        for at in range(instance.blueprint.root_runs[i].count):
-            if cells[2 * at] <= marks.n:
-                marks.bytes[cells[2 * at]] = 1
+    look_at_roots(instance, cython.NULL, marks.bytes, marks.n)
     for i in range(instance.seg.n_elements):
         marks.add_words(instance.seg.elements[i].items, instance.seg.elements[i].size)
 
@@ -915,7 +904,21 @@ are_marked_by(Instance, mark_handles)
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
-def root_cells(instance: Instance, run: uint32_t) -> cython.pointer(uint64_t):
-    """Where the first cell of a run of globals lies."""
-    first: uint64_t = instance.blueprint.root_runs[run].first
-    return cython.cast(cython.pointer(uint64_t), instance.cell(instance.blueprint.global_cells + GLOBAL_CELL * first))
+def look_at_roots(
+    instance: Instance, state: cython.pointer(HeapState), handles: cython.pointer(uint8_t), n: uint64_t
+) -> cython.void:
+    """The references in its globals: for a collection of objects, or where there is no ``state`` to mark the first
+    ``n`` handles. Each caller says which by a constant, and so has a loop of its own."""
+    i: uint32_t
+    at: uint32_t
+    cells: cython.pointer(uint64_t)
+    runs: cython.pointer(RootRun) = instance.blueprint.root_runs
+    lie: cython.p_char = instance.cell(instance.blueprint.global_cells)
+    for i in range(instance.blueprint.n_root_runs):
+        cells = cython.cast(cython.pointer(uint64_t), lie + GLOBAL_CELL * cython.cast(uint64_t, runs[i].first))
+        for at in range(runs[i].count):
+            if state == cython.NULL:
+                if cells[2 * at] <= n:
+                    handles[cells[2 * at]] = 1
+            elif cells[2 * at] != 0:
+                mark_range(state, cells + 2 * at, 1)
