@@ -36,6 +36,13 @@ REFS, BYTES, LONGS = T.ARRAY_ID | 70, T.ARRAY_ID | 71, T.ARRAY_ID | 400
 STEPS = 1200
 
 
+@pytest.fixture
+def unspoiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is gone stays as it is for a while: a heap that spoils it gives pages back and clears numbers at once."""
+    monkeypatch.setenv("STRATA_POISON", "0")
+    monkeypatch.setenv("STRATA_CHECK", "0")
+
+
 def run(guest: Guest, steps: int, every: int = 200) -> None:
     """So many steps, with looks at the heap between."""
     for step in range(steps):
@@ -199,10 +206,9 @@ def test_a_word_does_not_bring_back_what_is_gone() -> None:
     assert verify(guest.heap) == []
 
 
-def test_words_that_point_into_pages_that_leave_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("unspoiled")
+def test_words_that_point_into_pages_that_leave_hold_nothing() -> None:
     """Neither the object that was there, nor what its bytes look like, nor what it referred to."""
-    monkeypatch.setenv("STRATA_POISON", "0")
-    monkeypatch.setenv("STRATA_CHECK", "0")
     guest = Guest(0, how=YOUNG)
     leaf, refs, numbers = guest.new(LEAF), guest.new(REFS, 1 << 18), guest.new(BYTES, 2 << 20)
     guest.root(0, refs)
@@ -492,6 +498,7 @@ def test_long_pauses_are_remembered_one_by_one() -> None:
         assert parts[2] > 0 and sum(parts) == wall
 
 
+@pytest.mark.usefixtures("unspoiled")
 def test_pages_of_large_objects_go_back_bit_by_bit() -> None:
     """No pause gives back all of a huge array; when they are wanted they go at once, and what lies there is zero."""
     guest = Guest(0, limit=64 << 20)
@@ -512,6 +519,7 @@ def test_pages_of_large_objects_go_back_bit_by_bit() -> None:
     guest.check()
 
 
+@pytest.mark.usefixtures("unspoiled")
 def test_a_large_object_gives_back_little_more_than_it_takes() -> None:
     """Pages of others that are gone: so these do not become more and more, and no pause gives back far more."""
     guest = Guest(0, limit=64 << 20)
@@ -862,6 +870,7 @@ def test_a_long_array_has_its_marks_part_by_part(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("how", HOW)
+@pytest.mark.usefixtures("unspoiled")
 def test_old_numbers_go_without_a_pause(how: str) -> None:
     """The allocator clears the side bytes of what is gone, some blocks each time."""
     guest = Guest(0, how=how, least=8 << 20)
