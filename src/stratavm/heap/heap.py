@@ -191,6 +191,10 @@ class Heap:
             raise ValueError(f"a soft limit of {soft} bytes, and {share} thousandths of the time")
         self.state.soft, self.state.share = soft, share
 
+    def on_small_pages(self) -> None:
+        """Have no large pages from here on."""
+        self.state.small_pages = True
+
     def fix(self, nursery: int, slice_ns: int, factor: int) -> None:
         """For comparison, after ``by_generations``: a look at new objects after so many bytes, slices of so long, and a
         full collection when ``factor`` thousandths of what was reachable have grown old. ValueError: one is too small.

@@ -22,6 +22,7 @@ from cython.cimports.posix.mman import (
     mprotect,
     munmap,
 )
+from cython.cimports.stratavm.heap.pages import choose_pages
 from cython.cimports.stratavm.heap.pauses import turn
 from cython.cimports.stratavm.heap.state import (
     AT_NEW,
@@ -96,13 +97,15 @@ def reserve_space(state, limit):
     tables: uint64_t = room * (BLOCK_GRANULES + 4 + 4 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
     tables += MOST_MET * 4
     tables = (tables + 1024 + BLOCK - 1) & ~(BLOCK - 1)
-    size: uint64_t = tables + (room + 1) * BLOCK
+    part: uint64_t = PART_BLOCKS * BLOCK
+    size: uint64_t = tables + part + room * BLOCK
     mapping: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     if mapping == MAP_FAILED:
         return False
     state.mapping, state.mapped = mapping, size
-    at: uint64_t = (cython.cast(uint64_t, mapping) + BLOCK - 1) & ~(BLOCK - 1)
-    state.base = cython.cast(cython.p_char, at + tables)
+    base: uint64_t = (cython.cast(uint64_t, mapping) + tables + part - 1) & ~(part - 1)
+    at: uint64_t = base - tables
+    state.base = cython.cast(cython.p_char, base)
     if at < LOWEST or mprotect(cython.cast(cython.p_void, at), tables, PROT_READ | PROT_WRITE) != 0:
         give_space(state)
         return False
@@ -146,6 +149,8 @@ def extend(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.bint:
         return False
     if mprotect(state.base + state.n_blocks * BLOCK, parts * BLOCK, PROT_READ | PROT_WRITE) != 0:
         return False
+    if parts == PART_BLOCKS and state.pause.standing:
+        choose_pages(state)
     memset(state.zeroed + state.n_blocks, 1, parts)
     state.n_blocks += parts
     state.extent = state.n_blocks * BLOCK
@@ -355,6 +360,15 @@ def whole_block(state: cython.pointer(HeapState)) -> cython.bint:
 
 
 @cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_there(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether there is a block that nobody uses, without a part more, which may take as long as a pause."""
+    return state.used_blocks < state.n_blocks
+
+
+@cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def have_ready(state: cython.pointer(HeapState), whole: cython.bint) -> cython.void:
@@ -368,7 +382,7 @@ def have_ready(state: cython.pointer(HeapState), whole: cython.bint) -> cython.v
     while (
         state.allocated < most
         and state.n_ready < MOST_READY
-        and (whole_block(state) if whole else next_hole(state, WORTH_IT, FEW_BLOCKS, FEW_HOLES))
+        and (is_there(state) and whole_block(state) if whole else next_hole(state, WORTH_IT, FEW_BLOCKS, FEW_HOLES))
     ):
         state.n_ready += 1
 
@@ -389,6 +403,8 @@ def fresh_hole(state: cython.pointer(HeapState), wanted: uint32_t, soon: cython.
             return hand_out(state, state.window, hole)
     hole = state.n_holes + 1
     if not next_hole(state, max(wanted, worth_it(state)), MANY_BLOCKS, holes_passed(state)):
+        if soon and not is_there(state):
+            return False
         whole = whole_block(state)
         if not whole and (soon or not next_hole(state, wanted, state.n_blocks, ENDLESS)):
             return False
@@ -658,12 +674,14 @@ def clean(state, blocks):
     than are to be cleaned in one."""
     at: uint32_t
     passed: uint32_t = 0
+    epoch: uint64_t = state.epoch  # as far as C knows a side byte could be this
+    previous: uint64_t = state.previous
     words: cython.pointer(uint64_t)
     while blocks and state.clean < state.n_blocks:
         if state.kinds[state.clean] == SMALL:
             words = cython.cast(cython.pointer(uint64_t), state.side + state.clean * BLOCK_GRANULES)
             for at in range(BLOCK_GRANULES // 8):
-                words[at] &= ~((free_of(words[at], state.epoch, state.previous) >> 7) * 0xFF)
+                words[at] &= ~((free_of(words[at], epoch, previous) >> 7) * 0xFF)
             blocks -= 1
         else:
             passed += 1

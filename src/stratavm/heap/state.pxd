@@ -35,7 +35,8 @@ cdef enum:
     GRANULE_SHIFT = 4
     BLOCK_SHIFT = 15
     BLOCK_GRANULES = 2048
-    PART_BLOCKS = 32                 # blocks become usable by so many
+    PART_BLOCKS = 64                 # blocks become usable by so many, as many as a large page has
+    SMALL_PARTS = 4                  # those of a heap's beginning are on small pages
     MEDIUM = 512                     # larger objects do not make a hole go to waste: they have blocks of their own
     LARGE = 8192                     # still larger ones have whole blocks, which belong to nobody else
     TYPE_MASK = 0x1FFFFFFF           # of a canonical id, without its marks
@@ -80,7 +81,9 @@ cdef enum:                           # kinds of notes
                                      # speed, looking, thousandths that are the guest's, bytes unseen, room, bytes in
                                      # all, runway in the beginning, what has grown old since
     NOTE_KEPT = 4                    # bytes made, survival, nurseries in a row before, words noted
-    NOTES = 5
+    NOTE_PAGE = 5                    # what a large page took to come, what it may, parts that were on small pages before
+                                     # it, parts that are before the next
+    NOTES = 6
 
 cdef enum:
     VALUES = 16                      # of a note, and of an event of the ring at most
@@ -198,6 +201,9 @@ cdef struct HeapState:
     uint8_t marking                  # a full collection goes on in slices
     uint8_t closing                  # a slice has found nothing left: the next look with roots may end the collection
     uint32_t put_off                 # so often it could not, as that had met too much
+    uint8_t small_pages              # the heap is to have no large ones
+    uint32_t small_parts             # so many parts were, or are, on small pages before a large one is asked for again
+    uint32_t small_left              # so many of them still will be
     uint8_t poison                   # freed granules are filled with POISON, and looked at before they are given again
     uint8_t always                   # every allocation collects first
     uint8_t collecting               # or the host does not allow it just now: nothing is collected

@@ -169,6 +169,7 @@ class GcConfig:
         generations: collect new objects by themselves, and all objects in slices; without it every collection is a full
             one, in one pause, which is how long that takes.
         constants: constants in the place of what is worked out while guests run.
+        large_pages: have the parts of a heap beyond 8 MiB on pages of 2 MiB, as long as these come within ``pause_us``.
         journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``, at
             128 bytes each, beside the store's limits.
     """
@@ -181,6 +182,7 @@ class GcConfig:
     generations: bool = True
     constants: GcConstants | None = None
     journal_entries: int = 0
+    large_pages: bool = True
 
     def __post_init__(self) -> None:
         numbers = {
@@ -192,6 +194,7 @@ class GcConfig:
         for name, value in numbers.items():
             object.__setattr__(self, name, value)
         truth("GcConfig: generations", self.generations)
+        truth("GcConfig: large_pages", self.large_pages)
         if self.constants is not None and not isinstance(self.constants, GcConstants):
             raise TypeError(f"GcConfig: constants must be GcConstants or None, got {self.constants!r:.60}")
         if self.constants is not None and not self.generations:

@@ -519,6 +519,8 @@ class Residence(Occupied):
         if self.ring != cython.NULL:
             kinds: tuple = tuple([self.kinds[KIND_GUEST_PAUSED + at] for at in range(NOTES)])
             heap.tell_events(self.source, kinds)
+        if not gc.large_pages:
+            heap.on_small_pages()
         if gc.generations:
             heap.by_generations(gc.pause_us * 1000)
             heap.grow_within(min(limit, gc.soft_bytes or limit), FULL_SHARE)

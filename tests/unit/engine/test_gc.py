@@ -31,7 +31,8 @@ from stratavm import (
 )
 from stratavm.base.events import Event
 from stratavm.engine.instance import Instance
-from stratavm.runtime.events import GuestPaused, NurseryKept
+from stratavm.heap.pages import believe
+from stratavm.runtime.events import GuestPaused, NurseryKept, PageTimed
 from tests import needed
 from tests.decisions import DECIDED
 
@@ -486,7 +487,7 @@ def test_pauses_and_decisions_can_be_read_and_heard() -> None:
     assert store.gc_journal() == []
     for kind, event in enumerate(KINDS):
         told = [note for note in notes if note[0] == kind]
-        assert heard[event] or event is NurseryKept
+        assert heard[event] or event in (NurseryKept, PageTimed)
         values = [note[2 : 2 + len(event.__match_args__)] for note in told]
         assert {said.values() for said in heard[event]} <= set(values)
         assert len(heard[event]) <= len(values) <= len(heard[event]) + engine.bus.dropped
@@ -529,7 +530,25 @@ def test_each_decision_can_be_made_again_from_its_event() -> None:
                 call["list"](20_000)
                 call["turn"](20_000)
 
-        replay(instance, use, len(DECIDED))
+        replay(instance, use, len(DECIDED) - 1)
+
+
+def test_large_pages_are_told_and_can_be_declined() -> None:
+    """Beyond 8 MiB, where the machine has them soon enough; each is an event that can be made again."""
+    before = believe(1)
+    try:
+        for gc in (GcConfig(pause_us=1_000_000), GcConfig(pause_us=1_000_000, large_pages=False)):
+            instance = made("jit1", gc)
+            heard: list[Event] = []
+            instance.store.engine.bus.subscribe(PageTimed, heard.append)
+            instance.exports["list"](500_000)
+            assert bool(heard) == gc.large_pages
+            for said in heard:
+                DECIDED[PageTimed]([*said.values()])
+    finally:
+        believe(before)
+    with pytest.raises(TypeError, match="large_pages"):
+        GcConfig(large_pages=1)
 
 
 @pytest.mark.parametrize("tier", ["oracle", "jit1"])
