@@ -38,8 +38,30 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Callable
     from typing import Any
+else:
+    import _signal as signal  # which makes nothing
+
+
+def _leave(number: int, frame: object) -> None:
+    """What Ctrl-C does to the process of the command until that has begun to work: one line, and no traceback."""
+    try:
+        os.write(2, b"strata: interrupted\n")
+    finally:
+        os._exit(130)
+
+
+def _looked_for() -> bool:
+    """Whether Python looks for the command just now: for the module ``stratavm`` of its ``-m``."""
+    words = sys.orig_argv
+    at = words.index("-m") if "-m" in words else 0
+    return getattr(sys, "argv", [])[:1] == ["-m"] and words[at + 1 : at + 2] == ["stratavm"]
+
+
+if _looked_for() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _leave)  # as the scripts do in their first lines
 
 
 class _HotModules:
@@ -347,13 +369,9 @@ except ModuleNotFoundError:  # an installed wheel: only a source checkout has th
         place=os.path.join(__path__[0], "_hot.modules" + extension_suffixes()[0]),
     )
 else:
-    try:
-        _text = _build.begin()
-        _one = _build.one_object()
-        _stale = _build.verify(_text, _first_look(*_one))
-    except KeyboardInterrupt:
-        _build.interrupted()
-        raise
+    _text = _build.begin()
+    _one = _build.one_object()
+    _stale = _build.verify(_text, _first_look(*_one))
     _hook = _HotModules(_stale, _build.HINT, _build.refusal, *_one)
     del _text, _one, _stale
     _hook.times = _build.PURE

@@ -12,7 +12,7 @@ imported; its import hook refuses the stale modules one by one instead.
 import os
 import sys
 from _imp import extension_suffixes
-from os.path import abspath, basename, dirname, isfile, join
+from os.path import abspath, dirname, isfile, join
 
 TYPE_CHECKING = False  # true for type checkers only, which read what follows
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 PACKAGE = dirname(abspath(__file__))
 ROOT = dirname(dirname(PACKAGE))
 MANIFEST = join(ROOT, "build", "manifest.txt")
-COMMANDS = ("strata", "stratavm")
 PURE: dict[str, str] = {}
 """Modules that are not hot: time and size of their files when they were built, for the import hook."""
 TEXT: list[str] = []
@@ -180,18 +179,10 @@ def one_object() -> tuple[str, ...]:
     return (join(PACKAGE, "_hot.modules" + suffix), *keys) if keys else ("", "")
 
 
-def interrupted() -> None:
-    """What Ctrl-C does before the command can say it itself: one line. Who imports the package hears of it."""
-    if sys.argv[0] == "-m" or basename(sys.argv[0]) in COMMANDS:
-        os.write(2, b"strata: interrupted\n")
-        os._exit(130)
-
-
 def verify(text: str | None, hot: "Any") -> dict[str, str] | None:
     """Raise ImportError unless every hot module was built from the sources on disk.
 
-    It takes most of the time before the command can say itself what it does about Ctrl-C. Under ``STRATA_STALE=defer``
-    it returns ``stale_modules()`` instead, for the import hook.
+    Under ``STRATA_STALE=defer`` it returns ``stale_modules()`` instead, for the import hook.
     """
     stale = stale_modules(text, hot)
     if stale == {} or os.environ.get("STRATA_STALE") == "defer":

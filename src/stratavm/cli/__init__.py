@@ -3,9 +3,12 @@
 import os  # and nothing that is not there already, for that takes time in which Ctrl-C is a traceback
 import sys
 
+from stratavm import _leave
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Callable
     from types import FrameType
 else:
     import _signal as signal  # without the enumerations, whose making takes as long as ten imports
@@ -25,8 +28,9 @@ _others = sys.__unraisablehook__
 """Who is told of all else that Python drops."""
 
 
-def command() -> int:
-    """Run the command line of this process, which ends with it; returns the exit code.
+def command(so_far: "Callable[[int, FrameType | None], None] | None" = None) -> int:
+    """Run the command line of this process, which ends with it; returns the exit code. ``so_far``: what its first line
+    has had done on Ctrl-C.
 
     Everything is imported in here: what comes before this call is Python's own start. While the
     command is imported Ctrl-C ends the process at once, since Python drops exceptions in some places of an import; when
@@ -36,7 +40,8 @@ def command() -> int:
 
     gc.disable()  # until the command begins its work: an import makes objects, and none that go
     try:
-        ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        known = signal.getsignal(signal.SIGINT)
+        ours = known is not None and known in (signal.default_int_handler, so_far, _leave)
         if ours:
             signal.signal(signal.SIGINT, _leave)
         from stratavm import _hook
@@ -139,12 +144,6 @@ def _again() -> None:
 
     sleep(AGAIN_S)
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def _leave(number: int, frame: object) -> None:
-    """End this process."""
-    _say()
-    os._exit(INTERRUPTED)
 
 
 def _say() -> None:

@@ -9,9 +9,11 @@ import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import stratavm
 from stratavm.module.encode import HEADER
 from stratavm.module.limits import DEFAULT_LIMITS
 from stratavm.module.parser import parse_wat_to_bytes
@@ -336,17 +338,45 @@ def test_ctrl_c_ends_the_command_whenever_it_comes(file, when, code, said):
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", said)
 
 
-def test_ctrl_c_while_a_checkout_is_checked_is_one_line(tmp_path):
-    """Before the command's first line; where a program imports the package, the exception is the program's."""
-    code = "import os, sys; sys.argv[0] = {!r}\n"
-    code += "def interrupt(file, size): raise KeyboardInterrupt\n"
-    code += "os.read = interrupt; import stratavm"
+SCRIPT = Path(stratavm.__file__).parents[2] / "scripts/strata"
+EARLY = """
+import runpy, signal, sys
+COME
+class Comes:
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[-1]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Comes())
+START
+"""
+OF_THE_SCRIPT = f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+OF_THE_MODULE = "sys.orig_argv[1:] = sys.argv[:1] = ['-m', 'stratavm']; del sys.argv[1]; import stratavm.cli"
+OF_A_PROGRAM = "import stratavm.cli"
+
+
+@pytest.mark.parametrize("name", ["stratavm", "stratavm._build"])
+def test_ctrl_c_before_the_command_is_imported_is_one_line(name):
+    """From the first line of the script on; a job that ignores it goes on."""
+    for come, code in (("", 130), ("signal.signal(signal.SIGINT, signal.SIG_IGN)", 1)):
+        program = EARLY.replace("COME", come).replace("START", OF_THE_SCRIPT)
+        done = subprocess.run([sys.executable, "-c", program, "run", name], capture_output=True, timeout=60)
+        assert done.returncode == code
+        assert (done.stderr == b"strata: interrupted\n") is (code == 130)
+
+
+def test_ctrl_c_while_python_looks_for_the_command_is_one_line():
+    """From the first line of the package on; where a program imports that, the exception is the program's."""
     ended = [
-        subprocess.run([sys.executable, "-c", code.format(name)], stderr=subprocess.PIPE, timeout=60)
-        for name in ("-m", "/usr/bin/strata", "program.py")
+        subprocess.run(
+            [sys.executable, "-c", EARLY.replace("COME", "").replace("START", start), "stratavm._build"],
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+        for start in (OF_THE_MODULE, OF_A_PROGRAM)
     ]
-    assert [done.returncode for done in ended] == [130, 130, -signal.SIGINT]
-    assert [done.stderr for done in ended[:2]] == [b"strata: interrupted\n"] * 2
+    assert [done.returncode for done in ended] == [130, -signal.SIGINT]
+    assert ended[0].stderr == b"strata: interrupted\n" and b"KeyboardInterrupt" in ended[1].stderr
 
 
 def test_names_are_shown_where_the_locale_cannot_spell_them(process, tmp_path):
