@@ -245,10 +245,11 @@ class Objects:
         return 0
 
     def take(self, thing):
-        """A new thing has a place, for which there is room; while marks are made one that none had. Looks at new
-        objects are told of it if it is one of a new object: a host may get very many old ones in one go. Nothing of
-        Python's runs here, or in ``let_go``."""
-        if self.n_vacant and not self.heap.state.marking:
+        """A new thing has a place, for which there is room; while marks are made none that had one when these began.
+        Looks at new objects are told of it if it is one of a new object: a host may get very many old ones in one go.
+        Nothing of Python's runs here, or in ``let_go``."""
+        state: cython.pointer(HeapState) = self.heap.state
+        if self.n_vacant and (not state.marking or self.vacant[self.n_vacant - 1] >= state.n_later):
             self.n_vacant -= 1
             thing.place = self.vacant[self.n_vacant]
         else:
@@ -260,9 +261,10 @@ class Objects:
             self.n_recent += 1
 
     def let_go(self, thing):
-        """A thing has none any more. While marks are made its object stays a root: they may be made just now, on the
-        thread of a guest that runs without the GIL."""
-        if self.heap.state.marking:
+        """A thing has none any more. While marks are made its object stays a root if it was one when they began: they
+        may be made just now, on the thread of a guest that runs without the GIL. What came since was marked then, and
+        its place is another one's: a host may get very many between two slices."""
+        if self.heap.state.marking and thing.place < self.heap.state.n_later:
             self.stale = True
         else:
             self.having[thing.place] = 0
