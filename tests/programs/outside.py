@@ -24,6 +24,7 @@ from typing import Any, Final
 
 from stratavm.base.choices import TIERS, TierName
 from stratavm.base.errors import Trap
+from stratavm.base.words import counted
 from stratavm.engine import Config, Engine, Linker, Module, Store
 from stratavm.module.features import ALL
 from tests import witnesses
@@ -78,7 +79,8 @@ class Compiler:
         self.needs = {name: aliases(package["deps"]) for name, package in self.packages.items()}
 
     def compile(self, program: dict[str, Any], used: Iterable[str], result: Path) -> None:
-        """A module of a program and what it uses. RuntimeError: the compiler refuses it, and says why."""
+        """A module of a program and what it uses. RuntimeError: the compiler refuses it, and says why; or it takes too
+        long, and goes on the next time."""
         order = list(dict.fromkeys(each for name in used for each in behind(name, self.needs)))
         packages = [self.planned(name, order[:at]) for at, name in enumerate(order)]
         given = {
@@ -88,11 +90,19 @@ class Compiler:
             **program,
         }
         plan = {"packages": [*packages, given], "kept": str(self.kept), "result": str(result)}
+        left = sum(not (self.kept / f"{name.replace('/', '+')}.core").exists() for name in order)
+        if left:
+            say = "compiling {} of the library, which takes a minute or two, and longer on a busy machine; it is kept"
+            print(say.format(counted(left, "package")), file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory() as temporary:
             path = Path(temporary, "plan.json")
             path.write_text(json.dumps(plan))
             command = [self.node, HERE / "moonc.cjs", self.script, path]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILING_S, check=False)
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILING_S, check=False)
+            except subprocess.TimeoutExpired:
+                late = f"{result.stem}: not compiled in {COMPILING_S} s; what is done of the library is kept: try again"
+                raise RuntimeError(late) from None
         if done.returncode:
             raise RuntimeError(f"{result.stem}: {done.stderr}")
 
@@ -203,10 +213,15 @@ def main() -> int:
     parser.add_argument("--tier", choices=TIERS, action="append", help="a tier (jit0, jit1, auto)")
     parser.add_argument("--compile", type=Path, metavar="FILE", help="compile a program in the place of that")
     options = parser.parse_args()
+    if not is_here():
+        parser.error(f"the compiler, its library and node are to be in the folder that {witnesses.FOLDER} names")
     if options.compile is not None:
         source = options.compile.resolve()
-        print("The first time the library is compiled as well, which takes a minute or two.", flush=True)
-        Compiler().program(str(source), source.with_suffix(".wasm"))
+        try:
+            Compiler().program(str(source), source.with_suffix(".wasm"))
+        except RuntimeError as refused:
+            print(refused, file=sys.stderr)
+            return 1
         return 0
     compiler, different, ran = Compiler(), 0, 0
     for name in compiler.tested():

@@ -64,6 +64,26 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return outside.compile_all(tmp_path_factory.mktemp("moonbit"))
 
 
+def test_a_library_that_is_compiled_is_spoken_of_and_takes_no_longer_than_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of one that was kept nothing is said; and what takes too long ends with what to do."""
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\nexec sleep 60\n")
+    node.chmod(0o755)
+    compiler = outside.Compiler.__new__(outside.Compiler)
+    compiler.node, compiler.kept, compiler.script, compiler.root = node, tmp_path, tmp_path, tmp_path
+    compiler.needs = {"core/list": {}}
+    compiler.packages = {"core/list": {"files": {}, "root-path": ""}}
+    monkeypatch.setattr(outside, "COMPILING_S", 0.2)
+    for said in ("compiling 1 package of the library, which takes a minute or two", ""):
+        with pytest.raises(RuntimeError, match=r"^app: not compiled in 0\.2 s; .* try again$"):
+            compiler.compile({}, ["core/list"], tmp_path / "app.wasm")
+        out, err = capsys.readouterr()
+        assert out == "" and err.startswith(said) and bool(err) is bool(said)
+        (tmp_path / "core+list.core").touch()
+
+
 def printed(tier: str, binary: bytes) -> str:
     """What a program of MoonBit prints."""
     text: list[str] = []

@@ -86,8 +86,11 @@ async function build(one, interfaces) {
   });
   if (!made.core) throw new Error(`${one.name} cannot be compiled\n${made.diagnostics.join("\n")}`);
   if (!one.main) {
-    fs.writeFileSync(kept(".mi"), made.mi);
-    fs.writeFileSync(kept(".core"), made.core);
+    for (const ending of [".mi", ".core"]) { // whole or not at all, however this ends
+      const part = kept(ending + process.pid);
+      fs.writeFileSync(part, made[ending.slice(1)]);
+      fs.renameSync(part, kept(ending));
+    }
   }
   return made;
 }
