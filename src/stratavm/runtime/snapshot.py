@@ -49,6 +49,7 @@ from stratavm.spec.types import (
     holds_handles,
     is_ref,
     kind,
+    resolved,
 )
 
 NARROW: tuple = (I32, F32)
@@ -336,8 +337,9 @@ def take_globals(state: State, instance: Instance, functions: dict) -> cython.in
 @cython.cfunc
 @cython.exceptval(-1, check=False)
 def take_segments(state: State, instance: Instance) -> cython.int:
-    """Which passive segments are dropped."""
+    """Which passive segments are dropped. Others are made anew, and so would be objects in them, as they were first."""
     i: uint32_t
+    at: uint64_t
     dropped: list = []
     for i in range(instance.blueprint.n_passive):  # one that was empty from the beginning is as good as dropped
         dropped.append(instance.seg.data[i].size == 0)
@@ -345,6 +347,12 @@ def take_segments(state: State, instance: Instance) -> cython.int:
     dropped = []
     for i in range(instance.seg.n_elements):
         dropped.append(instance.seg.elements[i].size == 0)
+        type_: object = resolved(instance.blueprint.segments[i].type, instance.blueprint.ids)
+        for at in range(instance.seg.elements[i].size if holds_handles(type_) else 0):
+            raw: uint64_t = instance.seg.elements[i].items[at]
+            if raw != 0 and not is_number(raw):
+                where: str = f"element segment {i}, element {at}"
+                raise refusal(outsider(type_, raw), where, "drop the segment before (elem.drop)")
     state.dropped_elements = bytes(dropped)
     return 0
 

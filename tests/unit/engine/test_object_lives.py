@@ -17,6 +17,7 @@ from stratavm import (
     Snapshot,
     SnapshotRefused,
     Store,
+    Trap,
     UpdateRefused,
     load,
 )
@@ -114,6 +115,33 @@ def test_a_snapshot_keeps_numbers_in_references(tier: str) -> None:
         put()
         with pytest.raises(SnapshotRefused, match=r"a guest's struct or array: (global 1|table 0)"):
             instance.snapshot()
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_objects_of_element_segments_are_refused(tier: str) -> None:
+    """A clone would have them as they were first; numbers and what the guest has dropped are the same again."""
+    home = Engine(tier=tier)
+    source = """(module
+      (type $p (struct (field (mut i32))))
+      (table $t 1 (ref null $p))
+      (elem $numbers anyref (ref.i31 (i32.const 7)) (ref.null any))
+      (elem $objects (ref null $p) (ref.null $p) (struct.new $p (i32.const 3)))
+      (func (export "count") (result i32) (local $p (ref null $p))
+        (table.init $t $objects (i32.const 0) (i32.const 1) (i32.const 1))
+        (local.set $p (table.get $t (i32.const 0)))
+        (table.set $t (i32.const 0) (ref.null $p))
+        (struct.set $p 0 (local.get $p) (i32.add (struct.get $p 0 (local.get $p)) (i32.const 1)))
+        (struct.get $p 0 (local.get $p)))
+      (func (export "drop") (elem.drop $objects)))"""
+    instance = Linker(home).instantiate(Store(home), Module(source, engine=home))
+    found = instance.exports
+    assert (found["count"](), found["count"]()) == (4, 5)
+    with pytest.raises(SnapshotRefused, match="struct or array: element segment 1, element 1; drop the segment before"):
+        instance.snapshot()
+    found["drop"]()
+    clone = instance.snapshot().instantiate(Store(home))
+    with pytest.raises(Trap):
+        clone.exports["count"]()
 
 
 @pytest.mark.parametrize(
