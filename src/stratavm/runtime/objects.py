@@ -87,6 +87,12 @@ class ObjectRef:
     def __reduce__(self):
         raise TypeError("an object of a guest cannot be pickled")
 
+    def __copy__(self):
+        raise TypeError("an object of a guest cannot be copied: its type's new() makes another one")
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+
     def __repr__(self) -> str:
         if self.home is None:
             return "<object of a guest that was never initialised>"

@@ -234,7 +234,7 @@ def _object(type_: ValType, value: Any, refs: References) -> int:
         raw = refs.extern_to_raw(value)
         if wanted == ANY or refs.is_object(wanted, raw):
             return raw
-    found = repr(value) if isinstance(value, ObjectRef) else type(value).__name__
+    found = repr(value) if isinstance(value, ObjectRef) else _kind_of(value)
     raise TypeError(f"expected {spelled(type_, refs)}, got {found}")
 
 
@@ -372,12 +372,17 @@ def f32_bits(value: float) -> int:
     return int(_U32.unpack(packed)[0])
 
 
+def _kind_of(value: Any) -> str:
+    """What messages call what is not what it should be."""
+    return "None" if value is None else type(value).__name__
+
+
 def _integer(value: Any, bits: int, name: str) -> int:
     try:
         number = operator.index(value)
     except TypeError:
         hint = THROUGH_MEMORY if isinstance(value, (str, bytes, bytearray, memoryview)) else ""
-        raise TypeError(f"expected {name}, got {type(value).__name__}{hint}") from None
+        raise TypeError(f"expected {name}, got {_kind_of(value)}{hint}") from None
     if not -(1 << (bits - 1)) <= number < 1 << bits:
         raise OverflowError(f"{shown(number)} does not fit {name}")
     return number & ((1 << bits) - 1)
@@ -388,7 +393,7 @@ def _signed(value: Any, type_: ValType, refs: References) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"expected {spelled(type_, refs)}, got {type(value).__name__}") from None
+        raise TypeError(f"expected {spelled(type_, refs)}, got {_kind_of(value)}") from None
     if not -I31_SIGN <= number < I31_SIGN:
         wide = f": numbers there are from {-I31_SIGN} to {I31_SIGN - 1}; I31(…) takes those without a sign, too"
         raise OverflowError(f"{shown(number)} does not fit {spelled(type_, refs)}{wide}")
@@ -402,7 +407,7 @@ def _vector(value: Any) -> int:
     try:
         view = memoryview(value)
     except TypeError:
-        raise TypeError(f"expected 16 bytes or an int (v128), got {type(value).__name__}") from None
+        raise TypeError(f"expected 16 bytes or an int (v128), got {_kind_of(value)}") from None
     if view.ndim == 0:  # a number of NumPy
         return _integer(value, 128, "v128")
     if view.nbytes != 16:
@@ -427,7 +432,7 @@ def _number(value: Any, name: str) -> float:
     try:
         return float(value)
     except TypeError:
-        raise TypeError(f"expected {name}, got {type(value).__name__}") from None
+        raise TypeError(f"expected {name}, got {_kind_of(value)}") from None
     except OverflowError:
         if not isinstance(value, int):
             raise

@@ -125,7 +125,7 @@ def test_many_values_cross(exports):
         (lambda e: e.add(1 << 32, 0), OverflowError, "add(i32, i32) -> i32, argument 1: 4294967296 does not fit i32"),
         (lambda e: e.i64(-(1 << 63) - 1), OverflowError, "i64(i64) -> i64: -9223372036854775809 does not fit i64"),
         (lambda e: e.f64("1"), TypeError, "f64(f64) -> f64: expected f64, got str"),
-        (lambda e: e.f32(None), TypeError, "f32(f32) -> f32: expected f32, got NoneType"),
+        (lambda e: e.f32(None), TypeError, "f32(f32) -> f32: expected f32, got None"),
     ],
 )  # fmt: skip
 def test_errors_name_the_function_and_its_signature(exports, call, error, message):

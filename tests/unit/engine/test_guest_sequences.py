@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import operator
+import pickle
 import signal
 from _thread import interrupt_main
 from collections import deque
@@ -179,3 +181,12 @@ def test_errors_say_numbers_that_are_no_ints(
     """What is out of bounds is said with the number, whatever has it."""
     with pytest.raises(error, match=said):
         ask(instance)
+
+
+@pytest.mark.parametrize(("way", "said"), [(copy.copy, "copied"), (copy.deepcopy, "copied"), (pickle.dumps, "pickled")])
+def test_an_object_is_refused_what_was_asked_for(
+    instance: Instance, way: Callable[[object], object], said: str
+) -> None:
+    """Nobody has pickled what was to be copied."""
+    with pytest.raises(TypeError, match=f"^an object of a guest cannot be {said}"):
+        way(instance.module.object_type("point").new(instance.store))

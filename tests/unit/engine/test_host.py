@@ -52,7 +52,7 @@ def test_several_results_may_be_a_list():
     ("function", "kind", "error", "message"),
     [
         (lambda x: "x", "i32", TypeError, "host function e.f(i32) -> i32 returned 'x': expected i32, got str"),
-        (lambda x: None, "i32", TypeError, "host function e.f(i32) -> i32 returned None: expected i32, got NoneType"),
+        (lambda x: None, "i32", TypeError, "host function e.f(i32) -> i32 returned None: expected i32, got None"),
         (lambda x: 1 << 32, "i32", OverflowError, "returned 4294967296: 4294967296 does not fit i32"),
         (lambda x: 1.5, "i32", TypeError, "expected i32, got float"),
         (lambda x: 1, "", TypeError, "host function e.f(i32) returned 1, expected None"),
