@@ -169,7 +169,8 @@ class GcConfig:
         generations: collect new objects by themselves, and all objects in slices; without it every collection is a full
             one, in one pause, which is how long that takes.
         constants: constants in the place of what is worked out while guests run.
-        large_pages: have the parts of a heap beyond 8 MiB on pages of 2 MiB, as long as these come within ``pause_us``.
+        large_pages: have the parts of a heap beyond 8 MiB on pages of 2 MiB, as long as these come within ``pause_us``;
+            one that does not is a longer pause.
         journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``, at
             128 bytes each, beside the store's limits.
     """
@@ -182,7 +183,7 @@ class GcConfig:
     generations: bool = True
     constants: GcConstants | None = None
     journal_entries: int = 0
-    large_pages: bool = True
+    large_pages: bool = False
 
     def __post_init__(self) -> None:
         numbers = {

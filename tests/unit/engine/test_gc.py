@@ -533,11 +533,11 @@ def test_each_decision_can_be_made_again_from_its_event() -> None:
         replay(instance, use, len(DECIDED) - 1)
 
 
-def test_large_pages_are_told_and_can_be_declined() -> None:
+def test_large_pages_are_told_where_they_are_wanted() -> None:
     """Beyond 8 MiB, where the machine has them soon enough; each is an event that can be made again."""
     before = believe(1)
     try:
-        for gc in (GcConfig(pause_us=1_000_000), GcConfig(pause_us=1_000_000, large_pages=False)):
+        for gc in (GcConfig(pause_us=1_000_000, large_pages=True), GcConfig(pause_us=1_000_000)):
             instance = made("jit1", gc)
             heard: list[Event] = []
             instance.store.engine.bus.subscribe(PageTimed, heard.append)
