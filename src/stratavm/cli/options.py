@@ -48,7 +48,8 @@ def proposal(text: str) -> str:
     from stratavm.module.features import ALL, DEFAULT
 
     if text not in ALL:
-        refuse(f"{text!r} is no proposal; on request are {', '.join(sorted(ALL - DEFAULT))}")
+        asked = ", ".join(sorted(ALL - DEFAULT))
+        refuse(f"{text!r} is no proposal; on request are {asked}; the others are on, unless Config.features has less")
     return text
 
 

@@ -65,6 +65,13 @@ def test_a_name_that_is_no_proposal_is_refused(strata, module):
     assert "'page-sizes' is no proposal" in err and "custom-page-sizes" in err
 
 
+def test_who_wants_to_switch_a_proposal_off_is_told_where(strata, module):
+    """The command cannot; those that are not on request are on."""
+    code, _, err = strata("run", "--proposal", "no-gc", "--invoke", "size", module)
+    assert code == 2
+    assert "'no-gc' is no proposal" in err and "the others are on, unless Config.features has less" in err
+
+
 @pytest.mark.parametrize("how", [(), ("--tier", "auto"), ("--tier", "jit0"), ("--tier", "jit1"), ("--tier", "oracle")])
 def test_objects_of_guests_are_there_on_every_tier(strata, tmp_path, how):
     """Whoever still asks for them, as it was once needed, has them, too."""
