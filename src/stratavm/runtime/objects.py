@@ -90,7 +90,7 @@ class ObjectRef:
     def __copy__(self):
         raise TypeError("an object of a guest cannot be copied: its type's new() makes another one")
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, _memo):
         return self.__copy__()
 
     def __repr__(self) -> str:
