@@ -185,8 +185,14 @@ class FuncRef:
             failure = error
         if not begun:  # nothing was left midway
             set_aborted(self.store, aborted)
-        elif failure is not None and self.instance.oracle.left_midway():
-            set_aborted(self.store, True)
+        elif failure is not None:
+            midway: cython.bint = True
+            try:
+                midway = self.instance.oracle.left_midway()
+            except BaseException as error:  # a signal's handler may raise here, too, and the store has to be left
+                failure = error
+            if midway:
+                set_aborted(self.store, True)
         end_python(self, cython.address(entry), failure, begun)
         return results
 

@@ -1,5 +1,6 @@
 """Claims about functions that run on the oracle: the same store, entries, interrupts and errors as compiled ones."""
 
+import linecache
 import sys
 import threading
 
@@ -226,3 +227,44 @@ def test_what_was_left_midway_is_no_matter_of_later_calls():
         with pytest.raises(Trap, match="unreachable"):
             trap()
     two.exports.count()
+
+
+def test_a_signal_s_handler_that_raises_as_a_call_fails_leaves_the_store():
+    """What the call was entered with was left where it had been, on a stack that others used: the process crashed."""
+    instance = midway()
+    trap = stratavm.load('(module (func (export "f") (unreachable)))', store=instance.store).exports.f
+    with pytest.raises(Stopped):
+        stopped_in("left_midway", trap, Stopped)
+    assert not instance.store.busy
+    instance.store.gc()
+    instance.exports.count()
+
+
+@pytest.mark.trace_slow  # traces lines itself
+def test_a_signal_s_handler_that_raises_as_a_guest_begins_leaves_nothing_to_collections():
+    """The guest counted as one in the midst of a step from there on, and garbage was never found again."""
+    instance = midway()
+    objects = stratavm.load(
+        '(module (type $s (struct)) (func (export "f") (drop (struct.new $s))))', store=instance.store
+    )
+    objects.exports.f()
+    begins = False
+
+    def lines(frame, event, _):
+        nonlocal begins
+        if begins:
+            raise Stopped
+        begins = "begin_run" in linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+        return lines
+
+    def calls(frame, event, _):
+        return lines if frame.f_code.co_name == "_run" else None
+
+    tracer = sys.gettrace()
+    sys.settrace(calls)
+    try:
+        with pytest.raises(Stopped):
+            instance.exports.count()
+    finally:
+        sys.settrace(tracer)
+    instance.store.gc()

@@ -168,8 +168,8 @@ def _run(code: Code, args: list[int]) -> list[int]:
     budget.entries += 1
     frames = Frames()
     instance = code.program.instance
-    instance.begin_run(frames)
-    try:
+    try:  # from here on a signal's handler may raise behind any call
+        instance.begin_run(frames)
         _push(frames, code, args, budget)
         results = _loop(frames, budget)
         if code.index >= 0:  # a constant expression's is known to who asked for it
@@ -184,9 +184,9 @@ def _run(code: Code, args: list[int]) -> list[int]:
         raise
     finally:
         budget.theirs = None
-        instance.end_run(frames)
         budget.entries -= 1
         budget.values, budget.frames = before
+        instance.end_run(frames)
 
 
 def _python_stack_is_nearly_full() -> bool:
