@@ -129,6 +129,7 @@ def test_tests_of_a_library_that_did_not_run_are_no_success(monkeypatch: pytest.
             raise RuntimeError("unbound")
 
     monkeypatch.setattr(outside, "Compiler", Refuses)
+    monkeypatch.setattr(outside, "is_here", lambda: True)
     for only in ("list", "string"):
         monkeypatch.setattr("sys.argv", ["outside", "--only", only])
         assert outside.main() == 1
