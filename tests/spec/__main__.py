@@ -4,7 +4,7 @@ import sys
 
 from tests.conftest import find_spec_tests
 from tests.spec.lists import Expected, expected_failures, suite_size, write_list
-from tests.spec.suite import HOSTS, observed, run, scripts
+from tests.spec.suite import HOSTS, format_report, observed, run, scripts
 
 
 def main(arguments: list[str]) -> None:
@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> None:
         if comparing:
             expected = expected_failures(tier)
             if wrong := [name for name in found if found[name] != expected.get(name, Expected())]:
+                print(*(format_report(reports[name]) for name in wrong), sep="\n")
                 raise SystemExit(f"{tier} differs from its list in {', '.join(wrong)}")
             if assertions != suite_size(tier)[1]:
                 raise SystemExit(
