@@ -15,7 +15,6 @@ from stratavm.heap.pace import (
     lives_on,
     next_keeping,
     next_nursery,
-    next_small,
     nursery_near,
     runway_near,
     runway_within,
@@ -23,7 +22,7 @@ from stratavm.heap.pace import (
     time_for_new,
     time_to_look,
 )
-from stratavm.runtime.events import GrowthAllowed, NurseryKept, NurserySized, PageTimed, SlicesSpaced
+from stratavm.runtime.events import GrowthAllowed, NurseryKept, NurserySized, SlicesSpaced
 
 LONG_LOG: Final = 1 << 15
 """Words with which new objects grow old in any case."""
@@ -62,17 +61,10 @@ def kept_noted(values: list[int]) -> None:
     assert lives_on(survival, tenured) or noted + 1 >= LONG_LOG
 
 
-def page_noted(values: list[int]) -> None:
-    """That of how much is on small pages."""
-    took, most, before, small = values
-    assert next_small(before, took, most) == small
-
-
 DECIDED: Final[dict[type[Event], Callable[[list[int]], None]]] = {
     NurserySized: nursery_noted,
     GrowthAllowed: growth_noted,
     SlicesSpaced: slices_noted,
     NurseryKept: kept_noted,
-    PageTimed: page_noted,
 }
 """How each is made again, by its event, in the order of the kinds of notes from 1 on."""

@@ -91,7 +91,7 @@ KEPT: Final[tuple[Excuse, ...]] = (
         "fix grow_within",
         "machine code that notes what it writes is on its way (ADR-0071)",
     ),
-    ("heap/pages.py", "believe", "tests say what a machine takes"),
+    ("heap/pages.py", "n_ready plant", "tests wait for a page, and have none moved"),
     ("module/reader.py", "call_slow", "tests have large pages come slowly"),
     ("native/background.py", "helper_status submit_at withdraw_at offer_at recall_at lend_at", NATIVE),
     ("native/execmem.py", "limit_arena arena_usage", NATIVE),

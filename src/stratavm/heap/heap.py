@@ -240,6 +240,7 @@ class Heap:
             pauses=MappingProxyType(self.pauses),
             stood_ns=state.stood_ns,
             longest_ns=state.most_ns,
+            large_pages=state.large_pages,
         )
 
     @property

@@ -24,6 +24,7 @@ class GcMetrics:
             time.
         stood_ns: what all pauses took together.
         longest_ns: what the longest took.
+        large_pages: how many pages of 2 MiB the heap has (``GcConfig.large_pages``).
     """
 
     live_bytes: int
@@ -36,6 +37,7 @@ class GcMetrics:
     pauses: Mapping[int, int]
     stood_ns: int
     longest_ns: int
+    large_pages: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pauses", FrozenDict(self.pauses))

@@ -82,7 +82,6 @@ cpdef uint64_t bytes_near(
     uint64_t room,
 ) noexcept nogil
 cpdef bint lives_on(uint64_t survival, uint64_t tenured) noexcept nogil
-cpdef uint32_t next_small(uint32_t small, uint64_t took_ns, uint64_t most_ns) noexcept nogil
 cpdef uint64_t averaged(uint64_t before, uint64_t seen) noexcept nogil
 cpdef uint64_t next_rate(uint64_t rate, uint64_t looked_at, uint64_t took_ns) noexcept nogil
 cpdef uint64_t growth_allowed(uint64_t live, uint64_t born, uint64_t rate, uint64_t soft, uint64_t share) noexcept nogil

@@ -32,9 +32,6 @@ LEAST_SLICED = cython.declare(uint64_t, 100)
 """Thousandths of the guest's time that slices take at least."""
 FAIR_SLICED = cython.declare(uint64_t, 900)
 """That they may take whatever looks at new objects do."""
-MOST_SMALL = cython.declare(uint32_t, 4096)
-LEAST_SMALL = cython.declare(uint32_t, 16)
-"""Parts of a heap that are on small pages after a large one that came too late."""
 SURVIVES = cython.declare(uint64_t, 900)
 UNSEEN = cython.declare(uint64_t, 3)
 ENDLESS = cython.declare(uint64_t, 1 << 63)
@@ -219,13 +216,6 @@ def lives_on(survival, tenured):
     look costs more than what it frees is worth. But one nursery of each few is looked at, to see whether it is still
     so: so many have not been, in a row."""
     return survival >= SURVIVES and tenured < UNSEEN
-
-
-def next_small(small, took_ns, most_ns):
-    """How many parts of a heap are on small pages before a large one is asked for again, after one that took so long to
-    come where a pause may take ``most_ns``: four times as many as the last time, if that was too long. Else none, and
-    half as many the next time that it is."""
-    return min(max(small * 4, LEAST_SMALL), MOST_SMALL) if took_ns > most_ns else small // 2
 
 
 def averaged(before, seen):

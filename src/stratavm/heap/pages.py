@@ -1,116 +1,188 @@
 # strata: hot
 """Which pages the parts of a heap lie on. Whoever looks at objects all over a heap waits for where its pages are, so
-that a heap that is no small one has large pages, where these come soon.
+that a heap that is no small one has large pages.
 
-They do not everywhere: a kernel may have to make room first, and a virtual machine's host to find memory for all of
-one at once, which takes longer than a pause. So they are tried beside the guests, by a thread of its own, and each that
-a heap gets is timed.
+These come late: a kernel fills one with zeros, may have to make room for it first, and a virtual machine's host to find
+memory for all of it at once, which can take longer than a pause. So a thread of its own makes some ahead for all heaps
+of the process, and a heap that grows has one of them moved to where its next part is, in some microseconds. Where none
+is ready that part is on small pages.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint64_t
-from cython.cimports.libc.string import memset
+from cython.cimports.libc.stdint import uint8_t, uint64_t
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
     MAP_FAILED,
     MAP_NORESERVE,
     MAP_PRIVATE,
+    PROT_NONE,
     PROT_READ,
     PROT_WRITE,
     madvise,
     mmap,
+    mprotect,
     munmap,
 )
-from cython.cimports.posix.time import CLOCK_THREAD_CPUTIME_ID, clock_gettime, timespec
-from cython.cimports.stratavm.heap.pace import next_small
-from cython.cimports.stratavm.heap.pauses import ask_clock, spent_ns, tell_decision
-from cython.cimports.stratavm.heap.state import (
-    BLOCK_SHIFT,
-    NOTE_PAGE,
-    PART_BLOCKS,
-    SMALL_PARTS,
-    VALUES,
-    add,
-)
+from cython.cimports.posix.unistd import getpid
+from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, PART_BLOCKS, SMALL_PARTS, add
 
 ON_LARGE_PAGES = cython.declare(cython.int, 14)  # MADV_HUGEPAGE
+TO_A_PLACE = cython.declare(cython.int, 3)  # MREMAP_MAYMOVE | MREMAP_FIXED
+NOT_OVER_OTHERS = cython.declare(cython.int, 0x100000)  # MAP_FIXED_NOREPLACE
 PART = cython.declare(uint64_t, PART_BLOCKS << BLOCK_SHIFT)
-TRIED = cython.declare(uint64_t, 4)
-"""Large pages that are timed at once."""
+SMALL_PAGE = cython.declare(uint64_t, 4096)
+MADE = cython.declare(uint64_t, 4)
+"""Large pages that are made ahead."""
+FEW = cython.declare(uint64_t, 2)
+"""With no more than these ready some are made."""
 AGAIN = cython.declare(uint64_t, 512)
-"""So many parts are on small pages since large ones were too slow, before they are tried again."""
-NEVER = cython.declare(uint64_t, 1 << 62)
-MOST_NS = cython.declare(uint64_t, 1_000_000_000)
-"""What one may take where every collection is a full one, in one pause."""
+"""So many times none is made after the kernel had none, before it is asked again."""
+MOST_MAPS = cython.declare(uint64_t, 16_384)
+"""That heaps have by large pages, of 65,530 that a process may have: each is one."""
+SPARE_MAPS = cython.declare(uint64_t, 128)
+"""That the process can still have when one is made: a move that finds none may have taken the place away before."""
 
-slowest_ns = cython.declare(uint64_t, 0)  # of those that were tried; 0: none was
-asked = cython.declare(uint64_t, 0)
-refused = cython.declare(uint64_t, 0)
+ready = cython.declare(uint64_t[4])  # addresses, or 0
+making = cython.declare(uint64_t, 0)  # the process whose thread makes some, or 0
+users = cython.declare(uint64_t, 0)  # heaps that may want one
+moved = cython.declare(uint64_t, 0)  # that heaps have
+wishes = cython.declare(uint64_t, 0)
+later = cython.declare(uint64_t, 0)  # there is none before so many wishes
+planted = cython.declare(uint64_t, 0)
+
+
+# ---- a heap's ----
+
+
+def open_part(state):
+    """The next part of a heap, behind the others, can be used from here on, on a large page if one is ready. False: it
+    cannot, and nobody else has the place."""
+    place: cython.p_char = state.base + (cython.cast(uint64_t, state.n_blocks) << BLOCK_SHIFT)
+    page: uint64_t = 0
+    if not state.small_pages and state.n_blocks >= (SMALL_PARTS - 1) * PART_BLOCKS:
+        if not state.has_asked:
+            state.has_asked = 1
+            add(cython.address(users), 1)
+        if state.n_blocks >= SMALL_PARTS * PART_BLOCKS:
+            page = one_ready()
+        if n_ready() <= FEW:
+            have_some_made()
+    if page != 0 and move_to(page, place):
+        state.large_pages += 1
+        add(cython.address(moved), 1)
+        return True
+    if page != 0 and not is_regained(place):
+        state.lost_part = place
+        state.room_blocks = state.n_blocks
+        return False
+    return mprotect(place, PART, PROT_READ | PROT_WRITE) == 0
+
+
+def leave_pages(state):
+    """A heap ends: it gives all its address space back but a part that may be another's by now."""
+    at: uint64_t = cython.cast(uint64_t, state.mapping)
+    end: uint64_t = at + state.mapped
+    if state.lost_part != cython.NULL:
+        munmap(state.mapping, cython.cast(uint64_t, state.lost_part) - at)
+        at = cython.cast(uint64_t, state.lost_part) + PART
+    munmap(cython.cast(cython.p_void, at), end - at)
+    add(cython.address(moved), 0 - cython.cast(uint64_t, state.large_pages))
+    if state.has_asked and add(cython.address(users), cython.cast(uint64_t, 0) - 1) == 0:
+        let_go_of_ready()
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def one_ready() -> uint64_t:
+    """The address of a page that is ready, which is the caller's from here on; 0: none is."""
+    at: uint64_t
+    page: uint64_t = 0
+    for at in range(MADE):
+        if seen_64(cython.address(ready[at])) != 0:
+            page = swap_64(cython.address(ready[at]), 0)
+        if page != 0:
+            break
+    return page
 
 
 @cython.ccall
-def believe(ns: uint64_t) -> uint64_t:
-    """What a large page takes at most is this, for tests; 0: nobody knows. What it was."""
-    swap_64(cython.address(asked), ns != 0)
-    return swap_64(cython.address(slowest_ns), ns)
-
-
-def choose_pages(state):
-    """The next part of a heap, behind the others, is about to be used. It is on a large page if these come within a
-    pause, which is had now and not as a guest writes, so that it is known how long that took."""
-    place: cython.p_char = state.base + (cython.cast(uint64_t, state.n_blocks) << BLOCK_SHIFT)
-    most_ns: uint64_t = state.pause_ns if state.generational else MOST_NS
-    if state.small_pages or 2 * state.n_blocks < SMALL_PARTS * PART_BLOCKS:
-        return
-    if not are_quick(most_ns) or state.n_blocks < SMALL_PARTS * PART_BLOCKS:
-        return
-    if state.small_left:
-        state.small_left -= 1
-        return
-    if madvise(place, PART, ON_LARGE_PAGES) != 0:
-        return
-    note: uint64_t[VALUES]
-    memset(note, 0, cython.sizeof(note))
-    ask_clock(state)
-    note[0] = spent_ns(state)
-    place[0] = 0
-    note[0] = spent_ns(state) - note[0]
-    note[1], note[2] = most_ns, state.small_parts
-    note[3] = state.small_parts = next_small(state.small_parts, note[0], most_ns)
-    state.small_left = state.small_parts if note[0] > most_ns else 0
-    tell_decision(state, NOTE_PAGE, note)
+@cython.nogil
+@cython.exceptval(check=False)
+def n_ready() -> uint64_t:
+    """How many pages are ready."""
+    at: uint64_t
+    count: uint64_t = 0
+    for at in range(MADE):
+        count += seen_64(cython.address(ready[at])) != 0
+    return count
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def are_quick(most_ns: uint64_t) -> cython.bint:
-    """Whether large pages come so soon, as far as is known; who asks first has them tried."""
-    ns: uint64_t = seen_64(cython.address(slowest_ns))
-    if ns > most_ns and add(cython.address(refused), 1) % AGAIN == 0:
-        swap_64(cython.address(asked), 0)
-    if seen_64(cython.address(asked)) == 0 and swap_64(cython.address(asked), 1) == 0:
-        have_them_tried()
-    return ns != 0 and ns <= most_ns
+def move_to(page: uint64_t, place: cython.p_char) -> cython.bint:
+    """Have a page in another place from here on. Where that fails there is no page any more, and the place may be
+    nobody's: the kernel takes away what was there first."""
+    at: cython.p_void = cython.cast(cython.p_void, page)
+    if planted == 0 and mremap(at, PART, PART, TO_A_PLACE, place) == place:
+        return True
+    munmap(at, PART)
+    if planted != 0:
+        munmap(place, PART)
+    if planted > 1:
+        mmap(place, PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | NOT_OVER_OTHERS, -1, 0)
+    return False
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def have_them_tried() -> cython.void:
-    """Begin a thread that tries some. It gets no signals: these are for threads that know of Python. In a process that
-    is forked meanwhile there is none, and heaps have small pages."""
+def is_regained(place: cython.p_char) -> cython.bint:
+    """Whether a place that was taken away is the heap's again. Where something is there it may be another's mapping."""
+    found: cython.p_void = mmap(
+        place, PART, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | NOT_OVER_OTHERS, -1, 0
+    )
+    if found == place:
+        return True
+    if found != MAP_FAILED:  # a kernel that takes the place for a hint
+        munmap(found, PART)
+    return False
+
+
+@cython.ccall
+def plant(fault: uint64_t) -> None:
+    """For tests: 1, the kernel cannot move a page from here on, and has taken the place away; 2, and another thread has
+    it since; 0, neither."""
+    swap_64(cython.address(planted), fault)
+
+
+# ---- the thread's ----
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def have_some_made() -> cython.void:
+    """Begin a thread that makes some, unless there is one. It gets no signals: these are for threads that know of
+    Python. One that a process was forked from does not count."""
     all_of_them: sigset_t
     before: sigset_t
     how: pthread_attr_t
     thread: pthread_t
+    process: uint64_t = getpid()
+    if add(cython.address(wishes), 1) < seen_64(cython.address(later)) or seen_64(cython.address(moved)) >= MOST_MAPS:
+        return
+    if seen_64(cython.address(making)) == process or swap_64(cython.address(making), process) == process:
+        return
     if pthread_attr_init(cython.address(how)) != 0:
+        swap_64(cython.address(making), 0)
         return
     sigfillset(cython.address(all_of_them))
     pthread_attr_setdetachstate(cython.address(how), PTHREAD_CREATE_DETACHED)
     pthread_sigmask(SIG_SETMASK, cython.address(all_of_them), cython.address(before))
-    if pthread_create(cython.address(thread), cython.address(how), try_some, cython.NULL) != 0:
-        swap_64(cython.address(slowest_ns), NEVER)
+    if pthread_create(cython.address(thread), cython.address(how), make_some, cython.NULL) != 0:
+        swap_64(cython.address(making), 0)
     pthread_sigmask(SIG_SETMASK, cython.address(before), cython.NULL)
     pthread_attr_destroy(cython.address(how))
 
@@ -118,36 +190,82 @@ def have_them_tried() -> cython.void:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def try_some(given: cython.p_void) -> cython.p_void:
-    """Time some large pages, and give them back."""
+def make_some(given: cython.p_void) -> cython.p_void:
+    """Make pages until as many are ready as should be, or the kernel has none, or few mappings for
+    this process."""
     at: uint64_t
-    began: uint64_t
-    slowest: uint64_t = 1
-    size: uint64_t = (TRIED + 1) * PART
-    mapping: cython.p_void = mmap(
-        cython.NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
-    )
-    if mapping == MAP_FAILED:
-        swap_64(cython.address(slowest_ns), NEVER)
-        return cython.NULL
-    first: uint64_t = (cython.cast(uint64_t, mapping) + PART - 1) & ~(PART - 1)
-    if madvise(cython.cast(cython.p_void, first), TRIED * PART, ON_LARGE_PAGES) != 0:
-        slowest = NEVER
-    for at in range(TRIED if slowest != NEVER else 0):
-        began = now_ns()
-        cython.cast(cython.p_char, first + at * PART)[0] = 0
-        slowest = max(slowest, now_ns() - began)
-    munmap(mapping, size)
-    swap_64(cython.address(slowest_ns), slowest)
+    page: uint64_t = are_maps_left()
+    for at in range(MADE):
+        if page != 0 and seen_64(cython.address(ready[at])) == 0:
+            page = a_page()
+            let_go_of(swap_64(cython.address(ready[at]), page))  # of a thread that ends as this one begins
+    if page == 0:
+        swap_64(cython.address(later), seen_64(cython.address(wishes)) + AGAIN)
+    swap_64(cython.address(making), 0)
+    if seen_64(cython.address(users)) == 0:
+        let_go_of_ready()
     return cython.NULL
 
 
 @cython.cfunc
-@cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def now_ns() -> uint64_t:
-    """By the thread's clock: on a busy machine that on the wall measures the others."""
-    now: timespec
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, cython.address(now))
-    return cython.cast(uint64_t, now.tv_sec) * 1000000000 + now.tv_nsec
+def a_page() -> uint64_t:
+    """The address of a large page that is there, with zeros; 0: the kernel has none."""
+    mapping: cython.p_void = mmap(
+        cython.NULL, 2 * PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0
+    )
+    if mapping == MAP_FAILED:
+        return 0
+    begin: uint64_t = cython.cast(uint64_t, mapping)
+    page: uint64_t = (begin + PART - 1) & ~(PART - 1)
+    if page != begin:
+        munmap(mapping, page - begin)
+    munmap(cython.cast(cython.p_void, page + PART), begin + PART - page)
+    there: uint8_t = 0
+    last: uint64_t = page + PART - SMALL_PAGE
+    if madvise(cython.cast(cython.p_void, page), PART, ON_LARGE_PAGES) == 0:
+        cython.cast(cython.pointer(uint8_t), page)[0] = 0
+        if mincore(cython.cast(cython.p_void, last), SMALL_PAGE, cython.address(there)) != 0:
+            there = 0
+    if there & 1 == 0:  # the first byte has brought no more than a small page
+        let_go_of(page)
+        return 0
+    return page
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def are_maps_left() -> cython.bint:
+    """Whether the process can have some more mappings: it is tried, with every other page of some that no one uses."""
+    size: uint64_t = 2 * SPARE_MAPS * SMALL_PAGE
+    at: uint64_t
+    left: cython.bint = True
+    begin: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    if begin == MAP_FAILED:
+        return False
+    for at in range(SPARE_MAPS):
+        if left and mprotect(cython.cast(cython.p_char, begin) + 2 * at * SMALL_PAGE, SMALL_PAGE, PROT_READ) != 0:
+            left = False
+    munmap(begin, size)
+    return left
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def let_go_of(page: uint64_t) -> cython.void:
+    """Give a page back, if it is one."""
+    if page != 0:
+        munmap(cython.cast(cython.p_void, page), PART)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def let_go_of_ready() -> cython.void:
+    """No heap wants one of those that are ready."""
+    at: uint64_t
+    for at in range(MADE):
+        let_go_of(swap_64(cython.address(ready[at]), 0))

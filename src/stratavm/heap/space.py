@@ -20,9 +20,8 @@ from cython.cimports.posix.mman import (
     madvise,
     mmap,
     mprotect,
-    munmap,
 )
-from cython.cimports.stratavm.heap.pages import choose_pages
+from cython.cimports.stratavm.heap.pages import leave_pages, open_part
 from cython.cimports.stratavm.heap.pauses import turn
 from cython.cimports.stratavm.heap.state import (
     AT_NEW,
@@ -131,7 +130,7 @@ def reserve_space(state, limit):
 def give_space(state):
     """Give all of it back."""
     if state.mapping != cython.NULL:
-        munmap(state.mapping, state.mapped)
+        leave_pages(state)
         state.mapping = cython.NULL
     free(state.holes)
     state.holes = cython.NULL
@@ -147,10 +146,11 @@ def extend(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.bint:
         parts = state.room_blocks - state.n_blocks
     if blocks > parts:
         return False
-    if mprotect(state.base + state.n_blocks * BLOCK, parts * BLOCK, PROT_READ | PROT_WRITE) != 0:
+    if parts == PART_BLOCKS:
+        if not open_part(state):
+            return False
+    elif mprotect(state.base + state.n_blocks * BLOCK, parts * BLOCK, PROT_READ | PROT_WRITE) != 0:
         return False
-    if parts == PART_BLOCKS and state.pause.standing:
-        choose_pages(state)
     memset(state.zeroed + state.n_blocks, 1, parts)
     state.n_blocks += parts
     state.extent = state.n_blocks * BLOCK

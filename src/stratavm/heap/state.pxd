@@ -81,9 +81,7 @@ cdef enum:                           # kinds of notes
                                      # speed, looking, thousandths that are the guest's, bytes unseen, room, bytes in
                                      # all, runway in the beginning, what has grown old since
     NOTE_KEPT = 4                    # bytes made, survival, nurseries in a row before, words noted
-    NOTE_PAGE = 5                    # what a large page took to come, what it may, parts that were on small pages before
-                                     # it, parts that are before the next
-    NOTES = 6
+    NOTES = 5
 
 cdef enum:
     VALUES = 16                      # of a note, and of an event of the ring at most
@@ -202,8 +200,9 @@ cdef struct HeapState:
     uint8_t closing                  # a slice has found nothing left: the next look with roots may end the collection
     uint32_t put_off                 # so often it could not, as that had met too much
     uint8_t small_pages              # the heap is to have no large ones
-    uint32_t small_parts             # so many parts were, or are, on small pages before a large one is asked for again
-    uint32_t small_left              # so many of them still will be
+    uint8_t has_asked                # it counts among those for which large ones are made
+    uint32_t large_pages             # that it has
+    char* lost_part                  # of the reservation, that may be another's mapping by now; or NULL
     uint8_t poison                   # freed granules are filled with POISON, and looked at before they are given again
     uint8_t always                   # every allocation collects first
     uint8_t collecting               # or the host does not allow it just now: nothing is collected

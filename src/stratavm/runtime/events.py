@@ -188,18 +188,6 @@ class NurseryKept(Event):
 
 
 @event
-class PageTimed(Event):
-    """A large page, for the next part of a heap that grows, took ``took_ns`` to come, where ``most_ns`` is what a pause
-    should take. If it took longer the next ``small`` parts of 2 MiB are on small pages (``next_small`` of
-    ``heap.pace``; ``before`` is what it was)."""
-
-    took_ns: int
-    most_ns: int
-    before: int
-    small: int
-
-
-@event
 class InterruptRequested(Event):
     """The running call was asked to stop at its next poll."""
 

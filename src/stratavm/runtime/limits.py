@@ -169,8 +169,8 @@ class GcConfig:
         generations: collect new objects by themselves, and all objects in slices; without it every collection is a full
             one, in one pause, which is how long that takes.
         constants: constants in the place of what is worked out while guests run.
-        large_pages: have the parts of a heap beyond 8 MiB on pages of 2 MiB, as long as these come within ``pause_us``;
-            one that does not is a longer pause.
+        large_pages: have the parts of a heap beyond 8 MiB on pages of 2 MiB, where a thread beside the guests has some
+            ready. It makes up to four ahead for all heaps of a process.
         journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``, at
             128 bytes each, beside the store's limits.
     """
@@ -183,7 +183,7 @@ class GcConfig:
     generations: bool = True
     constants: GcConstants | None = None
     journal_entries: int = 0
-    large_pages: bool = False
+    large_pages: bool = True
 
     def __post_init__(self) -> None:
         numbers = {

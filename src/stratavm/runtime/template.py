@@ -16,7 +16,6 @@ from cython.cimports.stratavm.runtime.kinds import (
     KIND_MEMORY_REFUSED,
     KIND_NURSERY_KEPT,
     KIND_NURSERY_SIZED,
-    KIND_PAGE_TIMED,
     KIND_SLICES_SPACED,
     KIND_STORE_CLOSED,
     KIND_TABLE_CREATED,
@@ -117,5 +116,4 @@ class StoreTemplate:
         self.kinds[KIND_GROWTH_ALLOWED] = self.bus.kind(events.GrowthAllowed)
         self.kinds[KIND_SLICES_SPACED] = self.bus.kind(events.SlicesSpaced)
         self.kinds[KIND_NURSERY_KEPT] = self.bus.kind(events.NurseryKept)
-        self.kinds[KIND_PAGE_TIMED] = self.bus.kind(events.PageTimed)
         return None

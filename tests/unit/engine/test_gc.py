@@ -11,6 +11,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -31,10 +32,11 @@ from stratavm import (
 )
 from stratavm.base.events import Event
 from stratavm.engine.instance import Instance
-from stratavm.heap.pages import believe
-from stratavm.runtime.events import GuestPaused, NurseryKept, PageTimed
+from stratavm.heap.pages import n_ready
+from stratavm.runtime.events import GuestPaused, NurseryKept
 from tests import needed
 from tests.decisions import DECIDED
+from tests.unit.heap.test_pages import have_large_pages
 
 TIERS = ("oracle", "jit0", "jit1", "auto")
 BY_GENERATIONS = GcConfig(generations=True, journal_entries=1 << 14)
@@ -487,7 +489,7 @@ def test_pauses_and_decisions_can_be_read_and_heard() -> None:
     assert store.gc_journal() == []
     for kind, event in enumerate(KINDS):
         told = [note for note in notes if note[0] == kind]
-        assert heard[event] or event in (NurseryKept, PageTimed)
+        assert heard[event] or event == NurseryKept
         values = [note[2 : 2 + len(event.__match_args__)] for note in told]
         assert {said.values() for said in heard[event]} <= set(values)
         assert len(heard[event]) <= len(values) <= len(heard[event]) + engine.bus.dropped
@@ -530,23 +532,21 @@ def test_each_decision_can_be_made_again_from_its_event() -> None:
                 call["list"](20_000)
                 call["turn"](20_000)
 
-        replay(instance, use, len(DECIDED) - 1)
+        replay(instance, use, len(DECIDED))
 
 
-def test_large_pages_are_told_where_they_are_wanted() -> None:
-    """Beyond 8 MiB, where the machine has them soon enough; each is an event that can be made again."""
-    before = believe(1)
-    try:
-        for gc in (GcConfig(pause_us=1_000_000, large_pages=True), GcConfig(pause_us=1_000_000)):
-            instance = made("jit1", gc)
-            heard: list[Event] = []
-            instance.store.engine.bus.subscribe(PageTimed, heard.append)
-            instance.exports["list"](500_000)
-            assert bool(heard) == gc.large_pages
-            for said in heard:
-                DECIDED[PageTimed]([*said.values()])
-    finally:
-        believe(before)
+def test_large_pages_are_what_heaps_have_unless_they_are_to_have_none() -> None:
+    """Beyond 8 MiB, where the machine has them."""
+    for gc in (GcConfig(large_pages=False), GcConfig()):
+        instance = made("jit1", gc)
+        until = time.monotonic() + 30
+        instance.exports["list"](250_000)
+        while gc.large_pages and have_large_pages() and n_ready() == 0 and time.monotonic() < until:
+            time.sleep(0.001)
+        instance.exports["list"](500_000)
+        seen = instance.store.gc_metrics()
+        assert seen
+        assert bool(seen.large_pages) == (gc.large_pages and have_large_pages())
     with pytest.raises(TypeError, match="large_pages"):
         GcConfig(large_pages=1)
 

@@ -1,129 +1,234 @@
-"""Heaps that are no small ones lie on large pages, where these come within a pause."""
+"""Heaps that are no small ones lie on large pages, which a thread makes ahead."""
 
 from __future__ import annotations
 
+import gc
 import os
 import re
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import pytest
 
-from stratavm.heap.pace import next_small
-from stratavm.heap.pages import believe
+from stratavm.heap.pages import n_ready, plant
 from stratavm.heap.verify import verify
-from tests.decisions import DECIDED
 from tests.unit.heap.test_cycles import LONGS, MIB, Lister
 
-PAUSE_NS = 500_000_000
-"""So long that no large page takes it, whatever else the machine does."""
-SLOW_NS = 1 << 40
-PAGES = "/sys/kernel/mm/transparent_hugepage"
+PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
+PAUSE_NS: Final = 500_000_000
+AHEAD: Final = 4
+"""Pages that are made ahead."""
 
-needs_pages = pytest.mark.skipif(not os.path.exists(PAGES), reason="a kernel that has no large pages")
+
+def is_there(least: int) -> bool:
+    """Whether so many pages are ready, by and by: never, where the machine has none."""
+    return eventually(lambda: n_ready() >= least)
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    """Whether something holds, by and by."""
+    until = time.monotonic() + 30
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.001)
+    return holds()
+
+
+def have_large_pages() -> bool:
+    """Whether this machine lets who asks have some, as far as a file says."""
+    if not os.path.exists(PAGES):
+        return False
+    with open(PAGES) as modes:
+        return "[never]" not in modes.read()
+
+
+needs_pages = pytest.mark.skipif(not have_large_pages(), reason="a kernel that gives nobody large pages")
 
 
 @pytest.fixture(autouse=True)
-def known() -> Iterator[None]:
-    """What is known of this machine is so afterwards."""
-    before = believe(1)
+def sound() -> Iterator[None]:
+    """Nothing is planted, and no page is ready, as no heap lives."""
     yield
-    believe(before)
+    plant(0)
+    gc.collect()
+    assert eventually(lambda: n_ready() == 0)
 
 
-def grown(to: int, pause_ns: int = PAUSE_NS, small: bool = False) -> Lister:
-    """A heap of a list of so many bytes, with a journal."""
-    lister = Lister(pause_ns=pause_ns)
+def grown(to: int, small: bool = False, waits: bool = True, limit: int = 64 * MIB) -> Lister:
+    """A heap of a list of so many bytes, which waits at each MiB for a page that is ready if there may be some."""
+    lister = Lister(pause_ns=PAUSE_NS, limit=limit)
     if small:
         lister.heap.on_small_pages()
-    lister.heap.watch(1 << 17)
     while lister.length * 32 < to:
         assert lister.push()
+        if waits and not small and lister.length * 32 % MIB == 0 and lister.length * 32 > 7 * MIB:
+            assert is_there(1)
     return lister
 
 
-def advised(lister: Lister) -> set[int]:
-    """The MiB in which a list's objects are, of each 64th, for which the kernel was asked for large pages."""
+def on_large_pages(lister: Lister) -> set[int]:
+    """The MiB in which a list's objects are, of each 64th, that lie on large pages."""
     with open("/proc/self/smaps") as maps:
         text = maps.read()
-    asked = list[range]()
+    large = list[range]()
     for first, last, rest in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) (.*\n(?:[A-Z].*\n)*)", text, re.M):
-        flags = re.search(r"^VmFlags:(.*)$", rest, re.M)
-        if flags and " hg" in flags[1]:
-            asked.append(range(int(first, 16), int(last, 16)))
+        kilobytes = re.search(r"^AnonHugePages: +(\d+) kB$", rest, re.M)
+        if kilobytes and int(kilobytes[1]) << 10 == int(last, 16) - int(first, 16):
+            large.append(range(int(first, 16), int(last, 16)))
     links, link = list[int](), lister.first
     while link:
         links.append(link)
         for _ in range(64):
             link = lister.guest.load(link, 16) if link else 0
     begin = min(links) & -(2 * MIB)  # where the heap's first part is
-    return {(link - begin) // MIB for link in links if any(link in one for one in asked)}
-
-
-def timed(lister: Lister) -> list[list[int]]:
-    """What the journal says of large pages."""
-    return [values[:4] for kind, _, *values in lister.heap.read_journal() if kind == 5]
+    return {(link - begin) // MIB for link in links if any(link in one for one in large)}
 
 
 @needs_pages
 def test_beyond_the_first_8_mib_parts_are_on_large_pages() -> None:
-    """Each is timed, in a pause; what is decided of it can be made again, and the heap is as it was."""
+    """The kernel says so; the heap is as it was, and gives all back."""
     lister = grown(20 * MIB)
-    parts = timed(lister)
-    assert advised(lister) == set(range(8, 20))
-    assert len(parts) in (6, 7)
-    for values in parts:
-        assert 0 < values[0] <= values[1] == PAUSE_NS and values[2:] == [0, 0]
-        [*DECIDED.values()][4](values)
+    assert on_large_pages(lister) == set(range(8, 20))
+    assert lister.heap.metrics().large_pages in (6, 7)
     lister.check()
     lister.heap.collect()
+    assert verify(lister.heap) == []
+    lister.check()
+    assert is_there(1)
+    del lister
+    gc.collect()
+    assert eventually(lambda: n_ready() == 0)
+
+
+@needs_pages
+def test_who_does_not_wait_has_small_ones_meanwhile() -> None:
+    """A heap takes what is ready when it needs a part, and no guest stands still for one."""
+    lister = grown(40 * MIB, waits=False)
+    assert 0 <= lister.heap.metrics().large_pages <= 17
     lister.check()
 
 
-def test_no_page_is_large_where_that_takes_longer_than_a_pause() -> None:
-    """As the machine was found to be, or as a heap is told."""
-    believe(SLOW_NS)
-    assert timed(grown(12 * MIB)) == []
-    believe(1)
-    assert timed(grown(12 * MIB, small=True)) == []
-    assert timed(grown(7 * MIB)) == []
+def test_small_heaps_and_who_wants_none_have_none() -> None:
+    """Up to 6 MiB nobody makes any."""
+    for lister in (grown(20 * MIB, small=True), grown(5 * MIB)):
+        assert lister.heap.metrics().large_pages == 0
+        assert n_ready() == 0
 
 
-def test_one_that_came_too_late_puts_the_next_parts_on_small_ones() -> None:
-    """No page comes in two nanoseconds: one is tried, and what follows is on small ones."""
-    lister = grown(24 * MIB, pause_ns=2)
-    assert [values[1:] for values in timed(lister)] == [[2, 0, 16]]
-    assert verify(lister.heap) == []
-
-
-def test_how_many_parts_that_are() -> None:
-    """Four times as many each time, up to 8 GiB; half as many where they come in time again."""
-    found, small = [], 0
-    for _ in range(7):
-        small = next_small(small, 501, 500)
-        found.append(small)
-    assert found == [16, 64, 256, 1024, 4096, 4096, 4096]
-    assert next_small(64, 500, 500) == 32 and next_small(1, 0, 500) == next_small(0, 0, 500) == 0
-
-
-def test_what_a_machine_takes_is_found_beside_its_guests() -> None:
-    """A thread has tried some soon after the first heap has 4 MiB, and is gone; small ones ask for nothing."""
-    believe(0)
-    grown(2 * MIB)
-    time.sleep(0.05)
-    assert believe(0) == 0
-    grown(5 * MIB)
-    until, found = time.monotonic() + 30, 0
-    while found == 0 and time.monotonic() < until:
-        time.sleep(0.001)
-        found = believe(0)
-    assert 0 < found < 1 << 62
-
-
-def test_large_objects_need_none_in_a_pause() -> None:
+@needs_pages
+def test_large_objects_take_none() -> None:
     """Their parts come as a guest writes them, as they did."""
     lister = grown(9 * MIB)
-    before = len(timed(lister))
+    before = lister.heap.metrics().large_pages
     assert lister.guest.new(LONGS, 2 * MIB, 8 + 16 * MIB)
-    assert len(timed(lister)) <= before + 1
+    assert lister.heap.metrics().large_pages <= before + 1
     lister.check()
+
+
+@needs_pages
+def test_a_page_that_cannot_be_moved_is_a_part_on_small_ones() -> None:
+    """The kernel has taken the place away and given nothing: it is taken back at once."""
+    lister = grown(9 * MIB)
+    before = lister.heap.metrics().large_pages
+    plant(1)
+    while lister.length * 32 < 20 * MIB:
+        assert lister.push()
+    assert lister.heap.metrics().large_pages == before
+    lister.check()
+    plant(0)
+    assert is_there(1)
+    while lister.length * 32 < 30 * MIB:
+        assert lister.push()
+    assert lister.heap.metrics().large_pages > before
+    lister.check()
+
+
+LOST: Final = """
+from stratavm.heap.pages import n_ready, plant
+from tests.unit.heap.test_pages import LONGS, MIB, eventually, grown, is_there
+
+def maps(inside):
+    with open("/proc/self/maps") as lines:
+        found = [[*(int(at, 16) for at in line.split()[0].split("-")), line.split()[1]] for line in lines]
+    return [(last - first, how) for first, last, how in found if first in inside]
+
+lister = grown(9 * MIB)
+assert is_there(1)
+plant(2)
+while lister.push():
+    pass
+assert 9 * MIB < lister.length * 32 < 13 * MIB, lister.length  # it has no room any more
+lister.check()
+assert not lister.guest.new(LONGS, 2 * MIB, 8 + 16 * MIB)
+begin = lister.first & -(2 * MIB)
+inside = range(begin - 64 * MIB, begin + 120 * MIB)
+del lister
+assert eventually(lambda: n_ready() == 0)
+assert (2 * MIB, "rw-p") in maps(inside), maps(inside)  # the other's is still there
+assert sum(size for size, how in maps(inside)) < 20 * MIB, maps(inside)  # of 128, and stacks of threads
+"""
+
+
+@needs_pages
+def test_a_place_that_another_has_since_is_left_alone() -> None:
+    """The heap ends before it, and what is another's mapping stays when the heap is given back."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, env=env, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+FORKED: Final = """
+import os, sys
+from tests.unit.heap.test_pages import MIB, grown, is_there
+from stratavm.heap.pages import n_ready
+
+lister = grown(9 * MIB)
+child = os.fork()
+other = grown(20 * MIB)  # in both; each has a thread of its own
+assert other.heap.metrics().large_pages in (6, 7), other.heap.metrics()
+lister.check(), other.check()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@needs_pages
+def test_a_process_that_was_forked_has_its_own_made() -> None:
+    """The thread of who it was forked from is not there, and what was ready then is copied as it is written."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, env=env, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+FEW_MAPS: Final = """
+import mmap
+from stratavm.heap.pages import n_ready
+from tests.unit.heap.test_pages import MIB, grown, is_there
+
+with open("/proc/sys/vm/max_map_count") as count:
+    most = int(count.read())
+if most > 70_000:
+    print("a machine with very many mappings")
+    raise SystemExit
+taken = []
+try:
+    while True:
+        taken.append(mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, [1, 3][len(taken) % 2]))
+except OSError:
+    pass
+for one in taken[: 40 * 2]:
+    one.close()
+lister = grown(20 * MIB, waits=False)
+assert lister.heap.metrics().large_pages == 0 and n_ready() == 0
+lister.check()
+"""
+
+
+@needs_pages
+def test_few_mappings_are_left_to_others() -> None:
+    """Each large page is one: with few left none is made, and heaps grow all the same."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", FEW_MAPS], capture_output=True, text=True, env=env, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
