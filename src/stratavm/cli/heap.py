@@ -71,10 +71,11 @@ def _log(notes: list[tuple[int, ...]], store: Store) -> None:
 
 
 def _write(option: str, path: str, text: str) -> int:
-    """Write a file; the exit code where that cannot be done."""
+    """Write a file, or leave what is there; the exit code where that cannot be done."""
+    from stratavm.aot.files import write_whole
+
     try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        write_whole(path, [text.encode()], replace=True)
     except OSError as error:
         output.complain(f"{option} {printable(path)}: {error.strerror}")
         return output.FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -144,6 +145,42 @@ def test_files_that_cannot_be_written(strata, write, tmp_path, option):
     code, _, err = strata("run", option, "/dev/full", write("(call $exit (i32.const 7))"))
     assert code == 7
     assert f"strata: {option} /dev/full: No space left on device" in err
+
+
+@pytest.mark.parametrize("option", ["--gc-plot", "--heap-dump"])
+def test_what_there_is_no_room_for_leaves_the_old_file(write, tmp_path, option):
+    """A disk that fills up as it is written: the file is what it was, nothing lies beside it, and it is said."""
+    old = tmp_path / "old"
+    old.write_text("what was there\n")
+    room = 10 if option == "--heap-dump" else 1000  # a table is short
+    done = subprocess.run(
+        [sys.executable, "-m", "stratavm", "run", "--cache", "off", option, str(old), write()],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1])},
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+    )
+    assert done.returncode == 1
+    assert f"strata: {option} {old}: File too large" in done.stderr
+    assert old.read_text() == "what was there\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["app.wat", "old"]
+
+
+@pytest.mark.parametrize("option", ["--gc-plot", "--heap-dump"])
+def test_a_file_is_written_as_one_who_writes_over_it(strata, write, tmp_path, option):
+    """A link is followed, who may read it stays, and a pipe has its reader."""
+    old, link, pipe = (tmp_path / name for name in ("old", "link", "pipe"))
+    old.write_text("what was there\n" * 1000)
+    old.chmod(0o640)
+    link.symlink_to(old)
+    assert strata("run", option, str(link), write())[0] == 0
+    assert link.is_symlink()
+    assert "what was there" not in old.read_text()
+    assert old.stat().st_mode & 0o777 == 0o640
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE, text=True) as reader:
+        assert strata("run", option, str(pipe), write())[0] == 0
+        assert reader.communicate(timeout=60)[0].startswith(old.read_text()[:10])
 
 
 @pytest.mark.parametrize("link", [None, os.symlink, os.link])
