@@ -107,8 +107,8 @@ def whoever_listens() -> Iterator[None]:
 
 
 def is_heard() -> bool:
-    """Whether standard error was not given up: what is said there later would be lost without an error."""
-    return not _unheard
+    """Whether standard error is open and was not given up: what is said there would be lost without an error."""
+    return sys.stderr is not None and not _unheard
 
 
 def _tell(error: BaseException, module: str, end: End | None) -> None:

@@ -235,6 +235,41 @@ def test_a_full_standard_error_leaves_the_programs_end_what_it_is(write, tmp_pat
     assert not more or dump.exists()
 
 
+OPENS = """(module
+  (type $node (struct (field i64)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1) (data (i32.const 32) "new")
+  (func (export "_start") (local $k i32)  ;; creates a file, which stays open
+    (drop (call $open (i32.const 3) (i32.const 0) (i32.const 32) (i32.const 3) (i32.const 1)
+      (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 24)))
+    (local.set $k (i32.const 1000000))
+    (loop (drop (struct.new_default $node)) (br_if 0 (local.tee $k (i32.sub (local.get $k) (i32.const 1)))))
+    END))"""
+
+
+@pytest.mark.parametrize(("end", "code"), [("", 1), ("(call $exit (i32.const 7))", 7), ("(unreachable)", 134)])
+@pytest.mark.parametrize("closed", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_a_log_has_nowhere_to_go_where_standard_error_is_closed(tmp_path, closed, end, code):
+    """That is a failure where the program itself ended well. No file that is open then has the log, the guest's or
+    another one: none has the number of standard error."""
+    path = tmp_path / "app.wat"
+    path.write_text(OPENS.replace("END", end))
+    shell = f'exec "$0" -m stratavm run --gc-log --gc-plot "$1/plot" --dir "$1::/::rw" "$2" {closed}'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable, str(tmp_path), str(path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1])},
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert (tmp_path / "new").read_bytes() == b""
+    assert (tmp_path / "plot").read_text().count("<svg") == 2
+    assert "gc:" not in (tmp_path / "plot").read_text()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["app.wat", "new", "plot"]
+
+
 def test_a_log_of_an_isolated_guest_is_not_promised(strata, write):
     """Nobody looks behind that wall."""
     code, _, err = strata("run", "--isolate", "--gc-log", write())
