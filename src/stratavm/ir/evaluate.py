@@ -59,12 +59,13 @@ class Evaluation:
         """The results, or a trap. Code that needs no instance may have none, or what is less than one."""
         if not hasattr(self.instance, "begin_run"):
             return self.step()
+        end_run = self.instance.end_run  # there may be no memory for a method where a run ends
         self.instance.begin_run(self)
         try:
             self.results = self.step()
             return self.results
         finally:
-            self.instance.end_run(self)
+            end_run(self)
 
     def step(self) -> list[int]:
         """Block after block."""

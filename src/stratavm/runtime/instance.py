@@ -718,10 +718,16 @@ class Instance:
         """It has ended. Objects that its results refer to are the host's from here on, for a while, as those of raw
         results: until the run has gone nothing is collected."""
         handles: Handles = self.store.handles
-        if self.store.objects is not None and run.results:
-            self.store.show(run.results, None)
-        if handles is not None and handles.runs and handles.runs[len(handles.runs) - 1] is run:  # else it was closed
-            handles.runs.pop()
+        try:
+            if self.store.objects is not None and run.results:
+                self.store.show(run.results, None)
+        finally:
+            # Else it was closed.
+            if handles is not None and handles.runs and handles.runs[len(handles.runs) - 1] is run:
+                if len(handles.runs) == 1:
+                    handles.runs.clear()  # a list that shrinks wants memory
+                else:
+                    handles.runs.pop()
 
     def exception_of(self, raw: int) -> BaseException:
         """The exception to raise for an exnref that is not null."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from stratavm import Linker, Module, Store, load
+from stratavm import Config, Linker, Module, Store, load
 from stratavm.engine.engine import Engine
 from tests import needed
 
@@ -101,6 +101,24 @@ def test_a_reference_that_there_is_no_memory_to_look_up() -> None:
     while went_well < 8:
         went_well, at = went_well + failing(at, give), at + 1
     assert at > 8 and variable.value is found
+
+
+def test_a_run_without_machine_code_whose_results_there_is_no_memory_to_show() -> None:
+    """Has ended all the same: what it left can be collected."""
+    engine = Engine(Config(tier="oracle"))
+    store = Store(engine)
+    new = Linker(engine).instantiate(store, Module(TEXT, engine=engine)).exports["new"]
+
+    def call() -> None:
+        new(7)
+
+    for _ in range(100):  # what is made as it is first wanted is there
+        call()
+    at, went_well = 0, 0
+    while went_well < 8:
+        went_well, at = went_well + failing(at, call), at + 1
+        store.gc()
+    assert at > 50
 
 
 def test_arguments_of_a_host_function_that_there_is_no_memory_for() -> None:

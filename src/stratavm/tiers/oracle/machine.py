@@ -165,9 +165,10 @@ def _run(code: Code, args: list[int]) -> list[int]:
     budget.midway = False
     if budget.entries >= budget.limits.entries or (budget.entries >= SHALLOW and _python_stack_is_nearly_full()):
         raise StackOverflow(detail=f"{budget.entries} nested calls from the host")
-    budget.entries += 1
     frames = Frames()
     instance = code.program.instance
+    end_run = instance.end_run  # there may be no memory for a method where a run ends
+    budget.entries += 1
     try:  # from here on a signal's handler may raise behind any call
         instance.begin_run(frames)
         _push(frames, code, args, budget)
@@ -186,7 +187,7 @@ def _run(code: Code, args: list[int]) -> list[int]:
         budget.theirs = None
         budget.entries -= 1
         budget.values, budget.frames = before
-        instance.end_run(frames)
+        end_run(frames)
 
 
 def _python_stack_is_nearly_full() -> bool:
