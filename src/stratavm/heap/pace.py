@@ -245,13 +245,13 @@ def growth_allowed(live, born, rate, soft, share):
     """How many bytes may grow old between the ends of two full collections, of a heap in which ``live`` bytes are
     reachable, ``born`` grow old in a millisecond of the guest's time and ``rate`` are looked at in a microsecond: by
     the square-root rule, so that a heap that is dear to look at gets more room and a large one less of its size, but no
-    more than three eighths of that. More only so that looking takes no more than ``share`` thousandths of the time; the
-    room ends at ``soft`` bytes in all, unless it would take more than that share then."""
+    more than seven sixteenths of that. More only so that looking takes no more than ``share`` thousandths of the time;
+    the room ends at ``soft`` bytes in all, unless it would take more than that share then."""
     pace: uint64_t = born * 1024 // max(rate * 1000, 1)  # bytes born in the time that looking at a KiB takes
     dear: uint64_t = (live >> 10) * min(pace, MOST_DEAR // max(live >> 10, 1))
     fair: uint64_t = dear // max(share, 1) * (1000 - min(share, 1000))
     root: uint64_t = root_of(dear * FREE) if dear < ENDLESS // FREE else root_of(dear) * ROOT_OF_FREE
-    wanted: uint64_t = max(min(root, live // 8 * 3), fair, LEAST_GROWTH)
+    wanted: uint64_t = max(min(root, live // 16 * 7), fair, LEAST_GROWTH)
     return max(min(wanted, soft - min(soft, live)), fair, SMALLEST)
 
 

@@ -643,7 +643,7 @@ def test_a_heap_grows_by_the_square_root_of_what_lives() -> None:
     assert growth_allowed(256 * MIB, 250_000, 1000, 1 << 40, 1000) == 24 * MIB
     assert growth_allowed(64 * MIB, 1_000_000, 1000, 1 << 40, 1000) == 24 * MIB
     assert growth_allowed(64 * MIB, 1_000_000, 4000, 1 << 40, 1000) == 12 * MIB
-    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000) == 12 * MIB  # three eighths
+    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000) == 14 * MIB  # seven sixteenths
     assert growth_allowed(MIB, 1000, 1000, 1 << 40, 1000) == 4 * MIB
 
 
@@ -656,7 +656,7 @@ def test_the_room_of_large_heaps_has_no_fewer_bits(live: int, born: int, rate: i
     pace = born * 1024 // (rate * 1000)
     dear = min((live >> 10) * pace, 1 << 53)
     for share in (1000, 500, 1):
-        wanted = max(min(math.isqrt(dear * (9 << 20)), live // 8 * 3), dear // share * (1000 - share))
+        wanted = max(min(math.isqrt(dear * (9 << 20)), live // 16 * 7), dear // share * (1000 - share))
         assert growth_allowed(live, born, rate, 1 << 62, share) == pytest.approx(wanted, rel=1e-3)
 
 
