@@ -856,13 +856,10 @@ class Residence(Occupied):
         if self.exec.occupant == 0 and self.pinned == 0 and stands(self.exec, ATTENTION_CROWDED):
             if self.quota is None:  # the store is closed
                 return
-            handles: Handles = self.all_handles()
-            left: object = (self.quota.total - min(self.quota.held, self.quota.total)) // HANDLE_BYTES
-            most: cython.Py_ssize_t = handles.portion(min(self.template.limits.handles, handles.used + left))
-            left_over: cython.bint = handles.n_gone != 0
-            collect_within(self, most)
-            if left_over and most == MOST_HANDLES and handles.crowded():  # nobody has looked at the end of this call
-                collect_within(self, most)
+            try:  # noqa: SIM105 - a context manager takes memory
+                collect_some(self)
+            except MemoryError:  # they go at the end of another call
+                pass
 
     def forget_thrown(self):
         """Let go of what was thrown last, and of what guests dropped: that may run anything."""
@@ -880,6 +877,20 @@ class Residence(Occupied):
         if self.all_handles().n_gone:  # what one has left
             gone = collect_within(self, MOST_HANDLES)
         return gone + collect_within(self, MOST_HANDLES)
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def collect_some(store: Residence) -> cython.int:
+    """What is to go of them at the end of a call."""
+    handles: Handles = store.all_handles()
+    left: object = (store.quota.total - min(store.quota.held, store.quota.total)) // HANDLE_BYTES
+    most: cython.Py_ssize_t = handles.portion(min(store.template.limits.handles, handles.used + left))
+    left_over: cython.bint = handles.n_gone != 0
+    collect_within(store, most)
+    if left_over and most == MOST_HANDLES and handles.crowded():  # nobody has looked at the end of this call
+        collect_within(store, most)
+    return 0
 
 
 @cython.cfunc

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 
 import pytest
 
 from stratavm import Config, Engine, Global, Linker, Module, Store, StoreLimits
 from stratavm.engine.instance import Instance
+from tests.unit.engine.test_no_memory import failing
 
 TEXT = """(module
   (import "env" "thing" (func $thing (result externref)))
@@ -114,6 +116,21 @@ def test_near_the_limit_all_go_at_once() -> None:
     for _ in range(50):
         instance.exports["make"](7_000)
     assert Thing.alive <= 24_000
+
+
+def test_what_there_is_no_memory_to_let_go_of_goes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of another call: this one has ended well, and nothing is said."""
+    said: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda error: said.append(str(error.exc_type)))
+    instance = made()
+    nothing = instance.exports["nothing"]
+    nothing()  # it is compiled before
+    for at in range(24):
+        crowd(instance)
+        failing(at, nothing)
+        assert said == [], at
+    assert instance.store.gc() > 0
+    assert Thing.alive == 1
 
 
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1"])
