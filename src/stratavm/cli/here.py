@@ -290,7 +290,7 @@ def _starved(options: Options, error: BaseException, watch: Watch, held: int) ->
     """Report a guest that died for want of memory, with so many bytes in its memories; gives the exit code."""
     refused, most = watch.refused, options.max_memory
     ours = most is not None and (refused is None or held + refused.delta * PAGE_BYTES > most)
-    ours = ours or (refused is None and getattr(error, "limit", "") == "hard_bytes")
+    ours = ours or (refused is None and getattr(error, "limit", "") in ("hard_bytes", output.ADDRESSES))
     end = output.End(
         "memory",
         AFTER if refused is not None else "",

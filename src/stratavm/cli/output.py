@@ -44,6 +44,8 @@ LIMIT_OPTIONS: Final = {
     "hard_bytes": "--gc-hard-bytes",
 }
 """Options that set a limit, by its name; what an error says behind a semicolon is for Python."""
+ADDRESSES: Final = "RLIMIT_AS"
+"""The limit of a process whose address space is short."""
 ONLY_WASI: Final = "the command line offers WASI only: other imports are given in Python, stratavm.load(FILE, imports)"
 MAX_LINE: Final = 100_000
 FRAMES: Final = 16
@@ -117,7 +119,7 @@ def _tell(error: BaseException, module: str, end: End | None) -> None:
         return
     whose = f"{printable(error.file or module)}: " if module and isinstance(error, errors.ModuleError) else ""
     said, hint = (one_line(error) + end.after, end.hint) if end else (one_line(error), hint_for(error))
-    if getattr(error, "limit", "") in LIMIT_OPTIONS:
+    if getattr(error, "limit", "") in (*LIMIT_OPTIONS, ADDRESSES):
         said = said.partition(";")[0]
     complain(whose + said, hint)
     for more in further_lines(error):
@@ -141,6 +143,8 @@ def hint_for(error: BaseException) -> str:
     if limit in LIMIT_OPTIONS:
         needed = getattr(error, "needed", None) if limit in MEMORY_LIMITS else None
         return f"raise {LIMIT_OPTIONS[limit]}" + (f" to at least {-(-needed >> 20)}M" if needed else "")
+    if limit == ADDRESSES:
+        return "raise `ulimit -v`"
     if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
         return ""
     if isinstance(error, FileNotFoundError):

@@ -24,7 +24,7 @@ from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import truth, whole
 from stratavm.base.words import amount
-from stratavm.runtime.limits import StoreLimits
+from stratavm.runtime.limits import StoreLimits, name_the_limit
 from stratavm.spec.types import (
     ANY,
     ARRAY,
@@ -513,7 +513,11 @@ class Residence(Occupied):
     def new_heap(self, descriptors, gc):
         """A heap as ``gc`` wants it, a GcConfig."""
         limit: object = min(self.quota.total, MOST_HEAP_BYTES if gc.hard_bytes is None else gc.hard_bytes)
-        heap: Heap = Heap(descriptors, limit)
+        try:
+            heap: Heap = Heap(descriptors, limit)
+        except ResourceLimit as error:
+            advice: str = "GcConfig(hard_bytes=…) asks for less, and `ulimit -v` allows more"
+            raise ResourceLimit(f"{error}; {advice}", limit=name_the_limit()) from None
         if gc.journal_entries:
             heap.watch(gc.journal_entries)
         if self.ring != cython.NULL:

@@ -40,6 +40,7 @@ CHURN = """(module
     (call $churn (i32.const MANY))
     END))"""
 MANY = "1000000"
+BOUND = ("--gc-hard-bytes", "64M")
 
 
 @pytest.fixture
@@ -233,6 +234,32 @@ def test_a_full_standard_error_leaves_the_programs_end_what_it_is(write, tmp_pat
         )
     assert done.returncode == code
     assert not more or dump.exists()
+
+
+def test_a_heap_that_the_process_has_no_room_for_is_said_with_what_to_do(tmp_path):
+    """The command says how to have more; Python also how to ask for less, which helps."""
+    path = tmp_path / "app.wat"
+    path.write_text('(module (type $s (struct)) (func (export "f") (drop (struct.new $s))))')
+    environment = {**os.environ, "PYTHONPATH": str(Path(stratavm.__file__).parents[1])}
+    limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (5_000_000_000,) * 2)  # noqa: E731
+    run = [sys.executable, "-m", "stratavm", "run", "--invoke", "f"]
+    words = "cannot reserve address space for a heap of 5368709120 bytes"
+    for more, code, said in (([], 134, f"strata: resource limit: {words} (hint: raise `ulimit -v`)\n"), (BOUND, 0, "")):
+        done = subprocess.run(
+            [*run, *more, str(path)], stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=limit
+        )
+        assert (done.returncode, done.stderr.partition("    in the guest")[0]) == (code, said)
+    python = f"""if 1:
+        from stratavm import GcConfig, ResourceLimit, load
+        try:
+            load({str(path)!r}).exports["f"]()
+        except ResourceLimit as error:
+            print(error, error.limit)
+        load({str(path)!r}, gc=GcConfig(hard_bytes=64 << 20)).exports["f"]()"""
+    done = subprocess.run(
+        [sys.executable, "-c", python], stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=limit, check=True
+    )
+    assert done.stdout == f"{words}; GcConfig(hard_bytes=…) asks for less, and `ulimit -v` allows more RLIMIT_AS\n"
 
 
 OPENS = """(module
