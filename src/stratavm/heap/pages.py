@@ -9,7 +9,7 @@ is ready that part is on small pages.
 """
 
 import cython
-from cython.cimports.libc.stdint import uint8_t, uint64_t
+from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.posix.mman import (
     MAP_ANONYMOUS,
     MAP_FAILED,
@@ -39,6 +39,7 @@ AGAIN = cython.declare(uint64_t, 512)
 """So many times none is made after the kernel had none, before it is asked again."""
 MOST_MAPS = cython.declare(uint64_t, 16_384)
 """That heaps have by large pages, of 65,530 that a process may have: each is one."""
+MANY = cython.declare(uint32_t, 1_000_000)  # times that a planted mapping is tried
 SPARE_MAPS = cython.declare(uint64_t, 128)
 """That the process can still have when one is made: a move that finds none may have taken the place away before."""
 
@@ -59,23 +60,26 @@ def open_part(state):
     cannot, and nobody else has the place."""
     place: cython.p_char = state.base + (cython.cast(uint64_t, state.n_blocks) << BLOCK_SHIFT)
     page: uint64_t = 0
+    can: cython.bint
+    if not state.small_pages and state.n_blocks >= SMALL_PARTS * PART_BLOCKS:
+        page = one_ready()
+    if page != 0 and move_to(page, place):
+        state.large_pages += 1
+        add(cython.address(moved), 1)
+        can = True
+    elif page != 0 and not is_regained(place):
+        state.lost_part = place
+        state.room_blocks = state.n_blocks
+        can = False
+    else:
+        can = mprotect(place, PART, PROT_READ | PROT_WRITE) == 0
     if not state.small_pages and state.n_blocks >= (SMALL_PARTS - 1) * PART_BLOCKS:
         if not state.has_asked:
             state.has_asked = 1
             add(cython.address(users), 1)
-        if state.n_blocks >= SMALL_PARTS * PART_BLOCKS:
-            page = one_ready()
-        if n_ready() <= FEW:
+        if n_ready() <= FEW:  # behind the move: a thread that begins maps something for a moment
             have_some_made()
-    if page != 0 and move_to(page, place):
-        state.large_pages += 1
-        add(cython.address(moved), 1)
-        return True
-    if page != 0 and not is_regained(place):
-        state.lost_part = place
-        state.room_blocks = state.n_blocks
-        return False
-    return mprotect(place, PART, PROT_READ | PROT_WRITE) == 0
+    return can
 
 
 def leave_pages(state):
@@ -130,8 +134,9 @@ def move_to(page: uint64_t, place: cython.p_char) -> cython.bint:
     munmap(at, PART)
     if planted != 0:
         munmap(place, PART)
-    if planted > 1:
-        mmap(place, PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | NOT_OVER_OTHERS, -1, 0)
+    for _ in range(MANY if planted > 1 else 0):  # the thread that makes some may be there for a moment
+        if mmap(place, PART, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | NOT_OVER_OTHERS, -1, 0) == place:
+            break
     return False
 
 

@@ -12,6 +12,9 @@ from stratavm import Config, Linker, Module, Store, load
 from stratavm.engine.engine import Engine
 from tests import needed
 
+pytestmark = pytest.mark.trace_slow
+"""What is traced asks for memory at each call, and who traces it cannot do without."""
+
 TEXT = """(module
   (type $s (struct (field i32)))
   (global (export "g") (mut externref) (ref.null extern))
@@ -103,7 +106,6 @@ def test_a_reference_that_there_is_no_memory_to_look_up() -> None:
     assert at > 8 and variable.value is found
 
 
-@pytest.mark.trace_slow  # what is traced asks for memory at each call, where a run ends as well
 def test_a_run_without_machine_code_whose_results_there_is_no_memory_to_show() -> None:
     """Has ended all the same: what it left can be collected."""
     engine = Engine(Config(tier="oracle"))
