@@ -377,7 +377,8 @@ class Objects:
         store's limits leave besides what the heap has."""
         state: cython.pointer(HeapState) = self.heap.state
         size: uint64_t = layout.size + cython.cast(uint64_t, layout.element) * length
-        state.most_blocks = min((self.charged + spare) >> BLOCK_SHIFT, cython.cast(uint64_t, state.room_blocks // 2))
+        room: uint64_t = state.n_blocks if state.lost_part != cython.NULL else state.room_blocks // 2  # as reserved
+        state.most_blocks = min((self.charged + spare) >> BLOCK_SHIFT, room)
         state.most_blocks = max(state.most_blocks, state.used_blocks)
         return cython.cast(uint64_t, heap_new(state, type_id, cython.cast(uint32_t, length), size))
 
