@@ -40,6 +40,7 @@ ALLOWED: Final[dict[str, int]] = {
     "unlinkat": 263, "renameat": 264, "renameat2": 316, "linkat": 265, "symlinkat": 266,
     # memory
     "munmap": 11, "brk": 12, "mremap": 25, "madvise": 28, "msync": 26, "membarrier": 324,
+    "mincore": 27,  # for heaps on large pages; of files of others the kernel tells nothing by it
     # threads of this process
     "futex": 202, "set_robust_list": 273, "rseq": 334, "set_tid_address": 218, "exit": 60, "exit_group": 231,
     "sched_yield": 24, "sched_getaffinity": 204, "getcpu": 309,

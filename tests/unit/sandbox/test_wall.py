@@ -13,6 +13,7 @@ import pytest
 
 from stratavm.sandbox import landlock, syscalls, wall
 from stratavm.sandbox.wall import Wall
+from tests.unit.heap.test_pages import needs_pages
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter knows x86-64's numbers")
 
@@ -282,6 +283,34 @@ thread.start()
 """
     done = walled("print(raise_wall(Wall()), flush=True)\nos._exit(0)", before=before)
     assert "another thread" in done.stdout or "another thread" in done.stderr, done
+
+
+ON_LARGE_PAGES = """
+import time
+import stratavm
+from stratavm.heap.pages import n_ready
+
+instance = stratavm.load('''(module
+  (type $node (struct (field i32) (field (ref null $node))))
+  (global $list (mut (ref null $node)) (ref.null $node))
+  (func (export "grow") (param $n i32)
+    (loop (global.set $list (struct.new $node (local.get $n) (global.get $list)))
+      (br_if 0 (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))))''')
+instance.exports.grow(1000)
+raise_wall(Wall())
+for _ in range(20):
+    instance.exports.grow(32768)
+    until = time.monotonic() + 1
+    while not n_ready() and instance.store.gc_metrics().used_bytes > 7 << 20 and time.monotonic() < until:
+        time.sleep(0.001)
+"""
+
+
+@needs_pages
+def test_heaps_lie_on_large_pages_behind_it_as_well():
+    """A thread makes them, asks the kernel whether they are there, and has them moved: no call of these is refused."""
+    done = walled("print(instance.store.gc_metrics().large_pages > 0, flush=True)", before=ON_LARGE_PAGES)
+    assert done.stdout == "True\n", done
 
 
 def test_the_filter_can_be_read_by_hand():
