@@ -29,6 +29,7 @@ from cython.cimports.stratavm.engine.python import (
 
 from stratavm.spec.types import F32, F64, I32, I64, V128
 
+MOST_I32 = cython.declare(cython.longlong, 0xFFFFFFFF)  # written out, it would be an int of Python's: that takes memory
 EXACT = cython.declare(cython.longlong, 1 << 53)  # every int up to here is a double
 CODES = {I32: "i", I64: "l", F32: "f", F64: "d", V128: "v"}
 VECTOR_BYTES = cython.declare(cython.Py_ssize_t, 16)
@@ -56,7 +57,7 @@ def unbox(codes, n, values, cells):
         if code == ord("i"):
             if not PyLong_Check(value):
                 return True
-            if int_value(value, cython.address(number)) or number < -0x80000000 or number > 0xFFFFFFFF:
+            if int_value(value, cython.address(number)) or number < -0x80000000 or number > MOST_I32:
                 return True
             cells[2 * i] = cython.cast(uint32_t, number)
         elif code == ord("l"):

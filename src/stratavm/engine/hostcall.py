@@ -244,7 +244,7 @@ def take_unsigned(self: PythonHost, answer: cython.pointer(PyObject), cells: cyt
         self.n_results
         and PyLong_Check(answer)
         and not int_value(answer, cython.address(number))
-        and 0 <= number <= 0xFFFFFFFF
+        and number == cython.cast(uint32_t, number)  # 0xFFFFFFFF would be an int of Python's, which takes memory
     ):
         cells[0] = number
         return 0

@@ -143,3 +143,24 @@ def test_arguments_of_a_host_function_that_there_is_no_memory_for() -> None:
         went_well = went_well + 1 if given else 0
         at += 1
     assert set(seen) == {40}
+
+
+def test_a_call_that_there_is_no_memory_for_has_its_arguments_or_is_none() -> None:
+    """Nothing of Python's is made to look at a number, so that nothing can fail there unseen: no guest ever runs with
+    what lay on the stack instead, at its first calls, which go through C, or with what a host function returned."""
+    seen = list[int]()
+    text = """(module (import "m" "f" (func $f (param i32) (result i32)))
+      (func (export "sub") (param i32 i32) (result i32) (i32.sub (local.get 0) (local.get 1)))
+      (func (export "ask") (param i32) (result i32) (call $f (local.get 0))))"""
+    for at in range(12):
+        instance = load(text, {"m": {"f": lambda x: 3000}})
+        sub, ask = instance.exports.sub, instance.exports.ask
+        assert sub(4000, 1000) == ask(7) == 3000  # compiled
+
+        def both(sub: Callable[..., int] = sub, ask: Callable[..., int] = ask) -> None:
+            seen.append(sub(4000, 1000))
+            seen.append(ask(7))
+
+        failing(at, both)
+    assert len(seen) > 2
+    assert set(seen) == {3000}
