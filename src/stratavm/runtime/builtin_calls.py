@@ -559,7 +559,7 @@ def oracle_call(
     """Builtin ``oracle_call``."""
     block: cython.pointer(ThreadBlock) = current_block()
     leave_guest(block)
-    status: uint32_t = run_oracle(context, vm, index & 0xFFFFFFFF, cells)
+    status: uint32_t = run_oracle(context, vm, cython.cast(uint32_t, index), cells)
     block.in_guest = 1
     return status
 

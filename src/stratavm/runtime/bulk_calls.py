@@ -109,7 +109,7 @@ def memory_grow(
     """Builtin ``memory_grow``."""
     block: cython.pointer(ThreadBlock) = current_block()
     leave_guest(block)
-    old: uint64_t = grow(vm, memory & 0xFFFFFFFF, delta, False, 0)
+    old: uint64_t = grow(vm, cython.cast(uint32_t, memory), delta, False, 0)
     block.in_guest = 1
     return old
 
@@ -123,7 +123,7 @@ def table_grow(
     """Builtin ``table_grow``."""
     block: cython.pointer(ThreadBlock) = current_block()
     leave_guest(block)
-    old: uint64_t = grow(vm, table & 0xFFFFFFFF, delta, True, raw)
+    old: uint64_t = grow(vm, cython.cast(uint32_t, table), delta, True, raw)
     block.in_guest = 1
     return old
 
@@ -258,7 +258,7 @@ def refuse(
             if row == OP_MEMORY_COPY or row == OP_MEMORY_FILL or row == OP_MEMORY_INIT:
                 return TRAP_MEMORY_OUT_OF_BOUNDS
             return TRAP_TABLE_OUT_OF_BOUNDS
-        program.single(row, both & 0xFFFFFFFF, both >> 32)[0]([dst, second, n], [])
+        program.single(row, cython.cast(uint32_t, both), both >> 32)[0]([dst, second, n], [])
     except Trap as trap:
         return keep_raised(instance.store, trap.with_traceback(None))
     except BaseException as error:

@@ -164,3 +164,23 @@ def test_a_call_that_there_is_no_memory_for_has_its_arguments_or_is_none() -> No
         failing(at, both)
     assert len(seen) > 2
     assert set(seen) == {3000}
+
+
+def test_a_table_with_a_large_number_grows_or_does_not() -> None:
+    """Its number is taken apart without an int of Python's: a failure there would be no one's, and the growth a success
+    that did not happen."""
+    tables = "(table 1 100 externref)" * 299
+    text = f"""(module {tables} (table $t (export "t") 1 100 externref)
+      (func (export "more") (result i32) (table.grow $t (ref.null extern) (i32.const 1))))"""
+    grown = list[int]()
+    for at in range(6):
+        exports = load(text).exports
+        more, table = exports.more, exports.t
+        assert more() == 1
+
+        def grow(more: Callable[..., int] = more) -> None:
+            grown.append(more())
+
+        went_well = failing(at, grow)
+        assert not went_well or (grown[-1], len(table)) in ((2, 3), (-1, 2))
+    assert grown
