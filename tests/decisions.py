@@ -12,17 +12,20 @@ from stratavm.heap.pace import (
     due_after,
     due_near,
     growth_allowed,
+    is_left_beside,
     lives_on,
     next_keeping,
     next_nursery,
     nursery_near,
+    rests_next,
+    runway_beside,
     runway_near,
     runway_within,
     share_beside,
     time_for_new,
     time_to_look,
 )
-from stratavm.runtime.events import GrowthAllowed, NurseryKept, NurserySized, SlicesSpaced
+from stratavm.runtime.events import GrowthAllowed, MarkerTimed, NurseryKept, NurserySized, SlicesSpaced
 
 LONG_LOG: Final = 1 << 15
 """Words with which new objects grow old in any case."""
@@ -39,9 +42,11 @@ def nursery_noted(values: list[int]) -> None:
 def growth_noted(values: list[int]) -> None:
     """That of what may grow, and of how much of it before slices begin and while they go on."""
     live, _, rate, _, _, allowed, _, _, room, runway, trigger, *rest, slice_ns, sliced = values
-    assert growth_allowed(*values[:5]) == allowed
-    guests = share_beside(live, rate, 0, 0, *rest)
+    assert growth_allowed(*values[:5], sliced == 2) == allowed
+    guests = 1000 if sliced == 2 else share_beside(live, rate, 0, 0, *rest)
     far = runway_within(allowed, live, rate, slice_ns, *rest, guests)
+    if sliced == 2:  # a thread helps
+        far = runway_beside(allowed, live, rate, *rest[:2])
     due = due_after(allowed, far, live, rate, *rest, guests)
     assert runway == (runway_near(far, room, live, rate, slice_ns, *rest) if sliced else far)
     assert trigger == (due_near(due, runway, room) if sliced else due)
@@ -49,10 +54,11 @@ def growth_noted(values: list[int]) -> None:
 
 def slices_noted(values: list[int]) -> None:
     """That of what is handed out between two slices."""
-    left, rate, slice_ns, runway, decided, *rest, guests, unseen, room, whole, allowed, grown = values
+    left, rate, slice_ns, runway, decided, *rest, guests, unseen, room, whole, allowed, grown, helped, is_left = values
     assert runway == max(allowed - grown, 0) and guests == share_beside(whole, rate, allowed, grown, *rest)
     between = bytes_between(left, rate, slice_ns, runway, *rest, guests)
     assert bytes_near(between, left, unseen, rate, slice_ns, *rest, room) == decided
+    assert (helped and is_left_beside(left, whole, grown, between, decided)) == is_left
 
 
 def kept_noted(values: list[int]) -> None:
@@ -61,10 +67,17 @@ def kept_noted(values: list[int]) -> None:
     assert lives_on(survival, tenured) or noted + 1 >= LONG_LOG
 
 
+def marker_noted(values: list[int]) -> None:
+    """That a thread beside the guest had a processor, or the next collections are without one."""
+    _, took, wall, rested, rests = values
+    assert rests_next(rested, took, wall) == rests
+
+
 DECIDED: Final[dict[type[Event], Callable[[list[int]], None]]] = {
     NurserySized: nursery_noted,
     GrowthAllowed: growth_noted,
     SlicesSpaced: slices_noted,
     NurseryKept: kept_noted,
+    MarkerTimed: marker_noted,
 }
 """How each is made again, by its event, in the order of the kinds of notes from 1 on."""

@@ -4,6 +4,7 @@
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
+from cython.cimports.stratavm.heap.beside import add_beside, begin_beside, end_beside, forget_beside, is_helped
 from cython.cimports.stratavm.heap.check import check_references
 from cython.cimports.stratavm.heap.mark import (
     drain,
@@ -15,17 +16,20 @@ from cython.cimports.stratavm.heap.mark import (
     mark_range,
 )
 from cython.cimports.stratavm.heap.pace import (
+    ALL_OF_TIME,
     averaged,
     bytes_between,
     bytes_near,
     due_after,
     due_near,
     growth_allowed,
+    is_left_beside,
     next_born,
     next_keeping,
     next_nursery,
     next_rate,
     nursery_near,
+    runway_beside,
     runway_near,
     runway_within,
     share_beside,
@@ -62,8 +66,10 @@ from cython.cimports.stratavm.heap.state import (
     add,
     lock,
     look_up_types,
+    sliced_of,
     unlock,
 )
+from cython.cimports.stratavm.heap.turns import hold, see
 
 FEW_OBJECTS = cython.declare(uint64_t, 8)
 FEW_TRIES = cython.declare(uint32_t, 8)
@@ -104,8 +110,10 @@ def find_garbage(state: cython.pointer(HeapState), full: cython.bint, brief: cyt
     """Find what is reachable, of all or of what is new; ``brief``: a look at that may be given up."""
     opened: cython.bint = stand(state, AT_CLEANING, True)
     look: Look
+    hold(state)
     full |= state.lost
     if full and state.marking:
+        end_beside(state)
         if state.lost:
             abandon(state)
         else:
@@ -245,11 +253,17 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
         state.trigger = max(state.live_bytes // 1000 * state.factor, state.least)
         state.runway = state.trigger // 2
         return
-    allowed: uint64_t = growth_allowed(live, state.born, state.rate, state.soft, state.share)
-    guests: uint64_t = share_beside(live, state.rate, 0, 0, state.survival, state.speed, state.looking)
-    runway: uint64_t = runway_within(
-        allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking, guests
-    )
+    helped: cython.bint = state.incremental and is_helped(state, live)
+    allowed: uint64_t = growth_allowed(live, state.born, state.rate, state.soft, state.share, helped)
+    guests: uint64_t = ALL_OF_TIME
+    runway: uint64_t
+    if helped:
+        runway = runway_beside(allowed, live, state.rate, state.survival, state.speed)
+    else:
+        guests = share_beside(live, state.rate, 0, 0, state.survival, state.speed, state.looking)
+        runway = runway_within(
+            allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking, guests
+        )
     trigger: uint64_t = due_after(allowed, runway, live, state.rate, state.survival, state.speed, state.looking, guests)
     room: uint64_t = room_near(state)
     if state.incremental:
@@ -260,7 +274,7 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
     note[5], note[6], note[7] = allowed, state.grown_before, state.grown
     note[8], note[9], note[10] = room, runway, trigger
     note[11], note[12], note[13] = state.survival, state.speed, state.looking
-    note[14], note[15] = state.slice_ns, state.incremental
+    note[14], note[15] = state.slice_ns, state.incremental + helped
     tell_decision(state, NOTE_GROWTH, note)
     state.runway, state.trigger = runway, trigger
 
@@ -275,12 +289,12 @@ def room_near(state: cython.pointer(HeapState)) -> uint64_t:
     return room - min(2 * state.nursery, room)
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def space_slices(state: cython.pointer(HeapState)) -> cython.void:
-    """How many bytes are handed out before the next slice."""
-    left: uint64_t = state.to_look_at - min(state.sliced, state.to_look_at)
+def space_slices(state):
+    """How many bytes are handed out before the next slice, and whether that is left to a thread beside the guest, which
+    may be looking at objects just now."""
+    sliced: uint64_t = sliced_of(state)
+    helped: cython.bint = see(cython.address(state.beside)) == 1
+    left: uint64_t = state.to_look_at - min(sliced, state.to_look_at)
     grown: uint64_t = state.grown - state.grown_before
     runway: uint64_t = state.runway - min(grown, state.runway)
     guests: uint64_t = share_beside(
@@ -289,17 +303,18 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
     between: uint64_t = bytes_between(
         left, state.rate, state.slice_ns, runway, state.survival, state.speed, state.looking, guests
     )
-    unseen: uint64_t = state.live_bytes - min(grown + state.sliced, state.live_bytes)
+    unseen: uint64_t = state.live_bytes - min(grown + sliced, state.live_bytes)
     room: uint64_t = room_near(state)
     state.slice_bytes = bytes_near(
         between, left, unseen, state.rate, state.slice_ns, state.survival, state.speed, state.looking, room
     )
     state.next_slice = state.handed + state.allocated + state.slice_bytes
+    state.left_beside = helped and is_left_beside(left, state.to_look_at, grown, between, state.slice_bytes)
     note: uint64_t[VALUES]
     note[0], note[1], note[2], note[3], note[4] = left, state.rate, state.slice_ns, runway, state.slice_bytes
     note[5], note[6], note[7], note[8] = state.survival, state.speed, state.looking, guests
     note[9], note[10], note[11], note[12], note[13] = unseen, room, state.to_look_at, state.runway, grown
-    note[14] = note[15] = 0
+    note[14], note[15] = helped, state.left_beside
     tell_decision(state, NOTE_SLICES, note)
 
 
@@ -307,7 +322,8 @@ def space_slices(state: cython.pointer(HeapState)) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def stand_still(state: cython.pointer(HeapState)) -> cython.void:
-    """A collection begins, or a part of one."""
+    """A collection begins, or a part of one. The stack is the guest's until it goes on."""
+    hold(state)
     ask_clock(state)
     state.collecting = 1
     look_up_types(state)
@@ -507,11 +523,13 @@ def begin_cycle(state):
     look_for_old(state)
     state.counts = state.spare
     memset(state.counts, 0, state.n_blocks * 2)
+    forget_beside(state)
     mark_roots(state)
     state.marking = 1
     state.closing = state.put_off = 0
     state.to_look_at = found_before(state)
     state.grown_before, state.sliced = state.grown, 0
+    begin_beside(state)
     space_slices(state)
     state.collecting = 0
 
@@ -520,12 +538,19 @@ def go_on(state, budget_ns):
     """A slice, until the pause at hand has taken so long."""
     before: uint64_t = state.looked_at
     stand_still(state)
+    if state.lost:  # slices come to nothing
+        state.collecting = 0
+        return
     began: uint64_t = spent_ns(state)
     turn(state, AT_OLD)
     state.closing = drain(state, FEW_OBJECTS if state.always else 0, budget_ns)
+    if state.closing and see(cython.address(state.beside)) == 1:
+        state.closing, state.hungry = 0, 1  # a thread may have some left
     state.slices += 1
     state.sliced += state.looked_at - before
     state.rate = next_rate(state.rate, state.looked_at - before, spent_ns(state) - began)
+    if not state.closing:
+        begin_beside(state)
     space_slices(state)
     state.collecting = 0
 
@@ -540,6 +565,9 @@ def close_cycle(state: cython.pointer(HeapState)) -> cython.void:
     has these looked at each time: so there is more time for it when that has been often."""
     before: uint64_t = state.looked_at
     times: uint64_t = cython.cast(uint64_t, 1) << state.put_off // FEW_TRIES
+    end_beside(state)  # it is about to: nothing was left
+    if state.lost:
+        return
     turn(state, AT_OLD)
     look_at_rewritten(state)
     known: cython.bint = drain(state, FEW_OBJECTS * times if state.always else 0, state.pause_ns * times)
@@ -549,6 +577,7 @@ def close_cycle(state: cython.pointer(HeapState)) -> cython.void:
         return
     state.closing = 0
     state.put_off = min(state.put_off + 1, MOST_TRIES)
+    begin_beside(state)
     space_slices(state)
 
 
@@ -557,6 +586,7 @@ def close_cycle(state: cython.pointer(HeapState)) -> cython.void:
 @cython.exceptval(check=False)
 def end_cycle(state: cython.pointer(HeapState)) -> cython.void:
     """Nothing is new, and nothing is left to look at."""
+    add_beside(state)
     state.spare, state.live, state.counts = state.live, state.counts, state.counts
     all_is_known(state)
     state.marking = state.closing = 0
@@ -570,6 +600,9 @@ def finish(state):
     before: uint64_t = state.looked_at
     look: Look
     look.brief = False
+    end_beside(state)
+    if state.lost:  # by a thread that another process has: what it had to look at
+        return
     stand_still(state)
     turn(state, AT_OLD)
     drain(state, 0, 0)
@@ -621,7 +654,10 @@ def is_clean_within(state: cython.pointer(HeapState), budget_ns: uint64_t) -> cy
 def work_for(state, budget_ns):
     """Collect for so long, with all roots known: go on with what is under way, or begin. Whether something is left."""
     opened: cython.bint = stand(state, AT_CLEANING, True)
+    end_beside(state)  # who asks for it has the time
     ask_clock(state)
+    if state.marking and state.lost:  # slices come to nothing
+        collect_garbage(state, True)
     left: cython.bint = not state.marking and (state.allocated or state.grown)
     if left and is_clean_within(state, budget_ns):
         left = False

@@ -6,6 +6,7 @@ benches of the heap alone; no engine has one.
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.stratavm.heap.beside import end_beside
 from cython.cimports.stratavm.heap.heap import Heap, heap_new, range_noted, write_noted
 from cython.cimports.stratavm.heap.mark import mark_range, note_handle, scan_words
 from cython.cimports.stratavm.heap.state import GRANULE_SHIFT, UNLOGGED, HeapState
@@ -32,6 +33,7 @@ class Exerciser:
 
     def __dealloc__(self):
         if self.heap is not None and self.heap.state.owner == cython.cast(cython.p_void, self):
+            end_beside(self.heap.state)
             self.heap.state.visit = cython.NULL
             self.heap.state.n_handle_marks = 0
             free(self.heap.state.handle_marks)
@@ -110,6 +112,7 @@ class Exerciser:
     def expect_handles(self, count: int) -> None:
         """Have marks of handles below ``count``."""
         state: cython.pointer(HeapState) = self.heap.state
+        end_beside(state)
         free(state.handle_marks)
         state.handle_marks = cython.cast(cython.pointer(uint8_t), calloc(count + 1, 1))
         state.n_handle_marks = count if state.handle_marks != cython.NULL else 0

@@ -9,7 +9,16 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import calloc, free, realloc
 from cython.cimports.libc.string import memset
 from cython.cimports.stratavm.base.events.core import Source
-from cython.cimports.stratavm.heap.collect import begin_cycle, collect_garbage, collect_new, finish, go_on, keep_new
+from cython.cimports.stratavm.heap.beside import end_beside
+from cython.cimports.stratavm.heap.collect import (
+    begin_cycle,
+    collect_garbage,
+    collect_new,
+    finish,
+    go_on,
+    keep_new,
+    space_slices,
+)
 from cython.cimports.stratavm.heap.mark import note_range, note_rewritten, note_write
 from cython.cimports.stratavm.heap.pace import MOST_KEEPING, lives_on, next_nursery
 from cython.cimports.stratavm.heap.pauses import go, stand, turn
@@ -47,6 +56,7 @@ from cython.cimports.stratavm.heap.state import (
     lock,
     unlock,
 )
+from cython.cimports.stratavm.heap.turns import see
 from cython.cimports.stratavm.heap.types import Descriptors
 
 from stratavm.base import switches
@@ -114,6 +124,7 @@ class Heap:
     def leave(self):
         """Its guests are gone; what was in its objects stays to be read until it ends."""
         state: cython.pointer(HeapState) = self.state
+        end_beside(state)
         state.window = cython.address(state.own)
         state.own.next = state.own.end = state.marking = 0
         state.visit = cython.NULL
@@ -132,6 +143,7 @@ class Heap:
         if self.state != cython.NULL:
             leave_totals(self.state)
             with cython.nogil:
+                end_beside(self.state)
                 give_space(self.state)
             free(self.state.held)
             free(self.state.log)
@@ -195,6 +207,14 @@ class Heap:
         """Have no large pages from here on."""
         self.state.small_pages = True
 
+    def mark_beside(self, threads: int, least: int) -> None:
+        """Have full collections in slices that look at ``least`` bytes or more helped by a thread beside the guest from
+        here on, of which the process has at most so many; 0: by none. With no least each has one, whether threads keep
+        up or not. ValueError: it is no such number."""
+        if threads < 0 or least < 0:
+            raise ValueError(f"{threads} threads for collections of {least} bytes")
+        self.state.beside_most, self.state.beside_least = threads, least
+
     def fix(self, nursery: int, slice_ns: int, factor: int) -> None:
         """For comparison, after ``by_generations``: a look at new objects after so many bytes, slices of so long, and a
         full collection when ``factor`` thousandths of what was reachable have grown old. ValueError: one is too small.
@@ -241,6 +261,7 @@ class Heap:
             stood_ns=state.stood_ns,
             longest_ns=state.most_ns,
             large_pages=state.large_pages,
+            concurrent_bytes=state.beside_bytes,
         )
 
     @property
@@ -401,7 +422,7 @@ def nothing_is_due(state: cython.pointer(HeapState)) -> cython.bint:
         and not state.always
         and state.pause.standing == 0
         and state.leaving == 0
-        and (state.collecting or state.clean >= state.n_blocks)
+        and (state.collecting or state.clean >= state.n_blocks or see(cython.address(state.beside)))
         and not will_collect(state)
         and not is_thin(state)
     )
@@ -491,9 +512,17 @@ def is_due(state: cython.pointer(HeapState)) -> cython.bint:
 @cython.exceptval(check=False)
 def slice_is_due(state: cython.pointer(HeapState)) -> cython.bint:
     """Whether it is time for a slice, which needs no roots."""
-    if not state.marking or state.closing:
+    if not state.marking or state.closing or state.lost:
         return False
     return state.always or state.handed + state.allocated >= state.next_slice
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_beside(state: cython.pointer(HeapState)) -> cython.bint:
+    """Whether the slice at hand is left to a thread, which is there."""
+    return state.left_beside and not state.always and see(cython.address(state.beside)) != 0
 
 
 @cython.cfunc
@@ -546,6 +575,9 @@ def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
     kept: cython.bint = keeps_new(state)
     due: cython.bint = (kept or not state.rootless) and is_due(state)
     sliced: cython.bint = slice_is_due(state)
+    if sliced and is_beside(state):
+        space_slices(state)
+        sliced = False
     if due and not state.always and state.allocated - state.allocated_large >= state.nursery // 4 * 5:
         sliced = False
     opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
@@ -563,7 +595,7 @@ def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
             collect_new(state)
         if full and state.incremental:
             begin_cycle(state)
-    elif not sliced and state.clean < state.n_blocks:
+    elif not sliced and state.clean < state.n_blocks and not see(cython.address(state.beside)):
         clean(state, FEW_BLOCKS)
     if opened:
         go(state)
@@ -613,7 +645,7 @@ def write_noted(state, thing, slot):
         state.noted = 0
         if state.n_log + 1 >= LONG_LOG:
             keep_new(state)
-        elif state.marking and not state.closing:
+        elif state.marking and not state.closing and not is_beside(state):
             opened = stand(state, AT_OLD, True)
             go_on(state, state.slice_ns)
             if opened:

@@ -20,6 +20,7 @@ from cython.cimports.stratavm.heap.state import (
     HEAD,
     LARGE,
     LEAVING,
+    REWRITTEN,
     SMALL,
     START,
     TAIL,
@@ -31,18 +32,19 @@ from cython.cimports.stratavm.heap.state import (
     HeapState,
     Hole,
     TypeInfo,
+    add_bits,
     header_at,
     info_of,
+    keep_bits,
     look_up_types,
     prefetch,
     size_of,
+    word_at,
 )
+from cython.cimports.stratavm.heap.turns import hold, let_on, see
 
 NOWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
 STEPS = cython.declare(uint32_t, 128)  # between two looks at the clock
-REWRITTEN = cython.declare(
-    uint8_t, 0x08
-)  # of a large array's first side byte: much was written since slices were there
 MANY_BLOCKS = cython.declare(uint32_t, 4096)
 MANY_WORDS = cython.declare(uint64_t, 1024)  # of the log between two looks at the clock
 
@@ -78,11 +80,15 @@ def let_wait(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void
 @cython.exceptval(check=False)
 def mark_object(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     """An object is reachable: if it is one of those that are looked for just now, it is to be looked at; in a look at
-    new ones an old one that slices have not found is theirs to look at."""
+    new ones an old one that slices have not found is theirs to look at. A reference that is seen half written, by a
+    thread beside the guest, may lead into the midst of an object: what that becomes is noted, and looked at later."""
     side: cython.pointer(uint8_t) = state.side + granule
-    if state.wanted >> (side[0] & EPOCH) & 1 == 0:
-        if side[0] & EPOCH == state.unfound:
+    number: uint8_t = side[0]
+    if state.wanted >> (number & EPOCH) & 1 == 0:
+        if number & EPOCH == state.unfound:
             meet(state, granule)
+        return
+    if number & EPOCH and number & START == 0:
         return
     side[0] = START | UNLOGGED | state.gray | state.epoch
     push(state, granule)
@@ -130,7 +136,7 @@ def mark_range(state, words, count):
     """So many roots."""
     at: uint64_t
     for at in range(count):
-        mark(state, words[at])
+        mark(state, word_at(words + at))
 
 
 @cython.cfunc
@@ -281,13 +287,15 @@ def push_all(state: cython.pointer(HeapState), words: cython.pointer(uint64_t), 
     stack: cython.pointer(uint32_t) = state.stack
     n: uint64_t = state.n_stack
     at: uint64_t
+    word: uint64_t
     offset: uint64_t
     for at in range(count):
-        offset = words[at] - base
+        word = word_at(words + at)
+        offset = word - base
         stack[n] = offset >> GRANULE_SHIFT
         n += offset < extent
-        if words[at] < state.n_handle_marks:
-            state.handle_marks[words[at]] = 1
+        if word < state.n_handle_marks:
+            state.handle_marks[word] = 1
     state.n_stack = n
 
 
@@ -341,13 +349,12 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     at: uint32_t
     state.work += info.n_traced >> 3  # as of arrays: some have thousands of fields
     for at in range(info.n_traced):
-        mark(state, cython.cast(cython.pointer(uint64_t), cython.cast(cython.p_char, header) + info.traced[at])[0])
+        mark(
+            state, word_at(cython.cast(cython.pointer(uint64_t), cython.cast(cython.p_char, header) + info.traced[at]))
+        )
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def take_waiting(state: cython.pointer(HeapState)) -> cython.void:
+def take_waiting(state):
     """Put objects of a block on the stack that found no room there; there are some, here or farther on. They stay gray,
     for who takes them out."""
     block: uint32_t = state.waiting_at
@@ -396,7 +403,7 @@ def mark_logged(state, budget_ns):
             return False
         have_come(state, at)
         word = state.log[at]
-        state.side[(word - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] |= UNLOGGED
+        add_bits(state.side + ((word - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT), UNLOGGED)
         mark(state, cython.cast(cython.pointer(uint64_t), word)[0])
     state.n_log = 0
     return True
@@ -407,7 +414,7 @@ def forget_logged(state):
     at: uint64_t
     for at in range(state.n_log):
         have_come(state, at)
-        state.side[(state.log[at] - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT] |= UNLOGGED
+        add_bits(state.side + ((state.log[at] - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT), UNLOGGED)
         if state.marking:
             mark(state, cython.cast(cython.pointer(uint64_t), state.log[at])[0])
     state.n_log = 0
@@ -516,12 +523,17 @@ def look_again(state: cython.pointer(HeapState), granule: uint32_t) -> cython.vo
 def note_rewritten(state, thing):
     """Much of a large array is about to be written, without a note for each word, when nothing is new. If slices have
     begun to look at it, it is looked at again at their end: not before, or who writes it again and again would have
-    them look at it for ever."""
+    them look at it for ever. A thread beside the guest may begin at any time, and before all is written."""
     granule: uint64_t = (thing - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT
+    block: uint64_t = granule >> (BLOCK_SHIFT - GRANULE_SHIFT)
     side: uint8_t = state.side[granule]
-    head: cython.bint = state.kinds[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] == HEAD
-    if state.marking and head and side & START and side & EPOCH == state.epoch:
-        state.side[granule] |= REWRITTEN
+    held: cython.bint
+    if state.marking and state.kinds[block] == HEAD and side & START:
+        if side & EPOCH == state.epoch or (side & EPOCH and see(cython.address(state.beside))):
+            held = hold(state)
+            state.waiting[block] |= REWRITTEN
+            if held:
+                let_on(state)
 
 
 def look_at_rewritten(state):
@@ -529,8 +541,10 @@ def look_at_rewritten(state):
     block: uint32_t = 0
     while block < state.n_blocks:
         if state.kinds[block] == HEAD:
-            if state.side[block * BLOCK_GRANULES] & REWRITTEN:
-                look_again(state, block * BLOCK_GRANULES)
+            if state.waiting[block] & REWRITTEN:
+                state.waiting[block] &= ~REWRITTEN
+                if state.side[block * BLOCK_GRANULES] & EPOCH == state.epoch:  # else nobody has been there
+                    look_again(state, block * BLOCK_GRANULES)
             block += state.spans[block]
         else:
             block += 1
@@ -576,7 +590,7 @@ def log_granule(
     side: cython.pointer(uint8_t) = state.side + ((first - cython.cast(uint64_t, state.base)) >> GRANULE_SHIFT)
     if side[0] & UNLOGGED == 0 or state.lost:
         return
-    side[0] &= ~UNLOGGED
+    keep_bits(side, ~UNLOGGED & 0xFF)  # a thread beside the guest may be writing the others
     room: uint64_t = 2 * state.room_log + 1024
     if state.n_log + 2 > state.room_log:
         grown: cython.p_void = realloc(state.log, room * 8)
@@ -608,7 +622,10 @@ def note_admitted(state, word):
     """Somebody outside of the guests asks for an object by its address, of which nobody may know any more: while marks
     are made it counts as reachable."""
     if state.marking:
+        held: cython.bint = hold(state)
         mark(state, word)
+        if held:
+            let_on(state)
 
 
 def note_handle(state, handle):
@@ -618,10 +635,7 @@ def note_handle(state, handle):
         state.handle_marks[handle] = 1
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def look_at_later(state: cython.pointer(HeapState)) -> cython.void:
+def look_at_later(state):
     """Mark some more of the roots that may wait."""
     count: uint64_t = min(cython.cast(uint64_t, ARRAY_PART), state.n_later - state.later_at)
     mark_range(state, state.later + state.later_at, count)
@@ -629,15 +643,22 @@ def look_at_later(state: cython.pointer(HeapState)) -> cython.void:
     state.work += STEPS >> 1
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def put_back(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
+def put_part_back(state, granule, index):
+    """Elements of an array from one on are still to be looked at; or all of them, where there is no room to note it."""
+    if state.n_parts < state.limit_parts:
+        state.parts[state.n_parts].granule = granule
+        state.parts[state.n_parts].index = index
+        state.n_parts += 1
+    else:
+        look_again(state, granule)
+
+
+def put_back(state, granule):
     """What was taken from the stack is still to be looked at, if it is wanted or gray."""
     if state.n_stack < state.limit_stack:
         state.stack[state.n_stack] = granule
         state.n_stack += 1
-    elif asked_of(state) >> (state.side[granule] & 63) & 1:
+    elif asked_of(state) >> (state.side[granule] & 63) & (state.side[granule] >> 7 | state.wanted) & 1:
         state.side[granule] = START | UNLOGGED | state.gray | state.epoch
         push(state, granule)
 
@@ -672,6 +693,8 @@ def look_on(state: cython.pointer(HeapState), coming: cython.pointer(Coming), st
     if state.only_new and state.counts != state.live:
         live = state.live
     asked: uint64_t = asked_of(state)
+    anew: uint64_t = state.wanted  # 1: new objects too, which have no side bytes; others begin where these say so
+    number: uint64_t
     unfound: uint64_t = state.unfound
     old: uint8_t = UNLOGGED | state.epoch
     pair: uint16_t = (START | old) + (old << 8)
@@ -715,10 +738,14 @@ def look_on(state: cython.pointer(HeapState), coming: cython.pointer(Coming), st
             break
         first += 1
         place = side + granule
-        if asked >> (place[0] & 63) & 1 == 0:
-            if place[0] & EPOCH == unfound:
+        number = place[0]
+        if asked >> (number & 63) & (number >> 7 | anew) & 1 == 0:
+            if number & EPOCH == unfound:
                 meet(state, granule)
             continue
+        if number & WAITING and anew == 0:  # one that became old since a thread beside the guest has asked for types
+            look_up_types(state)
+            types = state.types
         object = base + (granule << GRANULE_SHIFT)
         info = types[cython.cast(cython.pointer(uint32_t), object)[0] & TYPE_MASK]
         traced = info.traced
@@ -740,7 +767,7 @@ def look_on(state: cython.pointer(HeapState), coming: cython.pointer(Coming), st
             place[0] = START | old
             cover(place, old, granules)
         while traced[0]:
-            word = cython.cast(cython.pointer(uint64_t), object + traced[0])[0]
+            word = word_at(cython.cast(cython.pointer(uint64_t), object + traced[0]))
             traced += 1
             offset = word - cython.cast(uint64_t, base)
             stack[n] = offset >> GRANULE_SHIFT
@@ -754,35 +781,70 @@ def look_on(state: cython.pointer(HeapState), coming: cython.pointer(Coming), st
     return steps
 
 
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def look_further(state: cython.pointer(HeapState), coming: cython.pointer(Coming), steps: uint64_t) -> uint64_t:
+    """Look at so many objects, or else at a part of an array, or at what has found no room on the stack, or at roots
+    that may wait; how many that were. 0: nothing is left."""
+    did: uint64_t = look_on(state, coming, steps)
+    part: uint32_t
+    if did:
+        return did
+    if state.n_parts > state.floor_parts:
+        state.n_parts -= 1
+        part = state.n_parts
+        look_at_elements(state, state.parts[part].granule, state.parts[part].index)
+    elif state.overflowed:
+        take_waiting(state)
+    elif state.later_at < state.n_later and not state.only_new:
+        look_at_later(state)
+    else:
+        return 0
+    return 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def put_all_back(state: cython.pointer(HeapState), coming: cython.pointer(Coming)) -> cython.void:
+    """What is on its way from memory is to be looked at by others."""
+    while coming.count:
+        coming.count -= 1
+        put_back(state, coming.granules[(coming.first + coming.count) & 31])
+
+
 def drain(state, most, budget_ns):
     """Look at what is reachable, down to the floor of the stack: at all of it, or at so many objects and parts of
     arrays, or until the pause has taken so long; 0: no matter. Whether nothing is left."""
     coming: Coming
-    part: uint32_t
     did: uint64_t
     steps: uint64_t = 0
     coming.first = coming.count = 0
     while True:
-        did = look_on(state, cython.address(coming), 1 if most else STEPS)
+        did = look_further(state, cython.address(coming), 1 if most else STEPS)
         if did == 0:
-            did = 1
-            if state.n_parts > state.floor_parts:
-                state.n_parts -= 1
-                part = state.n_parts
-                look_at_elements(state, state.parts[part].granule, state.parts[part].index)
-            elif state.overflowed:
-                take_waiting(state)
-            elif state.later_at < state.n_later and not state.only_new:
-                look_at_later(state)
-            else:
-                return True
+            return True
         steps += did
         state.work += did
         if state.work < STEPS and steps != most:
             continue
         state.work = 0
         if steps == most or (budget_ns and out_of_time(state, budget_ns)):
-            while coming.count:
-                coming.count -= 1
-                put_back(state, coming.granules[(coming.first + coming.count) & 31])
+            put_all_back(state, cython.address(coming))
             return False
+
+
+def drain_beside(state, called, sliced):
+    """``drain`` of what a thread beside the guest has, until nothing is left of it or the thread is called. What it has
+    looked at is added to ``sliced`` bit by bit."""
+    coming: Coming
+    left: cython.bint = True
+    before: uint64_t = state.looked_at - sliced[0]
+    coming.first = coming.count = 0
+    while left and see(called) == 0:
+        left = look_further(state, cython.address(coming), STEPS) != 0
+        sliced[0] = state.looked_at - before
+    state.work = 0
+    put_all_back(state, cython.address(coming))

@@ -25,6 +25,7 @@ class GcMetrics:
         stood_ns: what all pauses took together.
         longest_ns: what the longest took.
         large_pages: how many pages of 2 MiB the heap has (``GcConfig.large_pages``).
+        concurrent_bytes: bytes of objects that threads have looked at beside guests, ever (``GcConfig.concurrent``).
     """
 
     live_bytes: int
@@ -38,6 +39,7 @@ class GcMetrics:
     stood_ns: int
     longest_ns: int
     large_pages: int = 0
+    concurrent_bytes: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pauses", FrozenDict(self.pauses))

@@ -3,6 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
     MOST_KEEPING = 18000             # bytes that get marks in a microsecond: so many that they bound no nursery
+    ALL_OF_TIME = 1000               # thousandths
 
 cpdef uint64_t next_nursery(
     uint64_t nursery,
@@ -81,8 +82,17 @@ cpdef uint64_t bytes_near(
     uint64_t looking,
     uint64_t room,
 ) noexcept nogil
+cpdef bint is_left_beside(
+    uint64_t left, uint64_t whole, uint64_t grown, uint64_t between, uint64_t decided
+) noexcept nogil
+cpdef uint64_t runway_beside(
+    uint64_t allowed, uint64_t live, uint64_t rate, uint64_t survival, uint64_t speed
+) noexcept nogil
 cpdef bint lives_on(uint64_t survival, uint64_t tenured) noexcept nogil
 cpdef uint64_t averaged(uint64_t before, uint64_t seen) noexcept nogil
 cpdef uint64_t next_rate(uint64_t rate, uint64_t looked_at, uint64_t took_ns) noexcept nogil
-cpdef uint64_t growth_allowed(uint64_t live, uint64_t born, uint64_t rate, uint64_t soft, uint64_t share) noexcept nogil
+cpdef uint64_t growth_allowed(
+    uint64_t live, uint64_t born, uint64_t rate, uint64_t soft, uint64_t share, bint helped
+) noexcept nogil
+cpdef uint64_t rests_next(uint64_t rested, uint64_t took_ns, uint64_t wall_ns) noexcept nogil
 cpdef uint64_t next_born(uint64_t born, uint64_t grown, uint64_t guest_ns) noexcept nogil

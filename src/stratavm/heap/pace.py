@@ -22,6 +22,9 @@ SHORT_SHARE = cython.declare(uint64_t, 150)
 """That they have while these go on for no longer than ``SHORT_US``."""
 MEANWHILE = cython.declare(uint64_t, 340)
 """Thousandths of what slices look at that may grow old meanwhile."""
+BESIDE_SHARE = cython.declare(uint64_t, 600)
+"""Thousandths of the time that a guest has while a thread makes marks beside it, about."""
+MOST_RESTS = cython.declare(uint64_t, 32)
 SHORT_US = cython.declare(uint64_t, 7_500)
 LONG_US = cython.declare(uint64_t, 15_000)
 NEAR_SHARE = cython.declare(uint64_t, 25)
@@ -160,6 +163,15 @@ def runway_within(allowed, live, rate, slice_ns, survival, speed, looking, guest
     return max(allowed // 8, min(grown, allowed * 2))
 
 
+def runway_beside(allowed, live, rate, survival, speed):
+    """``runway_within`` where a thread makes marks beside the guest: as many as grow old in the time that it takes
+    alone, ``BESIDE_SHARE`` thousandths of which the guest has, but no more than ``MEANWHILE`` of what lives, and no
+    less than an eighth of what is allowed."""
+    time_ns: uint64_t = min(live, MOST_GROWN) * 1000 // max(rate, 1)
+    grown: uint64_t = made_in(time_ns, speed) // 1000 * BESIDE_SHARE // 1000 * min(survival, 1000)
+    return max(min(grown, live // 1000 * MEANWHILE), allowed // 8)
+
+
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
@@ -211,6 +223,24 @@ def bytes_near(between, left, unseen, rate, slice_ns, survival, speed, looking, 
     return min(between, max(made // slices, dense_near(slice_ns, speed, looking)))
 
 
+def is_left_beside(left, whole, grown, between, decided):
+    """Whether the next slice is left to a thread that makes marks beside the guest, of ``whole`` bytes of which
+    ``left`` are still to be looked at: while what has grown old meanwhile, ``grown``, is no more than ``MEANWHILE`` of
+    what was looked at, and of a sixteenth of all that the thread is given to begin with. Near the limit, where
+    ``decided`` bytes are handed out between two slices instead of ``between``, the guest helps."""
+    looked_at: uint64_t = whole - min(left, whole)
+    return decided >= between and grown <= (looked_at + whole // 16) // 1000 * MEANWHILE
+
+
+def rests_next(rested, took_ns, wall_ns):
+    """How many full collections have no thread beside the guest, after one that had: where that had less than half of
+    a processor, so that the guest waited for what it had in its hands. It is tried again after twice as many as the
+    last time, ``rested``, but ``MOST_RESTS`` at most."""
+    if wall_ns < 1_000_000 or 2 * took_ns >= wall_ns:
+        return 0
+    return min(max(2 * rested, 1), MOST_RESTS)
+
+
 def lives_on(survival, tenured):
     """Whether what is new may grow old without a look at it: so much of it lives on, ``survival`` thousandths, that a
     look costs more than what it frees is worth. But one nursery of each few is looked at, to see whether it is still
@@ -241,17 +271,19 @@ def root_of(square: uint64_t) -> uint64_t:
     return root
 
 
-def growth_allowed(live, born, rate, soft, share):
+def growth_allowed(live, born, rate, soft, share, helped):
     """How many bytes may grow old between the ends of two full collections, of a heap in which ``live`` bytes are
     reachable, ``born`` grow old in a millisecond of the guest's time and ``rate`` are looked at in a microsecond: by
     the square-root rule, so that a heap that is dear to look at gets more room and a large one less of its size, but no
-    more than seven sixteenths of that. More only so that looking takes no more than ``share`` thousandths of the time;
+    more than seven sixteenths of that, or a quarter where a thread makes marks beside the guest, which costs it
+    nothing. More only so that looking takes no more than ``share`` thousandths of the time;
     the room ends at ``soft`` bytes in all, unless it would take more than that share then."""
     pace: uint64_t = born * 1024 // max(rate * 1000, 1)  # bytes born in the time that looking at a KiB takes
     dear: uint64_t = (live >> 10) * min(pace, MOST_DEAR // max(live >> 10, 1))
     fair: uint64_t = dear // max(share, 1) * (1000 - min(share, 1000))
     root: uint64_t = root_of(dear * FREE) if dear < ENDLESS // FREE else root_of(dear) * ROOT_OF_FREE
-    wanted: uint64_t = max(min(root, live // 16 * 7), fair, LEAST_GROWTH)
+    most: uint64_t = live // 16 * (4 if helped else 7)
+    wanted: uint64_t = max(min(root, most), fair, LEAST_GROWTH)
     return max(min(wanted, soft - min(soft, live)), fair, SMALLEST)
 
 

@@ -2,23 +2,6 @@
 from libc.stdint cimport uint64_t
 from stratavm.heap.state cimport HeapState
 
-cdef extern from "<signal.h>" nogil:
-    ctypedef struct sigset_t:
-        pass
-    int SIG_SETMASK
-    int sigfillset(sigset_t* signals)
-    int pthread_sigmask(int how, const sigset_t* signals, sigset_t* before)
-
-cdef extern from "<pthread.h>" nogil:
-    ctypedef unsigned long pthread_t
-    ctypedef struct pthread_attr_t:
-        pass
-    int PTHREAD_CREATE_DETACHED
-    int pthread_attr_init(pthread_attr_t* how)
-    int pthread_attr_setdetachstate(pthread_attr_t* how, int state)
-    int pthread_attr_destroy(pthread_attr_t* how)
-    int pthread_create(pthread_t* thread, const pthread_attr_t* how, void* (*does)(void*) noexcept nogil, void* given)
-
 cdef extern from * nogil:
     """
     #include <sys/mman.h>

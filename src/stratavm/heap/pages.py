@@ -25,6 +25,7 @@ from cython.cimports.posix.mman import (
 )
 from cython.cimports.posix.unistd import getpid
 from cython.cimports.stratavm.heap.state import BLOCK_SHIFT, PART_BLOCKS, SMALL_PARTS, add
+from cython.cimports.stratavm.heap.threads import begin_thread, give_way
 
 ON_LARGE_PAGES = cython.declare(cython.int, 14)  # MADV_HUGEPAGE
 TO_A_PLACE = cython.declare(cython.int, 3)  # MREMAP_MAYMOVE | MREMAP_FIXED
@@ -41,7 +42,10 @@ MOST_MAPS = cython.declare(uint64_t, 16_384)
 """That heaps have by large pages, of 65,530 that a process may have: each is one."""
 MANY = cython.declare(uint32_t, 1_000_000)  # times that a planted mapping is tried
 SPARE_MAPS = cython.declare(uint64_t, 128)
-"""That the process can still have when one is made: a move that finds none may have taken the place away before."""
+"""That the process can still have when one is made."""
+MOVE_MAPS = cython.declare(uint64_t, 8)
+"""And when one is moved: the kernel refuses a move that might not find one, and nobody can tell whether it has taken
+the place away before."""
 
 ready = cython.declare(uint64_t[4])  # addresses, or 0
 making = cython.declare(uint64_t, 0)  # the process whose thread makes some, or 0
@@ -61,8 +65,8 @@ def open_part(state):
     place: cython.p_char = state.base + (cython.cast(uint64_t, state.n_blocks) << BLOCK_SHIFT)
     page: uint64_t = 0
     can: cython.bint
-    if not state.small_pages and state.n_blocks >= SMALL_PARTS * PART_BLOCKS:
-        page = one_ready()
+    if not state.small_pages and state.n_blocks >= SMALL_PARTS * PART_BLOCKS and n_ready() != 0:
+        page = one_ready() if are_maps_left(MOVE_MAPS) else 0
     if page != 0 and move_to(page, place):
         state.large_pages += 1
         add(cython.address(moved), 1)
@@ -169,27 +173,15 @@ def plant(fault: uint64_t) -> None:
 @cython.nogil
 @cython.exceptval(check=False)
 def have_some_made() -> cython.void:
-    """Begin a thread that makes some, unless there is one. It gets no signals: these are for threads that know of
-    Python. One that a process was forked from does not count."""
-    all_of_them: sigset_t
-    before: sigset_t
-    how: pthread_attr_t
-    thread: pthread_t
+    """Begin a thread that makes some, unless there is one. That of a process that this was forked from does not
+    count."""
     process: uint64_t = getpid()
     if add(cython.address(wishes), 1) < seen_64(cython.address(later)) or seen_64(cython.address(moved)) >= MOST_MAPS:
         return
     if seen_64(cython.address(making)) == process or swap_64(cython.address(making), process) == process:
         return
-    if pthread_attr_init(cython.address(how)) != 0:
+    if not begin_thread(make_some, cython.NULL):
         swap_64(cython.address(making), 0)
-        return
-    sigfillset(cython.address(all_of_them))
-    pthread_attr_setdetachstate(cython.address(how), PTHREAD_CREATE_DETACHED)
-    pthread_sigmask(SIG_SETMASK, cython.address(all_of_them), cython.address(before))
-    if pthread_create(cython.address(thread), cython.address(how), make_some, cython.NULL) != 0:
-        swap_64(cython.address(making), 0)
-    pthread_sigmask(SIG_SETMASK, cython.address(before), cython.NULL)
-    pthread_attr_destroy(cython.address(how))
 
 
 @cython.cfunc
@@ -199,7 +191,8 @@ def make_some(given: cython.p_void) -> cython.p_void:
     """Make pages until as many are ready as should be, or the kernel has none, or few mappings for
     this process."""
     at: uint64_t
-    page: uint64_t = are_maps_left()
+    give_way()
+    page: uint64_t = are_maps_left(SPARE_MAPS)
     for at in range(MADE):
         if page != 0 and seen_64(cython.address(ready[at])) == 0:
             page = a_page()
@@ -242,15 +235,16 @@ def a_page() -> uint64_t:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def are_maps_left() -> cython.bint:
-    """Whether the process can have some more mappings: it is tried, with every other page of some that no one uses."""
-    size: uint64_t = 2 * SPARE_MAPS * SMALL_PAGE
+def are_maps_left(some: uint64_t) -> cython.bint:
+    """Whether the process can have so many more mappings: it is tried, with every other page of some that no one
+    uses."""
+    size: uint64_t = 2 * some * SMALL_PAGE
     at: uint64_t
     left: cython.bint = True
     begin: cython.p_void = mmap(cython.NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     if begin == MAP_FAILED:
         return False
-    for at in range(SPARE_MAPS):
+    for at in range(some):
         if left and mprotect(cython.cast(cython.p_char, begin) + 2 * at * SMALL_PAGE, SMALL_PAGE, PROT_READ) != 0:
             left = False
     munmap(begin, size)

@@ -2,6 +2,8 @@
 from libc.stdint cimport uint32_t, uint64_t
 from stratavm.heap.state cimport HeapState
 
+cdef uint64_t thread_ns() noexcept nogil
+cdef uint64_t wall_ns() noexcept nogil
 cdef bint stand(HeapState* state, uint32_t part, bint exact) noexcept nogil
 cdef void ask_clock(HeapState* state) noexcept nogil
 cdef void turn(HeapState* state, uint32_t part) noexcept nogil

@@ -33,6 +33,7 @@ from cython.cimports.stratavm.heap.state import (
     add,
     raise_to,
 )
+from cython.cimports.stratavm.heap.turns import let_on
 
 LEAST_NS = cython.declare(uint64_t, 20_000)
 """Shorter waits for room are none."""
@@ -51,6 +52,16 @@ def clock_ns(which: clockid_t) -> uint64_t:
     return cython.cast(uint64_t, now.tv_sec) * 1000000000 + now.tv_nsec
 
 
+def thread_ns():
+    """What this thread's clock says: its processor time."""
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID)
+
+
+def wall_ns():
+    """What the clock on the wall says."""
+    return clock_ns(CLOCK_MONOTONIC)
+
+
 def stand(state, part, exact):
     """The guest stands still from here on, for ``part``; false: it does already, and ``go`` is another's to say.
     ``exact``: by the thread's clock; so is each where there is a journal."""
@@ -61,10 +72,10 @@ def stand(state, part, exact):
     memset(pause, 0, cython.sizeof(Pause))
     pause.standing = 1
     pause.part = part
-    pause.began_ns = pause.turned_ns = clock_ns(CLOCK_MONOTONIC)
+    pause.began_ns = pause.turned_ns = wall_ns()
     if exact or state.journal != cython.NULL:
         pause.exact = 1
-        pause.began_cpu_ns = state.known_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+        pause.began_cpu_ns = state.known_cpu_ns = thread_ns()
     return True
 
 
@@ -74,21 +85,24 @@ def ask_clock(state):
     if not pause.exact:
         pause.exact = 1
         before: uint64_t = state.known_cpu_ns
-        pause.began_cpu_ns = state.known_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)
-        pause.before_ns = min(clock_ns(CLOCK_MONOTONIC) - pause.began_ns, state.known_cpu_ns - before)
+        pause.began_cpu_ns = state.known_cpu_ns = thread_ns()
+        pause.before_ns = min(wall_ns() - pause.began_ns, state.known_cpu_ns - before)
 
 
 def turn(state, part):
     """And now for another part."""
     pause: cython.pointer(Pause) = cython.address(state.pause)
-    now: uint64_t = clock_ns(CLOCK_MONOTONIC)
+    now: uint64_t = wall_ns()
     pause.parts_ns[pause.part] += now - pause.turned_ns
     pause.turned_ns, pause.part = now, part
 
 
 def go(state):
-    """The guest goes on. How long it stood: by the thread's clock, if it was asked."""
+    """The guest goes on, and a thread that makes marks may. How long it stood: by the thread's clock, if it was
+    asked."""
     pause: cython.pointer(Pause) = cython.address(state.pause)
+    if state.guest_has:
+        let_on(state)
     turn(state, pause.part)
     pause.standing = 0
     wall: uint64_t = pause.turned_ns - pause.began_ns
@@ -99,7 +113,7 @@ def go(state):
     elif wall < LEAST_NS:
         return wall
     else:  # what the thread has had since its clock was asked last cannot be less
-        now = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+        now = thread_ns()
         took = min(wall, now - state.known_cpu_ns)
         state.known_cpu_ns = now
     state.stood_ns += took
@@ -147,7 +161,7 @@ def tell_decision(state, kind, values):
 
 def spent_ns(state):
     """What the pause at hand has taken so far, after ``ask_clock``."""
-    state.known_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+    state.known_cpu_ns = thread_ns()
     return state.known_cpu_ns - state.pause.began_cpu_ns + state.pause.before_ns
 
 
@@ -175,7 +189,7 @@ def new_note(state: cython.pointer(HeapState), kind: uint64_t) -> cython.pointer
         return cython.cast(cython.pointer(uint64_t), cython.NULL)
     note = state.journal + state.n_journal % state.room_journal
     state.n_journal += 1
-    note.kind, note.at_ns = kind, clock_ns(CLOCK_MONOTONIC)
+    note.kind, note.at_ns = kind, wall_ns()
     memset(note.values, 0, cython.sizeof(note.values))
     return cython.cast(cython.pointer(uint64_t), note.values)
 
@@ -183,7 +197,7 @@ def new_note(state: cython.pointer(HeapState), kind: uint64_t) -> cython.pointer
 def out_of_time(state, budget_ns):
     """Whether the pause has taken so much of a processor: asked of the thread's clock only when the clock on the wall
     says so."""
-    passed: uint64_t = clock_ns(CLOCK_MONOTONIC) - state.pause.began_ns
+    passed: uint64_t = wall_ns() - state.pause.began_ns
     return passed >= budget_ns + state.pause.slack_ns and is_spent(state, budget_ns, passed)
 
 

@@ -94,7 +94,7 @@ def reserve_space(state, limit):
     most: uint64_t = min(max(limit >> BLOCK_SHIFT, 1), MOST_BLOCKS)
     room: uint64_t = (2 * most + PART_BLOCKS - 1) // PART_BLOCKS * PART_BLOCKS
     tables: uint64_t = room * (BLOCK_GRANULES + 4 + 4 + 8) + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)
-    tables += MOST_MET * 4
+    tables += MOST_MET * 4 + room * 3 + HEAD_STACK * 4 + HEAD_ARRAYS * cython.sizeof(ArrayPart)  # a thread's
     tables = (tables + 1024 + BLOCK - 1) & ~(BLOCK - 1)
     part: uint64_t = PART_BLOCKS * BLOCK
     size: uint64_t = tables + part + room * BLOCK
@@ -124,6 +124,12 @@ def reserve_space(state, limit):
     state.parts = cython.cast(
         cython.pointer(ArrayPart), carved(cython.address(at), HEAD_ARRAYS * cython.sizeof(ArrayPart))
     )
+    state.beside_waiting = cython.cast(cython.pointer(uint8_t), carved(cython.address(at), room))
+    state.beside_counts = cython.cast(cython.pointer(uint16_t), carved(cython.address(at), room * 2))
+    state.beside_stack = cython.cast(cython.pointer(uint32_t), carved(cython.address(at), HEAD_STACK * 4))
+    state.beside_parts = cython.cast(
+        cython.pointer(ArrayPart), carved(cython.address(at), HEAD_ARRAYS * cython.sizeof(ArrayPart))
+    )
     return True
 
 
@@ -133,7 +139,8 @@ def give_space(state):
         leave_pages(state)
         state.mapping = cython.NULL
     free(state.holes)
-    state.holes = cython.NULL
+    free(state.shadow)
+    state.holes, state.shadow = cython.NULL, cython.NULL
 
 
 @cython.cfunc
@@ -669,9 +676,10 @@ def spoil(state: cython.pointer(HeapState), block: uint32_t) -> cython.void:
 
 
 def clean(state, blocks):
-    """Side bytes of so many more blocks have no other number than the heap's, so that the others can be used again. A
-    block without small objects has nothing to clean, and counts as little: large ones may make more of them in a pause
-    than are to be cleaned in one."""
+    """Side bytes of so many more blocks have no other number than the heap's, so that the others can be used again;
+    those of a block that nobody uses have none: a reference that is seen half written may lead anywhere. A block
+    without small objects has little to clean, and counts as little: large ones may make more of them in a pause than
+    are to be cleaned in one."""
     at: uint32_t
     passed: uint32_t = 0
     epoch: uint64_t = state.epoch  # as far as C knows a side byte could be this
@@ -684,6 +692,11 @@ def clean(state, blocks):
                 words[at] &= ~((free_of(words[at], epoch, previous) >> 7) * 0xFF)
             blocks -= 1
         else:
+            if state.kinds[state.clean] == UNUSED and not state.zeroed[state.clean]:
+                memset(state.side + state.clean * BLOCK_GRANULES, 0, BLOCK_GRANULES)
+                passed += 3
             passed += 1
-            blocks -= passed % PASSED == 0
+            if passed >= PASSED:
+                passed -= PASSED
+                blocks -= 1
         state.clean += 1

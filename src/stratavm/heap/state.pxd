@@ -18,6 +18,9 @@ cdef extern from * nogil:
     }
     #define strata_let_lock_go(word) __atomic_store_n(word, 0, __ATOMIC_RELEASE)
     #define strata_add(word, count) __atomic_add_fetch(word, count, __ATOMIC_RELAXED)
+    #define strata_word_at(p) __atomic_load_n(p, __ATOMIC_RELAXED)
+    #define strata_keep_bits(p, bits) __atomic_fetch_and(p, (uint8_t)(bits), __ATOMIC_RELAXED)
+    #define strata_add_bits(p, bits) __atomic_fetch_or(p, (uint8_t)(bits), __ATOMIC_RELAXED)
     static inline void strata_raise_to(uint64_t *word, uint64_t least) {
         uint64_t now = __atomic_load_n(word, __ATOMIC_RELAXED);
         while (now < least && !__atomic_compare_exchange_n(word, &now, least, 1, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
@@ -25,6 +28,9 @@ cdef extern from * nogil:
     """
     uint64_t add "strata_add"(uint64_t* word, uint64_t count)
     void raise_to "strata_raise_to"(uint64_t* word, uint64_t least)
+    uint64_t word_at "strata_word_at"(const uint64_t* place)  # as others may be writing it: once, and all of it
+    void keep_bits "strata_keep_bits"(uint8_t* place, uint8_t bits)  # of a byte that others write too
+    void add_bits "strata_add_bits"(uint8_t* place, uint8_t bits)
     void* seen "strata_seen_ptr"(void* place)
     void show "strata_show_ptr"(void* place, void* value)
     void lock "strata_hold_lock"(uint32_t* word)  # without the GIL: whoever has it may want that
@@ -48,6 +54,7 @@ cdef enum:                           # bits of a side byte
     EPOCH = 7                        # 1 to 7; 0: no collection has seen it
     WAITING_NEW = 0x10               # as WAITING, of a look at new objects in the midst of a collection in slices
     WAITING = 0x20                   # reachable, and its fields are still to be looked at, by slices
+    REWRITTEN = 0x08                 # of ``waiting``: much was written into a large array since slices were there
     UNLOGGED = 0x40                  # old, and no reference was written here since the last collection
     START = 0x80                     # an object begins here
 
@@ -79,9 +86,12 @@ cdef enum:                           # kinds of notes
                                      # nanoseconds of a slice, whether there are slices
     NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two, survival,
                                      # speed, looking, thousandths that are the guest's, bytes unseen, room, bytes in
-                                     # all, runway in the beginning, what has grown old since
+                                     # all, runway in the beginning, what has grown old since, whether a thread makes
+                                     # marks beside the guest, and whether the next slice is left to it
     NOTE_KEPT = 4                    # bytes made, survival, nurseries in a row before, words noted
-    NOTES = 5
+    NOTE_BESIDE = 5                  # bytes that threads have looked at in a collection, nanoseconds of their processors
+                                     # and of the wall for it, collections without one before, and from here on
+    NOTES = 6
 
 cdef enum:
     VALUES = 16                      # of a note, and of an event of the ring at most
@@ -161,7 +171,7 @@ cdef struct HeapState:
     uint16_t* spare
     uint32_t* spans                  # blocks of a large object, at its head; how far that is, at others
     uint32_t* fresh                  # the hole of a block that was handed out last + 1
-    uint8_t* waiting                 # whether objects of a block are marked WAITING
+    uint8_t* waiting                 # whether objects of a block are marked WAITING; of a large one: REWRITTEN
     uint8_t* largest                 # granules of a small block's largest hole + 1, at most; 0: nobody knows
     uint32_t* stack                  # granules of objects
     ArrayPart* parts
@@ -199,6 +209,29 @@ cdef struct HeapState:
     uint8_t marking                  # a full collection goes on in slices
     uint8_t closing                  # a slice has found nothing left: the next look with roots may end the collection
     uint32_t put_off                 # so often it could not, as that had met too much
+    uint32_t beside                  # a thread that makes marks beside the guest (``beside``): 1, it does; 2, it ends
+    uint32_t beside_called           # it is to see what the guest wants
+    uint32_t beside_ends             # it is to give back what it has, and to end
+    uint32_t hungry                  # the guest has nothing to look at in a slice
+    uint32_t had                     # the stack and what else both use: 0, nobody has them; 1, somebody does; 2, and who
+                                     # wants them sleeps
+    uint32_t claimed                 # 1: by the guest, for its pause; 2, and the thread sleeps meanwhile
+    uint8_t guest_has                # the guest has them
+    uint8_t left_beside              # the next slice is left to the thread, which keeps up
+    HeapState* shadow                # the heap as the thread sees it, with a stack of its own; owned
+    uint32_t* beside_stack
+    ArrayPart* beside_parts
+    uint8_t* beside_waiting          # as ``waiting``
+    uint16_t* beside_counts          # as ``counts``, until the end of the collection
+    uint64_t beside_process          # where it is: one that was forked has none
+    uint64_t beside_most             # threads that the process may have for it; 0: none
+    uint64_t beside_least            # bytes that a full collection looks at for which it is worth one
+    uint64_t beside_sliced           # bytes that threads have looked at in the collection at hand
+    uint64_t beside_ns               # in so much of their processors' time
+    uint64_t beside_wall_ns          # and of the wall's
+    uint64_t beside_rests            # full collections that have none, as was decided last
+    uint64_t beside_resting          # of them those to come, and the one at hand
+    uint64_t beside_bytes            # that they have looked at in others
     uint8_t small_pages              # the heap is to have no large ones
     uint8_t has_asked                # it counts among those for which large ones are made
     uint32_t large_pages             # that it has
@@ -305,6 +338,10 @@ cdef inline uint64_t size_of(const TypeInfo* info, const uint32_t* header) noexc
 
 cdef inline TypeInfo* info_of(HeapState* state, const uint32_t* header) noexcept nogil:
     return state.types[header[0] & TYPE_MASK]
+
+# Bytes of objects that slices and threads have looked at in the full collection at hand.
+cdef inline uint64_t sliced_of(const HeapState* state) noexcept nogil:
+    return state.sliced + state.beside_sliced
 
 # The types of the table as it is now.
 cdef inline void look_up_types(HeapState* state) noexcept nogil:

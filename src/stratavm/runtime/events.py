@@ -157,7 +157,9 @@ class SlicesSpaced(Event):
     are ``left`` of ``whole`` bytes to look at, as far as is known, and ``unseen`` at most, ``rate`` of them in a
     microsecond; ``grown`` of ``allowed`` bytes have grown old, ``runway`` may meanwhile, and ``room`` are left below
     the limit; ``survival``, ``speed`` and ``looking`` are as in ``GrowthAllowed``. Guests have ``guests`` thousandths
-    of the time at least (``share_beside`` of ``heap.pace``; ``between`` is ``bytes_near`` of ``bytes_between``)."""
+    of the time at least (``share_beside`` of ``heap.pace``; ``between`` is ``bytes_near`` of ``bytes_between``). With
+    ``helped`` a thread makes marks beside the guest, and with ``left_beside`` the next slice is its
+    (``is_left_beside``)."""
 
     left: int
     rate: int
@@ -173,6 +175,8 @@ class SlicesSpaced(Event):
     whole: int
     allowed: int
     grown: int
+    helped: int
+    left_beside: int
 
 
 @event
@@ -185,6 +189,19 @@ class NurseryKept(Event):
     survival: int
     tenured: int
     noted: int
+
+
+@event
+class MarkerTimed(Event):
+    """Threads beside the guest have looked at ``looked_at`` bytes in the full collection that ends, in ``took_ns`` of a
+    processor and ``wall_ns`` on the wall; ``rested`` collections had none the last time that it was decided, and
+    ``rests`` have none from here on (``rests_next`` of ``heap.pace``)."""
+
+    looked_at: int
+    took_ns: int
+    wall_ns: int
+    rested: int
+    rests: int
 
 
 @event

@@ -171,6 +171,9 @@ class GcConfig:
         constants: constants in the place of what is worked out while guests run.
         large_pages: have the parts of a heap beyond 8 MiB on pages of 2 MiB, where a thread beside the guests has some
             ready. It makes up to four ahead for all heaps of a process.
+        concurrent: have full collections that go on in slices, and look at 2 MiB or more, marked by a thread beside the
+            guest where the process may run on more than one processor; a process has one thread for it less than it
+            has processors. Slices do what it does not keep up with.
         journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``, at
             128 bytes each, beside the store's limits.
     """
@@ -184,6 +187,7 @@ class GcConfig:
     constants: GcConstants | None = None
     journal_entries: int = 0
     large_pages: bool = True
+    concurrent: bool = True
 
     def __post_init__(self) -> None:
         numbers = {
@@ -196,6 +200,7 @@ class GcConfig:
             object.__setattr__(self, name, value)
         truth("GcConfig: generations", self.generations)
         truth("GcConfig: large_pages", self.large_pages)
+        truth("GcConfig: concurrent", self.concurrent)
         if self.constants is not None and not isinstance(self.constants, GcConstants):
             raise TypeError(f"GcConfig: constants must be GcConstants or None, got {self.constants!r:.60}")
         if self.constants is not None and not self.generations:

@@ -15,12 +15,14 @@ from cython.cimports.libc.stdint import uint32_t, uint64_t
 from cython.cimports.libc.stdlib import free, realloc
 from cython.cimports.libc.string import memcpy, memmove
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_FIBER, Activation, ExecContext
+from cython.cimports.stratavm.heap.beside import end_beside
 from cython.cimports.stratavm.heap.collect import collect_garbage
 from cython.cimports.stratavm.heap.heap import Heap, allocation_is_due, heap_new, range_noted
 from cython.cimports.stratavm.heap.mark import is_new, is_object, mark_range, note_admitted, scan_words
 from cython.cimports.stratavm.heap.pauses import turn
 from cython.cimports.stratavm.heap.space import give_back
 from cython.cimports.stratavm.heap.state import AT_NEW, AT_ROOTS, BLOCK_SHIFT, LARGE, TYPE_MASK, HeapState, HeapWindow
+from cython.cimports.stratavm.heap.turns import hold, let_on
 from cython.cimports.stratavm.runtime.native import stack_pointer
 from cython.cimports.stratavm.runtime.python import PyGC_Disable, PyGC_Enable
 from cython.cimports.stratavm.runtime.resultcells import ResultCells, next_cells
@@ -229,15 +231,20 @@ class Objects:
         room: uint32_t = 2 * self.room_having + 64
         grown: cython.p_void
         at: uint32_t
+        held: cython.bint
         if self.n_having == self.room_having:
             grown = realloc(self.vacant, room * cython.cast(uint64_t, 4))
             if grown != cython.NULL:
                 self.vacant = cython.cast(cython.pointer(uint32_t), grown)
+                held = hold(self.heap.state)  # a thread that makes marks reads these
                 grown = realloc(self.having, room * cython.cast(uint64_t, 8))
+                if grown != cython.NULL:
+                    self.having, self.room_having = cython.cast(cython.pointer(uint64_t), grown), room
+                    self.heap.state.later = self.having
+                if held:
+                    let_on(self.heap.state)
             if grown == cython.NULL:
                 raise MemoryError("no memory for what Python has of an object")
-            self.having, self.room_having = cython.cast(cython.pointer(uint64_t), grown), room
-            self.heap.state.later = self.having
         room = 2 * self.room_recent + 64
         if self.n_recent == self.room_recent > self.n_having:  # places may be there several times
             for at in range(self.n_having):
@@ -425,6 +432,7 @@ class Objects:
     def mark_handles(self, marks):
         """Mark the handles that reachable objects hold, and no others: all of them are looked for."""
         state: cython.pointer(HeapState) = self.heap.state
+        end_beside(state)  # a thread that makes marks makes none of handles
         state.handle_marks, state.n_handle_marks = marks.bytes, marks.n + 1
         self.collect()
         state.handle_marks, state.n_handle_marks = cython.NULL, 0

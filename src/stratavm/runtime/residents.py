@@ -1,6 +1,8 @@
 """What lives in a store, and how much may: instances, functions, handles of Python objects, bytes, fuel."""
 
 # strata: hot
+import os
+
 import cython
 from cython.cimports.libc.stdint import uint64_t
 from cython.cimports.stratavm.contract._gen_layout import ATTENTION_CROWDED, ATTENTION_THROWN, FuncRec
@@ -19,6 +21,7 @@ from cython.cimports.stratavm.runtime.quota import FuelPot, new_quota
 from cython.cimports.stratavm.runtime.template import NO_FUEL
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
+from stratavm.base import switches
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import importing
 from stratavm.base.numbers import seconds as whole_seconds
@@ -53,6 +56,7 @@ LARGEST = 1 << 63
 MANY_SHOWN = cython.declare(cython.Py_ssize_t, 1024)  # objects whose raw references a host has seen
 BLOCK = cython.declare(uint64_t, 1 << 15)  # of a heap
 MOST_HEAP_BYTES = 8 << 30
+LEAST_BESIDE = 2 << 20  # bytes that a full collection looks at for which a thread beside the guest is worth it
 FULL_SHARE = 720  # thousandths of the time that full collections may take: as in heap/heap.py
 OF_REFERENCE = cython.declare(cython.char, 10)  # the cell width of references that are no functions
 LEAST_NS = cython.declare(uint64_t, 20_000)  # for which a collection goes on, if a host asks it to
@@ -528,6 +532,8 @@ class Residence(Occupied):
         if gc.generations:
             heap.by_generations(gc.pause_us * 1000)
             heap.grow_within(min(limit, gc.soft_bytes or limit), FULL_SHARE)
+            if gc.concurrent:
+                heap.mark_beside(len(os.sched_getaffinity(0)) - 1, 0 if switches.CHECK.value() >= 2 else LEAST_BESIDE)
         if gc.constants is not None:
             factor: object = max(int(gc.constants.factor * 1000), 1)
             heap.fix(gc.constants.nursery_bytes, gc.constants.slice_us * 1000, factor)

@@ -11,6 +11,7 @@ from cython.cimports.stratavm.runtime.kinds import (
     KIND_HANDLES_COLLECTED,
     KIND_INSTANCE_POISONED,
     KIND_INTERRUPT_REQUESTED,
+    KIND_MARKER_TIMED,
     KIND_MEMORY_CREATED,
     KIND_MEMORY_GROWN,
     KIND_MEMORY_REFUSED,
@@ -116,4 +117,5 @@ class StoreTemplate:
         self.kinds[KIND_GROWTH_ALLOWED] = self.bus.kind(events.GrowthAllowed)
         self.kinds[KIND_SLICES_SPACED] = self.bus.kind(events.SlicesSpaced)
         self.kinds[KIND_NURSERY_KEPT] = self.bus.kind(events.NurseryKept)
+        self.kinds[KIND_MARKER_TIMED] = self.bus.kind(events.MarkerTimed)
         return None

@@ -89,7 +89,7 @@ def limit_resources(wall: Wall) -> list[str]:
         (resource.RLIMIT_NPROC, _tasks_of_user() + SPARE_TASKS, "processes and threads"),
     ]
     if wall.timeout is not None:
-        at_once = min(max(wall.threads, 1), os.cpu_count() or 1)
+        at_once = min(max(wall.threads, 1) + 1, os.cpu_count() or 1)  # one may make marks beside a guest
         limits.append((resource.RLIMIT_CPU, int(wall.timeout) * at_once + CPU_SLACK_SECONDS, "processor time"))
     problems = []
     for which, wanted, name in limits:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -343,7 +344,7 @@ def test_the_wall_refuses_what_a_guest_never_needs():
     problems, *attempts, limits = done.stdout.splitlines()
     assert problems == "[]", done.stderr
     assert attempts == ["refused"] * 3
-    assert limits == f"0 {3 + isolate.CPU_SLACK_SECONDS}"
+    assert limits == f"0 {3 * min(2, os.cpu_count() or 1) + isolate.CPU_SLACK_SECONDS}"  # a thread may make marks
 
 
 @pytest.mark.parametrize("tier", ["jit0", "jit1", "oracle"])

@@ -12,7 +12,12 @@ from stratavm.heap.types import Descriptors
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
 
-PAUSES, YOUNG, SLICES = HOW = ("all in one pause", "by generations", "by generations and in slices")
+PAUSES, YOUNG, SLICES, BESIDE = HOW = (
+    "all in one pause",
+    "by generations",
+    "by generations and in slices",
+    "and by a thread beside the guest",
+)
 ANY = T.ref(T.ANY)
 STRUCTS = {
     T.STRUCT_ID | 1: (T.I64,),
@@ -64,7 +69,9 @@ class Guest:
         self.heap = Heap(described(), limit, least)
         self.guest = Exerciser(self.heap, roots, roots)
         if how != PAUSES:
-            self.heap.by_generations(1_000_000, slices=how == SLICES)
+            self.heap.by_generations(1_000_000, slices=how in (SLICES, BESIDE))
+        if how == BESIDE:
+            self.heap.mark_beside(1, 0)
         self.roots, self.words = [0] * roots, [0] * roots
         self.held: list[int] = []
         self.known: dict[int, Known] = {}

@@ -265,7 +265,8 @@ def test_limits_are_those_of_a_pool():
     behind = Behind(life_seconds=50, address_bytes=1 << 42, descriptors=2000, memory_bytes=64 << 20)
     with Workers(f"{HERE}:hostile", {"secret": "/"}, behind=behind, spare=0) as pool:
         worker = pool.take("me")
-        assert eval(worker.call(b"limits")) == [55, 1 << 42, 2000]
+        at_once = min(2, os.cpu_count() or 1)  # a thread may make marks beside a guest
+        assert eval(worker.call(b"limits")) == [50 * at_once + 5, 1 << 42, 2000]
         with pytest.raises(WorkerFailed, match="MemoryError"):
             worker.call(b"memory %d" % (2 << 30))
         pool.give_back("me", worker)
