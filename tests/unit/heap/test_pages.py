@@ -247,3 +247,40 @@ def test_few_mappings_are_left_to_others() -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", FEW_MAPS], capture_output=True, text=True, env=env, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+NO_MAPS: Final = """
+import mmap
+from tests.unit.heap.test_pages import MIB, grown, is_there
+
+with open("/proc/sys/vm/max_map_count") as count:
+    most = int(count.read())
+if most > 70_000:
+    print("a machine with very many mappings")
+    raise SystemExit
+lister = grown(9 * MIB)
+assert is_there(2)
+taken = []
+try:
+    while True:
+        taken.append(mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, [1, 3][len(taken) % 2]))
+except OSError:
+    pass
+for one in taken[:3]:
+    one.close()
+while lister.length * 32 < 15 * MIB and lister.push():
+    pass
+for one in taken:
+    one.close()
+while lister.length * 32 < 30 * MIB:
+    assert lister.push(), lister.length
+lister.check()
+"""
+
+
+@needs_pages
+def test_no_page_is_moved_where_few_mappings_are_left() -> None:
+    """The kernel would refuse it, and the heap could not tell whether its place is another's since."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", NO_MAPS], capture_output=True, text=True, env=env, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
