@@ -233,10 +233,10 @@ def is_left_beside(left, whole, grown, between, decided):
 
 
 def rests_next(rested, took_ns, wall_ns):
-    """How many full collections have no thread beside the guest, after one that had: where that had less than half of
-    a processor, so that the guest waited for what it had in its hands. It is tried again after twice as many as the
-    last time, ``rested``, but ``MOST_RESTS`` at most."""
-    if wall_ns < 1_000_000 or 2 * took_ns >= wall_ns:
+    """How many full collections have no thread beside the guest, after one that had: where that had less than three
+    quarters of a processor, so that the guest waited for what it had in its hands. It is tried again after twice as
+    many as the last time, ``rested``, but ``MOST_RESTS`` at most."""
+    if wall_ns < 1_000_000 or took_ns >= wall_ns // 4 * 3:
         return 0
     return min(max(2 * rested, 1), MOST_RESTS)
 

@@ -240,9 +240,9 @@ def test_a_slice_is_left_to_a_thread_that_keeps_up() -> None:
 
 def test_a_thread_that_has_no_processor_rests() -> None:
     """For more and more collections; a little time says nothing."""
-    assert rests_next(0, 5_000_000, 9_000_000) == 0
-    assert [rests_next(rested, 4_000_000, 9_000_000) for rested in (0, 1, 2, 4, 16, 32)] == [1, 2, 4, 8, 32, 32]
-    assert rests_next(8, 6_000_000, 9_000_000) == rests_next(8, 0, 999_999) == 0
+    assert rests_next(0, 7_000_000, 9_000_000) == 0
+    assert [rests_next(rested, 6_000_000, 9_000_000) for rested in (0, 1, 2, 4, 16, 32)] == [1, 2, 4, 8, 32, 32]
+    assert rests_next(8, 8_000_000, 9_000_000) == rests_next(8, 0, 999_999) == 0
 
 
 def test_who_has_a_thread_begins_earlier_and_has_less_room() -> None:
