@@ -12,11 +12,16 @@ from stratavm.cli import output
 from stratavm.heap.report import NOTICED_NS, is_told, log_lines, plot_page
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stratavm.cli.program import Options
     from stratavm.engine.store import Store
+    from stratavm.heap.metrics import GcMetrics
 
 JOURNAL: Final = 1 << 16
 """Pauses and decisions of a heap that are remembered, the last of them."""
+NOTE_BESIDE: Final = 5
+"""The kind of the note of a full collection in which a thread has helped (``report.DECISIONS``)."""
 
 
 def tell_of_heap(options: Options, store: Store, name: str) -> int:
@@ -47,7 +52,7 @@ def _files(options: Options, store: Store, name: str, notes: list[tuple[int, ...
 
 
 def _log(notes: list[tuple[int, ...]], store: Store) -> None:
-    """A line for each note that a guest may have noticed, how many others there are, and a sum."""
+    """A line for each note that a guest may have noticed, how many others there are, and sums."""
     if sys.stderr is None:
         return
     told = [note for note in notes if is_told(note)]
@@ -62,11 +67,28 @@ def _log(notes: list[tuple[int, ...]], store: Store) -> None:
     if short := len(notes) - len(told):
         less = f"of less than {NOTICED_NS // 1000} us that collected nothing"
         print(f"gc: not shown: {counted(short, 'allocation')} {less}", file=sys.stderr)
-    print(
-        f"gc: {counted(found.collections, 'collection')}, {found.minors} of new objects only, {found.cycles} in "
-        f"{counted(found.slices, 'slice')}; {found.stood_ns / 1e6:.3f} ms in all, the longest pause "
-        f"{found.longest_ns / 1e6:.3f} ms; {amount(found.live_bytes)} live, {amount(found.used_bytes)} in use",
-        file=sys.stderr,
+    for line in _sums(notes, found):
+        print("gc:", line, file=sys.stderr)
+
+
+def _sums(notes: list[tuple[int, ...]], found: GcMetrics) -> Iterator[str]:
+    """What the collections were, who looked at all objects in those that went on while the guest ran, and how long it
+    stood still."""
+    whole = found.collections - found.minors - found.cycles
+    yield (
+        f"{counted(found.collections, 'collection')}: {found.minors} of new objects only, {found.cycles} of all while "
+        f"the guest ran on, {whole} of all in one pause"
+    )
+    if found.cycles or found.slices:
+        helped = sum(kind == NOTE_BESIDE for kind, *_ in notes)
+        at_least = "at least " if len(notes) == JOURNAL else ""
+        yield (
+            f"those while the guest ran on: {counted(found.slices, 'slice')} on its own thread; in {at_least}{helped} "
+            f"of {found.cycles} a thread beside it helped, which looked at {amount(found.concurrent_bytes)}"
+        )
+    yield (
+        f"the guest stood still for {found.stood_ns / 1e6:.3f} ms in all, in the longest pause for "
+        f"{found.longest_ns / 1e6:.3f} ms; {amount(found.live_bytes)} live, {amount(found.used_bytes)} in use"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from stratavm.cli import heap as cli_heap
 from stratavm.cli import unwinding
 from stratavm.cli.unwinding import Asked, Unwinding
 from stratavm.engine import heapdump
+from stratavm.heap.metrics import GcMetrics
 
 CHURN = """(module
   (type $node (struct (field $next (mut (ref null $node))) (field i64)))
@@ -66,7 +68,13 @@ def test_the_log_says_when_what_and_how_long(strata, write):
         assert re.match(
             r"gc: +\d+\.\d{6} pause +\d+\.\d{3} ms of a processor; .*; \d+\.\d{3} ms on the wall, most", line
         )
-    last = r"gc: \d+ collections?, \d+ of new objects only, .* the longest pause \d+\.\d{3} ms; .* live, .* in use"
+    kinds = re.fullmatch(
+        r"gc: (\d+) collections?: (\d+) of new objects only, (\d+) of all while the guest ran on, (\d+) of all in one "
+        r"pause",
+        next(line for line in lines if "of new objects only" in line),
+    )
+    assert kinds and int(kinds[1]) == sum(int(kinds[at]) for at in (2, 3, 4)) > 0
+    last = r"gc: the guest stood still for [\d.]+ ms in all, in the longest pause for [\d.]+ ms; .* live, .* in use"
     assert re.fullmatch(last, lines[-1])
     left_out = [line for line in lines if "not shown" in line]  # none where each took longer
     for line in left_out:
@@ -77,14 +85,37 @@ def test_the_log_says_when_what_and_how_long(strata, write):
 def test_what_is_left_out_of_a_log_is_counted(capsys):
     """Two allocations that took a moment and collected nothing; a pause that did is a line."""
     moment, pause = (0, 1000, 300, 300, *(0,) * 10), (0, 2000, 300, 300, 0, 0, 0, 7, *(0,) * 6)
-    names = ("collections", "minors", "cycles", "slices", "stood_ns", "longest_ns", "live_bytes", "used_bytes")
-    cli_heap._log(
-        [moment, pause, moment], SimpleNamespace(gc_metrics=lambda: SimpleNamespace(**dict.fromkeys(names, 0)))
-    )
-    lines = capsys.readouterr().err.splitlines()
+    lines = logged(capsys, [moment, pause, moment])
     assert lines[0].split()[2] == "pause"
-    assert lines[1:2] == ["gc: not shown: 2 allocations of less than 20 us that collected nothing"]
-    assert len(lines) == 3
+    assert lines[1:] == [
+        "gc: not shown: 2 allocations of less than 20 us that collected nothing",
+        "gc: 0 collections: 0 of new objects only, 0 of all while the guest ran on, 0 of all in one pause",
+        "gc: the guest stood still for 0.000 ms in all, in the longest pause for 0.000 ms; 0 bytes live, 0 bytes in "
+        "use",
+    ]
+
+
+def test_a_log_says_which_collections_a_thread_has_helped(capsys):
+    """There may be fewer slices than collections. Of those before the last notes nobody knows."""
+    beside = (5, 1000, 1 << 20, 900, 1000, 0, 0, *(0,) * 8)
+    figures = {"collections": 2358, "minors": 2295, "cycles": 62, "slices": 24, "concurrent_bytes": 5 << 20}
+    lines = logged(capsys, [beside] * 60, **figures)
+    assert lines[-3:-1] == [
+        "gc: 2358 collections: 2295 of new objects only, 62 of all while the guest ran on, 1 of all in one pause",
+        "gc: those while the guest ran on: 24 slices on its own thread; in 60 of 62 a thread beside it helped, which "
+        "looked at 5 MiB",
+    ]
+    lines = logged(capsys, [beside] * 60 + [(2, 0, *(0,) * 12)] * (cli_heap.JOURNAL - 60), **figures)
+    assert "; in at least 60 of 62 a thread" in lines[-2]
+    marking = logged(capsys, [], slices=1)  # the first is not at its end
+    assert "while the guest ran on: 1 slice on its own thread; in 0 of 0 a thread" in marking[-2]
+
+
+def logged(capsys, notes, **figures):
+    """The log of these notes, and of figures that are 0 where nothing else is said."""
+    zeros = GcMetrics(0, 0, 0, 0, 0, 0, False, {}, 0, 0)
+    cli_heap._log(notes, SimpleNamespace(gc_metrics=lambda: dataclasses.replace(zeros, **figures)))
+    return capsys.readouterr().err.splitlines()
 
 
 def test_a_guest_without_objects_has_no_log(strata, tmp_path):
@@ -354,7 +385,7 @@ def test_a_program_that_a_signal_ends_has_its_log(tmp_path, number):
         out, err = strata.communicate(timeout=60)
     assert (strata.returncode, out) == (130 if number == signal.SIGINT else -number, "")
     assert re.search(r"^gc: .* pause ", err, re.MULTILINE)
-    assert re.search(r"^gc: \d+ collections?, .* in use$", err, re.MULTILINE)
+    assert re.search(r"^gc: \d+ collections?: .*\n(gc: those .*\n)?gc: the guest .* in use$", err, re.MULTILINE)
     assert err.endswith("strata: interrupted\n") == (number == signal.SIGINT)
     assert plot.read_text().count("<svg") == 2
     assert "struct $node" in dump.read_text()
