@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Final
 
+from tests.apart import assert_silent
 from tests.unit.heap.test_pages import needs_pages
 
 LOST: Final = """
@@ -51,6 +49,4 @@ for _ in range(2):
 @needs_pages
 def test_what_a_heap_had_before_it_ended_can_be_used_again() -> None:
     """All of it: it is no half of a reservation any more, as a heap has at most of others."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, env=env, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert_silent(LOST)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -19,6 +16,7 @@ from stratavm.heap.layout import layout_of
 from stratavm.heap.pace import growth_allowed, is_left_beside, rests_next, runway_beside
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
+from tests.apart import assert_silent
 from tests.unit.heap.model import ANY, described
 
 LEAF, LINK, WIDE = (T.STRUCT_ID | n for n in (1, 2, 3))
@@ -213,9 +211,7 @@ for at in range(20):
 
 def test_a_process_that_was_forked_has_no_thread_and_all_objects() -> None:
     """What the thread of the other had in its hands is found anew."""
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "STRATA_POISON": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, env=env, timeout=120)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert_silent(FORKED, STRATA_POISON="1", PYTHONWARNINGS="ignore")
 
 
 def test_who_wants_no_thread_has_none() -> None:
