@@ -61,15 +61,21 @@ MOONBIT: Final = (
     'imports {"spectest": {"print_char": units.append}}, and what was printed is '
     'b"".join(unit.to_bytes(2, "little") for unit in units).decode("utf-16-le")'
 )
+NO_JS_STRINGS: Final = (
+    "there is no JavaScript here: build without them "
+    '(MoonBit: "use-js-builtin-string": false, Kotlin: the target wasmWasi)'
+)
 JS_STRINGS: Final = (
-    "the guest works on strings of JavaScript (js-string builtins), there is no JavaScript here: build without them "
-    '(MoonBit: "use-js-builtin-string": false, Kotlin: the target wasmWasi), or define those that it uses, since an '
-    'externref may be a str: {"wasm:js-string": {"length": lambda text: len(text.encode("utf-16-le")) // 2}}'
+    f"the guest works on strings of JavaScript (js-string builtins), {NO_JS_STRINGS}, or define those that it uses, "
+    'since an externref may be a str: {"wasm:js-string": {"length": lambda text: len(text.encode("utf-16-le")) // 2}}'
 )
 
 SHORT: Final = 60
 """Characters of a value that is shown as it is written."""
-JS_CONSTANT: Final = GlobalType(ref(EXTERN, nullable=False))
+JS_CONSTANT: Final = (GlobalType(ref(EXTERN)), GlobalType(ref(EXTERN, nullable=False)))
+"""Types that a string constant may have."""
+JS_CONSTANT_MODULES: Final = ("'", "_", "S")
+"""What compilers call the module of string constants where they are told no other name: Kotlin, MoonBit and Dart."""
 JS_CONSTANTS: Final = "a string constant of JavaScript is such a global, whose value is the text that it is named by"
 
 BY_MODULE: Final[dict[str, str]] = {
@@ -152,11 +158,12 @@ def link_error(problems: list[Problem], imports: int, defined: Collection[tuple[
 def _hints(problems: list[Problem], defined: Collection[tuple[str, str]]) -> Iterator[str]:
     """What to do, each piece of advice once."""
     modules = {module for module, _ in defined}
+    on_strings = any(name.startswith("wasm:js-") for name in (*modules, *(p.wanted.module for p in problems)))
     said = set[str]()
     for problem in [p for p in problems if p.unknown or p.alien][:LISTED]:
         wanted, index = problem.wanted, problem.index
         made = _definitions(wanted, index, problem.given)
-        advice = made if problem.alien else _hints_for(wanted, index, defined, modules)
+        advice = made if problem.alien else _hints_for(wanted, index, defined, modules, on_strings)
         for line in advice:
             key = line.partition(":")[0] + wanted.kind if line.startswith(DEFINE) else line
             if key not in said:  # one example of a definition for each kind
@@ -164,8 +171,10 @@ def _hints(problems: list[Problem], defined: Collection[tuple[str, str]]) -> Ite
                 yield line
 
 
-def _hints_for(wanted: Import, index: int, defined: Collection[tuple[str, str]], modules: set[str]) -> Iterator[str]:
-    """What to do about one import that is not defined."""
+def _hints_for(
+    wanted: Import, index: int, defined: Collection[tuple[str, str]], modules: set[str], on_strings: bool
+) -> Iterator[str]:
+    """What to do about one import that is not defined; ``on_strings``: the module has builtins for JavaScript's."""
     if wanted.module in modules:
         near = did_you_mean(wanted.name, (name for module, name in defined if module == wanted.module))
         if near:
@@ -178,7 +187,7 @@ def _hints_for(wanted: Import, index: int, defined: Collection[tuple[str, str]],
     if elsewhere:
         yield f"{printable(wanted.name)} is defined, but in module {printable(elsewhere[0])}"
         return
-    origin = _origin(wanted)
+    origin = _origin(wanted) or _constants(wanted, on_strings)
     if origin:
         yield origin
     else:
@@ -188,7 +197,7 @@ def _hints_for(wanted: Import, index: int, defined: Collection[tuple[str, str]],
 def _definitions(wanted: Import, index: int, given: object = None) -> Iterator[str]:
     """How to define something of the kind, and what that is for. ``given``: what somebody meant to be its value."""
     yield _definition(wanted, index, given)
-    if isinstance(wanted.type, GlobalType) and wanted.type == JS_CONSTANT:
+    if wanted.type == JS_CONSTANT[1]:
         yield JS_CONSTANTS
 
 
@@ -207,6 +216,18 @@ def _origin(wanted: Import) -> str:
             return ASSEMBLYSCRIPT
         return next((hint for beginning, hint in IN_ENV if wanted.name.startswith(beginning)), "")
     return ""
+
+
+def _constants(wanted: Import, on_strings: bool) -> str:
+    """What to do about string constants of JavaScript, all that the module has; none if this looks like no such one."""
+    named = repr(wanted.module)
+    if wanted.type not in JS_CONSTANT or len(named) > SHORT or not (on_strings or wanted.module in JS_CONSTANT_MODULES):
+        return ""
+    return (
+        f"the globals of module {named} look like string constants of JavaScript, {NO_JS_STRINGS}, or define each with "
+        f"its name as its value: {{{named}: {{i.name: stratavm.Global.new(store, i.type.value, i.name) "
+        f"for i in module.imports if i.module == {named}}}}}"
+    )
 
 
 def _definition(wanted: Import, index: int, given: object) -> str:

@@ -207,6 +207,7 @@ def test_a_linker_that_failed_can_be_completed():
     assert linker.instantiate(store, module).exports.f() is None
 
 
+BUILTIN = '(import "wasm:js-string" "length" (func (param externref) (result i32)))'
 JS_STRINGS = """(module
   (type $chars (array (mut i16)))
   (import "wasm:js-string" "length" (func $length (param externref) (result i32)))
@@ -225,9 +226,38 @@ def test_strings_of_javascript_are_refused_by_name():
     error = refused(JS_STRINGS)
     assert "length: func (externref) -> i32 is not defined" in str(error)
     assert "js-string builtins" in error.hint and "use-js-builtin-string" in error.hint
-    assert "module.imports[3].type.value, 'text'" in error.hint
-    assert "string constant of JavaScript" in error.hint
     assert error.hint.count("js-string builtins") == 1
+    assert error.hint.count("the globals of module '_' look like string constants of JavaScript") == 1
+
+
+@pytest.mark.parametrize(
+    ("module", "builtin", "type"),
+    [("'", "", "externref"), ("_", "", "(ref extern)"), ("S", "", "externref"), ("texts", BUILTIN, "externref")],
+)
+def test_string_constants_are_said_to_be_none_and_what_the_hint_says_defines_all(module, builtin, type):
+    """By the name of their module, or since the guest has builtins for such strings: an example was a null."""
+    text = f"""(module {builtin}
+      (import "{module}" "hello" (global $a {type})) (export "a" (global $a))
+      (import "{module}" "there" (global $b {type})) (export "b" (global $b)))"""
+    error = refused(text)
+    assert error.hint.count("look like string constants of JavaScript, there is no JavaScript here: build without") == 1
+    assert 'Global.new(store, "externref", None)' not in error.hint
+    engine = Engine()
+    made, store = Module(text, engine), Store(engine)
+    said = re.search(r"as its value: (\{.*\})$", error.hint, re.MULTILINE)
+    assert said
+    imports = eval(said[1], {"module": made, "store": store, "stratavm": stratavm})
+    exports = load(text, imports | {"wasm:js-string": {"length": len}}, store=store).exports
+    assert (exports.a.value, exports.b.value) == ("hello", "there")
+
+
+@pytest.mark.parametrize(
+    ("module", "type"), [("env", "externref"), ("_", "(mut externref)"), ("_", "i32"), ("_", "anyref")]
+)
+def test_other_globals_are_no_string_constants(module, type):
+    """Each is a global as others are."""
+    error = refused(f'(module (import "{module}" "g" (global {type})))')
+    assert "JavaScript" not in error.hint and "Global.new" in error.hint
 
 
 @pytest.mark.parametrize("tier", ["oracle", "jit0", "jit1", "auto"])
