@@ -22,6 +22,13 @@ ASKED: Final = "docs/how-to/memory.md#pages-of-one-byte"
 """Where it is said how to have a proposal that is there on request only."""
 WITNESSES: Final = "docs/how-to/build.md#witnesses-from-outside"
 """Which programs of such languages are run."""
+COLLECTOR: Final = (
+    "a thread beside the guest marks full collections of 2 MiB or more, and what a heap takes beyond 8 MiB lies on "
+    "large pages, as far as the machine has processors and such pages for that"
+)
+"""How guests' objects are collected."""
+COLLECTING: Final = "docs/how-to/collect.md"
+"""Where that is said, and how to do without."""
 PAGE: Final = """# What is supported
 
 Written by `make gen` from the registry of proposals, the strict lists of expected failures (`tests/expected_failures`)
@@ -36,6 +43,11 @@ where [`Config.features`, or a command's `--proposal`, names it](../how-to/memor
 | proposal | in version | what it is | {tiers} |
 |---|---|---|{rules}|
 {proposals}
+
+Objects of `gc` lie in a heap of their store. A full collection of 2 MiB or more is marked by a thread beside the guest
+where the process may run on several processors (`GcConfig(concurrent=False)` has none), and what a heap takes beyond
+8 MiB lies on pages of 2 MiB as far as the kernel gives some (`GcConfig(large_pages=False)`):
+[Bound the pauses of guests' collector](../how-to/collect.md).
 
 ### Building without a proposal
 
@@ -86,6 +98,7 @@ def overview(wasi: int) -> Iterator[str]:
         "| wasi-threads | programs with POSIX threads ([how](docs/how-to/compile.md#posix-threads)) |",
         "| compilers | clang, rustc, Zig and AssemblyScript, as they come ([how](docs/how-to/compile.md)) |",
         f"| languages whose objects are collected | MoonBit and Kotlin for WASI ([what ran]({WITNESSES})) |",
+        f"| their collector | {COLLECTOR} ([how]({COLLECTING})) |",
     )
 
 
