@@ -570,9 +570,11 @@ def _init(made: Any) -> Any:
     source = f"def make({', '.join(names)}):\n def __init__(self, {', '.join(parameters)}):\n  "
     made_here: dict[str, Any] = {}
     # In the module of the class, so that annotations are found there.
-    exec(
-        source + "\n  ".join(body or ["pass"]) + "\n return __init__", sys.modules[made.__module__].__dict__, made_here
-    )
+    text = source + "\n  ".join(body or ["pass"]) + "\n return __init__"
+    try:
+        exec(text, sys.modules[made.__module__].__dict__, made_here)
+    except SystemError as error:  # CPython's compiler says so, at times, where it has no memory
+        raise MemoryError(f"no memory for the constructor of {made.__qualname__}") from error
     init = made_here["make"](**names)
     init.__qualname__ = f"{made.__qualname__}.__init__"
     init.__annotations__ = {name: field.type for name, field in made.__fields__.items()} | {"return": None}

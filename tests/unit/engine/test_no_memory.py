@@ -3,12 +3,14 @@ not remembered, and what is remembered is there."""
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 
 import pytest
 
 from stratavm import Config, Linker, Module, Store, load
+from stratavm.base.forms import FEW, dataclass
 from stratavm.engine.engine import Engine
 from tests import needed
 
@@ -184,3 +186,27 @@ def test_a_table_with_a_large_number_grows_or_does_not() -> None:
         went_well = failing(at, grow)
         assert not went_well or (grown[-1], len(table)) in ((2, 3), (-1, 2))
     assert grown
+
+
+def test_a_constructor_that_there_is_no_memory_for() -> None:
+    """It is compiled when an instance is made, by a compiler that may say SystemError where it has no memory."""
+    refused = 0
+    for at in range(200):
+
+        @dataclass(frozen=True, slots=True)
+        class Figures:
+            """As those of a configuration."""
+
+            first: int
+            second: int = 2
+            name: str = "none"
+            rest: tuple[int, ...] = ()
+
+            def __post_init__(self) -> None:
+                """None of the templates has one."""
+
+        for _ in range(FEW):
+            Figures(5)
+        refused += not failing(at, functools.partial(Figures, 1, rest=()))
+        assert Figures(5).second == 2
+    assert refused > 50
