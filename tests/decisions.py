@@ -33,10 +33,15 @@ LONG_LOG: Final = 1 << 15
 
 def nursery_noted(values: list[int]) -> None:
     """That of a nursery."""
-    nursery, took, most, decided, rate, before, given_up, made, budget, room, large, keeping, roots, pause = values
+    nursery, took, most, decided, rate, before, given_up, made, budget, room, large, keeping, roots, pause, *rest = (
+        values
+    )
     assert time_for_new(pause, roots) == most and time_to_look(most, made, before) == budget
     assert next_keeping(before, made, max(took - budget, 0) if given_up else 0, most, large) == keeping
-    assert nursery_near(next_nursery(nursery, took, most, rate, keeping, bool(given_up), made, large), room) == decided
+    assert (
+        nursery_near(next_nursery(nursery, took, most, rate, keeping, bool(given_up), made, large, *rest), room)
+        == decided
+    )
 
 
 def growth_noted(values: list[int]) -> None:

@@ -15,6 +15,8 @@ MOUNT: Final = "/sys/fs/cgroup"
 SCHEDULER: Final = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 """Controllers of version 1 that have quotas, as their folders are called."""
 
+_shares: Final[list[float | None]] = []
+
 
 def ancestors(path: str) -> list[str]:
     """A group's path and those of the groups around it, the outermost first: ``/a/b`` has ``""``, ``/a``, ``/a/b``."""
@@ -78,6 +80,13 @@ def read(path: str) -> str:
 def group_share() -> float | None:
     """``narrowest`` of this process, now."""
     return narrowest(read("/proc/self/cgroup"), read)
+
+
+def beside(available: int) -> int:
+    """Processors that are ours all the time besides one, of those that are there. Groups are asked once."""
+    if available > 1 and not _shares:
+        _shares.append(group_share())
+    return max(whole(available, _shares[0]) - 1, 0) if available > 1 else 0
 
 
 def whole(available: int, quota: float | None) -> int:

@@ -30,5 +30,6 @@ cdef extern from * nogil:
 cdef void begin_beside(HeapState* state) noexcept nogil
 cdef bint is_helped(HeapState* state, uint64_t whole) noexcept nogil
 cdef void end_beside(HeapState* state) noexcept nogil
+cdef void do_without(HeapState* state) noexcept nogil  # a thread that gets no processor
 cdef void forget_beside(HeapState* state) noexcept nogil
 cdef void add_beside(HeapState* state) noexcept nogil

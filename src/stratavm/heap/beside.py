@@ -47,6 +47,8 @@ SOME = cython.declare(uint32_t, 8192)
 """Objects that change hands at once, at most: a few microseconds."""
 
 MANY = cython.declare(uint32_t, 16384)
+STARVED = cython.declare(uint64_t, 1_000_000_000)
+"""Nanoseconds in which a thread that got no processor has done nothing, as far as its rests go."""
 
 threads = cython.declare(uint64_t, 0)
 
@@ -74,6 +76,7 @@ def begin_beside(state):
         discount_thread(cython.address(threads), state.beside_process)
         put(cython.address(state.beside), 0)
         let_on(state)
+        state.beside_resting = 1  # nobody asks again before the next
 
 
 @cython.cfunc
@@ -98,7 +101,8 @@ def has_shadow(state: cython.pointer(HeapState)) -> cython.bint:
 
 def is_helped(state, whole):
     """Whether the next full collection, which looks at so many bytes, will have a thread that helps."""
-    return state.beside_most != 0 and state.beside_resting == 0 and whole >= state.beside_least
+    has_one: cython.bint = state.beside_most != 0 and state.beside_resting == 0 and state.beside_missed == 0
+    return has_one and whole >= state.beside_least
 
 
 def end_beside(state):
@@ -119,6 +123,15 @@ def end_beside(state):
         sleep_at(cython.address(state.beside), 2)
 
 
+def do_without(state):
+    """A thread has had all that is left for too long, as it gets no processor: the guest waits for it, which gives it
+    one, and makes the other marks. The next collections have none."""
+    end_beside(state)
+    if state.beside_least:
+        state.beside_rests = rests_next(state.beside_rests, 0, STARVED)
+        state.beside_resting = state.beside_rests + 1  # and this one
+
+
 def forget_beside(state):
     """A full collection in slices begins: no thread has looked at anything."""
     if state.beside_most:
@@ -131,18 +144,22 @@ def add_beside(state):
     """It ends, and what threads have looked at is the same as what slices have. Whether the next has one is decided."""
     block: uint32_t
     note: uint64_t[VALUES]
-    state.beside_resting -= state.beside_resting != 0
-    if state.beside_sliced == 0:
+    had_none: cython.bint = state.beside_sliced == 0
+    given_up: cython.bint = state.beside_resting != 0
+    state.beside_resting -= given_up
+    state.beside_missed = had_none and not given_up and state.to_look_at >= state.beside_least
+    if had_none:
         return
     for block in range(state.n_blocks):
         state.counts[block] += state.beside_counts[block]
     memset(note, 0, cython.sizeof(note))
     note[0], note[1], note[2] = state.beside_sliced, state.beside_ns, state.beside_wall_ns
-    note[3] = state.beside_rests
-    state.beside_rests = rests_next(state.beside_rests, state.beside_ns, state.beside_wall_ns)
-    note[4] = state.beside_rests
-    state.beside_resting = state.beside_rests if state.beside_least else 0  # all are wanted to have one
-    tell_decision(state, NOTE_BESIDE, note)
+    if not given_up:
+        note[3] = state.beside_rests
+        state.beside_rests = rests_next(state.beside_rests, state.beside_ns, state.beside_wall_ns)
+        note[4] = state.beside_rests
+        state.beside_resting = state.beside_rests if state.beside_least else 0  # all are wanted to have one
+        tell_decision(state, NOTE_BESIDE, note)
     state.sliced += state.beside_sliced
     state.beside_bytes += state.beside_sliced
     state.rate = next_rate(state.rate, state.beside_sliced, state.beside_ns)
@@ -244,7 +261,6 @@ def give_some(state: cython.pointer(HeapState), shadow: cython.pointer(HeapState
 def pass_on(giver: cython.pointer(HeapState), taker: cython.pointer(HeapState), count: uint32_t) -> cython.void:
     """Put so many entries of a stack, or fewer, on another: those that lie there for longest, which lead to most,
     unless there are very many."""
-    at: uint32_t
     first: uint32_t = 0
     count = min(min(count, cython.cast(uint32_t, SOME)), taker.limit_stack - min(taker.n_stack, taker.limit_stack))
     if giver.n_stack > MANY:

@@ -9,4 +9,5 @@ cdef void space_slices(HeapState* state) noexcept nogil
 cdef void begin_cycle(HeapState* state) noexcept nogil
 cdef void go_on(HeapState* state, uint64_t budget_ns) noexcept nogil
 cdef void finish(HeapState* state) noexcept nogil
+cdef bint is_clean_within(HeapState* state, uint64_t budget_ns) noexcept nogil
 cdef bint work_for(HeapState* state, uint64_t budget_ns) noexcept nogil

@@ -4,7 +4,14 @@
 import cython
 from cython.cimports.libc.stdint import uint8_t, uint32_t, uint64_t
 from cython.cimports.libc.string import memset
-from cython.cimports.stratavm.heap.beside import add_beside, begin_beside, end_beside, forget_beside, is_helped
+from cython.cimports.stratavm.heap.beside import (
+    add_beside,
+    begin_beside,
+    do_without,
+    end_beside,
+    forget_beside,
+    is_helped,
+)
 from cython.cimports.stratavm.heap.check import check_references
 from cython.cimports.stratavm.heap.mark import (
     drain,
@@ -75,8 +82,8 @@ FEW_OBJECTS = cython.declare(uint64_t, 8)
 FEW_TRIES = cython.declare(uint32_t, 8)
 """So often a full collection in slices may meet too much at its end, before more time is taken for that."""
 MOST_TRIES = cython.declare(uint32_t, 127)
-CLEANED = cython.declare(uint32_t, 64)
-"""Blocks whose side bytes are cleaned between two looks at the clock: that takes less than 50 microseconds."""
+CLEANED = cython.declare(uint32_t, 16)
+"""Blocks whose side bytes are cleaned between two looks at the clock: that takes some ten microseconds."""
 LEAST_GUEST_NS = cython.declare(uint64_t, 10_000)
 """Less of a guest's time says nothing of how much it makes."""
 
@@ -223,14 +230,16 @@ def size_nursery(
     large objects, that took so long behind its roots: of these there are as many however small the nursery is."""
     kept_ns: uint64_t = took - min(look.budget, took) if look.given_up else 0
     state.keeping = next_keeping(look.keeping, made, kept_ns, look.most, large)
-    size: uint64_t = next_nursery(state.nursery, took, look.most, state.rate, state.keeping, look.given_up, made, large)
+    size: uint64_t = next_nursery(
+        state.nursery, took, look.most, state.rate, state.keeping, look.given_up, made, large, state.survival
+    )
     room: uint64_t = room_left(state)
     size = nursery_near(size, room)
     note: uint64_t[VALUES]
     note[0], note[1], note[2], note[3], note[4] = state.nursery, took, look.most, size, state.rate
     note[5], note[6], note[7], note[8] = look.keeping, look.given_up, made, look.budget
     note[9], note[10], note[11], note[12], note[13] = room, large, state.keeping, look.roots, state.pause_ns
-    note[14] = note[15] = 0
+    note[14], note[15] = state.survival, 0
     tell_decision(state, NOTE_NURSERY, note)
     state.nursery = size
 
@@ -546,6 +555,8 @@ def go_on(state, budget_ns):
     state.closing = drain(state, FEW_OBJECTS if state.always else 0, budget_ns)
     if state.closing and see(cython.address(state.beside)) == 1:
         state.closing, state.hungry = 0, 1  # a thread may have some left
+        if state.grown - state.grown_before > 2 * max(state.runway, state.nursery):
+            do_without(state)
     state.slices += 1
     state.sliced += state.looked_at - before
     state.rate = next_rate(state.rate, state.looked_at - before, spent_ns(state) - began)
@@ -638,12 +649,10 @@ def abandon(state: cython.pointer(HeapState)) -> cython.void:
     state.marking = state.closing = 0
 
 
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def is_clean_within(state: cython.pointer(HeapState), budget_ns: uint64_t) -> cython.bint:
-    """Whether no side byte has the number that the next full collection takes, after a pause that may take so long
-    cleaning them: some of them are in any case."""
+def is_clean_within(state, budget_ns):
+    """Whether a full collection in slices may begin: not where it takes the last number and side bytes of some blocks
+    still have that from before. These are cleaned until the pause has taken so long, some of them in any case."""
+    ask_clock(state)
     while state.incremental and not state.always and state.epoch >= EPOCH - 1 and state.clean < state.n_blocks:
         clean(state, CLEANED)
         if spent_ns(state) >= budget_ns:

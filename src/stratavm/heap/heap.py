@@ -16,6 +16,7 @@ from cython.cimports.stratavm.heap.collect import (
     collect_new,
     finish,
     go_on,
+    is_clean_within,
     keep_new,
     space_slices,
 )
@@ -68,8 +69,6 @@ LEAST: Final = 4 << 20
 """Bytes that are allocated between two collections, at least."""
 FIRST_NURSERY: Final = 1 << 20
 FEW_BLOCKS = cython.declare(uint32_t, 16)  # are cleaned at once
-BLOCK_NS = cython.declare(uint64_t, 700)  # that cleaning one takes, at most
-MOST_CLEANED = cython.declare(uint64_t, 1 << 14)  # blocks in one pause
 FEW_PAGES = cython.declare(uint64_t, 64)  # blocks whose pages go back at once
 FIRST_RATE: Final = 1000
 FIRST_SPEED: Final = 1 << 20
@@ -186,7 +185,7 @@ class Heap:
             raise ValueError(f"a pause of {pause_ns} ns cannot be aimed at")
         self.collect()
         self.state.generational, self.state.pause_ns = True, pause_ns
-        first: uint64_t = next_nursery(FIRST_NURSERY, 0, pause_ns, FIRST_RATE, 2 * FIRST_RATE, False, 0, 0)
+        first: uint64_t = next_nursery(FIRST_NURSERY, 0, pause_ns, FIRST_RATE, 2 * FIRST_RATE, False, 0, 0, 0)
         self.state.nursery = min(FIRST_NURSERY, first)
         self.state.incremental, self.state.slice_ns = slices, pause_ns // 2
 
@@ -582,19 +581,21 @@ def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
         sliced = False
     opened: cython.bint = stand(state, AT_CLEANING, sliced or due)
     full: cython.bint
+    clean_now: cython.bint
     if sliced:
         go_on(state, state.slice_ns + (size >> 4))  # a large object is zeroed in no less
         due = due and (state.always or state.allocated >= 2 * max(state.nursery, kept_soon(state)))
     if due and kept:
         keep_new(state)
     elif due:
-        full = not state.marking and is_full_due(state) and is_clean_enough(state)
+        full = not state.marking and is_full_due(state)
+        clean_now = not full or is_clean_within(state, state.slice_ns)
         if full and not state.incremental:
             collect_garbage(state, True)
-        else:
+        elif clean_now or state.allocated >= state.nursery // 4 * 5:  # a pause has no time for both
             collect_new(state)
-        if full and state.incremental:
-            begin_cycle(state)
+            if full and clean_now:
+                begin_cycle(state)
     elif not sliced and state.clean < state.n_blocks and not see(cython.address(state.beside)):
         clean(state, FEW_BLOCKS)
     if opened:
@@ -608,18 +609,6 @@ def keep_pace(state: cython.pointer(HeapState), size: uint64_t) -> cython.void:
 def kept_soon(state: cython.pointer(HeapState)) -> uint64_t:
     """Bytes that can be kept without a look at them in a quarter of a pause; near the limit fewer."""
     return min(state.pause_ns // 4 * state.keeping // 1000, room_left(state) // 8)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def is_clean_enough(state: cython.pointer(HeapState)) -> cython.bint:
-    """Whether a full collection in slices may begin: not where it takes the last number and side bytes of many blocks
-    still have that from before. Some of these are cleaned in this pause, and it begins in a later one."""
-    if state.incremental and not state.always and state.epoch >= EPOCH - 1 and state.clean < state.n_blocks:
-        clean(state, max(FEW_BLOCKS, cython.cast(uint32_t, min(state.slice_ns // BLOCK_NS, MOST_CLEANED))))
-        return state.clean == state.n_blocks
-    return True
 
 
 @cython.cfunc

@@ -46,6 +46,9 @@ from cython.cimports.stratavm.heap.turns import hold, let_on, see
 NOWHERE = cython.declare(uint32_t, 0xFFFFFFFF)
 STEPS = cython.declare(uint32_t, 128)  # between two looks at the clock
 MANY_BLOCKS = cython.declare(uint32_t, 4096)
+MANY_TIMES = cython.declare(uint32_t, 1 << 14)
+"""Granules of the objects of a block, each as often as it was looked at, beyond which arrays are not counted again: a
+thread that ends often leaves some to be looked at anew, and what is counted must not come round to nothing."""
 MANY_WORDS = cython.declare(uint64_t, 1024)  # of the log between two looks at the clock
 
 Coming = cython.struct(granules=uint32_t[32], first=uint64_t, count=uint64_t)
@@ -336,7 +339,8 @@ def look_at(state: cython.pointer(HeapState), granule: uint32_t) -> cython.void:
     state.side[granule] = START | UNLOGGED | state.epoch
     state.looked_at += granules << GRANULE_SHIFT
     if granules <= LARGE >> GRANULE_SHIFT:
-        state.counts[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
+        if state.counts[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] < MANY_TIMES:
+            state.counts[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
         if state.only_new and state.counts != state.live:
             state.live[granule >> (BLOCK_SHIFT - GRANULE_SHIFT)] += granules
     else:

@@ -14,6 +14,7 @@ cpdef uint64_t next_nursery(
     bint given_up,
     uint64_t made,
     uint64_t large,
+    uint64_t survival,
 ) noexcept nogil
 cpdef uint64_t next_keeping(
     uint64_t keeping, uint64_t made, uint64_t took_ns, uint64_t most_ns, uint64_t large

@@ -41,14 +41,16 @@ ENDLESS = cython.declare(uint64_t, 1 << 63)
 ROOT_OF_FREE = cython.declare(uint64_t, 3 << 10)
 
 
-def next_nursery(nursery, took_ns, most_ns, rate, keeping, given_up, made, large):
+def next_nursery(nursery, took_ns, most_ns, rate, keeping, given_up, made, large, survival):
     """How many bytes may be handed out before new objects are looked at again, after a look that took so long: as many
-    as take a third of what a pause may, if as much of them lives, but no more than a quarter more than before. After a
-    look that was ``given_up`` as many as can be looked at in that time if all of them live, ``rate`` in a microsecond,
-    and no more than half. But no fewer than before where of what was ``made`` the most were ``large`` objects: a look
-    at one of these takes as long however soon it comes. What died young until now may live from here on: then they all
-    have to get marks within half of the pause, ``keeping`` in a microsecond, behind a look that took the other half."""
-    aim: uint64_t = most_ns // 3
+    as take a third of what a pause may, if as much of them lives, but no more than a quarter more than before; a sixth
+    where so much of them does, ``survival`` thousandths, that most are kept without a look, which nothing stops on its
+    way, while a processor may be five times as slow for a moment. After a look that was ``given_up`` as many as can be
+    looked at in that time if all of them live, ``rate`` in a microsecond, and no more than half. But no fewer than
+    before where of what was ``made`` the most were ``large`` objects: a look at one of these takes as long however soon
+    it comes. What died young until now may live from here on: then they all have to get marks within half of the pause,
+    ``keeping`` in a microsecond, behind a look that took the other half."""
+    aim: uint64_t = most_ns // (6 if survival >= SURVIVES else 3)
     more: uint64_t = nursery // 4 * 5
     size: uint64_t
     if given_up:

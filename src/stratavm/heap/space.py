@@ -694,7 +694,7 @@ def clean(state, blocks):
         else:
             if state.kinds[state.clean] == UNUSED and not state.zeroed[state.clean]:
                 memset(state.side + state.clean * BLOCK_GRANULES, 0, BLOCK_GRANULES)
-                passed += 3
+                passed += PASSED - 1
             passed += 1
             if passed >= PASSED:
                 passed -= PASSED

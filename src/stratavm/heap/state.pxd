@@ -80,10 +80,12 @@ cdef enum:                           # kinds of notes
     NOTE_PAUSE = 0
     NOTE_NURSERY = 1                 # its size, what the pause took and may take, the next size, rate, keeping, whether
                                      # it was given up, bytes handed out, what the look may take, room, bytes of large
-                                     # objects, the next keeping, what its roots took, what a pause should
+                                     # objects, the next keeping, what its roots took, what a pause should,
+                                     # survival
     NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow, what had when
                                      # slices began and what has, room, runway, trigger, survival, speed, looking,
-                                     # nanoseconds of a slice, whether there are slices
+                                     # nanoseconds of a slice, whether there are slices,
+                                     # and a thread beside the guest: 0, 1, 2
     NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two, survival,
                                      # speed, looking, thousandths that are the guest's, bytes unseen, room, bytes in
                                      # all, runway in the beginning, what has grown old since, whether a thread makes
@@ -217,6 +219,7 @@ cdef struct HeapState:
                                      # wants them sleeps
     uint32_t claimed                 # 1: by the guest, for its pause; 2, and the thread sleeps meanwhile
     uint8_t guest_has                # the guest has them
+    uint8_t beside_missed            # the last full collection had no thread, as others had them all
     uint8_t left_beside              # the next slice is left to the thread, which keeps up
     HeapState* shadow                # the heap as the thread sees it, with a stack of its own; owned
     uint32_t* beside_stack

@@ -103,7 +103,8 @@ class NurserySized(Event):
     ``before`` were to be handed out, ``large`` of them for large objects, it took ``took_ns`` besides its roots, and
     was ``given_up`` or not; with ``rate`` bytes looked at in a microsecond, or ``keeping`` kept without, of which
     ``kept`` are believed now, and ``room`` bytes below the limit. Of a pause of ``pause_ns`` the roots, which took
-    ``roots_ns``, left ``most_ns``, and ``budget_ns`` were for the look. It is all that ``heap.pace`` makes of it:
+    ``roots_ns``, left ``most_ns``, and ``budget_ns`` were for the look; ``survival`` thousandths of what is made grow
+    old. It is all that ``heap.pace`` makes of it:
     ``most_ns`` is ``time_for_new``, ``budget_ns`` ``time_to_look``, ``kept`` ``next_keeping``, and ``after``
     ``nursery_near`` of ``next_nursery``."""
 
@@ -121,6 +122,7 @@ class NurserySized(Event):
     kept: int
     roots_ns: int
     pause_ns: int
+    survival: int
 
 
 @event
@@ -131,7 +133,8 @@ class GrowthAllowed(Event):
     ``trigger`` have (``due_after``, ``due_near``), and ``runway`` may while its slices go on (``runway_within``,
     ``runway_near``), of ``slice_ns`` each, with ``room`` bytes below the limit, ``survival`` thousandths of what is
     made growing old, ``speed`` bytes made in a millisecond, and ``looking`` thousandths of the guest's time for looks
-    at new objects. ``before`` bytes had grown old when this one began, and ``grown`` when it ended."""
+    at new objects. ``sliced`` is 0 where it is all in one pause, 1 in slices, and 2 where a thread beside the guest is
+    to help (``runway_beside``). ``before`` bytes had grown old when this one began, and ``grown`` when it ended."""
 
     live_bytes: int
     born: int

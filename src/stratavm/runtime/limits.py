@@ -172,8 +172,8 @@ class GcConfig:
         large_pages: have the parts of a heap beyond 8 MiB on pages of 2 MiB, where a thread beside the guests has some
             ready. It makes up to four ahead for all heaps of a process.
         concurrent: have full collections that go on in slices, and look at 2 MiB or more, marked by a thread beside the
-            guest where the process may run on more than one processor; a process has one thread for it less than it
-            has processors. Slices do what it does not keep up with.
+            guest where the process has more than one processor all the time (affinity and quotas); a process has one
+            thread for it less than it has processors. Slices do what it does not keep up with.
         journal_entries: so many of the last pauses and decisions of each store are kept for ``Store.gc_journal``, at
             128 bytes each, beside the store's limits.
     """

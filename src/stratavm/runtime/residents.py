@@ -533,7 +533,10 @@ class Residence(Occupied):
             heap.by_generations(gc.pause_us * 1000)
             heap.grow_within(min(limit, gc.soft_bytes or limit), FULL_SHARE)
             if gc.concurrent:
-                heap.mark_beside(len(os.sched_getaffinity(0)) - 1, 0 if switches.CHECK.value() >= 2 else LEAST_BESIDE)
+                with importing:
+                    from stratavm.base.processors import beside
+                least: int = 0 if switches.CHECK.value() >= 2 else LEAST_BESIDE
+                heap.mark_beside(beside(len(os.sched_getaffinity(0))), least)
         if gc.constants is not None:
             factor: object = max(int(gc.constants.factor * 1000), 1)
             heap.fix(gc.constants.nursery_bytes, gc.constants.slice_us * 1000, factor)

@@ -85,6 +85,18 @@ def test_only_whole_processors_count(available, quota, ours):
     assert processors.whole(available, quota) == ours
 
 
+def test_beside_one_are_the_others_that_are_ours_all_the_time(monkeypatch):
+    """Groups are asked when there is more than one, and once."""
+    asked: list[float | None] = [None, 0.5]
+    monkeypatch.setattr(processors, "_shares", [])
+    monkeypatch.setattr(processors, "group_share", lambda: asked.pop(0))
+    assert [processors.beside(available) for available in (1, 8, 8, 2, 0)] == [0, 7, 7, 1, 0]
+    for quota, others in ((1.5, 0), (0.5, 0), (2.9, 1)):
+        monkeypatch.setattr(processors, "_shares", [quota])
+        assert processors.beside(8) == others
+    assert asked == [0.5]
+
+
 def test_files_that_cannot_be_read_say_nothing(tmp_path):
     """A folder, one that is not there, and one with bytes that are no text; a file is read."""
     (tmp_path / "odd").write_bytes(b"\xff 1")

@@ -31,6 +31,7 @@ from stratavm import (
     StoreBusy,
     StoreLimits,
 )
+from stratavm.base import processors
 from stratavm.base.events import Event
 from stratavm.engine.instance import Instance
 from stratavm.heap.pages import n_ready
@@ -536,10 +537,13 @@ def test_each_decision_can_be_made_again_from_its_event() -> None:
         replay(instance, use, len(DECIDED) - 1)  # a thread has few to look at, or none is there
 
 
-def test_full_collections_are_marked_beside_guests_unless_they_are_not_to_be() -> None:
-    """Where the process may run on more than one processor. What was decided can be decided again."""
-    for gc in (GcConfig(concurrent=False), GcConfig()):
-        has = gc.concurrent and len(os.sched_getaffinity(0)) > 1
+def test_full_collections_are_marked_beside_guests_unless_they_are_not_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process has more than one processor all the time: not where its group's quota is one and a half. What
+    was decided can be decided again."""
+    ours = processors.group_share()
+    for gc, share in ((GcConfig(concurrent=False), ours), (GcConfig(), ours), (GcConfig(), 1.5)):
+        monkeypatch.setattr(processors, "_shares", [share])
+        has = gc.concurrent and processors.beside(len(os.sched_getaffinity(0))) > 0
         instance, told = made("jit1", gc), list[Event]()
 
         def use(instance: Instance = instance, has: bool = has, told: list[Event] = told) -> None:

@@ -63,13 +63,13 @@ def test_all_is_there_while_a_thread_makes_marks(load: str, entries: int, monkey
     guest.shorten_stack(entries)
     draw = random.Random(load)
     until, at = time.monotonic() + 20, 0
-    while at < 40 or (guest.heap.metrics().concurrent_bytes < MIB and time.monotonic() < until):
+    enough = lambda seen: seen.cycles > 4 and seen.concurrent_bytes > MIB  # noqa: E731
+    while at < 40 or not (enough(guest.heap.metrics()) or time.monotonic() > until):
         assert LOADS[load](guest, draw.randrange(1, 60_000))
         at += 1
         if at % 20 == 0:
             assert verify(guest.heap) == []
-    metrics = guest.heap.metrics()
-    assert metrics.cycles > 4 and metrics.concurrent_bytes > MIB, metrics
+    assert enough(guest.heap.metrics()), guest.heap.metrics()
 
 
 @pytest.mark.parametrize("at_once", [False, True])
@@ -110,11 +110,12 @@ def test_what_moves_from_array_to_array_is_found(at_once: bool, monkeypatch: pyt
 def test_what_a_thread_has_in_its_hands_is_given_back() -> None:
     """To who verifies the heap in the midst of it: each object that is reachable and was not looked at is awaited."""
     guest, helping = helped(), 0
+    guest.heap.watch(1_000_000)
     for _ in range(40):
         marking(guest)
-        before = guest.heap.metrics().concurrent_bytes
+        is_helped = [values[14] for kind, _, *values in guest.heap.read_journal() if kind == 3][-1:] == [1]
         assert verify(guest.heap) == []
-        helping += guest.heap.is_marking and guest.heap.metrics().concurrent_bytes >= before
+        helping += guest.heap.is_marking and is_helped
         if helping > 4:
             break
         guest.load_trees(PAIR, 15, 10, True)
@@ -212,6 +213,76 @@ for at in range(20):
 def test_a_process_that_was_forked_has_no_thread_and_all_objects() -> None:
     """What the thread of the other had in its hands is found anew."""
     assert_silent(FORKED, STRATA_POISON="1", PYTHONWARNINGS="ignore")
+
+
+REFUSED: Final = """
+import re, resource
+from tests.unit.heap.test_beside import PAIR, helped, marking
+from stratavm.heap.verify import verify
+guest = helped()
+in_use = int(re.search(r"VmSize:\\s*(\\d+)", open("/proc/self/status").read())[1]) << 10
+most = in_use + (128 << 10)  # too little for a thread's stack
+before = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (most, before[1]))
+cycles = guest.heap.metrics().cycles
+while guest.heap.metrics().cycles < cycles + 5:
+    guest.load_trees(PAIR, 15, 20, True)
+resource.setrlimit(resource.RLIMIT_AS, before)
+assert guest.heap.metrics().concurrent_bytes == 0 and verify(guest.heap) == []
+"""
+
+
+def test_where_there_is_no_thread_to_be_had_slices_do_all() -> None:
+    """And nobody asks again for one in each slice."""
+    assert_silent(REFUSED)
+
+
+PLAIN: Final = """
+import os, sys
+from tests.unit.heap.test_beside import PAIR, helped, marking
+try:
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+except PermissionError:
+    sys.exit()
+guest, policies = helped(), set()
+while not policies:
+    marking(guest)
+    for thread in set(map(int, os.listdir("/proc/self/task"))) - {os.getpid()}:
+        try:
+            policies.add(os.sched_getscheduler(thread))
+        except ProcessLookupError:
+            continue
+    guest.load_trees(PAIR, 15, 3, True)
+assert policies == {os.SCHED_OTHER}
+"""
+
+
+def test_a_thread_of_a_guest_of_real_time_is_none_of_real_time() -> None:
+    """It would never give way to others. Where the machine lets us have such a guest."""
+    assert_silent(PLAIN)
+
+
+STARVED: Final = """
+import os, sys
+from tests.unit.heap.test_beside import MIB, PAIR, helped
+from stratavm.heap.verify import verify
+guest = helped(512 * MIB, least=1)
+try:
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+except PermissionError:
+    sys.exit()
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+cycles = guest.heap.metrics().cycles
+while guest.heap.metrics().cycles < cycles + 20:
+    guest.load_trees(PAIR, 15, 50, True)
+    assert guest.heap.used_bytes < 64 * MIB
+assert verify(guest.heap) == []
+"""
+
+
+def test_a_thread_that_gets_no_processor_has_nothing_for_long() -> None:
+    """The guest waits for it, and goes on without: it does not grow up to its limit."""
+    assert_silent(STARVED)
 
 
 def test_who_wants_no_thread_has_none() -> None:

@@ -582,3 +582,27 @@ def test_what_is_made_without_roots_is_collected_as_soon_as_there_are_some(monke
     lister.push()
     assert lister.heap.collections == collections + 1
     lister.check()
+
+
+def test_blocks_that_nobody_uses_are_cleaned_as_others_are() -> None:
+    """Their side bytes are cleared, which takes as long: as few of them in one pause."""
+    heap = Heap(described(), 512 * MIB, 1 << 16)
+    guest, gaps = Exerciser(heap, 2, 0), list[int]()
+    heap.by_generations(500_000)
+    kept = guest.new(REFS, 8192, 8 + 8 * 8192)
+    guest.set_root(1, kept)
+    for at in range(8192):  # 2,048 blocks
+        guest.write(kept, 8 + 8 * at, guest.new(LONGS, 1000, 8 + 8 * 1000))
+    guest.set_root(1, 0)
+    heap.fix(1 << 16, 10_000, 1)
+    for _ in range(7):
+        minors, link = heap.minors, 0
+        while not heap.is_marking:
+            before, link = link, guest.new(LINK, 0, 32)
+            guest.store(link, 16, before)
+            guest.set_root(0, link)
+        gaps.append(heap.minors - minors)
+        while heap.is_marking:
+            guest.new(LEAF, 0, 16)
+    assert sorted(gaps)[5] > 14
+    assert verify(heap) == []

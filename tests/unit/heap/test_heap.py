@@ -736,8 +736,8 @@ def test_a_policy_of_nothing_is_refused() -> None:
 def test_the_nursery_follows_its_pauses() -> None:
     """Smaller where new objects take longer to look at than a third of the pause, larger where they do not, in
     proportion, within bounds; and what can be looked at in a third where a look was given up."""
-    size = lambda nursery, took, rate=1000, keeping=18_000, given=False, large=0: next_nursery(  # noqa: E731
-        nursery, took, 600_000, rate, keeping, given, 1000, large
+    size = lambda nursery, took, rate=1000, keeping=18_000, given=False, large=0, survival=899: next_nursery(  # noqa: E731
+        nursery, took, 600_000, rate, keeping, given, 1000, large, survival
     )
     assert size(1 << 20, 200_000) == 1 << 20
     assert size(1 << 20, 250_000) == (1 << 20) * 4 // 5
@@ -753,6 +753,8 @@ def test_the_nursery_follows_its_pauses() -> None:
     assert size(1 << 20, 0, given=True, large=500) == 200_000
     assert size(1 << 20, 0, given=True, large=501) == size(1 << 20, 900_000, large=501) == 1 << 20
     assert size(1 << 20, 100_000, large=501) == 5 << 18
+    assert size(1 << 20, 100_000, survival=900) == 1 << 20  # most are kept without a look
+    assert size(1 << 20, 0, given=True, survival=900) == 100_000
     assert size(4 << 20, 0, keeping=2000, given=True, large=501) == 600_000
 
 
@@ -783,7 +785,7 @@ def test_roots_that_fill_a_pause_leave_new_objects_as_much() -> None:
     assert time_for_new(500_000, 2_300_000) == 2_300_000
     nursery = 1 << 20
     for _ in range(100):  # roots of 2.3 ms, and nothing new that lives
-        nursery = next_nursery(nursery, 1000, time_for_new(500_000, 2_300_000), 1000, 2000, False, 1000, 0)
+        nursery = next_nursery(nursery, 1000, time_for_new(500_000, 2_300_000), 1000, 2000, False, 1000, 0, 0)
     assert nursery == 2_300_000
 
 
