@@ -581,6 +581,7 @@ class Residence(Occupied):
         charged: object = objects.charged
         blocks: object = (size // BLOCK + 1) * BLOCK
         hard: object = self.template.gc.hard_bytes
+        beyond: cython.bint = hard is None and charged + blocks > MOST_HEAP_BYTES
         if hard is not None and charged + blocks > hard:
             said_most: object = self.template.limits.heap_bytes
             own: cython.bint = said_most is not None and hard == max(said_most, 1)  # as in ``limits.within``
@@ -593,10 +594,15 @@ class Residence(Occupied):
             limit, owner = "total_bytes", "StoreLimits"
             found = f"the store holds {amount(self.quota.held)} of {amount(self.quota.total)}"
             needed = self.quota.held + blocks
+        elif beyond:
+            limit, owner, needed = "hard_bytes", "GcConfig", charged + blocks
+            found = f"a heap has {amount(MOST_HEAP_BYTES)} of address space where nobody asks for more"
         else:
             said: str = f"{what} of {size} bytes does not fit: no blocks of the heap are left"
             return ResourceLimit(said, limit="heap")
         wanted: str = f"{needed}) allows it" if size >= BLOCK else "…) sets the limit"
+        if beyond and limit == "total_bytes":
+            wanted += f", with GcConfig(hard_bytes={charged + blocks})"
         return ResourceLimit(
             f"{what} of {size} bytes does not fit: {found}; {owner}({limit}={wanted}", limit=limit, needed=needed
         )

@@ -199,3 +199,23 @@ def test_what_objects_take_is_not_there_for_others(tier: str) -> None:
     call["make"]((10 << 20) // 32)
     assert call["grow"]((8 << 20) >> 16) == -1
     assert call["grow"]((4 << 20) >> 16) == 1
+
+
+def test_more_than_a_heap_reserves_is_advised_in_full() -> None:
+    """Nobody who follows what a message says meets another bound: 8 GiB of address space are a heap's, unless one asks
+    for more."""
+    text = """(module (type $row (array i64))
+      (func (export "large") (param i32) (drop (array.new_default $row (local.get 0)))))"""
+
+    def refused(gc: GcConfig, limits: StoreLimits) -> str:
+        engine = Engine(gc=gc)
+        with Store(engine, limits=limits) as store, pytest.raises(ResourceLimit) as caught:
+            Linker(engine).instantiate(store, Module(text, engine)).exports["large"](1_500_000_000)
+        return str(caught.value)
+
+    total, more = StoreLimits(total_bytes=1 << 40), "GcConfig(hard_bytes=12000002048)"
+    assert f"total_bytes=12000002200) allows it, with {more}" in refused(GcConfig(), StoreLimits())
+    assert f"a heap has 8 GiB of address space where nobody asks for more; {more} allows it" in refused(
+        GcConfig(), total
+    )
+    assert "hard_bytes=12000002048) allows it" in refused(GcConfig(hard_bytes=1 << 33), total)
