@@ -268,7 +268,7 @@ class Guest:
         """What comes of it, begun in the midst of a full collection if that is asked for; something is collected."""
         if self.midst:
             self.instance.exports["old"](400)
-            while not self.store.gc_for_at_most(1e-9):
+            while not self.store.gc_for_at_most(1e-9) or not self.store.gc_metrics().marking:  # side bytes are first
                 self.instance.exports["old"](400)
         before = self.store.gc_metrics()
         assert not self.midst or (before is not None and before.marking)
