@@ -542,19 +542,9 @@ def test_what_is_believed_follows_what_is_seen() -> None:
     assert [lives_on(survival, kept) for survival, kept in ((1000, 0), (900, 2), (899, 0), (1000, 3))] == [1, 1, 0, 0]
 
 
-def test_the_last_number_waits_until_all_is_clean() -> None:
-    """Before a collection in slices takes the last number or the first, side bytes of a heap of many blocks are
-    cleaned, a few of them in each pause: it begins later. The others begin at once."""
-    heap = Heap(described(), 256 * MIB, 1 << 16)
-    guest, gaps = Exerciser(heap, 2, 0), list[int]()
-    heap.by_generations(500_000)
-    kept = guest.new(REFS, 2048, 8 + 8 * 2048)
-    guest.set_root(1, kept)
-    for at in range(8192):  # 2,048 blocks, each with one that lives
-        array = guest.new(LONGS, 1000, 8 + 8 * 1000)
-        if at % 4 == 0:
-            guest.write(kept, 8 + 2 * at, array)
-    heap.fix(1 << 16, 10_000, 1)
+def looks_before(heap: Heap, guest: Exerciser) -> list[int]:
+    """How many looks at new objects there are before each of seven collections in slices, sorted."""
+    gaps = list[int]()
     for _ in range(7):
         minors, link = heap.minors, 0
         while not heap.is_marking:
@@ -564,7 +554,23 @@ def test_the_last_number_waits_until_all_is_clean() -> None:
         gaps.append(heap.minors - minors)
         while heap.is_marking:
             guest.new(LEAF, 0, 16)
-    gaps.sort()
+    return sorted(gaps)
+
+
+def test_the_last_number_waits_until_all_is_clean() -> None:
+    """Before a collection in slices takes the last number or the first, side bytes of a heap of many blocks are
+    cleaned, a few of them in each pause: it begins later. The others begin at once."""
+    heap = Heap(described(), 256 * MIB, 1 << 16)
+    guest = Exerciser(heap, 2, 0)
+    heap.by_generations(500_000)
+    kept = guest.new(REFS, 2048, 8 + 8 * 2048)
+    guest.set_root(1, kept)
+    for at in range(8192):  # 2,048 blocks, each with one that lives
+        array = guest.new(LONGS, 1000, 8 + 8 * 1000)
+        if at % 4 == 0:
+            guest.write(kept, 8 + 2 * at, array)
+    heap.fix(1 << 16, 10_000, 1)
+    gaps = looks_before(heap, guest)
     assert gaps[4] < 6
     assert gaps[5] > 12
     assert verify(heap) == []
@@ -587,7 +593,7 @@ def test_what_is_made_without_roots_is_collected_as_soon_as_there_are_some(monke
 def test_blocks_that_nobody_uses_are_cleaned_as_others_are() -> None:
     """Their side bytes are cleared, which takes as long: as few of them in one pause."""
     heap = Heap(described(), 512 * MIB, 1 << 16)
-    guest, gaps = Exerciser(heap, 2, 0), list[int]()
+    guest = Exerciser(heap, 2, 0)
     heap.by_generations(500_000)
     kept = guest.new(REFS, 8192, 8 + 8 * 8192)
     guest.set_root(1, kept)
@@ -595,14 +601,5 @@ def test_blocks_that_nobody_uses_are_cleaned_as_others_are() -> None:
         guest.write(kept, 8 + 8 * at, guest.new(LONGS, 1000, 8 + 8 * 1000))
     guest.set_root(1, 0)
     heap.fix(1 << 16, 10_000, 1)
-    for _ in range(7):
-        minors, link = heap.minors, 0
-        while not heap.is_marking:
-            before, link = link, guest.new(LINK, 0, 32)
-            guest.store(link, 16, before)
-            guest.set_root(0, link)
-        gaps.append(heap.minors - minors)
-        while heap.is_marking:
-            guest.new(LEAF, 0, 16)
-    assert sorted(gaps)[5] > 14
+    assert looks_before(heap, guest)[5] > 14
     assert verify(heap) == []
