@@ -293,20 +293,6 @@ def test_a_thread_that_gets_no_processor_has_nothing_for_long() -> None:
     assert_silent(STARVED)
 
 
-def test_who_finds_that_others_have_all_threads_plans_without() -> None:
-    """Its room is that of a heap whose slices do all, from the first collection on that had none."""
-    one, other = helped(), helped()
-    one.load_trees(PAIR, 19, 3, True)
-    other.heap.watch(1 << 16)
-    until, seen = time.monotonic() + 30, set[int]()
-    while seen != {1, 2} and time.monotonic() < until:
-        while not one.heap.is_marking:
-            one.load_trees(PAIR, 19, 3, True)
-        other.load_trees(PAIR, 10, 2000, True)
-        seen |= {values[15] for kind, _, *values in other.heap.read_journal() if kind == 2}
-    assert seen == {1, 2}
-
-
 def test_who_wants_no_thread_has_none() -> None:
     """None at all, or none for collections of less."""
     for guest in (helped(threads=0), helped(least=1 << 30)):
