@@ -18,6 +18,10 @@ from _thread import RLock, get_ident
 importing = RLock()
 """Held around every import inside a function that threads may reach while another one forks: a child that is made in
 the middle of an import finds the module half made and its lock held, by a thread that it does not have."""
+begin_import, end_import = importing.acquire, importing.release
+"""The same for what is compiled, as ``begin_import()``, ``try``, ``finally: end_import()``. There ``with`` crashes
+where there is no memory for a traceback, and keeps the lock where there is none for a tuple (Cython 3.3.1). To bind the
+two takes memory as well, and so they are bound here."""
 
 
 def exported(

@@ -15,7 +15,7 @@ from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.occupancy import is_closed
 
 from stratavm.base.errors import Closed
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.base.words import some
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.values import told
@@ -84,8 +84,11 @@ class Exports:
         if name not in self.index:
             if not isinstance(name, str):
                 raise TypeError(f"name must be a string, as exports are named by, got {name!r:.60}")
-            with importing:
+            begin_import()
+            try:
                 from stratavm.engine.missing import NoItem
+            finally:
+                end_import()
 
             raise NoItem(name, self.index)
         return self.find(name)
@@ -95,15 +98,21 @@ class Exports:
         if name in OWN:
             return PyObject_GenericGetAttr(self, name)
         if name not in self.index:
-            with importing:
+            begin_import()
+            try:
                 from stratavm.engine.missing import NoAttribute
+            finally:
+                end_import()
 
             raise NoAttribute(name, self.index)
         return self.find(name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        with importing:
+        begin_import()
+        try:
             from stratavm.engine.missing import NotSet
+        finally:
+            end_import()
 
         raise NotSet(name, self.index)
 

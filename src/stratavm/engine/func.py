@@ -32,7 +32,7 @@ from cython.cimports.stratavm.runtime.store import end_machine_call, run_entry
 from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base.errors import ResourceLimit
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.base.text import printable
 from stratavm.contract.stubs import PythonFacts
 from stratavm.engine import pyfacts
@@ -342,8 +342,11 @@ def call_with_objects(
 
 def python_signature(type_: object) -> object:
     """Positional parameters annotated with the names of WebAssembly types."""
-    with importing:
+    begin_import()
+    try:
         import inspect  # slow to import
+    finally:
+        end_import()
 
     kind: object = inspect.Parameter.POSITIONAL_ONLY
     parameters: list = [inspect.Parameter(f"p{i}", kind, annotation=type_name(t)) for i, t in enumerate(type_.params)]

@@ -25,7 +25,7 @@ from cython.cimports.stratavm.runtime.residents import Residence
 
 from stratavm.base.errors import Closed, ResourceLimit
 from stratavm.base.forms import Final
-from stratavm.base.importing import importing, partial
+from stratavm.base.importing import begin_import, end_import, partial
 from stratavm.base.numbers import integer, shown, truth, whole_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
@@ -427,16 +427,13 @@ def type_of(home: Objects, type_id: uint32_t) -> GuestType:
     return found
 
 
-def rows_of(store: Residence) -> tuple[list, int]:
+def rows_of(store: Residence, census: object) -> tuple[list, int]:
     """What lies in the heap of a store: (type, objects, bytes) for each type that has some, and the bytes of blocks in
-    use. Closed, StoreBusy."""
-    objects: Objects
-    with importing:
-        from stratavm.heap.verify import census
+    use. ``census`` is that of ``heap.verify``, which nothing else needs here. Closed, StoreBusy."""
     store.check_entry()
     if store.objects is None:
         return [], 0
-    objects = store.objects
+    objects: Objects = store.objects
     by_number: dict = {}
     for blueprint in objects.kept:
         for known in blueprint.ids:
@@ -531,8 +528,11 @@ class GuestObject(ObjectRef):
         """For NumPy, which asks it where it got no buffer, and takes what that says for nothing: an array of the
         values. Closed, StoreBusy: it was that. TypeError: a ``dtype`` is given, and what it refers to refers to more.
         """
-        with importing:
+        begin_import()
+        try:
             from stratavm.engine.guestarrays import array_of
+        finally:
+            end_import()
         return array_of(self, dtype, copy, leads_on)
 
     def __len__(self) -> int:

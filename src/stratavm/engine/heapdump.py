@@ -7,6 +7,7 @@ from stratavm.base.forms import TYPE_CHECKING, Any, dataclass
 from stratavm.base.numbers import truth
 from stratavm.base.words import amount
 from stratavm.engine.guestobjects import rows_of
+from stratavm.heap.verify import census
 
 if TYPE_CHECKING:
     from stratavm.engine.store import Store
@@ -95,7 +96,7 @@ def heap_dump(store: Store, collect: bool) -> HeapDump:
             store.gc()
         except StoreBusy as error:
             raise StoreBusy(f"{error}; heap_dump(collect=False) counts what is garbage, too") from None
-    rows, used = rows_of(store)
+    rows, used = rows_of(store, census)
     found = [
         HeapRow(HeapType(type.name, type.index, type.is_array, type.title), objects, size)
         for type, objects, size in rows

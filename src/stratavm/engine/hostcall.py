@@ -31,7 +31,7 @@ from cython.cimports.stratavm.runtime.memory import Memory
 from cython.cimports.stratavm.runtime.occupancy import fiber_here
 
 from stratavm.base.errors import LinkError
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.engine.cells import codes_of
 from stratavm.engine.host import HostSpec, PerStore, wants_caller
 from stratavm.runtime.values import from_raw, results_to_raw, signature
@@ -304,8 +304,11 @@ def check_fits(self: PythonHost, error: object) -> cython.int:
     """Raise a TypeError of a call with the function's name where it takes another number of arguments than the guest
     gives: Python's own names ``<lambda>``, say."""
     given: object = [None] * (len(self.type.params) + (self.caller is not None))
-    with importing:
+    begin_import()
+    try:
         import inspect
+    finally:
+        end_import()
     try:
         parameters: object = inspect.signature(self.function)
     except (TypeError, ValueError):  # a built-in without a signature

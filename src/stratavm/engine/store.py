@@ -9,7 +9,7 @@ from cython.cimports.stratavm.runtime.store import Store as RuntimeStore
 from cython.cimports.stratavm.runtime.template import StoreTemplate
 
 from stratavm.base.errors import Closed
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.base.keywords import unexpected
 from stratavm.base.numbers import truth, whole
 from stratavm.engine.engine import Engine, engine_of
@@ -90,16 +90,22 @@ class Store(RuntimeStore):
             StoreBusy: a call is inside, and garbage should be found; or another thread is inside.
             Closed: the store is closed.
         """
-        with importing:
+        begin_import()
+        try:
             from stratavm.engine.heapdump import heap_dump
+        finally:
+            end_import()
         return heap_dump(self, collect)
 
     # ---- references, for the boundary ----
 
     def func_to_raw(self, value: object, nullable: bool = True) -> int:
         """Raw bits of a ``Func`` of this store; None is 0. TypeError for others says whether None will do."""
-        with importing:
+        begin_import()
+        try:
             from stratavm.engine.func import Func
+        finally:
+            end_import()
 
         if value is None:
             return 0
@@ -113,8 +119,11 @@ class Store(RuntimeStore):
 
     def func_from_raw(self, raw: object) -> object:
         """The ``Func`` behind raw bits; 0 is None."""
-        with importing:
+        begin_import()
+        try:
             from stratavm.engine.func import Func
+        finally:
+            end_import()
 
         return None if raw == 0 else Func(self, self.function_at(whole("raw", raw, most=MOST_BITS)))
 

@@ -11,7 +11,7 @@ from cython.cimports.libc.string import memcpy, memset
 from cython.cimports.stratavm.base.vec import vec_room
 from cython.cimports.stratavm.base.vecfree import vec_free
 
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 
 IR_OPS = {
     "nop": IR_NOP,
@@ -217,8 +217,11 @@ class Ssa:
     def dump(self) -> "SsaView":
         """A copy as plain Python data."""
         i: uint32_t
-        with importing:
+        begin_import()
+        try:
             from stratavm.ir.view import SsaView
+        finally:
+            end_import()
 
         return SsaView(
             func=self.func,

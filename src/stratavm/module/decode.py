@@ -28,7 +28,7 @@ from cython.cimports.stratavm.module.typesec import (
 )
 
 from stratavm.base.errors import DecodeError, ModuleLimit, Unsupported, ValidationError
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.module.constexpr import skip_expression
 from stratavm.module.features import DEFAULT
 from stratavm.module.limits import DEFAULT_LIMITS
@@ -67,8 +67,11 @@ def no_header(data: bytes) -> DecodeError:
     at: int = 0 if data[:4] != b"\0asm" else 4
     words: str = "unknown binary version" if at else "magic header not detected"
     cut: str = "unexpected end: " if len(data) < at + 4 else ""
-    with importing:
+    begin_import()
+    try:
         from stratavm.module.foreign import recognise
+    finally:
+        end_import()
 
     name, action = recognise(data) or ("", "" if at else "no module begins so: is it the right file, and is it whole?")
     found: str = data[at : at + 4].hex(" ") or "nothing"
@@ -681,8 +684,11 @@ class Decoder:
         """The first name section, as far as it can be read; of what is known, when somebody asks for a name."""
         for custom in self.customs:
             if custom.name == "name":
-                with importing:
+                begin_import()
+                try:
                     from stratavm.module.names import read_names, unread_names  # seldom here
+                finally:
+                    end_import()
 
                 place: tuple = (self.data, self.limits, custom.offset, custom.offset + len(custom.data), self.rest)
                 return unread_names(place) if self.is_known else read_names(place)

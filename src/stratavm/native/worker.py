@@ -20,7 +20,7 @@ from cython.cimports.stratavm.targets.x64.emit import Emitter
 from cython.cimports.stratavm.targets.x64.isel import Selector
 from cython.cimports.stratavm.targets.x64.plan import ModulePlan
 
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.ir.stage import Source, Stage, source_of
 from stratavm.machine.minst import snapshot
 from stratavm.native import MACHINE_PASSES, MACHINE_STAGES
@@ -275,8 +275,11 @@ class Worker:
         if number == ALLOCATE:
             self.allocator.verify()
         elif number == BUILD or (number == OPTIMISE and self.pipeline is not None):
-            with importing:
+            begin_import()
+            try:
                 from stratavm.ir.verify import verify  # a tool's module
+            finally:
+                end_import()
 
             verify(self.built if number == BUILD else self.ssa)
         return 0

@@ -15,7 +15,7 @@ from cython.cimports.stratavm.runtime.func import Shape
 from cython.cimports.stratavm.runtime.memory import MemorySpec
 from cython.cimports.stratavm.runtime.table import TableSpec
 
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.base.text import printable
 from stratavm.contract.layout import vm_layout
 from stratavm.runtime.func import cell_widths
@@ -123,10 +123,13 @@ class Blueprint:
         at: cython.Py_ssize_t
         if not [number for number in self.ids if is_of_objects(number)]:
             return 0
-        with importing:
+        begin_import()
+        try:
             from stratavm.contract.objects import keeps_handles, layout
             from stratavm.heap.types import Descriptors
             from stratavm.runtime.typenames import note_names
+        finally:
+            end_import()
         made: object = Descriptors()
         if runtime.descriptors is None:  # else another thread was faster; nothing lets one in between
             runtime.descriptors = made

@@ -42,7 +42,7 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 from cython.cimports.stratavm.runtime.trapped import offer
 
 from stratavm.base.errors import ResourceLimit
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.text import printable
 from stratavm.runtime.introspect import Signed
@@ -332,8 +332,11 @@ def wasm_exception() -> object:
     """The class ``WasmException``, which few programs need."""
     global the_class
     if the_class is None:
-        with importing:
+        begin_import()
+        try:
             from stratavm.base.thrown import WasmException
+        finally:
+            end_import()
 
         the_class = WasmException
     return the_class

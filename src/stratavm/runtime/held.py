@@ -77,7 +77,7 @@ def worth_of_heap(store: Residence) -> cython.Py_ssize_t:
 
 @cython.cclass
 class Unfinished:
-    """Something that makes references which lie nowhere yet, as long as it is entered: among the guests that run
+    """Something that makes references which lie nowhere yet, from ``begin`` to ``end``: among the guests that run
     without machine code it is one that waits for nothing. ``rooted``: what it begins with lies in frames."""
 
     handles: Handles
@@ -100,11 +100,13 @@ class Unfinished:
         """It is in no function."""
         return set()
 
-    def __enter__(self) -> object:
+    def begin(self) -> object:
+        """From here on; whoever calls it calls ``end`` in any case (``try``, ``finally``)."""
         self.handles.runs.append(self)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def end(self) -> None:
+        """It lies somewhere, or has failed."""
         self.handles.runs.remove(self)
 
 

@@ -48,7 +48,7 @@ from cython.cimports.stratavm.runtime.residents import instances_go_by
 from cython.cimports.stratavm.runtime.table import Table
 
 from stratavm.base.errors import StoreBusy, Trap
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.base.text import printable
 from stratavm.runtime.events import InstanceClosed
 from stratavm.runtime.held import Unfinished
@@ -361,10 +361,13 @@ class Instance:
         segment: object = self.blueprint.segments[index]
         if not holds_handles(resolved(segment.type, self.blueprint.ids)):
             return self.make_element(index, [evaluate(expression, self) for expression in segment.exprs])
-        with Unfinished(self.store.all_handles()):
+        run: object = Unfinished(self.store.all_handles()).begin()
+        try:
             items: list = [evaluate(expression, self) for expression in segment.exprs]
             self.store.add_root(self, True)
             self.make_element(index, items)
+        finally:
+            run.end()
         return 0
 
     def make_element(self, index, items):
@@ -672,15 +675,21 @@ class Instance:
 
     def failed_cast(self, raw: int, heap: int, nullable: bool) -> str:
         """What is said where a reference is not of a heap type, as the binary has that."""
-        with importing:
+        begin_import()
+        try:
             from stratavm.runtime import castwords
+        finally:
+            end_import()
         return castwords.failed_cast(self, self.blueprint, raw, None, heap, nullable)
 
     def failed_cast_at(self, raw: int, id: int, owner: int, frames: tuple) -> str:
         """The same of a trap in machine code, which the owner with that serial holds. ``id``: of the type of the object
         that the reference meant, which may be gone; 0: it meant none."""
-        with importing:
+        begin_import()
+        try:
             from stratavm.runtime import castwords
+        finally:
+            end_import()
         blueprint: object = self.blueprint_of(owner)
         return "" if blueprint is None else castwords.failed_cast_at(self, blueprint, raw, id, frames)
 

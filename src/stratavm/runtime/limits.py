@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from _collections_abc import Callable
 
 from stratavm.base.forms import Final, Literal, dataclass, replace
-from stratavm.base.importing import lru_cache, resource
+from stratavm.base.importing import importing, lru_cache, resource
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import real, truth, whole, whole_or_none
 
@@ -225,6 +226,13 @@ def max_map_count() -> int:
             return int(file.read())
     except (OSError, ValueError):
         return 65530
+
+
+def processors_beside() -> int:
+    """Processors that are ours all the time besides one (``base.processors``)."""
+    with importing:
+        from stratavm.base.processors import beside
+    return beside(len(os.sched_getaffinity(0)))
 
 
 def name_the_limit() -> str:

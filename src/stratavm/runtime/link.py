@@ -21,7 +21,7 @@ from cython.cimports.stratavm.runtime.table import Table, TableSpec
 
 from stratavm.base.errors import LinkError
 from stratavm.base.forms import Any
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.contract.layout import plan_of
 from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
@@ -197,8 +197,11 @@ def _check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any
     else:
         fits = extern_matches(given.type, wanted.type, store.runtime.types.matches)
     if not fits:
-        with importing:
+        begin_import()
+        try:
             from stratavm.runtime.differing import told
+        finally:
+            end_import()
         raise LinkError(f"incompatible import type for {where}: {told(store, blueprint, wanted, given)}")
     return None
 
@@ -215,8 +218,11 @@ def is_shared(given: Any) -> bool:
 
 def shared_memories() -> Any:
     """The room of shared memories, which most programs never need."""
-    with importing:
+    begin_import()
+    try:
         from stratavm.runtime import shared
+    finally:
+        end_import()
 
     return shared
 
@@ -270,8 +276,11 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
         variable = instance.global_of(blueprint.n_imported_globals + number)
         init: object = blueprint.globals[number].init
         if variable.holds_handles:
-            with Unfinished(instance.store.all_handles()):
+            run = Unfinished(instance.store.all_handles()).begin()
+            try:
                 variable.bits = evaluate(init, instance)
+            finally:
+                run.end()
         else:
             variable.bits = evaluate(init, instance)
     for at in range(len(blueprint.tables)):
@@ -281,8 +290,11 @@ def _allocate(instance: Instance, blueprint: Blueprint, imports: object, images:
         if init is None:
             table.begin(instance.store, form, 0, form.minimum, None)
         else:
-            with Unfinished(instance.store.all_handles()):
+            run = Unfinished(instance.store.all_handles()).begin()
+            try:
                 table.begin(instance.store, form, evaluate(init, instance), form.minimum, None)
+            finally:
+                run.end()
         instance.add_table(table)
     for i in range(blueprint.counts.n_elements):
         instance.set_element(i, evaluate)

@@ -43,7 +43,6 @@ from stratavm.runtime.allocator import checked
 from stratavm.runtime.events import MemoryWritten
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import GUARD_RESERVATION, name_the_limit
-from stratavm.runtime.store import reporting
 from stratavm.spec.types import Limits, MemoryType
 
 SHARED = 1  # a bit of MemDef.flags
@@ -190,10 +189,15 @@ class Memory(Copying):
         least: object = whole("minimum", minimum, most=reach, unit="pages")
         most: object = whole_or_none("maximum", maximum, least, reach, "pages")
         type_: object = MemoryType(Limits(least, most, is64), shift)
-        with reporting(store, "memory"):
+        try:
             if is_closed(store):
                 raise store.why_closed()
-            return cls(store, type_, store.template.memory_plan)
+            made: object = cls(store, type_, store.template.memory_plan)
+        except BaseException as error:
+            store.tell("memory", error)
+            raise
+        store.deliver()
+        return made
 
     def begin(self, store, spec, image):
         """Become a memory of a store. ResourceLimit where its limits, or the kernel, do not allow it."""
@@ -389,8 +393,13 @@ class Memory(Copying):
     @checks_keywords
     def grow(self, pages: object) -> int:
         """Grow; returns the old size in pages, or -1 if it cannot grow so far."""
-        with reporting(self.store, "memory.grow"):
-            return self.extend(pages)
+        try:
+            before: object = self.extend(pages)
+        except BaseException as error:
+            self.store.tell("memory.grow", error)
+            raise
+        self.store.deliver()
+        return before
 
     def extend(self, delta: object) -> int:
         """``grow`` for guests: the old size in pages, or -1 if a limit, the limiter or the kernel says no."""

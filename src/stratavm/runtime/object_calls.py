@@ -47,12 +47,15 @@ def do_row(handles: Handles, found: object, cells: cython.pointer(uint64_t)) -> 
     """A row on cells, which hold its operands. Until its result is there Python may run anything, and nothing is freed
     that others make: no frame has it."""
     stack: list = read_cells(cells, cell_widths(found[1]))
-    with Unfinished(handles, True):
+    run: object = Unfinished(handles, True).begin()
+    try:
         found[0](stack, [])
         if found[2]:
             raw: object = stack[0]
             cells[0] = raw & MASK64
             cells[1] = raw >> 64
+    finally:
+        run.end()
     return 0
 
 

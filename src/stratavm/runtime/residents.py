@@ -1,7 +1,6 @@
 """What lives in a store, and how much may: instances, functions, handles of Python objects, bytes, fuel."""
 
 # strata: hot
-import os
 
 import cython
 from cython.cimports.libc.stdint import uint64_t
@@ -23,11 +22,11 @@ from cython.cimports.stratavm.runtime.threads import ThreadBlock, current_block
 
 from stratavm.base import switches
 from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import truth, whole
 from stratavm.base.words import amount
-from stratavm.runtime.limits import StoreLimits, name_the_limit
+from stratavm.runtime.limits import StoreLimits, name_the_limit, processors_beside
 from stratavm.spec.types import (
     ANY,
     ARRAY,
@@ -533,10 +532,8 @@ class Residence(Occupied):
             heap.by_generations(gc.pause_us * 1000)
             heap.grow_within(min(limit, gc.soft_bytes or limit), FULL_SHARE)
             if gc.concurrent:
-                with importing:
-                    from stratavm.base.processors import beside
                 least: int = 0 if switches.CHECK.value() >= 2 else LEAST_BESIDE
-                heap.mark_beside(beside(len(os.sched_getaffinity(0))), least)
+                heap.mark_beside(processors_beside(), least)
         if gc.constants is not None:
             factor: object = max(int(gc.constants.factor * 1000), 1)
             heap.fix(gc.constants.nursery_bytes, gc.constants.slice_us * 1000, factor)
@@ -598,8 +595,7 @@ class Residence(Occupied):
             limit, owner, needed = "hard_bytes", "GcConfig", charged + blocks
             found = f"a heap has {amount(MOST_HEAP_BYTES)} of address space where nobody asks for more"
         else:
-            said: str = f"{what} of {size} bytes does not fit: no blocks of the heap are left"
-            return ResourceLimit(said, limit="heap")
+            return ResourceLimit(f"{what} of {size} bytes does not fit: no blocks of the heap are left", limit="heap")
         wanted: str = f"{needed}) allows it" if size >= BLOCK else "…) sets the limit"
         if beyond and limit == "total_bytes":
             wanted += f", with GcConfig(hard_bytes={charged + blocks})"
@@ -716,8 +712,11 @@ class Residence(Occupied):
                 raise TypeError(f"{value!r} belongs to another store")
             return thing.address
         if type(value) is not int and isinstance(value, int):  # few are
-            with importing:
+            begin_import()
+            try:
                 from stratavm.runtime.i31 import I31 as Number
+            finally:
+                end_import()
             if type(value) is Number:
                 return value.raw
         return self.number_of(value, False)
@@ -775,8 +774,11 @@ class Residence(Occupied):
         if is_reference(raw):
             return cython.cast(Objects, self.objects).thing_of(raw)
         if raw >> 63:
-            with importing:
+            begin_import()
+            try:
                 from stratavm.runtime.i31 import i31_of
+            finally:
+                end_import()
             return i31_of(raw)
         return self.all_handles().thing(raw) if raw else None
 
@@ -976,8 +978,11 @@ def collect_objects(store: Residence) -> cython.int:
 @cython.cfunc
 def called(store: Residence, type_id: uint32_t, what: str) -> str:
     """What messages call an object of a type: ``a struct $node``, or only that it is one."""
-    with importing:
+    begin_import()
+    try:
         from stratavm.runtime import typenames
+    finally:
+        end_import()
     name: str = typenames.named(f"{UNNAMED}{type_id}", store, None)
     return f"{what} {name}" if name.startswith("$") else what
 

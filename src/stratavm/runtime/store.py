@@ -238,22 +238,6 @@ class Store(Residence):
         return 0
 
 
-class reporting:
-    """In a ``with`` statement: deliver what the runtime recorded in the block; a failure is told of, too."""
-
-    def __init__(self, store: Store, what: str) -> None:
-        self.store, self.what = store, what
-
-    def __enter__(self) -> None:
-        """Nothing to begin."""
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if error is None:
-            self.store.deliver()
-        else:
-            self.store.tell(self.what, error)
-
-
 def remember_report(store, error):
     """The error that the reporter saw last, until the outermost call has ended; or None."""
     store.reported = error

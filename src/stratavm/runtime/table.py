@@ -39,7 +39,6 @@ from stratavm.runtime.events import TableElementSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
-from stratavm.runtime.store import reporting
 from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, told, value_type
 from stratavm.spec.types import (
     EXN,
@@ -138,9 +137,14 @@ class Table:
             raise ValueError(f"a new table has null elements, which is no {wanted}: it needs a value for them")
         store.keep_type(known)
         type_: object = TableType(known, Limits(least, most, is64))
-        with reporting(store, "table"):
+        try:
             held: Global = held_on_its_way(store, known, value)
-            return cls(store, type_, held.bits)
+            made: object = cls(store, type_, held.bits)
+        except BaseException as error:
+            store.tell("table", error)
+            raise
+        store.deliver()
+        return made
 
     def begin(self, store, spec, raw, length, image):
         """Become a table of a store, of so many elements that are ``raw``, which is one of its type, or what an image
@@ -377,9 +381,14 @@ class Table:
     @checks_keywords
     def grow(self, delta: object, value: object = None) -> int:
         """Grow by ``delta`` elements of ``value``; returns the old length, or -1 if it cannot grow so far."""
-        with reporting(self.store, "table.grow"):
+        try:
             held: Global = held_on_its_way(self.store, self.declared.element, value)
-            return self.extend(delta, held.bits)
+            before: object = self.extend(delta, held.bits)
+        except BaseException as error:
+            self.store.tell("table.grow", error)
+            raise
+        self.store.deliver()
+        return before
 
     def out_of_bounds(self, index: object) -> Trap:
         """The trap for an index that is not inside."""

@@ -21,7 +21,7 @@ from cython.cimports.stratavm.runtime.codemap import NO_FUNC, CodeRec, find_code
 from cython.cimports.stratavm.runtime.objects import is_reference
 
 from stratavm.base.errors import GuestFrame
-from stratavm.base.importing import importing, partial
+from stratavm.base.importing import begin_import, end_import, partial
 from stratavm.runtime import codemap
 
 NOT_TOLD = cython.declare(uint64_t, 0xFFFFFFFFFFFFFFFF)  # no array is so long
@@ -74,8 +74,11 @@ def fault_detail(act, found_id):
     found that failed: ``found_type`` said so at once."""
     vm: cython.pointer(VMContext) = cython.cast(cython.pointer(VMContext), act.vmctx)
     if act.trap_kind == TRAP_ARRAY_OUT_OF_BOUNDS and act.fault_address != NOT_TOLD:
-        with importing:
+        begin_import()
+        try:
             from stratavm.contract.objects import outside
+        finally:
+            end_import()
         return outside(1, act.fault_address & 0xFFFFFFFF, act.fault_address >> 32)
     if act.trap_kind != TRAP_CAST_FAILURE and (act.trap_kind != TRAP_MEMORY_OUT_OF_BOUNDS or act.fault_address == 0):
         return ""

@@ -11,7 +11,6 @@ by whoever awaits the transfer, when that is over. Cancelling waits for nothing.
 import asyncio
 import atexit
 import weakref
-from contextlib import suppress
 
 import cython
 from cython.cimports.cpython.buffer import PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
@@ -468,8 +467,10 @@ class Transfer:
     def wake(self) -> None:
         """It was moved."""
         if not self.future.done():
-            with suppress(RuntimeError):  # the loop was closed
+            try:  # noqa: SIM105  # ``with`` in what is compiled needs memory: ``base.importing.begin_import``
                 self.future.set_result(None)
+            except RuntimeError:
+                pass  # the loop was closed
 
     def refuse(self) -> None:
         """There is no thread, and none can be started."""

@@ -13,6 +13,7 @@ from stratavm import Config, Linker, Module, Store, load
 from stratavm.base.forms import FEW, dataclass
 from stratavm.engine.engine import Engine
 from tests import needed
+from tests.apart import assert_silent
 
 pytestmark = pytest.mark.trace_slow
 """What is traced asks for memory at each call, and who traces it cannot do without."""
@@ -210,3 +211,29 @@ def test_a_constructor_that_there_is_no_memory_for() -> None:
         refused += not failing(at, functools.partial(Figures, 1, rest=()))
         assert Figures(5).second == 2
     assert refused > 50
+
+
+LATE = """
+import _testcapi
+from stratavm import load
+from stratavm.base.importing import importing
+store = load("(module)").store
+for length in (50, 3, 1):
+    for at in range(60):
+        _testcapi.set_nomemory(at, at + length)
+        try:
+            store.heap_dump()
+        except (MemoryError, ImportError):
+            pass
+        finally:
+            _testcapi.remove_mem_hooks()
+        assert not importing._is_owned(), (length, at)
+assert store.heap_dump().rows == ()
+"""
+
+
+def test_an_import_inside_of_a_call_that_there_is_no_memory_for() -> None:
+    """Not even for its traceback: it leaves its lock to other threads, and is done another time. In a process apart,
+    where what is imported has not been before."""
+    needed.module("_testcapi")
+    assert_silent(LATE)

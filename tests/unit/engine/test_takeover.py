@@ -270,10 +270,17 @@ TOOLS = {"stratavm.machine.mfunc", "stratavm.machine.regalloc.checker", "capston
 ROOMS = ("base/events", "engine", "front", "ir", "machine", "module", "native", "runtime", "targets", "tiers")
 
 
+def waits_for_imports(node):
+    """Whether a statement holds the lock: ``with importing``, or ``try`` with ``finally: end_import()``."""
+    if isinstance(node, ast.Try):
+        return any(ast.unparse(ended) == "end_import()" for ended in node.finalbody)
+    return isinstance(node, ast.With) and ast.unparse(node.items[0].context_expr) == "importing"
+
+
 def late_imports(tree):
-    """Imports inside functions, outside ``with importing``."""
+    """Imports inside functions, where the lock is not held."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.With) and ast.unparse(node.items[0].context_expr) == "importing":
+        if waits_for_imports(node):
             continue
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield getattr(node, "module", None) or node.names[0].name

@@ -29,7 +29,7 @@ from cython.cimports.stratavm.base.events.ring import (
 )
 
 from stratavm.base.errors import StrataError
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 
 MAX_NESTED = cython.declare(uint32_t, 100_000)  # emissions that one outermost emission may bring about
 MAX_KINDS = cython.declare(uint32_t, 64)
@@ -509,8 +509,11 @@ class Bus:
         if isinstance(event, failed) or not self.channel_of(failed).heard or delivery().queued >= 2 * MAX_NESTED:
             report_unraisable(error, listener)
             return None
-        with importing:
+        begin_import()
+        try:
             import traceback  # rarely needed, and slow to import
+        finally:
+            end_import()
 
         text: str = "".join(traceback.format_exception(error))
         report: object = failed(listener.name, type(event).__qualname__, f"{type(error).__name__}: {error}", text)

@@ -9,7 +9,7 @@ from cython.cimports.stratavm.ir.ssa import T_F32, T_F64, T_I32, T_I64, T_REF, T
 
 from stratavm.base.budget import paced
 from stratavm.base.errors import ResourceLimit, Unsupported
-from stratavm.base.importing import cache, importing
+from stratavm.base.importing import begin_import, cache, end_import
 from stratavm.contract.layout import GLOBAL_CELL, MEM_CELL, PLAN_GUARD, TABLE_CELL, VMCTX, vm_layout
 from stratavm.spec import types
 from stratavm.targets.x64 import abi
@@ -59,9 +59,12 @@ def fields_of(module, index: int) -> tuple[int, list]:
     composite = module.types[index].composite
     if isinstance(composite, types.FuncType):
         return 0, []
-    with importing:
+    begin_import()
+    try:
         from stratavm.contract.objects import layout
         from stratavm.heap.layout import storage_size
+    finally:
+        end_import()
     storages = [f.storage for f in types.fields_of(composite)]
     found = layout(module, index)
     traced = [offset in found.traced for offset in found.offsets]

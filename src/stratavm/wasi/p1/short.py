@@ -54,7 +54,7 @@ from cython.cimports.stratavm.wasi.p1.kernel import (
 )
 from cython.cimports.stratavm.wasi.state import DISK_DIRECT, DISK_NONE, UNKNOWN, DescriptorState, WorldState
 
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 from stratavm.engine.ports import SystemRandom
 from stratavm.wasi.abi import (
     EVENT,
@@ -515,8 +515,11 @@ class Moving(Short):
         if buffers.count == 0:
             return 0
         if self.begin is None:
-            with importing:
+            begin_import()
+            try:
                 from stratavm.wasi.transfers import begin  # imports asyncio, as who awaits something has
+            finally:
+                end_import()
             self.begin = begin
         whole: bytes = PyBytes_FromStringAndSize(cython.cast(cython.p_char, buffers), cython.sizeof(Buffers))
         self.request = self.begin(self.world, found, memory, whole, writes, None if offset < 0 else offset, out)
