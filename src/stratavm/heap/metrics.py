@@ -15,7 +15,8 @@ class GcMetrics:
     Attributes:
         live_bytes: bytes of objects that the last collection found reachable, or that it did not look at.
         used_bytes: bytes of the blocks that are in use.
-        collections: how often garbage was collected.
+        collections: how often garbage was collected, the empty heap when it was made included: once by generations, and
+            once more with constants.
         minors: of these, looks at new objects only.
         cycles: and full collections that went on in slices.
         slices: how many of these there were.
