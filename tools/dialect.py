@@ -2,7 +2,7 @@
 
 ``python -m tools.dialect`` prints what breaks the rule of CONTRIBUTING.md, "Hot modules". Functions, methods and
 classes at the module's level are looked at; not variables and fields, nor what stands in an ``if`` or has its
-decorators under other names.
+decorators under other names. A ``with`` is looked for everywhere: in what is compiled it is of the GIL alone.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ WORD = re.compile(r"[A-Za-z_]\w*")
 CYTHON = re.compile(r"^(import cython\b|from cython[\w.]* import )", re.M)
 C_ONLY = re.compile(r"(?:\w+\.)?(?:cfunc|ccall|nogil|exceptval|returns|inline|locals)\b")
 """Decorators that say what a ``.pxd`` says of a function."""
+OF_THE_GIL = re.compile(r"cython\.(?:no)?gil\b")
+"""What a ``with`` of a hot module may be of. One of an object needs memory to leave by an exception (Cython 3.3.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +188,20 @@ def unmarked(src: Path) -> Iterator[str]:
             yield f"{place}:{line}: uses Cython, and none of its first five lines is {MARKER.decode()!r}"
 
 
+def entered(src: Path) -> Iterator[str]:
+    """Hot modules' ``with`` statements of objects."""
+    for module in filter(is_hot, sorted(src.rglob("*.py"))):
+        for node in ast.walk(ast.parse(module.read_text())):
+            for item in node.items if isinstance(node, ast.With | ast.AsyncWith) else ():
+                if not OF_THE_GIL.match(ast.unparse(item.context_expr)):
+                    line = item.context_expr.lineno
+                    yield f"{module.relative_to(src.parent)}:{line}: with of an object: write try and finally"
+
+
 def problems(src: Path = SRC) -> list[str]:
     """What breaks the rule, with file and line."""
     used = wanted(src)
-    found = list(unmarked(src))
+    found = [*unmarked(src), *entered(src)]
     for header in sorted(src.rglob("*.pxd")):
         module = header.with_suffix(".py")
         if header.name.startswith("_gen_") or not (module.is_file() and is_hot(module)):

@@ -208,6 +208,30 @@ def test_a_signature_that_stands_twice_or_for_nobody_fails(tree, file, old, new,
     assert f"src/stratavm/{said}" in problems("dialect")
 
 
+@plants("dialect")
+@pytest.mark.parametrize(
+    ("statement", "is_wrong"),
+    [
+        ("with cython.nogil: pass", False),
+        ("with cython.gil: pass", False),
+        ("with cython.nogil, lock: pass", True),
+        ("with lock: pass", True),
+        ("with lock as held: pass", True),
+        ("with cython.nogilded: pass", True),
+        ("async with lock: pass", True),
+        ("class A:\n        def b(self):\n            with lock: pass", True),
+    ],
+)
+def test_a_with_of_an_object_fails_in_what_is_compiled(tree, statement, is_wrong):
+    """And only there."""
+    text = f"import cython\nasync def a(lock):\n    {statement}\n"
+    (tree / "src/stratavm/a.py").write_text(f"# strata: hot\n{text}")
+    (tree / "src/stratavm/b.py").write_text(text.replace("import cython", "") if "cython" not in statement else "")
+    found = problems("dialect")
+    assert ("with of an object" in found) is is_wrong
+    assert "b.py" not in found
+
+
 CHAIN = {
     "top.pxd": """\
 cdef class Top:

@@ -12,6 +12,9 @@ import stratavm
 from tests.arch.checkouts import OPT, ROOT, make, outcome
 from tools import build, bytecode, link
 
+BUILT = build.VARIANTS[build.load_guard(ROOT).variant() or "opt"]
+needs_one = pytest.mark.skipif(not BUILT.is_one, reason=f"the {BUILT.name} build has one file per module")
+
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch, cache):
@@ -259,7 +262,7 @@ def test_only_the_latest_objects_are_kept(checkout, monkeypatch):
     assert len(list(folder.glob("*.o"))) == 3
 
 
-@pytest.mark.skipif(not stratavm._hook.place, reason="one file per module")
+@needs_one
 def test_the_object_says_which_files_are_others(tmp_path):
     """As the guard's own look does: by time and size; of what is not there, whether it was not before."""
     (tmp_path / "a").write_text("one")
@@ -298,7 +301,7 @@ def test_the_object_says_which_files_are_others(tmp_path):
             changed(*wrong)
 
 
-@pytest.mark.skipif(not stratavm._hook.place, reason="one file per module")
+@needs_one
 def test_the_object_says_whether_a_file_is_as_it_was(tmp_path):
     """By its time and its size; what cannot be looked at is not."""
     path = tmp_path / "a"

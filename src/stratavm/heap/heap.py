@@ -63,7 +63,7 @@ from cython.cimports.stratavm.heap.types import Descriptors
 from stratavm.base import switches
 from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final
-from stratavm.base.importing import importing
+from stratavm.base.importing import begin_import, end_import
 
 LEAST: Final = 4 << 20
 """Bytes that are allocated between two collections, at least."""
@@ -243,10 +243,13 @@ class Heap:
 
     def metrics(self) -> object:
         """What it has and has done."""
-        with importing:
+        begin_import()
+        try:
             from types import MappingProxyType
 
             from stratavm.heap.metrics import GcMetrics
+        finally:
+            end_import()
         state: cython.pointer(HeapState) = self.state
         return GcMetrics(
             live_bytes=state.live_bytes,
