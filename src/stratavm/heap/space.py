@@ -24,9 +24,11 @@ from cython.cimports.posix.mman import (
 from cython.cimports.stratavm.heap.pages import leave_pages, open_part
 from cython.cimports.stratavm.heap.pauses import turn
 from cython.cimports.stratavm.heap.state import (
+    ALL_ZEROS,
     AT_NEW,
     BLOCK_GRANULES,
     BLOCK_SHIFT,
+    CLEAR,
     EPOCH,
     GRANULE_SHIFT,
     HEAD,
@@ -158,7 +160,7 @@ def extend(state: cython.pointer(HeapState), blocks: uint32_t) -> cython.bint:
             return False
     elif mprotect(state.base + state.n_blocks * BLOCK, parts * BLOCK, PROT_READ | PROT_WRITE) != 0:
         return False
-    memset(state.zeroed + state.n_blocks, 1, parts)
+    memset(state.zeroed + state.n_blocks, ALL_ZEROS | CLEAR, parts)
     state.n_blocks += parts
     state.extent = state.n_blocks * BLOCK
     return True
@@ -251,7 +253,7 @@ def get_ready(state: cython.pointer(HeapState), start: uint32_t, end: uint32_t) 
     size: uint64_t = cython.cast(uint64_t, end - start) << GRANULE_SHIFT
     state.holes[state.n_holes - 1].before = state.fresh[block]
     state.fresh[block] = state.n_holes
-    if state.poison and not state.zeroed[block]:
+    if state.poison and not state.zeroed[block] & ALL_ZEROS:
         state.damaged += touched(begin, size)
     memset(state.side + start, 0, end - start)
     state.zeroed[block] = 0
@@ -489,7 +491,7 @@ def large_room(state, size):
         return cython.NULL
     at: uint32_t
     for at in range(blocks):
-        if not state.zeroed[head + at]:
+        if not state.zeroed[head + at] & ALL_ZEROS:
             if state.poison:
                 state.damaged += touched(state.base + (head + at) * BLOCK, BLOCK)
             memset(state.base + (head + at) * BLOCK, 0, BLOCK)
@@ -649,9 +651,9 @@ def give_back(state, blocks):
 @cython.nogil
 @cython.exceptval(check=False)
 def give_run(state: cython.pointer(HeapState), head: uint32_t, blocks: uint32_t) -> cython.void:
-    """Give the pages of some blocks back."""
+    """Give the pages of some blocks back. No object began there but the large ones, which have lost their mark."""
     zeroed: cython.bint = madvise(state.base + head * BLOCK, blocks * BLOCK, GIVEN_BACK) == 0
-    memset(state.zeroed + head, zeroed, blocks)
+    memset(state.zeroed + head, ALL_ZEROS | CLEAR if zeroed else CLEAR, blocks)
     memset(state.kinds + head, UNUSED, blocks)
     state.used_blocks -= blocks
     state.unused = min(state.unused, head)
@@ -677,9 +679,9 @@ def spoil(state: cython.pointer(HeapState), block: uint32_t) -> cython.void:
 
 def clean(state, blocks):
     """Side bytes of so many more blocks have no other number than the heap's, so that the others can be used again;
-    those of a block that nobody uses have none: a reference that is seen half written may lead anywhere. A block
-    without small objects has little to clean, and counts as little: large ones may make more of them in a pause than
-    are to be cleaned in one."""
+    those of a block that nobody uses have none: a reference that is seen half written may lead anywhere. These are
+    cleared once, since nobody marks anything there until they are used again. A block without small objects has little
+    to clean, and counts as little: large ones may make more of them in a pause than are to be cleaned in one."""
     at: uint32_t
     passed: uint32_t = 0
     epoch: uint64_t = state.epoch  # as far as C knows a side byte could be this
@@ -692,8 +694,9 @@ def clean(state, blocks):
                 words[at] &= ~((free_of(words[at], epoch, previous) >> 7) * 0xFF)
             blocks -= 1
         else:
-            if state.kinds[state.clean] == UNUSED and not state.zeroed[state.clean]:
+            if state.kinds[state.clean] == UNUSED and not state.zeroed[state.clean] & CLEAR:
                 memset(state.side + state.clean * BLOCK_GRANULES, 0, BLOCK_GRANULES)
+                state.zeroed[state.clean] |= CLEAR
                 passed += PASSED - 1
             passed += 1
             if passed >= PASSED:

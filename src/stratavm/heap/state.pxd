@@ -65,6 +65,10 @@ cdef enum:                           # kinds of blocks
     TAIL = 3                         # and goes on here
     LEAVING = 4                      # it was garbage; its pages are still to be given back to the kernel
 
+cdef enum:                           # bits of ``zeroed``, of a block that is UNUSED
+    ALL_ZEROS = 1                    # its bytes are zeros
+    CLEAR = 2                        # by its side bytes no object begins there
+
 cdef enum:                           # what a pause is spent on
     AT_ROOTS = 0                     # the guest's, and what the host holds
     AT_NEW = 1                       # new objects, and words of old ones that were noted
@@ -167,7 +171,7 @@ cdef struct HeapState:
     uint64_t extent                  # bytes from there that have ever been used
     uint8_t* side
     uint8_t* kinds                   # of blocks
-    uint8_t* zeroed                  # whether an unused block is all zeros
+    uint8_t* zeroed                  # what is known of an unused block: ALL_ZEROS, CLEAR
     uint16_t* live                   # granules of a small block that the last collection found reachable
     uint16_t* counts                 # the same for the collection at hand: ``live`` itself, where that is one pause
     uint16_t* spare

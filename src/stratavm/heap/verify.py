@@ -12,6 +12,7 @@ from cython.cimports.stratavm.heap.heap import Heap
 from cython.cimports.stratavm.heap.state import (
     BLOCK_GRANULES,
     BLOCK_SHIFT,
+    CLEAR,
     EPOCH,
     GRANULE_SHIFT,
     HEAD,
@@ -114,6 +115,8 @@ class Verifier:
                 self.large(block, span)
             elif state.kinds[block] == TAIL:
                 self.found.append(f"block {block} is a tail without a head")
+            elif state.kinds[block] == UNUSED and state.zeroed[block] & CLEAR:
+                self.unused(block)
             used += span if state.kinds[block] != UNUSED else 0
             block += span
         if used != state.used_blocks:
@@ -187,6 +190,15 @@ class Verifier:
         while hole:
             self.fresh(hole - 1)
             hole = state.holes[hole - 1].before
+        return None
+
+    @cython.cfunc
+    def unused(self, block: uint32_t) -> object:
+        """A block that nobody uses, of which it is known that no object begins there."""
+        at: uint32_t
+        for at in range(block * BLOCK_GRANULES, (block + 1) * BLOCK_GRANULES):
+            if self.state.side[at] & START:
+                self.found.append(f"granule {at}, which nobody uses, is the beginning of an object by its side byte")
         return None
 
     @cython.cfunc

@@ -298,7 +298,12 @@ def freed(guest: Guest, thing: int) -> None:
     guest.guest.store(guest.held[0], 8, 1)
 
 
-@pytest.mark.parametrize("fault", [no_type, too_long, inside, outside, no_start, half_marked, freed])
+def misplaced(guest: Guest, thing: int) -> None:
+    """The side byte of an object in a block that nobody uses."""
+    bytes_at(guest.guest.side_byte(thing + (1 << 20)))[0] = 0x80
+
+
+@pytest.mark.parametrize("fault", [no_type, too_long, inside, outside, no_start, half_marked, freed, misplaced])
 def test_the_verifier_finds_a_fault(fault: Callable[[Guest, int], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """One that is planted in a heap that is sound."""
     monkeypatch.setenv("STRATA_POISON", "1")
