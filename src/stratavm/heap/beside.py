@@ -125,11 +125,13 @@ def end_beside(state):
 
 def do_without(state):
     """A thread has had all that is left for too long, as it gets no processor: the guest waits for it, which gives it
-    one, and makes the other marks. The next collections have none."""
+    one, and makes the other marks. This collection has none any more, nor have the next, but where each is to have
+    one."""
     end_beside(state)
+    state.beside_resting = 1
     if state.beside_least:
         state.beside_rests = rests_next(state.beside_rests, 0, STARVED)
-        state.beside_resting = state.beside_rests + 1  # and this one
+        state.beside_resting += state.beside_rests
 
 
 def forget_beside(state):

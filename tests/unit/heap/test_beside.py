@@ -276,7 +276,7 @@ STARVED: Final = """
 import os
 from tests.unit.heap.test_beside import MIB, PAIR, helped
 from stratavm.heap.verify import verify
-guest = helped(512 * MIB, least=1)
+guest = helped(512 * MIB, least={least})
 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 cycles = guest.heap.metrics().cycles
@@ -287,10 +287,12 @@ assert verify(guest.heap) == []
 """
 
 
+@pytest.mark.parametrize("least", [0, 1])
 @pytest.mark.usefixtures("real_time")
-def test_a_thread_that_gets_no_processor_has_nothing_for_long() -> None:
-    """The guest waits for it, and goes on without: it does not grow up to its limit."""
-    assert_silent(STARVED)
+def test_a_thread_that_gets_no_processor_has_nothing_for_long(least: int) -> None:
+    """The guest waits for it, and goes on without: it does not grow up to its limit. So where each collection is to
+    have one, the next too."""
+    assert_silent(STARVED.format(least=least))
 
 
 def test_who_wants_no_thread_has_none() -> None:
