@@ -6,6 +6,7 @@ is read by pure functions.
 
 from __future__ import annotations
 
+import errno
 import os
 from _collections_abc import Callable, Iterator
 
@@ -14,6 +15,9 @@ from stratavm.base.forms import Final
 MOUNT: Final = "/sys/fs/cgroup"
 SCHEDULER: Final = ("cpu", "cpu,cpuacct", "cpuacct,cpu")
 """Controllers of version 1 that have quotas, as their folders are called."""
+
+SCARCE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Why a file may not be read just now that is there."""
 
 _shares: Final[list[float | None]] = []
 
@@ -63,11 +67,17 @@ def narrowest(cgroup: str, read: Callable[[str], str]) -> float | None:
     return min((found for words in quotas(cgroup, read) if (found := share(*words)) is not None), default=None)
 
 
-def read(path: str) -> str:
-    """A small file's text; empty where it cannot be read."""
+def read_now(path: str) -> str:
+    """A small file's text; empty where there is none to be read.
+
+    Raises:
+        OSError: nobody can read it just now, for want of a descriptor or of memory.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in SCARCE:
+            raise
         return ""
     try:
         return os.read(descriptor, 65536).decode("utf-8", "replace")
@@ -77,15 +87,27 @@ def read(path: str) -> str:
         os.close(descriptor)
 
 
-def group_share() -> float | None:
+def read(path: str) -> str:
+    """``read_now``; empty as well where nobody can just now."""
+    try:
+        return read_now(path)
+    except OSError:
+        return ""
+
+
+def group_share(read: Callable[[str], str] = read) -> float | None:
     """``narrowest`` of this process, now."""
     return narrowest(read("/proc/self/cgroup"), read)
 
 
 def beside(available: int) -> int:
-    """Processors that are ours all the time besides one, of those that are there. Groups are asked once."""
+    """Processors that are ours all the time besides one, of those that are there. Groups are asked once; where nobody
+    can read what they say just now nothing limits us, and they are asked again the next time."""
     if available > 1 and not _shares:
-        _shares.append(group_share())
+        try:
+            _shares.append(group_share(read_now))
+        except OSError:
+            return available - 1
     return max(whole(available, _shares[0]) - 1, 0) if available > 1 else 0
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -89,12 +92,37 @@ def test_beside_one_are_the_others_that_are_ours_all_the_time(monkeypatch):
     """Groups are asked when there is more than one, and once."""
     asked: list[float | None] = [None, 0.5]
     monkeypatch.setattr(processors, "_shares", [])
-    monkeypatch.setattr(processors, "group_share", lambda: asked.pop(0))
+    monkeypatch.setattr(processors, "group_share", lambda _read: asked.pop(0))
     assert [processors.beside(available) for available in (1, 8, 8, 2, 0)] == [0, 7, 7, 1, 0]
     for quota, others in ((1.5, 0), (0.5, 0), (2.9, 1)):
         monkeypatch.setattr(processors, "_shares", [quota])
         assert processors.beside(8) == others
     assert asked == [0.5]
+
+
+def test_who_has_no_descriptor_to_look_with_asks_again(monkeypatch, tmp_path):
+    """What could not be read is not taken for a group without a quota ever after."""
+    monkeypatch.setattr(processors, "_shares", [])
+    monkeypatch.setattr(processors, "MOUNT", str(tmp_path))
+    ours = [Path(folder) for folder, _ in processors.groups(processors.read("/proc/self/cgroup"))]
+    if not ours:
+        pytest.skip("this process is in no control group with quotas")
+    for folder in ours:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (("max", "150000 100000"), ("cfs_quota_us", "150000"), ("cfs_period_us", "100000")):
+            (folder / f"cpu.{name}").write_text(text)
+    before, taken = resource.getrlimit(resource.RLIMIT_NOFILE), list[int]()
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(64, before[0]), before[1]))
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/proc/self", os.O_PATH))
+        assert processors.beside(8) == 7
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for descriptor in taken:
+            os.close(descriptor)
+    assert processors.beside(8) == 0
 
 
 def test_files_that_cannot_be_read_say_nothing(tmp_path):
