@@ -152,11 +152,11 @@ class Objects:
         self.shown_before = []
 
     def __dealloc__(self):
+        if self.exec != cython.NULL:  # before others have the GIL
+            self.exec.objects = self.exec.heap = cython.NULL
         if self.heap is not None and self.heap.state != cython.NULL:
             with cython.nogil:
                 end_beside(self.heap.state)  # a thread may be looking at the handles' objects
-        if self.exec != cython.NULL:
-            self.exec.objects = self.exec.heap = cython.NULL
         free(self.words)
         free(self.having)
         free(self.vacant)
