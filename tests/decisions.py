@@ -47,8 +47,8 @@ def nursery_noted(values: list[int]) -> None:
 def growth_noted(values: list[int]) -> None:
     """That of what may grow, and of how much of it before slices begin and while they go on."""
     live, _, rate, _, _, allowed, _, _, room, runway, trigger, *rest, slice_ns, sliced = values
-    assert growth_allowed(*values[:5], sliced == 2) == allowed
-    guests = 1000 if sliced == 2 else share_beside(live, rate, 0, 0, *rest)
+    assert growth_allowed(*values[:5], sliced == 2, sliced > 2) == allowed
+    guests = 1000 if sliced == 2 else share_beside(live, rate, 0, 0, *rest, False, sliced == 3)
     far = runway_within(allowed, live, rate, slice_ns, *rest, guests)
     if sliced == 2:  # a thread helps
         far = runway_beside(allowed, live, rate, *rest[:2])
@@ -60,10 +60,12 @@ def growth_noted(values: list[int]) -> None:
 def slices_noted(values: list[int]) -> None:
     """That of what is handed out between two slices."""
     left, rate, slice_ns, runway, decided, *rest, guests, unseen, room, whole, allowed, grown, helped, is_left = values
-    assert runway == max(allowed - grown, 0) and guests == share_beside(whole, rate, allowed, grown, *rest)
+    assert runway == max(allowed - grown, 0) and guests == share_beside(
+        whole, rate, allowed, grown, *rest, helped == 1, helped == 2
+    )
     between = bytes_between(left, rate, slice_ns, runway, *rest, guests)
     assert bytes_near(between, left, unseen, rate, slice_ns, *rest, room) == decided
-    assert (helped and is_left_beside(left, whole, grown, between, decided)) == is_left
+    assert (helped == 1 and is_left_beside(left, whole, grown, between, decided)) == is_left
 
 
 def kept_noted(values: list[int]) -> None:

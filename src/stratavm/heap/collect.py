@@ -36,6 +36,7 @@ from cython.cimports.stratavm.heap.pace import (
     next_nursery,
     next_rate,
     nursery_near,
+    rests_shortly,
     runway_beside,
     runway_near,
     runway_within,
@@ -263,13 +264,15 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
         state.runway = state.trigger // 2
         return
     helped: cython.bint = state.incremental and is_helped(state, live)
-    allowed: uint64_t = growth_allowed(live, state.born, state.rate, state.soft, state.share, helped)
+    alone: cython.bint = state.incremental and not helped and state.beside_most != 0
+    rests: cython.bint = alone and rests_shortly(state.beside_resting, state.beside_rests)
+    allowed: uint64_t = growth_allowed(live, state.born, state.rate, state.soft, state.share, helped, alone)
     guests: uint64_t = ALL_OF_TIME
     runway: uint64_t
     if helped:
         runway = runway_beside(allowed, live, state.rate, state.survival, state.speed)
     else:
-        guests = share_beside(live, state.rate, 0, 0, state.survival, state.speed, state.looking)
+        guests = share_beside(live, state.rate, 0, 0, state.survival, state.speed, state.looking, False, rests)
         runway = runway_within(
             allowed, live, state.rate, state.slice_ns, state.survival, state.speed, state.looking, guests
         )
@@ -283,7 +286,7 @@ def allow_growth(state: cython.pointer(HeapState), live: uint64_t) -> cython.voi
     note[5], note[6], note[7] = allowed, state.grown_before, state.grown
     note[8], note[9], note[10] = room, runway, trigger
     note[11], note[12], note[13] = state.survival, state.speed, state.looking
-    note[14], note[15] = state.slice_ns, state.incremental + helped
+    note[14], note[15] = state.slice_ns, state.incremental + helped + 3 * alone - rests
     tell_decision(state, NOTE_GROWTH, note)
     state.runway, state.trigger = runway, trigger
 
@@ -303,11 +306,12 @@ def space_slices(state):
     may be looking at objects just now."""
     sliced: uint64_t = sliced_of(state)
     helped: cython.bint = see(cython.address(state.beside)) == 1
+    rests: cython.bint = not helped and rests_shortly(state.beside_resting, state.beside_rests)
     left: uint64_t = state.to_look_at - min(sliced, state.to_look_at)
     grown: uint64_t = state.grown - state.grown_before
     runway: uint64_t = state.runway - min(grown, state.runway)
     guests: uint64_t = share_beside(
-        state.to_look_at, state.rate, state.runway, grown, state.survival, state.speed, state.looking
+        state.to_look_at, state.rate, state.runway, grown, state.survival, state.speed, state.looking, helped, rests
     )
     between: uint64_t = bytes_between(
         left, state.rate, state.slice_ns, runway, state.survival, state.speed, state.looking, guests
@@ -323,7 +327,7 @@ def space_slices(state):
     note[0], note[1], note[2], note[3], note[4] = left, state.rate, state.slice_ns, runway, state.slice_bytes
     note[5], note[6], note[7], note[8] = state.survival, state.speed, state.looking, guests
     note[9], note[10], note[11], note[12], note[13] = unseen, room, state.to_look_at, state.runway, grown
-    note[14], note[15] = helped, state.left_beside
+    note[14], note[15] = helped + 2 * rests, state.left_beside
     tell_decision(state, NOTE_SLICES, note)
 
 

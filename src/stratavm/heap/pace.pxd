@@ -39,6 +39,8 @@ cpdef uint64_t share_beside(
     uint64_t survival,
     uint64_t speed,
     uint64_t looking,
+    bint helped,
+    bint rests,
 ) noexcept nogil
 cpdef uint64_t bytes_between(
     uint64_t live,
@@ -89,11 +91,12 @@ cpdef bint is_left_beside(
 cpdef uint64_t runway_beside(
     uint64_t allowed, uint64_t live, uint64_t rate, uint64_t survival, uint64_t speed
 ) noexcept nogil
+cpdef bint rests_shortly(uint64_t resting, uint64_t rests) noexcept nogil
 cpdef bint lives_on(uint64_t survival, uint64_t tenured) noexcept nogil
 cpdef uint64_t averaged(uint64_t before, uint64_t seen) noexcept nogil
 cpdef uint64_t next_rate(uint64_t rate, uint64_t looked_at, uint64_t took_ns) noexcept nogil
 cpdef uint64_t growth_allowed(
-    uint64_t live, uint64_t born, uint64_t rate, uint64_t soft, uint64_t share, bint helped
+    uint64_t live, uint64_t born, uint64_t rate, uint64_t soft, uint64_t share, bint helped, bint alone
 ) noexcept nogil
 cpdef uint64_t rests_next(uint64_t rested, uint64_t took_ns, uint64_t wall_ns) noexcept nogil
 cpdef uint64_t next_born(uint64_t born, uint64_t grown, uint64_t guest_ns) noexcept nogil

@@ -22,11 +22,19 @@ SHORT_SHARE = cython.declare(uint64_t, 150)
 """That they have while these go on for no longer than ``SHORT_US``."""
 MEANWHILE = cython.declare(uint64_t, 340)
 """Thousandths of what slices look at that may grow old meanwhile."""
+WITH_THREAD = cython.declare(uint64_t, 230)
+"""The same where a thread makes marks beside the guest, which has more of the time then."""
+SPARED_SHARE = cython.declare(uint64_t, 340)
+"""That they have for long while a thread makes marks beside them, or none does for a few full collections."""
+SHORT_SPARED = cython.declare(uint64_t, 250)
+"""And for no longer than ``SHORT_US``, while one does."""
+LONG_REST = cython.declare(uint64_t, 8)
+"""Full collections without a thread in a row that are no longer a few."""
 BESIDE_SHARE = cython.declare(uint64_t, 600)
 """Thousandths of the time that a guest has while a thread makes marks beside it, about."""
 MOST_RESTS = cython.declare(uint64_t, 32)
-SHORT_US = cython.declare(uint64_t, 7_500)
-LONG_US = cython.declare(uint64_t, 15_000)
+SHORT_US = cython.declare(uint64_t, 5_000)
+LONG_US = cython.declare(uint64_t, 10_000)
 NEAR_SHARE = cython.declare(uint64_t, 25)
 """That they have at least where the limit would else be reached before slices end."""
 WORST_SHARE = cython.declare(uint64_t, 240)
@@ -98,19 +106,25 @@ def due_after(allowed, runway, live, rate, survival, speed, looking, guests):
     return max(allowed - min(runway, allowed), owed, allowed // 8)
 
 
-def share_beside(whole, rate, runway, grown, survival, speed, looking):
+def share_beside(whole, rate, runway, grown, survival, speed, looking, helped, rests):
     """Thousandths of the time that guests have at least between slices that look at ``whole`` bytes together, ``rate``
     in a microsecond, while ``grown`` bytes have grown old of which ``runway`` were to. What dies meanwhile is garbage
     until the next full collection has ended, so that as much as ``MEANWHILE`` may grow old until slices are over: a
-    guest that makes more has less of the time, down to ``LEAST_SHARE``. So has one of which four times as much grew old
-    as was to. Where slices are over soon it has the time beside them."""
+    guest that makes more has less of the time, down to ``LEAST_SHARE``. Where slices are over soon it has the time
+    beside them. But ``SPARED_SHARE`` where a thread has ``helped`` and makes most of the marks, and in long collections
+    where it ``rests``, which are few. Where four times as much grew old as was to it has ``LEAST_SHARE``."""
     alone: uint64_t = made_in(min(whole, MOST_GROWN) * 1000 // max(rate, 1), speed) // 1000 * min(survival, 1000)
     dense: uint64_t = alone // max(whole // 1_000_000 * MEANWHILE, 1)  # thousandths of its time that slices take
     most: uint64_t = 1_000_000 // (1000 + min(looking, MOST_SPEED) + dense)
-    most = LEAST_SHARE if grown // 4 > runway else max(min(most, MOST_SHARE), LEAST_SHARE)
+    is_far: cython.bint = grown // 4 > runway
+    least: uint64_t = SHORT_SPARED if helped and not is_far else SHORT_SHARE
+    if is_far:
+        most = LEAST_SHARE
+    else:
+        most = SPARED_SHARE if helped or rests else max(min(most, MOST_SHARE), LEAST_SHARE)
     takes_us: uint64_t = min(whole // max(rate, 1), LONG_US)
     long: uint64_t = takes_us - min(takes_us, SHORT_US)
-    return SHORT_SHARE + (most - SHORT_SHARE) * long // (LONG_US - SHORT_US)
+    return least + (most - least) * long // (LONG_US - SHORT_US)
 
 
 def bytes_between(live, rate, slice_ns, runway, survival, speed, looking, guests):
@@ -167,11 +181,11 @@ def runway_within(allowed, live, rate, slice_ns, survival, speed, looking, guest
 
 def runway_beside(allowed, live, rate, survival, speed):
     """``runway_within`` where a thread makes marks beside the guest: as many as grow old in the time that it takes
-    alone, ``BESIDE_SHARE`` thousandths of which the guest has, but no more than ``MEANWHILE`` of what lives, and no
+    alone, ``BESIDE_SHARE`` thousandths of which the guest has, but no more than ``WITH_THREAD`` of what lives, and no
     less than an eighth of what is allowed."""
     time_ns: uint64_t = min(live, MOST_GROWN) * 1000 // max(rate, 1)
     grown: uint64_t = made_in(time_ns, speed) // 1000 * BESIDE_SHARE // 1000 * min(survival, 1000)
-    return max(min(grown, live // 1000 * MEANWHILE), allowed // 8)
+    return max(min(grown, live // 1000 * WITH_THREAD), allowed // 8)
 
 
 @cython.cfunc
@@ -227,11 +241,11 @@ def bytes_near(between, left, unseen, rate, slice_ns, survival, speed, looking, 
 
 def is_left_beside(left, whole, grown, between, decided):
     """Whether the next slice is left to a thread that makes marks beside the guest, of ``whole`` bytes of which
-    ``left`` are still to be looked at: while what has grown old meanwhile, ``grown``, is no more than ``MEANWHILE`` of
-    what was looked at, and of a sixteenth of all that the thread is given to begin with. Near the limit, where
-    ``decided`` bytes are handed out between two slices instead of ``between``, the guest helps."""
+    ``left`` are still to be looked at: while what has grown old meanwhile, ``grown``, is no more than ``WITH_THREAD``
+    thousandths of what was looked at, and of a sixteenth of all that the thread is given to begin with. Near the limit,
+    where ``decided`` bytes are handed out between two slices instead of ``between``, the guest helps."""
     looked_at: uint64_t = whole - min(left, whole)
-    return decided >= between and grown <= (looked_at + whole // 16) // 1000 * MEANWHILE
+    return decided >= between and grown <= (looked_at + whole // 16) // 1000 * WITH_THREAD
 
 
 def rests_next(rested, took_ns, wall_ns):
@@ -241,6 +255,11 @@ def rests_next(rested, took_ns, wall_ns):
     if wall_ns < 1_000_000 or took_ns >= wall_ns // 4 * 3:
         return 0
     return min(max(2 * rested, 1), MOST_RESTS)
+
+
+def rests_shortly(resting, rests):
+    """Whether full collections have no thread for a while only: of ``rests`` in a row ``resting`` are still to come."""
+    return resting != 0 and 0 < rests < LONG_REST
 
 
 def lives_on(survival, tenured):
@@ -273,18 +292,19 @@ def root_of(square: uint64_t) -> uint64_t:
     return root
 
 
-def growth_allowed(live, born, rate, soft, share, helped):
+def growth_allowed(live, born, rate, soft, share, helped, alone):
     """How many bytes may grow old between the ends of two full collections, of a heap in which ``live`` bytes are
     reachable, ``born`` grow old in a millisecond of the guest's time and ``rate`` are looked at in a microsecond: by
     the square-root rule, so that a heap that is dear to look at gets more room and a large one less of its size, but no
-    more than seven sixteenths of that, or a quarter where a thread makes marks beside the guest, which costs it
-    nothing. More only so that looking takes no more than ``share`` thousandths of the time;
-    the room ends at ``soft`` bytes in all, unless it would take more than that share then."""
+    more than seven sixteenths of that. A quarter where it is ``helped``: a thread makes marks beside the guest, which
+    cost it nothing; a half where it is ``alone`` for once, so that such collections do not follow another at once. More
+    only so that looking takes no more than ``share`` thousandths of the time; the room ends at ``soft`` bytes in all,
+    unless it would take more than that share then."""
     pace: uint64_t = born * 1024 // max(rate * 1000, 1)  # bytes born in the time that looking at a KiB takes
     dear: uint64_t = (live >> 10) * min(pace, MOST_DEAR // max(live >> 10, 1))
     fair: uint64_t = dear // max(share, 1) * (1000 - min(share, 1000))
     root: uint64_t = root_of(dear * FREE) if dear < ENDLESS // FREE else root_of(dear) * ROOT_OF_FREE
-    most: uint64_t = live // 16 * (4 if helped else 7)
+    most: uint64_t = live // 16 * (4 if helped else 8 if alone else 7)
     wanted: uint64_t = max(min(root, most), fair, LEAST_GROWTH)
     return max(min(wanted, soft - min(soft, live)), fair, SMALLEST)
 

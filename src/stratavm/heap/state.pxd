@@ -89,11 +89,12 @@ cdef enum:                           # kinds of notes
     NOTE_GROWTH = 2                  # reachable bytes, bytes born, rate, soft limit, share, what may grow, what had when
                                      # slices began and what has, room, runway, trigger, survival, speed, looking,
                                      # nanoseconds of a slice, whether there are slices,
-                                     # and a thread beside the guest: 0, 1, 2
+                                     # and a thread beside the guest, or that it rests shortly or is away: 0 to 4
     NOTE_SLICES = 3                  # bytes left, rate, nanoseconds of a slice, runway, bytes between two, survival,
                                      # speed, looking, thousandths that are the guest's, bytes unseen, room, bytes in
                                      # all, runway in the beginning, what has grown old since, whether a thread makes
-                                     # marks beside the guest, and whether the next slice is left to it
+                                     # marks beside the guest (2: it rests shortly), and whether the next slice is left
+                                     # to it
     NOTE_KEPT = 4                    # bytes made, survival, nurseries in a row before, words noted
     NOTE_BESIDE = 5                  # bytes that threads have looked at in a collection, nanoseconds of their processors
                                      # and of the wall for it, collections without one before, and from here on

@@ -133,8 +133,9 @@ class GrowthAllowed(Event):
     ``trigger`` have (``due_after``, ``due_near``), and ``runway`` may while its slices go on (``runway_within``,
     ``runway_near``), of ``slice_ns`` each, with ``room`` bytes below the limit, ``survival`` thousandths of what is
     made growing old, ``speed`` bytes made in a millisecond, and ``looking`` thousandths of the guest's time for looks
-    at new objects. ``sliced`` is 0 where it is all in one pause, 1 in slices, and 2 where a thread beside the guest is
-    to help (``runway_beside``). ``before`` bytes had grown old when this one began, and ``grown`` when it ended."""
+    at new objects. ``sliced`` is 0 where it is all in one pause, 1 in slices, 2 where a thread beside the guest is to
+    help (``runway_beside``), 3 where that rests for a while (``rests_shortly``), and 4 where there is none this time.
+    ``before`` bytes had grown old when this one began, and ``grown`` when it ended."""
 
     live_bytes: int
     born: int
@@ -160,9 +161,9 @@ class SlicesSpaced(Event):
     are ``left`` of ``whole`` bytes to look at, as far as is known, and ``unseen`` at most, ``rate`` of them in a
     microsecond; ``grown`` of ``allowed`` bytes have grown old, ``runway`` may meanwhile, and ``room`` are left below
     the limit; ``survival``, ``speed`` and ``looking`` are as in ``GrowthAllowed``. Guests have ``guests`` thousandths
-    of the time at least (``share_beside`` of ``heap.pace``; ``between`` is ``bytes_near`` of ``bytes_between``). With
-    ``helped`` a thread makes marks beside the guest, and with ``left_beside`` the next slice is its
-    (``is_left_beside``)."""
+    of the time at least (``share_beside`` of ``heap.pace``; ``between`` is ``bytes_near`` of ``bytes_between``). A
+    thread makes marks beside the guest if ``helped`` is 1, rests for a while if it is 2, and with ``left_beside`` the
+    next slice is its (``is_left_beside``)."""
 
     left: int
     rate: int

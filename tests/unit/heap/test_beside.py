@@ -14,7 +14,14 @@ from stratavm.base.forms import Final
 from stratavm.heap.exercise import Exerciser
 from stratavm.heap.heap import Heap
 from stratavm.heap.layout import layout_of
-from stratavm.heap.pace import growth_allowed, is_left_beside, rests_next, runway_beside
+from stratavm.heap.pace import (
+    growth_allowed,
+    is_left_beside,
+    rests_next,
+    rests_shortly,
+    runway_beside,
+    share_beside,
+)
 from stratavm.heap.verify import verify
 from stratavm.spec import types as T
 from tests.apart import assert_silent
@@ -308,10 +315,10 @@ def test_who_wants_no_thread_has_none() -> None:
 
 def test_a_slice_is_left_to_a_thread_that_keeps_up() -> None:
     """With what has grown old meanwhile, and not near the limit."""
-    assert is_left_beside(100 * MIB, 100 * MIB, 2 * MIB, 1 << 17, 1 << 17)
-    assert not is_left_beside(100 * MIB, 100 * MIB, 3 * MIB, 1 << 17, 1 << 17)
-    assert is_left_beside(50 * MIB, 100 * MIB, 18 * MIB, 1 << 17, 1 << 17)
-    assert not is_left_beside(50 * MIB, 100 * MIB, 20 * MIB, 1 << 17, 1 << 17)
+    assert is_left_beside(100 * MIB, 100 * MIB, MIB, 1 << 17, 1 << 17)
+    assert not is_left_beside(100 * MIB, 100 * MIB, 2 * MIB, 1 << 17, 1 << 17)
+    assert is_left_beside(50 * MIB, 100 * MIB, 12 * MIB, 1 << 17, 1 << 17)
+    assert not is_left_beside(50 * MIB, 100 * MIB, 14 * MIB, 1 << 17, 1 << 17)
     assert not is_left_beside(100 * MIB, 100 * MIB, 0, 1 << 17, 1 << 16)
 
 
@@ -327,6 +334,23 @@ def test_who_has_a_thread_begins_earlier_and_has_less_room() -> None:
     meanwhile = 67_109 * 200 * 0.6  # microseconds, bytes in each, and the guest's share
     assert runway_beside(30 * MIB, 64 * MIB, 1000, 1000, 200_000) == pytest.approx(meanwhile, rel=0.01)
     assert runway_beside(30 * MIB, 64 * MIB, 1000, 500, 400_000) == pytest.approx(meanwhile, rel=0.01)
-    assert runway_beside(30 * MIB, 64 * MIB, 1000, 1000, 1 << 30) == pytest.approx(0.34 * 64 * MIB, rel=0.001)
+    assert runway_beside(30 * MIB, 64 * MIB, 1000, 1000, 1 << 30) == pytest.approx(0.23 * 64 * MIB, rel=0.001)
     assert runway_beside(32 * MIB, 64 * MIB, 1000, 0, 0) == 4 * MIB
-    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000, True) == 8 * MIB  # a quarter
+    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000, True, False) == 8 * MIB  # a quarter
+    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000, False, True) == 16 * MIB  # a half: it has none once
+
+
+def test_who_has_a_thread_has_more_of_the_time() -> None:
+    """Also in long collections without one, if these are few; less where they are short, and no more than others where
+    far more grew old than was to."""
+    share = lambda ms, helped, rests, grown=0: share_beside(  # noqa: E731
+        ms * 3_000_000, 3000, 100, grown, 1000, 6_000_000, 800, helped, rests
+    )
+    assert [share(40, *whether) for whether in ((True, False), (False, True), (False, False))] == [340, 340, 200]
+    assert [share(5, *whether) for whether in ((True, False), (False, True), (False, False))] == [250, 150, 150]
+    assert 250 < share(7, True, False) < share(9, True, False) < 340
+    assert 150 < share(7, False, True) < share(9, False, True) < 340
+    assert share(40, True, False, 403) == 340 and share(40, True, False, 404) == share(40, False, True, 404) == 200
+    assert share(5, True, False, 404) == 150
+    assert [rests_shortly(resting, rests) for resting, rests in ((1, 1), (7, 7), (1, 7))] == [True] * 3
+    assert [rests_shortly(resting, rests) for resting, rests in ((0, 1), (1, 0), (1, 8), (8, 32))] == [False] * 4

@@ -477,7 +477,7 @@ def test_what_a_guest_makes_says_its_share_of_long_collections() -> None:
     whatever its speed and theirs; but bounds, the least where far more grew old than was to. Slices that are over soon
     leave it less: what it did not have then it has before."""
     beside = lambda whole_ms, speed=2_500_000, grown=0, survival=1000, looking=800: share_beside(  # noqa: E731
-        whole_ms * 3_000_000, 3000, 100, grown, survival, speed, looking
+        whole_ms * 3_000_000, 3000, 100, grown, survival, speed, looking, False, False
     )
     for speed in (2_000_000, 2_500_000, 2_900_000):
         share, whole = beside(40, speed), 120_000_000
@@ -487,10 +487,10 @@ def test_what_a_guest_makes_says_its_share_of_long_collections() -> None:
     assert beside(40, looking=400) > beside(40) > beside(40, looking=1000)
     assert beside(40, survival=500) == beside(40, speed=0) == beside(40, survival=0) == 300
     assert beside(40, speed=6_000_000) == beside(40, speed=1 << 63) == beside(40, looking=1 << 63) == 200
-    assert [beside(ms, survival=0) for ms in (0, 7, 15, 40)] == [150, 150, 300, 300]
-    assert 150 < beside(9) < beside(12) < beside(15)
+    assert [beside(ms, survival=0) for ms in (0, 5, 10, 40)] == [150, 150, 300, 300]
+    assert 150 < beside(6) < beside(8) < beside(10)
     assert beside(40, survival=0, grown=403) == 300 and beside(40, survival=0, grown=404) == 200
-    assert share_beside(1 << 63, 0, 0, 1 << 63, 1 << 63, 1 << 63, 1 << 63) == 200
+    assert share_beside(1 << 63, 0, 0, 1 << 63, 1 << 63, 1 << 63, 1 << 63, False, False) == 200
     due = lambda **given: due_after(  # noqa: E731
         *(
             {

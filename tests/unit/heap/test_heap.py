@@ -643,13 +643,13 @@ def test_a_heap_grows_by_the_square_root_of_what_lives() -> None:
     """Four times as much that lives, or that is born in the time of a look, twice the room; a small one has 4 MiB."""
     assert [root_of(n * n) for n in (0, 1, 7, 1 << 31)] == [0, 1, 7, 1 << 31]
     assert root_of(n := (1 << 62) - 1) ** 2 <= n < (root_of(n) + 1) ** 2
-    little = growth_allowed(64 * MIB, 250_000, 1000, 1 << 40, 1000, False)  # a quarter of the rate
+    little = growth_allowed(64 * MIB, 250_000, 1000, 1 << 40, 1000, False, False)  # a quarter of the rate
     assert little == 12 * MIB
-    assert growth_allowed(256 * MIB, 250_000, 1000, 1 << 40, 1000, False) == 24 * MIB
-    assert growth_allowed(64 * MIB, 1_000_000, 1000, 1 << 40, 1000, False) == 24 * MIB
-    assert growth_allowed(64 * MIB, 1_000_000, 4000, 1 << 40, 1000, False) == 12 * MIB
-    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000, False) == 14 * MIB  # seven sixteenths
-    assert growth_allowed(MIB, 1000, 1000, 1 << 40, 1000, False) == 4 * MIB
+    assert growth_allowed(256 * MIB, 250_000, 1000, 1 << 40, 1000, False, False) == 24 * MIB
+    assert growth_allowed(64 * MIB, 1_000_000, 1000, 1 << 40, 1000, False, False) == 24 * MIB
+    assert growth_allowed(64 * MIB, 1_000_000, 4000, 1 << 40, 1000, False, False) == 12 * MIB
+    assert growth_allowed(32 * MIB, 4_000_000, 1000, 1 << 40, 1000, False, False) == 14 * MIB  # seven sixteenths
+    assert growth_allowed(MIB, 1000, 1000, 1 << 40, 1000, False, False) == 4 * MIB
 
 
 @pytest.mark.parametrize(
@@ -662,16 +662,16 @@ def test_the_room_of_large_heaps_has_no_fewer_bits(live: int, born: int, rate: i
     dear = min((live >> 10) * pace, 1 << 53)
     for share in (1000, 500, 1):
         wanted = max(min(math.isqrt(dear * (9 << 20)), live // 16 * 7), dear // share * (1000 - share))
-        assert growth_allowed(live, born, rate, 1 << 62, share, False) == pytest.approx(wanted, rel=1e-3)
+        assert growth_allowed(live, born, rate, 1 << 62, share, False, False) == pytest.approx(wanted, rel=1e-3)
 
 
 def test_a_share_of_the_time_is_worth_more_than_a_soft_limit() -> None:
     """The limit ends the room; but looking at all for each few bytes more would be all that is done."""
-    assert growth_allowed(64 * MIB, 250_000, 1000, 70 * MIB, 1000, False) == 6 * MIB
-    half = growth_allowed(64 * MIB, 250_000, 1000, 70 * MIB, 500, False)
+    assert growth_allowed(64 * MIB, 250_000, 1000, 70 * MIB, 1000, False, False) == 6 * MIB
+    half = growth_allowed(64 * MIB, 250_000, 1000, 70 * MIB, 500, False, False)
     assert 15 * MIB < half <= 16 * MIB  # looking at 64 takes as long as 16 are born in
-    assert growth_allowed(64 * MIB, 250_000, 1000, 1, 500, False) == half
-    assert growth_allowed(64 * MIB, 0, 1000, 1, 500, False) == 1 << 16
+    assert growth_allowed(64 * MIB, 250_000, 1000, 1, 500, False, False) == half
+    assert growth_allowed(64 * MIB, 0, 1000, 1, 500, False, False) == 1 << 16
 
 
 def test_what_grows_old_is_counted_by_the_guests_time() -> None:
