@@ -46,6 +46,12 @@ def amount(size: int) -> str:
     return counted(size, "byte")
 
 
+def exactly(size: int) -> str:
+    """A bound in bytes: as an ``amount`` where that rounds nothing, ``32,767 bytes`` where it does."""
+    rounded = next((10 * size % (1 << shift) for shift in (30, 20, 10) if size >> shift), 1)
+    return f"{size:,} byte{'s' * (size != 1)}" if rounded else amount(size)
+
+
 def _shown(c: str) -> str:
     if c == "\t":
         return "  "

@@ -39,6 +39,8 @@ FAILED: Final = 1
 """The exit code of errors that no guest made."""
 MEMORY_LIMITS: Final = ("memory_bytes", "max_memory_bytes", "memories_bytes")
 """What ``--max-memory`` must be as large as the error says."""
+HEAP_LIMITS: Final = ("heap_bytes", "hard_bytes")
+"""The same where the error says how large."""
 LIMIT_OPTIONS: Final = {
     **dict.fromkeys((*MEMORY_LIMITS, "heap_bytes", "total_bytes"), "--max-memory"),
     "hard_bytes": "--gc-hard-bytes",
@@ -141,10 +143,15 @@ def hint_for(error: BaseException) -> str:
         return ""
     limit = getattr(error, "limit", "")
     if limit in LIMIT_OPTIONS:
-        needed = getattr(error, "needed", None) if limit in MEMORY_LIMITS else None
+        needed = getattr(error, "needed", None)
+        if limit not in MEMORY_LIMITS and (limit not in HEAP_LIMITS or f"={needed})" not in str(error)):
+            needed = None  # one block more is of no use to a program that makes many objects
         return f"raise {LIMIT_OPTIONS[limit]}" + (f" to at least {-(-needed >> 20)}M" if needed else "")
     if limit == ADDRESSES:
-        return "raise `ulimit -v`"
+        less = (
+            ", or have a smaller heap by --max-memory 64M" if "hard_bytes" in str(error) else ""
+        )  # as said for Python
+        return f"raise `ulimit -v`{less}"
     if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
         return ""
     if isinstance(error, FileNotFoundError):

@@ -177,17 +177,16 @@ class Linker:
         try:
             item = self._items[wanted.module, wanted.name]
         except KeyError:
-            shown = _shown(wanted)  # of a memory or a table with its kind
-            kind = "" if shown.startswith(wanted.kind) else f"{wanted.kind} "
-            raise LinkError(f"{kind}{shown} is not defined") from None
+            raise LinkError(f"{_shown(module, wanted)} is not defined") from None
         if isinstance(item, (Func, Memory, Table, Global, Tag)):
             return _Owned.checked(module, wanted, item)
         if is_shared(item):
             return _shared(module, wanted, item)
         if not _is_importable(item):
-            raise LinkError(f"its definition is of type {type(item).__name__}, which cannot be imported")
+            found = "None" if item is None else type(item).__name__
+            raise LinkError(f"expected {_shown(module, wanted)}, found {found}")
         if not isinstance(wanted.type, FuncType):
-            raise LinkError(f"expected {_shown(wanted)}, found a function")
+            raise LinkError(f"expected {_shown(module, wanted)}, found a function")
         if isinstance(item, HostSpec) and wanted.type != item.type:
             if not all(isinstance(t, int) for t in (*item.type.params, *item.type.results)):
                 raise LinkError(f"a HostSpec takes and returns integers, not {item.type}")
@@ -287,12 +286,13 @@ def _native(item: Func | Memory | Table | Global | Tag) -> Any:
     return item.native if isinstance(item, Func) else item
 
 
-def _shown(wanted: Import) -> str:
-    """The type of an import for a message. What spells it is imported for errors only."""
+def _shown(module: Module, wanted: Import) -> str:
+    """The kind and the type of an import for a message. What spells them is imported for errors only."""
     with importing:
         from stratavm.engine.types import describe_extern
 
-    return describe_extern(wanted.type)
+    shown = describe_extern(wanted.type, module.model)
+    return shown if shown.startswith(wanted.kind) else f"{wanted.kind} {shown}"  # of memories and tables it has it
 
 
 def _is_importable(item: object) -> bool:

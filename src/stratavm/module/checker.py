@@ -603,7 +603,7 @@ OF_OBJECTS = {
     F_PACKED: lambda expected, found: ("what ends with _s or _u", f"the plain instruction, for {T.type_name(found)}"),
     F_UNPACKED: lambda expected, found: ("the plain instruction", f"what ends with _s or _u, for {T.type_name(found)}"),
     F_IMMUTABLE: lambda expected, found: ("a global that is mut", f"global {found}"),
-    F_IMMUTABLE_FIELD: lambda expected, found: ("a field that is mut", f"field {found}"),
+    F_IMMUTABLE_FIELD: lambda expected, found: ("a field that is mut", f"field {found} of type {expected}"),
     F_IMMUTABLE_ARRAY: lambda expected, found: ("elements that are mut", f"type {found}"),
     F_NOT_NUMERIC: lambda expected, found: ("numbers or vectors", T.type_name(found)),
     F_COPY: lambda expected, found: (T.type_name(expected), T.type_name(found)),

@@ -232,7 +232,7 @@ def struct_row(walk: Checker) -> cython.int:
         return walk.fail(F_FIELD, at.n_params, field)
     if op == OP_STRUCT_SET:
         if not at.results[field]:
-            return walk.fail(F_IMMUTABLE_FIELD, NOTHING, field)
+            return walk.fail(F_IMMUTABLE_FIELD, number, field)
         return take(walk, unpacked(at.params[field])) or take(walk, at.refs[0])
     return (
         sign(walk, at.params[field], op == OP_STRUCT_GET)

@@ -16,7 +16,17 @@ from stratavm.base.numbers import integer, shown, truth
 from stratavm.runtime.events import GlobalCreated, GlobalSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
-from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, told, value_type
+from stratavm.runtime.values import (
+    MISFITS,
+    called,
+    from_raw,
+    outside,
+    spelled,
+    to_raw_alone,
+    told,
+    value_type,
+    why_immutable,
+)
 from stratavm.spec.types import EXN, NOEXN, GlobalType, heap, holds_handles, holds_objects, type_name
 
 traits: dict = {}
@@ -76,8 +86,13 @@ class Global:
     @value.setter
     def value(self, value: object):
         if not self.type.mutable:
-            raise AttributeError("an immutable global cannot be set")
-        put(self, value)
+            raise AttributeError(why_immutable(self, self.owner))
+        try:
+            put(self, value)
+        except (TypeError, OverflowError) as error:
+            if type(error) not in MISFITS:
+                raise
+            raise type(error)(f"{called('global', self, self.owner)}: {error}") from None
         if self.store.source is not None and self.store.source.hears(GlobalSet):
             self.store.source.emit(GlobalSet(type_name(self.type.value), self.bits))
 
@@ -149,12 +164,17 @@ def become_root(variable: Global) -> cython.int:
 @cython.cfunc
 def global_of(store: Store, type: object, value: object) -> Global:
     """A new global that has a value of Python's, for whose handle it is a root before there is one: whatever runs
-    while the global is made may collect."""
+    while the global is made may collect. Whoever it is for calls the value ``value``."""
     made: Global = Global.__new__(Global)
     made.cell = made.own
     prepare(made, store, type)
     become_root(made)
-    put(made, value)
+    try:
+        put(made, value)
+    except (TypeError, OverflowError) as error:
+        if error.__class__ not in MISFITS:
+            raise
+        raise error.__class__(f"value: {error}") from None
     return made
 
 

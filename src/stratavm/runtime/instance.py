@@ -752,6 +752,15 @@ class Instance:
             return self.global_of(index)
         return {"table": self.tables, "memory": self.memories, "tag": self.tags}[kind][index]
 
+    def index_of(self, kind: str, item: object) -> int:
+        """Where a ``global`` or a ``table`` is in its index space, or -1."""
+        i: cython.Py_ssize_t
+        items: list = self.made_globals if kind == "global" else self.tables
+        for i in range(len(items)):
+            if items[i] is item:
+                return i
+        return -1
+
     def data_segment(self, index: int) -> memoryview:
         """The bytes of a data segment where they lie, as long as we live; empty once dropped, which changes nothing of
         what was had before."""

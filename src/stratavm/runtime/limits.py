@@ -5,14 +5,20 @@ from __future__ import annotations
 import os
 from _collections_abc import Callable
 
+from stratavm.base.errors import ResourceLimit
 from stratavm.base.forms import Final, Literal, dataclass, replace
 from stratavm.base.importing import importing, lru_cache, resource
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import real, truth, whole, whole_or_none
+from stratavm.base.words import amount, exactly
 
 GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
 """Address space of a guard-plan memory: every 32-bit base + 32-bit offset + width stays inside."""
 ADDRESS_SPACE: Final = 1 << 47
+BLOCK: Final = 1 << 15
+"""What a heap of guests' objects grows by."""
+MOST_HEAP_BYTES: Final = 8 << 30
+"""Address space of such a heap, unless a hard bound asks for more."""
 
 
 MIN_STACK: Final = 16 << 10
@@ -247,3 +253,39 @@ def name_the_limit() -> str:
     except OSError:
         pass
     return "address space"
+
+
+def no_room(what: str, size: int, held: tuple[int, int, int], heap_bytes: int | None, gc: GcConfig) -> ResourceLimit:
+    """The error for an object that does not fit. It names the bound that was met; and a number where one more of it is
+    what somebody may want to allow: the object is large, or is the first one.
+
+    Args:
+        what: it is, with its article.
+        size: its bytes.
+        held: bytes of blocks of the heap, of all that the store holds, and of the most that it may hold.
+        heap_bytes: of the store's limits.
+        gc: how the heap is made.
+    """
+    charged, of_store, total = held
+    blocks = (size // BLOCK + 1) * BLOCK
+    hard, needed = gc.hard_bytes, charged + blocks
+    beyond = hard is None and needed > MOST_HEAP_BYTES
+    if hard is not None and needed > hard:
+        own = heap_bytes is not None and hard == max(heap_bytes, 1)  # as in ``within``
+        limit, owner = ("heap_bytes", "StoreLimits") if own else ("hard_bytes", "GcConfig")
+        found = f"objects take {amount(charged)} of {exactly(heap_bytes if own and heap_bytes is not None else hard)}"
+    elif of_store + blocks > total:
+        limit, owner, needed = "total_bytes", "StoreLimits", of_store + blocks
+        found = f"the store holds {amount(of_store)} of {exactly(total)}"
+    elif beyond:
+        limit, owner = "hard_bytes", "GcConfig"
+        found = f"a heap has {amount(MOST_HEAP_BYTES)} of address space where nobody asks for more"
+    else:
+        return ResourceLimit(f"{what} of {size} bytes does not fit: no blocks of the heap are left", limit="heap")
+    wanted = f"{needed}) allows it" if size >= BLOCK else "…) sets the limit"
+    if charged == 0 and size < BLOCK:
+        wanted = f"{needed}) is the least that allows one, since a heap grows by {amount(BLOCK)}"
+    if beyond and limit == "total_bytes":
+        wanted += f", with GcConfig(hard_bytes={charged + blocks})"
+    said = f"{what} of {size} bytes does not fit: {found}; {owner}({limit}={wanted}"
+    return ResourceLimit(said, limit=limit, needed=needed)

@@ -27,6 +27,7 @@ from stratavm.module.model import Import
 from stratavm.runtime.constexpr import evaluate
 from stratavm.runtime.held import Unfinished
 from stratavm.runtime.image import NO_IMAGES, Images
+from stratavm.runtime.values import named
 from stratavm.spec.matching import describe, extern_matches
 
 NOTHING_SHOWN: dict = {}
@@ -159,7 +160,8 @@ def check_shared(runtime: object, blueprint: Blueprint, wanted: Import, given: A
     """
     where = wanted.label
     if wanted.kind != "memory":
-        raise LinkError(f"incompatible import type for {where}: expected a {wanted.kind}, found a shared memory")
+        expected: object = named(describe(wanted.type), None, blueprint)
+        raise LinkError(f"incompatible import type for {where}: expected {expected}, found a shared memory")
     if given.runtime is not runtime:
         raise LinkError(f"incompatible import type for {where}: it belongs to another engine")
     _check_memory(where, wanted, given, blueprint.plan)
@@ -183,7 +185,8 @@ def _check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any
             raise LinkError(f"incompatible import type for {where}: it belongs to another engine")
         return _check_memory(where, wanted, given, blueprint.plan)
     if not isinstance(given, _CLASSES[wanted.kind]):
-        raise LinkError(f"incompatible import type for {where}: expected a {wanted.kind}, found {_describe(given)}")
+        expected: object = named(describe(wanted.type), store, blueprint)
+        raise LinkError(f"incompatible import type for {where}: expected {expected}, found {_describe(given)}")
     if given.store is not store:
         raise LinkError(f"incompatible import type for {where}: it belongs to another store")
     if wanted.kind == "memory":
@@ -207,8 +210,9 @@ def _check_import(store: Store, blueprint: Blueprint, wanted: Import, given: Any
 
 
 def _describe(given: Any) -> str:
-    found = next((kind for kind, cls in _CLASSES.items() if isinstance(given, cls)), None)
-    return f"a {found}" if found else type(given).__name__
+    if isinstance(given, tuple(_CLASSES.values())):
+        return named(describe(given.type), given.store)
+    return "None" if given is None else type(given).__name__
 
 
 def is_shared(given: Any) -> bool:

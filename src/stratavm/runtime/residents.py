@@ -25,8 +25,7 @@ from stratavm.base.errors import Closed, OutOfFuel, ResourceLimit, StoreBusy
 from stratavm.base.importing import begin_import, end_import
 from stratavm.base.numbers import seconds as whole_seconds
 from stratavm.base.numbers import truth, whole
-from stratavm.base.words import amount
-from stratavm.runtime.limits import StoreLimits, name_the_limit, processors_beside
+from stratavm.runtime.limits import MOST_HEAP_BYTES, StoreLimits, name_the_limit, no_room, processors_beside
 from stratavm.spec.types import (
     ANY,
     ARRAY,
@@ -53,8 +52,6 @@ ONLY_BETWEEN = "garbage of guests is collected between calls only, and a call is
 MAX_FUEL = (1 << 63) - 1
 LARGEST = 1 << 63
 MANY_SHOWN = cython.declare(cython.Py_ssize_t, 1024)  # objects whose raw references a host has seen
-BLOCK = cython.declare(uint64_t, 1 << 15)  # of a heap
-MOST_HEAP_BYTES = 8 << 30
 LEAST_BESIDE = 2 << 20  # bytes that a full collection looks at for which a thread beside the guest is worth it
 FULL_SHARE = 720  # thousandths of the time that full collections may take: as in heap/heap.py
 OF_REFERENCE = cython.declare(cython.char, 10)  # the cell width of references that are no functions
@@ -568,40 +565,9 @@ class Residence(Occupied):
         objects.check()
         self.count_heap(objects)
         if found == 0:
-            raise self.no_room(objects, size, called(self, type_id, what))
+            held: tuple = (objects.charged, self.quota.held, self.quota.total)
+            raise no_room(called(self, type_id, what), size, held, self.template.limits.heap_bytes, self.template.gc)
         return found
-
-    def no_room(self, known, size, what):
-        """The error for an object that does not fit. It names the bound that was met; and a number where the object is
-        so large that one more of it is what somebody may want to allow."""
-        objects: Objects = known
-        charged: object = objects.charged
-        blocks: object = (size // BLOCK + 1) * BLOCK
-        hard: object = self.template.gc.hard_bytes
-        beyond: cython.bint = hard is None and charged + blocks > MOST_HEAP_BYTES
-        if hard is not None and charged + blocks > hard:
-            said_most: object = self.template.limits.heap_bytes
-            own: cython.bint = said_most is not None and hard == max(said_most, 1)  # as in ``limits.within``
-            hard = said_most if own else hard
-            limit: str = "heap_bytes" if own else "hard_bytes"
-            owner: str = "StoreLimits" if own else "GcConfig"
-            found: str = f"objects take {amount(charged)} of {amount(hard)}"
-            needed: object = charged + blocks
-        elif self.quota.held + blocks > self.quota.total:
-            limit, owner = "total_bytes", "StoreLimits"
-            found = f"the store holds {amount(self.quota.held)} of {amount(self.quota.total)}"
-            needed = self.quota.held + blocks
-        elif beyond:
-            limit, owner, needed = "hard_bytes", "GcConfig", charged + blocks
-            found = f"a heap has {amount(MOST_HEAP_BYTES)} of address space where nobody asks for more"
-        else:
-            return ResourceLimit(f"{what} of {size} bytes does not fit: no blocks of the heap are left", limit="heap")
-        wanted: str = f"{needed}) allows it" if size >= BLOCK else "…) sets the limit"
-        if beyond and limit == "total_bytes":
-            wanted += f", with GcConfig(hard_bytes={charged + blocks})"
-        return ResourceLimit(
-            f"{what} of {size} bytes does not fit: {found}; {owner}({limit}={wanted}", limit=limit, needed=needed
-        )
 
     def spare_bytes(self):
         """What the store's limits leave to its heap."""

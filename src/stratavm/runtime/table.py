@@ -39,7 +39,7 @@ from stratavm.runtime.events import TableElementSet
 from stratavm.runtime.func import cell_widths
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.limits import name_the_limit
-from stratavm.runtime.values import from_raw, outside, spelled, to_raw_alone, told, value_type
+from stratavm.runtime.values import MISFITS, called, from_raw, outside, spelled, to_raw_alone, told, value_type
 from stratavm.spec.types import (
     EXN,
     NOEXN,
@@ -373,6 +373,10 @@ class Table:
         self.store.pinned += 1  # until the table has it, its handle lies nowhere
         try:
             self.set(index, to_raw_alone(self.declared.element, value, self.store))
+        except (TypeError, OverflowError) as error:
+            if type(error) not in MISFITS:
+                raise
+            raise type(error)(f"element {index} of {called('table', self)}: {error}") from None
         finally:
             self.store.pinned -= 1
         if self.store.source is not None and self.store.source.hears(TableElementSet):

@@ -122,6 +122,8 @@ def outside(type_: ValType) -> ValType:
     return type_
 
 
+MISFITS: Final = (TypeError, OverflowError)
+"""What ``to_raw`` raises of a value. Of a class below these it is what the value's own code raised."""
 THROUGH_MEMORY: Final = "; text and bytes go through the guest's memory: Memory.write, then the address"
 
 
@@ -234,8 +236,13 @@ def _object(type_: ValType, value: Any, refs: References) -> int:
         raw = refs.extern_to_raw(value)
         if wanted == ANY or refs.is_object(wanted, raw):
             return raw
-    found = repr(value) if isinstance(value, ObjectRef) else _kind_of(value)
+    found = repr(value) if isinstance(value, ObjectRef) else f"{_kind_of(value)}{_made(wanted)}"
     raise TypeError(f"expected {spelled(type_, refs)}, got {found}")
+
+
+def _made(wanted: int) -> str:
+    """How to have an object of a heap type, for a value of Python's that is none."""
+    return "; GuestType.new makes one" if abstract_of(wanted) in (STRUCT, ARRAY) else ""
 
 
 def arguments_to_raw(name: str, type_: FuncType, values: tuple[Any, ...], refs: References) -> list[int]:
@@ -287,6 +294,22 @@ def spelled(type_: ValType, refs: References) -> str:
         from stratavm.runtime import typenames
 
     return typenames.spelled(type_, refs)
+
+
+def called(kind: Any, item: Any, owner: Any = None) -> str:
+    """What a global or a table is called in a message (``entries``, which is there when one is made)."""
+    with importing:
+        from stratavm.runtime import entries
+
+    return entries.called(kind, item, owner)
+
+
+def why_immutable(variable: Any, owner: Any) -> str:
+    """Why a global cannot be set."""
+    with importing:
+        from stratavm.runtime import entries
+
+    return entries.immutable(variable, owner)
 
 
 _typenames: Any = None

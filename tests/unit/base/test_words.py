@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from stratavm.base.words import amount, columns, did_you_mean, excerpt, nearest, some
+from stratavm.base.words import amount, columns, did_you_mean, exactly, excerpt, nearest, some
 
 
 def caret_column(shown):
@@ -81,3 +81,21 @@ def test_lists_of_names_end_somewhere():
 def test_an_amount_is_said_as_people_say_it(size, words):
     """In the largest unit that fits, with one decimal where it says something."""
     assert amount(size) == words
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"),
+        (1023, "1,023 bytes"),
+        (1 << 15, "32 KiB"),
+        ((1 << 15) - 1, "32,767 bytes"),
+        (1536, "1.5 KiB"),
+        (100_000, "100,000 bytes"),
+        (1025 << 16, "67,174,400 bytes"),
+        (5 << 30, "5 GiB"),
+    ],
+)
+def test_a_bound_is_said_as_it_is(size, words):
+    """In a unit only where nothing is rounded."""
+    assert exactly(size) == words

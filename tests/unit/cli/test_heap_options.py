@@ -276,7 +276,10 @@ def test_a_heap_that_the_process_has_no_room_for_is_said_with_what_to_do(tmp_pat
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (5_000_000_000,) * 2)  # noqa: E731
     run = [sys.executable, "-m", "stratavm", "run", "--invoke", "f"]
     words = "cannot reserve address space for a heap of 5368709120 bytes"
-    for more, code, said in (([], 134, f"strata: resource limit: {words} (hint: raise `ulimit -v`)\n"), (BOUND, 0, "")):
+    hint = "raise `ulimit -v`, or have a smaller heap by --max-memory 64M"
+    followed = tuple(hint.split()[-2:])
+    refused = f"strata: resource limit: {words} (hint: {hint})\n"
+    for more, code, said in (([], 134, refused), (followed, 0, ""), (BOUND, 0, "")):
         done = subprocess.run(
             [*run, *more, str(path)], stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=limit
         )
@@ -292,6 +295,23 @@ def test_a_heap_that_the_process_has_no_room_for_is_said_with_what_to_do(tmp_pat
         [sys.executable, "-c", python], stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=limit, check=True
     )
     assert done.stdout == f"{words}; GcConfig(hard_bytes=…) asks for less, and `ulimit -v` allows more RLIMIT_AS\n"
+
+
+@pytest.mark.parametrize("option", ["--gc-hard-bytes", "--max-memory"])
+def test_a_bound_that_is_too_small_for_one_object_is_said_with_one_that_is_not(strata, tmp_path, option):
+    """Small or large; where many objects have filled the heap, nobody knows how many more there are to be."""
+    path = tmp_path / "app.wat"
+    path.write_text("""(module (type $s (struct (field (ref null $s)))) (type $a (array i8))
+      (global $g (mut (ref null $s)) (ref.null $s))
+      (func (export "small") (drop (struct.new_default $s)))
+      (func (export "large") (drop (array.new_default $a (i32.const 3000000))))
+      (func (export "many") (loop (global.set $g (struct.new $s (global.get $g))) (br 0))))""")
+    for name, bound, least in (("small", "1000", "1M"), ("large", "1M", "3M")):
+        code, _, err = strata("run", option, bound, "--invoke", name, str(path))
+        assert (code, err.splitlines()[0].partition("(hint: ")[2]) == (134, f"raise {option} to at least {least})")
+        assert strata("run", option, least, "--invoke", name, str(path)) == (0, "", "")
+    code, _, err = strata("run", option, "64k", "--invoke", "many", str(path))
+    assert (code, err.splitlines()[0].partition("(hint: ")[2]) == (134, f"raise {option})")
 
 
 OPENS = """(module

@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_refused_before_any_store():
     engine = Engine()
     module = Module(GUEST, engine=engine)
     for change, words in (
-        (lambda linker: linker.define("e", "double", 3), "its definition is of type int"),
+        (lambda linker: linker.define("e", "double", 3), r"expected func \(i32\) -> i32, found int"),
         (lambda linker: linker.define("e", "spec", HostSpec(FuncType((), ()), print)), "expected .*i32.* found"),
         (lambda linker: linker._items.clear(), "unknown import: 3 of 3 imports"),
     ):

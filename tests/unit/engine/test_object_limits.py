@@ -219,3 +219,27 @@ def test_more_than_a_heap_reserves_is_advised_in_full() -> None:
         GcConfig(), total
     )
     assert "hard_bytes=12000002048) allows it" in refused(GcConfig(hard_bytes=1 << 33), total)
+
+
+def test_a_bound_that_allows_no_object_is_said_as_it_is_with_the_least_that_does() -> None:
+    """A bound that is not rounded; who follows what is said has room for an object."""
+    text = '(module (type $s (struct)) (func (export "f") (drop (struct.new $s))))'
+
+    def run(**bound: int) -> None:
+        of_store = {name: most for name, most in bound.items() if name != "hard_bytes"}
+        engine = Engine(gc=GcConfig(**({} if of_store else bound)))
+        with Store(engine, limits=StoreLimits(**of_store)) as store:
+            Linker(engine).instantiate(store, Module(text, engine=engine)).exports["f"]()
+
+    for owner, name, bound, words in (
+        ("GcConfig", "hard_bytes", (1 << 15) - 1, "objects take 0 bytes of 32,767 bytes"),
+        ("StoreLimits", "heap_bytes", 1000, "objects take 0 bytes of 1,000 bytes"),
+        ("StoreLimits", "heap_bytes", 0, "objects take 0 bytes of 0 bytes"),
+        ("StoreLimits", "total_bytes", (1 << 15) + 1, " of 32,769 bytes"),
+    ):
+        with pytest.raises(ResourceLimit) as caught:
+            run(**{name: bound})
+        most = caught.value.needed
+        assert most is not None and (most == 1 << 15 or name == "total_bytes")
+        assert f"{words}; {owner}({name}={most}) is the least that allows one" in str(caught.value)
+        run(**{name: most})

@@ -91,8 +91,8 @@ def test_a_module_may_define_one(engine):
         ("(memory 3 100 shared)", "expected memory 3 100 shared, found memory 2 10 shared"),
         ("(memory 1 9 shared)", "expected memory 1 9 shared, found memory 2 10 shared"),
         ("(memory i64 1 100 shared)", "expected memory i64 1 100 shared, found memory 2 10 shared"),
-        ("(table 1 funcref)", "expected a table, found a shared memory"),
-        ("(func)", "expected a func, found a shared memory"),
+        ("(table 1 funcref)", "expected table 1 funcref, found a shared memory"),
+        ("(func)", r"expected func \[\] -> \[\], found a shared memory"),
     ],
 )
 def test_imports_are_matched(wanted, what):

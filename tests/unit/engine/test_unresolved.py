@@ -320,7 +320,7 @@ def test_a_text_for_a_string_constant_of_javascript():
       (import "env" "f" (func)) (import "_" "hello" (global (ref extern)))
       (import "_" "there" (global (ref extern))))"""
     error = refused(text, {"env": {"f": lambda: None}, "_": {"hello": "hello", "there": None}})
-    assert "hello: its definition is of type str, which cannot be imported" in str(error)
+    assert "hello: expected global (ref extern), found str" in str(error)
     assert "stratavm.Global.new(store, module.imports[1].type.value, 'hello')" in error.hint
     assert "string constant of JavaScript" in error.hint and "imports[2]" not in error.hint
     error = refused('(module (import "m" "t" (table 1 funcref)))', {"m": {"t": 5}})

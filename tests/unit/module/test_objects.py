@@ -262,7 +262,10 @@ def test_an_instruction_of_a_thousand_fields_does_not_take_a_second_each() -> No
             "(type $p (struct (field i32))) (func (drop (struct.get $p $x (unreachable))))",
             "none of its fields has a name",
         ),
-        ("(global $g i32 (i32.const 1)) (func (global.set $g (i32.const 1)))", "a global that is mut, found global 0"),
+        (
+            "(global $g i32 (i32.const 1)) (func (global.set $g (i32.const 1)))",
+            "a global that is mut, found global $g, which is i32",
+        ),
         ("(type (struct (filed i32)))", "did you mean 'field'"),
         ("(type (struct (i32)))", "expected `field`, found i32"),
     ],
