@@ -33,7 +33,8 @@ def whole(name: str, value: Any, least: int = 0, most: int | None = None, unit: 
     number = integer(name, value, unit)
     if number < least or (most is not None and number > most):
         bounds = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise ValueError(f"{name} must be {bounds}{' ' + unit if unit else ''}, got {shown(number)}")
+        of = unit.removesuffix("s") if most is None and least == 1 else unit
+        raise ValueError(f"{name} must be {bounds}{' ' + of if of else ''}, got {shown(number)}")
     return number
 
 

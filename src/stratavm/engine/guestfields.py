@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from stratavm.base.forms import TYPE_CHECKING, dataclass
+from stratavm.base.forms import TYPE_CHECKING, Any, dataclass
 from stratavm.base.text import printable
 from stratavm.runtime.typenames import spelled_in
 from stratavm.spec.types import FuncType, fields_of
 
 if TYPE_CHECKING:
+    from stratavm.engine.guestobjects import GuestType
     from stratavm.module.model import Module
 
 
@@ -40,3 +41,18 @@ def field_of(module: Module, type_index: int, field: int) -> GuestField:
     found = fields_of(composite)[field]
     name = module.names.fields.get(type_index, {}).get(field, "")
     return GuestField(name, spelled_in(found.storage, module), found.mutable)
+
+
+def is_row(values: Any) -> bool:
+    """Whether what has dimensions has items one by one: not where it has none, nor in a view of several."""
+    return bool(values.ndim == 1 if isinstance(values, memoryview) else values.ndim != 0)
+
+
+def no_attribute(type_: GuestType | None, name: str) -> AttributeError:
+    """The error for an attribute that an object of a type has not, or one that was never initialised; where it is
+    called as a field, that is one step further."""
+    if type_ is None:
+        return AttributeError(f"a GuestObject that was never initialised has no attribute {name!r}")
+    meant = not type_.is_array and any(field.name == name for field in type_.fields)
+    where = f"; the field is an item, [{name!r}]" if meant else ""
+    return AttributeError(f"{type_.title} of a guest has no attribute {name!r}{where}")

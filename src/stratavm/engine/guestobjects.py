@@ -30,7 +30,7 @@ from stratavm.base.numbers import integer, shown, truth, whole_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
-from stratavm.engine.guestfields import GuestField, field_of
+from stratavm.engine.guestfields import GuestField, field_of, is_row, no_attribute
 from stratavm.runtime.breath import breathe
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.typenames import Told, named, spelled
@@ -535,6 +535,12 @@ class GuestObject(ObjectRef):
             end_import()
         return array_of(self, dtype, copy, leads_on)
 
+    def __getattr__(self, name: str) -> object:
+        raise no_attribute(None if self.home is None else shape_of(self), name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise no_attribute(None if self.home is None else shape_of(self), name)
+
     def __len__(self) -> int:
         shape: GuestType = shape_of(self)  # first: it may run Python
         checked(self)
@@ -862,12 +868,6 @@ def set_part(thing: GuestObject, shape: GuestType, key: object, value: object) -
         store.pinned -= 1
         store.settle()
     return 0
-
-
-@cython.cfunc
-def is_row(values: object) -> cython.bint:
-    """Whether what has dimensions has items one by one: not where it has none, nor in a view of several."""
-    return values.ndim == 1 if isinstance(values, memoryview) else values.ndim != 0
 
 
 @cython.cfunc

@@ -38,6 +38,8 @@ def load(
         Trap: an initialiser or the start function trapped.
         DeadlineExceeded: loading the module took longer than ``load_timeout``.
     """
+    if "engine" in options:
+        raise TypeError("load() has no option 'engine': a store has one, load(…, store=Store(engine))")
     check_options("load()", options, "imports", "store", "config")
     if store is not None and not isinstance(store, Store):
         raise TypeError(f"store must be a Store, got {store!r:.60}")

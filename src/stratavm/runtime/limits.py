@@ -273,10 +273,11 @@ def no_room(what: str, size: int, held: tuple[int, int, int], heap_bytes: int | 
     if hard is not None and needed > hard:
         own = heap_bytes is not None and hard == max(heap_bytes, 1)  # as in ``within``
         limit, owner = ("heap_bytes", "StoreLimits") if own else ("hard_bytes", "GcConfig")
-        found = f"objects take {amount(charged)} of {exactly(heap_bytes if own and heap_bytes is not None else hard)}"
+        there = heap_bytes if own and heap_bytes is not None else hard
+        found = f"objects take {amount(charged)} of {_bound(there, charged + size)}"
     elif of_store + blocks > total:
         limit, owner, needed = "total_bytes", "StoreLimits", of_store + blocks
-        found = f"the store holds {amount(of_store)} of {exactly(total)}"
+        found = f"the store holds {amount(of_store)} of {_bound(total, of_store + size)}"
     elif beyond:
         limit, owner = "hard_bytes", "GcConfig"
         found = f"a heap has {amount(MOST_HEAP_BYTES)} of address space where nobody asks for more"
@@ -284,8 +285,14 @@ def no_room(what: str, size: int, held: tuple[int, int, int], heap_bytes: int | 
         return ResourceLimit(f"{what} of {size} bytes does not fit: no blocks of the heap are left", limit="heap")
     wanted = f"{needed}) allows it" if size >= BLOCK else "…) sets the limit"
     if charged == 0 and size < BLOCK:
-        wanted = f"{needed}) is the least that allows one, since a heap grows by {amount(BLOCK)}"
+        wanted = f"{needed}) is the least that allows one"
     if beyond and limit == "total_bytes":
         wanted += f", with GcConfig(hard_bytes={charged + blocks})"
     said = f"{what} of {size} bytes does not fit: {found}; {owner}({limit}={wanted}"
     return ResourceLimit(said, limit=limit, needed=needed)
+
+
+def _bound(bytes_: int, wanted: int) -> str:
+    """A bound that was met, with why where what was wanted looks as if there were room for it."""
+    grows = f", and a heap grows by {amount(BLOCK)}" if wanted <= bytes_ else ""
+    return exactly(bytes_) + grows

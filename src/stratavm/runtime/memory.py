@@ -698,7 +698,8 @@ def slice_of(memory: Memory, index: object) -> object:
 @cython.cfunc
 def no_index(memory: Memory, index: object) -> object:
     """What an index outside raises."""
-    return IndexError(f"memory index {shown(integer('memory index', index))} out of range 0..{len(memory) - 1}")
+    there: str = f"out of range 0..{len(memory) - 1}" if len(memory) else "of a memory without a page"
+    return IndexError(f"memory index {shown(integer('memory index', index))} {there}")
 
 
 @cython.cfunc

@@ -489,7 +489,8 @@ def within(table: Table, index: object) -> object:
     """The index, unless the sequence has none such: lists of Python count from the end, tables do not."""
     number: object = exactly("table index", index)
     if number < 0 or number >= table.d.length:
-        raise IndexError(f"table index {shown(number)} out of range 0..{len(table) - 1}")
+        there: str = f"out of range 0..{len(table) - 1}" if len(table) else "of a table without elements"
+        raise IndexError(f"table index {shown(number)} {there}")
     return number
 
 

@@ -190,3 +190,23 @@ def test_an_object_is_refused_what_was_asked_for(
     """Nobody has pickled what was to be copied."""
     with pytest.raises(TypeError, match=f"^an object of a guest cannot be {said}"):
         way(instance.module.object_type("point").new(instance.store))
+
+
+def test_a_field_is_no_attribute_which_is_said_with_what_it_is(instance):
+    """Read or written; what asks for attributes that there may be gets an AttributeError."""
+    point = instance.module.object_type("point").new(instance.store, [1, 2.5])
+    row = instance.module.object_type("ints").new(instance.store, [1, 2])
+    for use in (lambda: point.x, lambda: setattr(point, "x", 2)):
+        with pytest.raises(AttributeError) as caught:
+            use()
+        assert str(caught.value) == "struct $point of a guest has no attribute 'x'; the field is an item, ['x']"
+    for thing, name, title in ((point, "z", "struct $point"), (row, "append", "array $ints"), (row, "x", "array $ints")):
+        assert not hasattr(thing, name)
+        with pytest.raises(AttributeError) as caught:
+            setattr(thing, name, 1)
+        assert str(caught.value) == f"{title} of a guest has no attribute {name!r}"
+    with pytest.raises(AttributeError):
+        point.type = row.type
+    assert point["x"] == 1 and isinstance(point, Sequence) and copy.copy([point])[0] is point
+    with pytest.raises(AttributeError, match="that was never initialised has no attribute 'x'"):
+        _ = GuestObject.__new__(GuestObject).x

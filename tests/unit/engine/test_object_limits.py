@@ -232,10 +232,10 @@ def test_a_bound_that_allows_no_object_is_said_as_it_is_with_the_least_that_does
             Linker(engine).instantiate(store, Module(text, engine=engine)).exports["f"]()
 
     for owner, name, bound, words in (
-        ("GcConfig", "hard_bytes", (1 << 15) - 1, "objects take 0 bytes of 32,767 bytes"),
-        ("StoreLimits", "heap_bytes", 1000, "objects take 0 bytes of 1,000 bytes"),
+        ("GcConfig", "hard_bytes", (1 << 15) - 1, "objects take 0 bytes of 32,767 bytes, and a heap grows by 32 KiB"),
+        ("StoreLimits", "heap_bytes", 1000, "objects take 0 bytes of 1,000 bytes, and a heap grows by 32 KiB"),
         ("StoreLimits", "heap_bytes", 0, "objects take 0 bytes of 0 bytes"),
-        ("StoreLimits", "total_bytes", (1 << 15) + 1, " of 32,769 bytes"),
+        ("StoreLimits", "total_bytes", (1 << 15) + 1, " of 32,769 bytes, and a heap grows by 32 KiB"),
     ):
         with pytest.raises(ResourceLimit) as caught:
             run(**{name: bound})
@@ -243,3 +243,17 @@ def test_a_bound_that_allows_no_object_is_said_as_it_is_with_the_least_that_does
         assert most is not None and (most == 1 << 15 or name == "total_bytes")
         assert f"{words}; {owner}({name}={most}) is the least that allows one" in str(caught.value)
         run(**{name: most})
+
+
+def test_a_bound_that_looks_as_if_there_were_room_says_why_there_is_none() -> None:
+    """By what a heap grows; not where nothing was left."""
+    text = """(module (type $s (struct (field (ref null $s)))) (global $g (mut (ref null $s)) (ref.null $s))
+      (func (export "f") (loop (global.set $g (struct.new $s (global.get $g))) (br 0))))"""
+    for bound, words in (
+        (3 << 15, "objects take 96 KiB of 96 KiB; GcConfig"),
+        (100_000, "objects take 96 KiB of 100,000 bytes, and a heap grows by 32 KiB; GcConfig(hard_bytes=…) sets"),
+    ):
+        engine = Engine(gc=GcConfig(hard_bytes=bound))
+        with Store(engine) as store, pytest.raises(ResourceLimit) as caught:
+            Linker(engine).instantiate(store, Module(text, engine=engine)).exports["f"]()
+        assert words in str(caught.value)

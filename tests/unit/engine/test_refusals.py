@@ -131,3 +131,28 @@ def test_a_key_that_is_too_short_builds_nothing():
     """Also where there is no old image that it could be the key of."""
     with pytest.raises(ValueError, match="key must have 16 to 64 bytes, got 1"):
         stratavm.Module.build("(module)", key=b"x")
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind", "words"),
+    [
+        (lambda: stratavm.GcConfig(hard_bytes=0), ValueError, "GcConfig: hard_bytes must be at least 1 byte, got 0"),
+        (
+            lambda: stratavm.load("(module)", engine=stratavm.Engine()),
+            TypeError,
+            "load() has no option 'engine': a store has one, load(…, store=Store(engine))",
+        ),
+        (
+            lambda: stratavm.Table.new(stratavm.Store(), "funcref", 0)[0],
+            IndexError,
+            "table index 0 of a table without elements",
+        ),
+        (lambda: stratavm.Memory.new(stratavm.Store(), 0)[0], IndexError, "memory index 0 of a memory without a page"),
+        (lambda: stratavm.Memory.new(stratavm.Store(), 1)[65536], IndexError, "index 65536 out of range 0..65535"),
+    ],
+)
+def test_what_is_refused_is_said_as_it_is(refused, kind, words):
+    """Not in figures that mean nothing."""
+    with pytest.raises(kind) as caught:
+        refused()
+    assert words in str(caught.value)
