@@ -26,7 +26,7 @@ from stratavm.runtime.globals import Global
 from stratavm.runtime.link import check_import, is_shared
 from stratavm.runtime.memory import Memory
 from stratavm.runtime.table import Table
-from stratavm.runtime.values import signature
+from stratavm.runtime.values import named, signature
 from stratavm.spec.types import FIRST_CONCRETE, FuncType, resolved_extern, resolved_func
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ def _shown(module: Module, wanted: Import) -> str:
     with importing:
         from stratavm.engine.types import describe_extern
 
-    shown = describe_extern(wanted.type, module.model)
+    shown = named(describe_extern(wanted.type), None, module.blueprint)
     return shown if shown.startswith(wanted.kind) else f"{wanted.kind} {shown}"  # of memories and tables it has it
 
 

@@ -208,8 +208,11 @@ class Cursor:
             return found
         if not self.accept_open("ref"):
             token = self.toks[self.i]
-            if token in LANED:
-                raise self.source.error(self.i, "unexpected token", "a value type", token, "did you mean v128?")
+            meant = "v128" if token in LANED else ""
+            if token in ABSTRACT_HEAPS or (token[:1] == "$" and len(token) <= 60):  # of what there are references
+                meant = f"(ref {token}) or (ref null {token})"
+            if meant:
+                raise self.source.error(self.i, "unexpected token", "a value type", token, f"did you mean {meant}?")
             raise self.unexpected("a value type")
         nullable = self.accept("null")
         heap = self.heap_type()

@@ -10,7 +10,6 @@ from stratavm.base.forms import Final, Literal, dataclass, replace
 from stratavm.base.importing import importing, lru_cache, resource
 from stratavm.base.keywords import checks_keywords
 from stratavm.base.numbers import real, truth, whole, whole_or_none
-from stratavm.base.words import amount, exactly
 
 GUARD_RESERVATION: Final = (8 << 30) + (64 << 10)
 """Address space of a guard-plan memory: every 32-bit base + 32-bit offset + width stays inside."""
@@ -266,6 +265,13 @@ def no_room(what: str, size: int, held: tuple[int, int, int], heap_bytes: int | 
         heap_bytes: of the store's limits.
         gc: how the heap is made.
     """
+    with importing:
+        from stratavm.base.words import amount, exactly
+
+    def bound(most: int, wanted: int) -> str:
+        """A bound that was met, with why where what was wanted looks as if there were room for it."""
+        return exactly(most) + (f", and a heap grows by {amount(BLOCK)}" if wanted <= most else "")
+
     charged, of_store, total = held
     blocks = (size // BLOCK + 1) * BLOCK
     hard, needed = gc.hard_bytes, charged + blocks
@@ -274,10 +280,10 @@ def no_room(what: str, size: int, held: tuple[int, int, int], heap_bytes: int | 
         own = heap_bytes is not None and hard == max(heap_bytes, 1)  # as in ``within``
         limit, owner = ("heap_bytes", "StoreLimits") if own else ("hard_bytes", "GcConfig")
         there = heap_bytes if own and heap_bytes is not None else hard
-        found = f"objects take {amount(charged)} of {_bound(there, charged + size)}"
+        found = f"objects take {amount(charged)} of {bound(there, charged + size)}"
     elif of_store + blocks > total:
         limit, owner, needed = "total_bytes", "StoreLimits", of_store + blocks
-        found = f"the store holds {amount(of_store)} of {_bound(total, of_store + size)}"
+        found = f"the store holds {amount(of_store)} of {bound(total, of_store + size)}"
     elif beyond:
         limit, owner = "hard_bytes", "GcConfig"
         found = f"a heap has {amount(MOST_HEAP_BYTES)} of address space where nobody asks for more"
@@ -290,9 +296,3 @@ def no_room(what: str, size: int, held: tuple[int, int, int], heap_bytes: int | 
         wanted += f", with GcConfig(hard_bytes={charged + blocks})"
     said = f"{what} of {size} bytes does not fit: {found}; {owner}({limit}={wanted}"
     return ResourceLimit(said, limit=limit, needed=needed)
-
-
-def _bound(bytes_: int, wanted: int) -> str:
-    """A bound that was met, with why where what was wanted looks as if there were room for it."""
-    grows = f", and a heap grows by {amount(BLOCK)}" if wanted <= bytes_ else ""
-    return exactly(bytes_) + grows

@@ -1,4 +1,5 @@
-"""What types of guests are called in messages: by the names that their modules give them, not by numbers of the engine.
+"""What types of guests are called in messages: by the names that their modules give them, not by numbers of the engine;
+and what globals and tables are, by what a module exports or imports them as, or by their index.
 
 Messages are made of canonical ids (``type#7``), which mean a type and no module. The module that a message is about is
 asked first, then those of the store; what none of them declares is called as other modules of the engine do that are
@@ -25,7 +26,7 @@ from stratavm.spec.types import (
 if TYPE_CHECKING:
     from _collections_abc import Callable
 
-    from stratavm.module.model import Module
+    from stratavm.module.model import ExternKind, Module
     from stratavm.runtime.blueprint import Blueprint
     from stratavm.runtime.core import Runtime
     from stratavm.spec.types import ExternType, ValType
@@ -207,3 +208,38 @@ def _declared(runtime: Runtime, id: int) -> str:
             return name
         index = index or str(at)
     return index
+
+
+def called(kind: ExternKind, item: Any, owner: Any = None) -> str:
+    """``global count``; ``the global``, where no instance has it.
+
+    Args:
+        kind: ``global`` or ``table``.
+        item: one of a store.
+        owner: the instance that it is part of, if that is known.
+    """
+    for instance in item.store.instances if owner is None else (owner,):
+        at = instance.index_of(kind, item)
+        if at >= 0:
+            return f"{kind} {_entry(instance.blueprint.module, kind, at)}"
+    return f"the {kind}"
+
+
+def immutable(variable: Any, owner: Any) -> str:
+    """What to say to who sets a global that cannot be set. ``owner``: the instance whose module defines it, or None."""
+    how = "Global.new(…, mutable=True) makes one that can be set"
+    if owner is not None:
+        how = f"to be set it has to be (mut {spelled(variable.type.value, variable.store)}) in the module"
+    return f"{called('global', variable, owner)} is immutable; {how}"
+
+
+def _entry(module: Module, kind: ExternKind, at: int) -> str:
+    """Of an entry of an index space."""
+    for export in module.exports:
+        if (export.kind, export.index) == (kind, at):
+            return printable(export.name)
+    imports = [wanted for wanted in module.imports if wanted.kind == kind]
+    if at < len(imports):
+        return imports[at].label
+    names = module.names.globals if kind == "global" else module.names.tables
+    return f"${printable(names[at])}" if at in names else str(at)

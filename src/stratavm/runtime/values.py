@@ -297,19 +297,19 @@ def spelled(type_: ValType, refs: References) -> str:
 
 
 def called(kind: Any, item: Any, owner: Any = None) -> str:
-    """What a global or a table is called in a message (``entries``, which is there when one is made)."""
+    """What a global or a table is called in a message."""
     with importing:
-        from stratavm.runtime import entries
+        from stratavm.runtime import typenames
 
-    return entries.called(kind, item, owner)
+    return typenames.called(kind, item, owner)
 
 
 def why_immutable(variable: Any, owner: Any) -> str:
     """Why a global cannot be set."""
     with importing:
-        from stratavm.runtime import entries
+        from stratavm.runtime import typenames
 
-    return entries.immutable(variable, owner)
+    return typenames.immutable(variable, owner)
 
 
 _typenames: Any = None
@@ -327,8 +327,8 @@ def told(type_: Any, refs: Any) -> Any:
     return _typenames.told(type_, refs)
 
 
-def named(text: str, refs: References, blueprint: Blueprint | None = None) -> str:
-    """A text with types by these names."""
+def named(text: str, refs: References | None, blueprint: Blueprint | None = None) -> str:
+    """A text with types by these names; ``refs``: a store, where there is one."""
     with importing:
         from stratavm.runtime import typenames
 

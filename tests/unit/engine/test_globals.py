@@ -187,3 +187,23 @@ def test_a_value_in_place_of_a_global_is_told_how_it_becomes_one():
         "    level: expected global mut i64, found int\n"
         '  define it: {"env": {"base": …}} as imports; the item is stratavm.Global.new(store, "i32", 5)'
     )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("(global (ref null $p))", "global (ref null $p)"),
+        ("(global (mut (ref 1)))", "global mut (ref 1)"),
+        ("(func (param (ref $p)) (result i32))", "func ((ref $p)) -> i32"),
+        ("(table 1 (ref null $p))", "table 1.. (ref null $p)"),
+        ("(tag (param (ref $p)))", "tag ((ref $p))"),
+        ("(memory 1)", "memory 1.. pages"),
+    ],
+)
+def test_a_type_that_is_imported_is_called_as_its_module_calls_it(wanted, words):
+    """Where nothing is defined, and where something else is."""
+    text = f"""(module (type $p (struct)) (type (struct (field i32))) (import "e" "x" {wanted}))"""
+    for items, said in (({}, f"{words} is not defined"), ({"x": 5}, f"expected {words}, found int")):
+        with pytest.raises(LinkError) as caught:
+            stratavm.load(text, {"e": items})
+        assert f"e.x: {said}" in str(caught.value) and "#" not in str(caught.value)

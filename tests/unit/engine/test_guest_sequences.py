@@ -200,7 +200,11 @@ def test_a_field_is_no_attribute_which_is_said_with_what_it_is(instance):
         with pytest.raises(AttributeError) as caught:
             use()
         assert str(caught.value) == "struct $point of a guest has no attribute 'x'; the field is an item, ['x']"
-    for thing, name, title in ((point, "z", "struct $point"), (row, "append", "array $ints"), (row, "x", "array $ints")):
+    for thing, name, title in (
+        (point, "z", "struct $point"),
+        (row, "append", "array $ints"),
+        (row, "x", "array $ints"),
+    ):
         assert not hasattr(thing, name)
         with pytest.raises(AttributeError) as caught:
             setattr(thing, name, 1)

@@ -54,3 +54,20 @@ def test_what_cannot_be_set_is_said_by_its_name_and_its_type(code, message, expe
         stratavm.Module(parse_wat_to_bytes(text))
     bare = found.replace("$link", "").replace(" ()", "").replace("$s", "0").replace("$k", "1").replace("$base", "0")
     assert caught.value.found in (found, bare)
+
+
+@pytest.mark.parametrize(
+    ("code", "meant"),
+    [
+        ("(func (param anyref) (drop (ref.cast $s (local.get 0))))", "$s"),
+        ("(func (local $l $s))", "$s"),
+        ("(func (result struct) unreachable)", "struct"),
+        ("(type (array any))", "any"),
+    ],
+)
+def test_a_type_of_objects_in_the_place_of_a_value_type_is_told_how_it_becomes_one(code, meant):
+    """By a reference to it."""
+    with pytest.raises(stratavm.ParseError) as caught:
+        stratavm.Module(f"(module {TYPES} {code})")
+    assert f"expected a value type, found {meant}" in str(caught.value)
+    assert caught.value.hint == f"did you mean (ref {meant}) or (ref null {meant})?"
