@@ -242,10 +242,10 @@ def bytes_near(between, left, unseen, rate, slice_ns, survival, speed, looking, 
 def is_left_beside(left, whole, grown, between, decided):
     """Whether the next slice is left to a thread that makes marks beside the guest, of ``whole`` bytes of which
     ``left`` are still to be looked at: while what has grown old meanwhile, ``grown``, is no more than ``WITH_THREAD``
-    thousandths of what was looked at, and of a sixteenth of all that the thread is given to begin with. Near the limit,
+    thousandths of what was looked at, and of an eighth of all that the thread is given to begin with. Near the limit,
     where ``decided`` bytes are handed out between two slices instead of ``between``, the guest helps."""
     looked_at: uint64_t = whole - min(left, whole)
-    return decided >= between and grown <= (looked_at + whole // 16) // 1000 * WITH_THREAD
+    return decided >= between and grown <= (looked_at + whole // 8) // 1000 * WITH_THREAD
 
 
 def rests_next(rested, took_ns, wall_ns):

@@ -315,10 +315,10 @@ def test_who_wants_no_thread_has_none() -> None:
 
 def test_a_slice_is_left_to_a_thread_that_keeps_up() -> None:
     """With what has grown old meanwhile, and not near the limit."""
-    assert is_left_beside(100 * MIB, 100 * MIB, MIB, 1 << 17, 1 << 17)
-    assert not is_left_beside(100 * MIB, 100 * MIB, 2 * MIB, 1 << 17, 1 << 17)
-    assert is_left_beside(50 * MIB, 100 * MIB, 12 * MIB, 1 << 17, 1 << 17)
-    assert not is_left_beside(50 * MIB, 100 * MIB, 14 * MIB, 1 << 17, 1 << 17)
+    assert is_left_beside(100 * MIB, 100 * MIB, 2 * MIB, 1 << 17, 1 << 17)
+    assert not is_left_beside(100 * MIB, 100 * MIB, 3 * MIB, 1 << 17, 1 << 17)
+    assert is_left_beside(50 * MIB, 100 * MIB, 14 * MIB, 1 << 17, 1 << 17)
+    assert not is_left_beside(50 * MIB, 100 * MIB, 15 * MIB, 1 << 17, 1 << 17)
     assert not is_left_beside(100 * MIB, 100 * MIB, 0, 1 << 17, 1 << 16)
 
 
