@@ -29,6 +29,8 @@ from stratavm.runtime.events import GrowthAllowed, MarkerTimed, NurseryKept, Nur
 
 LONG_LOG: Final = 1 << 15
 """Words with which new objects grow old in any case."""
+STARVED: Final = 1_000_000_000
+"""Nanoseconds in which a thread that was given up has done nothing."""
 
 
 def nursery_noted(values: list[int]) -> None:
@@ -76,8 +78,8 @@ def kept_noted(values: list[int]) -> None:
 
 def marker_noted(values: list[int]) -> None:
     """That a thread beside the guest had a processor, or the next collections are without one."""
-    _, took, wall, rested, rests = values
-    assert rests_next(rested, took, wall) == rests
+    _, took, wall, rested, rests, given_up = values
+    assert rests_next(rested, *((0, STARVED) if given_up else (took, wall))) == rests
 
 
 DECIDED: Final[dict[type[Event], Callable[[list[int]], None]]] = {

@@ -80,7 +80,7 @@ def _sums(notes: list[tuple[int, ...]], found: GcMetrics) -> Iterator[str]:
         f"the guest ran on, {whole} of all in one pause"
     )
     if found.cycles or found.slices:
-        helped = sum(kind == NOTE_BESIDE for kind, *_ in notes)
+        helped = sum(kind == NOTE_BESIDE and looked_at > 0 for kind, _, looked_at, *_ in notes)
         at_least = "at least " if len(notes) == JOURNAL else ""
         yield (
             f"those while the guest ran on: {counted(found.slices, 'slice')} on its own thread; in {at_least}{helped} "

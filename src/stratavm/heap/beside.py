@@ -128,10 +128,24 @@ def do_without(state):
     one, and makes the other marks. This collection has none any more, nor have the next, but where each is to have
     one."""
     end_beside(state)
-    state.beside_resting = 1
-    if state.beside_least:
-        state.beside_rests = rests_next(state.beside_rests, 0, STARVED)
-        state.beside_resting += state.beside_rests
+    state.beside_given_up = 1
+    decide_rests(state, 0, STARVED)
+    state.beside_resting += 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def decide_rests(state: cython.pointer(HeapState), took_ns: uint64_t, wall_ns: uint64_t) -> cython.void:
+    """How many collections have no thread after one that has had so much of a processor in so long, and tell it."""
+    note: uint64_t[VALUES]
+    memset(note, 0, cython.sizeof(note))
+    note[0], note[1], note[2] = state.beside_sliced, state.beside_ns, state.beside_wall_ns
+    note[3] = state.beside_rests
+    state.beside_rests = rests_next(state.beside_rests, took_ns, wall_ns)
+    note[4], note[5] = state.beside_rests, state.beside_given_up
+    state.beside_resting = state.beside_rests if state.beside_least else 0  # all are wanted to have one
+    tell_decision(state, NOTE_BESIDE, note)
 
 
 def forget_beside(state):
@@ -140,28 +154,22 @@ def forget_beside(state):
         memset(state.beside_counts, 0, state.n_blocks * 2)
         memset(state.beside_waiting, 0, state.n_blocks)  # what a thread left that another process has
         state.beside_sliced = state.beside_ns = state.beside_wall_ns = 0
+        state.beside_given_up = 0
 
 
 def add_beside(state):
     """It ends, and what threads have looked at is the same as what slices have. Whether the next has one is decided."""
     block: uint32_t
-    note: uint64_t[VALUES]
     had_none: cython.bint = state.beside_sliced == 0
-    given_up: cython.bint = state.beside_resting != 0
-    state.beside_resting -= given_up
-    state.beside_missed = had_none and not given_up and state.to_look_at >= state.beside_least
+    rested: cython.bint = state.beside_resting != 0
+    state.beside_resting -= rested
+    state.beside_missed = had_none and not rested and state.to_look_at >= state.beside_least
     if had_none:
         return
     for block in range(state.n_blocks):
         state.counts[block] += state.beside_counts[block]
-    memset(note, 0, cython.sizeof(note))
-    note[0], note[1], note[2] = state.beside_sliced, state.beside_ns, state.beside_wall_ns
-    if not given_up:
-        note[3] = state.beside_rests
-        state.beside_rests = rests_next(state.beside_rests, state.beside_ns, state.beside_wall_ns)
-        note[4] = state.beside_rests
-        state.beside_resting = state.beside_rests if state.beside_least else 0  # all are wanted to have one
-        tell_decision(state, NOTE_BESIDE, note)
+    if not state.beside_given_up:  # else it was told then
+        decide_rests(state, state.beside_ns, state.beside_wall_ns)
     state.sliced += state.beside_sliced
     state.beside_bytes += state.beside_sliced
     state.rate = next_rate(state.rate, state.beside_sliced, state.beside_ns)

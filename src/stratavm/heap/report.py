@@ -15,7 +15,10 @@ DECISIONS: Final = {
     2: ("growth", "{0} B live, {1} B/ms born, {2} B/us looked at, at most {3} B and {4}/1000 of the time: {5} B"),
     3: ("slices", "{0} B left, {1} B/us, {2} ns each, {3} B of runway: {4} B between two"),
     4: ("kept", "{0} B without a look; {1}/1000 lived on, {2} in a row before, {3} words noted"),
-    5: ("beside", "{0} B looked at in {1} ns of a processor, {2} ns on the wall: {4} collections without a thread"),
+    5: (
+        "beside",
+        "{0} B looked at in {1} ns of a processor, {2} ns on the wall (given up: {5}): {4} more without a thread",
+    ),
 }
 WIDTH: Final = 960
 HEIGHT: Final = 240

@@ -97,7 +97,8 @@ cdef enum:                           # kinds of notes
                                      # to it
     NOTE_KEPT = 4                    # bytes made, survival, nurseries in a row before, words noted
     NOTE_BESIDE = 5                  # bytes that threads have looked at in a collection, nanoseconds of their processors
-                                     # and of the wall for it, collections without one before, and from here on
+                                     # and of the wall for it, collections without one before, and from here on,
+                                     # and whether the collection at hand goes on without
     NOTES = 6
 
 cdef enum:
@@ -224,6 +225,7 @@ cdef struct HeapState:
                                      # wants them sleeps
     uint32_t claimed                 # 1: by the guest, for its pause; 2, and the thread sleeps meanwhile
     uint8_t guest_has                # the guest has them
+    uint8_t beside_given_up          # the collection at hand goes on without one, which got no processor
     uint8_t beside_missed            # the last full collection had no thread, as others had them all
     uint8_t left_beside              # the next slice is left to the thread, which keeps up
     HeapState* shadow                # the heap as the thread sees it, with a stack of its own; owned

@@ -199,13 +199,15 @@ class NurseryKept(Event):
 class MarkerTimed(Event):
     """Threads beside the guest have looked at ``looked_at`` bytes in the full collection that ends, in ``took_ns`` of a
     processor and ``wall_ns`` on the wall; ``rested`` collections had none the last time that it was decided, and
-    ``rests`` have none from here on (``rests_next`` of ``heap.pace``)."""
+    ``rests`` have none from here on (``rests_next`` of ``heap.pace``). ``given_up``: that is so before it ends, since
+    its thread got no processor, which counts as none in a second."""
 
     looked_at: int
     took_ns: int
     wall_ns: int
     rested: int
     rests: int
+    given_up: int
 
 
 @event

@@ -281,16 +281,28 @@ def test_a_thread_of_a_guest_of_real_time_is_none_of_real_time() -> None:
 
 STARVED: Final = """
 import os
+from tests.decisions import marker_noted
 from tests.unit.heap.test_beside import MIB, PAIR, helped
 from stratavm.heap.verify import verify
 guest = helped(512 * MIB, least={least})
 os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 cycles = guest.heap.metrics().cycles
+guest.heap.watch(1 << 20)
 while guest.heap.metrics().cycles < cycles + 20:
     guest.load_trees(PAIR, 15, 50, True)
     assert guest.heap.used_bytes < 64 * MIB
 assert verify(guest.heap) == []
+given_up = 0
+told = False
+for kind, _, *values in guest.heap.read_journal():
+    if kind == 5:
+        assert not told
+        told = True
+        marker_noted(values[:6])
+        given_up += values[5]
+    told &= kind != 2  # it has ended
+assert given_up
 """
 
 
@@ -298,7 +310,7 @@ assert verify(guest.heap) == []
 @pytest.mark.usefixtures("real_time")
 def test_a_thread_that_gets_no_processor_has_nothing_for_long(least: int) -> None:
     """The guest waits for it, and goes on without: it does not grow up to its limit. So where each collection is to
-    have one, the next too."""
+    have one, the next too. That is told, once for each collection."""
     assert_silent(STARVED.format(least=least))
 
 
