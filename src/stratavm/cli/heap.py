@@ -9,7 +9,7 @@ from stratavm.base.forms import TYPE_CHECKING, Final
 from stratavm.base.text import printable
 from stratavm.base.words import amount, counted
 from stratavm.cli import output
-from stratavm.heap.report import NOTICED_NS, is_told, log_lines, plot_page
+from stratavm.heap.report import log_lines, plot_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,11 +52,10 @@ def _files(options: Options, store: Store, name: str, notes: list[tuple[int, ...
 
 
 def _log(notes: list[tuple[int, ...]], store: Store) -> None:
-    """A line for each note that a guest may have noticed, how many others there are, and sums."""
+    """A line for each note, and sums."""
     if sys.stderr is None:
         return
-    told = [note for note in notes if is_told(note)]
-    for line in log_lines(told):
+    for line in log_lines(notes):
         print("gc:", line, file=sys.stderr)
     found = store.gc_metrics()
     if found is None:
@@ -64,9 +63,6 @@ def _log(notes: list[tuple[int, ...]], store: Store) -> None:
         return
     if len(notes) == JOURNAL:
         print(f"gc: these are of the last {JOURNAL} notes", file=sys.stderr)
-    if short := len(notes) - len(told):
-        less = f"of less than {NOTICED_NS // 1000} us that collected nothing"
-        print(f"gc: not shown: {counted(short, 'allocation')} {less}", file=sys.stderr)
     for line in _sums(notes, found):
         print("gc:", line, file=sys.stderr)
 

@@ -64,14 +64,15 @@ def wall_ns():
 
 def stand(state, part, exact):
     """The guest stands still from here on, for ``part``; false: it does already, and ``go`` is another's to say.
-    ``exact``: by the thread's clock; so is each where there is a journal."""
+    ``exact``: by the thread's clock, and it is a pause however short. Where there is a journal that clock is asked for
+    each, as it says of a wait for room, if that is long enough to be one."""
     pause: cython.pointer(Pause) = cython.address(state.pause)
     if pause.standing:
         turn(state, part)
         return False
     memset(pause, 0, cython.sizeof(Pause))
     pause.standing = 1
-    pause.part = part
+    pause.part, pause.collects = part, exact
     pause.began_ns = pause.turned_ns = wall_ns()
     if exact or state.journal != cython.NULL:
         pause.exact = 1
@@ -80,8 +81,9 @@ def stand(state, part, exact):
 
 
 def ask_clock(state):
-    """From here on by the thread's clock."""
+    """From here on by the thread's clock, and it is a pause however short."""
     pause: cython.pointer(Pause) = cython.address(state.pause)
+    pause.collects = 1
     if not pause.exact:
         pause.exact = 1
         before: uint64_t = state.known_cpu_ns
@@ -108,10 +110,10 @@ def go(state):
     wall: uint64_t = pause.turned_ns - pause.began_ns
     took: uint64_t
     now: uint64_t
+    if wall < LEAST_NS and not pause.collects:
+        return wall
     if pause.exact:
         took = min(wall, spent_ns(state))
-    elif wall < LEAST_NS:
-        return wall
     else:  # what the thread has had since its clock was asked last cannot be less
         now = thread_ns()
         took = min(wall, now - state.known_cpu_ns)

@@ -34,23 +34,13 @@ PAGE: Final = """<!doctype html><meta charset="utf-8"><title>{title}</title>
 """
 TICKS: Final = 4
 """Lines of a scale, the upper edge included."""
-NOTICED_NS: Final = 20_000
-"""An allocation that collects nothing is a pause from here on (ADR-0074): in a journal shorter ones are, too."""
 FIRST_PART: Final = 4
 """Of a note's values: the first of those that say what a pause was spent on."""
-COLLECTING: Final = slice(FIRST_PART + PARTS.index("new"), FIRST_PART + PARTS.index("holes"))
-"""Those of collections. Roots come first, and are gathered to count blocks as well."""
 
 
 def part_of(parts: Sequence[int]) -> str:
     """What most of a pause was spent on."""
     return PARTS[max(range(len(PARTS)), key=lambda at: parts[at])]
-
-
-def is_told(note: Note) -> bool:
-    """Whether a note is of a decision, of a collection, or of an allocation that the guest may have noticed."""
-    kind, _, *values = note
-    return kind != 0 or values[0] >= NOTICED_NS or any(values[COLLECTING])
 
 
 def log_lines(notes: Iterable[Note], began: int = 0) -> Iterator[str]:
@@ -96,7 +86,7 @@ def plot_page(notes: Iterable[Note], title: str = "Heap and pauses", *, whole: b
     bars = (f"M{x:.1f} {HEIGHT}V{HEIGHT - note[2] * HEIGHT / longest:.1f}" for x, note in zip(xs, pauses, strict=True))
     return PAGE.format(
         title=title.replace("&", "&amp;").replace("<", "&lt;"),
-        pauses=_counted(pauses),
+        pauses=counted(len(pauses), "pause"),
         seconds=length / 1e9,
         longest=longest / 1e6,
         most=amount(most),
@@ -109,15 +99,6 @@ def plot_page(notes: Iterable[Note], title: str = "Heap and pauses", *, whole: b
         heap_scale=_scale([amount(most * at // TICKS) for at in range(1, TICKS + 1)], length),
         scale=_scale([f"{longest * at / TICKS / 1e6:.3f} ms" for at in range(1, TICKS + 1)], length),
     )
-
-
-def _counted(pauses: Sequence[Note]) -> str:
-    """How many pauses there are, and how many allocations among them are none but in a journal."""
-    told = sum(map(is_told, pauses))
-    short = len(pauses) - told
-    if not short:
-        return counted(told, "pause")
-    return f"{counted(told, 'pause')}, and {counted(short, 'allocation')} of less than {NOTICED_NS // 1000} us,"
 
 
 def _scale(heights: Sequence[str], length: int) -> str:

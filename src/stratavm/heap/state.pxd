@@ -154,6 +154,7 @@ cdef struct Pause:                   # the one at hand
     uint32_t part
     uint8_t standing
     uint8_t exact                    # whether the thread's clock was asked
+    uint8_t collects                 # whether it is one however short
 
 cdef struct ArrayPart:
     uint32_t granule

@@ -76,23 +76,6 @@ def test_the_log_says_when_what_and_how_long(strata, write):
     assert kinds and int(kinds[1]) == sum(int(kinds[at]) for at in (2, 3, 4)) > 0
     last = r"gc: the guest stood still for [\d.]+ ms in all, in the longest pause for [\d.]+ ms; .* live, .* in use"
     assert re.fullmatch(last, lines[-1])
-    left_out = [line for line in lines if "not shown" in line]  # none where each took longer
-    for line in left_out:
-        assert re.fullmatch(r"gc: not shown: \d+ allocations? of less than 20 us that collected nothing", line)
-    assert len(left_out) <= 1
-
-
-def test_what_is_left_out_of_a_log_is_counted(capsys):
-    """Two allocations that took a moment and collected nothing; a pause that did is a line."""
-    moment, pause = (0, 1000, 300, 300, *(0,) * 10), (0, 2000, 300, 300, 0, 0, 0, 7, *(0,) * 6)
-    lines = logged(capsys, [moment, pause, moment])
-    assert lines[0].split()[2] == "pause"
-    assert lines[1:] == [
-        "gc: not shown: 2 allocations of less than 20 us that collected nothing",
-        "gc: 0 collections: 0 of new objects only, 0 of all while the guest ran on, 0 of all in one pause",
-        "gc: the guest stood still for 0.000 ms in all, in the longest pause for 0.000 ms; 0 bytes live, 0 bytes in "
-        "use",
-    ]
 
 
 def test_a_log_says_which_collections_a_thread_has_helped(capsys):

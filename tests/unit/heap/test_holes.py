@@ -47,8 +47,8 @@ def test_small_holes_are_used_where_few_blocks_are_left() -> None:
 
 
 def test_who_looks_for_a_hole_asks_no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is a pause but collections, where nobody reads a journal; all that looked for holes are in one, of which
-    there is one for a few holes where much is made."""
+    """Nothing is a pause but collections, whether somebody reads a journal or not: who looks for a hole has no note in
+    it, unless that took so long as to be a pause."""
     monkeypatch.delenv("STRATA_CHECK", raising=False)
     for entries in (0, 1 << 16):
         guest = Exerciser(Heap(described(), 64 * MIB), 1, 1)
@@ -57,9 +57,7 @@ def test_who_looks_for_a_hole_asks_no_clock(monkeypatch: pytest.MonkeyPatch) -> 
             guest.heap.watch(entries)
         for _ in range(100_000):
             guest.new(LEAF, 0, 16)
-        pauses, holes = sum(guest.heap.pauses.values()), 100_000 * 16 >> 15
-        assert (pauses >= holes // 4) is (entries > 0)
-        assert pauses < holes
+        assert sum(guest.heap.pauses.values()) < 100_000 * 16 >> 17  # one for a few of the blocks that were looked for
 
 
 def test_what_is_found_ahead_may_be_too_small() -> None:

@@ -54,14 +54,6 @@ def test_the_plot_needs_nothing_else_and_has_all_pauses() -> None:
         plot_page([GROWTH])
 
 
-def test_the_plot_tells_pauses_from_short_allocations() -> None:
-    """Which a journal has as well: those that collect nothing are pauses from 20 microseconds on."""
-    short = (*LATER[:2], 19_999, *LATER[3:6], *[0] * 12)
-    page = plot_page([PAUSE, short, short, (*short[:2], 20_000, *short[3:])])
-    assert "<p>2 pauses, and 2 allocations of less than 20 us, in 0.500 s;" in page
-    assert page.count("240V") == 4
-
-
 def test_a_small_heap_has_a_size() -> None:
     """Sizes are said in units that fit them."""
     (line,) = log_lines([(*PAUSE[:4], 416 << 10, 100 << 10, *PAUSE[6:])])
