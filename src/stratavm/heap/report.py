@@ -52,7 +52,8 @@ def log_lines(notes: Iterable[Note], began: int = 0) -> Iterator[str]:
             name, text = DECISIONS[kind]
             yield f"{(at - began) / 1e9:12.6f} {name:8} {text.format(*values)}"
             continue
-        took, wall, used, live, *parts = values
+        took, wall, used, live = values[:FIRST_PART]
+        parts = values[FIRST_PART:]
         spent = ", ".join(f"{name} {ns / 1e3:.0f}" for name, ns in zip(PARTS, parts, strict=False) if ns >= 1000)
         yield (
             f"{(at - began) / 1e9:12.6f} pause    {took / 1e6:.3f} ms of a processor; {amount(used)}, {amount(live)} "
