@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import statistics
+import subprocess
+import sys
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
@@ -351,19 +355,35 @@ def run(load: Load, constants: Constants | None, seconds: float, least: int = 0)
     )
 
 
+@contextmanager
+def another_busy() -> Iterator[None]:
+    """A process that does nothing all the time, on another processor, if there is one."""
+    if len(os.sched_getaffinity(0)) < 2:
+        yield
+        return
+    with subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) as loop:
+        try:
+            yield
+        finally:
+            loop.kill()
+
+
 def asks(seconds: float) -> tuple[float, int, float]:
     """What a loop of so many seconds on the wall that only asks its clocks would have of pauses: milliseconds between
     two questions, at most, how often they were ``MOST_MS`` or more, and the least share of 10 ms that is left. What is
-    more than moments is the machine's: a hypervisor that had something else to do, and its time was the thread's."""
+    more than moments is the machine's: a hypervisor that had something else to do, and its time was the thread's. Where
+    there are processors for it another loop runs beside, as a thread that makes marks does beside a guest: who keeps
+    two busy loses more than who keeps one."""
     gaps, cpu, wall = list[Note](), time.thread_time_ns, time.perf_counter_ns
-    since, before = cpu(), wall()
-    end = before + int(seconds * 1e9)
-    while before < end:
-        now, at = cpu(), wall()
-        took = min(now - since, at - before)
-        if took >= GAP_NS:
-            gaps.append((0, at, took))
-        since, before = now, at
+    with another_busy():
+        since, before = cpu(), wall()
+        end = before + int(seconds * 1e9)
+        while before < end:
+            now, at = cpu(), wall()
+            took = min(now - since, at - before)
+            if took >= GAP_NS:
+                gaps.append((0, at, took))
+            since, before = now, at
     took = max((gap[2] for gap in gaps), default=0)
     return took / 1e6, sum(gap[2] >= MOST_MS * 1e6 for gap in gaps), least_use(gaps)
 
