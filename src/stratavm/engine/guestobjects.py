@@ -30,11 +30,11 @@ from stratavm.base.numbers import integer, shown, truth, whole_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
-from stratavm.engine.guestfields import GuestField, field_of, is_row, no_attribute
+from stratavm.engine.guestfields import GuestField, field_of, is_row, misfit, no_attribute
 from stratavm.runtime.breath import breathe
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.typenames import Told, named, spelled
-from stratavm.runtime.values import THROUGH_MEMORY, from_raw, to_raw
+from stratavm.runtime.values import from_raw, to_raw
 from stratavm.spec.types import (
     ARRAY_ID,
     EXN,
@@ -273,8 +273,7 @@ class GuestType:
             return to_raw(self.storages[number], value, store)
         except (TypeError, OverflowError) as error:
             wanted: str = self.fields[number].type  # by the name that this module has for it
-            said: str = str(error).partition(THROUGH_MEMORY)[0].replace(spelled(self.storages[number], store), wanted)
-            raise type(error)(f"{self.label(at)}: {said}") from None
+            raise misfit(error, self.label(at), spelled(self.storages[number], store), wanted) from None
 
     def check_default(self, at):
         """TypeError where a field may not be null, and needs a value."""

@@ -297,9 +297,9 @@ def growth_allowed(live, born, rate, soft, share, helped, alone):
     reachable, ``born`` grow old in a millisecond of the guest's time and ``rate`` are looked at in a microsecond: by
     the square-root rule, so that a heap that is dear to look at gets more room and a large one less of its size, but no
     more than seven sixteenths of that. A quarter where it is ``helped``: a thread makes marks beside the guest, which
-    cost it nothing; a half where it is ``alone`` for once, so that such collections do not follow another at once. More
-    only so that looking takes no more than ``share`` thousandths of the time; the room ends at ``soft`` bytes in all,
-    unless it would take more than that share then."""
+    cost it nothing; a half where it is ``alone``, though threads may be had, so that such collections do not follow one
+    another at once. More only so that looking takes no more than ``share`` thousandths of the time; the room ends at
+    ``soft`` bytes in all, unless it would take more than that share then."""
     pace: uint64_t = born * 1024 // max(rate * 1000, 1)  # bytes born in the time that looking at a KiB takes
     dear: uint64_t = (live >> 10) * min(pace, MOST_DEAR // max(live >> 10, 1))
     fair: uint64_t = dear // max(share, 1) * (1000 - min(share, 1000))

@@ -339,6 +339,7 @@ class Verifier:
         elif (
             state.generational
             and state.side[here] & UNLOGGED
+            and not state.lost  # the next collection looks at everything
             and not self.has_number(offset >> GRANULE_SHIFT)
             and cython.cast(uint64_t, slot) not in self.noted  # a slice may have put the bit back
         ):

@@ -25,26 +25,31 @@ IMMUTABLE: Final = {
 def name_types(error: ValidationError, module: Module) -> None:
     """Have names in what was expected and found, where there are some, and the type of what cannot be set."""
     if (match := IMMUTABLE[error.message].fullmatch(error.found) if error.message in IMMUTABLE else None) is not None:
-        error.found = _immutable(module, error.found, match[1], int(match[2]))
-
-    def named(match: re.Match[str]) -> str:
-        return _name(module.names.types, int(match[0]))
-
-    error.expected, error.found = INDEX.sub(named, error.expected), INDEX.sub(named, error.found)
+        error.found = _immutable(module, match[1], int(match[2]))
+    else:
+        error.found = _with_types(module, error.found)
+    error.expected = _with_types(module, error.expected)
     error.locate()
 
 
-def _immutable(module: Module, found: str, what: str, index: int) -> str:
+def _with_types(module: Module, text: str) -> str:
+    """What has no names yet, with those of types."""
+    return INDEX.sub(lambda match: _name(module.names.types, int(match[0])), text)
+
+
+def _immutable(module: Module, what: str, index: int) -> str:
     """What cannot be set, with its name and its type."""
     if what == "global":
-        return f"global {_name(module.names.globals, index)}, which is {type_name(module.global_types[index].value)}"
-    composite = module.types[index].composite
+        value = _with_types(module, type_name(module.global_types[index].value))
+        return f"global {_name(module.names.globals, index)}, which is {value}"
+    composite, type_ = module.types[index].composite, f"type {_name(module.names.types, index)}"
     if isinstance(composite, ArrayType):
-        return f"{found}, whose elements are {type_name(composite.element.storage)}"
+        return f"{type_}, whose elements are {_with_types(module, type_name(composite.element.storage))}"
     assert isinstance(composite, StructType)
     name = module.names.fields.get(index, {}).get(int(what))
     shown = f" (${printable(name)})" if name else ""
-    return f"field {what}{shown} of type {index}, which is {type_name(composite.fields[int(what)].storage)}"
+    storage = _with_types(module, type_name(composite.fields[int(what)].storage))
+    return f"field {what}{shown} of {type_}, which is {storage}"
 
 
 def _name(names: Mapping[int, str], index: int) -> str:

@@ -256,6 +256,8 @@ def arguments_to_raw(name: str, type_: FuncType, values: tuple[Any, ...], refs: 
         for wants, value in zip(type_.params, values, strict=True):
             raws.append(to_raw(wants, value, refs))
     except (TypeError, OverflowError) as error:
+        if type(error) not in MISFITS:
+            raise
         which = f", argument {len(raws) + 1}" if len(values) > 1 else ""
         raise type(error)(f"{signature_in(refs, name, type_)}{which}: {error}") from None
     return raws
@@ -284,6 +286,8 @@ def results_to_raw(name: str, type_: FuncType, value: Any, refs: References) -> 
     try:
         return [to_raw(t, v, refs) for t, v in zip(type_.results, values, strict=True)]
     except (TypeError, OverflowError) as error:
+        if type(error) not in MISFITS:
+            raise
         whose = signature_in(refs, name, type_)
         raise type(error)(f"host function {whose} returned {value!r:.60}: {error}") from None
 
@@ -403,7 +407,9 @@ def _kind_of(value: Any) -> str:
 def _integer(value: Any, bits: int, name: str) -> int:
     try:
         number = operator.index(value)
-    except TypeError:
+    except TypeError as error:
+        if type(error) is not TypeError:
+            raise
         hint = THROUGH_MEMORY if isinstance(value, (str, bytes, bytearray, memoryview)) else ""
         raise TypeError(f"expected {name}, got {_kind_of(value)}{hint}") from None
     if not -(1 << (bits - 1)) <= number < 1 << bits:
@@ -415,7 +421,9 @@ def _signed(value: Any, type_: ValType, refs: References) -> int:
     """A number where other things may be: it comes out as what went in, or does not go in."""
     try:
         number = operator.index(value)
-    except TypeError:
+    except TypeError as error:
+        if type(error) is not TypeError:
+            raise
         raise TypeError(f"expected {spelled(type_, refs)}, got {_kind_of(value)}") from None
     if not -I31_SIGN <= number < I31_SIGN:
         wide = f": numbers there are from {-I31_SIGN} to {I31_SIGN - 1}; I31(…) takes those without a sign, too"
@@ -454,7 +462,9 @@ def _number(value: Any, name: str) -> float:
             raise TypeError(f"expected {name}, got {value.dtype}: a complex number; its real part is .real")
     try:
         return float(value)
-    except TypeError:
+    except TypeError as error:
+        if type(error) is not TypeError:
+            raise
         raise TypeError(f"expected {name}, got {_kind_of(value)}") from None
     except OverflowError:
         if not isinstance(value, int):

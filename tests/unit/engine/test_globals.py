@@ -148,7 +148,20 @@ def test_an_error_of_the_value_itself_comes_out_as_it_is():
 
     store = Store(ENGINE)
     variable = Global.new(store, "i32", 1, mutable=True)
-    for use in (lambda: setattr(variable, "value", Odd()), lambda: Global.new(store, "i32", Odd())):
+    text = """(module (type $s (struct (field $a (mut i32)))) (import "host" "f" (func $f (result i32)))
+        (func (export "g") (param i32) (result i32) (local.get 0)) (func (export "h") (result i32) (call $f))
+        (func (export "s") (result (ref $s)) (struct.new $s (i32.const 1))))"""
+    instance = stratavm.load(text, imports={"host": {"f": Odd}})
+    exports = instance.exports
+    made = exports["s"]()
+    for use in (
+        lambda: setattr(variable, "value", Odd()),
+        lambda: Global.new(store, "i32", Odd()),
+        lambda: exports["g"](Odd()),
+        lambda: exports["h"](),
+        lambda: made.__setitem__("a", Odd()),
+        lambda: instance.module.object_type("s").new(instance.store, [Odd()]),
+    ):
         with pytest.raises(Mine) as caught:
             use()
         assert caught.value.args == (1, 2)

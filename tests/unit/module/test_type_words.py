@@ -57,6 +57,27 @@ def test_what_cannot_be_set_is_said_by_its_name_and_its_type(code, message, expe
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            '(type $a (struct (field $"type 1" (ref null 0)))) (type $b (struct)) '
+            "(func (struct.set 0 0 (ref.null 0) (ref.null 0)))",
+            "field 0 ($type 1) of type $a, which is (ref null $a)",
+        ),
+        (
+            '(type $a (struct)) (global $"type 0" i32 (i32.const 1)) (func (global.set 0 (i32.const 1)))',
+            "global $type 0, which is i32",
+        ),
+    ],
+)
+def test_a_name_that_looks_like_a_type_is_a_name(text, found):
+    """Of what cannot be set."""
+    with pytest.raises(stratavm.ValidationError) as caught:
+        stratavm.Module(f"(module {text})")
+    assert caught.value.found == found
+
+
+@pytest.mark.parametrize(
     ("code", "meant"),
     [
         ("(func (param anyref) (drop (ref.cast $s (local.get 0))))", "$s"),
