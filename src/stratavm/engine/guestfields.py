@@ -5,7 +5,6 @@ from __future__ import annotations
 from stratavm.base.forms import TYPE_CHECKING, Any, dataclass
 from stratavm.base.text import printable
 from stratavm.runtime.typenames import spelled_in
-from stratavm.runtime.values import MISFITS, THROUGH_MEMORY
 from stratavm.spec.types import FuncType, fields_of
 
 if TYPE_CHECKING:
@@ -47,20 +46,6 @@ def field_of(module: Module, type_index: int, field: int) -> GuestField:
 def is_row(values: Any) -> bool:
     """Whether what has dimensions has items one by one: not where it has none, nor in a view of several."""
     return bool(values.ndim == 1 if isinstance(values, memoryview) else values.ndim != 0)
-
-
-def misfit(error: Exception, where: str, spelled: str, wanted: str) -> Exception:
-    """The error for a value that does not fit, with its place; what the value's own code raised is as it was.
-
-    Args:
-        error: what ``to_raw`` raised.
-        where: the field or the element.
-        spelled: its type in that error.
-        wanted: its type as the module calls it.
-    """
-    if type(error) not in MISFITS:
-        return error
-    return type(error)(f"{where}: {str(error).partition(THROUGH_MEMORY)[0].replace(spelled, wanted)}")
 
 
 def no_attribute(type_: GuestType | None, name: str) -> AttributeError:

@@ -30,11 +30,11 @@ from stratavm.base.numbers import integer, shown, truth, whole_or_none
 from stratavm.base.text import printable
 from stratavm.base.words import counted, did_you_mean, some
 from stratavm.contract.objects import layout
-from stratavm.engine.guestfields import GuestField, field_of, is_row, misfit, no_attribute
+from stratavm.engine.guestfields import GuestField, field_of, is_row, no_attribute
 from stratavm.runtime.breath import breathe
 from stratavm.runtime.introspect import Signed
 from stratavm.runtime.typenames import Told, named, spelled
-from stratavm.runtime.values import from_raw, to_raw
+from stratavm.runtime.values import from_raw, misfit, to_raw
 from stratavm.spec.types import (
     ARRAY_ID,
     EXN,

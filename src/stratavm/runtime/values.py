@@ -292,6 +292,20 @@ def results_to_raw(name: str, type_: FuncType, value: Any, refs: References) -> 
         raise type(error)(f"host function {whose} returned {value!r:.60}: {error}") from None
 
 
+def misfit(error: Exception, where: str, as_told: str, wanted: str) -> Exception:
+    """The error for a value that does not fit, with its place; what the value's own code raised is as it was.
+
+    Args:
+        error: what ``to_raw`` raised.
+        where: the field or the element.
+        as_told: its type in that error.
+        wanted: its type as the module calls it.
+    """
+    if type(error) not in MISFITS:
+        return error
+    return type(error)(f"{where}: {str(error).partition(THROUGH_MEMORY)[0].replace(as_told, wanted)}")
+
+
 def spelled(type_: ValType, refs: References) -> str:
     """A type by the name that modules give it (``typenames``, which is there when a message is made)."""
     with importing:
