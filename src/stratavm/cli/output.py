@@ -148,9 +148,8 @@ def hint_for(error: BaseException) -> str:
             needed = None  # one block more is of no use to a program that makes many objects
         return f"raise {LIMIT_OPTIONS[limit]}" + (f" to at least {-(-needed >> 20)}M" if needed else "")
     if limit == ADDRESSES:
-        less = (
-            ", or have a smaller heap by --max-memory 64M" if "hard_bytes" in str(error) else ""
-        )  # as said for Python
+        # where the error, which is Python's, names what makes a heap smaller
+        less = ", or have a smaller heap by --max-memory 64M" if "hard_bytes" in str(error) else ""
         return f"raise `ulimit -v`{less}"
     if isinstance(error, errors.ValidationError) and error.line:  # who wrote the text sees the line
         return ""
